@@ -1,0 +1,55 @@
+"""Errors, named by whose fault they are, each with the outcome it leads to.
+
+CornError                 exit code 1   a fault of corn's own
+ +- ConfigError           exit code 2   an option, a variable or a file says something corn cannot do
+ +- ApplicationError      exit code 3   the application could not be loaded or started
+ +- BindError             exit code 4   an address could not be listened on
+
+The message of each is one or two lines, and says what to do. Exit code 5 (gave up) has no exception: the policy decides it.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the master's exit status says."""
+
+    CLEAN = 0
+    INTERNAL = 1
+    USAGE = 2
+    APPLICATION = 3
+    BIND = 4
+    GAVE_UP = 5
+
+
+class CornError(Exception):
+    """A fault that corn reports in one or two lines, without a traceback of its own."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class ConfigError(CornError):
+    """An option, a variable or a configuration file asks for something corn cannot do."""
+
+    exit_code = ExitCode.USAGE
+
+
+class BindError(CornError):
+    """An address could not be listened on: bind(2), listen(2) or the check before them failed."""
+
+    exit_code = ExitCode.BIND
+
+
+class ApplicationError(CornError):
+    """The application could not be loaded or started.
+
+    `detail` is the traceback of the user's own frames, or "" where the message says it all.
+    """
+
+    exit_code = ExitCode.APPLICATION
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
