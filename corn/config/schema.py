@@ -1,7 +1,7 @@
 """Every option of corn, each declared once.
 
-`Config` is frozen and holds plain values only: it travels to templates and workers as JSON, and a reload yields a second
-one that is compared with the first. It opens, reads and checks nothing outside itself.
+`Config` is frozen and holds plain values only: it travels to templates and workers as JSON, and a reload yields a
+second one that is compared with the first. It opens, reads and checks nothing outside itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corn.config.options import Choice, Integer, Many, Maybe, MaybeEmpty, Mode, Option, Seconds, Switch, Text, declared, option
+from corn.config.kinds import (
+    Address,
+    ApplicationName,
+    Choice,
+    Integer,
+    Many,
+    Maybe,
+    MaybeEmpty,
+    Mode,
+    Seconds,
+    Switch,
+    Text,
+)
+from corn.config.options import Option, declared, option
 
 APPLICATION = "Application"
 ADDRESSES = "Addresses"
@@ -29,31 +42,50 @@ class Config:
     """What corn was asked to do. Every field is an option; docs/reference/settings.md lists them."""
 
     app: str | None = option(
-        None, Maybe(Text("MODULE:ATTRIBUTE")), "The application: a module and the name in it, as in main:app.", APPLICATION
+        None,
+        Maybe(ApplicationName()),
+        "The application: a module and the name in it, as in main:app.",
+        APPLICATION,
+        argument=True,
     )
-    factory: bool = option(False, Switch(), "Call what the application string names; its result is the application.", APPLICATION)
+    factory: bool = option(
+        False, Switch(), "Call what the application string names; its result is the application.", APPLICATION
+    )
     app_dir: str = option(".", Text("DIRECTORY"), "Where the application's modules are looked for first.", APPLICATION)
     env_file: tuple[str, ...] = option(
-        (), Many(Text("FILE")), "Read the application's environment variables from FILE, anew on each reload; may be repeated.", APPLICATION
+        (),
+        Many(Text("FILE")),
+        "Read the application's environment variables from FILE, anew on each reload; may be repeated.",
+        APPLICATION,
     )
 
     host: str = option("127.0.0.1", Text(), "Address or host name to listen on.", ADDRESSES, reloadable=False)
     port: int = option(8000, Integer(0, 65535), "Port to listen on; 0 picks a free one.", ADDRESSES, reloadable=False)
     bind: tuple[str, ...] = option(
         (),
-        Many(Text("ADDRESS")),
+        Many(Address()),
         "Listen on ADDRESS instead: host:port, [::1]:port, unix:path or fd://N; may be repeated.",
         ADDRESSES,
         short="b",
         reloadable=False,
     )
-    uds: str | None = option(None, Maybe(Text("PATH")), "Listen on a Unix socket instead of a port.", ADDRESSES, reloadable=False)
+    uds: str | None = option(
+        None, Maybe(Text("PATH")), "Listen on a Unix socket instead of a port.", ADDRESSES, reloadable=False
+    )
     uds_mode: int = option(0o666, Mode(), "Permissions of Unix sockets.", ADDRESSES, reloadable=False)
     fd: int | None = option(
-        None, Maybe(Integer(0, 65535)), "Listen on an inherited file descriptor instead of a port.", ADDRESSES, reloadable=False
+        None,
+        Maybe(Integer(0, 65535)),
+        "Listen on an inherited file descriptor instead of a port.",
+        ADDRESSES,
+        reloadable=False,
     )
     backlog: int = option(
-        2048, Integer(1, 65535), "Connections the kernel holds for corn before it refuses more.", ADDRESSES, reloadable=False
+        2048,
+        Integer(1, 65535),
+        "Connections the kernel holds for corn before it refuses more.",
+        ADDRESSES,
+        reloadable=False,
     )
 
     workers: int = option(
@@ -62,13 +94,15 @@ class Config:
     preload: str = option(
         "auto",
         Choice(("auto", "app", "deps", "none")),
-        "What the template loads before workers are forked from it: the application, only the packages it uses, or nothing. "
-        "auto takes the most that is safe to fork.",
+        "What the template loads before workers are forked from it: the application, only the packages it uses, or "
+        "nothing. auto takes the most that is safe to fork.",
         PROCESSES,
     )
 
     loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
-    lifespan: str = option("auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER)
+    lifespan: str = option(
+        "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
+    )
     root_path: str = option("", MaybeEmpty("PATH"), "Path under which a proxy serves the application.", WORKER)
 
     limit_max_requests: int | None = option(
@@ -78,16 +112,24 @@ class Config:
         0, Integer(0, 10**9), "Add up to this many requests to the limit, chosen by chance for each worker.", LIMITS
     )
 
-    timeout_boot: float = option(60.0, Seconds(0.1), "Longest time for loading the application and for its lifespan start-up.", TIMES)
+    timeout_boot: float = option(
+        60.0, Seconds(0.1), "Longest time for loading the application and for its lifespan start-up.", TIMES
+    )
     timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept.", TIMES)
     timeout_graceful_shutdown: float = option(
         30.0, Seconds(), "How long requests in flight may go on when their worker is asked to leave.", TIMES
     )
-    timeout_lifespan_shutdown: float = option(5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES)
+    timeout_lifespan_shutdown: float = option(
+        5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES
+    )
 
-    log_level: str = option("info", Choice(("debug", "info", "warning", "error")), "Least severity that is logged.", LOGS)
+    log_level: str = option(
+        "info", Choice(("debug", "info", "warning", "error")), "Least severity that is logged.", LOGS
+    )
     access_log: bool = option(True, Switch(), "Log each request.", LOGS)
-    color: str = option("auto", Choice(("auto", "always", "never")), "Colour in the log; auto colours a terminal.", LOGS)
+    color: str = option(
+        "auto", Choice(("auto", "always", "never")), "Colour in the log; auto colours a terminal.", LOGS
+    )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON can carry them."""

@@ -1,0 +1,41 @@
+"""The addresses that `--bind` takes: what may be written, and what it means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_EXPECTED = "expected host:port, [::1]:port, unix:path or fd://N"
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host name or an IP address (IPv6 without its brackets) and a port; port 0 picks a free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InheritedAddress:
+    """A descriptor that whoever started corn has left open for it."""
+
+    fd: int
+
+
+def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress:
+    """Read an address; raises ValueError, with what was expected, where it is none."""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return UnixAddress(text.removeprefix("unix:"))
+    if match := re.fullmatch(r"fd://([0-9]{1,5})", text):
+        return InheritedAddress(int(match[1]))
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None or int(match[3]) > 65535:
+        raise ValueError(_EXPECTED)
+    return TcpAddress(match[1] or match[2], int(match[3]))
