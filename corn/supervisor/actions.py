@@ -1,0 +1,85 @@
+"""What the policy can ask the shell to do: imperatives, carried out by executor.py in the order they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnTemplate(Action):
+    """Execute a fresh interpreter that loads what the newest configuration says."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopTemplate(Action):
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillTemplate(Action):
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnWorker(Action):
+    worker: int
+    slot: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrainWorker(Action):
+    worker: int
+    grace: float
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AbortWorker(Action):
+    """SIGABRT: the worker's fault handler writes its stacks, then it dies."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker(Action):
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseListeners(Action):
+    pass
+
+
+class Level(Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Say(Action):
+    """Log one line; `detail` (a traceback) follows it."""
+
+    level: Level
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Action):
+    """All workers of the first start are ready: tell what is served, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit(Action):
+    code: int

@@ -1,0 +1,71 @@
+"""What happens when something took too long, and when to look next. Pure."""
+
+from __future__ import annotations
+
+from corn.supervisor.actions import AbortWorker, KillTemplate, KillWorker, Level
+from corn.supervisor.draft import Draft
+from corn.supervisor.reconcile import kill
+from corn.supervisor.state import ABORT_TIMEOUT, KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
+
+# A stage's limit, as the log names it.
+_OVERDUE = {
+    Stage.SPAWNING: "did not start in time",
+    Stage.BOOTING: "was not ready within --timeout-boot",
+    Stage.DRAINING: "did not leave within its grace period",
+    Stage.ABORTING: "did not die of SIGABRT",
+}
+
+
+def next_wake(state: State, at: float) -> float | None:
+    """The earliest monotonic time from `at` on at which a `Tick` changes anything, or None."""
+    times = [each.deadline for each in state.workers.values() if each.deadline is not None]
+    times += [each.deadline for each in state.templates.values() if each.deadline is not None]
+    if state.phase is Phase.STOPPING:
+        return min(times, default=None)
+    times += [restarts.not_before for restarts in state.restarts.values() if restarts.not_before > at]
+    if state.template_retry_at is not None and state.template_retry_at > at:
+        times.append(state.template_retry_at)
+    return min(times, default=None)
+
+
+def overdue_workers(state: State, at: float) -> list[Worker]:
+    return [worker for worker in state.workers.values() if worker.deadline is not None and worker.deadline <= at]
+
+
+def overdue_templates(state: State, at: float) -> list[Template]:
+    return [each for each in state.templates.values() if each.deadline is not None and each.deadline <= at]
+
+
+def press_worker(draft: Draft, worker: Worker) -> None:
+    """Take the next harder step with a worker that overran its stage; the last one is to give it up."""
+    if worker.stage is Stage.KILLING:
+        draft.say(Level.ERROR, f"{worker} cannot be killed; given up")
+        draft.forget_worker(worker)
+        return
+    draft.say(Level.WARNING, f"{worker} {_OVERDUE[worker.stage]}")
+    if worker.stage is Stage.BOOTING:
+        deadline = draft.at + ABORT_TIMEOUT
+        draft.worker(worker, stage=Stage.ABORTING, since=draft.at, deadline=deadline, reason="boot timed out")
+        draft.do(AbortWorker(worker.id))
+    else:
+        kill(draft, worker, _OVERDUE[worker.stage])
+
+
+def press_template(draft: Draft, template: Template) -> None:
+    if template.stage is TemplateStage.KILLING:
+        draft.forget_template(template.generation)
+        return
+    draft.template(template, stage=TemplateStage.KILLING, since=draft.at, deadline=draft.at + KILL_TIMEOUT)
+    draft.do(KillTemplate(template.generation))
+
+
+def kill_now(draft: Draft) -> None:
+    """SIGKILL to everything that is left, again where it was sent before."""
+    for worker in list(draft.state.workers.values()):
+        if worker.stage is Stage.KILLING:
+            draft.do(KillWorker(worker.id))
+        else:
+            kill(draft, worker, "stop")
+    for template in list(draft.state.templates.values()):
+        if template.stage is not TemplateStage.KILLING:
+            press_template(draft, template)

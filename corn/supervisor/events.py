@@ -1,0 +1,112 @@
+"""What can happen to the master: facts, each with the monotonic time `at` (seconds) at which the shell learnt of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corn.supervisor.state import End, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The listeners are bound and the loop turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateReady(Event):
+    generation: int
+    preload: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSteppedDown(Event):
+    """The template found what it loaded unsafe to fork, and starts afresh with less."""
+
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFailed(Event):
+    generation: int
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateExited(Event):
+    generation: int
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerForked(Event):
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNotForked(Event):
+    worker: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBooting(Event):
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady(Event):
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed(Event):
+    """The application could not be loaded or started in this worker, which is about to leave."""
+
+    worker: int
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRetiring(Event):
+    """A worker asked to be replaced; `urgent`: it drains already."""
+
+    worker: int
+    reason: str
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited(Event):
+    worker: int
+    end: End
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRequested(Event):
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested(Event):
+    """`signal` is SIGTERM, SIGINT or SIGQUIT, or stands for a command that means the same."""
+
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleRequested(Event):
+    delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Event):
+    """Time has passed; nothing else is new."""

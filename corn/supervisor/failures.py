@@ -1,0 +1,134 @@
+"""What a failure means, by when it happens. Pure.
+
+The same failure has four outcomes: at the first start, with nothing ready yet, corn reports it and leaves with exit
+code 3; of a reload's candidate, the reload is abandoned and the current generation goes on; of the current generation,
+the slot is filled again after its backoff; during a stop it is only logged. No failure ends a master that has something
+ready, or had it less than a minute ago.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.actions import Level
+from corn.supervisor.draft import Draft
+from corn.supervisor.reconcile import kill, stop_template
+from corn.supervisor.restarts import after_crash, after_kill
+from corn.supervisor.state import End, Phase, Stage, Stop, TemplateStage, Worker
+
+START_FAILED = 3
+GAVE_UP = 5
+GIVE_UP_AFTER = 60.0
+GIVE_UP_FAILURES = 10
+_OUTSIDE_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
+_MISSED_FORKS = 2
+
+
+def template_failed(draft: Draft, generation: int, error: str, detail: str) -> None:
+    """The template of the first start or of a reload could not load the application."""
+    if draft.state.phase is Phase.STARTING and generation == draft.state.candidate:
+        _abort_start(draft, error, detail)
+    elif generation == draft.state.candidate:
+        _abandon_reload(draft, error, detail)
+
+
+def template_lost(draft: Draft, generation: int, how: str) -> None:
+    """A template that could fork is gone. Workers go on; `reconcile` replaces the current one from disk."""
+    if generation == draft.state.current:
+        draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
+    elif generation == draft.state.candidate:
+        _abandon_reload(draft, f"its template was lost ({how})", "")
+
+
+def worker_failed(draft: Draft, worker: Worker, error: str, detail: str) -> None:
+    """A worker could not boot."""
+    if draft.state.phase is Phase.STARTING and not draft.state.ready():
+        _abort_start(draft, error, detail)
+    elif worker.generation == draft.state.candidate:
+        _abandon_reload(draft, error, detail)
+    elif draft.state.phase is not Phase.STOPPING:
+        _back_off(draft, worker, None)
+        draft.change(last_error=error)
+        draft.say(Level.ERROR, f"{worker} failed: {error}{_next_attempt(draft, worker)}", detail)
+
+
+def worker_lost(draft: Draft, worker: Worker, how: str) -> None:
+    """A worker never came to run."""
+    worker_failed(draft, worker, how, "")
+
+
+def worker_ended(draft: Draft, worker: Worker, end: End) -> None:
+    """A worker that nobody asked to leave is gone."""
+    if not worker.is_ready:
+        worker_failed(draft, worker, f"{end} before it was ready", "")
+        return
+    if draft.state.phase is not Phase.STOPPING:
+        _back_off(draft, worker, end)
+    draft.change(last_error=f"{worker} crashed: {end}")
+    draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
+    if worker.generation == draft.state.candidate:
+        _abandon_reload(draft, f"a new worker crashed: {end}", "")
+
+
+def fork_missed(draft: Draft, worker: Worker) -> None:
+    """The template did not fork when asked: twice in a row means that it never will."""
+    template = draft.state.templates.get(worker.generation)
+    if template is not None and template.stage is TemplateStage.READY:
+        draft.template(template, missed=template.missed + 1)
+        if template.missed + 1 >= _MISSED_FORKS:
+            draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
+            stop_template(draft, draft.state.templates[template.generation])
+            template_lost(draft, template.generation, "it does not answer")
+    worker_lost(draft, worker, "was not forked in time")
+
+
+def give_up(draft: Draft) -> None:
+    """Leave, so that systemd or Kubernetes can act, when nothing was ready for long and no attempt helped."""
+    state = draft.state
+    if state.phase not in (Phase.STARTING, Phase.RUNNING) or state.ready() or state.unready_since is None:
+        return
+    if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
+        draft.say(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
+        _stop_at_once(draft, GAVE_UP)
+
+
+def _abort_start(draft: Draft, error: str, detail: str) -> None:
+    draft.say(Level.ERROR, f"could not start: {error}", detail)
+    draft.change(last_error=error)
+    _stop_at_once(draft, START_FAILED)
+
+
+def _stop_at_once(draft: Draft, exit_code: int) -> None:
+    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=exit_code, candidate=None, again=None)
+    for worker in list(draft.state.workers.values()):
+        if worker.is_live:
+            kill(draft, worker, "stop")
+    for template in list(draft.state.templates.values()):
+        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+
+
+def _abandon_reload(draft: Draft, error: str, detail: str) -> None:
+    candidate = draft.state.candidate
+    draft.change(phase=Phase.RUNNING, candidate=None, last_error=error)
+    text = (
+        f"reload failed: {error}; generation {draft.state.current} goes on serving, generation {candidate} is withdrawn"
+    )
+    draft.say(Level.ERROR, text, detail)
+
+
+def _back_off(draft: Draft, worker: Worker, end: End | None) -> None:
+    history = draft.restarts(worker.slot)
+    spread = worker.id * 0.618 % 1
+    ready_for = draft.at - worker.since if worker.stage is Stage.READY else None
+    if end is not None and end.signal in _OUTSIDE_SIGNALS and ready_for is not None:
+        history = after_kill(history, draft.at, ready_for, spread)
+    else:
+        history = after_crash(history, draft.at, ready_for, spread)
+    draft.set_restarts(worker.slot, history)
+    draft.change(failures=draft.state.failures + 1)
+
+
+def _next_attempt(draft: Draft, worker: Worker) -> str:
+    if draft.state.phase is Phase.STOPPING:
+        return ""
+    wait = draft.restarts(worker.slot).not_before - draft.at
+    return f"; replaced in {wait:.1f} s" if wait > 0 else "; replaced at once"

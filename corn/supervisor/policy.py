@@ -1,0 +1,295 @@
+"""What the master decides: `decide(state, event)` returns the new state and the actions to carry out. Pure.
+
+Theory. The shell turns signals, messages, process ends and timers into events; the policy answers each at once and
+never waits. Anything that takes time (a boot, a rolling reload, a drain) is state, and every event may change its
+course, so a stop overtakes a reload by construction. Each event is handled in two steps: its own rule in the table
+below changes the facts, then `reconcile` brings the workers to what the facts ask for.
+
+Invariants, checked over random sequences of events in tests/supervisor/test_policy_properties.py:
+- while a good generation exists, no slot that could be filled stays empty, and no ready worker is asked to leave before
+  another is ready in its place, except by a stop or when scaled down;
+- at most two generations have live workers, and one after a reload has ended either way;
+- every worker's end is logged once, with its reason;
+- after a stop, every sequence of exits ends in `Exit`.
+
+Rejected: a loop that performs the reload and waits for each worker (uvicorn, gunicorn): a signal that arrives meanwhile
+sits unread. Rejected: one object with methods for master, worker and reload: it cannot be tested without processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from corn.supervisor import failures
+from corn.supervisor.actions import Action, Announce, CloseListeners, Exit, Level
+from corn.supervisor.deadlines import kill_now, overdue_templates, overdue_workers, press_template, press_worker
+from corn.supervisor.draft import Draft
+from corn.supervisor.events import (
+    Event,
+    ReloadRequested,
+    ScaleRequested,
+    Started,
+    StopRequested,
+    TemplateExited,
+    TemplateFailed,
+    TemplateReady,
+    TemplateSteppedDown,
+    Tick,
+    WorkerBooting,
+    WorkerExited,
+    WorkerFailed,
+    WorkerForked,
+    WorkerNotForked,
+    WorkerReady,
+    WorkerRetiring,
+)
+from corn.supervisor.reconcile import drain, kill, reconcile, spawn_template, stop_template
+from corn.supervisor.state import Phase, Stage, State, Stop, TemplateStage
+
+MOST_WORKERS = 512
+KILLED_BY_INT = 130
+_STOPPING = {
+    Stop.GRACEFUL: "stopping; requests in flight are finished",
+    Stop.QUICK: "stopping at once; requests in flight are cancelled",
+    Stop.KILL: "killing what is left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    state: State
+    actions: tuple[Action, ...]
+
+
+def decide(state: State, event: Event) -> Decision:
+    """Answer one event. Total: an event about a worker or a template that is gone changes nothing."""
+    if state.phase is Phase.STOPPED:
+        return Decision(state, ())
+    draft = Draft(state, event.at)
+    _RULES[type(event)](draft, event)
+    _press_the_overdue(draft)
+    failures.give_up(draft)
+    reconcile(draft)
+    _settle(draft)
+    return Decision(draft.state, tuple(draft.actions))
+
+
+def _started(draft: Draft, event: Started) -> None:
+    draft.change(candidate=spawn_template(draft, draft.state.settings), unready_since=event.at)
+
+
+def _template_ready(draft: Draft, event: TemplateReady) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is None or template.stage is not TemplateStage.LOADING:
+        return
+    draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
+    if draft.state.phase is Phase.STARTING:
+        draft.change(current=event.generation, candidate=None)
+
+
+def _template_stepped_down(draft: Draft, event: TemplateSteppedDown) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is not None and template.stage is TemplateStage.LOADING:
+        draft.template(template, deadline=draft.at + template.settings.timeout_boot)
+        draft.say(Level.WARNING, event.reason)
+
+
+def _template_failed(draft: Draft, event: TemplateFailed) -> None:
+    failures.template_failed(draft, event.generation, event.error, event.detail)
+
+
+def _template_exited(draft: Draft, event: TemplateExited) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is None:
+        return
+    draft.forget_template(event.generation)
+    if template.stage is TemplateStage.LOADING:
+        failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading", "")
+    elif template.stage is TemplateStage.READY:
+        failures.template_lost(draft, event.generation, str(event.end))
+
+
+def _worker_forked(draft: Draft, event: WorkerForked) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.worker(worker, pid=event.pid)
+        template = draft.state.templates.get(worker.generation)
+        if template is not None and template.missed:
+            draft.template(template, missed=0)
+
+
+def _worker_not_forked(draft: Draft, event: WorkerNotForked) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.forget_worker(worker)
+        failures.worker_lost(draft, worker, f"could not be forked: {event.error}")
+
+
+def _worker_booting(draft: Draft, event: WorkerBooting) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.stage is Stage.SPAWNING:
+        template = draft.state.templates.get(worker.generation)
+        settings = template.settings if template else draft.state.settings
+        deadline = draft.at + settings.timeout_boot
+        draft.worker(worker, stage=Stage.BOOTING, since=draft.at, deadline=deadline)
+
+
+def _worker_ready(draft: Draft, event: WorkerReady) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is None or worker.stage not in (Stage.SPAWNING, Stage.BOOTING):
+        return
+    draft.worker(worker, stage=Stage.READY, since=draft.at, deadline=None)
+    draft.say(Level.DEBUG, f"{draft.state.workers[worker.id]} is ready")
+
+
+def _worker_failed(draft: Draft, event: WorkerFailed) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
+        kill_at = draft.at + QUICK_GRACE
+        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
+        failures.worker_failed(draft, worker, event.error, event.detail)
+
+
+def _worker_retiring(draft: Draft, event: WorkerRetiring) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is None or not worker.is_live:
+        return
+    if event.urgent:
+        deadline = draft.at + draft.state.settings.time_to_leave
+        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=event.reason)
+        draft.say(Level.INFO, f"{worker} drains: {event.reason}")
+    else:
+        draft.worker(worker, retiring=worker.retiring or event.reason)
+
+
+def _worker_exited(draft: Draft, event: WorkerExited) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is None:
+        return
+    draft.forget_worker(worker)
+    if worker.is_live:
+        failures.worker_ended(draft, worker, event.end)
+    else:
+        how = "" if event.end.code == 0 else f", {event.end}"
+        level = Level.INFO if event.end.code == 0 else Level.WARNING
+        draft.say(level, f"{worker} ended: {worker.reason}{how}")
+
+
+def _reload_requested(draft: Draft, event: ReloadRequested) -> None:
+    if draft.state.phase is Phase.STOPPING:
+        return
+    if draft.state.phase is not Phase.RUNNING:
+        draft.change(again=event.settings)
+        draft.say(Level.INFO, "reload noted; it follows the one under way")
+        return
+    _begin_reload(draft, event)
+
+
+def _begin_reload(draft: Draft, event: ReloadRequested) -> None:
+    candidate = spawn_template(draft, event.settings)
+    draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None)
+    draft.say(Level.INFO, f"reloading: generation {candidate} loads")
+
+
+def _scale_requested(draft: Draft, event: ScaleRequested) -> None:
+    target = max(1, min(MOST_WORKERS, draft.state.target + event.delta))
+    if target != draft.state.target and draft.state.phase is not Phase.STOPPING:
+        draft.say(Level.INFO, f"scaling from {draft.state.target} to {target} workers")
+        draft.change(target=target)
+
+
+def _stop_requested(draft: Draft, event: StopRequested) -> None:
+    stop = _urgency(draft.state.stop, event.signal)
+    if stop is draft.state.stop:
+        return
+    draft.say(Level.INFO, f"{event.signal}: {_STOPPING[stop]}")
+    draft.change(phase=Phase.STOPPING, stop=stop, candidate=None, again=None)
+    draft.do(CloseListeners())
+    for template in list(draft.state.templates.values()):
+        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+    if stop is Stop.KILL:
+        draft.change(exit_code=KILLED_BY_INT if event.signal == "SIGINT" else draft.state.exit_code)
+        kill_now(draft)
+    else:
+        _drain_all(draft, quick=stop is Stop.QUICK)
+
+
+def _urgency(now: Stop, signal: str) -> Stop:
+    """How urgently to stop after one more signal: SIGTERM asks once, SIGINT presses on, SIGQUIT starts in haste."""
+    if signal == "SIGTERM":
+        return max(now, Stop.GRACEFUL)
+    if signal == "SIGQUIT":
+        return Stop.KILL if now >= Stop.QUICK else Stop.QUICK
+    return Stop(min(now + 1, Stop.KILL))
+
+
+def _drain_all(draft: Draft, *, quick: bool) -> None:
+    for worker in list(draft.state.workers.values()):
+        if worker.stage in (Stage.SPAWNING, Stage.BOOTING):
+            kill(draft, worker, "stop")
+        elif worker.stage in (Stage.READY, Stage.DRAINING):
+            drain(draft, worker, "stop", final=True, quick=quick)
+
+
+def _tick(draft: Draft, event: Tick) -> None:
+    """Deadlines are looked at after every event, so time alone needs no rule."""
+
+
+def _press_the_overdue(draft: Draft) -> None:
+    for worker in overdue_workers(draft.state, draft.at):
+        if worker.pid is None:
+            draft.forget_worker(worker)
+            failures.fork_missed(draft, worker)
+        else:
+            press_worker(draft, worker)
+            if worker.is_live:
+                failures.worker_failed(draft, worker, draft.state.workers[worker.id].reason, "")
+    for template in overdue_templates(draft.state, draft.at):
+        press_template(draft, template)
+        if template.stage is TemplateStage.LOADING:
+            error = f"not loaded within --timeout-boot ({template.settings.timeout_boot:g} s)"
+            failures.template_failed(draft, template.generation, error, "")
+
+
+def _settle(draft: Draft) -> None:
+    """Go on to the next phase where this one has come to its end."""
+    state = draft.state
+    if state.phase is Phase.STARTING and _is_started(state):
+        draft.change(phase=Phase.RUNNING)
+        draft.do(Announce())
+    elif state.phase is Phase.STOPPING and not state.workers and not state.templates:
+        draft.change(phase=Phase.STOPPED)
+        draft.do(Exit(state.exit_code))
+    if draft.state.phase is Phase.RUNNING and draft.state.again is not None:
+        again = ReloadRequested(draft.at, draft.state.again)
+        draft.change(again=None)
+        _begin_reload(draft, again)
+
+
+def _is_started(state: State) -> bool:
+    """All slots are served; or some are, and another has failed already and is left to its backoff."""
+    served = {worker.slot for worker in state.ready() if worker.slot < state.target}
+    return len(served) == state.target or bool(served and state.restarts)
+
+
+_RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
+    Started: _started,
+    TemplateReady: _template_ready,
+    TemplateSteppedDown: _template_stepped_down,
+    TemplateFailed: _template_failed,
+    TemplateExited: _template_exited,
+    WorkerForked: _worker_forked,
+    WorkerNotForked: _worker_not_forked,
+    WorkerBooting: _worker_booting,
+    WorkerReady: _worker_ready,
+    WorkerFailed: _worker_failed,
+    WorkerRetiring: _worker_retiring,
+    WorkerExited: _worker_exited,
+    ReloadRequested: _reload_requested,
+    ScaleRequested: _scale_requested,
+    StopRequested: _stop_requested,
+    Tick: _tick,
+}

@@ -1,0 +1,166 @@
+"""What the master knows: templates, workers, slots, and the phase it is in. Pure, frozen data.
+
+A *slot* is a place to fill, numbered from 0 to target - 1. A *worker* is one process that fills a slot, or has been
+asked to leave it; its number is never used again. A *generation* is one version of the code: one template and the
+workers forked from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from corn.supervisor.restarts import Restarts
+
+SPAWN_TIMEOUT = 5.0  # from asking for a fork to the worker's first word
+ABORT_TIMEOUT = 2.0  # from SIGABRT to SIGKILL
+KILL_TIMEOUT = 5.0  # from SIGKILL to giving the process up as unkillable
+QUICK_GRACE = 2.0  # for a worker to leave when it was told to leave at once
+TEMPLATE_EXIT_TIMEOUT = 2.0
+
+
+class Stage(Enum):
+    """Where a worker is in its life (supervision.md 2.2)."""
+
+    SPAWNING = "spawning"  # a fork was asked for
+    BOOTING = "booting"  # it runs, and loads or starts the application
+    READY = "ready"  # it accepts connections
+    DRAINING = "draining"  # it was asked to leave
+    ABORTING = "aborting"  # it was sent SIGABRT, for its stacks
+    KILLING = "killing"  # it was sent SIGKILL
+
+
+LIVE = frozenset({Stage.SPAWNING, Stage.BOOTING, Stage.READY})
+
+
+class TemplateStage(Enum):
+    LOADING = "loading"
+    READY = "ready"
+    LEAVING = "leaving"
+    KILLING = "killing"
+
+
+class Phase(Enum):
+    """Where the master is in its life (supervision.md 2.3)."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Stop(IntEnum):
+    """How urgently to stop; a stop is only ever made more urgent."""
+
+    NO = 0
+    GRACEFUL = 1
+    QUICK = 2
+    KILL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a process ended: by an exit code, or by a signal's name."""
+
+    code: int | None = None
+    signal: str = ""
+
+    def __str__(self) -> str:
+        return f"killed by {self.signal}" if self.signal else f"exited with code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options that the policy needs; times in seconds."""
+
+    workers: int = 1
+    timeout_boot: float = 60.0
+    timeout_graceful_shutdown: float = 30.0
+    timeout_lifespan_shutdown: float = 5.0
+
+    @property
+    def time_to_leave(self) -> float:
+        """How long a draining worker is let alone: its grace, its lifespan shutdown, and a moment to end."""
+        return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker process; `since` is when its stage began, `reason` why it was asked to leave or why it failed."""
+
+    id: int
+    slot: int
+    generation: int
+    stage: Stage
+    since: float
+    deadline: float | None = None
+    pid: int | None = None
+    reason: str = ""
+    retiring: str = ""  # why it asked to be replaced; it serves until its replacement is ready
+
+    @property
+    def is_live(self) -> bool:
+        return self.stage in LIVE
+
+    @property
+    def is_ready(self) -> bool:
+        return self.stage is Stage.READY
+
+    def __str__(self) -> str:
+        pid = f", pid {self.pid}" if self.pid else ""
+        return f"worker {self.slot} (generation {self.generation}{pid})"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One template process; `deadline` bounds its current stage. `missed` counts forks in a row that it did not do."""
+
+    generation: int
+    stage: TemplateStage
+    settings: Settings
+    since: float
+    deadline: float | None = None
+    preload: str = ""
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that `decide` decides from.
+
+    `current` is the generation that is known to be good, `candidate` the one that a start or a reload is trying.
+    `again` holds the settings of a reload asked for while one was under way. `failures` counts the workers that ended
+    badly since one was last ready, and `unready_since` is when the last ready one was lost.
+    """
+
+    settings: Settings
+    target: int
+    phase: Phase = Phase.STARTING
+    stop: Stop = Stop.NO
+    exit_code: int = 0
+    current: int | None = None
+    candidate: int | None = None
+    again: Settings | None = None
+    last_error: str = ""
+    failures: int = 0
+    unready_since: float | None = None
+    template_retries: int = 0
+    template_retry_at: float | None = None
+    next_worker: int = 1
+    next_generation: int = 1
+    workers: Mapping[int, Worker] = field(default_factory=dict)
+    templates: Mapping[int, Template] = field(default_factory=dict)
+    restarts: Mapping[int, Restarts] = field(default_factory=dict)
+
+    def in_slot(self, slot: int) -> list[Worker]:
+        """The live workers of a slot, in the order they were spawned."""
+        return [worker for worker in self.workers.values() if worker.slot == slot and worker.is_live]
+
+    def ready(self) -> list[Worker]:
+        return [worker for worker in self.workers.values() if worker.is_ready]
+
+    def can_fork(self, generation: int | None) -> bool:
+        template = None if generation is None else self.templates.get(generation)
+        return template is not None and template.stage is TemplateStage.READY
