@@ -16,10 +16,10 @@ from corn.config.kinds import Kind
 class Option:
     """One declared option.
 
-    `name` is the field of `Config` and the TOML key; `--name-with-dashes` and `CORN_NAME` follow from it. `short` is the
-    one-letter flag, `aliases` are further flags, `variables` further environment variables, looked at after CORN_NAME.
-    `argument`: on the command line it stands without a flag. `reloadable` says whether HUP may change it. `section`
-    groups it in help and reference.
+    `name` is the field of `Config` and the TOML key; `--name-with-dashes` and `CORN_NAME` follow from it. `short` is
+    the one-letter flag, `aliases` are further flags, `variables` further environment variables, looked at after
+    CORN_NAME. `argument`: on the command line it stands without a flag. `reloadable` says whether HUP may change it.
+    `section` groups it in help and reference.
     """
 
     name: str

@@ -1,0 +1,56 @@
+"""What no option can tell about itself: which options exclude each other, and whether named files are there.
+
+Four ways say where to listen: --bind, --host and --port, --uds, --fd. One source may use one of them. Where several
+sources use different ones, the highest source decides and the others' are set aside, so that a variable in a container
+image never stands in the way of a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from corn.config.envfile import read_env_file
+from corn.config.given import Given, Layer
+from corn.errors import ConfigError
+
+_WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds", "fd": "fd"}
+
+
+def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
+    """Leave one way to listen in `layers`, which come highest first; raises ConfigError where one has two."""
+    used = [_way_to_listen(layer) for layer in layers]
+    winner = next((way for way in used if way), None)
+    return [
+        {name: given for name, given in layer.items() if _WAYS_TO_LISTEN.get(name, winner) == winner}
+        for layer in layers
+    ]
+
+
+def _way_to_listen(layer: Layer) -> str | None:
+    first: tuple[str, Given] | None = None
+    for name, given in layer.items():
+        way = _WAYS_TO_LISTEN.get(name)
+        if way is None:
+            continue
+        if first is not None and way != first[0]:
+            words = f"{first[1].word} and {given.word}"
+            raise ConfigError(f"{given.place}{words} both say where to listen; keep one of them")
+        first = (way, given)
+    return first[0] if first else None
+
+
+def check_files(chosen: Layer, directory: Path) -> None:
+    """Raise ConfigError where app_dir is no directory or an env_file cannot be read or understood."""
+    given = chosen.get("app_dir")
+    if given and not (directory / given.value).is_dir():
+        raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
+    if given := chosen.get("env_file"):
+        for name in given.value:
+            _check_env_file(given, directory / name, name)
+
+
+def _check_env_file(given: Given, path: Path, name: str) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{given.place}{given.word}: there is no file '{name}'")
+    read_env_file(path)
