@@ -59,7 +59,7 @@ class Config:
         APPLICATION,
     )
 
-    host: str = option("127.0.0.1", Text(), "Address or host name to listen on.", ADDRESSES, reloadable=False)
+    host: str = option("127.0.0.1", Text("HOST"), "Address or host name to listen on.", ADDRESSES, reloadable=False)
     port: int = option(8000, Integer(0, 65535), "Port to listen on; 0 picks a free one.", ADDRESSES, reloadable=False)
     bind: tuple[str, ...] = option(
         (),

@@ -1,0 +1,52 @@
+"""The commands there are. Each is imported when it is named: the process of `corn serve` becomes the master."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from corn.config.suggestions import did_you_mean
+from corn.version import __version__
+
+_MODULES = {"serve": "corn.cli.serve", "config": "corn.cli.show"}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        command: click.Command = getattr(import_module(_MODULES[cmd_name]), cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in _MODULES:
+            raise click.UsageError(f"unknown command '{args[0]}'{_hint(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _hint(word: str) -> str:
+    if ":" in word:
+        return f"; did you mean 'corn serve {word}'?"
+    return did_you_mean(word, _MODULES)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGUMENTS]",
+    options_metavar="",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="corn %(version)s", help="Show the version and exit.")
+@click.pass_context
+def corn(ctx: click.Context) -> int:
+    """Serve Python web applications from supervised worker processes."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return 2
+    return 0

@@ -1,0 +1,50 @@
+"""How a failure looks on standard error: one line that says what to do, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from corn.config.suggestions import did_you_mean
+from corn.errors import ApplicationError, CornError, ExitCode
+from corn.logs import wants_color
+
+
+def report(error: CornError) -> int:
+    """Print an error, with the user's own frames where it has some; returns its exit code."""
+    _print(str(error))
+    if isinstance(error, ApplicationError) and error.detail:
+        print(error.detail.rstrip(), file=sys.stderr)
+    return int(error.exit_code)
+
+
+def report_usage(error: click.UsageError) -> int:
+    """Print what click refused, in corn's words; returns the exit code for usage."""
+    _print(_sentence(error) or "wrong usage")
+    return int(ExitCode.USAGE)
+
+
+def _print(message: str) -> None:
+    label = "\x1b[31merror:\x1b[0m " if wants_color("auto") else ""
+    print(f"corn: {label}{message}", file=sys.stderr)
+
+
+def _sentence(error: click.UsageError) -> str:
+    message = error.message.rstrip(".")
+    message = message[:1].lower() + message[1:]
+    hint = ""
+    if isinstance(error, click.NoSuchOption):
+        message = f"unknown option '{error.option_name}'"
+        hint = did_you_mean(error.option_name, _flags(error.ctx))
+    if hint or "did you mean" in message:
+        return message + hint
+    return f"{message}; see '{error.ctx.command_path} --help'" if error.ctx else message
+
+
+def _flags(ctx: click.Context | None) -> list[str]:
+    if ctx is None:
+        return []
+    return [
+        flag for each in ctx.command.get_params(ctx) for flag in (*each.opts, *each.secondary_opts) if flag[0] == "-"
+    ]

@@ -1,0 +1,33 @@
+"""The console script `corn`, also run by `python -m corn`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command that the command line names, and exit with its code (see corn/errors.py)."""
+    if sys.platform == "win32":
+        print("corn: Windows is not supported; run corn on Linux, on macOS, or in WSL", file=sys.stderr)
+        sys.exit(2)
+    try:
+        sys.exit(_run())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run() -> int:
+    import click
+
+    from corn.cli.commands import corn
+    from corn.cli.failures import report, report_usage
+    from corn.errors import CornError
+
+    try:
+        return corn.main(prog_name="corn", standalone_mode=False) or 0
+    except CornError as error:
+        return report(error)
+    except click.UsageError as error:
+        return report_usage(error)
+    except click.Abort:
+        return 130

@@ -1,0 +1,87 @@
+"""The click options, derived from the declarations in corn/config/schema.py.
+
+click only splits the command line here. It takes every value as text and knows no default, so that what was given can
+be told from what was not, and so that a value is read by the same code whatever source it comes from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from corn.config.kinds import Many, Switch
+from corn.config.options import Option
+from corn.config.schema import OPTIONS
+
+CONFIGURATION = "Configuration"
+
+
+class SettingOption(click.Option):
+    """The flags of one declared option."""
+
+    def __init__(self, option: Option) -> None:
+        flags = [option.flag, *option.aliases]
+        if isinstance(option.kind, Switch):
+            flags = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in flags]
+        short = ["-" + option.short] if option.short else []
+        super().__init__(
+            [option.name, *short, *flags], default=None, multiple=isinstance(option.kind, Many), help=option.help
+        )
+        self.option = option
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        option = self.option
+        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Switch) else option.flag
+        short = f"-{option.short}, " if option.short else ""
+        return f"{short}{flag} {option.kind.metavar}".rstrip(), option.help + _default(option)
+
+
+class SettingArgument(click.Argument):
+    """A declared option that stands without a flag."""
+
+    def __init__(self, option: Option) -> None:
+        super().__init__([option.name], metavar=f"[{option.flag}]", required=False)
+        self.option = option
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return self.option.flag, self.option.help
+
+
+class SettingsCommand(click.Command):
+    """A command that takes all of corn's options, listed by section, and `--config`."""
+
+    def __init__(self, **attributes: Any) -> None:
+        config = click.Option(
+            ["config_file", "-c", "--config"],
+            metavar="FILE",
+            help="Read options from FILE instead of corn.toml or [tool.corn] in pyproject.toml.",
+        )
+        settings = [SettingArgument(each) if each.argument else SettingOption(each) for each in OPTIONS]
+        super().__init__(**attributes | {"params": [*settings, config, *attributes["params"]]})
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(_section(each), []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def given(values: dict[str, Any]) -> dict[str, object]:
+    """The options that stand on the command line, of all that click hands to a command."""
+    return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+def _section(param: click.Parameter) -> str:
+    return param.option.section if isinstance(param, (SettingOption, SettingArgument)) else CONFIGURATION
+
+
+def _default(option: Option) -> str:
+    """The default in brackets, which no line break can tear apart."""
+    if option.default in (None, (), "", False):
+        return ""
+    return f" [{'on' if option.default is True else option.kind.show(option.default)}]"

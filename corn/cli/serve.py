@@ -1,0 +1,25 @@
+"""`corn serve`: this process becomes the master."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from corn.cli.options import SettingsCommand
+from corn.cli.resolving import check_loads, require_application, resolver
+
+
+@click.command(cls=SettingsCommand, short_help="Serve an application.")
+@click.option("--check-config", is_flag=True, help="Check the options and that the application loads, then exit.")
+def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
+    """Serve the application APP from worker processes until told to stop. Defaults stand in [brackets]."""
+    read = resolver(values, config_file)
+    resolved = require_application(read())
+    if check_config:
+        check_loads(resolved)
+        click.echo(f"The configuration is good, and {resolved.config.app} loads.")
+        return 0
+    from corn.supervisor.master import run_master
+
+    return run_master(resolved, lambda: require_application(read()))
