@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+DEFAULT_PORT = 8000
+
 _EXPECTED = "expected host:port, [::1]:port, unix:path or fd://N"
-_HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})")
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([^\s:/\[\]]*))(?::([0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,16 @@ class InheritedAddress:
 
 
 def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress:
-    """Read an address; raises ValueError, with what was expected, where it is none."""
+    """Read an address; raises ValueError, with what was expected, where it is none.
+
+    `:port` is that port on all IPv4 addresses, and a host alone is that host's port 8000. A number alone is refused:
+    getaddrinfo(3) would take 8080 for the address 0.0.31.144.
+    """
     if text.startswith("unix:") and len(text) > len("unix:"):
         return UnixAddress(text.removeprefix("unix:"))
     if match := re.fullmatch(r"fd://([0-9]{1,5})", text):
         return InheritedAddress(int(match[1]))
     match = _HOST_AND_PORT.fullmatch(text)
-    if match is None or int(match[3]) > 65535:
+    if match is None or not text or int(match[3] or 0) > 65535 or text.isdigit():
         raise ValueError(_EXPECTED)
-    return TcpAddress(match[1] or match[2], int(match[3]))
+    return TcpAddress(match[1] or match[2] or "0.0.0.0", int(match[3] or DEFAULT_PORT))
