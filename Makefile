@@ -1,0 +1,40 @@
+# make serve    serve examples/hello.py from 4 workers
+# make test     everything that must hold before a commit
+#
+# Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.PHONY: serve test lint format
+
+serve: $(VENV)/.installed
+	$(BIN)/corn serve hello:app --app-dir examples --workers 4
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m corn.config.reference --check
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/python -m corn.config.reference
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[test]'
+	touch $@ $(VENV)/.installed
