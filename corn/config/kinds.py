@@ -86,14 +86,14 @@ class Seconds:
         expected = f"expected seconds, {self.low:g} or more" if self.low else "expected seconds, 0 or more"
         if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
             raise ValueError(expected)
-        if isinstance(raw, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
+        if isinstance(raw, str) and not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", raw):
             raise ValueError(expected)
         if not self.low <= float(raw) <= self.high:
             raise ValueError(expected)
         return float(raw)
 
     def show(self, value: float) -> str:
-        return f"{value:g}"
+        return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

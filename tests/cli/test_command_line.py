@@ -1,0 +1,101 @@
+"""What every command has in common: help, version, and mistakes told in one line."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from corn.config.schema import OPTIONS
+from corn.version import __version__
+
+WINDOWS = "import sys; sys.platform = 'win32'; before = set(sys.modules); from corn.cli.main import main; "
+
+
+def test_version(corn):
+    assert corn("--version").stdout == f"corn {__version__}\n"
+
+
+def test_the_console_script_is_the_same_command():
+    script = Path(sysconfig.get_path("scripts")) / "corn"
+    shown = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    assert shown.stdout == f"corn {__version__}\n"
+
+
+def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
+    done = corn()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "serve   Serve an application." in done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_help_lists_every_option_in_80_columns(corn, command):
+    done = corn(command, "--help", COLUMNS="80")
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for option in OPTIONS:
+        name = option.flag.removeprefix("--")
+        assert name in done.stdout
+    assert "Addresses:\n" in done.stdout
+    assert "-w, --workers N " in done.stdout
+    assert "--[no-]access-log" in done.stdout
+    assert "Port to listen on; 0 picks a free one. [8000]" in done.stdout
+    assert corn(command, "-h", COLUMNS="80").stdout == done.stdout
+
+
+MISTAKES = [
+    (["serv"], "unknown command 'serv'; did you mean 'serve'?"),
+    (["main:app"], "unknown command 'main:app'; did you mean 'corn serve main:app'?"),
+    (["zzz"], "unknown command 'zzz'; see 'corn --help'"),
+    (["--zzz"], "unknown option '--zzz'; see 'corn --help'"),
+    (["serve", "--wokers", "3"], "unknown option '--wokers'; did you mean '--workers'?"),
+    (["serve", "--no-acces-log"], "unknown option '--no-acces-log'; did you mean '--no-access-log'?"),
+    (["serve", "-x"], "unknown option '-x'; see 'corn serve --help'"),
+    (["serve", "a:b", "c:d"], "got unexpected extra argument (c:d); see 'corn serve --help'"),
+    (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
+    (["config", "--check"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
+    (["serve", "main.py"], "APP: 'main.py' is wrong; expected MODULE:ATTRIBUTE, perhaps main:app"),
+    (["serve", "a:b", "-w", "0"], "--workers: '0' is wrong; expected a whole number from 1 to 512"),
+    (["serve", "a:b", "-c", "x.toml"], "x.toml: cannot be read: No such file or directory"),
+    (["config", "-b", "8000"], "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path or fd://N"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), MISTAKES, ids=[" ".join(each[0]) for each in MISTAKES])
+def test_a_mistake_is_told_in_one_line(corn, arguments, line):
+    done = corn(*arguments)
+    assert (done.stderr, done.stdout, done.returncode) == (f"corn: {line}\n", "", 2)
+
+
+def test_an_option_without_its_value(corn):
+    done = corn("serve", "--port")
+    assert done.returncode == 2
+    assert done.stderr.startswith("corn: option '--port' requires an argument")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_variable_and_a_wrong_file_are_told_alike(corn, tmp_path):
+    assert corn("config", CORN_PORT="x").stderr.startswith("corn: CORN_PORT: 'x' is wrong; ")
+    (tmp_path / "corn.toml").write_text("wokers = 1")
+    assert corn("config").stderr == "corn: corn.toml: unknown option 'wokers'; did you mean 'workers'?\n"
+
+
+def test_on_a_terminal_the_error_is_labelled_in_red(corn_on_a_terminal):
+    assert corn_on_a_terminal("serv").startswith("corn: \x1b[31merror:\x1b[0m unknown command 'serv'")
+    assert corn_on_a_terminal("serv", NO_COLOR="1").startswith("corn: unknown command 'serv'")
+
+
+def test_windows_is_refused_before_anything_is_imported():
+    code = WINDOWS + "import atexit; atexit.register(lambda: print(sorted(set(sys.modules) - before))); main()"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _with_corn(code)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "corn: Windows is not supported; run corn on Linux, on macOS, or in WSL\n"
+    assert "click" not in done.stdout
+    assert "corn.config" not in done.stdout
+
+
+def _with_corn(code):
+    return f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); {code}"

@@ -1,0 +1,31 @@
+import pytest
+
+from corn.config.addresses import InheritedAddress, TcpAddress, UnixAddress, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:80", TcpAddress("127.0.0.1", 80)),
+        ("example.org:0", TcpAddress("example.org", 0)),
+        ("example.org", TcpAddress("example.org", 8000)),
+        (":9000", TcpAddress("0.0.0.0", 9000)),
+        ("[::1]:80", TcpAddress("::1", 80)),
+        ("[::]", TcpAddress("::", 8000)),
+        ("[fe80::1%eth0]:80", TcpAddress("fe80::1%eth0", 80)),
+        ("unix:/run/corn.sock", UnixAddress("/run/corn.sock")),
+        ("unix:corn.sock", UnixAddress("corn.sock")),
+        ("fd://3", InheritedAddress(3)),
+    ],
+)
+def test_reads(text, address):
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "8000", "::1", "::1:80", "a:", "a:x", "a:65536", "a:-1", "http://a:80", "unix:", "fd://", "fd://x", "a b:80"],
+)
+def test_refuses(text):
+    with pytest.raises(ValueError, match=r"^expected host:port, "):
+        parse_address(text)

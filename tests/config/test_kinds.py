@@ -1,0 +1,129 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corn.config.kinds import (
+    ApplicationName,
+    Choice,
+    Integer,
+    Many,
+    Maybe,
+    MaybeEmpty,
+    Mode,
+    Seconds,
+    Size,
+    Switch,
+    Text,
+)
+from corn.config.schema import OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "value"),
+    [
+        (Text(), "a b", "a b"),
+        (MaybeEmpty(), "", ""),
+        (Integer(0, 9), "7", 7),
+        (Integer(-5, 9), "-5", -5),
+        (Seconds(), "0", 0.0),
+        (Seconds(), "1.25", 1.25),
+        (Seconds(0.1), 3, 3.0),
+        (Size(), "64KiB", 65536),
+        (Size(), "512 MB", 512_000_000),
+        (Size(), 10, 10),
+        (Switch(), True, True),
+        (Switch(), "Off", False),
+        (Switch(), "1", True),
+        (Choice(("auto", "on")), "AUTO", "auto"),
+        (Mode(), "660", 0o660),
+        (Mode(), "0o1777", 0o1777),
+        (Many(Text()), "a, b,", ("a", "b")),
+        (Many(Text()), ["a,b"], ("a,b",)),
+        (Many(Text()), "", ()),
+        (Maybe(Integer(0, 9)), "7", 7),
+    ],
+)
+def test_reads(kind, raw, value):
+    assert kind.parse(raw) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "expected"),
+    [
+        (Text(), "", "a text that is not empty"),
+        (Text(), "a\0b", "a text that is not empty"),
+        (Text(), 5, "a text that is not empty"),
+        (MaybeEmpty(), None, "a text"),
+        (Integer(1, 9), "0", "a whole number from 1 to 9"),
+        (Integer(1, 9), "1.0", "a whole number from 1 to 9"),
+        (Integer(1, 9), 1.0, "a whole number from 1 to 9"),
+        (Integer(1, 9), True, "a whole number from 1 to 9"),
+        (Integer(1, 9), "9" * 5000, "a whole number from 1 to 9"),
+        (Integer(1, 9), "٣", "a whole number from 1 to 9"),
+        (Seconds(), "-1", "seconds, 0 or more"),
+        (Seconds(), "1s", "seconds, 0 or more"),
+        (Seconds(), float("nan"), "seconds, 0 or more"),
+        (Seconds(), float("inf"), "seconds, 0 or more"),
+        (Seconds(0.1), 0, "seconds, 0.1 or more"),
+        (Seconds(), False, "seconds, 0 or more"),
+        (Size(), "5 parsecs", "a size such as 65536, 64KiB or 512MB"),
+        (Size(), -1, "a size such as 65536, 64KiB or 512MB"),
+        (Size(1024), 1000, "a size of at least 1KiB"),
+        (Switch(), "maybe", "true or false"),
+        (Switch(), 1, "true or false"),
+        (Choice(("auto", "on")), "off", "one of auto, on"),
+        (Mode(), 660, 'permissions in octal, such as "660"'),
+        (Mode(), "888", 'permissions in octal, such as "660"'),
+        (Many(Integer(0, 9)), 5, "a list"),
+        (Many(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
+    ],
+)
+def test_says_what_it_expected(kind, raw, expected):
+    with pytest.raises(ValueError) as caught:
+        kind.parse(raw)
+    assert str(caught.value) == f"expected {expected}"
+
+
+@pytest.mark.parametrize("name", ["main:app", "pkg.sub.main:make_app", "main:holder.app", "größe:app"])
+def test_application_name(name):
+    assert ApplicationName().parse(name) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "guess"),
+    [
+        ("main", "perhaps main:app"),
+        ("main.py", "perhaps main:app"),
+        ("./src/main.py:api", "perhaps src.main:api"),
+        ("main:create_app()", "perhaps main:create_app"),
+        ("my-app:app", "such as main:app"),
+        ("a:b:c", "such as main:app"),
+        ("", "such as main:app"),
+        (None, "such as main:app"),
+    ],
+)
+def test_application_name_is_guessed_at(written, guess):
+    with pytest.raises(ValueError) as caught:
+        ApplicationName().parse(written)
+    assert str(caught.value) == f"expected MODULE:ATTRIBUTE, {guess}"
+
+
+@given(st.floats(0, 1e9).map(lambda value: round(value, 6)))
+def test_seconds_are_shown_as_they_can_be_written(value):
+    assert Seconds().parse(Seconds().show(value)) == value
+
+
+@given(st.integers(0, 10**14))
+def test_sizes_are_shown_as_they_can_be_written(value):
+    assert Size().parse(Size().show(value)) == value
+
+
+@given(st.integers(0, 0o7777))
+def test_modes_are_shown_as_they_can_be_written(value):
+    assert Mode().parse(Mode().show(value)) == value
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_each_default_is_a_value_of_its_option(option):
+    shown = option.kind.show(option.default)
+    assert not shown or option.kind.parse(shown) == option.default

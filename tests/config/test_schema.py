@@ -1,0 +1,20 @@
+import json
+
+from corn.config.schema import OPTIONS, Config
+
+
+def test_a_configuration_survives_the_way_to_a_template():
+    config = Config(app="main:app", bind=("a:1", "unix:x"), uds_mode=0o600, limit_max_requests=5)
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_no_two_options_share_a_flag_or_a_variable():
+    flags = [flag for each in OPTIONS for flag in (each.flag, *each.aliases, each.short) if flag]
+    variables = [variable for each in OPTIONS for variable in (each.variable, *each.variables)]
+    assert len(flags) == len(set(flags))
+    assert len(variables) == len(set(variables))
+    assert "-c" not in {f"-{each.short}" for each in OPTIONS}
+
+
+def test_every_help_is_a_sentence():
+    assert [each.name for each in OPTIONS if not each.help.endswith(".") or each.help[0] != each.help[0].upper()] == []

@@ -1,0 +1,39 @@
+"""What importing a part of corn may load, each asked in a fresh interpreter.
+
+import-linter (in `make lint`) holds who may name whom in the source; this holds what is loaded in the end.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
+
+
+def loaded_by(code):
+    """The modules that `code` loads into an interpreter that had none but its own."""
+    program = (
+        f"import json, sys; before = set(sys.modules); {code}; print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_corn_loads_nothing_heavy():
+    assert loaded_by("import corn") & (HEAVY | {"click", "logging", "socket"}) == set()
+
+
+@pytest.mark.parametrize("module", ["corn.config.sources", "corn.cli.serve", "corn.cli.main"])
+def test_the_way_to_the_master_is_light(module):
+    assert loaded_by(f"import {module}") & HEAVY == set()
+
+
+def test_the_console_script_loads_nothing_before_it_runs():
+    assert loaded_by("import corn.cli.main") & {"click", "corn.config", "corn.errors", "corn.logs"} == set()
+
+
+def test_a_command_loads_no_other_and_no_tool_for_mistakes():
+    run = "from click.testing import CliRunner; from corn.cli.serve import serve; CliRunner().invoke(serve, ['--help'])"
+    assert loaded_by(run) & (HEAVY | {"corn.cli.show"}) == set()
