@@ -10,6 +10,7 @@ import sys
 import pytest
 
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
+PURE = {"actions", "deadlines", "draft", "events", "failures", "policy", "reconcile", "restarts", "state"}
 
 
 def loaded_by(code):
@@ -25,13 +26,20 @@ def test_importing_corn_loads_nothing_heavy():
     assert loaded_by("import corn") & (HEAVY | {"click", "logging", "socket"}) == set()
 
 
-@pytest.mark.parametrize("module", ["corn.config.sources", "corn.cli.serve", "corn.cli.main"])
-def test_the_way_to_the_master_is_light(module):
+@pytest.mark.parametrize("module", ["corn.config.sources", "corn.cli.serve", "corn.supervisor.master"])
+def test_the_master_is_light(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 
 
 def test_the_console_script_loads_nothing_before_it_runs():
     assert loaded_by("import corn.cli.main") & {"click", "corn.config", "corn.errors", "corn.logs"} == set()
+
+
+def test_the_policy_loads_nothing_that_touches_the_system():
+    loaded = loaded_by("import corn.supervisor.policy")
+    assert loaded & {"logging", "random", "selectors", "signal", "socket", "subprocess"} == set()
+    rooms = {"corn", "corn.version", "corn.supervisor"} | {f"corn.supervisor.{name}" for name in PURE}
+    assert {name for name in loaded if name.startswith("corn")} <= rooms
 
 
 def test_a_command_loads_no_other_and_no_tool_for_mistakes():
