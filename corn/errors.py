@@ -1,11 +1,11 @@
 """Errors, named by whose fault they are, each with the outcome it leads to.
 
 CornError                 exit code 1   a fault of corn's own
- +- ConfigError           exit code 2   an option, a variable or a file says something corn cannot do
+ +- ConfigError           exit code 2   an option, a variable or a file asks for what corn cannot do
  +- ApplicationError      exit code 3   the application could not be loaded or started
  +- BindError             exit code 4   an address could not be listened on
 
-The message of each is one or two lines, and says what to do. Exit code 5 (gave up) has no exception: the policy decides it.
+The message of each is one or two lines, and says what to do. Exit code 5 (gave up) has no exception: it is the policy's.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """The log: who writes a line, how it looks, and what happens when nobody takes it.
 
-A log that blocks takes the service down with it, so nothing here waits. A pipe is written only when poll(2) says that it
-takes PIPE_BUF bytes, which pipe(7) makes atomic, so lines of several workers never mix; what a slow reader does not take
-is kept up to a bound and then dropped, and the number of dropped lines is logged when the log moves again. (O_NONBLOCK
-was rejected: it belongs to the open file description, which is shared with the shell and with every other process on
-the terminal.)
+A log that blocks takes the service down with it, so nothing here waits. A pipe is written only when poll(2) says that
+it takes PIPE_BUF bytes, which pipe(7) makes atomic, so lines of several workers never mix; what a slow reader does not
+take is kept up to a bound and then dropped, and the number of dropped lines is logged when the log moves again.
+(O_NONBLOCK was rejected: it belongs to the open file description, which is shared with the shell and with every other
+process on the terminal.)
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -107,7 +108,7 @@ class LineHandler(logging.Handler):
                 line = f"{self.writer.dropped} log lines were lost\n{line}"
                 self.writer.dropped = 0
             self.writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
-        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not hurt the service
+        except Exception:
             self.writer.dropped += 1
 
 
@@ -157,7 +158,5 @@ def configure(identity: str, *, level: str, color: str) -> None:
 def flush_standard_streams() -> None:
     """Write out what print() has buffered, so that a forked child does not write it again."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue

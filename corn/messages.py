@@ -1,21 +1,56 @@
-"""What master, template and worker say to each other.
-
-Each pair shares one stream socketpair(2). A message is one line of JSON: its class name and its fields. Descriptors ride
-along with SCM_RIGHTS (unix(7)), in the order of the messages that announce them. End of file means that the other side
-is gone; nobody polls.
-"""
+"""What master, template and worker say to each other; channel.py carries it."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-from collections import deque
-from dataclasses import asdict, dataclass
+import tempfile
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-_MAX_LINE = 1 << 20
-_MAX_FDS = 16
+from corn.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a template is told when it is executed. The numbers are inherited descriptors, or process ids.
+
+    It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
+    itself a longer setup.
+
+    `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
+    that is known. `relay`: the template stays the parent of its workers and reports their ends.
+    """
+
+    generation: int
+    config: dict[str, Any]
+    preload: str
+    strict: bool
+    channel: int
+    listeners: list[int]
+    slots: int
+    master: int
+    relay: bool
+    modules: list[str] = field(default_factory=list)
+
+    def write(self) -> int:
+        """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
+        with tempfile.TemporaryFile() as file:
+            file.write(json.dumps(asdict(self)).encode())
+            file.flush()
+            file.seek(0)
+            fd = os.dup(file.fileno())
+        os.set_inheritable(fd, True)
+        return fd
+
+    @classmethod
+    def read(cls, fd: int) -> Setup:
+        """Read what `write` wrote, and close it."""
+        with os.fdopen(fd, "rb") as file:
+            return cls(**json.loads(file.read()))
+
+    def parsed_config(self) -> Config:
+        return Config.from_json(self.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +58,6 @@ class Message:
     """Common to all messages; `fds` says how many descriptors follow with one."""
 
     fds: ClassVar[int] = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Setup(Message):
-    """Master to template, first of all: the configuration, and the inherited descriptors by number."""
-
-    generation: int
-    config: dict[str, Any]
-    preload: str
-    listeners: list[int]
-    slots: int
-    relay: bool  # the template stays the workers' parent and reports their ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +72,22 @@ class Fork(Message):
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Message):
-    """Template to master: ready to fork. `preload` is what was loaded in the end; `notes` says why it is less than asked."""
+    """Template to master: ready to fork. `preload` is what was loaded in the end, `warnings` are for the log."""
 
     preload: str
-    notes: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Unsafe(Message):
-    """Template to master: what was loaded must not be forked; `preload` is the next lower mode to try."""
+class SteppedDown(Message):
+    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log."""
 
-    preload: str
-    notes: list[str]
-    modules: list[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Message):
+    """Master to template: leave at once. A template that finds the master gone sees its workers out first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,15 @@ class Failed(Message):
 
     error: str
     detail: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forked(Message):
+    """Template to master: a worker was forked."""
+
+    worker: int
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +124,6 @@ class Exited(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Forked(Message):
-    """Worker's channel to master, written before the worker runs: its process id."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
 class Booting(Message):
     """Worker to master: it runs, and starts to load the application."""
 
@@ -107,10 +135,9 @@ class Ready(Message):
 
 @dataclass(frozen=True, slots=True)
 class Retiring(Message):
-    """Worker to master: it wants to be replaced. `urgent`: it drains already, because somebody else told it to."""
+    """Worker to master: it wants to be replaced, and serves until it is told to drain."""
 
     reason: str
-    urgent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,107 +153,5 @@ class Drain(Message):
 
 KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
-    for kind in (Setup, Fork, Loaded, Unsafe, Failed, NotForked, Exited, Forked, Booting, Ready, Retiring, Drain)
+    for kind in (Fork, Quit, Loaded, SteppedDown, Failed, Forked, NotForked, Exited, Booting, Ready, Retiring, Drain)
 }
-
-
-def encode(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
-
-
-class Decoder:
-    """Turns received bytes into messages, whatever the boundaries they arrive in."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now; raises ValueError on what no side of corn sends."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _MAX_LINE:
-            raise ValueError("a message without an end")
-        return [_decode(line) for line in lines]
-
-
-def _decode(line: bytes) -> Message:
-    try:
-        name, values = json.loads(line)
-        return KINDS[name](**values)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"not a message: {line[:80]!r}") from error
-
-
-class Channel:
-    """One end of a socketpair that carries messages; never blocks unless its socket is set to block."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._decoder = Decoder()
-        self._fds: deque[int] = deque()
-        self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        self.closed = False
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """Send, or keep for `flush` what the socket does not take now. A peer that is gone is noticed by `receive`.
-
-        The descriptors are duplicated at once, so the caller may close its own.
-        """
-        self._unsent.append((encode(message), tuple(os.dup(fd) for fd in fds)))
-        self.flush()
-
-    @property
-    def wants_write(self) -> bool:
-        return bool(self._unsent)
-
-    def flush(self) -> None:
-        while self._unsent:
-            data, fds = self._unsent[0]
-            try:
-                sent = socket.send_fds(self._socket, [data], fds) if fds else self._socket.send(data)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._drop_unsent()
-                return
-            _close_all(fds)
-            self._unsent.popleft()
-            if sent < len(data):
-                self._unsent.appendleft((data[sent:], ()))
-
-    def receive(self) -> list[Message]:
-        """What has arrived; sets `closed` at end of file. A blocking socket waits for at least one byte or the end."""
-        try:
-            data, fds, _, _ = socket.recv_fds(self._socket, 65536, _MAX_FDS)
-        except BlockingIOError:
-            return []
-        except OSError:
-            data, fds = b"", []
-        self._fds.extend(fds)
-        if not data:
-            self.closed = True
-            return []
-        return self._decoder.feed(data)
-
-    def take_fd(self) -> int:
-        """The next descriptor that came along with a message."""
-        return self._fds.popleft()
-
-    def close(self) -> None:
-        self.closed = True
-        self._drop_unsent()
-        _close_all(self._fds)
-        self._fds.clear()
-        self._socket.close()
-
-    def _drop_unsent(self) -> None:
-        for _, fds in self._unsent:
-            _close_all(fds)
-        self._unsent.clear()
-
-
-def _close_all(fds: tuple[int, ...] | deque[int]) -> None:
-    for fd in fds:
-        os.close(fd)

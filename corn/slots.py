@@ -1,8 +1,9 @@
 """The shared-memory table in which workers keep their counters, one cell a worker.
 
 A worker writes its cell with plain stores into mapped memory: no message, no system call, and the master reads it even
-when the worker is stuck. Each field has one writer, and is one aligned 8-byte word, so a reader never sees half a value.
-The file has no name (memfd_create(2), or a file unlinked at once where there is none); templates inherit its descriptor.
+when the worker is stuck. Each field has one writer, and is one aligned 8-byte word, so a reader never sees half a
+value. The file has no name (memfd_create(2), or a file unlinked at once where there is none); templates inherit its
+descriptor.
 """
 
 from __future__ import annotations

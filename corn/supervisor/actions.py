@@ -79,6 +79,8 @@ class Say(Action):
 class Announce(Action):
     """All workers of the first start are ready: tell what is served, and where."""
 
+    preload: str
+
 
 @dataclass(frozen=True, slots=True)
 class Exit(Action):

@@ -36,6 +36,7 @@ class TemplateFailed(Event):
     generation: int
     error: str
     detail: str
+    exit_code: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,15 @@ class WorkerFailed(Event):
     worker: int
     error: str
     detail: str
+    exit_code: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRetiring(Event):
-    """A worker asked to be replaced; `urgent`: it drains already."""
+    """A worker asked to be replaced."""
 
     worker: int
     reason: str
-    urgent: bool
 
 
 @dataclass(frozen=True, slots=True)

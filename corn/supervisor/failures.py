@@ -22,10 +22,10 @@ _OUTSIDE_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
 _MISSED_FORKS = 2
 
 
-def template_failed(draft: Draft, generation: int, error: str, detail: str) -> None:
+def template_failed(draft: Draft, generation: int, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
     """The template of the first start or of a reload could not load the application."""
     if draft.state.phase is Phase.STARTING and generation == draft.state.candidate:
-        _abort_start(draft, error, detail)
+        _abort_start(draft, error, detail, exit_code)
     elif generation == draft.state.candidate:
         _abandon_reload(draft, error, detail)
 
@@ -38,10 +38,10 @@ def template_lost(draft: Draft, generation: int, how: str) -> None:
         _abandon_reload(draft, f"its template was lost ({how})", "")
 
 
-def worker_failed(draft: Draft, worker: Worker, error: str, detail: str) -> None:
+def worker_failed(draft: Draft, worker: Worker, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
     """A worker could not boot."""
     if draft.state.phase is Phase.STARTING and not draft.state.ready():
-        _abort_start(draft, error, detail)
+        _abort_start(draft, error, detail, exit_code)
     elif worker.generation == draft.state.candidate:
         _abandon_reload(draft, error, detail)
     elif draft.state.phase is not Phase.STOPPING:
@@ -50,15 +50,10 @@ def worker_failed(draft: Draft, worker: Worker, error: str, detail: str) -> None
         draft.say(Level.ERROR, f"{worker} failed: {error}{_next_attempt(draft, worker)}", detail)
 
 
-def worker_lost(draft: Draft, worker: Worker, how: str) -> None:
-    """A worker never came to run."""
-    worker_failed(draft, worker, how, "")
-
-
 def worker_ended(draft: Draft, worker: Worker, end: End) -> None:
     """A worker that nobody asked to leave is gone."""
     if not worker.is_ready:
-        worker_failed(draft, worker, f"{end} before it was ready", "")
+        worker_failed(draft, worker, f"{end} before it was ready")
         return
     if draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, end)
@@ -77,7 +72,7 @@ def fork_missed(draft: Draft, worker: Worker) -> None:
             draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
             stop_template(draft, draft.state.templates[template.generation])
             template_lost(draft, template.generation, "it does not answer")
-    worker_lost(draft, worker, "was not forked in time")
+    worker_failed(draft, worker, "it was not forked in time")
 
 
 def give_up(draft: Draft) -> None:
@@ -90,10 +85,10 @@ def give_up(draft: Draft) -> None:
         _stop_at_once(draft, GAVE_UP)
 
 
-def _abort_start(draft: Draft, error: str, detail: str) -> None:
+def _abort_start(draft: Draft, error: str, detail: str, exit_code: int) -> None:
     draft.say(Level.ERROR, f"could not start: {error}", detail)
     draft.change(last_error=error)
-    _stop_at_once(draft, START_FAILED)
+    _stop_at_once(draft, exit_code)
 
 
 def _stop_at_once(draft: Draft, exit_code: int) -> None:

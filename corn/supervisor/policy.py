@@ -19,8 +19,7 @@ sits unread. Rejected: one object with methods for master, worker and reload: it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from corn.supervisor import failures
 from corn.supervisor.actions import Action, Announce, CloseListeners, Exit, Level
@@ -46,7 +45,7 @@ from corn.supervisor.events import (
     WorkerRetiring,
 )
 from corn.supervisor.reconcile import drain, kill, reconcile, spawn_template, stop_template
-from corn.supervisor.state import Phase, Stage, State, Stop, TemplateStage
+from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, Stop, TemplateStage
 
 MOST_WORKERS = 512
 KILLED_BY_INT = 130
@@ -57,8 +56,7 @@ _STOPPING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     state: State
     actions: tuple[Action, ...]
 
@@ -97,7 +95,7 @@ def _template_stepped_down(draft: Draft, event: TemplateSteppedDown) -> None:
 
 
 def _template_failed(draft: Draft, event: TemplateFailed) -> None:
-    failures.template_failed(draft, event.generation, event.error, event.detail)
+    failures.template_failed(draft, event.generation, event.error, event.detail, event.exit_code)
 
 
 def _template_exited(draft: Draft, event: TemplateExited) -> None:
@@ -106,7 +104,7 @@ def _template_exited(draft: Draft, event: TemplateExited) -> None:
         return
     draft.forget_template(event.generation)
     if template.stage is TemplateStage.LOADING:
-        failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading", "")
+        failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading")
     elif template.stage is TemplateStage.READY:
         failures.template_lost(draft, event.generation, str(event.end))
 
@@ -124,7 +122,7 @@ def _worker_not_forked(draft: Draft, event: WorkerNotForked) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is not None:
         draft.forget_worker(worker)
-        failures.worker_lost(draft, worker, f"could not be forked: {event.error}")
+        failures.worker_failed(draft, worker, f"it could not be forked: {event.error}")
 
 
 def _worker_booting(draft: Draft, event: WorkerBooting) -> None:
@@ -149,18 +147,12 @@ def _worker_failed(draft: Draft, event: WorkerFailed) -> None:
     if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
         kill_at = draft.at + QUICK_GRACE
         draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
-        failures.worker_failed(draft, worker, event.error, event.detail)
+        failures.worker_failed(draft, worker, event.error, event.detail, event.exit_code)
 
 
 def _worker_retiring(draft: Draft, event: WorkerRetiring) -> None:
     worker = draft.state.workers.get(event.worker)
-    if worker is None or not worker.is_live:
-        return
-    if event.urgent:
-        deadline = draft.at + draft.state.settings.time_to_leave
-        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=event.reason)
-        draft.say(Level.INFO, f"{worker} drains: {event.reason}")
-    else:
+    if worker is not None and worker.is_live:
         draft.worker(worker, retiring=worker.retiring or event.reason)
 
 
@@ -169,12 +161,13 @@ def _worker_exited(draft: Draft, event: WorkerExited) -> None:
     if worker is None:
         return
     draft.forget_worker(worker)
-    if worker.is_live:
+    in_order = event.end.code == 0
+    if worker.is_live and not (worker.retiring and in_order):
         failures.worker_ended(draft, worker, event.end)
     else:
-        how = "" if event.end.code == 0 else f", {event.end}"
-        level = Level.INFO if event.end.code == 0 else Level.WARNING
-        draft.say(level, f"{worker} ended: {worker.reason}{how}")
+        how = "" if in_order else f", {event.end}"
+        level = Level.INFO if in_order else Level.WARNING
+        draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 
 def _reload_requested(draft: Draft, event: ReloadRequested) -> None:
@@ -242,16 +235,17 @@ def _press_the_overdue(draft: Draft) -> None:
     for worker in overdue_workers(draft.state, draft.at):
         if worker.pid is None:
             draft.forget_worker(worker)
-            failures.fork_missed(draft, worker)
+            if worker.stage is Stage.SPAWNING:
+                failures.fork_missed(draft, worker)
         else:
             press_worker(draft, worker)
             if worker.is_live:
-                failures.worker_failed(draft, worker, draft.state.workers[worker.id].reason, "")
+                failures.worker_failed(draft, worker, draft.state.workers[worker.id].reason)
     for template in overdue_templates(draft.state, draft.at):
         press_template(draft, template)
         if template.stage is TemplateStage.LOADING:
             error = f"not loaded within --timeout-boot ({template.settings.timeout_boot:g} s)"
-            failures.template_failed(draft, template.generation, error, "")
+            failures.template_failed(draft, template.generation, error)
 
 
 def _settle(draft: Draft) -> None:
@@ -259,7 +253,7 @@ def _settle(draft: Draft) -> None:
     state = draft.state
     if state.phase is Phase.STARTING and _is_started(state):
         draft.change(phase=Phase.RUNNING)
-        draft.do(Announce())
+        draft.do(Announce(_preload_of(state)))
     elif state.phase is Phase.STOPPING and not state.workers and not state.templates:
         draft.change(phase=Phase.STOPPED)
         draft.do(Exit(state.exit_code))
@@ -267,6 +261,11 @@ def _settle(draft: Draft) -> None:
         again = ReloadRequested(draft.at, draft.state.again)
         draft.change(again=None)
         _begin_reload(draft, again)
+
+
+def _preload_of(state: State) -> str:
+    template = state.templates.get(state.current or 0)
+    return template.preload if template else ""
 
 
 def _is_started(state: State) -> bool:

@@ -1,0 +1,202 @@
+"""Listening sockets: where to listen, how to open it, and how to name it to a person.
+
+The master opens all of them once, before anything else starts; templates and workers inherit them. So a port in use is
+found before any process is made, and a connection that arrives while workers are replaced waits in the kernel's queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from corn.config import Config
+from corn.config.addresses import InheritedAddress, TcpAddress, UnixAddress, parse_address
+from corn.errors import BindError
+
+Address = TcpAddress | UnixAddress | InheritedAddress
+
+
+@dataclass(slots=True)
+class Listener:
+    """An open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours."""
+
+    sock: socket.socket
+    path: str = ""
+    _inode: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.path:
+            self._inode = Path(self.path).stat().st_ino
+
+    @property
+    def address(self) -> str:
+        """The address as a URL, or as unix:path."""
+        if self.sock.family == socket.AF_UNIX:
+            return f"unix:{self.sock.getsockname()}"
+        host, port = self.sock.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def close(self) -> None:
+        """Stop listening, and remove the file of a Unix socket unless somebody else has put another there."""
+        if self.path:
+            with contextlib.suppress(OSError):
+                if Path(self.path).stat().st_ino == self._inode:
+                    Path(self.path).unlink()
+        self.sock.close()
+
+
+def open_listeners(config: Config) -> list[Listener]:
+    """Open everything the configuration asks to listen on, or nothing.
+
+    Raises BindError for an address that cannot be had.
+    """
+    opened: list[Listener] = []
+    try:
+        for address in addresses(config):
+            opened += _open(address, config)
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
+
+
+def addresses(config: Config) -> tuple[Address, ...]:
+    """What to listen on; the configuration names one way to say it."""
+    if config.bind:
+        return tuple(parse_address(each) for each in config.bind)
+    if config.uds is not None:
+        return (UnixAddress(config.uds),)
+    if config.fd is not None:
+        return (InheritedAddress(config.fd),)
+    return (TcpAddress(config.host, config.port),)
+
+
+def _open(address: Address, config: Config) -> list[Listener]:
+    if isinstance(address, UnixAddress):
+        return [_open_unix(address.path, config)]
+    if isinstance(address, InheritedAddress):
+        return [_adopt(address.fd, config.backlog)]
+    return _open_tcp(address.host, address.port, config.backlog)
+
+
+def _open_tcp(host: str, port: int, backlog: int) -> list[Listener]:
+    """One listener for each address that the host name stands for, all on one port."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise BindError(f"cannot listen on {host}:{port}: the host name is not known; check --host") from error
+    listeners: list[Listener] = []
+    for family, _, _, _, address in dict.fromkeys(found):
+        chosen = listeners[0].sock.getsockname()[1] if listeners else port
+        try:
+            sock = _listen_tcp(family, (address[0], chosen, *address[2:]), backlog)
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:
+                continue
+            for listener in listeners:
+                listener.close()
+            raise BindError(_why_not(host, chosen, error)) from error
+        listeners.append(Listener(sock))
+    if not listeners:
+        raise BindError(f"cannot listen on {host}:{port}: this machine has no such address")
+    return listeners
+
+
+def _listen_tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # The unspecified address takes IPv4 too, whatever the system's default; a named one is what it says.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+        sock.bind(address)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    where = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is already in use{_holder(port)}; stop that, or choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"no permission to listen on {where}; choose a port from 1024 on with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"cannot listen on {where}: this machine has no such address; check --host"
+    return f"cannot listen on {where}: {error.strerror or error}"
+
+
+def _holder(port: int) -> str:
+    """Who listens on the port, as far as this user may know."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        for each in psutil.net_connections(kind="tcp"):
+            if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid:
+                return f" by {psutil.Process(each.pid).name()} (pid {each.pid})"
+    return ""
+
+
+def _open_unix(path: str, config: Config) -> Listener:
+    _clear_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Between bind and chmod nobody may connect who may not afterwards.
+    umask = os.umask(0o777 & ~config.uds_mode)
+    try:
+        sock.bind(path)
+        Path(path).chmod(config.uds_mode)
+        sock.listen(config.backlog)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise BindError(f"cannot listen on unix:{path}: {error.strerror or error}") from error
+    finally:
+        os.umask(umask)
+    return Listener(sock, path)
+
+
+def _clear_stale(path: str) -> None:
+    """Remove a socket file that nobody listens on any more; refuse one in use, and anything that is no socket."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise BindError(f"{path} exists and is not a socket; remove it, or choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise BindError(f"unix:{path} may be in use ({error.strerror or error}); choose another path") from error
+        else:
+            raise BindError(f"unix:{path} is already in use by a running server; stop that, or choose another path")
+
+
+def _adopt(number: int, backlog: int) -> Listener:
+    """Take over a listening socket inherited from the parent process."""
+    try:
+        sock = socket.socket(fileno=os.dup(number))
+    except OSError as error:
+        raise BindError(f"file descriptor {number} is not an open socket; pass one that is") from error
+    if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        sock.close()
+        raise BindError(f"file descriptor {number} is not a stream socket of TCP or Unix")
+    try:
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise BindError(f"file descriptor {number} cannot listen: {error.strerror or error}") from error
+    sock.setblocking(False)
+    return Listener(sock)

@@ -1,0 +1,60 @@
+"""Find out whether the application loads, without serving it: what a template would do, in a process that then ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from corn.channel import Channel
+from corn.config import Config
+from corn.config.envfile import read_env_file
+from corn.errors import ApplicationError, ConfigError, ExitCode
+from corn.messages import Failed, Loaded, Message, Setup
+from corn.slots import Slots
+from corn.supervisor.processes import end_of, environment_of, execute_template
+
+
+def check_application(config: Config) -> None:
+    """Import the application in a fresh interpreter.
+
+    Raises ConfigError where its name leads to nothing, ApplicationError where its own code fails or takes longer than
+    timeout_boot.
+    """
+    ours, theirs = socket.socketpair()
+    slots = Slots.create()
+    setup = Setup(
+        generation=0,
+        config=config.to_json(),
+        preload="app",
+        strict=True,
+        channel=theirs.fileno(),
+        listeners=[],
+        slots=slots.fd,
+        master=os.getpid(),
+        relay=True,
+    )
+    variables = [read_env_file(Path(name)) for name in config.env_file]
+    pid = execute_template(setup, theirs, environment_of(variables))
+    theirs.close()
+    slots.close()
+    ours.settimeout(config.timeout_boot)
+    answer = _first_answer(Channel(ours))
+    ours.close()
+    os.kill(pid, 9)
+    end = end_of(os.waitpid(pid, 0)[1])
+    if isinstance(answer, Failed):
+        usage = answer.exit_code == ExitCode.USAGE
+        raise ConfigError(answer.error) if usage else ApplicationError(answer.error, answer.detail)
+    if answer is None and end.signal == "SIGKILL":
+        raise ApplicationError(f"{config.app} did not load within --timeout-boot ({config.timeout_boot:g} s)")
+    if answer is None:
+        raise ApplicationError(f"the application's process {end} while loading")
+
+
+def _first_answer(channel: Channel) -> Message | None:
+    while not channel.closed:
+        for message in channel.receive():
+            if isinstance(message, (Loaded, Failed)):
+                return message
+    return None

@@ -1,0 +1,165 @@
+"""Carries out what the policy decided: the only place where the master starts, tells and kills processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from corn.channel import Channel
+from corn.config import Config
+from corn.config.envfile import read_env_file
+from corn.logs import logger
+from corn.messages import Drain, Fork, Message, Quit, Setup
+from corn.slots import CELLS, Slots
+from corn.sockets import Listener
+from corn.supervisor import actions
+from corn.supervisor.processes import TemplateHandle, WorkerHandle, environment_of, execute_template
+from corn.supervisor.state import State
+
+Handle = TemplateHandle | WorkerHandle
+Watch = Callable[[Handle], None]
+
+
+class Executor:
+    """Holds the listeners, the shared slots and a handle for every template and worker that the policy knows.
+
+    `watch` and `unwatch` tell the loop to listen to a handle's channel, or to stop. `config` is what the next template
+    is started with.
+    """
+
+    def __init__(self, config: Config, listeners: list[Listener], *, relay: bool, watch: Watch, unwatch: Watch) -> None:
+        self.config = config
+        self.templates: dict[int, TemplateHandle] = {}
+        self.workers: dict[int, WorkerHandle] = {}
+        self.slots = Slots.create()
+        self._listeners = listeners
+        self._relay = relay
+        self._watch = watch
+        self._unwatch = unwatch
+        self._free_cells = list(range(CELLS - 1, -1, -1))
+        self._by_kind: Mapping[type[actions.Action], Callable[..., None]] = {
+            actions.SpawnTemplate: self._spawn_template,
+            actions.StopTemplate: self._stop_template,
+            actions.KillTemplate: self._kill_template,
+            actions.SpawnWorker: self._spawn_worker,
+            actions.DrainWorker: self._drain_worker,
+            actions.AbortWorker: self._abort_worker,
+            actions.KillWorker: self._kill_worker,
+            actions.CloseListeners: self.close_listeners,
+            actions.Say: self._say,
+        }
+
+    def perform(self, action: actions.Action) -> None:
+        """Carry out one action; what is aimed at a process that is gone does nothing."""
+        self._by_kind[type(action)](action)
+
+    def release(self, state: State) -> None:
+        """Let go of the handles whose processes the policy has forgotten."""
+        for number, worker in list(self.workers.items()):
+            if number not in state.workers:
+                del self.workers[number]
+                self._free_cells.append(worker.cell)
+                self._drop(worker)
+        for generation, template in list(self.templates.items()):
+            if generation not in state.templates:
+                del self.templates[generation]
+                self._drop(template)
+
+    def close(self) -> None:
+        self.close_listeners()
+        self.slots.close()
+
+    def close_listeners(self, _: actions.CloseListeners | None = None) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    def _spawn_template(self, action: actions.SpawnTemplate) -> None:
+        ours, theirs = socket.socketpair()
+        setup = Setup(
+            generation=action.generation,
+            config=self.config.to_json(),
+            preload=_first_mode(self.config.preload),
+            strict=self.config.preload != "auto",
+            channel=theirs.fileno(),
+            listeners=[listener.sock.fileno() for listener in self._listeners],
+            slots=self.slots.fd,
+            master=os.getpid(),
+            relay=self._relay,
+        )
+        variables = [read_env_file(Path(name)) for name in self.config.env_file]
+        with theirs:
+            pid = execute_template(setup, theirs, environment_of(variables))
+        ours.setblocking(False)
+        handle = TemplateHandle(action.generation, self.config, pid, Channel(ours))
+        self.templates[action.generation] = handle
+        self._watch(handle)
+
+    def _stop_template(self, action: actions.StopTemplate) -> None:
+        handle = self.templates.get(action.generation)
+        if handle is not None:
+            self._tell(handle, Quit())
+
+    def _kill_template(self, action: actions.KillTemplate) -> None:
+        handle = self.templates.get(action.generation)
+        if handle is not None:
+            os.kill(handle.pid, signal.SIGKILL)
+
+    def _spawn_worker(self, action: actions.SpawnWorker) -> None:
+        template = self.templates.get(action.generation)
+        if template is None:
+            return
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
+        self.workers[action.worker] = handle
+        with theirs:
+            self._tell(template, Fork(action.worker, action.slot, handle.cell), (theirs.fileno(),))
+        self._watch(handle)
+
+    def _drain_worker(self, action: actions.DrainWorker) -> None:
+        handle = self.workers.get(action.worker)
+        if handle is not None:
+            self._tell(handle, Drain(action.grace, action.final))
+
+    def _abort_worker(self, action: actions.AbortWorker) -> None:
+        handle = self.workers.get(action.worker)
+        if handle is not None:
+            handle.signal(signal.SIGABRT)
+
+    def _kill_worker(self, action: actions.KillWorker) -> None:
+        handle = self.workers.get(action.worker)
+        if handle is not None:
+            handle.signal(signal.SIGKILL)
+
+    def _say(self, action: actions.Say) -> None:
+        detail = "\n" + action.detail if action.detail else ""
+        logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
+
+    def _tell(self, handle: Handle, message: Message, fds: tuple[int, ...] = ()) -> None:
+        handle.channel.send(message, fds)
+        if handle.channel.wants_write:
+            self._watch(handle)
+
+    def _drop(self, handle: Handle) -> None:
+        self._unwatch(handle)
+        handle.channel.close()
+
+
+def _first_mode(preload: str) -> str:
+    """What `auto` starts with: everything where a fork without exec is safe, nothing on macOS."""
+    if preload != "auto":
+        return preload
+    return "app" if sys.platform == "linux" else "none"
+
+
+_LEVELS = {
+    actions.Level.DEBUG: 10,
+    actions.Level.INFO: 20,
+    actions.Level.WARNING: 30,
+    actions.Level.ERROR: 40,
+}

@@ -1,0 +1,200 @@
+"""The master's one loop: wait for a signal, a message, an end or a deadline; make each an event; decide; act.
+
+Nothing in it waits for anything else. Messages and ends are handled before deadlines, so that a master that was itself
+stopped, or whose machine slept, first hears what happened meanwhile and blames nobody for its own absence.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+
+from corn import messages
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.logs import logger
+from corn.supervisor import events
+from corn.supervisor.actions import Announce, Exit
+from corn.supervisor.deadlines import next_wake
+from corn.supervisor.executor import Executor, Handle
+from corn.supervisor.policy import decide
+from corn.supervisor.processes import TemplateHandle, WorkerHandle
+from corn.supervisor.reaper import Reaper
+from corn.supervisor.rereading import reread_config, settings_of
+from corn.supervisor.signals import Signals
+from corn.supervisor.state import End, State
+
+
+class Loop:
+    """Runs the policy against the world until it says to exit.
+
+    `reread` reads the configuration again for a reload; `announce` is called once, when the first start is complete.
+    """
+
+    def __init__(
+        self, config: Config, signals: Signals, *, reread: Callable[[], Config], announce: Callable[[str], None]
+    ) -> None:
+        settings = settings_of(config)
+        self._state = State(settings=settings, target=settings.workers)
+        self._selector = selectors.DefaultSelector()
+        self._signals = signals
+        self._reread = reread
+        self._announce = announce
+        self._reaper = Reaper()
+        self._exit_code: int | None = None
+        self._queue: deque[events.Event] = deque()
+
+    def run(self, executor: Executor) -> int:
+        """Serve until the policy says to exit; returns the exit code."""
+        self._executor = executor
+        self._selector.register(self._signals, selectors.EVENT_READ, None)
+        self._handle(events.Started(time.monotonic()))
+        while self._exit_code is None:
+            for key, _ in self._selector.select(self._patience()):
+                if key.data is None:
+                    self._hear_signals()
+                else:
+                    self._hear(key.data)
+            self._handle(events.Tick(time.monotonic()))
+        self._selector.close()
+        return self._exit_code
+
+    def watch(self, handle: Handle) -> None:
+        """Listen to a handle's channel, and while it has something unsent, for when it can be sent."""
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if handle.channel.wants_write else 0)
+        if handle.channel.fileno() in self._selector.get_map():
+            self._selector.modify(handle.channel, wanted, handle)
+        else:
+            self._selector.register(handle.channel, wanted, handle)
+
+    def unwatch(self, handle: Handle) -> None:
+        if handle.channel.fileno() in self._selector.get_map():
+            self._selector.unregister(handle.channel)
+
+    def _patience(self) -> float | None:
+        now = time.monotonic()
+        wake = next_wake(self._state, now)
+        return None if wake is None else max(0.0, wake - now)
+
+    def _handle(self, event: events.Event) -> None:
+        """Let the policy answer an event, and carry its answer out; what that causes is answered next."""
+        self._queue.append(event)
+        if len(self._queue) > 1:
+            return
+        while self._queue:
+            self._state, actions = decide(self._state, self._queue[0])
+            for action in actions:
+                self._act(action)
+            self._executor.release(self._state)
+            self._queue.popleft()
+
+    def _act(self, action: object) -> None:
+        if isinstance(action, Exit):
+            self._exit_code = action.code
+        elif isinstance(action, Announce):
+            self._announce(action.preload)
+        else:
+            self._executor.perform(action)  # type: ignore[arg-type]
+
+    def _hear_signals(self) -> None:
+        for number in self._signals.arrived():
+            at = time.monotonic()
+            if number == signal.SIGCHLD:
+                self._reap()
+            elif number == signal.SIGHUP:
+                self._ask_for_reload(at)
+            elif number in (signal.SIGTTIN, signal.SIGTTOU):
+                self._handle(events.ScaleRequested(at, 1 if number == signal.SIGTTIN else -1))
+            else:
+                self._handle(events.StopRequested(at, number.name))
+
+    def _ask_for_reload(self, at: float) -> None:
+        try:
+            config = reread_config(self._executor.config, self._reread)
+        except ConfigError as error:
+            logger.error("reload refused, nothing was changed: %s", error)
+            return
+        self._executor.config = config
+        self._handle(events.ReloadRequested(at, settings_of(config)))
+
+    def _hear(self, handle: Handle) -> None:
+        handle.channel.flush()
+        for message in handle.channel.receive():
+            event = self._understand(handle, message)
+            if event is not None:
+                self._handle(event)
+        if handle.channel.fileno() < 0:
+            return  # released meanwhile
+        if handle.channel.closed:
+            self.unwatch(handle)
+        else:
+            self.watch(handle)
+
+    def _understand(self, handle: Handle, message: messages.Message) -> events.Event | None:
+        if isinstance(handle, TemplateHandle):
+            return self._from_template(handle, message, time.monotonic())
+        return self._from_worker(handle, message, time.monotonic())
+
+    def _from_template(self, handle: TemplateHandle, message: messages.Message, at: float) -> events.Event | None:
+        match message:
+            case messages.Loaded():
+                for warning in message.warnings:
+                    logger.warning("%s", warning)
+                return events.TemplateReady(at, handle.generation, message.preload)
+            case messages.SteppedDown():
+                return events.TemplateSteppedDown(at, handle.generation, message.reason)
+            case messages.Failed():
+                return events.TemplateFailed(at, handle.generation, message.error, message.detail, message.exit_code)
+            case messages.NotForked():
+                return events.WorkerNotForked(at, message.worker, message.error)
+            case messages.Forked():
+                return self._forked(message, at)
+            case messages.Exited():
+                self._ended(message.pid, self._reaper.end_of(message.status))
+        return None
+
+    def _forked(self, message: messages.Forked, at: float) -> events.Event | None:
+        handle = self._executor.workers.get(message.worker)
+        early = self._reaper.ended_early(message.pid)
+        if early is not None:
+            return events.WorkerExited(at, message.worker, early)
+        if handle is None:
+            # It was given up before it came: its channel is closed, so it leaves by itself.
+            return None
+        handle.pid = message.pid
+        if handle.doomed is not None:
+            handle.signal(handle.doomed)
+        return events.WorkerForked(at, message.worker, message.pid)
+
+    def _from_worker(self, handle: WorkerHandle, message: messages.Message, at: float) -> events.Event | None:
+        match message:
+            case messages.Booting():
+                return events.WorkerBooting(at, handle.id)
+            case messages.Ready():
+                return events.WorkerReady(at, handle.id)
+            case messages.Retiring():
+                return events.WorkerRetiring(at, handle.id, message.reason)
+            case messages.Failed():
+                return events.WorkerFailed(at, handle.id, message.error, message.detail, message.exit_code)
+        return None
+
+    def _reap(self) -> None:
+        for pid, end in self._reaper.reap():
+            self._ended(pid, end)
+
+    def _ended(self, pid: int, end: End) -> None:
+        """Hear the last words of a process first, then take note of its end."""
+        for worker in list(self._executor.workers.values()):
+            if worker.pid == pid:
+                self._hear(worker)
+                self._handle(events.WorkerExited(time.monotonic(), worker.id, end))
+                return
+        for template in list(self._executor.templates.values()):
+            if template.pid == pid:
+                self._hear(template)
+                self._handle(events.TemplateExited(time.monotonic(), template.generation, end))
+                return
+        self._reaper.keep(pid, end)

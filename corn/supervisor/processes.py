@@ -1,0 +1,97 @@
+"""The master's handles on its processes. A handle is what the master holds; the process itself runs corn.worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from corn.channel import Channel
+from corn.config import Config
+from corn.messages import Setup
+from corn.supervisor.state import End
+
+# The package is found where this one was, and the working directory is not searched: it may hold a click.py.
+_START = """
+import sys
+if sys.path[:1] == [""]: del sys.path[0]
+if {root!r} not in sys.path: sys.path.append({root!r})
+from corn.worker.template import main
+main(int(sys.argv[1]))
+"""
+_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+
+
+@dataclass(slots=True)
+class TemplateHandle:
+    generation: int
+    config: Config
+    pid: int
+    channel: Channel
+
+
+@dataclass(slots=True)
+class WorkerHandle:
+    """`doomed` is a signal that waits for the process id to be known."""
+
+    id: int
+    cell: int
+    channel: Channel
+    pid: int | None = None
+    doomed: int | None = field(default=None)
+
+    def signal(self, number: int) -> None:
+        if self.pid is None:
+            self.doomed = number
+            return
+        # Not reaped yet, so the id is still this process's.
+        os.kill(self.pid, number)
+
+
+def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:
+    """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
+    setup_fd = setup.write()
+    inherited = [setup_fd, sock.fileno(), setup.slots, *setup.listeners]
+    arguments = [sys.executable, *_interpreter_flags(), "-c", _START.format(root=_ROOT), str(setup_fd)]
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    try:
+        return os.posix_spawn(
+            sys.executable, arguments, environment, setsigmask=[], setsigdef=signal.valid_signals() - _UNSETTABLE
+        )
+    finally:
+        for fd in inherited:
+            os.set_inheritable(fd, False)
+        os.close(setup_fd)
+
+
+def environment_of(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The environment of this process with further variables laid over it, the later over the earlier."""
+    environment = dict(os.environ)
+    for each in variables:
+        environment.update(each)
+    return environment
+
+
+def end_of(status: int) -> End:
+    """What a wait status (waitpid(2)) says."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return End(signal=signal.Signals(number).name)
+        except ValueError:
+            return End(signal=f"signal {number}")
+    return End(code=os.waitstatus_to_exitcode(status))
+
+
+_UNSETTABLE = {signal.SIGKILL, signal.SIGSTOP}
+
+
+def _interpreter_flags() -> list[str]:
+    """The options this interpreter was started with, such as -O and -X dev, so that the application sees the same."""
+    return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]

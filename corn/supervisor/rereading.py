@@ -1,0 +1,37 @@
+"""What a reload may change: the configuration read again, compared with the one in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from corn.config import OPTIONS, Config
+from corn.config.envfile import read_env_file
+from corn.errors import ConfigError
+from corn.supervisor.state import Settings
+
+
+def settings_of(config: Config) -> Settings:
+    """The part of the configuration that the policy decides by."""
+    return Settings(
+        workers=config.workers,
+        timeout_boot=config.timeout_boot,
+        timeout_graceful_shutdown=config.timeout_graceful_shutdown,
+        timeout_lifespan_shutdown=config.timeout_lifespan_shutdown,
+    )
+
+
+def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
+    """The configuration as its sources hold it now.
+
+    Raises ConfigError where it cannot be read, or where it changes an option that only a restart can change.
+    """
+    config = reread()
+    for option in OPTIONS:
+        old, new = getattr(current, option.name), getattr(config, option.name)
+        if old != new and not option.reloadable:
+            shown = f"from {option.kind.show(old) or 'unset'} to {option.kind.show(new) or 'unset'}"
+            raise ConfigError(f"{option.name} cannot change {shown} without a restart")
+    for name in config.env_file:
+        read_env_file(Path(name))
+    return config

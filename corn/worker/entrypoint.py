@@ -1,0 +1,188 @@
+"""The first code in a forked worker: take leave of the template, make the event loop, serve, and end.
+
+Order matters, and is that of supervision.md 3.3: signal handlers first (signals were blocked across the fork), then the
+parent's death, the collector, the random state, the log, and only then the loop and the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import faulthandler
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, NoReturn
+
+from corn import logs
+from corn.channel import Channel
+from corn.config import Config
+from corn.errors import ApplicationError, CornError
+from corn.messages import Booting, Drain, Failed, Fork, Ready, Retiring, Setup
+from corn.prctl import die_with_parent, name_process
+from corn.slots import Slots
+from corn.worker.importer import load_application
+from corn.worker.server import Server
+
+# Ctrl-C and `pkill -HUP corn` reach the whole group; only the master answers them.
+_UNANSWERED = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
+_MASTER_MAY_ANSWER = 1.0
+_FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """All that a worker is born with. `application` is None where the template did not load it."""
+
+    setup: Setup
+    config: Config
+    order: Fork
+    channel: Channel
+    listeners: list[socket.socket]
+    slots: Slots
+    application: Any
+
+
+def unanswered(number: int, frame: FrameType | None) -> None:
+    """A signal handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
+    del number, frame
+
+
+def run(birth: Birth) -> int:
+    """Live as a worker; returns the exit code."""
+    _take_leave(birth)
+    birth.channel.send(Booting())
+    try:
+        application = birth.application
+        if application is None:
+            application = load_application(birth.config)
+        loop = new_event_loop(birth.config.loop)
+        try:
+            loop.run_until_complete(_Worker(birth, application, loop).live())
+        finally:
+            asyncio.set_event_loop(None)
+    except CornError as error:
+        birth.channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        return _FAILED
+    return 0
+
+
+def end(code: int) -> NoReturn:
+    """End the process: exit handlers run, but nothing waits for threads that do not end by themselves."""
+    try:
+        atexit._run_exitfuncs()
+        logs.flush_standard_streams()
+    finally:
+        os._exit(code)
+
+
+def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
+    """The event loop of option `loop`, made current for the application's module-level code."""
+    loop: asyncio.AbstractEventLoop
+    if name == "uvloop":
+        import uvloop
+
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _take_leave(birth: Birth) -> None:
+    for number in _UNANSWERED:
+        signal.signal(number, unanswered)
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    faulthandler.enable()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    if not birth.setup.relay:
+        _wait_for_adoption(birth.setup.master)
+    name_process(f"corn worker {birth.order.slot}")
+    gc.enable()
+    _reseed()
+    identity = f"worker {birth.order.slot} g{birth.setup.generation}"
+    logs.configure(identity, level=birth.config.log_level, color=birth.config.color)
+    birth.slots.cell(birth.order.cell).clear()
+
+
+def _wait_for_adoption(master: int) -> None:
+    """Wait until the middle process is gone and the master is the parent; then tie this life to the master's."""
+    for _ in range(5000):
+        if os.getppid() == master:
+            break
+        time.sleep(0.0002)
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != master:
+        os._exit(0)
+
+
+def _reseed() -> None:
+    """CPython reseeds `random` after a fork; numpy's global generator would repeat itself in every worker."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+class _Worker:
+    """Ties a server to its master: messages and signals in, readiness and wishes out."""
+
+    def __init__(self, birth: Birth, application: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._birth = birth
+        self._loop = loop
+        self._channel = birth.channel
+        self._application = application
+        self._retiring = False
+
+    async def live(self) -> None:
+        birth = self._birth
+        self._server = Server(
+            self._application,
+            birth.config,
+            birth.listeners,
+            slots=birth.slots,
+            cell=birth.order.cell,
+            on_retire=self._retire,
+        )
+        await self._server.start()
+        if os.getppid() != self._birth.setup.master and not self._birth.setup.relay:
+            raise ApplicationError("the master went away while the application started")
+        self._loop.add_signal_handler(signal.SIGTERM, self._asked_by_signal, "SIGTERM")
+        self._loop.add_signal_handler(signal.SIGQUIT, self._asked_by_signal, "SIGQUIT")
+        self._channel.set_blocking(False)
+        self._loop.add_reader(self._channel.fileno(), self._hear)
+        self._server.accept()
+        self._channel.send(Ready())
+        await self._server.wait_closed()
+
+    def _hear(self) -> None:
+        for message in self._channel.receive():
+            if isinstance(message, Drain):
+                self._server.drain(grace=message.grace, final=message.final)
+        if self._channel.closed:
+            self._loop.remove_reader(self._channel.fileno())
+            self._leave_alone()
+
+    def _leave_alone(self) -> None:
+        """The master is gone: finish, and leave nothing in the queue that nobody would answer."""
+        self._server.drain(grace=self._birth.config.timeout_graceful_shutdown, final=True)
+
+    def _asked_by_signal(self, name: str) -> None:
+        """Somebody signalled this worker: have the master put another in its place first, unless it does not answer."""
+        if self._channel.closed or (not self._birth.setup.relay and os.getppid() != self._birth.setup.master):
+            self._leave_alone()
+            return
+        grace = 0.0 if name == "SIGQUIT" else self._birth.config.timeout_graceful_shutdown
+        self._retire(name)
+        patience = 0.0 if name == "SIGQUIT" else _MASTER_MAY_ANSWER
+        self._loop.call_later(patience, lambda: self._server.drain(grace=grace, final=False))
+
+    def _retire(self, reason: str) -> None:
+        if not self._retiring:
+            self._retiring = True
+            self._channel.send(Retiring(reason))

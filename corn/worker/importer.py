@@ -1,0 +1,105 @@
+"""From MODULE:ATTRIBUTE to the application, with every failure told in terms of the user's code."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from corn.config import Config
+from corn.errors import ApplicationError, ConfigError
+
+_CORN = str(Path(__file__).resolve().parent.parent)
+_MACHINERY = ("<frozen importlib", "importlib/__init__.py", "importlib/_bootstrap")
+
+
+def load_application(config: Config) -> Any:
+    """Import the application that the configuration names, and call it if it is a factory.
+
+    Raises ConfigError where the name leads to nothing, ApplicationError where the user's own code fails.
+    """
+    module_name, _, attribute = (config.app or "").partition(":")
+    _put_first_on_path(config.app_dir)
+    found = _attribute(_import(module_name, config), attribute)
+    if config.factory:
+        found = _call(found, config)
+    if not callable(found):
+        kind = type(found).__name__
+        raise ConfigError(f"{config.app} is not an application: it is a {kind}, which cannot be called; name another")
+    return found
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback as the user needs it: without the frames of corn and of the import machinery."""
+    shown = traceback.TracebackException.from_exception(error)
+    _strip(shown)
+    return "".join(shown.format()).rstrip()
+
+
+def _strip(shown: traceback.TracebackException) -> None:
+    kept = [frame for frame in shown.stack if not _is_ours(frame.filename)]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    for chained in (shown.__cause__, shown.__context__):
+        if chained is not None:
+            _strip(chained)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_CORN) or any(part in filename for part in _MACHINERY)
+
+
+def _put_first_on_path(app_dir: str) -> None:
+    directory = str(Path(app_dir).resolve())
+    if sys.path[:1] != [directory]:
+        sys.path.insert(0, directory)
+    importlib.invalidate_caches()
+
+
+def _import(name: str, config: Config) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
+            raise _failed(f"{name} could not be imported", error) from error
+        where = Path(config.app_dir).resolve()
+        hint = _nearest(name, [each.name for each in pkgutil.iter_modules([str(where)])])
+        raise ConfigError(f"no module named {error.name!r} (looked in {where} first){hint}") from error
+    except BaseException as error:
+        raise _failed(f"{name} could not be imported", error) from error
+
+
+def _attribute(module: ModuleType, attribute: str) -> Any:
+    found: Any = module
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            names = [each for each, value in vars(module).items() if not each.startswith("_") and callable(value)]
+            hint = _nearest(name, names) or "; check the part after the colon"
+            raise ConfigError(f"module {module.__name__!r} has no {name!r}{hint}")
+        found = getattr(found, name)
+    return found
+
+
+def _call(factory: Any, config: Config) -> Any:
+    if not callable(factory):
+        raise ConfigError(f"{config.app} is a {type(factory).__name__}, not a factory; leave out --factory")
+    try:
+        return factory()
+    except BaseException as error:
+        raise _failed(f"the factory {config.app} failed", error) from error
+
+
+def _failed(what: str, error: BaseException) -> ApplicationError:
+    if isinstance(error, SystemExit):
+        return ApplicationError(f"{what}: it called sys.exit({error.code!r})", user_traceback(error))
+    summary = traceback.format_exception_only(type(error), error)[-1].strip()
+    return ApplicationError(f"{what}: {summary}", user_traceback(error))
+
+
+def _nearest(name: str, candidates: list[str]) -> str:
+    match = difflib.get_close_matches(name, candidates, n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,111 @@
+"""What a template loads before it forks, by mode.
+
+app     the application and all it imports: workers share the memory and start in milliseconds
+deps    only what lives in the standard library and in site-packages; each worker imports the application's own modules
+none    only corn's worker code
+
+Which packages `deps` means is found out by a scout: a forked process that imports the application, tells the names of
+the library modules in the order in which they were first imported, and ends. Modules imported after the application's
+code changed the environment or the module path are left out, because they may have been configured by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Sequence
+from typing import Any
+
+from corn.config import Config
+from corn.errors import ApplicationError, ConfigError, CornError
+from corn.worker.importer import load_application
+
+LOWER = {"app": "deps", "deps": "none"}
+
+
+def load(mode: str, config: Config, modules: Sequence[str]) -> Any:
+    """Load what the mode says; returns the application in mode app, else None."""
+    if mode == "app":
+        return load_application(config)
+    if mode == "deps":
+        for name in modules or scout(config):
+            # A module that cannot be imported alone is imported by the application, in its own time.
+            with contextlib.suppress(BaseException):
+                importlib.import_module(name)
+    return None
+
+
+class Recorder:
+    """A finder that finds nothing: it notes the names that are looked for, as long as the world is unchanged."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._environment = dict(os.environ)
+        self._path = list(sys.path)
+        self._changed = False
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        del path, target
+        if not self._changed:
+            self._changed = dict(os.environ) != self._environment or sys.path[-len(self._path) :] != self._path
+        if not self._changed:
+            self.names.append(name)
+
+    def library_modules(self) -> list[str]:
+        """The recorded modules that were imported, and come from the standard library or from site-packages."""
+        roots = _library_roots()
+        return [name for name in self.names if _is_library(name, roots)]
+
+
+def scout(config: Config) -> list[str]:
+    """Import the application in a forked process and return the library modules it imports, in order.
+
+    Raises what `load_application` raises.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _scout(config, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if not answer:
+        raise ApplicationError(f"{config.app} ended its process while it was imported (wait status {status})")
+    names, error = json.loads(answer)
+    if error is not None:
+        kind, message, detail = error
+        raise ConfigError(message) if kind == "ConfigError" else ApplicationError(message, detail)
+    return [str(name) for name in names]
+
+
+def _scout(config: Config, writer: int) -> None:
+    recorder = Recorder()
+    sys.meta_path.insert(0, recorder)
+    error = None
+    try:
+        load_application(config)
+    except CornError as failure:
+        error = [type(failure).__name__, str(failure), getattr(failure, "detail", "")]
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write(json.dumps([recorder.library_modules(), error]).encode())
+    os._exit(0)
+
+
+def _library_roots() -> tuple[str, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}
+    return tuple(os.path.realpath(root) + os.sep for root in roots if root)
+
+
+def _is_library(name: str, roots: tuple[str, ...]) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    origin = getattr(spec, "origin", None)
+    if name in {"__main__", "sitecustomize"} or origin is None:
+        return False
+    return origin in ("built-in", "frozen") or os.path.realpath(origin).startswith(roots)

@@ -1,0 +1,216 @@
+"""The template: a fresh interpreter that loads one generation of the code and then only forks workers.
+
+    read the setup -> load (preload.py) -> audit (audit.py) -> freeze the heap -> tell the master -> fork on request
+
+Invariants: it has one thread and no event loop when it forks; it never serves; what it loaded is never loaded again, so
+every worker of a generation runs the same code, whatever is on disk. When the audit fails, the process executes itself
+anew with a lower mode: an import cannot be undone.
+
+On Linux a worker is forked twice, so that the master, a subreaper, becomes its parent and sees its end without a relay.
+Elsewhere the template stays the parent and reports ends. Signals are blocked from before the fork until the child has
+its own handlers; the template itself answers no signal, because Ctrl-C and a service manager's SIGTERM reach the whole
+group, and the master decides what they mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import warnings
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from corn import logs
+from corn.channel import Channel
+from corn.errors import CornError
+from corn.messages import (
+    Exited,
+    Failed,
+    Fork,
+    Forked,
+    Loaded,
+    NotForked,
+    Quit,
+    Setup,
+    SteppedDown,
+)
+from corn.prctl import die_with_parent, name_process
+from corn.slots import Slots
+from corn.worker import entrypoint, preload
+from corn.worker.audit import Watch, hazards
+from corn.worker.orphans import Brood
+
+UNANSWERED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGWINCH,
+)
+
+
+def main(setup_fd: int) -> NoReturn:
+    """Run a template; the process ends here."""
+    setup = Setup.read(setup_fd)
+    for number in UNANSWERED:
+        # Not SIG_IGN: a program that the application runs would inherit that.
+        signal.signal(number, entrypoint.unanswered)
+    name_process("corn template")
+    die_with_parent(signal.SIGKILL)
+    config = setup.parsed_config()
+    logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
+    channel = Channel(socket.socket(fileno=setup.channel))
+    template = Template(setup, channel)
+    try:
+        template.load()
+    except CornError as error:
+        channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        os._exit(int(error.exit_code))
+    die_with_parent(0)
+    template.serve()
+    logs.flush_standard_streams()
+    os._exit(0)
+
+
+class Template:
+    """One template process: what it loaded, and the workers it forked."""
+
+    def __init__(self, setup: Setup, channel: Channel) -> None:
+        self._setup = setup
+        self._config = setup.parsed_config()
+        self._channel = channel
+        self._brood = Brood()
+        self._application: Any = None
+        for fd in self._inherited():
+            os.set_inheritable(fd, False)
+
+    def load(self) -> None:
+        """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
+        gc.disable()  # a collection before the fork would leave holes that later allocations unshare
+        watch = Watch()
+        if self._setup.preload != "none":
+            watch.begin()
+        self._application = preload.load(self._setup.preload, self._config, self._setup.modules)
+        watch.end()
+        found = hazards(watch, self._own_sockets()) if self._setup.preload != "none" else []
+        notes = [str(hazard) for hazard in found]
+        if any(hazard.fatal for hazard in found) or (found and not self._setup.strict):
+            self._step_down("; ".join(notes))
+        gc.collect()
+        gc.freeze()
+        self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
+
+    def serve(self) -> None:
+        """Fork on request until the master says to leave, or is gone."""
+        while True:
+            if self._setup.relay:
+                self._report_ends()
+            for message in self._channel.receive():
+                if isinstance(message, Quit):
+                    return
+                if isinstance(message, Fork):
+                    self._fork(message, self._channel.take_fd())
+            if self._channel.closed:
+                self._brood.see_out(self._config)
+                return
+
+    def _own_sockets(self) -> set[int]:
+        return {self._setup.channel, *self._setup.listeners}
+
+    def _inherited(self) -> tuple[int, ...]:
+        return (self._setup.channel, self._setup.slots, *self._setup.listeners)
+
+    def _step_down(self, why: str) -> NoReturn:
+        mode = preload.LOWER[self._setup.preload]
+        self._channel.send(SteppedDown(f"not safe to fork with --preload {self._setup.preload}: {why}; using {mode}"))
+        lower = replace(self._setup, preload=mode)
+        for fd in self._inherited():
+            os.set_inheritable(fd, True)
+        logs.flush_standard_streams()
+        os.execv(sys.executable, [*sys.orig_argv[:-1], str(lower.write())])  # noqa: S606 - itself, by its own arguments
+
+    def _fork(self, order: Fork, channel_fd: int) -> None:
+        logs.flush_standard_streams()
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = self._fork_child(order, channel_fd) if self._setup.relay else self._fork_twice(order, channel_fd)
+        except OSError as error:
+            self._channel.send(NotForked(order.worker, error.strerror or str(error)))
+        else:
+            self._brood.add(pid)
+            self._channel.send(Forked(order.worker, pid))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+            os.close(channel_fd)
+
+    def _fork_child(self, order: Fork, channel_fd: int) -> int:
+        return _fork() or self._become_worker(order, channel_fd)
+
+    def _fork_twice(self, order: Fork, channel_fd: int) -> int:
+        """Fork a middle process that forks the worker and ends, so that the worker is orphaned to the subreaper."""
+        reader, writer = os.pipe()
+        try:
+            middle = _fork()
+        except OSError:
+            os.close(reader)
+            os.close(writer)
+            raise
+        if middle == 0:
+            self._be_middle(order, channel_fd, reader, writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read()
+        os.waitpid(middle, 0)
+        number = int(answer or b"0")
+        if number <= 0:
+            raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
+        return number
+
+    def _be_middle(self, order: Fork, channel_fd: int, reader: int, writer: int) -> NoReturn:
+        os.close(reader)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -(error.errno or 1)
+        if pid == 0:
+            os.close(writer)
+            self._become_worker(order, channel_fd)
+        os.write(writer, str(pid).encode())
+        os._exit(0)
+
+    def _become_worker(self, order: Fork, channel_fd: int) -> NoReturn:
+        """The forked child: nothing of the template may be left in its hands, and it never returns."""
+        code = 1
+        try:
+            self._channel.close()
+            self._brood.forget()
+            channel = Channel(socket.socket(fileno=channel_fd))
+            listeners = [socket.socket(fileno=fd) for fd in self._setup.listeners]
+            slots = Slots(self._setup.slots)
+            birth = entrypoint.Birth(self._setup, self._config, order, channel, listeners, slots, self._application)
+            code = entrypoint.run(birth)
+        except BaseException:
+            logs.logger.exception("a fault of corn ended the worker")
+        entrypoint.end(code)
+
+    def _report_ends(self) -> None:
+        """Where the template is the parent: pass on the ends of workers, and wait for the next end or message."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                self._channel.send(Exited(*ended))
+        self._brood.wait_for_end_or(self._channel.fileno())
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads in a process that forks; the audit has judged them already.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()

@@ -1,0 +1,562 @@
+"""One test a rule; each is named as the rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from corn.supervisor import actions, events
+from corn.supervisor.actions import AbortWorker, Announce, DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
+from corn.supervisor.policy import _RULES
+from corn.supervisor.state import End, Phase, Settings, Stage
+from tests.supervisor.world import KILLED, World, running
+
+SEGV = End(signal="SIGSEGV")
+
+
+def of_kind(found, kind):
+    return [action for action in found if isinstance(action, kind)]
+
+
+def texts(world):
+    return [each.text for each in world.said]
+
+
+def test_every_event_has_a_rule():
+    kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
+    assert set(_RULES) == kinds - {events.Event}
+
+
+def test_an_event_about_processes_that_are_gone_changes_nothing():
+    world = running(1)
+    before = world.state
+    for event in (
+        events.WorkerForked(world.now, 99, 1),
+        events.WorkerNotForked(world.now, 99, "EAGAIN"),
+        events.WorkerBooting(world.now, 99),
+        events.WorkerReady(world.now, 99),
+        events.WorkerFailed(world.now, 99, "", ""),
+        events.WorkerRetiring(world.now, 99, ""),
+        events.WorkerExited(world.now, 99, SEGV),
+        events.TemplateReady(world.now, 99, "app"),
+        events.TemplateSteppedDown(world.now, 99, ""),
+        events.TemplateFailed(world.now, 99, "", ""),
+        events.TemplateExited(world.now, 99, SEGV),
+    ):
+        assert world.happens(event) == []
+    assert world.state == before
+
+
+class TestStart:
+    def test_template_first_then_all_workers_at_once_then_the_announcement(self):
+        world = World(Settings(workers=3))
+        world.start()
+        assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1)]
+        assert not of_kind(world.did, SpawnWorker)
+        world.template_ready(1)
+        assert [each.slot for each in of_kind(world.did, SpawnWorker)] == [0, 1, 2]
+        world.settle()
+        assert of_kind(world.did, Announce) == [Announce("app")]
+        assert world.state.phase is Phase.RUNNING
+
+    def test_a_template_that_cannot_load_ends_the_start_with_its_exit_code(self):
+        world = World()
+        world.start()
+        world.happens(events.TemplateFailed(world.now, 1, "no module named 'x'", "", 2))
+        world.template_exits(1, End(code=2))
+        assert world.exit_code == 2
+        assert texts(world) == ["could not start: no module named 'x'"]
+
+    def test_a_template_that_ends_without_a_word_ends_the_start_even_with_code_0(self):
+        world = World()
+        world.start()
+        world.template_exits(1, End(code=0))
+        assert world.exit_code == 3
+        assert "exited with code 0 while loading" in texts(world)[0]
+
+    def test_a_worker_that_fails_before_any_is_ready_ends_the_start_and_is_told_once(self):
+        world = World(Settings(workers=4))
+        world.start()
+        world.template_ready(1)
+        first, second, *_ = world.workers
+        world.boots(first)
+        world.boots(second)
+        world.fails(first)
+        world.fails(second)
+        world.settle()
+        assert world.exit_code == 3
+        assert sum("lifespan broke" in text for text in texts(world)) == 1
+
+    def test_a_worker_that_fails_beside_a_ready_one_is_left_to_its_backoff(self):
+        world = World(Settings(workers=2))
+        world.start()
+        world.template_ready(1)
+        first, second = world.workers
+        world.boots(first)
+        world.ready(first)
+        world.boots(second)
+        world.fails(second)
+        assert world.exit_code is None
+        assert world.state.phase is Phase.RUNNING
+        assert list(world.workers) == [first]
+        world.passes(0.5)
+        assert len(world.workers) == 2
+
+    def test_a_load_that_takes_too_long_ends_the_start(self):
+        world = World(Settings(timeout_boot=10))
+        world.start()
+        world.passes(11)
+        world.template_exits(1, KILLED)
+        assert world.exit_code == 3
+        assert "--timeout-boot" in texts(world)[0]
+
+    def test_stepping_down_gives_the_template_its_time_anew(self):
+        world = World(Settings(timeout_boot=10))
+        world.start()
+        world.passes(8)
+        world.happens(events.TemplateSteppedDown(world.now, 1, "a thread"))
+        world.passes(8)
+        assert world.exit_code is None
+        world.settle()
+        assert world.state.phase is Phase.RUNNING
+
+
+class TestCrash:
+    def test_a_crashed_worker_is_replaced_at_once_from_the_template(self):
+        world = running(2)
+        victim = world.state.ready()[0]
+        world.exits(victim.id, SEGV)
+        spawned = of_kind(world.did, SpawnWorker)[-1]
+        assert (spawned.slot, spawned.generation) == (victim.slot, 1)
+        assert "crashed: killed by SIGSEGV; replaced at once" in texts(world)[-1]
+
+    def test_crashes_in_a_row_wait_longer_each_time_and_leave_other_slots_alone(self):
+        world = running(2)
+        waits = []
+        for _ in range(6):
+            (victim,) = [worker for worker in world.state.ready() if worker.slot == 0]
+            at = world.now
+            world.exits(victim.id, End(code=1))
+            while not world.state.in_slot(0):
+                world.passes(0.05)
+            waits.append(world.now - at)
+            world.settle()
+        assert waits[0] == 0
+        assert all(later > earlier for earlier, later in zip(waits[1:], waits[2:]))
+        assert world.state.restarts.keys() == {0}
+
+    def test_a_minute_of_health_forgets_the_crashes(self):
+        world = running(1)
+        for _ in range(3):
+            world.exits(world.state.ready()[0].id, End(code=1))
+            world.settle()
+            world.passes(5)
+            world.settle()
+        world.passes(61)
+        world.exits(world.state.ready()[0].id, End(code=1))
+        assert world.state.in_slot(0)
+
+    def test_workers_killed_from_outside_come_back_at_once_ten_times(self):
+        world = running(1)
+        for _ in range(10):
+            world.exits(world.state.ready()[0].id, KILLED)
+            assert world.state.in_slot(0), "replaced at once"
+            world.settle()
+        world.exits(world.state.ready()[0].id, KILLED)
+        assert world.state.in_slot(0), "the first beyond that counts as a first crash"
+        world.settle()
+        world.exits(world.state.ready()[0].id, KILLED)
+        assert not world.state.in_slot(0)
+
+    def test_all_workers_killed_at_once_come_back(self):
+        world = running(4)
+        for worker in world.state.ready():
+            world.exits(worker.id, KILLED)
+        world.settle()
+        assert world.ready_generations() == [1] * 4
+        assert world.exit_code is None
+
+    def test_an_exit_with_code_0_that_nobody_asked_for_is_a_crash(self):
+        world = running(1)
+        world.exits(world.state.ready()[0].id, End(code=0))
+        assert "crashed: exited with code 0" in texts(world)[-1]
+
+    def test_boot_failures_of_a_good_generation_never_end_the_master_while_one_is_ready(self):
+        world = running(2)
+        world.exits(world.state.ready()[1].id, SEGV)
+        for _ in range(30):
+            for worker in world.in_stage(Stage.SPAWNING):
+                world.boots(worker)
+                world.fails(worker)
+            world.passes(31)
+        assert world.exit_code is None
+        assert len(world.state.ready()) == 1
+
+    def test_it_gives_up_when_nothing_was_ready_for_a_minute_and_ten_attempts_failed(self):
+        world = running(2)
+        for worker in world.state.ready():
+            world.exits(worker.id, SEGV)
+        for _ in range(200):
+            for worker in world.in_stage(Stage.SPAWNING):
+                world.boots(worker)
+                world.fails(worker)
+            world.passes(1)
+            if world.state.phase is Phase.STOPPING:
+                break
+        world.settle()
+        assert world.exit_code == 5
+        assert "gave up" in "".join(texts(world))
+
+
+class TestBootLimits:
+    def test_a_worker_stuck_in_boot_is_aborted_for_its_stacks_and_then_killed(self):
+        world = running(2, timeout_boot=10)
+        world.exits(world.state.ready()[0].id, SEGV)
+        (worker,) = world.in_stage(Stage.SPAWNING)
+        world.boots(worker)
+        world.passes(10)
+        assert AbortWorker(worker) in world.did
+        assert KillWorker(worker) not in world.did
+        world.passes(2)
+        assert KillWorker(worker) in world.did
+
+    def test_a_fork_that_never_comes_is_tried_again_and_then_the_template_is_replaced_from_disk(self):
+        world = running(2)
+        world.exits(world.state.ready()[0].id, SEGV)
+        world.passes(5)
+        assert world.state.templates.keys() == {1}
+        world.passes(6)
+        assert actions.StopTemplate(1) in world.did
+        world.template_exits(1, KILLED)
+        assert SpawnTemplate(2) in world.did
+        world.workers = {key: value for key, value in world.workers.items() if key in world.state.workers}
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_a_process_that_cannot_be_killed_is_given_up_and_its_slot_filled(self):
+        world = running(1)
+        world.retires(world.state.ready()[0].id)
+        old = world.state.ready()[0].id
+        (new,) = world.in_stage(Stage.SPAWNING)
+        world.boots(new)
+        world.ready(new)
+        world.passes(37)
+        assert KillWorker(old) in world.did
+        world.passes(5)
+        assert old not in world.state.workers
+        assert "cannot be killed" in texts(world)[-1]
+
+    def test_a_fork_that_fails_is_tried_again_later(self):
+        world = running(1)
+        world.exits(world.state.ready()[0].id, SEGV)
+        (worker,) = world.workers
+        del world.workers[worker]
+        world.happens(events.WorkerNotForked(world.now, worker, "Resource temporarily unavailable"))
+        assert world.state.in_slot(0) == []
+        world.passes(1)
+        world.settle()
+        assert world.ready_generations() == [1]
+
+
+class TestReload:
+    def test_the_first_new_worker_is_a_canary_and_then_slots_follow_one_by_one(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        assert [(worker.slot, worker.stage) for worker in world.state.workers.values() if worker.generation == 2] == [
+            (0, Stage.SPAWNING)
+        ]
+        for slot in range(3):
+            assert len(world.state.ready()) == 3, "never below capacity"
+            (new,) = world.in_stage(Stage.SPAWNING)
+            assert world.state.workers[new].slot == slot
+            world.boots(new)
+            world.ready(new)
+        assert world.state.phase is Phase.RUNNING
+        world.settle()
+        assert world.ready_generations() == [2, 2, 2]
+        assert world.templates == {2}
+
+    def test_code_that_does_not_load_is_refused_and_nothing_else_happens(self):
+        world = running(2)
+        before = set(world.workers)
+        world.hup()
+        world.template_fails(2, "SyntaxError: oh")
+        assert set(world.workers) == before
+        assert not world.draining
+        assert world.state.phase is Phase.RUNNING
+        assert world.said[-1].detail == "Traceback"
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [3, 3]
+
+    def test_a_canary_that_fails_rolls_back(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.fails(canary)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        assert world.templates == {1}
+
+    def test_a_crash_in_the_middle_of_the_roll_rolls_all_back_from_memory(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        for _ in range(2):
+            (new,) = world.in_stage(Stage.SPAWNING)
+            world.boots(new)
+            world.ready(new)
+        world.exits(new, SEGV)
+        assert world.state.phase is Phase.RUNNING
+        world.settle()
+        assert world.ready_generations() == [1, 1, 1]
+        assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2]
+
+    def test_rolling_back_keeps_a_new_worker_until_the_old_code_serves_in_its_place(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.ready(canary)
+        (second,) = world.in_stage(Stage.SPAWNING)
+        world.boots(second)
+        world.fails(second)
+        assert world.state.workers[canary].is_ready
+        assert len(world.state.ready()) == 2
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
+    def test_a_load_that_hangs_is_refused_in_time(self):
+        world = running(1, timeout_boot=10)
+        world.hup()
+        world.passes(10)
+        assert world.state.phase is Phase.RUNNING
+        world.template_exits(2, KILLED)
+        assert world.ready_generations() == [1]
+
+    def test_one_more_reload_is_remembered_and_not_many(self):
+        world = running(1)
+        for _ in range(1000):
+            world.hup()
+        world.settle()
+        assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2, 3]
+        assert world.ready_generations() == [3]
+
+    def test_the_latest_settings_win(self):
+        world = running(1)
+        world.hup(Settings(workers=2))
+        world.hup(Settings(workers=3))
+        world.settle()
+        assert world.ready_generations() == [3, 3, 3]
+
+    def test_the_number_of_workers_changes_with_the_commit_and_not_when_refused(self):
+        world = running(2)
+        world.hup(Settings(workers=4))
+        world.template_fails(2)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        world.hup(Settings(workers=1))
+        world.settle()
+        assert world.ready_generations() == [3]
+
+    def test_stop_overtakes_a_reload(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.signal("SIGTERM")
+        assert KillWorker(canary) in world.did
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_an_old_worker_that_crashes_during_a_reload_is_replaced_by_the_old_code(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        last = max(world.state.ready(), key=lambda worker: worker.slot)
+        world.exits(last.id, SEGV)
+        assert [worker.generation for worker in world.state.in_slot(2)] == [1]
+        world.settle()
+        assert world.ready_generations() == [2, 2, 2]
+
+    def test_backoff_of_the_old_code_does_not_hold_up_the_new(self):
+        world = running(1)
+        while world.workers:
+            world.exits(world.state.ready()[0].id, End(code=1))
+            world.settle()
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [2]
+
+
+class TestTemplateLost:
+    def test_workers_go_on_and_code_from_disk_becomes_a_candidate(self):
+        world = running(2)
+        world.template_exits(1, KILLED)
+        assert world.ready_generations() == [1, 1]
+        assert not world.draining
+        assert world.state.candidate == 2
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_when_that_does_not_load_it_is_tried_again_with_growing_pauses(self):
+        world = running(2)
+        world.template_exits(1, KILLED)
+        attempts = []
+        for _ in range(5):
+            attempts.append(world.now)
+            world.template_fails(world.state.candidate)
+            assert world.ready_generations() == [1, 1]
+            while world.state.candidate is None:
+                world.passes(0.1)
+        gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:])]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > gaps[0]
+        world.settle()
+        assert world.ready_generations() == [7, 7]
+
+
+class TestRecycle:
+    def test_the_replacement_is_ready_before_the_old_worker_is_drained(self):
+        world = running(2)
+        old = world.state.ready()[0]
+        world.retires(old.id)
+        assert world.state.workers[old.id].is_ready
+        (new,) = world.in_stage(Stage.SPAWNING)
+        assert not world.draining
+        world.boots(new)
+        world.ready(new)
+        assert world.draining == {old.id}
+        world.exits(old.id)
+        assert "ended: max requests" in texts(world)[-1]
+
+    def test_one_at_a_time(self):
+        world = running(4)
+        for worker in world.state.ready():
+            world.retires(worker.id)
+        for _ in range(4):
+            (new,) = world.in_stage(Stage.SPAWNING)
+            assert len(world.state.ready()) == 4
+            world.boots(new)
+            world.ready(new)
+        assert not world.in_stage(Stage.SPAWNING)
+        world.settle()
+        assert world.ready_generations() == [1] * 4
+
+    def test_a_worker_that_asked_and_left_by_itself_has_not_crashed(self):
+        world = running(1)
+        worker = world.state.ready()[0].id
+        world.retires(worker, "SIGTERM")
+        world.exits(worker)
+        assert "ended: SIGTERM" in texts(world)[-1]
+        assert not world.state.restarts
+        world.settle()
+        assert world.ready_generations() == [1]
+
+
+class TestScale:
+    def test_up_from_the_current_generation_and_down_by_draining_the_last_slots(self):
+        world = running(2)
+        world.scale(+2)
+        world.settle()
+        assert world.ready_generations() == [1] * 4
+        world.scale(-3)
+        assert [world.state.workers[each].slot for each in world.draining] == [1, 2, 3]
+        world.settle()
+        assert world.ready_generations() == [1]
+
+    def test_never_below_one(self):
+        world = running(1)
+        world.scale(-1)
+        assert not world.draining
+
+    def test_scaling_up_during_a_reload_reaches_the_candidate_too(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        world.scale(+1)
+        world.settle()
+        assert set(world.ready_generations()) == {2}
+
+
+class TestStop:
+    def test_term_drains_all_and_exits_0(self):
+        world = running(2)
+        world.signal("SIGTERM")
+        assert of_kind(world.did, DrainWorker) == [DrainWorker(each, 30.0, True) for each in world.workers]
+        assert actions.CloseListeners() in world.did
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_a_second_term_changes_nothing(self):
+        world = running(1)
+        world.signal("SIGTERM")
+        assert world.happens(events.StopRequested(world.now, "SIGTERM")) == []
+
+    def test_a_worker_that_does_not_leave_is_killed_after_grace_and_lifespan(self):
+        world = running(1)
+        world.signal("SIGTERM")
+        (worker,) = world.workers
+        world.passes(36.9)
+        assert worker not in world.killed
+        world.passes(0.2)
+        assert worker in world.killed
+        world.settle()
+        assert world.exit_code == 0
+
+    @pytest.mark.parametrize(("signals", "code"), [(["SIGINT"] * 2, 0), (["SIGQUIT"], 0), (["SIGTERM", "SIGQUIT"], 0)])
+    def test_pressing_on_makes_it_quick(self, signals, code):
+        world = running(1)
+        for signal in signals:
+            world.signal(signal)
+        assert of_kind(world.did, DrainWorker)[-1].grace == 0
+        (worker,) = world.workers
+        world.passes(2.1)
+        assert worker in world.killed
+        world.settle()
+        assert world.exit_code == code
+
+    def test_the_third_int_kills_and_exits_130(self):
+        world = running(2)
+        for _ in range(3):
+            world.signal("SIGINT")
+        assert world.killed == set(world.workers)
+        world.settle()
+        assert world.exit_code == 130
+
+    def test_a_crash_while_stopping_is_not_replaced(self):
+        world = running(2)
+        world.signal("SIGTERM")
+        victim = next(iter(world.workers))
+        world.exits(victim, SEGV)
+        assert len(world.workers) == 1
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_stop_while_starting(self):
+        world = World(Settings(workers=2))
+        world.start()
+        world.signal("SIGINT")
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_a_reload_asked_for_while_stopping_is_not_begun(self):
+        world = running(1)
+        world.signal("SIGTERM")
+        world.hup()
+        world.settle()
+        assert world.exit_code == 0
+        assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1)]
+
+    def test_a_template_that_does_not_leave_is_killed(self):
+        world = running(1)
+        world.signal("SIGTERM")
+        (worker,) = world.workers
+        world.exits(worker)
+        world.passes(2.1)
+        assert actions.KillTemplate(1) in world.did
+        world.settle()
+        assert world.exit_code == 0
