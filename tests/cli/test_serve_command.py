@@ -1,0 +1,77 @@
+"""How `corn serve` begins: what it checks, and how it tells that it cannot serve. Serving is in tests/integration."""
+
+import socket
+
+import pytest
+
+GOOD = "async def app(scope, receive, send): ..."
+
+
+@pytest.fixture
+def main_module(tmp_path):
+    """Writes the user's main.py."""
+    return (tmp_path / "main.py").write_text
+
+
+CHECKS = [["serve", "--check-config"], ["config", "--check"]]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=" ".join)
+def test_a_check_that_passes(corn, main_module, check):
+    main_module(GOOD)
+    done = corn(*check, "main:app")
+    assert (done.stdout, done.stderr) == ("The configuration is good, and main:app loads.\n", "")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("module", "application", "code", "line"),
+    [
+        (GOOD, "other:app", 2, "no module named 'other'"),
+        (GOOD, "main:nope", 2, "module 'main' has no 'nope'"),
+        ("app = 5", "main:app", 2, "main:app is not an application"),
+        ("1 / 0", "main:app", 3, "main could not be imported: ZeroDivisionError: division by zero"),
+        ("app = ", "main:app", 3, "main could not be imported: SyntaxError: "),
+        ("import missing_one", "main:app", 3, "main could not be imported: ModuleNotFoundError: "),
+        ("import sys; sys.exit(7)", "main:app", 3, "main could not be imported: it called sys.exit(7)"),
+    ],
+)
+def test_a_check_that_fails(corn, main_module, check, module, application, code, line):
+    main_module(module)
+    done = corn(*check, application)
+    assert done.stderr.startswith(f"corn: {line}")
+    assert (done.returncode, done.stdout) == (code, "")
+
+
+def test_an_exception_of_the_users_shows_the_users_frames_and_none_of_corns(corn, main_module, tmp_path):
+    main_module("def start():\n    return 1 / 0\n\nstart()\n")
+    done = corn("config", "main:app", "--check")
+    assert f'File "{tmp_path / "main.py"}", line 2, in start' in done.stderr
+    assert "/corn/" not in done.stderr
+    assert "importlib" not in done.stderr
+
+
+def test_the_check_opens_no_socket(corn, main_module):
+    main_module(GOOD)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert corn("serve", "main:app", "--port", str(taken.getsockname()[1]), "--check-config").returncode == 0
+
+
+def test_a_port_in_use(corn, main_module):
+    main_module(GOOD)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = corn("serve", "main:app", "--port", str(port))
+    assert done.returncode == 4
+    assert done.stderr.startswith("corn: ")
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
+def test_an_application_that_does_not_load(corn, main_module, tmp_path):
+    main_module("1 / 0")
+    done = corn("serve", "main:app", "--port", "0")
+    assert done.returncode == 3
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert str(tmp_path / "main.py") in done.stderr

@@ -1,0 +1,69 @@
+"""Each example is served as its own first lines say, and does what they promise."""
+
+import json
+import signal
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.integration.served import Served
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+DEADLINE = 20
+
+
+@pytest.fixture
+def serve():
+    """`serve("name:app")` serves an example from 2 workers, and ends it at the end of the test, which must be clean."""
+    running = []
+
+    def start(application):
+        served = Served(EXAMPLES.parent, application, "--app-dir", "examples", "--workers", "2", "--port", "0")
+        running.append(served)
+        return served.wait_ready()
+
+    yield start
+    for served in running:
+        with served:
+            served.signal(signal.SIGTERM)
+            assert served.wait_exit() == 0, served.output
+
+
+def ask(served, path, value=None):
+    """GET, or POST `value` as JSON; returns the answer's content type and body."""
+    data = None if value is None else json.dumps(value).encode()
+    request = Request(served.address + path, data, {"content-type": "application/json"})
+    with urlopen(request, timeout=DEADLINE) as answer:
+        return answer.headers["content-type"], answer.read().decode()
+
+
+def test_hello(serve):
+    kind, body = ask(serve("hello:app"), "/")
+    assert kind == "text/plain; charset=utf-8"
+    assert body.startswith("Hello from corn, worker ")
+
+
+def test_starlette(serve):
+    served = serve("starlette_app:app")
+    assert set(json.loads(ask(served, "/")[1])) == {"worker", "started"}
+    assert ask(served, "/total", [1, 2, 3.5]) == ("application/json", '{"total":6.5}')
+    kind, ticks = ask(served, "/clock/3")
+    assert kind.startswith("text/plain")
+    assert sorted(ticks.split()) == ticks.split()
+    assert len(ticks.split()) == 3
+
+
+def test_fastapi(serve):
+    served = serve("fastapi_app:app")
+    assert json.loads(ask(served, "/")[1])["items"] == 2
+    assert ask(served, "/orders", {"item": "corn", "count": 4}) == ("application/json", '{"total":2.0}')
+    kind, table = ask(served, "/prices.csv")
+    assert kind.startswith("text/csv")
+    assert table == "corn,0.5\nbeans,1.25\n"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_each_example_says_how_to_serve_it_and_has_a_test(path):
+    assert f"corn serve {path.stem}:app --app-dir examples --workers 4" in path.read_text()
+    assert f'serve("{path.stem}:app")' in Path(__file__).read_text()
