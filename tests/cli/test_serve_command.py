@@ -1,8 +1,15 @@
 """How `corn serve` begins: what it checks, and how it tells that it cannot serve. Serving is in tests/integration."""
 
+import os
+import signal
 import socket
+import subprocess
+import threading
+import time
 
 import pytest
+
+from tests.cli.conftest import COMMAND, DEADLINE, clean_environment
 
 GOOD = "async def app(scope, receive, send): ..."
 
@@ -75,3 +82,26 @@ def test_an_application_that_does_not_load(corn, main_module, tmp_path):
     assert done.returncode == 3
     assert "ZeroDivisionError: division by zero" in done.stderr
     assert str(tmp_path / "main.py") in done.stderr
+
+
+def test_an_interrupt_while_the_application_loads_is_quiet(main_module, tmp_path):
+    main_module("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)")
+    with subprocess.Popen(
+        [*COMMAND, "config", "main:app", "--check"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        wait_for_file(tmp_path / "loading")
+        os.killpg(process.pid, signal.SIGINT)
+        shown, _ = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, shown.strip()) == (130, b"")
+
+
+def wait_for_file(path):
+    deadline, pause = time.monotonic() + DEADLINE, threading.Event()
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} did not appear in {DEADLINE} s"
+        pause.wait(0.01)
