@@ -20,6 +20,7 @@ from corn.config.kinds import (
     MaybeEmpty,
     Mode,
     Seconds,
+    Size,
     Switch,
     Text,
 )
@@ -112,10 +113,20 @@ class Config:
         0, Integer(0, 10**9), "Add up to this many requests to the limit, chosen by chance for each worker.", LIMITS
     )
 
+    limit_header_size: int = option(
+        65536, Size(1024), "Largest head of a request: request line and header fields together.", LIMITS
+    )
+    limit_header_count: int = option(100, Integer(1, 10000), "Most header fields in a request.", LIMITS)
+
     timeout_boot: float = option(
         60.0, Seconds(0.1), "Longest time for loading the application and for its lifespan start-up.", TIMES
     )
     timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept.", TIMES)
+    timeout_header: float = option(10.0, Seconds(0.1), "Longest time for a request's head to arrive.", TIMES)
+    timeout_body: float = option(30.0, Seconds(0.1), "Longest silence within a request's body.", TIMES)
+    timeout_send: float = option(
+        30.0, Seconds(0.1), "Longest time in which a client takes nothing of its response.", TIMES
+    )
     timeout_graceful_shutdown: float = option(
         30.0, Seconds(), "How long requests in flight may go on when their worker is asked to leave.", TIMES
     )

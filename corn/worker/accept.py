@@ -1,0 +1,111 @@
+"""Accepting connections from a listener that other workers accept from too.
+
+One connection is accepted per wake-up. asyncio's own listener takes as many as there are, so that one worker swallows
+a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours whoever was
+woken last or spreads blindly to the stuck. Here a worker that is ahead of the others (see `fleet`) looks away for a
+millisecond, at most once per wake-up, and then accepts whatever is still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+from corn.logs import logger
+from corn.worker.fleet import Fleet
+from corn.worker.scope import Address, Ends
+from corn.worker.service import Service
+
+_DEFERRAL = 0.001  # seconds for which a connection is left to the others
+_PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+Factory = Callable[[socket.socket, Ends], asyncio.BaseProtocol]
+
+
+class Acceptor:
+    """Takes connections from one listener and gives each a protocol."""
+
+    def __init__(self, service: Service, fleet: Fleet, listener: socket.socket, factory: Factory) -> None:
+        self._service = service
+        self._fleet = fleet
+        self._listener = listener
+        self._factory = factory
+        self._resumption: asyncio.TimerHandle | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._listener.setblocking(False)
+        self._service.loop.add_reader(self._listener.fileno(), self._readable)
+
+    def stop(self, *, final: bool) -> None:
+        """Stop, and close this process' listener; `final`: nobody else takes what waits in its queue."""
+        if self._listener.fileno() < 0:
+            return
+        self._pause(None)
+        while final and self._accept():
+            pass
+        self._listener.close()
+
+    def _readable(self) -> None:
+        if self._fleet.is_ahead():
+            self._pause(_DEFERRAL)
+        else:
+            self._accept()
+
+    def _pause(self, seconds: float | None) -> None:
+        """Do not look at the listener for so long; None is for ever."""
+        self._service.loop.remove_reader(self._listener.fileno())
+        if self._resumption is not None:
+            self._resumption.cancel()
+            self._resumption = None
+        if seconds is not None:
+            self._resumption = self._service.loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._resumption = None
+        self.start()
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Accept one connection; whether there may be more."""
+        try:
+            sock, peer = self._listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            # accept(2): errors of the new connection are reported here too, and are to be taken as EAGAIN.
+            if error.errno in _EXHAUSTED and self._listener.fileno() >= 0:
+                logger.warning("cannot accept connections for now: %s", error.strerror)
+                self._pause(_PAUSE)
+            return False
+        sock.setblocking(False)
+        self._service.opened()
+        connecting = self._service.loop.create_task(self._connect(sock, peer))
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
+        return True
+
+    async def _connect(self, sock: socket.socket, peer: object) -> None:
+        try:
+            if sock.family != socket.AF_UNIX:
+                # asyncio does so only where the listener names its protocol, which an inherited one does not.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            protocol = self._factory(sock, Ends(_address(peer), _address(sock.getsockname()), "http"))
+            await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
+        except OSError:
+            # The peer was gone before anything was read. Nobody is left to be told.
+            sock.close()
+            self._service.closed()
+
+
+def _address(name: object) -> Address:
+    """A socket's address as ASGI has it: host and port, a Unix socket's path and None, or None without a name."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "backslashreplace")
+    return (str(name), None) if name else None

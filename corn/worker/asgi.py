@@ -1,0 +1,22 @@
+"""The types of ASGI 3.0 (asgi.readthedocs.io), by the names its specification gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HTTP_SPEC = {"version": "3.0", "spec_version": "2.5"}
+LIFESPAN_SPEC = {"version": "3.0", "spec_version": "2.0"}
+
+
+class ClientDisconnected(OSError):  # noqa: N818 - what has happened, not a fault
+    """Raised by `send` when the peer is gone, as the HTTP specification of ASGI asks since its version 2.4."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has disconnected")

@@ -1,0 +1,229 @@
+"""One request and its response: the application is called here, and what it sends is put on the wire.
+
+A response passes through stages, each a table of the message types that are in order there:
+
+    START  http.response.start  -> BODY
+    BODY   http.response.body   -> BODY while more_body, else DONE
+    DONE   nothing
+
+Whatever is not in the table is out of order, and the application is told what it sent and what was allowed. The head is
+written together with the first body, as the specification asks ("HTTP", "Response Start"); until then every failure,
+an invalid header and a body that contradicts its Content-Length included, can still become a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from corn.logs import logger
+from corn.worker.asgi import ClientDisconnected, Message
+from corn.worker.framing import (
+    CLOSE,
+    LAST_CHUNK,
+    OWN_DATE,
+    OWN_SERVER,
+    chunk,
+    encode_fields,
+    status_line,
+    without_length,
+)
+from corn.worker.head import Head
+from corn.worker.importer import user_traceback
+from corn.worker.incoming import Incoming
+from corn.worker.refusal import plain_answer
+
+if TYPE_CHECKING:
+    from corn.worker.http1 import HTTP1Connection
+
+_JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
+_NOTHING, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(4)  # how the end of the response's body is told
+
+
+class Cycle(Incoming):
+    """A request on its way through the application, and the response on its way back."""
+
+    __slots__ = ("_block", "_flags", "_framing", "_line", "_remaining", "_stage", "cut", "keep_alive", "sent", "task")
+
+    task: asyncio.Task[None]
+    _framing: int
+    _line: bytes
+    _flags: int
+
+    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any], arriving: bool) -> None:
+        Incoming.__init__(self, connection, head, scope, arriving)
+        self.keep_alive = head.keep_alive
+        self.sent = 0  # bytes of the response's body
+        self.cut = ""  # why corn cancelled the task, if it did
+        self._stage = _START
+        self._block = b""  # the encoded fields of the response
+        self._remaining = -1
+
+    async def run(self) -> None:
+        """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
+        service = self.connection.service
+        service.running.add(self)
+        try:
+            await service.app(self.scope, self.receive, self.send)
+            if not self.responded:
+                self._unfinished()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
+        finally:
+            service.running.discard(self)
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the response; waits while the peer reads more slowly than the application writes."""
+        handler = self._stage.get(message["type"])
+        if handler is None:
+            raise self._out_of_order(message["type"])
+        if self.gone or (self.committed and self.connection.transport.is_closing()):
+            raise ClientDisconnected
+        waiting = handler(self, message)
+        if waiting is not None:
+            await waiting
+        elif self.connection.write_paused:
+            await self.connection.drained()
+
+    def _take_start(self, message: Message) -> None:
+        status, headers = message["status"], message.get("headers", ())
+        self._line = status_line(status)
+        if status == 204:
+            headers = without_length(headers)
+        self._block, self._remaining, self._flags = encode_fields(headers)
+        self.status = status
+        self._stage = _BODY
+
+    def _take_body(self, message: Message) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if type(body) is not bytes:
+            body = bytes(body)
+        if not self.committed:
+            self._first(body, more)
+        elif data := self._framed(body, more):
+            self.connection.transport.write(data)
+        if not more:
+            self._finish()
+
+    def _first(self, body: bytes, more: bool) -> None:
+        """Write the head, and the first of the body with it."""
+        framing, line = self._choose_framing(len(body), more)
+        self._framing = framing
+        data = self._framed(body, more)
+        head = self._head(line)
+        self.committed = True
+        if len(data) > _JOIN_LIMIT:
+            self.connection.transport.write(head)
+            self.connection.transport.write(data)
+        else:
+            self.connection.transport.write(head + data)
+
+    def _choose_framing(self, size: int, more: bool) -> tuple[int, bytes]:
+        """How the end of the body is told (RFC 9112, 6.3), and the field line that tells it."""
+        if self.head.method == "HEAD" or self.status in (204, 304):
+            return _NOTHING, b""
+        if self._remaining >= 0:
+            return _LENGTH, b""
+        if not more:
+            self._remaining = size
+            return _LENGTH, b"content-length: %d\r\n" % size
+        if self.head.minor:
+            return _CHUNKED, b"transfer-encoding: chunked\r\n"
+        self.keep_alive = False
+        return _UNTIL_CLOSE, b""
+
+    def _head(self, framing: bytes) -> bytes:
+        connection, service, flags = self.connection, self.connection.service, self._flags
+        if flags & CLOSE or not connection.may_go_on(self.head):
+            self.keep_alive = False
+        fields = service.defaults
+        if flags & (OWN_DATE | OWN_SERVER):
+            fields = service.other_defaults(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
+        if not self.keep_alive:
+            fields += b"connection: close\r\n"
+        elif not self.head.minor:
+            fields += b"connection: keep-alive\r\n"
+        return b"%b%b%b%b\r\n" % (self._line, self._block, framing, fields)
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        """The body as it goes on the wire; raises where it contradicts the Content-Length."""
+        if self._framing == _NOTHING:
+            return b""
+        self.sent += len(body)
+        if self._framing == _LENGTH:
+            self._remaining -= len(body)
+            if self._remaining < 0:
+                raise RuntimeError("the response body is longer than its Content-Length")
+            if self._remaining and not more:
+                raise RuntimeError("the response body is shorter than its Content-Length")
+        elif self._framing == _CHUNKED:
+            if body:
+                body = chunk(body)
+            return body if more else body + LAST_CHUNK
+        return body
+
+    def _finish(self) -> None:
+        self._stage = _DONE
+        self.responded = True
+        self.wake()
+        self.connection.finished(self)
+
+    # What goes wrong
+
+    def _out_of_order(self, sent: str) -> RuntimeError:
+        allowed = " or ".join(f"'{each}'" for each in self._stage) or "nothing, since the response is complete"
+        return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
+
+    def _unfinished(self) -> None:
+        if not self.gone:
+            did = "without completing the response" if self.status else "without sending a response"
+            logger.error("%s: the application returned %s", self._name(), did)
+        self._fail(500)
+
+    def _failed(self, error: BaseException) -> None:
+        if not self.cut and not _is_disconnection(error):
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            logger.error("%s failed with %s\n%s", self._name(), what, user_traceback(error))
+        self._fail(503 if self.cut else 500)
+
+    def _name(self) -> str:
+        return f"{self.head.method} {self.scope['path']}"
+
+    def _fail(self, status: int) -> None:
+        """Answer with `status` if nothing is on the wire yet; else break off so that the peer can tell."""
+        if self.responded:
+            return
+        if self.gone or self.committed:
+            self.connection.break_off(self)
+            self._finish()
+            return
+        if status == 503:
+            self.keep_alive = False
+        headers, body = plain_answer(status)
+        self._take_start({"type": "http.response.start", "status": status, "headers": headers})
+        self._take_body({"type": "http.response.body", "body": body})
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether closing the connection would pass for the end of the response."""
+        return self._framing == _UNTIL_CLOSE
+
+
+def _is_disconnection(error: BaseException | None) -> bool:
+    """Whether `error` comes from sending to a peer that was gone."""
+    seen = 0
+    while error is not None and seen < 16:
+        if isinstance(error, ClientDisconnected):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
+
+
+_Stage: TypeAlias = Mapping[str, Callable[[Cycle, Message], Awaitable[None] | None]]
+
+_START: _Stage = {"http.response.start": Cycle._take_start}
+_BODY: _Stage = {"http.response.body": Cycle._take_body}
+_DONE: _Stage = {}

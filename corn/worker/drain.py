@@ -1,0 +1,81 @@
+"""How a worker lets go of its connections without dropping a request.
+
+What is in flight finishes, and its response says `Connection: close`. A connection that waits for a request is given
+some time for one more, since the peer may be sending it at this moment; the ends of these times are spread, so that
+the peers do not all come back at once. At the end of the grace what still runs is cancelled, and then cut: a task
+that ignores its cancellation holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from corn.logs import logger
+from corn.worker.service import Service
+
+_STEP = 0.05
+_FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
+_IDLE_ROLLING = 5.0  # others go on serving
+_IDLE_FINAL = 1.0
+_AFTER_CANCEL = 1.0  # for cancelled requests to end
+
+
+class Drain:
+    """Watches over the end of a worker's connections. Times are of the loop's clock, which never stands still."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._deadline: float | None = None
+        self._cancelled: float | None = None
+        self.done: asyncio.Future[None] = service.loop.create_future()
+
+    def begin(self, grace: float, *, final: bool) -> None:
+        """Start, or shorten the grace of a drain that has started."""
+        now = self._service.loop.time()
+        if self._deadline is None:
+            self._deadline = now + grace
+            self._service.draining = True
+            self._spread(min(grace, self._service.config.timeout_keep_alive, _IDLE_FINAL if final else _IDLE_ROLLING))
+            self._service.loop.call_soon(self._step)
+        elif now + grace < self._deadline:
+            self._deadline = now + grace
+            self._spread(min(grace, _IDLE_FINAL))
+
+    def _spread(self, idle: float) -> None:
+        now = self._service.clock.now
+        connections = list(self._service.connections)
+        for position, connection in enumerate(connections, start=1):
+            connection.linger_until(now + min(_FIRST_BYTE, idle), now + idle * position / len(connections))
+
+    def _step(self) -> None:
+        service, now = self._service, self._service.loop.time()
+        service.tick()
+        service.sweep()
+        if self._deadline is not None and now >= self._deadline and self._cancelled is None:
+            self._cancelled = now
+            self._cancel()
+        if self._cancelled is not None:
+            self._cut(by_force=now >= self._cancelled + _AFTER_CANCEL)
+        if self._is_over(now):
+            self.done.set_result(None)
+        else:
+            service.loop.call_later(_STEP, self._step)
+
+    def _is_over(self, now: float) -> bool:
+        if self._service.open == 0 and not self._service.running:
+            return True
+        return self._cancelled is not None and now >= self._cancelled + 2 * _AFTER_CANCEL
+
+    def _cancel(self) -> None:
+        running = list(self._service.running)
+        if running:
+            logger.warning("cancelled %d requests that did not finish in time", len(running))
+        for cycle in running:
+            cycle.cut = "the worker leaves"
+            cycle.task.cancel()
+
+    def _cut(self, *, by_force: bool) -> None:
+        """Close the connections that no request holds open; by force also those that one does."""
+        for connection in list(self._service.connections):
+            if by_force or not connection.is_busy:
+                connection.abort()

@@ -1,0 +1,37 @@
+"""How this worker stands among the others that accept from the same listeners.
+
+The workers tell each other how many connections they hold, through the shared table of counters. A worker that is more
+than one ahead of the least loaded leaves a new connection to the others for a moment. One whose heartbeat is stale does
+not count: it may be stuck, and would hold the others up.
+"""
+
+from __future__ import annotations
+
+import time
+
+from corn.slots import Field, Slots
+
+_STALE_MS = 1500
+
+
+class Fleet:
+    """The counters of all workers that accept, this one among them, looked up anew with each tick."""
+
+    __slots__ = ("_alive", "_slots", "_words")
+
+    def __init__(self, slots: Slots, own: memoryview) -> None:
+        self._slots = slots
+        self._words = own
+        self._alive: list[memoryview] = []
+
+    def tick(self) -> None:
+        """Find the workers that accept now and are alive."""
+        oldest = int(time.monotonic() * 1000) - _STALE_MS
+        self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
+
+    def is_ahead(self) -> bool:
+        """Whether this worker holds more than one connection more than the least loaded of the others."""
+        if len(self._alive) < 2:
+            return False
+        enough = self._words[Field.CONNECTIONS] - 1
+        return any(words[Field.CONNECTIONS] < enough and words[Field.ACCEPTING] for words in self._alive)

@@ -1,0 +1,342 @@
+"""One HTTP/1.1 connection: bytes in, requests out, one at a time and in order (RFC 9112, 9).
+
+At any moment the connection reads a head (`cycle` and `_decoder` are None), reads a body (`_decoder` is set), or
+holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
+the bound, reading stops until the application has caught up. A deadline stands for each of these states and is looked
+at by the worker's sweep; there is no timer for a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+from typing import Any, cast
+
+from corn.worker.body import BodyDecoder, LengthBody, decoder_for
+from corn.worker.cycle import Cycle
+from corn.worker.framing import encode_fields, status_line
+from corn.worker.head import Head, parse_head
+from corn.worker.lingering import linger
+from corn.worker.refusal import Refusal, plain_answer
+from corn.worker.scope import Ends, http_scope
+from corn.worker.service import Service
+
+_HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
+_READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
+
+
+class HTTP1Connection(asyncio.Protocol):
+    """A connection from its first byte to its last."""
+
+    __slots__ = (
+        "_decoder",
+        "_eof",
+        "_held",
+        "_socket",
+        "_used",
+        "_writers",
+        "cycle",
+        "deadline",
+        "ends",
+        "service",
+        "transport",
+        "write_paused",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:
+        self.service = service
+        self.deadline = service.header_deadline
+        self.write_paused = False
+        self.cycle: Cycle | None = None
+        self._decoder: BodyDecoder | None = None
+        self._held = b""
+        self._used = False  # a byte was read
+        self._eof = False
+        self._writers: list[asyncio.Future[None]] | None = None
+        self._socket = sock
+        self.ends = ends
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._decoder is not None:
+            self._read_body(data)
+        elif self.cycle is not None:
+            self._hold(data)
+        elif self._held:
+            held, self._held = self._held, b""
+            self._read_head(held + data, fresh=False)
+        else:
+            self._read_head(data, fresh=True)
+
+    def eof_received(self) -> bool:
+        """Whether to stay open, for the response that is due: the peer may have closed its sending side only."""
+        self._eof = True
+        if self._decoder is not None:
+            return False
+        if self.cycle is not None:
+            self.cycle.hang_up()
+        elif self._held:
+            self.service.loop.call_soon(self._next, context=self.service.context)
+        return self.cycle is not None or bool(self._held)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.service.closed(self)
+        self._forget()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        self._expect_body()
+        self._wake_writers()
+
+    # Reading
+
+    def _read_head(self, data: bytes, *, fresh: bool) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end <= 0 or data[0] == 0x0D:
+            self._read_odd_head(data, fresh=fresh)
+            return
+        service = self.service
+        config = service.config
+        try:
+            if end > config.limit_header_size:
+                raise _too_large(data)
+            head = parse_head(data[:end], config.limit_header_count)
+            scope = http_scope(head, self.ends, config.root_path, service.state)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            self._begin(head, scope, data[end + 4 :])
+
+    def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
+        """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
+        while data.startswith(b"\r\n"):
+            data = data[2:]
+        if b"\r\n\r\n" in data:
+            self._read_head(data, fresh=fresh)
+        elif data:
+            self._keep_partial(data, fresh=fresh)
+
+    def _keep_partial(self, data: bytes, *, fresh: bool) -> None:
+        if fresh:
+            self.deadline = self.service.header_deadline
+        self._used = True
+        if data.count(b"\n") != data.count(b"\r\n"):
+            self._refuse(Refusal(400, "a line that does not end in CRLF"))
+        elif len(data) > self.service.config.limit_header_size:
+            self._refuse(_too_large(data))
+        else:
+            self._held = data
+
+    def _begin(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
+        service = self.service
+        self._used = True
+        if head.length or head.chunked:
+            limit = service.config.limit_header_size
+            self._decoder = decoder_for(head.length, chunked=head.chunked, limit_trailers=limit)
+            cycle = self.cycle = Cycle(self, head, scope, True)
+            self._expect_body()
+            if rest:
+                self._read_body(rest)
+        else:
+            self.deadline = math.inf
+            cycle = self.cycle = Cycle(self, head, scope, False)
+            if rest:
+                self._hold(rest)
+        if self.cycle is cycle:
+            cycle.task = service.loop.create_task(cycle.run())
+
+    def _read_body(self, data: bytes) -> None:
+        decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
+        try:
+            body = decoder.feed(data)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return
+        arriving = not decoder.done
+        if not arriving:
+            self._decoder = None
+        self._expect_body()
+        if cycle is not None and cycle.feed(body, arriving) and arriving:
+            self.transport.pause_reading()
+            self.deadline = math.inf
+        if decoder.rest:
+            self._hold(decoder.rest)
+        if not arriving and cycle is None:
+            self._await_request()
+
+    def resume_body(self) -> None:
+        """Read on: the application has caught up with the body."""
+        if self._decoder is not None:
+            self._resume_reading()
+            self._expect_body()
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > _HOLD_LIMIT:
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _expect_body(self) -> None:
+        due = self._decoder is not None
+        self.deadline = self.service.clock.now + self.service.config.timeout_body if due else math.inf
+
+    # Writing
+
+    async def drained(self) -> None:
+        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
+        waiter = self.service.loop.create_future()
+        if self._writers is None:
+            self._writers = []
+        self._writers.append(waiter)
+        await waiter
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, None
+        for waiter in writers or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # From one request to the next
+
+    def may_go_on(self, head: Head) -> bool:
+        """Whether the connection can be kept after the response that is about to start, as far as one can say now.
+
+        A peer that was never told to continue may send the body or not, so what follows it cannot be told from it. A
+        worker that drains still answers what was pipelined.
+        """
+        return not head.expects_continue and (not self.service.draining or bool(self._held))
+
+    def finished(self, cycle: Cycle) -> None:
+        """The response is complete, or there will be none."""
+        service = self.service
+        service.answered(cycle)
+        if self.cycle is not cycle:
+            return
+        self.cycle = None
+        if self.transport.is_closing():
+            return
+        if not cycle.keep_alive or (service.draining and not self._held):
+            self._close(expecting=cycle.head.keep_alive)
+        elif self._decoder is None:
+            self._await_request()
+        elif isinstance(self._decoder, LengthBody) and self._decoder.remaining <= _READ_ON_LIMIT:
+            self._resume_reading()
+            self._expect_body()
+        else:
+            self._close(expecting=True)
+
+    def _await_request(self) -> None:
+        if self._held:
+            self.service.loop.call_soon(self._next, context=self.service.context)
+        elif self._eof:
+            self.transport.close()
+        elif self.service.draining:
+            self._close(expecting=True)
+        else:
+            self.deadline = self.service.idle_deadline
+
+    def _next(self) -> None:
+        """Take up what was pipelined; in the worker's context, so that nothing of the last request's leaks into it."""
+        if self.cycle is not None or not self._held or self.transport.is_closing():
+            return
+        held, self._held = self._held, b""
+        self._read_head(held, fresh=True)
+        if len(self._held) <= _HOLD_LIMIT:
+            self._resume_reading()
+        if self._eof and self.cycle is None:
+            self.transport.close()
+
+    # The end
+
+    def expire(self) -> None:
+        """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
+        if self.write_paused or self.transport.is_closing():
+            self.abort()
+        elif self._held or self.cycle is not None:
+            self._refuse(Refusal(408, "the request did not arrive in time"))
+        elif self._decoder is not None:
+            self._close(expecting=True)
+        elif self._has_unread():
+            self.deadline = self.service.header_deadline
+        else:
+            self.transport.close()
+
+    def linger_until(self, first: float, idle: float) -> None:
+        if self.cycle is None and self._decoder is None and not self._held:
+            self.deadline = min(self.deadline, idle if self._used else first)
+
+    @property
+    def is_busy(self) -> bool:
+        return self.cycle is not None
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def break_off(self, cycle: Cycle) -> None:
+        """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
+        if self.transport.is_closing():
+            return
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        if cycle.ends_with_connection:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what cannot be served, unless an answer has begun, and close."""
+        cycle = self.cycle
+        if cycle is not None and cycle.committed:
+            self.break_off(cycle)
+            cycle.disconnect()
+            return
+        headers, body = plain_answer(refusal.status, refusal.reason)
+        fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
+        self.transport.write(status_line(refusal.status) + fields + body)
+        self._close(expecting=True)
+
+    def _close(self, *, expecting: bool) -> None:
+        """Close after all that was written; `expecting` says whether the peer may send more."""
+        if (expecting or self._decoder is not None or self._held) and not self._eof:
+            self._forget()
+            self.service.connections.discard(self)
+            linger(self.service, self.transport)
+        else:
+            self.deadline = self.service.clock.now + self.service.config.timeout_send
+            self.transport.close()
+
+    def _forget(self) -> None:
+        self._wake_writers()
+        cycle, self.cycle = self.cycle, None
+        if cycle is not None:
+            cycle.disconnect()
+
+    def _has_unread(self) -> bool:
+        """Whether the kernel has bytes that the loop has not handed over: a request that came at the last moment."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+
+def _too_large(data: bytes) -> Refusal:
+    if b"\r\n" in data:
+        return Refusal(431, "the header fields are too large")
+    return Refusal(414, "the request target is too long")

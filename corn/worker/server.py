@@ -1,0 +1,122 @@
+"""One worker's service, from the application's start-up to the last connection.
+
+    start()        the application's lifespan begins
+    accept()       connections are taken from the listeners, which other workers share
+    drain()        no new ones are; what is in flight finishes
+    wait_closed()  all are gone, and the application's lifespan has ended
+
+Whoever owns the worker calls these in this order. The server takes no signals and ends no process, so that it can run
+in a loop that is somebody else's too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from corn.config import Config
+from corn.slots import Field, Slots
+from corn.worker.accept import Acceptor
+from corn.worker.access import AccessLog
+from corn.worker.asgi import ASGIApplication
+from corn.worker.clock import INTERVAL
+from corn.worker.drain import Drain
+from corn.worker.fleet import Fleet
+from corn.worker.http1 import HTTP1Connection
+from corn.worker.lifespan import Lifespan
+from corn.worker.scope import Ends
+from corn.worker.service import Service
+
+_ACCESS_LOG_FD = 1
+
+
+def _retire_never(reason: str) -> None:
+    """For an owner that does not replace the worker."""
+
+
+class Server:
+    """Serves an application on listeners that are open already; to be made and used within a running loop.
+
+    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called once, with
+    the reason, when the worker should be replaced; it goes on serving until it is drained.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        config: Config,
+        listeners: Sequence[socket.socket],
+        *,
+        slots: Slots,
+        cell: int,
+        on_retire: Callable[[str], None] = _retire_never,
+    ) -> None:
+        self._words = slots.cell(cell).words
+        self._service = Service(app, config, self._words, on_retire)
+        self._service.retire_at = _retire_at(config)
+        self._fleet = Fleet(slots, self._words)
+        self._lifespan = Lifespan(app, config.lifespan)
+        self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
+        self._drain = Drain(self._service)
+        self._ticking: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
+        self._tick()
+        config, service = self._service.config, self._service
+        await self._lifespan.startup()
+        service.state = self._lifespan.state if self._lifespan.is_running else None
+        if config.access_log:
+            service.access = AccessLog(service.loop, _ACCESS_LOG_FD, config.color)
+
+    def accept(self) -> None:
+        """Begin to accept connections."""
+        self._words[Field.ACCEPTING] = 1
+        self._tick()
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def drain(self, *, grace: float, final: bool) -> None:
+        """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
+
+        `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
+        can only shorten the grace; with 0 everything is cancelled now.
+        """
+        self._words[Field.ACCEPTING] = 0
+        for acceptor in self._acceptors:
+            acceptor.stop(final=final)
+        self._drain.begin(grace, final=final)
+
+    async def wait_closed(self) -> None:
+        """Wait until a drain is over and the application has shut down (or had its time to)."""
+        await asyncio.shield(self._drain.done)
+        await self._lifespan.shutdown(self._service.config.timeout_lifespan_shutdown)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._service.access is not None:
+            self._service.access.flush()
+
+    def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
+        return HTTP1Connection(self._service, sock, ends)
+
+    def _tick(self) -> None:
+        service, words = self._service, self._words
+        words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
+        words[Field.ACTIVE] = len(service.running)
+        words[Field.REQUESTS] = service.requests
+        service.tick()
+        service.sweep()
+        self._fleet.tick()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ticking = service.loop.call_later(INTERVAL, self._tick)
+
+
+def _retire_at(config: Config) -> int:
+    """The number of requests after which the worker asks to be replaced; 0 for never."""
+    if config.limit_max_requests is None:
+        return 0
+    return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret

@@ -1,0 +1,124 @@
+"""What all connections of one worker share: the application, the limits, the clock and the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from corn.config import Config
+from corn.slots import Field
+from corn.worker.access import AccessLog
+from corn.worker.asgi import ASGIApplication
+from corn.worker.clock import Clock
+
+if TYPE_CHECKING:
+    from corn.worker.cycle import Cycle
+
+
+class Connection(Protocol):
+    """What the worker knows of a connection, whatever protocol it speaks."""
+
+    deadline: float  # on `Clock.now`; past it, `expire` is called
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered."""
+
+    def expire(self) -> None:
+        """The deadline is over: refuse, close or abort, as the state of the connection asks."""
+
+    def linger_until(self, first: float, idle: float) -> None:
+        """The worker drains: leave at `first` if nothing was read yet, at `idle` if no request is in flight."""
+
+    def abort(self) -> None:
+        """Close at once, whatever is in flight."""
+
+
+class Service:
+    """The common ground of a worker's connections. One for each `Server`."""
+
+    __slots__ = (
+        "access",
+        "app",
+        "clock",
+        "config",
+        "connections",
+        "context",
+        "defaults",
+        "draining",
+        "extra",
+        "header_deadline",
+        "idle_deadline",
+        "loop",
+        "on_retire",
+        "open",
+        "requests",
+        "retire_at",
+        "running",
+        "server_field",
+        "state",
+        "words",
+    )
+
+    def __init__(
+        self, app: ASGIApplication, config: Config, words: memoryview, on_retire: Callable[[str], None]
+    ) -> None:
+        self.app = app
+        self.config = config
+        self.words = words
+        self.on_retire = on_retire
+        self.retire_at = 0
+        self.loop = asyncio.get_running_loop()
+        self.context = contextvars.copy_context()
+        self.clock = Clock()
+        self.state: dict[str, Any] | None = None
+        self.access: AccessLog | None = None
+        self.connections: set[Connection] = set()
+        self.running: set[Cycle] = set()
+        self.open = 0
+        self.requests = 0
+        self.draining = False
+        self.server_field = b"server: corn\r\n"
+        self.extra = b""
+        self.tick()
+
+    def tick(self) -> None:
+        """Move the clock on, and what is derived from it."""
+        self.clock.tick()
+        now = self.clock.now
+        self.idle_deadline = now + self.config.timeout_keep_alive
+        self.header_deadline = now + self.config.timeout_header
+        self.defaults = self.server_field + b"date: " + self.clock.date + b"\r\n" + self.extra
+
+    def other_defaults(self, *, date: bool, server: bool) -> bytes:
+        """The default fields for a response that brings its own Date or Server."""
+        own = self.server_field if server else b""
+        return own + (b"date: " + self.clock.date + b"\r\n" if date else b"") + self.extra
+
+    def sweep(self) -> None:
+        """Let every connection whose deadline is over deal with it."""
+        now = self.clock.now
+        for connection in [each for each in self.connections if each.deadline <= now]:
+            connection.expire()
+
+    def opened(self) -> None:
+        """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""
+        self.open += 1
+        self.words[Field.CONNECTIONS] = self.open
+
+    def closed(self, connection: Connection | None = None) -> None:
+        """Count a connection that is gone."""
+        if connection is not None:
+            self.connections.discard(connection)
+        self.open -= 1
+        self.words[Field.CONNECTIONS] = self.open
+
+    def answered(self, cycle: Cycle) -> None:
+        """Log and count a request; the one that reaches the limit asks for a replacement of this worker, once."""
+        if self.access is not None:
+            self.access.log(cycle)
+        self.requests += 1
+        if self.requests == self.retire_at:
+            self.on_retire("max requests")
