@@ -71,6 +71,5 @@ class Slots:
                 yield self.cell(index)
 
     def close(self) -> None:
-        self._words.release()
-        self._map.close()
+        """Close the descriptor; the memory goes when the last cell does."""
         os.close(self.fd)

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 
 from corn import logs
+from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
 from corn.errors import CornError
 from corn.prctl import become_subreaper, name_process
 from corn.sockets import open_listeners
-from corn.supervisor.announcement import announcement
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
 from corn.supervisor.signals import Signals
@@ -35,7 +35,8 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     addresses = [listener.address for listener in listeners]
 
     def announce(preload: str) -> None:
-        logs.logger.info("%s", announcement(config, addresses, preload))
+        workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
+        logs.logger.info("%s", announcement(config, addresses, f"{workers}, preload {preload}"))
 
     signals = Signals()
     signals.catch()

@@ -96,34 +96,33 @@ def stop_template(draft: Draft, template: Template) -> None:
 
 
 def _fill(draft: Draft, slot: int) -> None:
-    state = draft.state
-    wanted = wanted_generation(state, slot)
-    live = state.in_slot(slot)
+    wanted = wanted_generation(draft.state, slot)
+    for worker in draft.state.in_slot(slot):
+        if not worker.is_ready and worker.generation != wanted:
+            leave(draft, worker, _reason_to_replace(draft.state, worker))
+    live = draft.state.in_slot(slot)
     good = [worker for worker in live if worker.generation == wanted and not worker.retiring]
-    keeper = next((worker for worker in good if worker.is_ready), None) or next(iter(good), None)
-    if keeper is None:
-        keeper = _spawn(draft, slot, wanted, live)
-    if keeper is None:
-        return
+    if not good:
+        _spawn(draft, slot, wanted, live)
+    keeper = next((worker for worker in good if worker.is_ready), None)
     for worker in live:
-        if worker is not keeper and (keeper.is_ready or not worker.is_ready):
-            leave(draft, worker, worker.retiring or _reason_to_replace(state, worker))
+        if keeper is not None and worker is not keeper:
+            leave(draft, worker, worker.retiring or _reason_to_replace(draft.state, worker))
 
 
-def _spawn(draft: Draft, slot: int, wanted: int | None, live: list[Worker]) -> Worker | None:
+def _spawn(draft: Draft, slot: int, wanted: int | None, live: list[Worker]) -> None:
     state = draft.state
     if wanted is None or not state.can_fork(wanted):
-        return None
+        return
     if wanted == state.current and draft.restarts(slot).not_before > draft.at:
-        return None
+        return
     is_recycle = any(worker.is_ready and worker.generation == wanted for worker in live)
     if is_recycle and _is_recycling(state):
-        return None
+        return
     worker = Worker(state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT)
     draft.worker(worker)
     draft.change(next_worker=worker.id + 1)
     draft.do(SpawnWorker(worker.id, slot, wanted))
-    return worker
 
 
 def _is_recycling(state: State) -> bool:

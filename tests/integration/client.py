@@ -120,9 +120,8 @@ class Load:
                 try:
                     self.answers.append(client.get(self.path, keep=keep))
                 except (OSError, ValueError) as error:
-                    self.failures.append(
-                        f"{type(error).__name__}: {error} after {time.monotonic() - began:.3f} s, keep={keep}"
-                    )
+                    took = time.monotonic() - began
+                    self.failures.append(f"{type(error).__name__}: {error} after {took:.3f} s, keep={keep}")
                     client.close()
 
     def stop(self) -> None:

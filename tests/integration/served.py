@@ -29,7 +29,8 @@ VERSION = {version!r}
 async def app(scope, receive, send):
     assert scope["type"] == "http"
     body = f"{{VERSION}} {{os.getpid()}}".encode()
-    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}})
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
     await send({{"type": "http.response.body", "body": body}})
 """
 
@@ -43,7 +44,7 @@ class Served:
         self._lines: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [*(program or [sys.executable, "-m", "corn"]), "serve", *arguments],
+            [*(program or [sys.executable, "-m", "corn", "serve"]), *arguments],
             cwd=directory,
             env=kept | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
             stdout=subprocess.PIPE,
@@ -86,7 +87,11 @@ class Served:
 
     def wait_ready(self) -> Served:
         """Wait until it announces what it serves, and remember where."""
-        self.address = self.wait_for(r"serves \S+ at (\S+?),? \(")[1]
+        try:
+            self.address = self.wait_for(r"serves .+? at (\S+?),? \(")[1]
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def client(self) -> Client:

@@ -51,8 +51,11 @@ BAD = {
         r"reload failed.*no database",
     ),
     "lifespan fails": (
-        "async def app(scope, receive, send):\n"
-        "    await receive()\n    await send({'type': 'lifespan.startup.failed', 'message': 'no cache'})\n",
+        """
+async def app(scope, receive, send):
+    await receive()
+    await send({'type': 'lifespan.startup.failed', 'message': 'no cache'})
+""",
         r"reload failed.*no cache",
     ),
     "lifespan hangs": (

@@ -12,6 +12,8 @@ import pytest
 from tests.integration.client import Client, Load
 from tests.integration.served import Served, write_app
 
+IMPATIENT = ("--timeout-graceful-shutdown", "0.5", "--timeout-lifespan-shutdown", "0.5")
+
 
 @pytest.fixture
 def app_dir(tmp_path):
@@ -61,9 +63,10 @@ def test_a_crashed_worker_comes_back_with_the_deployed_code_though_broken_code_i
     with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
         write_app(app_dir, "two", more="raise RuntimeError('broken deploy')\n")
         for worker in served.workers():
-            before = {each.pid for each in served.workers()}
+            so_far = served.mark()
             worker.kill()
-            served.wait_until(lambda: len({each.pid for each in served.workers()} - before) == 1, "a new worker")
+            served.wait_for(rf"pid {worker.pid}\) crashed: killed by SIGKILL", since=so_far)
+        served.wait_until(lambda: len(served.workers()) == 2, "two new workers")
         served.wait_until(lambda: served.client().get().startswith("one "), "the good version")
 
 
@@ -101,6 +104,15 @@ async def slow(scope, receive, send):
 """
 
 
+DEAF = """
+import time
+
+async def deaf(*_):
+    print("began", flush=True)
+    time.sleep(3600)
+"""
+
+
 def test_a_stuck_request_is_cut_at_the_graceful_timeout(app_dir):
     write_app(app_dir, "stuck", more=SLOW)
     arguments = ("main:slow", "--port", "0", "--timeout-graceful-shutdown", "1")
@@ -115,22 +127,8 @@ def test_a_stuck_request_is_cut_at_the_graceful_timeout(app_dir):
 
 
 def test_a_worker_that_cannot_be_cancelled_is_killed(app_dir):
-    write_app(
-        app_dir,
-        "deaf",
-        more="\nimport time\nasync def deaf(*_):\n    print('began', flush=True)\n    time.sleep(3600)\n",
-    )
-    arguments = (
-        "main:deaf",
-        "--port",
-        "0",
-        "--timeout-graceful-shutdown",
-        "0.5",
-        "--timeout-lifespan-shutdown",
-        "0.5",
-        "--lifespan",
-        "off",
-    )
+    write_app(app_dir, "deaf", more=DEAF)
+    arguments = ("main:deaf", "--port", "0", "--lifespan", "off", *IMPATIENT)
     with Served(app_dir, *arguments).wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -202,22 +200,8 @@ def test_when_the_master_is_killed_requests_in_flight_are_finished_first(app_dir
 
 
 def test_when_the_master_is_killed_a_stuck_worker_is_killed_by_its_template(app_dir):
-    write_app(
-        app_dir,
-        "deaf",
-        more="\nimport time\nasync def deaf(*_):\n    print('began', flush=True)\n    time.sleep(3600)\n",
-    )
-    arguments = (
-        "main:deaf",
-        "--port",
-        "0",
-        "--timeout-graceful-shutdown",
-        "0.5",
-        "--timeout-lifespan-shutdown",
-        "0.5",
-        "--lifespan",
-        "off",
-    )
+    write_app(app_dir, "deaf", more=DEAF)
+    arguments = ("main:deaf", "--port", "0", "--lifespan", "off", *IMPATIENT)
     with Served(app_dir, *arguments).wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -259,9 +243,8 @@ def test_workers_are_replaced_after_max_requests_and_no_request_fails(app_dir):
     )
     with Served(app_dir, "main:app", "--port", "0", *arguments).wait_ready() as served:
         with Load(served.address) as load:
-            served.wait_until(lambda: len(load.answers) > 2000, "2000 answers")
+            served.wait_until(lambda: len({answer.split()[1] for answer in load.answers}) > 6, "new workers")
         assert load.failures == []
-        assert len({answer.split()[1] for answer in load.answers}) > 4
         served.wait_for("ended: max requests")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from corn.supervisor import actions, events
@@ -141,7 +143,7 @@ class TestCrash:
             waits.append(world.now - at)
             world.settle()
         assert waits[0] == 0
-        assert all(later > earlier for earlier, later in zip(waits[1:], waits[2:]))
+        assert all(later > earlier for earlier, later in itertools.pairwise(waits[1:]))
         assert world.state.restarts.keys() == {0}
 
     def test_a_minute_of_health_forgets_the_crashes(self):
@@ -412,7 +414,7 @@ class TestTemplateLost:
             assert world.ready_generations() == [1, 1]
             while world.state.candidate is None:
                 world.passes(0.1)
-        gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:])]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
         assert gaps == sorted(gaps)
         assert gaps[-1] > gaps[0]
         world.settle()

@@ -33,6 +33,10 @@ class Master(RuleBasedStateMachine):
     def _worker_in(self, stage, number):
         return self._pick([each for each in self.world.in_stage(stage) if each in self.world.workers], number)
 
+    def _loading(self, number):
+        templates = self.world.state.templates.values()
+        return self._pick([each.generation for each in templates if each.stage is TemplateStage.LOADING], number)
+
     @rule(number=PICK)
     def template_loads(self, number):
         loading = [
@@ -130,9 +134,14 @@ class Master(RuleBasedStateMachine):
     # Invariants
 
     @invariant()
-    def no_live_workers_of_more_than_two_generations(self):
+    def live_workers_are_of_two_generations_and_of_a_third_only_while_a_withdrawn_one_is_replaced(self):
         live = {worker.generation for worker in self.world.state.workers.values() if worker.is_live}
-        assert len(live) <= 3 if self.world.state.current not in self.world.state.templates else len(live) <= 2
+        state = self.world.state
+        withdrawn = live - {state.current, state.candidate}
+        assert len(live) <= 3
+        if withdrawn and state.can_fork(state.current):
+            leaving = [worker for worker in state.workers.values() if worker.generation in withdrawn and worker.is_live]
+            assert all(worker.is_ready for worker in leaving), "a withdrawn generation boots no worker"
 
     @invariant()
     def no_slot_has_more_than_one_worker_that_is_wanted(self):
@@ -192,5 +201,5 @@ class Master(RuleBasedStateMachine):
 
 TestMaster = Master.TestCase
 TestMaster.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,0 +1,157 @@
+"""corn from Python: as a program of its own (`run`), or inside a loop that is already turning (`serve`).
+
+Options are those of the command line, by their names in the reference: `workers=4`, `limit_max_requests=1000`. They
+take the place of the command line: environment and configuration file fill in what is not given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from corn import logs
+from corn.announcement import announcement
+from corn.config import Config
+from corn.config.sources import Resolved, resolve
+from corn.errors import ConfigError, CornError
+from corn.slots import Slots
+from corn.sockets import Listener, open_listeners
+
+
+def run(app: Any, **options: Any) -> None:
+    """Serve an application until told to stop, as `corn serve` does.
+
+    `app` is best a MODULE:ATTRIBUTE string: then a master supervises `workers` processes, and SIGHUP reloads. An
+    application object can only be served by this process itself. Exits (SystemExit) with one of errors.ExitCode unless
+    all went well. Put the call under `if __name__ == "__main__":`, because workers import the module too.
+    """
+    try:
+        code = _run_master(app, options) if isinstance(app, str) else _run_alone(app, options)
+    except CornError as error:
+        detail = getattr(error, "detail", "")
+        print(f"corn: {error}" + (f"\n{detail}" if detail else ""), file=sys.stderr)
+        code = int(error.exit_code)
+    if code:
+        raise SystemExit(code)
+
+
+async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, **options: Any) -> None:
+    """Serve an application in the running event loop, in this process alone.
+
+    Returns after SIGTERM or SIGINT (where this is the main thread), or when limit_max_requests is reached; when it is
+    cancelled it drains and then lets the cancellation pass. `ready` is called with the addresses once connections are
+    accepted. Raises ConfigError, BindError, or ApplicationError where the application does not start.
+    """
+    from corn.worker.importer import load_application
+    from corn.worker.server import Server
+
+    config = _resolve(app, options).config
+    _log_by_itself(config)
+    application = load_application(config) if isinstance(app, str) else app
+    listeners = open_listeners(config)
+    slots = Slots.create()
+    try:
+        sockets = [listener.sock for listener in listeners]
+        server = Server(application, config, sockets, slots=slots, cell=0, on_retire=lambda _: drain())
+
+        def drain(grace: float = config.timeout_graceful_shutdown) -> None:
+            server.drain(grace=grace, final=True)
+
+        await server.start()
+        with _stop_signals(drain):
+            server.accept()
+            _tell(config, listeners, ready)
+            await _until_closed(server.wait_closed(), drain)
+    finally:
+        for listener in listeners:
+            listener.close()
+        slots.close()
+
+
+def _run_master(app: str, options: dict[str, Any]) -> int:
+    if "corn.worker.template" in sys.modules:
+        raise ConfigError("corn.run was called while corn imports the application; guard it by __name__ == '__main__'")
+    from corn.supervisor.master import run_master
+
+    directory = Path.cwd()
+    return run_master(_resolve(app, options), lambda: _resolve(app, options, directory))
+
+
+def _run_alone(app: Any, options: dict[str, Any]) -> int:
+    from corn.worker.entrypoint import new_event_loop
+
+    config = _resolve(app, options).config
+    if config.workers > 1:
+        raise ConfigError("several workers need the application by name, as in corn.run('main:app', workers=4)")
+    loop = new_event_loop(config.loop)
+    try:
+        loop.run_until_complete(serve(app, **options))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    return 0
+
+
+def _resolve(app: Any, options: dict[str, Any], directory: Path | None = None) -> Resolved:
+    given = dict(options)
+    if isinstance(app, str):
+        given["app"] = app
+    return resolve(given, os.environ, directory or Path.cwd(), None)
+
+
+def _log_by_itself(config: Config) -> None:
+    """Set up corn's log, unless the program has done so."""
+    if not logs.logger.handlers:
+        logs.configure("corn", level=config.log_level, color=config.color)
+
+
+def _tell(config: Config, listeners: list[Listener], ready: Callable[[list[str]], None] | None) -> None:
+    addresses = [listener.address for listener in listeners]
+    logs.logger.info("%s", announcement(config, addresses, "in this process"))
+    if ready is not None:
+        ready(addresses)
+
+
+@contextlib.contextmanager
+def _stop_signals(drain: Callable[..., None]) -> Iterator[None]:
+    """Drain on the first SIGTERM or SIGINT, and at once on the second; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    graces: list[tuple[float, ...]] = [(0.0,), ()]
+
+    def stop() -> None:
+        drain(*(graces.pop() if len(graces) > 1 else graces[0]))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+async def _until_closed(closed: Any, drain: Callable[..., None]) -> None:
+    """Wait for the end; a cancellation drains, and passes on when that is done, or at once when it is repeated."""
+    waiting = asyncio.ensure_future(closed)
+    try:
+        await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        drain()
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            drain(0.0)
+            await waiting
+        raise
