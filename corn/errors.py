@@ -5,7 +5,7 @@ CornError                 exit code 1   a fault of corn's own
  +- ApplicationError      exit code 3   the application could not be loaded or started
  +- BindError             exit code 4   an address could not be listened on
 
-The message of each is one or two lines, and says what to do. Exit code 5 (gave up) has no exception: it is the policy's.
+The message of each is one or two lines, and says what to do. Exit code 5 (gave up) is the policy's alone.
 """
 
 from __future__ import annotations

@@ -140,13 +140,17 @@ def _holder(port: int) -> str:
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
-        for each in psutil.net_connections(kind="tcp"):
-            if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid:
-                return f" by {psutil.Process(each.pid).name()} (pid {each.pid})"
+        found = psutil.net_connections(kind="tcp")
+        listening = [each for each in found if each.status == psutil.CONN_LISTEN and each.laddr.port == port]
+        if pids := [each.pid for each in listening if each.pid]:
+            first = psutil.Process(min(pids))  # of a master and its workers, the master
+            return f" by {first.name()} (pid {first.pid})"
     return ""
 
 
-def _open_unix(path: str, config: Config) -> Listener:
+def _open_unix(name: str, config: Config) -> Listener:
+    # The working directory may change before the file is removed.
+    path = str(Path(name).absolute())
     _clear_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Between bind and chmod nobody may connect who may not afterwards.

@@ -9,6 +9,7 @@ ready, or had it less than a minute ago.
 from __future__ import annotations
 
 from corn.supervisor.actions import Level
+from corn.supervisor.deadlines import press_template
 from corn.supervisor.draft import Draft
 from corn.supervisor.reconcile import kill, stop_template
 from corn.supervisor.restarts import after_crash, after_kill
@@ -70,7 +71,7 @@ def fork_missed(draft: Draft, worker: Worker) -> None:
         draft.template(template, missed=template.missed + 1)
         if template.missed + 1 >= _MISSED_FORKS:
             draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
-            stop_template(draft, draft.state.templates[template.generation])
+            press_template(draft, draft.state.templates[template.generation])
             template_lost(draft, template.generation, "it does not answer")
     worker_failed(draft, worker, "it was not forked in time")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -49,8 +50,9 @@ class WorkerHandle:
         if self.pid is None:
             self.doomed = number
             return
-        # Not reaped yet, so the id is still this process's.
-        os.kill(self.pid, number)
+        # Not reaped yet, so the id is still this process's; or reaped by the template that is its parent.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
 
 def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:

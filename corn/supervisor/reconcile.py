@@ -91,7 +91,10 @@ def spawn_template(draft: Draft, settings: Settings) -> int:
 
 
 def stop_template(draft: Draft, template: Template) -> None:
-    draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + TEMPLATE_EXIT_TIMEOUT)
+    """Have a template leave. Where it is its workers' parent it may stay as long as they do."""
+    has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
+    limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
+    draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
     draft.do(StopTemplate(template.generation))
 
 

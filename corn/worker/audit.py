@@ -6,23 +6,31 @@ answers. `Watch` notes who starts threads and opens connections while the applic
 what is left when it has been.
 
 Threads of libraries that prepare for fork are no hazard: OpenBLAS, which numpy loads, stops its own in a pthread_atfork
-handler and starts them again on demand. A trial fork tells them from the others. An audit hook cannot be removed, so
-the one used here does nothing once the watch is over.
+handler and starts them again on demand. A trial fork tells them from the others. (An audit hook was rejected for the
+watch: it can never be removed, and Python 3.11 raises no event for a thread.)
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
 import socket
+import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-_STARTS_THREAD = frozenset({"_thread.start_new_thread", "_thread.start_joinable_thread"})
-_WATCHED = _STARTS_THREAD | {"socket.connect", "subprocess.Popen"}
+_WATCHED: tuple[tuple[type, str, str], ...] = (
+    (threading.Thread, "start", "thread"),
+    (socket.socket, "connect", "connection"),
+    (subprocess.Popen, "__init__", "program"),
+)
 _STDLIB = str(Path(os.__file__).parent)
 
 
@@ -39,23 +47,36 @@ class Hazard:
 
 
 class Watch:
-    """Notes which module started a thread, connected a socket or ran a program, from `begin` to `end`."""
+    """Notes which module first started a thread, connected a socket or ran a program, from `begin` to `end`."""
 
     def __init__(self) -> None:
         self.blamed: dict[str, str] = {}
-        self._active = False
+        self._wrapped: list[tuple[type, str, Any, Any]] = []
 
     def begin(self) -> None:
-        self._active = True
-        sys.addaudithook(self._hook)
+        for owner, name, kind in _WATCHED:
+            before = vars(owner).get(name)
+            wrapper = self._wrap(getattr(owner, name), kind)
+            setattr(owner, name, wrapper)
+            self._wrapped.append((owner, name, before, wrapper))
 
     def end(self) -> None:
-        self._active = False
+        """Put back what was there, unless the application has put something over it meanwhile."""
+        for owner, name, before, wrapper in self._wrapped:
+            if vars(owner).get(name) is not wrapper:
+                continue
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
 
-    def _hook(self, event: str, _: tuple[object, ...]) -> None:
-        if self._active and event in _WATCHED:
-            kind = "thread" if event in _STARTS_THREAD else event
+    def _wrap(self, call: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def noted(*args: Any, **kwargs: Any) -> Any:
             self.blamed.setdefault(kind, _blame(sys._getframe(1)))
+            return call(*args, **kwargs)
+
+        return noted
 
 
 def hazards(watch: Watch, own_sockets: set[int]) -> list[Hazard]:
@@ -64,14 +85,26 @@ def hazards(watch: Watch, own_sockets: set[int]) -> list[Hazard]:
     if threads := _threads():
         found.append(Hazard(f"started a thread ({threads})", watch.blamed.get("thread", ""), fatal=False))
     found += [
-        Hazard(f"opened a connection ({peer})", watch.blamed.get("socket.connect", ""), fatal=True)
+        Hazard(f"opened a connection ({peer})", watch.blamed.get("connection", ""), fatal=True)
         for peer in _connections(own_sockets)
     ]
     if _has_event_loop():
         found.append(Hazard("made an event loop", _loop_owner(), fatal=True))
     if _has_children():
-        found.append(Hazard("runs a program", watch.blamed.get("subprocess.Popen", ""), fatal=True))
+        found.append(Hazard("runs a program", watch.blamed.get("program", ""), fatal=True))
     return found
+
+
+def end_children() -> None:
+    """End the programs that the application ran, before what loaded it is thrown away."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def _blame(frame: FrameType | None) -> str:

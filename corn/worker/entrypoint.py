@@ -10,13 +10,14 @@ import asyncio
 import atexit
 import faulthandler
 import gc
+import importlib
 import os
 import signal
 import socket
 import sys
 import time
 from dataclasses import dataclass
-from types import FrameType
+from types import ModuleType
 from typing import Any, NoReturn
 
 from corn import logs
@@ -26,11 +27,11 @@ from corn.errors import ApplicationError, CornError
 from corn.messages import Booting, Drain, Failed, Fork, Ready, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
+from corn.worker.ends import forget_ends
 from corn.worker.importer import load_application
 from corn.worker.server import Server
+from corn.worker.unanswered import BY_WORKERS, unanswered
 
-# Ctrl-C and `pkill -HUP corn` reach the whole group; only the master answers them.
-_UNANSWERED = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
 _MASTER_MAY_ANSWER = 1.0
 _FAILED = 3
 
@@ -46,11 +47,6 @@ class Birth:
     listeners: list[socket.socket]
     slots: Slots
     application: Any
-
-
-def unanswered(number: int, frame: FrameType | None) -> None:
-    """A signal handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
-    del number, frame
 
 
 def run(birth: Birth) -> int:
@@ -81,21 +77,21 @@ def end(code: int) -> NoReturn:
         os._exit(code)
 
 
+def import_event_loop(name: str) -> ModuleType:
+    """The module of option `loop`: imported by the template, before the application can put another on the path."""
+    return importlib.import_module(name)
+
+
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
     """The event loop of option `loop`, made current for the application's module-level code."""
-    loop: asyncio.AbstractEventLoop
-    if name == "uvloop":
-        import uvloop
-
-        loop = uvloop.new_event_loop()
-    else:
-        loop = asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
     asyncio.set_event_loop(loop)
     return loop
 
 
 def _take_leave(birth: Birth) -> None:
-    for number in _UNANSWERED:
+    forget_ends()
+    for number in BY_WORKERS:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)

@@ -30,7 +30,7 @@ def load_application(config: Config) -> Any:
         found = _call(found, config)
     if not callable(found):
         kind = type(found).__name__
-        raise ConfigError(f"{config.app} is not an application: it is a {kind}, which cannot be called; name another")
+        raise ConfigError(f"{config.app} is not an application: it is of type {kind}, and cannot be called")
     return found
 
 

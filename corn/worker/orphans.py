@@ -35,6 +35,14 @@ class Brood:
                 return
         self._pidfds[pid] = pidfd
 
+    def __bool__(self) -> bool:
+        return bool(self._pidfds)
+
+    def discard(self, pid: int) -> None:
+        """Let go of one that has ended."""
+        if pid in self._pidfds:
+            self._drop(pid)
+
     def forget(self) -> None:
         """Let go of all of them, in a child that has just been forked."""
         for pid in list(self._pidfds):
@@ -50,10 +58,6 @@ class Brood:
         for pid, pidfd in self._pidfds.items():
             with contextlib.suppress(OSError):
                 _kill(pid, pidfd)
-
-    def wait_for_end_or(self, fd: int) -> None:
-        """Wait until `fd` can be read, or for a moment."""
-        select.select([fd], [], [], _POLL if self._pidfds else None)
 
     def _wait(self, seconds: float) -> None:
         watched = [pidfd for pidfd in self._pidfds.values() if pidfd >= 0]

@@ -14,7 +14,6 @@ group, and the master decides what they mean.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
@@ -41,28 +40,17 @@ from corn.messages import (
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.worker import entrypoint, preload
-from corn.worker.audit import Watch, hazards
+from corn.worker.audit import Watch, end_children, hazards
+from corn.worker.ends import Ends
 from corn.worker.orphans import Brood
-
-UNANSWERED = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGWINCH,
-)
+from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
 
 def main(setup_fd: int) -> NoReturn:
     """Run a template; the process ends here."""
     setup = Setup.read(setup_fd)
-    for number in UNANSWERED:
-        # Not SIG_IGN: a program that the application runs would inherit that.
-        signal.signal(number, entrypoint.unanswered)
+    for number in BY_TEMPLATES:
+        signal.signal(number, unanswered)
     name_process("corn template")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
@@ -89,11 +77,13 @@ class Template:
         self._channel = channel
         self._brood = Brood()
         self._application: Any = None
+        self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         for fd in self._inherited():
             os.set_inheritable(fd, False)
 
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
+        entrypoint.import_event_loop(self._config.loop)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
@@ -110,20 +100,29 @@ class Template:
 
     def serve(self) -> None:
         """Fork on request until the master says to leave, or is gone."""
-        while True:
-            if self._setup.relay:
-                self._report_ends()
+        ends = Ends() if self._setup.relay else None
+        leaving = False
+        while not leaving or (ends is not None and self._brood):
+            if ends is not None and not self._hear_or_report(ends):
+                continue
             for message in self._channel.receive():
-                if isinstance(message, Quit):
-                    return
                 if isinstance(message, Fork):
                     self._fork(message, self._channel.take_fd())
+                elif isinstance(message, Quit) and not leaving:
+                    leaving = True
+                    self._close_listeners()
             if self._channel.closed:
+                self._close_listeners()
                 self._brood.see_out(self._config)
                 return
 
     def _own_sockets(self) -> set[int]:
         return {self._setup.channel, *self._setup.listeners}
+
+    def _close_listeners(self) -> None:
+        """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
+        for sock in self._listeners:
+            sock.close()
 
     def _inherited(self) -> tuple[int, ...]:
         return (self._setup.channel, self._setup.slots, *self._setup.listeners)
@@ -132,6 +131,7 @@ class Template:
         mode = preload.LOWER[self._setup.preload]
         self._channel.send(SteppedDown(f"not safe to fork with --preload {self._setup.preload}: {why}; using {mode}"))
         lower = replace(self._setup, preload=mode)
+        end_children()
         for fd in self._inherited():
             os.set_inheritable(fd, True)
         logs.flush_standard_streams()
@@ -193,20 +193,21 @@ class Template:
             self._channel.close()
             self._brood.forget()
             channel = Channel(socket.socket(fileno=channel_fd))
-            listeners = [socket.socket(fileno=fd) for fd in self._setup.listeners]
             slots = Slots(self._setup.slots)
-            birth = entrypoint.Birth(self._setup, self._config, order, channel, listeners, slots, self._application)
+            birth = entrypoint.Birth(
+                self._setup, self._config, order, channel, self._listeners, slots, self._application
+            )
             code = entrypoint.run(birth)
         except BaseException:
             logs.logger.exception("a fault of corn ended the worker")
         entrypoint.end(code)
 
-    def _report_ends(self) -> None:
-        """Where the template is the parent: pass on the ends of workers, and wait for the next end or message."""
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-                self._channel.send(Exited(*ended))
-        self._brood.wait_for_end_or(self._channel.fileno())
+    def _hear_or_report(self, ends: Ends) -> bool:
+        """Where the template is the parent: pass on the ends of workers until there is a message to hear."""
+        for pid, status in ends.wait(self._channel.fileno()):
+            self._brood.discard(pid)
+            self._channel.send(Exited(pid, status))
+        return ends.is_readable(self._channel.fileno())
 
 
 def _fork() -> int:

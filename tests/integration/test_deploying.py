@@ -29,11 +29,12 @@ def test_reloads_under_load_fail_no_request(tmp_path, kind, workers):
             served.signal(signal.SIGHUP)
             served.wait_for(rf"reloaded: generation {number + 1} serves", since=since)
             so_far = len(load.answers)
-            served.wait_until(lambda count=so_far: len(load.answers) > count + 50, "answers of the new code")
+            served.wait_until(lambda count=so_far: len(load.answers) > count + 50, "more answers")
+        # A connection that an old worker holds gets one more answer from it, and is then closed.
+        new = {f"v{RELOADS}"}
+        served.wait_until(lambda: {answer.split()[0] for answer in load.answers[-50:]} == new, "only the new code")
         load.stop()
         assert load.failures == []
-        assert len(load.answers) > 100
-        assert {answer.split()[0] for answer in load.answers[-20:]} == {f"v{RELOADS}"}
         served.wait_until(lambda: len(served.workers()) == workers, "the old workers gone")
 
 
@@ -44,7 +45,7 @@ BAD = {
     "sys.exit": ("import sys; sys.exit(0)\n", r"sys\.exit\(0\)"),
     "os._exit": ("import os; os._exit(0)\n", r"exited with code 0"),
     "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n", r"killed by SIGKILL"),
-    "no application": ("app = None\n", r"is not an application|is a NoneType"),
+    "no application": ("app = None\n", r"is not an application: it is of type NoneType"),
     "hanging import": ("import time; time.sleep(3600)\n", r"--timeout-boot"),
     "lifespan raises": (
         "async def app(scope, receive, send):\n    raise RuntimeError('no database')\n",

@@ -227,7 +227,7 @@ class TestBootLimits:
         world.passes(5)
         assert world.state.templates.keys() == {1}
         world.passes(6)
-        assert actions.StopTemplate(1) in world.did
+        assert actions.KillTemplate(1) in world.did
         world.template_exits(1, KILLED)
         assert SpawnTemplate(2) in world.did
         world.workers = {key: value for key, value in world.workers.items() if key in world.state.workers}
@@ -558,7 +558,7 @@ class TestStop:
         world.signal("SIGTERM")
         (worker,) = world.workers
         world.exits(worker)
-        world.passes(2.1)
+        world.passes(50)
         assert actions.KillTemplate(1) in world.did
         world.settle()
         assert world.exit_code == 0

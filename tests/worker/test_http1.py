@@ -5,6 +5,7 @@ import logging
 import socket
 
 import pytest
+
 from tests.worker.serving import echo, hello, serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -113,5 +113,5 @@ def test_messages_out_of_order_are_refused(run):
         await receive()
         await send({"type": "lifespan.started"})
 
-    with pytest.raises(ApplicationError, match="'lifespan.started'"):
+    with pytest.raises(ApplicationError, match=r"'lifespan\.started'"):
         run(start(with_lifespan(lifespan), "on"))
