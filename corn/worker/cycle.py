@@ -14,6 +14,7 @@ an invalid header and a body that contradicts its Content-Length included, can s
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,9 +23,10 @@ from corn.worker.asgi import ClientDisconnected, Message
 from corn.worker.framing import (
     CLOSE,
     LAST_CHUNK,
+    NO_BODY,
     OWN_DATE,
     OWN_SERVER,
-    chunk,
+    STATUS_LINES,
     encode_fields,
     status_line,
     without_length,
@@ -38,27 +40,32 @@ if TYPE_CHECKING:
     from corn.worker.http1 import HTTP1Connection
 
 _JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
+_BODILESS = (204, 304)
 _NOTHING, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(4)  # how the end of the response's body is told
 
 
 class Cycle(Incoming):
     """A request on its way through the application, and the response on its way back."""
 
-    __slots__ = ("_block", "_flags", "_framing", "_line", "_remaining", "_stage", "cut", "keep_alive", "sent", "task")
-
     task: asyncio.Task[None]
-    _framing: int
-    _line: bytes
-    _flags: int
+    keep_alive = True
+    sent = 0  # bytes of the response's body
+    cut = ""  # why corn cancelled the task, if it did
+    _remaining = -1  # of the announced length
+    _framing = 0
+    _flags = 0
+    _line = b""
+    _block = b""
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any], arriving: bool) -> None:
-        Incoming.__init__(self, connection, head, scope, arriving)
-        self.keep_alive = head.keep_alive
-        self.sent = 0  # bytes of the response's body
-        self.cut = ""  # why corn cancelled the task, if it did
+    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any]) -> None:
+        self.connection = connection
+        self.head = head
+        self.scope = scope
         self._stage = _START
-        self._block = b""  # the encoded fields of the response
-        self._remaining = -1
+        if not head.keep_alive:
+            self.keep_alive = False
+        if connection.service.access is not None:
+            self.started_at = time.monotonic()
 
     async def run(self) -> None:
         """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
@@ -90,10 +97,12 @@ class Cycle(Incoming):
 
     def _take_start(self, message: Message) -> None:
         status, headers = message["status"], message.get("headers", ())
-        self._line = status_line(status)
+        self._line = STATUS_LINES.get(status) or status_line(status)
         if status == 204:
             headers = without_length(headers)
         self._block, self._remaining, self._flags = encode_fields(headers)
+        if status in _BODILESS:
+            self._flags |= NO_BODY
         self.status = status
         self._stage = _BODY
 
@@ -101,29 +110,37 @@ class Cycle(Incoming):
         body, more = message.get("body", b""), message.get("more_body", False)
         if type(body) is not bytes:
             body = bytes(body)
-        if not self.committed:
-            self._first(body, more)
-        elif data := self._framed(body, more):
-            self.connection.transport.write(data)
+        if self.committed:
+            self._write_body(body, more)
+        else:
+            self._write_first(body, more)
         if not more:
             self._finish()
 
-    def _first(self, body: bytes, more: bool) -> None:
+    def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
-        framing, line = self._choose_framing(len(body), more)
+        connection, head, service, size = self.connection, self.head, self.connection.service, len(body)
+        usual = size == self._remaining and self.keep_alive and not (more or self._flags or head.is_special)
+        if usual and not service.draining:
+            self.committed = True
+            self.sent = size
+            pieces = (self._line, self._block, service.defaults, b"\r\n", body)
+            if size < _JOIN_LIMIT:
+                connection.transport.write(b"".join(pieces))
+            else:
+                connection.transport.writelines(pieces)
+            return
+        framing, field = self._choose_framing(size, more)
         self._framing = framing
-        data = self._framed(body, more)
-        head = self._head(line)
+        if framing == _LENGTH:
+            self._check_length(size, more)
+        connection.write_soon(self._line, self._block, field, self._default_fields(), b"\r\n")
         self.committed = True
-        if len(data) > _JOIN_LIMIT:
-            self.connection.transport.write(head)
-            self.connection.transport.write(data)
-        else:
-            self.connection.transport.write(head + data)
+        self._write_body(body, more)
 
     def _choose_framing(self, size: int, more: bool) -> tuple[int, bytes]:
         """How the end of the body is told (RFC 9112, 6.3), and the field line that tells it."""
-        if self.head.method == "HEAD" or self.status in (204, 304):
+        if self.head.method == "HEAD" or self._flags & NO_BODY:
             return _NOTHING, b""
         if self._remaining >= 0:
             return _LENGTH, b""
@@ -135,7 +152,7 @@ class Cycle(Incoming):
         self.keep_alive = False
         return _UNTIL_CLOSE, b""
 
-    def _head(self, framing: bytes) -> bytes:
+    def _default_fields(self) -> bytes:
         connection, service, flags = self.connection, self.connection.service, self._flags
         if flags & CLOSE or not connection.may_go_on(self.head):
             self.keep_alive = False
@@ -143,32 +160,35 @@ class Cycle(Incoming):
         if flags & (OWN_DATE | OWN_SERVER):
             fields = service.other_defaults(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
         if not self.keep_alive:
-            fields += b"connection: close\r\n"
-        elif not self.head.minor:
-            fields += b"connection: keep-alive\r\n"
-        return b"%b%b%b%b\r\n" % (self._line, self._block, framing, fields)
+            return fields + b"connection: close\r\n"
+        return fields if self.head.minor else fields + b"connection: keep-alive\r\n"
 
-    def _framed(self, body: bytes, more: bool) -> bytes:
-        """The body as it goes on the wire; raises where it contradicts the Content-Length."""
-        if self._framing == _NOTHING:
-            return b""
-        self.sent += len(body)
-        if self._framing == _LENGTH:
-            self._remaining -= len(body)
-            if self._remaining < 0:
-                raise RuntimeError("the response body is longer than its Content-Length")
-            if self._remaining and not more:
-                raise RuntimeError("the response body is shorter than its Content-Length")
-        elif self._framing == _CHUNKED:
-            if body:
-                body = chunk(body)
-            return body if more else body + LAST_CHUNK
-        return body
+    def _write_body(self, body: bytes, more: bool) -> None:
+        """Write a part of the body as its framing demands, and flush the last; raises where it breaks its length."""
+        framing, size, connection = self._framing, len(body), self.connection
+        if framing == _LENGTH:
+            self._check_length(size, more)
+            self._remaining -= size
+        if size and framing != _NOTHING:
+            self.sent += size
+            if framing == _CHUNKED:
+                connection.write_soon(b"%x\r\n" % size, body, b"\r\n")
+            else:
+                connection.write_soon(body)
+        if not more:
+            connection.write(LAST_CHUNK if framing == _CHUNKED else b"")
+
+    def _check_length(self, size: int, more: bool) -> None:
+        if size > self._remaining:
+            raise RuntimeError("the response body is longer than its Content-Length")
+        if size < self._remaining and not more:
+            raise RuntimeError("the response body is shorter than its Content-Length")
 
     def _finish(self) -> None:
         self._stage = _DONE
         self.responded = True
-        self.wake()
+        if self._waiters:
+            self.wake()
         self.connection.finished(self)
 
     # What goes wrong

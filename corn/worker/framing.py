@@ -16,6 +16,7 @@ from corn.worker.head import PRINTABLE, TOKEN
 CLOSE: Final = 1  # the application wants the connection closed
 OWN_DATE: Final = 2  # the application sends a date of its own
 OWN_SERVER: Final = 4
+NO_BODY: Final = 8  # the status allows none
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -30,17 +31,14 @@ _SPECIAL = {
 }
 _MAX_NAMES = 1024
 _names: dict[bytes, int] = {}
-_status_lines = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus}
+STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus if each >= 200}
 
 
 def status_line(status: Any) -> bytes:
     """The first line of a response; raises ValueError for what is no final status (RFC 9110, 15)."""
-    line = _status_lines.get(status)
-    if line is None or status < 200:
-        if not isinstance(status, int) or not 200 <= status <= 999:
-            raise ValueError(f"'status' must be a number from 200 to 999, not {status!r}")
-        line = b"HTTP/1.1 %d \r\n" % status
-    return line
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise ValueError(f"'status' must be a number from 200 to 999, not {status!r}")
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
@@ -58,7 +56,9 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
                 kind = _learn(name)
             if kind:
                 if kind == _LENGTH:
-                    length = _content_length(value, length)
+                    if length >= 0 or not value.isdigit():
+                        raise ValueError(f"invalid or repeated Content-Length in the response: {value!r}")
+                    length = int(value)
                 elif kind <= _CONNECTION:
                     flags |= _connection_field(kind, value)
                     continue
@@ -78,11 +78,6 @@ def without_length(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, ...]
     return [field for field in map(tuple, headers) if field[0].lower() != b"content-length"]
 
 
-def chunk(body: bytes) -> bytes:
-    """One chunk; the body must not be empty, since an empty chunk ends the message."""
-    return b"%x\r\n%b\r\n" % (len(body), body)
-
-
 def _learn(name: bytes) -> int:
     if not TOKEN.fullmatch(name):
         raise ValueError(f"invalid response header name {name!r}")
@@ -90,12 +85,6 @@ def _learn(name: bytes) -> int:
     if len(_names) < _MAX_NAMES:
         _names[name] = kind
     return kind
-
-
-def _content_length(value: bytes, before: int) -> int:
-    if not value.isdigit() or before >= 0:
-        raise ValueError(f"invalid or repeated Content-Length in the response: {value!r}")
-    return int(value)
 
 
 def _connection_field(kind: int, value: bytes) -> int:

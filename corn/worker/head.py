@@ -43,6 +43,7 @@ class Head:
     accepts_trailers: bool = False
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
+    is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
 
 def parse_head(block: bytes, limit_count: int) -> Head:
@@ -57,13 +58,14 @@ def parse_head(block: bytes, limit_count: int) -> Head:
     _request_line(head, lines[0])
     headers = head.headers = []
     del lines[0]
+    names = _names
     for line in lines:
         name, colon, value = line.partition(b":")
-        value = value.strip(b" \t")
-        known = _names.get(name)
-        if known is None or not colon:
-            known = _learn(name, colon)
-        lower, handler = known
+        try:
+            lower, handler = names[name if colon else b""]
+        except KeyError:
+            lower, handler = _learn(name, colon)
+        value = value.strip()  # of spaces and tabs: no other white space is left in it
         if handler is not None:
             handler(head, value)
         headers.append((lower, value))
@@ -115,11 +117,14 @@ def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Head, bytes], No
 def _check(head: Head) -> None:
     """What can only be said of all fields together."""
     if head.minor:
+        if head.expects_continue or head.method == "HEAD":
+            head.is_special = True
         if head.host is None:
             raise Refusal(400, "no Host header")
-    elif head.chunked:
-        raise Refusal(400, "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1
     else:
+        if head.chunked:
+            raise Refusal(400, "Transfer-Encoding in HTTP/1.0")  # RFC 9112, 6.1
+        head.is_special = True
         head.keep_alive = b"keep-alive" in head.options and b"close" not in head.options
     if head.chunked and head.has_length:
         raise Refusal(400, "both Transfer-Encoding and Content-Length")  # RFC 9112, 6.3 (3)

@@ -17,14 +17,16 @@ from typing import Any, cast
 from corn.worker.body import BodyDecoder, LengthBody, decoder_for
 from corn.worker.cycle import Cycle
 from corn.worker.framing import encode_fields, status_line
-from corn.worker.head import Head, parse_head
+from corn.worker.head import PRINTABLE, Head, parse_head
 from corn.worker.lingering import linger
 from corn.worker.refusal import Refusal, plain_answer
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
+_JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
+_EMPTY: list[bytes] = []  # stands for no output in every connection; never changed
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 
 
@@ -35,6 +37,8 @@ class HTTP1Connection(asyncio.Protocol):
         "_decoder",
         "_eof",
         "_held",
+        "_out",
+        "_out_size",
         "_socket",
         "_used",
         "_writers",
@@ -57,6 +61,8 @@ class HTTP1Connection(asyncio.Protocol):
         self._held = b""
         self._used = False  # a byte was read
         self._eof = False
+        self._out: list[bytes] = _EMPTY
+        self._out_size = 0
         self._writers: list[asyncio.Future[None]] | None = None
         self._socket = sock
         self.ends = ends
@@ -110,16 +116,23 @@ class HTTP1Connection(asyncio.Protocol):
             self._read_odd_head(data, fresh=fresh)
             return
         service = self.service
-        config = service.config
         try:
-            if end > config.limit_header_size:
+            if end > service.limit_header_size:
                 raise _too_large(data)
-            head = parse_head(data[:end], config.limit_header_count)
-            scope = http_scope(head, self.ends, config.root_path, service.state)
+            head = parse_head(data[:end], service.limit_header_count)
+            scope = http_scope(head, self.ends, service.template)
         except Refusal as refusal:
             self._refuse(refusal)
         else:
-            self._begin(head, scope, data[end + 4 :])
+            self._used = True
+            if head.length or head.chunked:
+                self._begin_with_body(head, scope, data[end + 4 :])
+            else:
+                self.deadline = math.inf
+                cycle = self.cycle = Cycle(self, head, scope)
+                if len(data) > end + 4:
+                    self._hold(data[end + 4 :])
+                cycle.task = service.loop.create_task(cycle.run())
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
@@ -134,30 +147,28 @@ class HTTP1Connection(asyncio.Protocol):
         if fresh:
             self.deadline = self.service.header_deadline
         self._used = True
-        if data.count(b"\n") != data.count(b"\r\n"):
-            self._refuse(Refusal(400, "a line that does not end in CRLF"))
-        elif len(data) > self.service.config.limit_header_size:
+        controls = len(data.translate(None, PRINTABLE)) - data.endswith(b"\r")
+        if controls != 2 * data.count(b"\r\n"):
+            self._refuse(Refusal(400, "a control byte, or a line that does not end in CRLF"))
+        elif len(data) > self.service.limit_header_size:
             self._refuse(_too_large(data))
         else:
             self._held = data
 
-    def _begin(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
-        service = self.service
-        self._used = True
-        if head.length or head.chunked:
-            limit = service.config.limit_header_size
+    def _begin_with_body(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
+        limit = self.service.limit_header_size
+        cycle = self.cycle = Cycle(self, head, scope)
+        if len(rest) == head.length and not head.chunked:
+            self.deadline = math.inf
+            cycle.feed(rest, False)
+        else:
             self._decoder = decoder_for(head.length, chunked=head.chunked, limit_trailers=limit)
-            cycle = self.cycle = Cycle(self, head, scope, True)
+            cycle.arriving = True
             self._expect_body()
             if rest:
                 self._read_body(rest)
-        else:
-            self.deadline = math.inf
-            cycle = self.cycle = Cycle(self, head, scope, False)
-            if rest:
-                self._hold(rest)
         if self.cycle is cycle:
-            cycle.task = service.loop.create_task(cycle.run())
+            cycle.task = self.service.loop.create_task(cycle.run())
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
@@ -199,6 +210,31 @@ class HTTP1Connection(asyncio.Protocol):
 
     # Writing
 
+    def write(self, data: bytes) -> None:
+        """Write now, after what was to be written soon."""
+        if self._out:
+            self._flush()
+        self.transport.write(data)
+
+    def write_soon(self, *pieces: bytes) -> None:
+        """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
+        if not self._out:
+            self._out = []
+            self.service.loop.call_soon(self._flush)
+        self._out += pieces
+        self._out_size += sum(map(len, pieces))
+        if self._out_size > _JOIN_LIMIT:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._out:
+            out, size = self._out, self._out_size
+            self._out, self._out_size = _EMPTY, 0
+            if size > _JOIN_LIMIT:
+                self.transport.writelines(out)
+            else:
+                self.transport.write(b"".join(out))
+
     async def drained(self) -> None:
         """Wait until the peer has read enough for more to be written; returns too when it is gone."""
         waiter = self.service.loop.create_future()
@@ -226,7 +262,9 @@ class HTTP1Connection(asyncio.Protocol):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.answered(cycle)
+        service.answered()
+        if service.access is not None:
+            service.access.log(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None
@@ -293,6 +331,7 @@ class HTTP1Connection(asyncio.Protocol):
         """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
         if self.transport.is_closing():
             return
+        self._flush()
         self.deadline = self.service.clock.now + self.service.config.timeout_send
         if cycle.ends_with_connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -309,7 +348,7 @@ class HTTP1Connection(asyncio.Protocol):
             return
         headers, body = plain_answer(refusal.status, refusal.reason)
         fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
-        self.transport.write(status_line(refusal.status) + fields + body)
+        self.write(status_line(refusal.status) + fields + body)
         self._close(expecting=True)
 
     def _close(self, *, expecting: bool) -> None:

@@ -8,7 +8,6 @@ sending side looks, at first, like one that is gone: `ended` (nothing more comes
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from corn.worker.asgi import Message
@@ -24,36 +23,22 @@ HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read
 class Incoming:
     """A request as the application receives it."""
 
-    __slots__ = (
-        "_body",
-        "_given",
-        "_waiters",
-        "arriving",
-        "committed",
-        "connection",
-        "ended",
-        "gone",
-        "head",
-        "responded",
-        "scope",
-        "started_at",
-        "status",
-    )
+    # What holds for most requests is said here, so that it need not be said for each.
+    arriving = False  # more of the body is to come
+    ended = False
+    gone = False
+    committed = False  # the head of the response is written
+    responded = False  # the response is complete
+    status = 0  # of the response, once the application has started it
+    started_at = 0.0  # monotonic time; only kept for the access log
+    _body = b""
+    _given = False  # the last http.request was
+    _waiters: list[asyncio.Future[None]] | None = None
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any], arriving: bool) -> None:
+    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any]) -> None:
         self.connection = connection
         self.head = head
         self.scope = scope
-        self.arriving = arriving  # more of the body is to come
-        self.ended = False
-        self.gone = False
-        self.status = 0  # of the response, once the application has started it
-        self.committed = False  # the head of the response is written
-        self.responded = False  # the response is complete
-        self.started_at = time.monotonic()
-        self._body = b""
-        self._given = False  # the last http.request was
-        self._waiters: list[asyncio.Future[None]] | None = None
 
     async def receive(self) -> Message:
         """The next part of the body; after the last one, wait until the client or the response is done."""
@@ -96,7 +81,7 @@ class Incoming:
     async def _wait_for_body(self) -> None:
         if self.head.expects_continue and not (self.committed or self.ended):
             self.head.expects_continue = False
-            self.connection.transport.write(CONTINUE)
+            self.connection.write(CONTINUE)
         while self.arriving and not (self._body or self.ended or self.responded):
             await self._wait()
 

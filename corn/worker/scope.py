@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from corn.worker.asgi import HTTP_SPEC
 from corn.worker.head import Head
-from corn.worker.target import split_target
+from corn.worker.target import GOOD, decode_path, origin_form
 
 Address = tuple[str, int | None] | None
 
@@ -19,36 +19,48 @@ class Ends(NamedTuple):
     scheme: str
 
 
-def http_scope(head: Head, ends: Ends, root_path: str, state: dict[str, Any] | None) -> dict[str, Any]:
+def scope_template(root_path: str, state: dict[str, Any] | None) -> dict[str, Any]:
+    """What the scopes of all requests to a worker have in common; a scope begins as a copy of it."""
+    # All keys are there from the start, so that no copy has to grow.
+    keys = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
+    template: dict[str, Any] = dict.fromkeys((*keys, "headers", "client", "server", "extensions"))
+    template.update(type="http", http_version="1.1", root_path=root_path)
+    if state is not None:
+        template["state"] = state
+    return template
+
+
+def http_scope(head: Head, ends: Ends, template: dict[str, Any]) -> dict[str, Any]:
     """The scope of one request; every mutable part of it is its own. Raises `Refusal` for an invalid target."""
-    path, raw_path, query, authority = split_target(head.method, head.target)
-    if authority is not None:
-        _replace_host(head, authority)
-    scope = {
-        "type": "http",
-        "asgi": HTTP_SPEC.copy(),
-        "http_version": "1.1" if head.minor else "1.0",
-        "method": head.method,
-        "scheme": ends.scheme,
-        "path": path,
-        "raw_path": raw_path,
-        "query_string": query,
-        "root_path": root_path,
-        "headers": head.headers,
-        "client": ends.client,
-        "server": ends.server,
-        "extensions": {},
-    }
+    target = head.target
+    if target[:1] != b"/" or target.translate(None, GOOD):
+        target = _other_form(head)
+    raw_path, _, query = target.partition(b"?")
+    path = raw_path.decode("ascii") if b"%" not in raw_path else decode_path(raw_path)
+    scope = template.copy()
+    scope["asgi"] = HTTP_SPEC.copy()
+    scope["method"] = head.method
+    scope["path"] = path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = head.headers
+    scope["client"], scope["server"], scope["scheme"] = ends
+    scope["extensions"] = {}
+    if not head.minor:
+        scope["http_version"] = "1.0"
+    root_path = scope["root_path"]
     if root_path:
         scope["path"] = root_path + path
         scope["raw_path"] = root_path.encode() + raw_path
-    if state is not None:
-        scope["state"] = state.copy()
+    if "state" in scope:
+        scope["state"] = scope["state"].copy()
     return scope
 
 
-def _replace_host(head: Head, authority: bytes) -> None:
+def _other_form(head: Head) -> bytes:
     """RFC 9112, 3.2.2: the authority of an absolute target stands in for whatever Host said."""
-    head.headers[:] = [field for field in head.headers if field[0] != b"host"]
-    head.headers.insert(0, (b"host", authority))
-    head.host = authority
+    target, authority = origin_form(head.method, head.target)
+    if authority is not None:
+        head.headers[:] = [(b"host", authority), *(field for field in head.headers if field[0] != b"host")]
+        head.host = authority
+    return target

@@ -27,7 +27,7 @@ from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
 from corn.worker.http1 import HTTP1Connection
 from corn.worker.lifespan import Lifespan
-from corn.worker.scope import Ends
+from corn.worker.scope import Ends, scope_template
 from corn.worker.service import Service
 
 _ACCESS_LOG_FD = 1
@@ -68,7 +68,7 @@ class Server:
         self._tick()
         config, service = self._service.config, self._service
         await self._lifespan.startup()
-        service.state = self._lifespan.state if self._lifespan.is_running else None
+        service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
             service.access = AccessLog(service.loop, _ACCESS_LOG_FD, config.color)
 

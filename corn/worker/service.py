@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from corn.config import Config
 from corn.slots import Field
 from corn.worker.access import AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.scope import scope_template
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
@@ -51,6 +52,8 @@ class Service:
         "extra",
         "header_deadline",
         "idle_deadline",
+        "limit_header_count",
+        "limit_header_size",
         "loop",
         "on_retire",
         "open",
@@ -58,7 +61,7 @@ class Service:
         "retire_at",
         "running",
         "server_field",
-        "state",
+        "template",
         "words",
     )
 
@@ -73,7 +76,7 @@ class Service:
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.clock = Clock()
-        self.state: dict[str, Any] | None = None
+        self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
         self.connections: set[Connection] = set()
         self.running: set[Cycle] = set()
@@ -82,6 +85,8 @@ class Service:
         self.draining = False
         self.server_field = b"server: corn\r\n"
         self.extra = b""
+        self.limit_header_count = config.limit_header_count
+        self.limit_header_size = config.limit_header_size
         self.tick()
 
     def tick(self) -> None:
@@ -115,10 +120,8 @@ class Service:
         self.open -= 1
         self.words[Field.CONNECTIONS] = self.open
 
-    def answered(self, cycle: Cycle) -> None:
-        """Log and count a request; the one that reaches the limit asks for a replacement of this worker, once."""
-        if self.access is not None:
-            self.access.log(cycle)
+    def answered(self) -> None:
+        """Count a request; the one that reaches the limit asks for a replacement of this worker, once."""
         self.requests += 1
         if self.requests == self.retire_at:
             self.on_retire("max requests")
