@@ -2,13 +2,16 @@
 # make test     everything that must hold before a commit
 #
 # Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
+#
+# make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+BENCH_VENV ?= .venv-bench
 
-.PHONY: serve test lint format
+.PHONY: serve test lint format bench
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -22,6 +25,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m corn.config.reference --check
+
+bench: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format
@@ -38,3 +44,9 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[test]'
 	touch $@ $(VENV)/.installed
+
+$(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+		--requirement benchmarks/requirements.txt --editable .
+	touch $@

@@ -1,0 +1,93 @@
+"""`make bench`: run, print, write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from typing import Any
+
+from benchmarks import wrk
+from benchmarks.asking import WrongAnswerError
+from benchmarks.cases import Case
+from benchmarks.circumstances import circumstances
+from benchmarks.goals import regressions
+from benchmarks.options import Options, parse
+from benchmarks.probes import Client, look
+from benchmarks.publish import publish
+from benchmarks.servers import Server
+from benchmarks.service import running
+from benchmarks.summary import Results, Run
+from benchmarks.tables import everything
+
+
+def main() -> int:
+    options = parse()
+    for tool, advice in (("wrk", wrk.MISSING), ("taskset", "taskset is not installed: it is in util-linux")):
+        if shutil.which(tool) is None:
+            print(advice, file=sys.stderr)
+            return 1
+    about, results = circumstances(options), Results()
+    try:
+        _run_all(options, results)
+    except KeyboardInterrupt:
+        print("interrupted; this is what there is", file=sys.stderr)
+    print(everything(results))
+    _write(options, about, results)
+    return _verdict(options, results)
+
+
+def _run_all(options: Options, results: Results) -> None:
+    """Every server of a case in turn, then again: what disturbs a round disturbs all of it."""
+    for case in options.cases:
+        for number in range(1, options.rounds + 1):
+            for server in _in_turn(options.servers, number):
+                if server.serves(case):
+                    run = _run(options, case, server, number)
+                    results.add(run)
+                    _tell(options, run)
+
+
+def _in_turn(servers: tuple[Server, ...], number: int) -> tuple[Server, ...]:
+    """Each round begins with another server, so that none is always behind the same neighbour's heat."""
+    first = (number - 1) % len(servers)
+    return servers[first:] + servers[:first]
+
+
+def _run(options: Options, case: Case, server: Server, number: int) -> Run:
+    """One run in a fresh process, whose faults are figures too: nothing here ends the benchmark."""
+    core = options.server_core if case.pinned else None
+    try:
+        with running(server, case, core) as service:
+            figures, faults = look(service, case, Client(options.client_core, options.seconds))
+    except (WrongAnswerError, OSError, wrk.UnreadableError) as error:
+        return Run(case.name, server.name, number, {}, (f"{type(error).__name__}: {error}",))
+    return Run(case.name, server.name, number, figures, faults)
+
+
+def _tell(options: Options, run: Run) -> None:
+    figures = "  ".join(f"{name} {figure:,.2f}" for name, figure in run.figures.items())
+    faults = "".join(f"  ! {fault}" for fault in run.faults)
+    clock = time.strftime("%H:%M:%S")
+    line = f"{clock}  {run.case:15} {run.round}/{options.rounds}  {run.server:10} {figures}{faults}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def _write(options: Options, about: dict[str, Any], results: Results) -> None:
+    text = json.dumps({"about": about, "runs": [run.to_json() for run in results.runs]}, indent=1) + "\n"
+    options.output.write_text(text)
+    print(f"\nresults: {options.output}")
+    if options.publish:
+        print(f"published: {publish(options.output)}")
+
+
+def _verdict(options: Options, results: Results) -> int:
+    denied = regressions(results) if options.check else []
+    for goal in denied:
+        print(f"regression: {goal.case} reaches {goal.reached(results):.2f}, not {goal.limit()}", file=sys.stderr)
+    return 1 if denied else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

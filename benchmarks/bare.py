@@ -1,0 +1,45 @@
+"""The limit: what uvloop and httptools cost with no server above them.
+
+It reads the request's head as a server must, answers from memory, and knows neither ASGI nor time nor faults.
+
+    python -m benchmarks.bare PORT
+"""
+
+import asyncio
+import sys
+
+import httptools
+import uvloop
+
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n\r\nHello, world!"
+
+
+class Connection(asyncio.Protocol):
+    """One client, and the callbacks of its parser."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.parser = httptools.HttpRequestParser(self)
+        self.headers = []
+
+    def data_received(self, data):
+        self.parser.feed_data(data)
+
+    def on_url(self, url):
+        self.url = url
+
+    def on_header(self, name, value):
+        self.headers.append((name.lower(), value))
+
+    def on_message_complete(self):
+        self.headers = []
+        self.transport.write(ANSWER)
+
+
+async def serve(port):
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=2048)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(int(sys.argv[1])))

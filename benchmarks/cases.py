@@ -1,0 +1,119 @@
+"""What is asked of every server.
+
+A case is one application, one request and one way to look at the service (a probe, see `probes.py`). `headline` is the
+measure by which the case is told in one figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.apps import HELLO, ONE_MIB, PIECE, TEN_KIB
+
+QUIET, LOGGED, DEFAULT = "quiet", "logged", "default"
+
+PER_CPU, RATE, P99, BUSY = "per_cpu", "rate", "p99_ms", "busy"
+PSS, CONNECTION, BUSIEST = "pss_mib", "connection_kib", "busiest"
+
+BODY_1_KIB = b"y" * 1024
+FASTAPI = "benchmarks.fastapi_app:app"
+PLAIN = "benchmarks.apps:plain"
+
+# What a browser sends, with a session's cookie.
+TEN_HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
+    "Accept-Language": "en-GB,en;q=0.7,de;q=0.3",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Referer": "http://127.0.0.1/",
+    "Cookie": "session=0123456789abcdef0123456789abcdef; theme=dark",
+    "Cache-Control": "max-age=0",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Upgrade-Insecure-Requests": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One row of the results."""
+
+    name: str
+    title: str
+    app: str = PLAIN
+    path: str = "/"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    answer: bytes | None = HELLO  # None: whatever it is
+    setup: str = QUIET
+    workers: int = 1
+    probe: str = "load"
+    headline: str = PER_CPU
+    pinned: bool = True
+    bare: bool = False  # the bare protocol can answer it
+
+
+def _fastapi(name: str, title: str, **more: str) -> Case:
+    answer = b'{"item_id":42,"q":"corn","limit":5}'
+    return Case(name=name, title=title, app=FASTAPI, path="/items/42?q=corn&limit=5", answer=answer, **more)
+
+
+CASES = (
+    Case(name="plain", title="plain", bare=True),
+    Case(name="headers", title="plain, ten more headers", headers=TEN_HEADERS, bare=True),
+    Case(
+        name="echo",
+        title="POST echo, 1 KiB",
+        app="benchmarks.apps:echo",
+        method="POST",
+        body=BODY_1_KIB,
+        answer=BODY_1_KIB,
+    ),
+    Case(name="chunks", title="ten chunks", app="benchmarks.apps:ten_chunks", answer=PIECE * 10),
+    Case(name="10k", title="10 KiB", app="benchmarks.apps:ten_kib", answer=TEN_KIB),
+    Case(name="1m", title="1 MiB", app="benchmarks.apps:one_mib", answer=ONE_MIB),
+    Case(name="sleep", title="10 ms sleep", app="benchmarks.apps:sleep"),
+    _fastapi("fastapi", "FastAPI, path and query"),
+    Case(name="close", title="connection per request", headers={"Connection": "close"}),
+    Case(name="close-4", title="connection per request, 4 workers", headers={"Connection": "close"}, workers=4),
+    Case(name="plain-log", title="plain, access log on", setup=LOGGED),
+    _fastapi("fastapi-log", "FastAPI, access log on", setup=LOGGED),
+    Case(name="plain-default", title="plain, each server's default", setup=DEFAULT),
+    _fastapi("fastapi-default", "FastAPI, each server's default", setup=DEFAULT),
+    Case(name="idle", title="idle service", probe="idle", headline=PSS),
+    Case(name="idle-4", title="idle service, 4 workers", workers=4, probe="idle", headline=PSS),
+    _fastapi("idle-fastapi", "idle service, FastAPI", probe="idle", headline=PSS),
+    Case(
+        name="idle-fastapi-4",
+        title="idle service, FastAPI, 4 workers",
+        app=FASTAPI,
+        path="/items/42?q=corn&limit=5",
+        answer=None,
+        workers=4,
+        probe="idle",
+        headline=PSS,
+    ),
+    Case(name="connections", title="idle keep-alive connection", probe="connections", headline=CONNECTION),
+    Case(
+        name="balance",
+        title="64 connections over 4 workers, most over mean",
+        app="benchmarks.apps:whoami",
+        answer=None,
+        workers=4,
+        probe="balance",
+        headline=BUSIEST,
+        pinned=False,
+    ),
+)
+
+UNITS = {
+    PER_CPU: "requests per CPU-second",
+    RATE: "requests per second",
+    P99: "p99, ms",
+    BUSY: "CPU-seconds per second",
+    PSS: "PSS, MiB",
+    CONNECTION: "KiB",
+    BUSIEST: "busiest worker / mean",
+}

@@ -1,0 +1,46 @@
+"""Where, when and with what a benchmark was run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import Options
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def circumstances(options: Options) -> dict[str, Any]:
+    """All that a reader needs to judge the figures, as JSON can carry it."""
+    packages = dict.fromkeys(package for server in options.servers for package in server.packages)
+    return {
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "wrk": _first_line(["wrk", "-v"]),
+        "commit": _first_line(["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]),
+        "versions": {name: importlib.metadata.version(name) for name in [*packages, "fastapi"]},
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _first_line(command: list[str]) -> str:
+    """What a tool says about itself; wrk does so with exit code 1."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return (done.stdout or done.stderr).partition("\n")[0].strip()

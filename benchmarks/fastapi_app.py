@@ -1,0 +1,10 @@
+"""The FastAPI application: one parameter from the path, two from the query, a small JSON answer."""
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/items/{item_id}")
+async def item(item_id: int, q: str = "", limit: int = 10) -> dict[str, int | str]:
+    return {"item_id": item_id, "q": q, "limit": limit}

@@ -1,0 +1,80 @@
+"""What `make bench BENCH="..."` takes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cases import CASES, Case
+from benchmarks.servers import SERVERS, USUAL, Server
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True)
+class Options:
+    """One benchmark: every case by every server in every round."""
+
+    cases: tuple[Case, ...]
+    servers: tuple[Server, ...]
+    rounds: int
+    seconds: int
+    server_core: int
+    client_core: int
+    output: Path
+    publish: bool
+    check: bool
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """The options of a command line; ends the process over a wrong one."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        cases = _chosen(given.cases, {case.name: case for case in CASES})
+        servers = _chosen(given.servers, {server.name: server for server in SERVERS})
+    except ValueError as error:
+        parser.error(str(error))
+    if given.rounds < 1 or given.seconds < 1:
+        parser.error("--rounds and --seconds begin at 1")
+    return Options(
+        cases,
+        servers,
+        given.rounds,
+        given.seconds,
+        given.server_core,
+        given.client_core,
+        given.output,
+        given.publish,
+        given.check,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Run corn and its peers interleaved, and compare."
+    )
+    add = parser.add_argument
+    add("--cases", default=_listed(CASES), metavar="A,B", help="which cases; all are %(default)s")
+    add("--servers", default=",".join(USUAL), metavar="A,B", help=f"which servers of {_listed(SERVERS)} [%(default)s]")
+    add("--rounds", type=int, default=5, metavar="N", help="how often each runs [%(default)s]")
+    add("--seconds", type=int, default=2, metavar="N", help="how long the load lasts, each time [%(default)s]")
+    add("--server-core", type=int, default=0, metavar="N", help="the server's core [%(default)s]")
+    add("--client-core", type=int, default=1, metavar="N", help="wrk's core [%(default)s]")
+    add("--output", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="the results [%(default)s]")
+    add("--publish", action="store_true", help="keep the results under today's date and write docs/ from them")
+    add("--check", action="store_true", help="fail if corn has come too far from the bare protocol")
+    return parser
+
+
+def _listed(named: Sequence[Case] | Sequence[Server]) -> str:
+    return ",".join(each.name for each in named)
+
+
+def _chosen(names: str, known: dict[str, object]) -> tuple:
+    unknown = [name for name in names.split(",") if name not in known]
+    if unknown:
+        raise ValueError(f"no such case or server: {', '.join(unknown)}; there are {', '.join(known)}")
+    return tuple(known[name] for name in names.split(","))

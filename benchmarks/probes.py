@@ -1,0 +1,153 @@
+"""Ways to look at a running service. Each yields its figures, and the faults that make them worthless."""
+
+from __future__ import annotations
+
+import collections
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import wrk
+from benchmarks.asking import announces_close, raw_request
+from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, Case
+from benchmarks.service import Service
+
+CONNECTIONS = 64
+_IDLE_CONNECTIONS = 2000
+_WARM_UP = 1  # seconds, the least that wrk knows
+
+Figures = dict[str, float]
+Faults = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Client:
+    """Where the load comes from, and for how long."""
+
+    core: int
+    seconds: int
+
+
+def look(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
+    """The figures of one run, by measure."""
+    return _PROBES[case.probe](service, case, client)
+
+
+def _load(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        if case.body:
+            script.write(wrk.script(case.method, case.body))
+            script.flush()
+        name = script.name if case.body else ""
+        _wrk(service, case, client.core, _WARM_UP, name)
+        lines, before = service.log_lines(), service.cpu_seconds()
+        load = _wrk(service, case, client.core, client.seconds, name)
+        spent = service.cpu_seconds() - before
+    faults = _faults(service, case, load)
+    if case.setup == LOGGED and service.log_lines() - lines < load.requests:
+        faults.append("lines are missing in the access log")
+    figures = {PER_CPU: load.requests / spent, RATE: load.requests / load.seconds, P99: load.p99 * 1000}
+    return figures | {BUSY: spent / load.seconds}, tuple(faults)
+
+
+def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:
+    """What wrk counted as errors, but for one kind: it expects a connection to be kept unless told otherwise.
+
+    A server that closes as it was asked to, without saying so in the response, is counted a read error for each
+    response that was complete.
+    """
+    errors = dict(load.errors)
+    if "close" in case.headers.values() and not announces_close(case, service.port):
+        errors["read"] = max(0, errors.get("read", 0) - load.requests - CONNECTIONS)
+    return [f"{count} {kind} errors" for kind, count in errors.items() if count]
+
+
+def _wrk(service: Service, case: Case, core: int, seconds: int, script: str) -> wrk.Load:
+    url = f"http://127.0.0.1:{service.port}{case.path}"
+    line = wrk.command(url, connections=CONNECTIONS, seconds=seconds, headers=case.headers, script=script)
+    done = subprocess.run(
+        ["taskset", "--cpu-list", str(core), *line], capture_output=True, text=True, timeout=seconds + 30, check=False
+    )
+    return wrk.parse(done.stdout + done.stderr)
+
+
+def _idle(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
+    for peer in _connect(service, case, CONNECTIONS):
+        peer.close()
+    time.sleep(1)
+    return {PSS: service.pss() / (1 << 20)}, ()
+
+
+def _connections(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
+    """What a kept connection adds, after a request on it; what the kernel holds for it is not seen."""
+    for peer in _connect(service, case, CONNECTIONS):
+        peer.close()
+    time.sleep(0.5)
+    before = service.pss()
+    peers = _connect(service, case, _IDLE_CONNECTIONS)
+    time.sleep(0.5)
+    added = service.pss() - before
+    closed = sum(_is_closed(peer) for peer in peers)
+    for peer in peers:
+        peer.close()
+    faults = (f"{closed} idle connections were closed",) if closed else ()
+    return {CONNECTION: added / 1024 / len(peers)}, faults
+
+
+def _balance(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
+    """How 64 connections, opened at once, are spread: the busiest worker's share over the mean."""
+    peers = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(CONNECTIONS)]
+    holders = collections.Counter(_ask(peer, case).rpartition(b"\r\n\r\n")[2] for peer in peers)
+    for peer in peers:
+        peer.close()
+    return {BUSIEST: max(holders.values()) * case.workers / CONNECTIONS}, ()
+
+
+def _connect(service: Service, case: Case, count: int) -> list[socket.socket]:
+    """Kept connections that have each had one request answered."""
+    peers = []
+    for _ in range(count):
+        peer = socket.create_connection(("127.0.0.1", service.port), timeout=10)
+        _ask(peer, case)
+        peers.append(peer)
+    return peers
+
+
+def _ask(peer: socket.socket, case: Case) -> bytes:
+    peer.settimeout(10)
+    peer.sendall(raw_request(case))
+    answer = b""
+    while not _is_whole(answer):
+        data = peer.recv(65536)
+        if not data:
+            raise ConnectionError("closed before the answer was complete")
+        answer += data
+    return answer
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether a response with a Content-Length is complete."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    if not separator:
+        return False
+    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return len(body) >= int(length)
+
+
+def _is_closed(peer: socket.socket) -> bool:
+    peer.setblocking(False)
+    try:
+        return peer.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+_PROBES: dict[str, Callable[[Service, Case, Client], tuple[Figures, Faults]]] = {
+    "load": _load,
+    "idle": _idle,
+    "connections": _connections,
+    "balance": _balance,
+}

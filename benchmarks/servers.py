@@ -1,0 +1,100 @@
+"""How each server is started: its fastest parts chosen, nothing else changed.
+
+Three setups: `quiet` without an access log, `logged` with one on standard output (which is a file here), and `default`
+with no option beyond what to serve, where, and from how many workers. In the first two idle connections are kept for
+a minute, and as many as it takes, so that their memory can be measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.cases import DEFAULT, LOGGED, QUIET, Case
+
+ALWAYS, TUNED = "always", "tuned"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's name, the packages whose versions matter, and its arguments by setup; {} is for what varies."""
+
+    name: str
+    packages: tuple[str, ...]
+    arguments: dict[str, str]
+
+    def command(self, case: Case, port: int) -> list[str]:
+        """The arguments with which the case is served."""
+        parts = [ALWAYS] if case.setup == DEFAULT else [ALWAYS, TUNED, case.setup]
+        line = " ".join(self.arguments.get(part, "") for part in parts)
+        return line.format(app=case.app, port=port, workers=case.workers).split()
+
+    def serves(self, case: Case) -> bool:
+        return self.name != BARE or case.bare
+
+
+REFERENCE = "uvicorn"
+BARE = "bare"
+
+SERVERS = (
+    Server(
+        "corn",
+        ("corn-server", "uvloop", "httptools"),
+        {
+            ALWAYS: "corn serve {app} --port {port} --workers {workers}",
+            TUNED: "--timeout-keep-alive 60",
+            QUIET: "--no-access-log",
+            LOGGED: "--access-log",
+        },
+    ),
+    Server(
+        REFERENCE,
+        ("uvicorn", "uvloop", "httptools"),
+        {
+            ALWAYS: "uvicorn {app} --port {port} --workers {workers}",
+            TUNED: "--loop uvloop --http httptools --timeout-keep-alive 60",
+            QUIET: "--no-access-log",
+            LOGGED: "--access-log",
+        },
+    ),
+    Server(
+        "uvicorn-zttp",
+        ("uvicorn", "uvloop", "zttp"),
+        {
+            ALWAYS: "uvicorn {app} --port {port} --workers {workers} --http zttp",
+            TUNED: "--loop uvloop --timeout-keep-alive 60",
+            QUIET: "--no-access-log",
+            LOGGED: "--access-log",
+        },
+    ),
+    Server(
+        "granian",
+        ("granian", "uvloop"),
+        {
+            ALWAYS: "granian --interface asgi {app} --port {port} --workers {workers}",
+            TUNED: "--loop uvloop --http 1 --http1-header-read-timeout 60000 --backlog 4096",
+            QUIET: "--no-access-log",
+            LOGGED: "--access-log",
+        },
+    ),
+    Server(
+        "gunicorn",
+        ("gunicorn", "gunicorn-h1c", "uvloop"),
+        {
+            ALWAYS: "gunicorn -k asgi {app} --bind 127.0.0.1:{port} --workers {workers}",
+            TUNED: "--asgi-loop uvloop --http-parser fast --keep-alive 60 --worker-connections 10000",
+            LOGGED: "--access-logfile -",
+        },
+    ),
+    Server(
+        "hypercorn",
+        ("hypercorn", "h11", "uvloop"),
+        {
+            ALWAYS: "hypercorn {app} --bind 127.0.0.1:{port} --workers {workers}",
+            TUNED: "--worker-class uvloop --keep-alive 60",
+            LOGGED: "--access-logfile -",
+        },
+    ),
+    Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),
+)
+
+USUAL = tuple(each.name for each in SERVERS if each.name != "uvicorn-zttp")

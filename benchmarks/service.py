@@ -1,0 +1,117 @@
+"""A server under test: started, looked at from outside through /proc, and stopped with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.asking import WrongAnswerError, await_answer
+from benchmarks.cases import Case
+from benchmarks.servers import Server
+
+_ROOT = Path(__file__).resolve().parent.parent
+_BIN = Path(sys.executable).parent
+_PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
+
+
+class Service:
+    """A running server and its processes."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def tree(self) -> list[psutil.Process]:
+        """The process that was started and all its descendants."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all processes, including of those that ended and were waited for."""
+        total = 0.0
+        for each in self.tree():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(each.cpu_times()[:4])
+        return total
+
+    def pss(self) -> int:
+        """Memory of all processes in bytes, each shared page divided by its users."""
+        total = 0
+        for each in self.tree():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found = _PSS.search(Path(f"/proc/{each.pid}/smaps_rollup").read_text())
+                total += int(found[1]) * 1024 if found else 0
+        return total
+
+    def log_lines(self) -> int:
+        """How many lines the server has written."""
+        with self.log.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+    def stop(self) -> None:
+        """End all processes, at once: there is nothing to be saved."""
+        tree = self.tree() if self.process.poll() is None else []
+        for each in tree:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(tree, timeout=10)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def running(server: Server, case: Case, core: int | None) -> Iterator[Service]:
+    """The server, serving the case on `core` (None: anywhere) and answering right, until the block is left."""
+    with tempfile.TemporaryDirectory(prefix="corn-bench-") as directory:
+        port, log = _free_port(), Path(directory, "log")
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                _command(server, case, port, core),
+                cwd=directory,
+                env=_environment(directory),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        service = Service(process, port, log)
+        try:
+            _await(service, case)
+            yield service
+        finally:
+            service.stop()
+
+
+def _await(service: Service, case: Case) -> None:
+    try:
+        await_answer(case, service.port)
+    except WrongAnswerError as error:
+        tail = service.log.read_text(errors="replace").strip()[-1000:]
+        raise WrongAnswerError(f"{error}\n{tail}".strip()) from None
+    time.sleep(0.2)  # the other workers, if any, and what start-up left to do
+
+
+def _command(server: Server, case: Case, port: int, core: int | None) -> list[str]:
+    program, *arguments = server.command(case, port)
+    pinning = [] if core is None else ["taskset", "--cpu-list", str(core)]
+    return [*pinning, str(_BIN / program), *arguments]
+
+
+def _environment(home: str) -> dict[str, str]:
+    """Nothing of the caller's: some servers take options from it, and some leave files at home."""
+    return {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,104 @@
+"""Results as text: aligned for a terminal, or as Markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.cases import CASES, P99, RATE, UNITS, Case
+from benchmarks.goals import GOALS
+from benchmarks.servers import REFERENCE
+from benchmarks.summary import Results
+
+Rows = list[list[str]]
+
+
+def headline_rows(results: Results) -> Rows:
+    """Each case by its headline measure, with the ratio to the reference."""
+    return [["case", "measure", *results.servers()]] + [
+        [case.title, UNITS[case.headline], *_cells(results, case, case.headline)] for case in _cases_of(results)
+    ]
+
+
+def measure_rows(results: Results, measure: str) -> Rows:
+    """The load cases by another measure."""
+    loads = [case for case in _cases_of(results) if case.probe == "load"]
+    rows = [[case.title, *_cells(results, case, measure)] for case in loads]
+    return [[f"case ({UNITS[measure]})", *results.servers()], *rows]
+
+
+def spread_rows(results: Results) -> Rows:
+    """Between which ratios to the reference the rounds lie, by each case's headline measure."""
+    others = [name for name in results.servers() if name != REFERENCE]
+    rows = []
+    for case in _cases_of(results):
+        spreads = [results.spread(case.name, server, case.headline, REFERENCE) for server in others]
+        rows.append([case.title, *(f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else "-" for ends in spreads)])
+    return [["case", *others], *rows]
+
+
+def goal_rows(results: Results) -> Rows:
+    """The claims that this run can tell about, those it denies first."""
+    titles = {case.name: case.title for case in CASES}
+    rows = []
+    for goal in GOALS:
+        reached = goal.reached(results)
+        if reached is not None:
+            verdict = "holds" if goal.holds(reached) else "FALLS SHORT"
+            rows.append([verdict, titles[goal.case], UNITS[goal.measure], goal.limit(), _short(reached)])
+    return [["verdict", "case", "measure", "goal", "reached"], *sorted(rows, key=lambda row: row[0])]
+
+
+def fault_rows(results: Results) -> Rows:
+    """Every run that had faults."""
+    faulty = [run for run in results.runs if run.faults]
+    rows = [[run.case, run.server, str(run.round), "; ".join(run.faults).replace("\n", " ")] for run in faulty]
+    return [["case", "server", "round", "faults"], *rows]
+
+
+def everything(results: Results) -> str:
+    """All tables for a terminal; those without a row are left out."""
+    tables = [headline_rows(results), measure_rows(results, RATE), measure_rows(results, P99)]
+    tables += [goal_rows(results), fault_rows(results)]
+    return "\n\n".join(aligned(rows) for rows in tables if len(rows) > 1)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns under each other."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * sum(widths, 2 * (len(widths) - 1)), *lines[1:]])
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The same in Markdown."""
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _cases_of(results: Results) -> list[Case]:
+    ran = set(results.cases())
+    return [case for case in CASES if case.name in ran]
+
+
+def _cells(results: Results, case: Case, measure: str) -> list[str]:
+    return [_cell(results, case.name, server, measure) for server in results.servers()]
+
+
+def _cell(results: Results, case: str, server: str, measure: str) -> str:
+    """A median, its ratio to the reference, and a mark for each run that is not in it."""
+    ran, faulty = results.ran(case, server), results.faulty(case, server)
+    if not ran:
+        return "-"
+    value = results.value(case, server, measure)
+    if value is None:
+        return f"failed ({faulty} of {ran})"
+    ratio = results.ratio(case, server, measure, REFERENCE)
+    shown = _short(value) if ratio is None else f"{_short(value)} ({ratio:.2f}x)"
+    return f"{shown} !{faulty}" if faulty else shown
+
+
+def _short(value: float) -> str:
+    """Three digits or so, as a person reads them."""
+    if abs(value) >= 1000:
+        return f"{round(value, -2):,.0f}" if abs(value) >= 10000 else f"{value:,.0f}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,64 @@
+"""wrk: its command line, and what it prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MISSING = "wrk is not installed: on Debian and Ubuntu, apt-get install wrk"
+
+_REQUESTS = re.compile(r"^\s*(\d+) requests in ([\d.]+)(us|ms|s|m|h),", re.MULTILINE)
+_P99 = re.compile(r"^\s*99%\s+([\d.]+)(us|ms|s|m|h)\s*$", re.MULTILINE)
+_STATUS = re.compile(r"Non-2xx or 3xx responses: (\d+)")
+_SOCKETS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class UnreadableError(ValueError):
+    """wrk printed something else than expected."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One run of wrk; times in seconds, errors counted by kind."""
+
+    requests: int
+    seconds: float
+    p99: float
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+def command(url: str, *, connections: int, seconds: int, headers: Mapping[str, str], script: str = "") -> list[str]:
+    """The arguments of a run; `script` names a file, or is empty."""
+    line = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    for name, value in headers.items():
+        line += ["-H", f"{name}: {value}"]
+    return [*line, *(["-s", script] if script else []), url]
+
+
+def script(method: str, body: bytes) -> str:
+    """The Lua that sets what wrk has no option for. It is run once: nothing is computed for a request."""
+    text = "".join(f"\\{byte:03d}" if byte in b'\\"' or byte < 32 or byte > 126 else chr(byte) for byte in body)
+    return f'wrk.method = "{method}"\nwrk.body = "{text}"\n'
+
+
+def parse(printed: str) -> Load:
+    """What a run came to; raises UnreadableError if that is not there."""
+    total, p99 = _REQUESTS.search(printed), _P99.search(printed)
+    if total is None or p99 is None:
+        raise UnreadableError(f"wrk printed: {printed.strip()[-500:] or 'nothing'}")
+    return Load(int(total[1]), _seconds(total[2], total[3]), _seconds(p99[1], p99[2]), _errors(printed))
+
+
+def _seconds(number: str, unit: str) -> float:
+    return float(number) * _SECONDS[unit]
+
+
+def _errors(printed: str) -> dict[str, int]:
+    errors = {}
+    if sockets := _SOCKETS.search(printed):
+        errors = dict(zip(("connect", "read", "write", "timeout"), map(int, sockets.groups()), strict=True))
+    if status := _STATUS.search(printed):
+        errors["status"] = int(status[1])
+    return {kind: count for kind, count in errors.items() if count}

@@ -1,0 +1,116 @@
+"""From runs to medians, ratios, goals, tables and the picture."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks.cases import CASES, P99, PER_CPU
+from benchmarks.chart import chart
+from benchmarks.goals import BEST, GOALS, Goal, regressions
+from benchmarks.options import parse
+from benchmarks.publish import load, page
+from benchmarks.servers import SERVERS
+from benchmarks.summary import Results, Run
+from benchmarks.tables import aligned, everything, fault_rows, goal_rows, headline_rows, markdown, spread_rows
+
+
+def run(server, number, per_cpu, *faults, case="plain", p99=1.0):
+    return Run(case, server, number, {PER_CPU: per_cpu, P99: p99}, faults)
+
+
+@pytest.fixture
+def results():
+    """Round 2 was disturbed as a whole, and corn failed in round 4."""
+    corn = [run("corn", 1, 150.0), run("corn", 2, 80.0), run("corn", 3, 140.0), run("corn", 4, 999.0, "3 read errors")]
+    uvicorn = [run("uvicorn", 1, 100.0), run("uvicorn", 2, 50.0), run("uvicorn", 3, 100.0), run("uvicorn", 4, 100.0)]
+    return Results([*corn, *uvicorn, Run("plain", "granian", 1, {}, ("no answer | at all",))])
+
+
+def test_a_median_is_of_good_rounds_only(results):
+    assert results.value("plain", "corn", PER_CPU) == 140.0
+    assert results.value("plain", "granian", PER_CPU) is None
+    assert (results.faulty("plain", "corn"), results.ran("plain", "corn")) == (1, 4)
+
+
+def test_a_ratio_is_the_median_of_ratios_within_rounds(results):
+    assert results.ratio("plain", "corn", PER_CPU, "uvicorn") == 1.5
+    assert results.spread("plain", "corn", PER_CPU, "uvicorn") == (1.4, 1.6)
+    assert results.ratio("plain", "granian", PER_CPU, "uvicorn") is None
+    assert results.spread("plain", "granian", PER_CPU, "uvicorn") is None
+
+
+def test_runs_survive_json(results):
+    assert [Run.from_json(json.loads(json.dumps(each.to_json()))) for each in results.runs] == results.runs
+
+
+def test_faults_are_marked_and_listed(results):
+    cells = headline_rows(results)[1]
+    assert cells == ["plain", "requests per CPU-second", "140 (1.50x) !1", "100 (1.00x)", "failed (1 of 1)"]
+    assert [row[:3] for row in fault_rows(results)[1:]] == [["plain", "corn", "4"], ["plain", "granian", "1"]]
+
+
+def test_tables_line_up(results):
+    lines = aligned([["a", "bb"], ["ccc", "d"]]).splitlines()
+    assert lines == ["a    bb", "-------", "ccc  d"]
+    assert "| no answer \\| at all |" in markdown(fault_rows(results))
+    assert spread_rows(results)[1] == ["plain", "1.40 to 1.60", "-"]
+    assert "FALLS SHORT" not in everything(Results([run("corn", 1, 9.0), run("uvicorn", 1, 1.0)]))
+
+
+def test_goals_that_a_run_cannot_tell_about_are_left_out(results):
+    rows = goal_rows(results)[1:]
+    assert [(row[0], row[3], row[4]) for row in rows] == [
+        ("holds", ">= 1.45 x uvicorn", "1.50"),
+        ("holds", "<= 1.05 x the best peer", "1.00"),
+    ]
+
+
+def test_the_best_peer_is_neither_corn_nor_the_bare_protocol():
+    figures = {"corn": 2.0, "uvicorn": 4.0, "granian": 3.0, "bare": 1.0}
+    results = Results([run(server, 1, 1.0, p99=p99) for server, p99 in figures.items()])
+    assert Goal(case="plain", measure=P99, against=BEST, at_most=1).reached(results) == pytest.approx(2 / 3)
+    above = Goal(case="plain", measure=P99, at_most=1, difference=True)
+    assert above.reached(results) == -2.0
+    assert above.limit() == "<= 1 above uvicorn"
+
+
+@pytest.mark.parametrize(("ours", "denied"), [(71.0, 0), (69.0, 1)])
+def test_a_regression_is_told_by_the_bare_protocol(ours, denied):
+    assert len(regressions(Results([run("corn", 1, ours), run("bare", 1, 100.0)]))) == denied
+
+
+def test_tables_name_what_there_is():
+    assert {goal.case for goal in GOALS} <= {case.name for case in CASES}
+    for case in CASES:
+        assert all(server.command(case, 1) for server in SERVERS)
+
+
+def test_the_chart_is_well_formed_and_draws_each_ratio(results):
+    drawing = ET.fromstring(chart(results, "today, <here> & now"))
+    texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"today, <here> & now", "plain", "corn", "granian", "1.50", "failed"} <= set(texts)
+    bars = [each for each in drawing.iter("{http://www.w3.org/2000/svg}rect") if len(each)]
+    assert len(bars) == 1
+    assert float(bars[0].get("width")) > 0
+
+
+def test_the_page_is_written_from_a_file(results, tmp_path):
+    known = ("date", "rounds", "seconds", "processor", "cores", "kernel", "python", "wrk", "commit", "load_before")
+    about = dict.fromkeys(known, "?")
+    file = tmp_path / "results.json"
+    runs = [each.to_json() for each in results.runs]
+    file.write_text(json.dumps({"about": about | {"versions": {"corn-server": "1"}}, "runs": runs}))
+    text = page(*load(file), "results.json")
+    assert "corn-server 1" in text
+    assert "2 hold, 0 fall short." in text
+
+
+def test_options_choose(capsys):
+    options = parse(["--cases", "echo,plain", "--servers", "corn", "--rounds", "3"])
+    assert [case.name for case in options.cases] == ["echo", "plain"]
+    assert (options.rounds, options.seconds, options.check) == (3, 2, False)
+    for wrong in (["--cases", "plian"], ["--rounds", "0"]):
+        with pytest.raises(SystemExit):
+            parse(wrong)
+    assert "no such case or server: plian" in capsys.readouterr().err
