@@ -19,13 +19,13 @@ _COLORS = ("#e0a100", "#3b82c4", "#4c9a6a", "#b06fb0", "#8a8f98", "#c4694a")
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .title { font-size: 16px; font-weight: 600 }
-.small { font-size: 11px; fill: #57606a }
+.small { font-size: 11px; fill: #57606a; stroke: #ffffff; stroke-width: 3; paint-order: stroke }
 .ours { font-weight: 600 }
 .reference { stroke: #57606a; stroke-width: 1.5; stroke-dasharray: 4 3 }
 .grid { stroke: #d0d7de; stroke-width: 1 }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 }
-.small { fill: #9da7b3 }
+.small { fill: #9da7b3; stroke: #0d1117 }
 .reference { stroke: #9da7b3 }
 .grid { stroke: #3d444d }
 }

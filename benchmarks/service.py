@@ -22,6 +22,8 @@ from benchmarks.servers import Server
 _ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
+_SETTLING = 0.2  # seconds for what start-up left to do
+_OTHERS_STARTING = 2.0  # seconds for the other workers, of which nothing can be asked from outside
 
 
 class Service:
@@ -97,7 +99,7 @@ def _await(service: Service, case: Case) -> None:
     except WrongAnswerError as error:
         tail = service.log.read_text(errors="replace").strip()[-1000:]
         raise WrongAnswerError(f"{error}\n{tail}".strip()) from None
-    time.sleep(0.2)  # the other workers, if any, and what start-up left to do
+    time.sleep(_SETTLING if case.workers == 1 else _OTHERS_STARTING)
 
 
 def _command(server: Server, case: Case, port: int, core: int | None) -> list[str]:
