@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from corn.config import Config
+
+# Asks a worker for its stacks: a signal that no user, no group and no library sends by habit.
+STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class Fork(Message):
     worker: int
     slot: int
     cell: int
+    gated: bool
     fds: ClassVar[int] = 1
 
 

@@ -55,6 +55,21 @@ class MaybeEmpty:
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPath:
+    """A path as it stands in a request, perhaps with a query."""
+
+    metavar: str = "PATH"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(r"/[!-~]*", raw):
+            raise ValueError("expected a path such as /health")
+        return raw
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Integer:
     low: int
     high: int

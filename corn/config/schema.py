@@ -23,12 +23,14 @@ from corn.config.kinds import (
     Size,
     Switch,
     Text,
+    UrlPath,
 )
 from corn.config.options import Option, declared, option
 
 APPLICATION = "Application"
 ADDRESSES = "Addresses"
 PROCESSES = "Processes"
+RELOADS = "Reloads"
 WORKER = "Worker"
 HTTP = "HTTP"
 LIMITS = "Limits"
@@ -100,6 +102,22 @@ class Config:
         PROCESSES,
     )
 
+    health_path: str | None = option(
+        None,
+        Maybe(UrlPath()),
+        "On a reload, ask the new code for this path first; an answer of 500 or above refuses it.",
+        RELOADS,
+    )
+    soak: float = option(
+        2.0,
+        Seconds(),
+        "On a reload, how long the first new worker serves beside the old ones before more follow.",
+        RELOADS,
+    )
+    rollback_window: float = option(
+        300.0, Seconds(), "After a reload, how long the previous code is kept in memory to return to.", RELOADS
+    )
+
     loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
     lifespan: str = option(
         "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
@@ -118,8 +136,28 @@ class Config:
     )
     limit_header_count: int = option(100, Integer(1, 10000), "Most header fields in a request.", LIMITS)
 
+    limit_lifetime: float | None = option(
+        None, Maybe(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
+    )
+    limit_memory: int | None = option(
+        None,
+        Maybe(Size(1 << 20)),
+        "Replace a worker that holds more memory than this (PSS) for several samples.",
+        LIMITS,
+    )
+    limit_memory_hard: int | None = option(
+        None, Maybe(Size(1 << 20)), "Stop a worker at once that holds more memory than this (PSS).", LIMITS
+    )
+    limit_memory_total: int | None = option(
+        None, Maybe(Size(1 << 20)), "Replace the largest worker when all processes hold more than this (PSS).", LIMITS
+    )
+    min_worker_lifetime: float = option(1.0, Seconds(), "No worker is replaced for a limit before this time.", LIMITS)
+
     timeout_boot: float = option(
         60.0, Seconds(0.1), "Longest time for loading the application and for its lifespan start-up.", TIMES
+    )
+    timeout_worker: float = option(
+        30.0, Seconds(), "Longest time in which a worker's event loop does not turn; 0 for any.", TIMES
     )
     timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept.", TIMES)
     timeout_header: float = option(10.0, Seconds(0.1), "Longest time for a request's head to arrive.", TIMES)

@@ -33,6 +33,7 @@ class SpawnWorker(Action):
     worker: int
     slot: int
     generation: int
+    gated: bool = False  # it must pass the health check before it accepts connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,13 @@ class DrainWorker(Action):
 @dataclass(frozen=True, slots=True)
 class AbortWorker(Action):
     """SIGABRT: the worker's fault handler writes its stacks, then it dies."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class DumpWorker(Action):
+    """Have the worker write its stacks to the log, and go on."""
 
     worker: int
 

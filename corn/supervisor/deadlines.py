@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from corn.supervisor.actions import AbortWorker, KillTemplate, KillWorker, Level
+from corn.supervisor.actions import KillTemplate, KillWorker, Level
 from corn.supervisor.draft import Draft
-from corn.supervisor.reconcile import kill
-from corn.supervisor.state import ABORT_TIMEOUT, KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
+from corn.supervisor.liveness import abort
+from corn.supervisor.moves import kill
+from corn.supervisor.recycling import recycles_at
+from corn.supervisor.rolling import previous_until, soak_ends
+from corn.supervisor.state import KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
 
 # A stage's limit, as the log names it.
 _OVERDUE = {
     Stage.SPAWNING: "did not start in time",
     Stage.BOOTING: "was not ready within --timeout-boot",
+    Stage.STUCK: "could not be replaced in time",
     Stage.DRAINING: "did not leave within its grace period",
     Stage.ABORTING: "did not die of SIGABRT",
 }
@@ -23,9 +27,14 @@ def next_wake(state: State, at: float) -> float | None:
     if state.phase is Phase.STOPPING:
         return min(times, default=None)
     times += [restarts.not_before for restarts in state.restarts.values() if restarts.not_before > at]
-    if state.template_retry_at is not None and state.template_retry_at > at:
-        times.append(state.template_retry_at)
+    times += _later(at, *(recycles_at(state, worker) for worker in state.ready()))
+    times += _later(at, state.template_retry_at, soak_ends(state), previous_until(state))
     return min(times, default=None)
+
+
+def _later(at: float, *times: float | None) -> list[float]:
+    """Those of the times that are still to come."""
+    return [time for time in times if time is not None and time > at]
 
 
 def overdue_workers(state: State, at: float) -> list[Worker]:
@@ -44,9 +53,10 @@ def press_worker(draft: Draft, worker: Worker) -> None:
         return
     draft.say(Level.WARNING, f"{worker} {_OVERDUE[worker.stage]}")
     if worker.stage is Stage.BOOTING:
-        deadline = draft.at + ABORT_TIMEOUT
-        draft.worker(worker, stage=Stage.ABORTING, since=draft.at, deadline=deadline, reason="boot timed out")
-        draft.do(AbortWorker(worker.id))
+        draft.worker(worker, reason="boot timed out")
+        abort(draft, draft.state.workers[worker.id])
+    elif worker.stage is Stage.STUCK:
+        abort(draft, worker)
     else:
         kill(draft, worker, _OVERDUE[worker.stage])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from corn.supervisor.state import End, Settings
@@ -106,6 +107,21 @@ class StopRequested(Event):
 @dataclass(frozen=True, slots=True)
 class ScaleRequested(Event):
     delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySampled(Event):
+    """What each worker holds, and all processes together, in bytes (PSS)."""
+
+    workers: Mapping[int, int]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatsSeen(Event):
+    """For each worker the seconds since its event loop last turned."""
+
+    ages: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from corn.channel import Channel
 from corn.config import Config
 from corn.config.envfile import read_env_file
 from corn.logs import logger
-from corn.messages import Drain, Fork, Message, Quit, Setup
+from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
 from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
@@ -48,6 +48,7 @@ class Executor:
             actions.SpawnWorker: self._spawn_worker,
             actions.DrainWorker: self._drain_worker,
             actions.AbortWorker: self._abort_worker,
+            actions.DumpWorker: self._dump_worker,
             actions.KillWorker: self._kill_worker,
             actions.CloseListeners: self.close_listeners,
             actions.Say: self._say,
@@ -118,7 +119,7 @@ class Executor:
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
         self.workers[action.worker] = handle
         with theirs:
-            self._tell(template, Fork(action.worker, action.slot, handle.cell), (theirs.fileno(),))
+            self._tell(template, Fork(action.worker, action.slot, handle.cell, action.gated), (theirs.fileno(),))
         self._watch(handle)
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
@@ -130,6 +131,11 @@ class Executor:
         handle = self.workers.get(action.worker)
         if handle is not None:
             handle.signal(signal.SIGABRT)
+
+    def _dump_worker(self, action: actions.DumpWorker) -> None:
+        handle = self.workers.get(action.worker)
+        if handle is not None:
+            handle.signal(STACKS_SIGNAL)
 
     def _kill_worker(self, action: actions.KillWorker) -> None:
         handle = self.workers.get(action.worker)

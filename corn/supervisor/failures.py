@@ -11,8 +11,9 @@ from __future__ import annotations
 from corn.supervisor.actions import Level
 from corn.supervisor.deadlines import press_template
 from corn.supervisor.draft import Draft
-from corn.supervisor.reconcile import kill, stop_template
+from corn.supervisor.moves import kill, stop_template
 from corn.supervisor.restarts import after_crash, after_kill
+from corn.supervisor.rolling import abandon, can_roll_back, is_on_probation, roll_back
 from corn.supervisor.state import End, Phase, Stage, Stop, TemplateStage, Worker
 
 START_FAILED = 3
@@ -28,7 +29,7 @@ def template_failed(draft: Draft, generation: int, error: str, detail: str = "",
     if draft.state.phase is Phase.STARTING and generation == draft.state.candidate:
         _abort_start(draft, error, detail, exit_code)
     elif generation == draft.state.candidate:
-        _abandon_reload(draft, error, detail)
+        abandon(draft, error, detail)
 
 
 def template_lost(draft: Draft, generation: int, how: str) -> None:
@@ -36,7 +37,7 @@ def template_lost(draft: Draft, generation: int, how: str) -> None:
     if generation == draft.state.current:
         draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
     elif generation == draft.state.candidate:
-        _abandon_reload(draft, f"its template was lost ({how})", "")
+        abandon(draft, f"its template was lost ({how})")
 
 
 def worker_failed(draft: Draft, worker: Worker, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
@@ -44,7 +45,7 @@ def worker_failed(draft: Draft, worker: Worker, error: str, detail: str = "", ex
     if draft.state.phase is Phase.STARTING and not draft.state.ready():
         _abort_start(draft, error, detail, exit_code)
     elif worker.generation == draft.state.candidate:
-        _abandon_reload(draft, error, detail)
+        abandon(draft, error, detail)
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
         draft.change(last_error=error)
@@ -61,7 +62,16 @@ def worker_ended(draft: Draft, worker: Worker, end: End) -> None:
     draft.change(last_error=f"{worker} crashed: {end}")
     draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
     if worker.generation == draft.state.candidate:
-        _abandon_reload(draft, f"a new worker crashed: {end}", "")
+        abandon(draft, f"a new worker crashed: {end}")
+    elif _convicts_the_deploy(draft, worker, end):
+        roll_back(draft, f"a worker crashed soon after the reload: {end}")
+
+
+def _convicts_the_deploy(draft: Draft, worker: Worker, end: End) -> bool:
+    """Whether a crash speaks against code that was deployed a moment ago, and there is other code to return to."""
+    state = draft.state
+    is_new = worker.generation == state.current and is_on_probation(state, draft.at)
+    return is_new and can_roll_back(state) and end.signal not in _OUTSIDE_SIGNALS
 
 
 def fork_missed(draft: Draft, worker: Worker) -> None:
@@ -102,23 +112,13 @@ def _stop_at_once(draft: Draft, exit_code: int) -> None:
             stop_template(draft, template)
 
 
-def _abandon_reload(draft: Draft, error: str, detail: str) -> None:
-    candidate = draft.state.candidate
-    draft.change(phase=Phase.RUNNING, candidate=None, last_error=error)
-    text = (
-        f"reload failed: {error}; generation {draft.state.current} goes on serving, generation {candidate} is withdrawn"
-    )
-    draft.say(Level.ERROR, text, detail)
-
-
 def _back_off(draft: Draft, worker: Worker, end: End | None) -> None:
     history = draft.restarts(worker.slot)
-    spread = worker.id * 0.618 % 1
     ready_for = draft.at - worker.since if worker.stage is Stage.READY else None
     if end is not None and end.signal in _OUTSIDE_SIGNALS and ready_for is not None:
-        history = after_kill(history, draft.at, ready_for, spread)
+        history = after_kill(history, draft.at, ready_for, worker.spread)
     else:
-        history = after_crash(history, draft.at, ready_for, spread)
+        history = after_crash(history, draft.at, ready_for, worker.spread)
     draft.set_restarts(worker.slot, history)
     draft.change(failures=draft.state.failures + 1)
 

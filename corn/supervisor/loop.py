@@ -18,14 +18,17 @@ from corn.errors import ConfigError
 from corn.logs import logger
 from corn.supervisor import events
 from corn.supervisor.actions import Announce, Exit
+from corn.supervisor.autopsy import Autopsy
 from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import TemplateHandle, WorkerHandle
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.rereading import reread_config, settings_of
+from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
 from corn.supervisor.state import End, State
+from corn.supervisor.vitals import Vitals
 
 
 class Loop:
@@ -44,12 +47,15 @@ class Loop:
         self._reread = reread
         self._announce = announce
         self._reaper = Reaper()
+        self._vitals = Vitals()
+        self._autopsy = Autopsy()
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
 
     def run(self, executor: Executor) -> int:
         """Serve until the policy says to exit; returns the exit code."""
         self._executor = executor
+        self._rounds = Rounds(executor, self._vitals)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         self._handle(events.Started(time.monotonic()))
         while self._exit_code is None:
@@ -58,6 +64,8 @@ class Loop:
                     self._hear_signals()
                 else:
                     self._hear(key.data)
+            for event in list(self._rounds.due(self._state, time.monotonic())):
+                self._handle(event)
             self._handle(events.Tick(time.monotonic()))
         self._selector.close()
         return self._exit_code
@@ -76,7 +84,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        wake = next_wake(self._state, now)
+        times = (next_wake(self._state, now), self._rounds.next_at(self._state))
+        wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
     def _handle(self, event: events.Event) -> None:
@@ -181,6 +190,12 @@ class Loop:
                 return events.WorkerFailed(at, handle.id, message.error, message.detail, message.exit_code)
         return None
 
+    def _examine(self, worker: WorkerHandle, end: End) -> End:
+        if end.code == 0:
+            return end
+        cell, history = self._executor.slots.cell(worker.cell), self._vitals.history(worker.pid or 0)
+        return self._autopsy.examine(end, cell, history, killed_by_us=worker.killed)
+
     def _reap(self) -> None:
         for pid, end in self._reaper.reap():
             self._ended(pid, end)
@@ -190,7 +205,7 @@ class Loop:
         for worker in list(self._executor.workers.values()):
             if worker.pid == pid:
                 self._hear(worker)
-                self._handle(events.WorkerExited(time.monotonic(), worker.id, end))
+                self._handle(events.WorkerExited(time.monotonic(), worker.id, self._examine(worker, end)))
                 return
         for template in list(self._executor.templates.values()):
             if template.pid == pid:

@@ -27,6 +27,8 @@ from corn.supervisor.deadlines import kill_now, overdue_templates, overdue_worke
 from corn.supervisor.draft import Draft
 from corn.supervisor.events import (
     Event,
+    HeartbeatsSeen,
+    MemorySampled,
     ReloadRequested,
     ScaleRequested,
     Started,
@@ -44,7 +46,10 @@ from corn.supervisor.events import (
     WorkerReady,
     WorkerRetiring,
 )
-from corn.supervisor.reconcile import drain, kill, reconcile, spawn_template, stop_template
+from corn.supervisor.liveness import abort, heartbeats_seen
+from corn.supervisor.moves import drain, kill, spawn_template, stop_template
+from corn.supervisor.reconcile import reconcile
+from corn.supervisor.recycling import memory_sampled
 from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, Stop, TemplateStage
 
 MOST_WORKERS = 512
@@ -225,6 +230,8 @@ def _drain_all(draft: Draft, *, quick: bool) -> None:
             kill(draft, worker, "stop")
         elif worker.stage in (Stage.READY, Stage.DRAINING):
             drain(draft, worker, "stop", final=True, quick=quick)
+        elif worker.stage is Stage.STUCK:
+            abort(draft, worker)
 
 
 def _tick(draft: Draft, event: Tick) -> None:
@@ -290,5 +297,7 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     ReloadRequested: _reload_requested,
     ScaleRequested: _scale_requested,
     StopRequested: _stop_requested,
+    MemorySampled: memory_sampled,
+    HeartbeatsSeen: heartbeats_seen,
     Tick: _tick,
 }

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from corn.channel import Channel
@@ -38,15 +38,17 @@ class TemplateHandle:
 
 @dataclass(slots=True)
 class WorkerHandle:
-    """`doomed` is a signal that waits for the process id to be known."""
+    """`doomed` is a signal that waits for the process id to be known; `killed` says that corn sent SIGKILL."""
 
     id: int
     cell: int
     channel: Channel
     pid: int | None = None
-    doomed: int | None = field(default=None)
+    doomed: int | None = None
+    killed: bool = False
 
     def signal(self, number: int) -> None:
+        self.killed |= number == signal.SIGKILL
         if self.pid is None:
             self.doomed = number
             return

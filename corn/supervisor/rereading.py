@@ -16,8 +16,16 @@ def settings_of(config: Config) -> Settings:
     return Settings(
         workers=config.workers,
         timeout_boot=config.timeout_boot,
+        timeout_worker=config.timeout_worker,
         timeout_graceful_shutdown=config.timeout_graceful_shutdown,
         timeout_lifespan_shutdown=config.timeout_lifespan_shutdown,
+        soak=config.soak,
+        rollback_window=config.rollback_window,
+        min_worker_lifetime=config.min_worker_lifetime,
+        limit_lifetime=config.limit_lifetime,
+        limit_memory=config.limit_memory,
+        limit_memory_hard=config.limit_memory_hard,
+        limit_memory_total=config.limit_memory_total,
     )
 
 

@@ -26,6 +26,7 @@ class Stage(Enum):
     SPAWNING = "spawning"  # a fork was asked for
     BOOTING = "booting"  # it runs, and loads or starts the application
     READY = "ready"  # it accepts connections
+    STUCK = "stuck"  # its event loop does not turn; it is being replaced
     DRAINING = "draining"  # it was asked to leave
     ABORTING = "aborting"  # it was sent SIGABRT, for its stacks
     KILLING = "killing"  # it was sent SIGKILL
@@ -62,13 +63,15 @@ class Stop(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a process ended: by an exit code, or by a signal's name."""
+    """How a process ended: by an exit code, or by a signal's name; `note` is what else is known of the cause."""
 
     code: int | None = None
     signal: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
-        return f"killed by {self.signal}" if self.signal else f"exited with code {self.code}"
+        how = f"killed by {self.signal}" if self.signal else f"exited with code {self.code}"
+        return f"{how} ({self.note})" if self.note else how
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,16 @@ class Settings:
 
     workers: int = 1
     timeout_boot: float = 60.0
+    timeout_worker: float = 30.0
     timeout_graceful_shutdown: float = 30.0
     timeout_lifespan_shutdown: float = 5.0
+    soak: float = 0.0
+    rollback_window: float = 0.0
+    min_worker_lifetime: float = 0.0
+    limit_lifetime: float | None = None
+    limit_memory: int | None = None
+    limit_memory_hard: int | None = None
+    limit_memory_total: int | None = None
 
     @property
     def time_to_leave(self) -> float:
@@ -98,7 +109,9 @@ class Worker:
     deadline: float | None = None
     pid: int | None = None
     reason: str = ""
-    retiring: str = ""  # why it asked to be replaced; it serves until its replacement is ready
+    retiring: str = ""  # why it is to be replaced; it serves until its replacement is ready
+    over_memory: int = 0  # samples in a row in which it held too much
+    lagging: bool = False  # its event loop has been silent for half of what it may
 
     @property
     def is_live(self) -> bool:
@@ -107,6 +120,16 @@ class Worker:
     @property
     def is_ready(self) -> bool:
         return self.stage is Stage.READY
+
+    @property
+    def retires_at_once(self) -> bool:
+        """Somebody told it to leave, and it will not wait for long."""
+        return self.retiring.startswith("SIG")
+
+    @property
+    def spread(self) -> float:
+        """A number from 0 to 1 that differs between workers: chance, in a policy that has none."""
+        return self.id * 0.618 % 1
 
     def __str__(self) -> str:
         pid = f", pid {self.pid}" if self.pid else ""
@@ -130,7 +153,8 @@ class Template:
 class State:
     """Everything that `decide` decides from.
 
-    `current` is the generation that is known to be good, `candidate` the one that a start or a reload is trying.
+    `current` is the generation that is known to be good, `candidate` the one that a start or a reload is trying,
+    `previous` the one that was current until `committed_at` and can still be returned to.
     `again` holds the settings of a reload asked for while one was under way. `failures` counts the workers that ended
     badly since one was last ready, and `unready_since` is when the last ready one was lost.
     """
@@ -142,6 +166,8 @@ class State:
     exit_code: int = 0
     current: int | None = None
     candidate: int | None = None
+    previous: int | None = None
+    committed_at: float = 0.0
     again: Settings | None = None
     last_error: str = ""
     failures: int = 0

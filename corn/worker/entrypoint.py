@@ -30,6 +30,7 @@ from corn.slots import Slots
 from corn.worker.ends import forget_ends
 from corn.worker.importer import load_application
 from corn.worker.server import Server
+from corn.worker.stacks import answer_requests
 from corn.worker.unanswered import BY_WORKERS, unanswered
 
 _MASTER_MAY_ANSWER = 1.0
@@ -95,7 +96,7 @@ def _take_leave(birth: Birth) -> None:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable()
+    faulthandler.enable()  # a boot that hangs is aborted for its stacks
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
@@ -145,7 +146,10 @@ class _Worker:
             cell=birth.order.cell,
             on_retire=self._retire,
         )
+        answer_requests(self._loop)
         await self._server.start()
+        if birth.order.gated and birth.config.health_path:
+            await self._server.check_health(birth.config.health_path)
         if os.getppid() != self._birth.setup.master and not self._birth.setup.relay:
             raise ApplicationError("the master went away while the application started")
         self._loop.add_signal_handler(signal.SIGTERM, self._asked_by_signal, "SIGTERM")

@@ -27,6 +27,7 @@ from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
 from corn.worker.http1 import HTTP1Connection
 from corn.worker.lifespan import Lifespan
+from corn.worker.probe import check_health
 from corn.worker.scope import Ends, scope_template
 from corn.worker.service import Service
 
@@ -71,6 +72,11 @@ class Server:
         service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
             service.access = AccessLog(service.loop, _ACCESS_LOG_FD, config.color)
+
+    async def check_health(self, path: str) -> None:
+        """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
+        state = self._lifespan.state if self._lifespan.is_running else None
+        await check_health(self._service.app, path, self._service.config.root_path, state)
 
     def accept(self) -> None:
         """Begin to accept connections."""

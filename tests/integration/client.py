@@ -38,6 +38,13 @@ class Client:
 
     def request(self, path: str = "/", *, keep: bool = False) -> tuple[int, bytes]:
         """One GET; the connection is kept for the next if both sides want that."""
+        try:
+            return self._request(path, keep=keep)
+        except OSError:
+            self.close()
+            raise
+
+    def _request(self, path: str, *, keep: bool) -> tuple[int, bytes]:
         if self._sock is None:
             self._sock = self.connect()
             self._rest = b""

@@ -14,6 +14,20 @@ ENDS = st.sampled_from([KILLED, End(signal="SIGSEGV"), End(code=0), End(code=1),
 PICK = st.integers(0, 1000)
 
 
+def _settings(workers):
+    return Settings(
+        workers=workers,
+        timeout_worker=10,
+        soak=1,
+        rollback_window=20,
+        min_worker_lifetime=1,
+        limit_lifetime=60,
+        limit_memory=100 << 20,
+        limit_memory_hard=200 << 20,
+        limit_memory_total=800 << 20,
+    )
+
+
 class Master(RuleBasedStateMachine):
     """What the world does to the policy, in any order."""
 
@@ -21,7 +35,7 @@ class Master(RuleBasedStateMachine):
 
     @initialize(workers=st.integers(1, 5))
     def start(self, workers):
-        self.world = World(Settings(workers=workers))
+        self.world = World(_settings(workers))
         self.ready_before: set[int] = set()
         self.may_lose = True
         self.world.start()
@@ -105,10 +119,22 @@ class Master(RuleBasedStateMachine):
         if worker:
             self.world.retires(worker)
 
+    @rule(ages=st.lists(st.sampled_from([0.1, 6, 11, 50]), min_size=8, max_size=8))
+    def heartbeats_are_seen(self, ages):
+        self.may_lose = True
+        seen = dict(zip(sorted(self.world.workers), ages, strict=False))
+        self.world.happens(events.HeartbeatsSeen(self.world.now, seen))
+
+    @rule(sizes=st.lists(st.sampled_from([1, 150, 250]), min_size=8, max_size=8), total=st.sampled_from([100, 900]))
+    def memory_is_sampled(self, sizes, total):
+        self.may_lose = True
+        sampled = {worker: size << 20 for worker, size in zip(sorted(self.world.workers), sizes, strict=False)}
+        self.world.happens(events.MemorySampled(self.world.now, sampled, total << 20))
+
     @rule(workers=st.integers(1, 5))
     def reload(self, workers):
         self.may_lose = True
-        self.world.hup(Settings(workers=workers))
+        self.world.hup(_settings(workers))
 
     @rule(delta=st.sampled_from([-1, 1]))
     def scale(self, delta):

@@ -57,6 +57,8 @@ class World:
             case actions.KillWorker(worker) | actions.AbortWorker(worker):
                 assert worker in self.workers, "killed a worker that is gone"
                 self.killed.add(worker)
+            case actions.DumpWorker(worker):
+                assert worker in self.workers, "asked a worker that is gone for its stacks"
             case actions.Say():
                 self.said.append(action)
             case actions.Exit(code):

@@ -1,0 +1,59 @@
+"""The moves that rules are made of: have a worker leave, start or stop a template. Pure."""
+
+from __future__ import annotations
+
+from math import inf
+
+from corn.supervisor.actions import DrainWorker, KillWorker, SpawnTemplate, StopTemplate
+from corn.supervisor.draft import Draft
+from corn.supervisor.state import (
+    KILL_TIMEOUT,
+    QUICK_GRACE,
+    TEMPLATE_EXIT_TIMEOUT,
+    Settings,
+    Stage,
+    Template,
+    TemplateStage,
+    Worker,
+)
+
+
+def leave(draft: Draft, worker: Worker, reason: str) -> None:
+    """Have a live worker leave: drained if it serves, killed at once if it does not yet."""
+    if worker.is_ready:
+        drain(draft, worker, reason)
+    else:
+        kill(draft, worker, reason)
+
+
+def drain(draft: Draft, worker: Worker, reason: str, *, final: bool = False, quick: bool = False) -> None:
+    """Ask a worker to finish within its grace period, or at once if `quick`; `final` when no other goes on serving."""
+    settings = draft.state.settings
+    limit = QUICK_GRACE if quick else settings.time_to_leave
+    deadline = min(draft.at + limit, worker.deadline or inf)
+    draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=worker.reason or reason)
+    draft.do(DrainWorker(worker.id, 0.0 if quick else settings.timeout_graceful_shutdown, final))
+
+
+def kill(draft: Draft, worker: Worker, reason: str) -> None:
+    reason = worker.reason or reason
+    draft.worker(worker, stage=Stage.KILLING, since=draft.at, deadline=draft.at + KILL_TIMEOUT, reason=reason)
+    draft.do(KillWorker(worker.id))
+
+
+def spawn_template(draft: Draft, settings: Settings) -> int:
+    """Start the template of a new generation and return its number."""
+    generation = draft.state.next_generation
+    deadline = draft.at + settings.timeout_boot
+    draft.template(Template(generation, TemplateStage.LOADING, settings, draft.at, deadline))
+    draft.change(next_generation=generation + 1)
+    draft.do(SpawnTemplate(generation))
+    return generation
+
+
+def stop_template(draft: Draft, template: Template) -> None:
+    """Have a template leave. Where it is its workers' parent it may stay as long as they do."""
+    has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
+    limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
+    draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
+    draft.do(StopTemplate(template.generation))
