@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import time
 from typing import Any
@@ -29,6 +30,7 @@ def main() -> int:
             print(advice, file=sys.stderr)
             return 1
     about, results = circumstances(options), Results()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left running
     try:
         _run_all(options, results)
     except KeyboardInterrupt:
