@@ -157,7 +157,24 @@ class Drain(Message):
     final: bool
 
 
-KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind
-    for kind in (Fork, Quit, Loaded, SteppedDown, Failed, Forked, NotForked, Exited, Booting, Ready, Retiring, Drain)
-}
+@dataclass(frozen=True, slots=True)
+class ReopenLogs(Message):
+    """Master to worker: open the log files anew, because somebody has moved them away."""
+
+
+_KINDS: tuple[type[Message], ...] = (
+    Fork,
+    Quit,
+    Loaded,
+    SteppedDown,
+    Failed,
+    Forked,
+    NotForked,
+    Exited,
+    Booting,
+    Ready,
+    Retiring,
+    Drain,
+    ReopenLogs,
+)
+KINDS = {kind.__name__: kind for kind in _KINDS}

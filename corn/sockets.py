@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +24,16 @@ Address = TcpAddress | UnixAddress | InheritedAddress
 
 @dataclass(slots=True)
 class Listener:
-    """An open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours."""
+    """An open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
+
+    `asked` is the address it was opened for, in the words of the configuration. While it is `borrowed`, another master
+    listens on the same socket, and may go on after this one.
+    """
 
     sock: socket.socket
     path: str = ""
+    asked: str = ""
+    borrowed: bool = False
     _inode: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
@@ -41,24 +48,28 @@ class Listener:
         host, port = self.sock.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def close(self) -> None:
+    def close(self, *, keep_file: bool = False) -> None:
         """Stop listening, and remove the file of a Unix socket unless somebody else has put another there."""
-        if self.path:
+        if self.path and not keep_file and not self.borrowed:
             with contextlib.suppress(OSError):
                 if Path(self.path).stat().st_ino == self._inode:
                     Path(self.path).unlink()
         self.sock.close()
 
 
-def open_listeners(config: Config) -> list[Listener]:
+def open_listeners(config: Config, handed_over: Sequence[tuple[str, socket.socket]] = ()) -> list[Listener]:
     """Open everything the configuration asks to listen on, or nothing.
 
+    `handed_over` are open sockets and the addresses that they were opened for: they are used for those, or closed.
     Raises BindError for an address that cannot be had.
     """
     opened: list[Listener] = []
     try:
         for address in addresses(config):
-            opened += _open(address, config)
+            opened += _take_over(address, handed_over) or _open(address, config)
+        for _, sock in handed_over:
+            if all(sock is not listener.sock for listener in opened):
+                sock.close()
     except BaseException:
         for listener in opened:
             listener.close()
@@ -77,12 +88,26 @@ def addresses(config: Config) -> tuple[Address, ...]:
     return (TcpAddress(config.host, config.port),)
 
 
+def _take_over(address: Address, handed_over: Sequence[tuple[str, socket.socket]]) -> list[Listener]:
+    path = _absolute(address.path) if isinstance(address, UnixAddress) else ""
+    return [Listener(sock, path, asked, borrowed=True) for asked, sock in handed_over if asked == str(address)]
+
+
 def _open(address: Address, config: Config) -> list[Listener]:
     if isinstance(address, UnixAddress):
-        return [_open_unix(address.path, config)]
-    if isinstance(address, InheritedAddress):
-        return [_adopt(address.fd, config.backlog)]
-    return _open_tcp(address.host, address.port, config.backlog)
+        opened = [_open_unix(_absolute(address.path), config)]
+    elif isinstance(address, InheritedAddress):
+        opened = [_adopt(address.fd, config.backlog)]
+    else:
+        opened = _open_tcp(address.host, address.port, config.backlog)
+    for listener in opened:
+        listener.asked = str(address)
+    return opened
+
+
+def _absolute(path: str) -> str:
+    """The working directory may change before the file is removed."""
+    return str(Path(path).absolute())
 
 
 def _open_tcp(host: str, port: int, backlog: int) -> list[Listener]:
@@ -148,9 +173,7 @@ def _holder(port: int) -> str:
     return ""
 
 
-def _open_unix(name: str, config: Config) -> Listener:
-    # The working directory may change before the file is removed.
-    path = str(Path(name).absolute())
+def _open_unix(path: str, config: Config) -> Listener:
     _clear_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Between bind and chmod nobody may connect who may not afterwards.

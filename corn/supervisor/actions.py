@@ -64,6 +64,18 @@ class KillWorker(Action):
 
 @dataclass(frozen=True, slots=True)
 class CloseListeners(Action):
+    """`handed_over`: a successor listens on the same sockets, so their files stay."""
+
+    handed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartSuccessor(Action):
+    """Execute a new master that inherits the listening sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSuccessor(Action):
     pass
 
 

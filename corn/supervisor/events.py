@@ -105,6 +105,23 @@ class StopRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UpgradeRequested(Event):
+    """A new master shall take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorReady(Event):
+    """The new master serves, on the same sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorFailed(Event):
+    """There will be no new master."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleRequested(Event):
     delta: int
 

@@ -36,7 +36,7 @@ class Executor:
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
-        self._listeners = listeners
+        self.listeners = listeners
         self._relay = relay
         self._watch = watch
         self._unwatch = unwatch
@@ -74,10 +74,14 @@ class Executor:
         self.close_listeners()
         self.slots.close()
 
-    def close_listeners(self, _: actions.CloseListeners | None = None) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+    def close_listeners(self, action: actions.CloseListeners | None = None) -> None:
+        for listener in self.listeners:
+            listener.close(keep_file=action is not None and action.handed_over)
+        self.listeners.clear()
+
+    def tell_workers(self, message: Message) -> None:
+        for handle in self.workers.values():
+            self._tell(handle, message)
 
     def _spawn_template(self, action: actions.SpawnTemplate) -> None:
         ours, theirs = socket.socketpair()
@@ -87,7 +91,7 @@ class Executor:
             preload=_first_mode(self.config.preload),
             strict=self.config.preload != "auto",
             channel=theirs.fileno(),
-            listeners=[listener.sock.fileno() for listener in self._listeners],
+            listeners=[listener.sock.fileno() for listener in self.listeners],
             slots=self.slots.fd,
             master=os.getpid(),
             relay=self._relay,

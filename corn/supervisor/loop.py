@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from corn import messages
 from corn.config import Config
-from corn.errors import ConfigError
+from corn.errors import ConfigError, CornError
 from corn.logs import logger
 from corn.supervisor import events
-from corn.supervisor.actions import Announce, Exit
+from corn.supervisor.actions import Announce, Exit, StartSuccessor, StopSuccessor
 from corn.supervisor.autopsy import Autopsy
 from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
@@ -28,6 +28,7 @@ from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
 from corn.supervisor.state import End, State
+from corn.supervisor.upgrade import Successor, execute_successor
 from corn.supervisor.vitals import Vitals
 
 
@@ -51,6 +52,7 @@ class Loop:
         self._autopsy = Autopsy()
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
+        self._successor: Successor | None = None
 
     def run(self, executor: Executor) -> int:
         """Serve until the policy says to exit; returns the exit code."""
@@ -62,6 +64,8 @@ class Loop:
             for key, _ in self._selector.select(self._patience()):
                 if key.data is None:
                     self._hear_signals()
+                elif isinstance(key.data, Successor):
+                    self._hear_successor(key.data)
                 else:
                     self._hear(key.data)
             for event in list(self._rounds.due(self._state, time.monotonic())):
@@ -105,8 +109,35 @@ class Loop:
             self._exit_code = action.code
         elif isinstance(action, Announce):
             self._announce(action.preload)
+        elif isinstance(action, StartSuccessor):
+            self._start_successor()
+        elif isinstance(action, StopSuccessor):
+            self._drop_successor(stop=True)
         else:
             self._executor.perform(action)  # type: ignore[arg-type]
+
+    def _start_successor(self) -> None:
+        try:
+            self._successor = execute_successor(self._executor.listeners)
+        except CornError as error:
+            self._handle(events.SuccessorFailed(time.monotonic(), str(error)))
+            return
+        self._selector.register(self._successor, selectors.EVENT_READ, self._successor)
+
+    def _drop_successor(self, *, stop: bool) -> None:
+        if self._successor is not None:
+            self._selector.unregister(self._successor)
+            if stop:
+                self._successor.stop()
+            self._successor.close()
+            self._successor = None
+
+    def _hear_successor(self, successor: Successor) -> None:
+        serves = successor.serves()
+        self._drop_successor(stop=not serves)
+        at = time.monotonic()
+        failed = events.SuccessorFailed(at, "the new master ended or gave up before it served")
+        self._handle(events.SuccessorReady(at) if serves else failed)
 
     def _hear_signals(self) -> None:
         for number in self._signals.arrived():
@@ -115,6 +146,10 @@ class Loop:
                 self._reap()
             elif number == signal.SIGHUP:
                 self._ask_for_reload(at)
+            elif number == signal.SIGUSR1:
+                self._executor.tell_workers(messages.ReopenLogs())
+            elif number == signal.SIGUSR2:
+                self._handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):
                 self._handle(events.ScaleRequested(at, 1 if number == signal.SIGTTIN else -1))
             else:

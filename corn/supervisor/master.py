@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from corn.sockets import open_listeners
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
 from corn.supervisor.signals import Signals
+from corn.supervisor.upgrade import Predecessor
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
@@ -31,12 +33,16 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
-    listeners = open_listeners(config)
+    predecessor = Predecessor(os.environ)
+    listeners = open_listeners(config, predecessor.sockets)
     addresses = [listener.address for listener in listeners]
 
     def announce(preload: str) -> None:
         workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
         logs.logger.info("%s", announcement(config, addresses, f"{workers}, preload {preload}"))
+        for listener in listeners:
+            listener.borrowed = False
+        predecessor.tell_that_we_serve()
 
     signals = Signals()
     signals.catch()

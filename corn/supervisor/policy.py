@@ -22,8 +22,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from corn.supervisor import failures
-from corn.supervisor.actions import Action, Announce, CloseListeners, Exit, Level
-from corn.supervisor.deadlines import kill_now, overdue_templates, overdue_workers, press_template, press_worker
+from corn.supervisor.actions import Action, Announce, Exit, Level
+from corn.supervisor.deadlines import overdue_templates, overdue_workers, press_template, press_worker
 from corn.supervisor.draft import Draft
 from corn.supervisor.events import (
     Event,
@@ -33,11 +33,14 @@ from corn.supervisor.events import (
     ScaleRequested,
     Started,
     StopRequested,
+    SuccessorFailed,
+    SuccessorReady,
     TemplateExited,
     TemplateFailed,
     TemplateReady,
     TemplateSteppedDown,
     Tick,
+    UpgradeRequested,
     WorkerBooting,
     WorkerExited,
     WorkerFailed,
@@ -46,19 +49,14 @@ from corn.supervisor.events import (
     WorkerReady,
     WorkerRetiring,
 )
-from corn.supervisor.liveness import abort, heartbeats_seen
-from corn.supervisor.moves import drain, kill, spawn_template, stop_template
+from corn.supervisor.liveness import heartbeats_seen
+from corn.supervisor.moves import spawn_template
 from corn.supervisor.reconcile import reconcile
 from corn.supervisor.recycling import memory_sampled
-from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, Stop, TemplateStage
+from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
+from corn.supervisor.stopping import stop_requested, successor_failed, successor_ready, upgrade_requested
 
 MOST_WORKERS = 512
-KILLED_BY_INT = 130
-_STOPPING = {
-    Stop.GRACEFUL: "stopping; requests in flight are finished",
-    Stop.QUICK: "stopping at once; requests in flight are cancelled",
-    Stop.KILL: "killing what is left",
-}
 
 
 class Decision(NamedTuple):
@@ -198,42 +196,6 @@ def _scale_requested(draft: Draft, event: ScaleRequested) -> None:
         draft.change(target=target)
 
 
-def _stop_requested(draft: Draft, event: StopRequested) -> None:
-    stop = _urgency(draft.state.stop, event.signal)
-    if stop is draft.state.stop:
-        return
-    draft.say(Level.INFO, f"{event.signal}: {_STOPPING[stop]}")
-    draft.change(phase=Phase.STOPPING, stop=stop, candidate=None, again=None)
-    draft.do(CloseListeners())
-    for template in list(draft.state.templates.values()):
-        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
-            stop_template(draft, template)
-    if stop is Stop.KILL:
-        draft.change(exit_code=KILLED_BY_INT if event.signal == "SIGINT" else draft.state.exit_code)
-        kill_now(draft)
-    else:
-        _drain_all(draft, quick=stop is Stop.QUICK)
-
-
-def _urgency(now: Stop, signal: str) -> Stop:
-    """How urgently to stop after one more signal: SIGTERM asks once, SIGINT presses on, SIGQUIT starts in haste."""
-    if signal == "SIGTERM":
-        return max(now, Stop.GRACEFUL)
-    if signal == "SIGQUIT":
-        return Stop.KILL if now >= Stop.QUICK else Stop.QUICK
-    return Stop(min(now + 1, Stop.KILL))
-
-
-def _drain_all(draft: Draft, *, quick: bool) -> None:
-    for worker in list(draft.state.workers.values()):
-        if worker.stage in (Stage.SPAWNING, Stage.BOOTING):
-            kill(draft, worker, "stop")
-        elif worker.stage in (Stage.READY, Stage.DRAINING):
-            drain(draft, worker, "stop", final=True, quick=quick)
-        elif worker.stage is Stage.STUCK:
-            abort(draft, worker)
-
-
 def _tick(draft: Draft, event: Tick) -> None:
     """Deadlines are looked at after every event, so time alone needs no rule."""
 
@@ -296,7 +258,10 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
     ScaleRequested: _scale_requested,
-    StopRequested: _stop_requested,
+    UpgradeRequested: upgrade_requested,
+    SuccessorReady: successor_ready,
+    SuccessorFailed: successor_failed,
+    StopRequested: stop_requested,
     MemorySampled: memory_sampled,
     HeartbeatsSeen: heartbeats_seen,
     Tick: _tick,

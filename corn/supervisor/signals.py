@@ -20,9 +20,11 @@ HANDLED = (
     signal.SIGTERM,
     signal.SIGTTIN,
     signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
 )
-# Their default action would end or stop a master that has no use for them.
-IGNORED = (signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2)
+# Its default action would end a master that has no use for it.
+IGNORED = (signal.SIGPIPE,)
 
 
 class Signals:

@@ -172,6 +172,8 @@ class State:
     last_error: str = ""
     failures: int = 0
     unready_since: float | None = None
+    upgrading: bool = False  # a successor was started and has not answered yet
+    handed_over: bool = False  # it serves; what is left here only finishes
     template_retries: int = 0
     template_retry_at: float | None = None
     next_worker: int = 1

@@ -24,7 +24,11 @@ class Client:
         if self._address.startswith("unix:"):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(TIMEOUT)
-            sock.connect(self._address.removeprefix("unix:"))
+            try:
+                sock.connect(self._address.removeprefix("unix:"))
+            except OSError:
+                sock.close()
+                raise
             return sock
         where = urlsplit(self._address)
         return socket.create_connection((where.hostname, where.port), TIMEOUT)

@@ -122,7 +122,8 @@ class Served:
         return found
 
     def zombies(self) -> list[psutil.Process]:
-        return [each for each in self.leftovers() if each.status() == psutil.STATUS_ZOMBIE]
+        """Children that the master has not waited for."""
+        return [each for each in psutil.Process(self.pid).children() if _is_zombie(each)]
 
     def wait_until(self, condition, what: str, deadline: float = DEADLINE) -> None:
         end = time.monotonic() + deadline
@@ -138,7 +139,8 @@ class Served:
 
     def leftovers(self) -> list[psutil.Process]:
         """Processes of its session that are still there after the master's end."""
-        return [each for each in psutil.process_iter() if _session_of(each.pid) == self.pid and each.pid != self.pid]
+        found = [each for each in psutil.process_iter() if _session_of(each.pid) == self.pid and each.pid != self.pid]
+        return [each for each in found if not _is_zombie(each)]
 
     def __enter__(self) -> Served:
         return self
@@ -150,6 +152,12 @@ class Served:
         self.process.wait(DEADLINE)
         self._reader.join(DEADLINE)
         self.process.stdout.close()
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return False
 
 
 def _session_of(pid: int) -> int:

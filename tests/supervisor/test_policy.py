@@ -764,3 +764,39 @@ class TestStop:
         assert actions.KillTemplate(1) in world.did
         world.settle()
         assert world.exit_code == 0
+
+
+class TestUpgrade:
+    def test_this_master_goes_on_until_its_successor_serves_and_then_leaves_the_queues_to_it(self):
+        world = running(2)
+        world.usr2()
+        assert actions.StartSuccessor() in world.did
+        assert not world.draining
+        world.happens(events.SuccessorReady(world.now))
+        assert actions.CloseListeners(handed_over=True) in world.did
+        assert of_kind(world.did, DrainWorker) == [DrainWorker(each, 30.0, False) for each in world.workers]
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_one_at_a_time(self):
+        world = running(1)
+        world.usr2()
+        world.usr2()
+        assert of_kind(world.did, actions.StartSuccessor) == [actions.StartSuccessor()]
+
+    def test_a_successor_that_fails_changes_nothing_and_another_may_follow(self):
+        world = running(1)
+        world.usr2()
+        world.happens(events.SuccessorFailed(world.now, "it broke"))
+        assert world.state.phase is Phase.RUNNING
+        assert "upgrade failed, this master goes on serving: it broke" in texts(world)
+        world.usr2()
+        assert len(of_kind(world.did, actions.StartSuccessor)) == 2
+
+    def test_a_stop_stops_the_successor_too(self):
+        world = running(1)
+        world.usr2()
+        world.signal("SIGTERM")
+        assert actions.StopSuccessor() in world.did
+        world.settle()
+        assert world.exit_code == 0

@@ -108,6 +108,9 @@ class World:
     def signal(self, name: str) -> None:
         self.happens(events.StopRequested(self.now, name))
 
+    def usr2(self) -> None:
+        self.happens(events.UpgradeRequested(self.now))
+
     def scale(self, delta: int) -> None:
         self.happens(events.ScaleRequested(self.now, delta))
 

@@ -1,0 +1,87 @@
+"""How a master ends: asked to by a signal, or because a successor serves in its place. Pure.
+
+A stop is only ever made more urgent. In a last stop the workers answer what waits in the queues, for nobody else will;
+after a hand-over they leave it to the successor, which accepts from the same sockets.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.actions import CloseListeners, Level, StartSuccessor, StopSuccessor
+from corn.supervisor.deadlines import kill_now
+from corn.supervisor.draft import Draft
+from corn.supervisor.events import StopRequested, SuccessorFailed, SuccessorReady, UpgradeRequested
+from corn.supervisor.liveness import abort
+from corn.supervisor.moves import drain, kill, stop_template
+from corn.supervisor.state import Phase, Stage, Stop, TemplateStage
+
+KILLED_BY_INT = 130
+_STOPPING = {
+    Stop.GRACEFUL: "stopping; requests in flight are finished",
+    Stop.QUICK: "stopping at once; requests in flight are cancelled",
+    Stop.KILL: "killing what is left",
+}
+
+
+def upgrade_requested(draft: Draft, _: UpgradeRequested) -> None:
+    if draft.state.upgrading or draft.state.phase not in (Phase.RUNNING, Phase.RELOADING):
+        draft.say(Level.WARNING, "no upgrade now: one is under way, or corn is starting or stopping")
+        return
+    draft.say(Level.INFO, "upgrading: a new master starts")
+    draft.change(upgrading=True)
+    draft.do(StartSuccessor())
+
+
+def successor_ready(draft: Draft, _: SuccessorReady) -> None:
+    if draft.state.upgrading:
+        draft.change(upgrading=False, handed_over=True)
+        _stop(draft, Stop.GRACEFUL, "the new master serves")
+
+
+def successor_failed(draft: Draft, event: SuccessorFailed) -> None:
+    if draft.state.upgrading:
+        draft.change(upgrading=False, last_error=event.error)
+        draft.say(Level.ERROR, f"upgrade failed, this master goes on serving: {event.error}")
+
+
+def stop_requested(draft: Draft, event: StopRequested) -> None:
+    stop = _urgency(draft.state.stop, event.signal)
+    if stop is draft.state.stop:
+        return
+    if draft.state.upgrading:
+        draft.change(upgrading=False)
+        draft.do(StopSuccessor())
+    _stop(draft, stop, event.signal)
+    if stop is Stop.KILL and event.signal == "SIGINT":
+        draft.change(exit_code=KILLED_BY_INT)
+
+
+def _stop(draft: Draft, stop: Stop, cause: str) -> None:
+    draft.say(Level.INFO, f"{cause}: {_STOPPING[stop]}")
+    draft.change(phase=Phase.STOPPING, stop=stop, candidate=None, again=None)
+    draft.do(CloseListeners(draft.state.handed_over))
+    for template in list(draft.state.templates.values()):
+        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+    if stop is Stop.KILL:
+        kill_now(draft)
+    else:
+        _drain_all(draft, quick=stop is Stop.QUICK)
+
+
+def _urgency(now: Stop, signal: str) -> Stop:
+    """How urgently to stop after one more signal: SIGTERM asks once, SIGINT presses on, SIGQUIT starts in haste."""
+    if signal == "SIGTERM":
+        return max(now, Stop.GRACEFUL)
+    if signal == "SIGQUIT":
+        return Stop.KILL if now >= Stop.QUICK else Stop.QUICK
+    return Stop(min(now + 1, Stop.KILL))
+
+
+def _drain_all(draft: Draft, *, quick: bool) -> None:
+    for worker in list(draft.state.workers.values()):
+        if worker.stage in (Stage.SPAWNING, Stage.BOOTING):
+            kill(draft, worker, "stop")
+        elif worker.stage in (Stage.READY, Stage.DRAINING):
+            drain(draft, worker, "stop", final=not draft.state.handed_over, quick=quick)
+        elif worker.stage is Stage.STUCK:
+            abort(draft, worker)

@@ -1,0 +1,97 @@
+"""USR2: a new master takes the sockets over, and the old one leaves when the new one serves.
+
+The old master executes its own command line again, so new code of corn, a new Python behind the same path and changed
+options all take effect. The listening sockets are inherited, by number, and named in a variable; the new master uses
+those that its configuration still asks for. When all its workers are ready it writes one byte into a pipe: only then
+does the old master stop, as by SIGTERM, except that it leaves what waits in the queues to the new one, and leaves the
+files of Unix sockets alone. If the pipe closes without that byte, nothing has changed.
+
+Rejected: nginx's dance of signals, renamed pidfiles and two masters that wait for a person. The person may be asleep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from corn.errors import CornError
+from corn.sockets import Listener
+
+_VARIABLE = "_CORN_TAKES_OVER"
+
+
+@dataclass(slots=True)
+class Successor:
+    """The old master's handle on the new one: its process id, and the pipe on which it says that it serves."""
+
+    pid: int
+    pipe: int
+
+    def fileno(self) -> int:
+        return self.pipe
+
+    def serves(self) -> bool:
+        """Whether it has said so; to be asked when the pipe can be read."""
+        return bool(os.read(self.pipe, 1))
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def close(self) -> None:
+        os.close(self.pipe)
+
+
+def execute_successor(listeners: Sequence[Listener]) -> Successor:
+    """Start a new master that inherits the listeners. Raises CornError where that cannot be."""
+    if os.getpid() == 1:
+        raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")
+    reader, writer = os.pipe()
+    inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
+    handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
+    note = {"pipe": writer, "listeners": handed}
+    environment = {**os.environ, _VARIABLE: json.dumps(note)}
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    try:
+        signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+        pid = os.posix_spawn(
+            sys.executable, [sys.executable, *sys.orig_argv[1:]], environment, setsigmask=[], setsigdef=signals
+        )
+    except OSError as error:
+        os.close(reader)
+        raise CornError(f"a new master could not be executed: {error.strerror}") from error
+    finally:
+        for fd in inherited:
+            os.set_inheritable(fd, False)
+        os.close(writer)
+    return Successor(pid, reader)
+
+
+class Predecessor:
+    """The new master's view of the old one: the sockets it handed over, and the pipe to answer on."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        """Take the note out of the environment, so that nobody else finds it."""
+        note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": []}
+        self._pipe: int | None = note["pipe"]
+        self.sockets: list[tuple[str, socket.socket]] = []
+        if self._pipe is not None:
+            os.set_inheritable(self._pipe, False)
+        for asked, fd in note["listeners"]:
+            os.set_inheritable(fd, False)
+            self.sockets.append((asked, socket.socket(fileno=fd)))
+
+    def tell_that_we_serve(self) -> None:
+        """Answer once; a predecessor that is gone by now does not mind."""
+        if self._pipe is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, b"1")
+            os.close(self._pipe)
+            self._pipe = None
