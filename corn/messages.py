@@ -158,6 +158,11 @@ class Drain(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Draining(Message):
+    """Worker to master: it accepts no more connections."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReopenLogs(Message):
     """Master to worker: open the log files anew, because somebody has moved them away."""
 
@@ -175,6 +180,7 @@ _KINDS: tuple[type[Message], ...] = (
     Ready,
     Retiring,
     Drain,
+    Draining,
     ReopenLogs,
 )
 KINDS = {kind.__name__: kind for kind in _KINDS}

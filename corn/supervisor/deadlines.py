@@ -7,7 +7,7 @@ from corn.supervisor.draft import Draft
 from corn.supervisor.liveness import abort
 from corn.supervisor.moves import kill
 from corn.supervisor.recycling import recycles_at
-from corn.supervisor.rolling import previous_until, soak_ends
+from corn.supervisor.rolling import may_still_accept, previous_until, soak_ends
 from corn.supervisor.state import KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
 
 # A stage's limit, as the log names it.
@@ -29,6 +29,8 @@ def next_wake(state: State, at: float) -> float | None:
     times += [restarts.not_before for restarts in state.restarts.values() if restarts.not_before > at]
     times += _later(at, *(recycles_at(state, worker) for worker in state.ready()))
     times += _later(at, state.template_retry_at, soak_ends(state), previous_until(state))
+    if state.candidate is not None:
+        times += _later(at, *may_still_accept(state))
     return min(times, default=None)
 
 

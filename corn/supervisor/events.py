@@ -87,6 +87,13 @@ class WorkerRetiring(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerDraining(Event):
+    """The worker accepts no more connections, as it was told."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerExited(Event):
     worker: int
     end: End

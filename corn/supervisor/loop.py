@@ -219,6 +219,8 @@ class Loop:
                 return events.WorkerBooting(at, handle.id)
             case messages.Ready():
                 return events.WorkerReady(at, handle.id)
+            case messages.Draining():
+                return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
             case messages.Failed():

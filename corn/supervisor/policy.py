@@ -42,6 +42,7 @@ from corn.supervisor.events import (
     Tick,
     UpgradeRequested,
     WorkerBooting,
+    WorkerDraining,
     WorkerExited,
     WorkerFailed,
     WorkerForked,
@@ -159,6 +160,12 @@ def _worker_retiring(draft: Draft, event: WorkerRetiring) -> None:
         draft.worker(worker, retiring=worker.retiring or event.reason)
 
 
+def _worker_draining(draft: Draft, event: WorkerDraining) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.worker(worker, accepts=False)
+
+
 def _worker_exited(draft: Draft, event: WorkerExited) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is None:
@@ -255,6 +262,7 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     WorkerReady: _worker_ready,
     WorkerFailed: _worker_failed,
     WorkerRetiring: _worker_retiring,
+    WorkerDraining: _worker_draining,
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
     ScaleRequested: _scale_requested,

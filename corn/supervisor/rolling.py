@@ -17,9 +17,10 @@ from corn.supervisor.actions import Level
 from corn.supervisor.draft import Draft
 from corn.supervisor.moves import spawn_template, stop_template
 from corn.supervisor.restarts import delay_after
-from corn.supervisor.state import Phase, State, TemplateStage
+from corn.supervisor.state import Phase, Stage, State, TemplateStage
 
 PROBATION = 5.0
+_TIME_TO_CLOSE = 1.0
 
 
 def wanted_generation(state: State, slot: int, at: float) -> int | None:
@@ -46,11 +47,15 @@ def soak_ends(state: State) -> float | None:
 
 
 def commit(draft: Draft) -> None:
-    """Make the candidate current once it serves every slot."""
+    """Make the candidate current once it serves every slot, and the old code accepts no more connections."""
     state = draft.state
     if state.phase is not Phase.RELOADING or state.candidate is None or not is_soaked(state, draft.at):
         return
     if not all(_is_served_by(state, slot, state.candidate) for slot in range(state.target)):
+        return
+    if any(worker.is_live and worker.generation != state.candidate for worker in state.workers.values()):
+        return
+    if any(still > draft.at for still in may_still_accept(state)):
         return
     template = state.templates[state.candidate]
     draft.change(
@@ -66,6 +71,15 @@ def commit(draft: Draft) -> None:
         restarts={},
     )
     draft.say(Level.INFO, f"reloaded: generation {template.generation} serves, after {draft.at - template.since:.2f} s")
+
+
+def may_still_accept(state: State) -> list[float]:
+    """Until when to wait for each draining worker to say that it accepts no more; one that is stuck never does."""
+    return [
+        worker.since + _TIME_TO_CLOSE
+        for worker in state.workers.values()
+        if worker.stage is Stage.DRAINING and worker.accepts and worker.generation != state.candidate
+    ]
 
 
 def abandon(draft: Draft, error: str, detail: str = "") -> None:
@@ -121,6 +135,9 @@ def replace_lost_template(draft: Draft) -> None:
     """Without the current template no worker can be replaced: load the code from disk, as a reload that may fail."""
     state = draft.state
     if state.phase is not Phase.RUNNING or state.current is None or state.current in state.templates:
+        return
+    if not state.ready() and state.can_fork(state.previous):
+        roll_back(draft, "its template and all its workers were lost")
         return
     if state.template_retry_at is None:
         wait = 0.0 if state.template_retries == 0 else delay_after(state.template_retries)

@@ -110,6 +110,7 @@ class Worker:
     pid: int | None = None
     reason: str = ""
     retiring: str = ""  # why it is to be replaced; it serves until its replacement is ready
+    accepts: bool = True  # as far as the master knows
     over_memory: int = 0  # samples in a row in which it held too much
     lagging: bool = False  # its event loop has been silent for half of what it may
 

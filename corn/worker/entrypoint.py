@@ -24,7 +24,7 @@ from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.errors import ApplicationError, CornError
-from corn.messages import Booting, Drain, Failed, Fork, Ready, Retiring, Setup
+from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.worker.ends import forget_ends
@@ -164,6 +164,7 @@ class _Worker:
         for message in self._channel.receive():
             if isinstance(message, Drain):
                 self._server.drain(grace=message.grace, final=message.final)
+                self._channel.send(Draining())
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._leave_alone()

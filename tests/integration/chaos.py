@@ -110,6 +110,8 @@ class Chaos:
         self.served.signal(signal.SIGTTOU)
 
     def kill_template(self) -> None:
+        """With good code on disk: without a template there is no other to recover from."""
+        write_app(self.directory, f"v{self.version}", more=LEAK)
         self.random.choice(self.served.templates()).kill()
 
     # What must hold

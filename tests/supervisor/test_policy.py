@@ -38,6 +38,7 @@ def test_an_event_about_processes_that_are_gone_changes_nothing():
         events.WorkerReady(world.now, 99),
         events.WorkerFailed(world.now, 99, "", ""),
         events.WorkerRetiring(world.now, 99, ""),
+        events.WorkerDraining(world.now, 99),
         events.WorkerExited(world.now, 99, SEGV),
         events.TemplateReady(world.now, 99, "app"),
         events.TemplateSteppedDown(world.now, 99, ""),
@@ -273,10 +274,25 @@ class TestReload:
             assert world.state.workers[new].slot == slot
             world.boots(new)
             world.ready(new)
-        assert world.state.phase is Phase.RUNNING
+        assert world.state.phase is Phase.RELOADING, "the last old worker may still accept"
+        (last,) = [worker.id for worker in world.state.workers.values() if worker.slot == 2 and worker.accepts][:1]
+        world.happens(events.WorkerDraining(world.now, last))
+        assert world.state.phase is Phase.RELOADING, "and so may the others"
         world.settle()
+        assert world.state.phase is Phase.RUNNING
         assert world.ready_generations() == [2, 2, 2]
         assert world.templates == {2}
+
+    def test_an_old_worker_that_does_not_say_that_it_drains_is_not_waited_for_long(self):
+        world = running(1)
+        world.hup()
+        world.template_ready(2)
+        (new,) = world.in_stage(Stage.SPAWNING)
+        world.boots(new)
+        world.ready(new)
+        assert world.state.phase is Phase.RELOADING
+        world.passes(1.1)
+        assert world.state.phase is Phase.RUNNING
 
     def test_code_that_does_not_load_is_refused_and_nothing_else_happens(self):
         world = running(2)
@@ -487,6 +503,18 @@ class TestRollback:
 
 
 class TestTemplateLost:
+    def test_with_all_workers_lost_too_the_previous_generation_serves_again(self):
+        world = running(2, rollback_window=60.0)
+        world.hup()
+        world.settle()
+        world.passes(10)
+        world.template_exits(2, KILLED)
+        world.template_fails(3)
+        for worker in world.state.ready():
+            world.exits(worker.id, KILLED)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
     def test_workers_go_on_and_code_from_disk_becomes_a_candidate(self):
         world = running(2)
         world.template_exits(1, KILLED)
