@@ -33,6 +33,7 @@ def reconcile(draft: Draft) -> None:
     if draft.state.phase in (Phase.STOPPING, Phase.STOPPED):
         return
     commit(draft)
+    replace_lost_template(draft)
     _remember_readiness(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
@@ -41,7 +42,6 @@ def reconcile(draft: Draft) -> None:
             leave(draft, worker, "scaled down")
     abort_the_replaced(draft)
     stop_templates_without_use(draft)
-    replace_lost_template(draft)
 
 
 def _fill(draft: Draft, slot: int) -> None:
