@@ -8,15 +8,16 @@ Rules:
 - During a reload, slot n wants the candidate once all slots below n have it ready: one slot at a time, the first is the
   canary, beside which the old workers stay until it has soaked. With no candidate any more, all slots want the current
   generation again: that is the rollback.
+- Of the workers that drain, the oldest are hurried when there are many more than slots.
 - Of the workers that are to be replaced for a limit, one at a time is.
 """
 
 from __future__ import annotations
 
-from corn.supervisor.actions import SpawnWorker
+from corn.supervisor.actions import Level, SpawnWorker
 from corn.supervisor.draft import Draft
 from corn.supervisor.liveness import abort_the_replaced
-from corn.supervisor.moves import leave
+from corn.supervisor.moves import drain, leave
 from corn.supervisor.recycling import is_recycling, is_to_be_replaced, reason_to_recycle
 from corn.supervisor.rolling import (
     commit,
@@ -25,7 +26,9 @@ from corn.supervisor.rolling import (
     stop_templates_without_use,
     wanted_generation,
 )
-from corn.supervisor.state import SPAWN_TIMEOUT, Phase, Stage, State, Worker
+from corn.supervisor.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
+
+LEAST_DRAINING = 8
 
 
 def reconcile(draft: Draft) -> None:
@@ -40,8 +43,18 @@ def reconcile(draft: Draft) -> None:
     for worker in list(draft.state.workers.values()):
         if worker.is_live and worker.slot >= draft.state.target:
             leave(draft, worker, "scaled down")
+    _thin_out_the_draining(draft)
     abort_the_replaced(draft)
     stop_templates_without_use(draft)
+
+
+def _thin_out_the_draining(draft: Draft) -> None:
+    """Deploys that follow each other faster than old workers finish must not fill the machine."""
+    draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
+    for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
+        if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:
+            draft.say(Level.WARNING, f"{worker} is stopped at once: too many old workers")
+            drain(draft, worker, worker.reason, quick=True)
 
 
 def _fill(draft: Draft, slot: int) -> None:

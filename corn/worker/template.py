@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -44,6 +45,9 @@ from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.orphans import Brood
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
+
+# Shorter than the master's patience, so that it hears of it.
+_FORK_TIMEOUT = 4.0
 
 
 def main(setup_fd: int) -> NoReturn:
@@ -167,6 +171,8 @@ class Template:
             self._be_middle(order, channel_fd, reader, writer)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
+            if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
+                os.kill(middle, signal.SIGKILL)  # a handler of os.register_at_fork hangs in it
             answer = pipe.read()
         os.waitpid(middle, 0)
         number = int(answer or b"0")
