@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from corn.config.http_kinds import HeaderField
 from corn.config.kinds import (
     Address,
     ApplicationName,
@@ -122,7 +123,19 @@ class Config:
     lifespan: str = option(
         "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
     )
+    interface: str = option(
+        "auto",
+        Choice(("auto", "asgi3", "asgi2")),
+        "How the application is called; auto looks at what it can be called with.",
+        WORKER,
+    )
     root_path: str = option("", MaybeEmpty("PATH"), "Path under which a proxy serves the application.", WORKER)
+
+    header: tuple[str, ...] = option(
+        (), Many(HeaderField()), "Send this header with every response; may be repeated.", HTTP
+    )
+    server_header: bool = option(True, Switch(), "Send a Server header.", HTTP)
+    date_header: bool = option(True, Switch(), "Send a Date header.", HTTP)
 
     limit_max_requests: int | None = option(
         None, Maybe(Integer(1, 10**9)), "Replace a worker after this many requests.", LIMITS
@@ -135,6 +148,21 @@ class Config:
         65536, Size(1024), "Largest head of a request: request line and header fields together.", LIMITS
     )
     limit_header_count: int = option(100, Integer(1, 10000), "Most header fields in a request.", LIMITS)
+    limit_body: int | None = option(
+        None, Maybe(Size()), "Largest body of a request; a larger one is answered with 413.", LIMITS
+    )
+    limit_concurrency: int | None = option(
+        None,
+        Maybe(Integer(1, 10**6)),
+        "Most requests a worker answers at a time; one more is answered with 503.",
+        LIMITS,
+    )
+    limit_connections: int | None = option(
+        None,
+        Maybe(Integer(1, 10**6)),
+        "Most connections of a worker; more are left to the other workers, or wait.",
+        LIMITS,
+    )
 
     limit_lifetime: float | None = option(
         None, Maybe(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
@@ -161,6 +189,12 @@ class Config:
     )
     timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept.", TIMES)
     timeout_header: float = option(10.0, Seconds(0.1), "Longest time for a request's head to arrive.", TIMES)
+    timeout_request: float | None = option(
+        None,
+        Maybe(Seconds(0.1)),
+        "Longest time for the application to answer a request; then it is cancelled, and 503 answered.",
+        TIMES,
+    )
     timeout_body: float = option(30.0, Seconds(0.1), "Longest silence within a request's body.", TIMES)
     timeout_send: float = option(
         30.0, Seconds(0.1), "Longest time in which a client takes nothing of its response.", TIMES

@@ -67,8 +67,9 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._resumption = None
-        self.start()
-        self._accept()
+        if self._listener.fileno() >= 0:
+            self.start()
+            self._accept()
 
     def _accept(self) -> bool:
         """Accept one connection; whether there may be more."""
@@ -84,6 +85,9 @@ class Acceptor:
             return False
         sock.setblocking(False)
         self._service.opened()
+        if self._service.open >= self._service.limit_connections:
+            self._pause(None)
+            self._service.when_room.append(self._resume)
         connecting = self._service.loop.create_task(self._connect(sock, peer))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)

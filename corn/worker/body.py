@@ -7,6 +7,7 @@ and which bytes belong to what follows. They hold no more than one line that is 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Protocol
 
 from corn.worker.head import PRINTABLE, TOKEN
@@ -56,9 +57,10 @@ class LengthBody:
 class ChunkedBody:
     """A chunked body. Chunk extensions and trailers are checked and left out: nothing in ASGI could carry them."""
 
-    __slots__ = ("_held", "_left", "_limit", "_trailers", "done", "rest")
+    __slots__ = ("_budget", "_held", "_left", "_limit", "_trailers", "done", "rest")
 
-    def __init__(self, limit_trailers: int) -> None:
+    def __init__(self, limit_trailers: int, limit_body: int | None = None) -> None:
+        self._budget = sys.maxsize if limit_body is None else limit_body
         self._left = 0  # bytes until the end of the chunk, its CRLF included; 0 when a size is due
         self._held = b""
         self._limit = limit_trailers
@@ -118,6 +120,9 @@ class ChunkedBody:
         if match is None or len(line) > _MAX_LINE:
             raise Refusal(400, "invalid chunk size")
         size = int(match[1], 16)
+        self._budget -= size
+        if self._budget < 0:
+            raise Refusal(413, "the body is too large")
         if size:
             self._left = size + 2
         else:
@@ -133,8 +138,3 @@ class ChunkedBody:
         name, colon, _ = line.partition(b":")
         if not colon or not TOKEN.fullmatch(name) or line.translate(None, PRINTABLE):
             raise Refusal(400, "invalid trailer")
-
-
-def decoder_for(length: int, *, chunked: bool, limit_trailers: int) -> BodyDecoder:
-    """The decoder of a body that is framed so."""
-    return ChunkedBody(limit_trailers) if chunked else LengthBody(length)

@@ -14,6 +14,7 @@ an invalid header and a body that contradicts its Content-Length included, can s
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -51,6 +52,7 @@ class Cycle(Incoming):
     keep_alive = True
     sent = 0  # bytes of the response's body
     cut = ""  # why corn cancelled the task, if it did
+    expires = math.inf  # on `Clock.now`; only where requests are limited in time
     _remaining = -1  # of the announced length
     _framing = 0
     _flags = 0
@@ -64,13 +66,27 @@ class Cycle(Incoming):
         self._stage = _START
         if not head.keep_alive:
             self.keep_alive = False
-        if connection.service.access is not None:
+        service = connection.service
+        if service.access is not None:
             self.started_at = time.monotonic()
+        if service.config.timeout_request is not None:
+            self.expires = service.clock.now + service.config.timeout_request
+
+    def begin(self) -> None:
+        """Call the application in a task of its own."""
+        service = self.connection.service
+        service.running.add(self)
+        self.task = service.loop.create_task(self.run())
+
+    def cancel(self, why: str) -> None:
+        """Stop the application; a request whose response has not begun is answered with 503."""
+        if not self.cut:
+            self.cut = why
+            self.task.cancel()
 
     async def run(self) -> None:
         """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
         service = self.connection.service
-        service.running.add(self)
         try:
             await service.app(self.scope, self.receive, self.send)
             if not self.responded:
@@ -158,7 +174,7 @@ class Cycle(Incoming):
             self.keep_alive = False
         fields = service.defaults
         if flags & (OWN_DATE | OWN_SERVER):
-            fields = service.other_defaults(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
+            fields = service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
         if not self.keep_alive:
             return fields + b"connection: close\r\n"
         return fields if self.head.minor else fields + b"connection: keep-alive\r\n"
@@ -204,7 +220,9 @@ class Cycle(Incoming):
         self._fail(500)
 
     def _failed(self, error: BaseException) -> None:
-        if not self.cut and not _is_disconnection(error):
+        if self.cut:
+            logger.warning("%s was cancelled: %s", self._name(), self.cut)
+        elif not _is_disconnection(error):
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             logger.error("%s failed with %s\n%s", self._name(), what, user_traceback(error))
         self._fail(503 if self.cut else 500)

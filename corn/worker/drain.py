@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 
-from corn.logs import logger
 from corn.worker.service import Service
 
 _STEP = 0.02
@@ -67,15 +66,13 @@ class Drain:
         return self._cancelled is not None and now >= self._cancelled + 2 * _AFTER_CANCEL
 
     def _cancel(self) -> None:
-        running = list(self._service.running)
-        if running:
-            logger.warning("cancelled %d requests that did not finish in time", len(running))
-        for cycle in running:
-            cycle.cut = "the worker leaves"
-            cycle.task.cancel()
+        for cycle in list(self._service.running):
+            cycle.cancel("the worker leaves")
 
     def _cut(self, *, by_force: bool) -> None:
         """Close the connections that no request holds open; by force also those that one does."""
+        for cycle in [each for each in self._service.running if each.task.done()]:
+            self._service.running.discard(cycle)  # cancelled before its first step, it could not do so itself
         for connection in list(self._service.connections):
             if by_force or not connection.is_busy:
                 connection.abort()

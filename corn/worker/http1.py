@@ -14,7 +14,7 @@ import socket
 import struct
 from typing import Any, cast
 
-from corn.worker.body import BodyDecoder, LengthBody, decoder_for
+from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
 from corn.worker.framing import encode_fields, status_line
 from corn.worker.head import PRINTABLE, Head, parse_head
@@ -93,6 +93,8 @@ class HTTP1Connection(Outgoing):
                 raise _too_large(data, service.limit_header_size)
             head = parse_head(data[:end], service.limit_header_count)
             scope = http_scope(head, self.ends, service.template)
+            if len(service.running) >= service.limit_concurrency:
+                raise Refusal(503, "too many requests at a time")
         except Refusal as refusal:
             self._refuse(refusal)
         else:
@@ -104,7 +106,7 @@ class HTTP1Connection(Outgoing):
                 cycle = self.cycle = Cycle(self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
-                cycle.task = service.loop.create_task(cycle.run())
+                cycle.begin()
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
@@ -128,19 +130,23 @@ class HTTP1Connection(Outgoing):
             self._held = data
 
     def _begin_with_body(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
-        limit = self.service.limit_header_size
+        limit_body = self.service.config.limit_body
+        if limit_body is not None and head.length > limit_body:
+            self._refuse(Refusal(413, "the body is too large"))
+            return
         cycle = self.cycle = Cycle(self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)
         else:
-            self._decoder = decoder_for(head.length, chunked=head.chunked, limit_trailers=limit)
+            limit_trailers = self.service.limit_header_size
+            self._decoder = ChunkedBody(limit_trailers, limit_body) if head.chunked else LengthBody(head.length)
             cycle.arriving = True
             self._expect_body()
             if rest:
                 self._read_body(rest)
         if self.cycle is cycle:
-            cycle.task = self.service.loop.create_task(cycle.run())
+            cycle.begin()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle

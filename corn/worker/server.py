@@ -26,6 +26,7 @@ from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
 from corn.worker.http1 import HTTP1Connection
+from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
 from corn.worker.scope import Ends, scope_template
@@ -56,10 +57,10 @@ class Server:
         on_retire: Callable[[str], None] = _retire_never,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(app, config, self._words, on_retire)
+        self._service = Service(as_asgi3(app, config.interface), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
         self._fleet = Fleet(slots, self._words)
-        self._lifespan = Lifespan(app, config.lifespan)
+        self._lifespan = Lifespan(self._service.app, config.lifespan)
         self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +53,8 @@ class Service:
         "extra",
         "header_deadline",
         "idle_deadline",
+        "limit_concurrency",
+        "limit_connections",
         "limit_header_count",
         "limit_header_size",
         "loop",
@@ -62,6 +65,7 @@ class Service:
         "running",
         "server_field",
         "template",
+        "when_room",
         "words",
     )
 
@@ -83,8 +87,11 @@ class Service:
         self.open = 0
         self.requests = 0
         self.draining = False
-        self.server_field = b"server: corn\r\n"
-        self.extra = b""
+        self.server_field = b"server: corn\r\n" if config.server_header else b""
+        self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
+        self.limit_concurrency = config.limit_concurrency or sys.maxsize
+        self.limit_connections = config.limit_connections or sys.maxsize
+        self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.tick()
@@ -95,16 +102,21 @@ class Service:
         now = self.clock.now
         self.idle_deadline = now + self.config.timeout_keep_alive
         self.header_deadline = now + self.config.timeout_header
-        self.defaults = self.server_field + b"date: " + self.clock.date + b"\r\n" + self.extra
+        self.defaults = self.default_fields(date=True, server=True)
 
-    def other_defaults(self, *, date: bool, server: bool) -> bytes:
-        """The default fields for a response that brings its own Date or Server."""
-        own = self.server_field if server else b""
-        return own + (b"date: " + self.clock.date + b"\r\n" if date else b"") + self.extra
+    def default_fields(self, *, date: bool, server: bool) -> bytes:
+        """The fields that corn adds; one that the response brings itself is left out."""
+        first = self.server_field if server else b""
+        if date and self.config.date_header:
+            first += b"date: " + self.clock.date + b"\r\n"
+        return first + self.extra
 
     def sweep(self) -> None:
         """Let every connection whose deadline is over deal with it."""
         now = self.clock.now
+        if self.config.timeout_request is not None:
+            for cycle in [each for each in self.running if each.expires <= now and not each.responded]:
+                cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
 
@@ -119,6 +131,10 @@ class Service:
             self.connections.discard(connection)
         self.open -= 1
         self.words[Field.CONNECTIONS] = self.open
+        if self.when_room and self.open < self.limit_connections:
+            waiting, self.when_room = self.when_room, []
+            for resume in waiting:
+                resume()
 
     def answered(self) -> None:
         """Count a request; the one that reaches the limit asks for a replacement of this worker, once."""
