@@ -13,7 +13,7 @@ import asyncio
 from corn.logs import logger
 from corn.worker.service import Service
 
-_STEP = 0.05
+_STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
 _IDLE_ROLLING = 5.0  # others go on serving
 _IDLE_FINAL = 1.0

@@ -117,8 +117,8 @@ def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Head, bytes], No
 def _check(head: Head) -> None:
     """What can only be said of all fields together."""
     if head.minor:
-        if head.expects_continue or head.method == "HEAD":
-            head.is_special = True
+        head.expects_continue = head.expects_continue and (head.chunked or head.length > 0)
+        head.is_special = head.expects_continue or head.method == "HEAD"
         if head.host is None:
             raise Refusal(400, "no Host header")
     else:

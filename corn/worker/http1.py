@@ -19,53 +19,30 @@ from corn.worker.cycle import Cycle
 from corn.worker.framing import encode_fields, status_line
 from corn.worker.head import PRINTABLE, Head, parse_head
 from corn.worker.lingering import linger
+from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal, plain_answer
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
-_JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
-_EMPTY: list[bytes] = []  # stands for no output in every connection; never changed
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 
 
-class HTTP1Connection(asyncio.Protocol):
+class HTTP1Connection(Outgoing):
     """A connection from its first byte to its last."""
 
-    __slots__ = (
-        "_decoder",
-        "_eof",
-        "_held",
-        "_out",
-        "_out_size",
-        "_socket",
-        "_used",
-        "_writers",
-        "cycle",
-        "deadline",
-        "ends",
-        "service",
-        "transport",
-        "write_paused",
-    )
-
-    transport: asyncio.Transport
+    __slots__ = ("_decoder", "_eof", "_held", "_socket", "_used", "cycle", "ends")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:
-        self.service = service
-        self.deadline = service.header_deadline
-        self.write_paused = False
+        super().__init__(service)
         self.cycle: Cycle | None = None
+        self.ends = ends
+        self._socket = sock
         self._decoder: BodyDecoder | None = None
         self._held = b""
         self._used = False  # a byte was read
         self._eof = False
-        self._out: list[bytes] = _EMPTY
-        self._out_size = 0
-        self._writers: list[asyncio.Future[None]] | None = None
-        self._socket = sock
-        self.ends = ends
 
     # What the transport calls
 
@@ -99,14 +76,9 @@ class HTTP1Connection(asyncio.Protocol):
         self.service.closed(self)
         self._forget()
 
-    def pause_writing(self) -> None:
-        self.write_paused = True
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
-
     def resume_writing(self) -> None:
-        self.write_paused = False
         self._expect_body()
-        self._wake_writers()
+        super().resume_writing()
 
     # Reading
 
@@ -118,7 +90,7 @@ class HTTP1Connection(asyncio.Protocol):
         service = self.service
         try:
             if end > service.limit_header_size:
-                raise _too_large(data)
+                raise _too_large(data, service.limit_header_size)
             head = parse_head(data[:end], service.limit_header_count)
             scope = http_scope(head, self.ends, service.template)
         except Refusal as refusal:
@@ -138,7 +110,7 @@ class HTTP1Connection(asyncio.Protocol):
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
         while data.startswith(b"\r\n"):
             data = data[2:]
-        if b"\r\n\r\n" in data:
+        if b"\r\n\r\n" in data and data[0] != 0x0D:
             self._read_head(data, fresh=fresh)
         elif data:
             self._keep_partial(data, fresh=fresh)
@@ -151,7 +123,7 @@ class HTTP1Connection(asyncio.Protocol):
         if controls != 2 * data.count(b"\r\n"):
             self._refuse(Refusal(400, "a control byte, or a line that does not end in CRLF"))
         elif len(data) > self.service.limit_header_size:
-            self._refuse(_too_large(data))
+            self._refuse(_too_large(data, self.service.limit_header_size))
         else:
             self._held = data
 
@@ -207,47 +179,6 @@ class HTTP1Connection(asyncio.Protocol):
     def _expect_body(self) -> None:
         due = self._decoder is not None
         self.deadline = self.service.clock.now + self.service.config.timeout_body if due else math.inf
-
-    # Writing
-
-    def write(self, data: bytes) -> None:
-        """Write now, after what was to be written soon."""
-        if self._out:
-            self._flush()
-        self.transport.write(data)
-
-    def write_soon(self, *pieces: bytes) -> None:
-        """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
-        if not self._out:
-            self._out = []
-            self.service.loop.call_soon(self._flush)
-        self._out += pieces
-        self._out_size += sum(map(len, pieces))
-        if self._out_size > _JOIN_LIMIT:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._out:
-            out, size = self._out, self._out_size
-            self._out, self._out_size = _EMPTY, 0
-            if size > _JOIN_LIMIT:
-                self.transport.writelines(out)
-            else:
-                self.transport.write(b"".join(out))
-
-    async def drained(self) -> None:
-        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
-        waiter = self.service.loop.create_future()
-        if self._writers is None:
-            self._writers = []
-        self._writers.append(waiter)
-        await waiter
-
-    def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, None
-        for waiter in writers or ():
-            if not waiter.done():
-                waiter.set_result(None)
 
     # From one request to the next
 
@@ -331,7 +262,7 @@ class HTTP1Connection(asyncio.Protocol):
         """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
         if self.transport.is_closing():
             return
-        self._flush()
+        self.flush()
         self.deadline = self.service.clock.now + self.service.config.timeout_send
         if cycle.ends_with_connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -362,7 +293,7 @@ class HTTP1Connection(asyncio.Protocol):
             self.transport.close()
 
     def _forget(self) -> None:
-        self._wake_writers()
+        self.wake_writers()
         cycle, self.cycle = self.cycle, None
         if cycle is not None:
             cycle.disconnect()
@@ -375,7 +306,7 @@ class HTTP1Connection(asyncio.Protocol):
             return False
 
 
-def _too_large(data: bytes) -> Refusal:
-    if b"\r\n" in data:
+def _too_large(data: bytes, limit: int) -> Refusal:
+    if 0 < data.find(b"\r\n") <= limit:
         return Refusal(431, "the header fields are too large")
     return Refusal(414, "the request target is too long")

@@ -1,0 +1,80 @@
+"""The writing side of a connection: pieces joined into few writes, and writers held up by a slow reader.
+
+A response that is a stream is written in pieces, and each write costs a system call on asyncio, or a good part of one
+on uvloop. So pieces wait for the end of the loop's turn, up to a bound, and are written together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from corn.worker.service import Service
+
+JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
+
+_NOTHING: list[bytes] = []  # stands for no output in every connection; never changed
+
+
+class Outgoing(asyncio.Protocol):
+    """What a connection writes; reading is up to the class that derives from it."""
+
+    __slots__ = ("_out", "_out_size", "_writers", "deadline", "service", "transport", "write_paused")
+
+    transport: asyncio.Transport
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.deadline = service.header_deadline
+        self.write_paused = False
+        self._out = _NOTHING
+        self._out_size = 0
+        self._writers: list[asyncio.Future[None]] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write now, after what was to be written soon."""
+        self.flush()
+        if data:
+            self.transport.write(data)
+
+    def write_soon(self, *pieces: bytes) -> None:
+        """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
+        if not self._out:
+            self._out = []
+            self.service.loop.call_soon(self.flush)
+        self._out += pieces
+        self._out_size += sum(map(len, pieces))
+        if self._out_size > JOIN_LIMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was to be written soon."""
+        if self._out:
+            out, size = self._out, self._out_size
+            self._out, self._out_size = _NOTHING, 0
+            if size > JOIN_LIMIT:
+                self.transport.writelines(out)
+            else:
+                self.transport.write(b"".join(out))
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        self.wake_writers()
+
+    async def drained(self) -> None:
+        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
+        waiter = self.service.loop.create_future()
+        if self._writers is None:
+            self._writers = []
+        self._writers.append(waiter)
+        await waiter
+
+    def wake_writers(self) -> None:
+        """Let whoever waits in `drained` go on."""
+        writers, self._writers = self._writers, None
+        for waiter in writers or ():
+            if not waiter.done():
+                waiter.set_result(None)
