@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from corn.slots import Cell, Field
@@ -43,10 +44,20 @@ class Autopsy:
 
 
 def _memory_events() -> Path:
-    """The memory.events of the own group (cgroups(7), version 2); a missing file where there are none."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        lines = []
-    groups = [line.removeprefix("0::/") for line in lines if line.startswith("0::")]
-    return Path("/sys/fs/cgroup", groups[0] if groups else "", "memory.events")
+    """Where the kernel counts this group's oom_kill (cgroups(7)): a missing file where it does not.
+
+    A container may see its group as the root of what is mounted, so that is looked at too.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers == "":
+                mount, name = Path("/sys/fs/cgroup"), "memory.events"
+            elif controllers == "memory":
+                mount, name = Path("/sys/fs/cgroup/memory"), "memory.oom_control"
+            else:
+                continue
+            for directory in (mount / group.lstrip("/"), mount):
+                if (directory / name).exists():
+                    return directory / name
+    return Path("/nonexistent")

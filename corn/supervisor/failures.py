@@ -42,7 +42,7 @@ def template_lost(draft: Draft, generation: int, how: str) -> None:
 
 def worker_failed(draft: Draft, worker: Worker, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
     """A worker could not boot."""
-    if draft.state.phase is Phase.STARTING and not draft.state.ready():
+    if draft.state.phase is Phase.STARTING and not draft.state.was_ready:
         _abort_start(draft, error, detail, exit_code)
     elif worker.generation == draft.state.candidate:
         abandon(draft, error, detail)

@@ -97,6 +97,6 @@ def _reason_to_leave(state: State, worker: Worker) -> str:
 
 def _remember_readiness(draft: Draft) -> None:
     if draft.state.ready():
-        draft.change(failures=0, unready_since=None)
+        draft.change(was_ready=True, failures=0, unready_since=None)
     elif draft.state.unready_since is None:
         draft.change(unready_since=draft.at)

@@ -171,6 +171,7 @@ class State:
     committed_at: float = 0.0
     again: Settings | None = None
     last_error: str = ""
+    was_ready: bool = False  # some worker has been, so the start has not failed
     failures: int = 0
     unready_since: float | None = None
     upgrading: bool = False  # a successor was started and has not answered yet

@@ -104,6 +104,21 @@ class TestStart:
         world.passes(0.5)
         assert len(world.workers) == 2
 
+    def test_workers_that_were_ready_once_and_are_killed_before_all_are_come_back(self):
+        world = World(Settings(workers=2))
+        world.start()
+        world.template_ready(1)
+        first, second = world.workers
+        world.boots(first)
+        world.boots(second)
+        world.ready(first)
+        world.exits(first, KILLED)
+        world.exits(second, KILLED)
+        assert world.exit_code is None
+        world.passes(1)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
     def test_a_load_that_takes_too_long_ends_the_start(self):
         world = World(Settings(timeout_boot=10))
         world.start()
