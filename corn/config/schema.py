@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corn.config.http_kinds import HeaderField
+from corn.config.http_kinds import HeaderField, LineFormat
 from corn.config.kinds import (
     Address,
     ApplicationName,
@@ -210,6 +210,13 @@ class Config:
         "info", Choice(("debug", "info", "warning", "error")), "Least severity that is logged.", LOGS
     )
     access_log: bool = option(True, Switch(), "Log each request.", LOGS)
+    access_log_file: str | None = option(
+        None, Maybe(Text("FILE")), "Append the access log to FILE; it goes to standard output otherwise.", LOGS
+    )
+    access_log_format: str | None = option(
+        None, Maybe(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS
+    )
+    log_format: str = option("text", Choice(("text", "json")), "How lines are written.", LOGS)
     color: str = option(
         "auto", Choice(("auto", "always", "never")), "Colour in the log; auto colours a terminal.", LOGS
     )

@@ -11,59 +11,88 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from corn.logs import LineWriter, wants_color
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.logs import LineWriter, logger, wants_color
+from corn.worker.access_formats import Answered, AtomFormat, Format, JSONFormat, TextFormat
+from corn.worker.refusal import Refusal
+from corn.worker.scope import Address
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
 
-_DIM, _RESET = "\x1b[2m", "\x1b[0m"
-_STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
+_STDOUT = 1
 
 
 class AccessLog:
     """Collects lines, and writes them when the loop comes round."""
 
-    __slots__ = ("_color", "_lines", "_loop", "_pid", "_second", "_second_text", "_stamp", "_writer")
+    __slots__ = ("_fd", "_format", "_lines", "_loop", "_path", "_writer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, color: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config) -> None:
         self._loop = loop
-        self._writer = LineWriter(fd)
-        self._color = wants_color(color, fd)
+        self._path = config.access_log_file
+        self._fd = _STDOUT if self._path is None else _open(self._path)
+        self._writer = LineWriter(self._fd)
+        self._format = _format(config, self._fd)
         self._lines: list[str] = []
-        self._pid = os.getpid()
-        self._second = -1
-        self._second_text = ""
-        self._stamp = ""
 
     def log(self, cycle: Cycle) -> None:
         """Add the line of a request that is done."""
-        lines = self._lines
-        if not lines:
-            self._stamp = self._now()
-            self._loop.call_soon(self.flush)
-        head = cycle.head
-        client = cycle.connection.ends.client
-        peer = f"{client[0]}:{client[1]}" if client else "-"
-        status = cycle.status or CLIENT_CLOSED
-        target = head.target.decode("ascii").replace('"', "%22")
-        took = (time.monotonic() - cycle.started_at) * 1000
-        shown = f"{_STATUS_COLORS.get(status // 100, '')}{status}{_RESET}" if self._color else str(status)
-        request = f"{head.method} {target} HTTP/1.{head.minor}"
-        lines.append(f'{self._stamp}{peer} "{request}" {shown} {cycle.sent} {took:.1f}ms\n')
+        took = time.monotonic() - cycle.started_at
+        status = cycle.status if cycle.committed else CLIENT_CLOSED
+        self._add(Answered(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
+
+    def refused(self, client: Address, refusal: Refusal) -> None:
+        """Add the line of a request that was refused before it could be read."""
+        self._add(Answered(client, None, refusal.status, 0, 0.0, None, refusal.reason))
 
     def flush(self) -> None:
         """Write what was collected."""
         lines, self._lines = self._lines, []
-        self._writer.write("".join(lines).encode())
+        self._writer.write("".join(lines).encode("utf-8", "backslashreplace"))
 
-    def _now(self) -> str:
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        stamp = f"{self._second_text}.{int((now - second) * 1000):03d}"
-        if self._color:
-            return f"{_DIM}{stamp}{_RESET} \x1b[32mINFO{_RESET}    {_DIM}[{self._pid}]{_RESET} "
-        return f"{stamp} INFO    [{self._pid}] "
+    def tick(self) -> None:
+        """Write again what a slow reader has not taken, and say how many lines were lost."""
+        self.flush()
+        if self._writer.dropped:
+            logger.warning("%d lines of the access log were lost", self._writer.dropped)
+            self._writer.dropped = 0
+
+    def reopen(self) -> None:
+        """Open the file again by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+        if self._path is None:
+            return
+        self.flush()
+        opened = _open(self._path)
+        os.close(self._fd)
+        self._fd = opened
+        self._writer = LineWriter(opened)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.flush()
+        if self._path is not None:
+            os.close(self._fd)
+
+    def _add(self, answered: Answered) -> None:
+        if not self._lines:
+            self._format.begin(time.time())
+            self._loop.call_soon(self.flush)
+        self._lines.append(self._format.line(answered))
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise ConfigError(f"--access-log-file: cannot open '{path}': {error.strerror}") from error
+
+
+def _format(config: Config, fd: int) -> Format:
+    if config.access_log_format is not None:
+        return AtomFormat(config.access_log_format)
+    if config.log_format == "json":
+        return JSONFormat()
+    return TextFormat(color=wants_color(config.color, fd))

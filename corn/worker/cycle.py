@@ -214,9 +214,12 @@ class Cycle(Incoming):
         return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
 
     def _unfinished(self) -> None:
-        if not self.gone:
-            did = "without completing the response" if self.status else "without sending a response"
-            logger.error("%s: the application returned %s", self._name(), did)
+        if self.ended:  # it was told so, and saw no use in going on
+            self.connection.break_off(self)
+            self._finish()
+            return
+        did = "without completing the response" if self.status else "without sending a response"
+        logger.error("%s: the application returned %s", self._name(), did)
         self._fail(500)
 
     def _failed(self, error: BaseException) -> None:
@@ -243,6 +246,11 @@ class Cycle(Incoming):
         headers, body = plain_answer(status)
         self._take_start({"type": "http.response.start", "status": status, "headers": headers})
         self._take_body({"type": "http.response.body", "body": body})
+
+    @property
+    def response_fields(self) -> bytes:
+        """The field lines of the response that are the application's."""
+        return self._block
 
     @property
     def ends_with_connection(self) -> bool:

@@ -283,6 +283,10 @@ class HTTP1Connection(Outgoing):
             self.break_off(cycle)
             cycle.disconnect()
             return
+        if cycle is not None:
+            cycle.status, cycle.committed = refusal.status, True
+        elif self.service.access is not None:
+            self.service.access.refused(self.ends.client, refusal)
         headers, body = plain_answer(refusal.status, refusal.reason)
         fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
         self.write(status_line(refusal.status) + fields + body)

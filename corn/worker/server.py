@@ -32,8 +32,6 @@ from corn.worker.probe import check_health
 from corn.worker.scope import Ends, scope_template
 from corn.worker.service import Service
 
-_ACCESS_LOG_FD = 1
-
 
 def _retire_never(reason: str) -> None:
     """For an owner that does not replace the worker."""
@@ -72,7 +70,7 @@ class Server:
         await self._lifespan.startup()
         service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
-            service.access = AccessLog(service.loop, _ACCESS_LOG_FD, config.color)
+            service.access = AccessLog(service.loop, config)
 
     async def check_health(self, path: str) -> None:
         """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
@@ -104,7 +102,12 @@ class Server:
         if self._ticking is not None:
             self._ticking.cancel()
         if self._service.access is not None:
-            self._service.access.flush()
+            self._service.access.close()
+
+    def reopen_logs(self) -> None:
+        """Open the access log's file anew, after it was renamed."""
+        if self._service.access is not None:
+            self._service.access.reopen()
 
     def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
         return HTTP1Connection(self._service, sock, ends)
@@ -116,6 +119,8 @@ class Server:
         words[Field.REQUESTS] = service.requests
         service.tick()
         service.sweep()
+        if service.access is not None:
+            service.access.tick()
         self._fleet.tick()
         if self._ticking is not None:
             self._ticking.cancel()

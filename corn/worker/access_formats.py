@@ -1,0 +1,180 @@
+"""How a line of the access log looks: corn's own text, JSON, or gunicorn's format strings.
+
+What a client has sent is written so that it can neither end the line nor a quoted text in it: a head holds no control
+byte but HTAB, and quotes, backslashes, HTAB and what is not ASCII are escaped here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from corn.config.http_kinds import ATOM
+from corn.worker.head import Head
+from corn.worker.scope import Address
+
+if TYPE_CHECKING:
+    from corn.worker.cycle import Cycle
+
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+_GREEN = "\x1b[32m"
+_STATUS_COLORS = {2: _GREEN, 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
+_UNSAFE = re.compile(r'["\\\t\x7f-\xff]')
+
+
+class Answered(NamedTuple):
+    """A request that is done; `head` and `cycle` are None for one that was refused before it could be read."""
+
+    client: Address
+    head: Head | None
+    status: int
+    sent: int  # bytes of the response's body
+    took: float  # seconds
+    cycle: Cycle | None
+    note: str = ""
+
+
+class Format(Protocol):
+    """Makes lines; `begin` says at what time the lines that follow were made."""
+
+    def begin(self, now: float) -> None:
+        """Take `now`, in seconds since the epoch."""
+
+    def line(self, answered: Answered) -> str:
+        """The line, its end included."""
+
+
+class TextFormat:
+    """`2026-11-21 07:54:24.123 INFO    [4711] 127.0.0.1:5312 "GET /path HTTP/1.1" 200 13 0.4ms`."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
+        who = f"[{os.getpid()}]"
+        self._level = f" {_GREEN}INFO{_RESET}    {_DIM}{who}{_RESET} " if color else f" INFO    {who} "
+        self._prefix = ""
+        self._second = -1
+        self._second_text = ""
+
+    def begin(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        stamp = f"{self._second_text}.{int((now - second) * 1000):03d}"
+        self._prefix = (_DIM + stamp + _RESET if self._color else stamp) + self._level
+
+    def line(self, answered: Answered) -> str:
+        client, head, status, sent, took, _, note = answered
+        peer = f"{client[0]}:{client[1]}" if client else "-"
+        request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}"
+        shown = f"{_STATUS_COLORS.get(status // 100, '')}{status}{_RESET}" if self._color else status
+        return f'{self._prefix}{peer} "{request}" {shown} {sent} {took * 1000:.1f}ms{note and f" ({note})"}\n'
+
+
+class JSONFormat:
+    """One JSON object a line, its time in UTC (RFC 3339)."""
+
+    def __init__(self) -> None:
+        self._stamp = ""
+
+    def begin(self, now: float) -> None:
+        self._stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+
+    def line(self, answered: Answered) -> str:
+        client, head, status, sent, took, _, note = answered
+        values: dict[str, object] = {"time": self._stamp, "level": "info", "logger": "corn.access", "pid": os.getpid()}
+        values["client"] = f"{client[0]}:{client[1]}" if client else None
+        if head is not None:
+            path, _, query = head.target.decode("latin-1").partition("?")
+            values.update(method=head.method, path=path, query=query, version=f"1.{head.minor}")
+        values.update(status=status, bytes=sent, ms=round(took * 1000, 3))
+        if note:
+            values["note"] = note
+        return json.dumps(values) + "\n"
+
+
+class AtomFormat:
+    """gunicorn's `--access-logformat`: text with `%(atom)s` in it."""
+
+    def __init__(self, text: str) -> None:
+        self._now = 0.0
+        self._parts: list[str | Callable[[Answered], str]] = []
+        end = 0
+        for match in ATOM.finditer(text):
+            self._parts += [text[end : match.start()].replace("%%", "%"), self._atom(match)]
+            end = match.end()
+        self._parts.append(text[end:].replace("%%", "%"))
+
+    def begin(self, now: float) -> None:
+        self._now = now
+
+    def line(self, answered: Answered) -> str:
+        return "".join(part if isinstance(part, str) else part(answered) for part in self._parts) + "\n"
+
+    def _atom(self, match: re.Match[str]) -> Callable[[Answered], str]:
+        if match["name"] is None:
+            return self._date if match["atom"] == "t" else _ATOMS[match["atom"]]
+        name, kind = match["name"], match["kind"]
+        if kind == "e":
+            value = os.environ.get(name, "-")
+            return lambda _: value
+        wanted = name.lower().encode("latin-1")
+        return (lambda a: _request_field(a, wanted)) if kind == "i" else (lambda a: _response_field(a, wanted))
+
+    def _date(self, _: Answered) -> str:
+        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]", time.localtime(self._now))
+
+
+def escaped(value: bytes) -> str:
+    """What a client sent, safe within quotes."""
+    text = value.decode("latin-1")
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text) if _UNSAFE.search(text) else text
+
+
+def _field(fields: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+    found = [value for name, value in fields if name == wanted]
+    return escaped(b", ".join(found)) if found else "-"
+
+
+def _request_field(answered: Answered, wanted: bytes) -> str:
+    return _field(answered.head.headers, wanted) if answered.head else "-"
+
+
+def _response_field(answered: Answered, wanted: bytes) -> str:
+    lines = answered.cycle.response_fields.split(b"\r\n") if answered.cycle else []
+    return _field([(name.lower(), value) for name, _, value in (each.partition(b": ") for each in lines)], wanted)
+
+
+def _request_line(answered: Answered) -> str:
+    head = answered.head
+    return f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}" if head else "-"
+
+
+def _target(answered: Answered, part: int) -> str:
+    return escaped(answered.head.target.partition(b"?")[part]) if answered.head else "-"
+
+
+_ATOMS: dict[str, Callable[[Answered], str]] = {
+    "h": lambda a: str(a.client[0]) if a.client else "-",
+    "l": lambda _: "-",
+    "u": lambda _: "-",
+    "r": _request_line,
+    "m": lambda a: a.head.method if a.head else "-",
+    "U": lambda a: _target(a, 0),
+    "q": lambda a: _target(a, 2),
+    "H": lambda a: f"HTTP/1.{a.head.minor}" if a.head else "-",
+    "s": lambda a: str(a.status),
+    "B": lambda a: str(a.sent),
+    "b": lambda a: str(a.sent or "-"),
+    "f": lambda a: _request_field(a, b"referer"),
+    "a": lambda a: _request_field(a, b"user-agent"),
+    "T": lambda a: str(int(a.took)),
+    "M": lambda a: str(int(a.took * 1000)),
+    "D": lambda a: str(int(a.took * 1_000_000)),
+    "L": lambda a: f"{a.took:.6f}",
+    "p": lambda _: f"<{os.getpid()}>",
+}
