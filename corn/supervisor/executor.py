@@ -63,6 +63,7 @@ class Executor:
         for number, worker in list(self.workers.items()):
             if number not in state.workers:
                 del self.workers[number]
+                self.slots.cell(worker.cell).clear()  # nobody shall wait for connections it took with it
                 self._free_cells.append(worker.cell)
                 self._drop(worker)
         for generation, template in list(self.templates.items()):

@@ -24,7 +24,7 @@ from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.errors import ApplicationError, CornError
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, Retiring, Setup
+from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.worker.ends import forget_ends
@@ -165,6 +165,8 @@ class _Worker:
             if isinstance(message, Drain):
                 self._server.drain(grace=message.grace, final=message.final)
                 self._channel.send(Draining())
+            elif isinstance(message, ReopenLogs):
+                self._server.reopen_logs()
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._leave_alone()

@@ -53,7 +53,9 @@ def test_json(run, tmp_path):
 
 def test_atoms(run, tmp_path, monkeypatch):
     monkeypatch.setenv("CORN_TEST_ATOM", "from the environment")
-    text = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(m)s %(U)s %(q)s %(H)s %(s)s %(B)s %(b)s "%(f)s" "%(a)s" %(T)s %(M)s %(D)s '
+    text = (
+        '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(m)s %(U)s %(q)s %(H)s %(s)s %(B)s %(b)s "%(f)s" "%(a)s" %(T)s %(M)s %(D)s '
+    )
     text += "%(L)s %(p)s %({host}i)s %({Content-Type}o)s %({x}o)s %({CORN_TEST_ATOM}e)s 100%%"
     (line,) = lines_of(run, tmp_path, GET, access_log_format=LineFormat().parse(text))
     pattern = (
