@@ -17,6 +17,7 @@ from typing import Any, cast
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
 from corn.worker.extensions import ExtendedCycle
+from corn.worker.forwarded import apply_claims
 from corn.worker.framing import encode_fields, status_line
 from corn.worker.head import PRINTABLE, Head, parse_head
 from corn.worker.lingering import linger
@@ -94,6 +95,8 @@ class HTTP1Connection(Outgoing):
                 raise _too_large(data, service.limit_header_size)
             head = parse_head(data[:end], service.limit_header_count)
             scope = http_scope(head, self.ends, service.template)
+            if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
+                apply_claims(scope, service.proxies, service.config.proxy_fields)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
         except Refusal as refusal:
