@@ -25,6 +25,7 @@ class Options:
     client_core: int
     patience: int
     output: Path
+    note: str
     publish: bool
     check: bool
 
@@ -49,6 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         given.client_core,
         given.patience,
         given.output,
+        given.note,
         given.publish,
         given.check,
     )
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--client-core", type=int, default=1, metavar="N", help="wrk's core [%(default)s]")
     add("--patience", type=int, default=2, metavar="N", help="repeat a disturbed run up to N times [%(default)s]")
     add("--output", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="the results [%(default)s]")
+    add("--note", default="", metavar="TEXT", help="what a reader of the published page should know first")
     add("--publish", action="store_true", help="keep the results under today's date and write docs/ from them")
     add("--check", action="store_true", help="fail if corn has come too far from the bare protocol")
     return parser

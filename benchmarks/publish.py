@@ -23,10 +23,10 @@ _DOCS = Path(__file__).resolve().parent.parent / "docs" / "explanation"
 _PAGE = """\
 # Performance
 
-corn beside uvicorn, granian, gunicorn and hypercorn, measured on {date}. This page is written by `make bench` (with
-`BENCH=--publish`) from [{name}](../../benchmarks/results/{name}); the words stand in `benchmarks/publish.py`. It shows
-where corn is behind as well as where it is ahead.
-
+corn beside uvicorn, granian, gunicorn and hypercorn, measured on {date}, also where it is behind. This page
+is written by `make bench BENCH=--publish` from [{name}](../../benchmarks/results/{name}); the words stand in
+`benchmarks/publish.py`.
+{note}
 ![Requests per CPU-second by case and server, relative to uvicorn](performance.svg)
 
 ## Requests, memory, balance
@@ -126,6 +126,7 @@ def page(about: dict[str, Any], results: Results, name: str) -> str:
     fallen = sum(row[0] != "holds" for row in goals[1:])
     words = about | {
         "name": name,
+        "note": f"\n**{about['note']}**\n" if about.get("note") else "",
         "versions": ", ".join(f"{package} {version}" for package, version in about["versions"].items()),
         "headline": markdown(headline_rows(results)),
         "fallen": f"{len(goals) - 1 - fallen} hold, {fallen} fall short.",
