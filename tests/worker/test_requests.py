@@ -63,15 +63,32 @@ class Table:
         self.app = Recorder()
         self.server = Server(self.app, Config(access_log=False, lifespan="off"), [], slots=Slots.create(), cell=0)
 
-    async def responses_to(self, pieces, expected):
-        """Feed the pieces; the statuses of the responses, whether the connection closes then, and the requests."""
+    async def connect(self):
+        """A protocol of the server's with its transport, and the peer's reader and writer."""
         self.app.requests = []
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         protocol = self.server._connect(ours, Ends(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
         self.server._service.opened()
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
-        reader, writer = await asyncio.open_connection(sock=theirs)
+        return protocol, transport, *await asyncio.open_connection(sock=theirs)
+
+    async def feed(self, pieces):
+        """Feed the pieces, then end the sending side, and read until the server has closed."""
+        protocol, transport, reader, writer = await self.connect()
+        for piece in pieces:
+            if transport.is_closing() or transport.get_protocol() is not protocol:
+                break
+            protocol.data_received(piece)
+            await asyncio.sleep(0)
+        writer.write_eof()
+        answers = await reader.read()
+        assert answers[:9] in (b"", b"HTTP/1.1 ")
+        writer.close()
+
+    async def responses_to(self, pieces, expected):
+        """Feed the pieces; the statuses of the responses, whether the connection closes then, and the requests."""
+        protocol, transport, reader, writer = await self.connect()
         for piece in pieces:
             if transport.is_closing() or transport.get_protocol() is not protocol:
                 break
