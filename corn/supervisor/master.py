@@ -12,6 +12,8 @@ from corn.config.sources import Resolved
 from corn.errors import CornError
 from corn.prctl import become_subreaper, name_process
 from corn.sockets import open_listeners
+from corn.supervisor.capacity import describe_workers
+from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
 from corn.supervisor.signals import Signals
@@ -31,12 +33,13 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
+    raise_descriptor_limit()
     listeners = open_listeners(config)
     addresses = [listener.address for listener in listeners]
 
     def announce(preload: str) -> None:
-        workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
-        logs.logger.info("%s", announcement(config, addresses, f"{workers}, preload {preload}"))
+        how = f"{describe_workers(config)}, preload {preload}"
+        logs.logger.info("%s", announcement(config, addresses, how))
 
     signals = Signals()
     signals.catch()
