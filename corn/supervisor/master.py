@@ -1,28 +1,39 @@
-"""The master process, from open sockets to its exit code."""
+"""The master process, from its first breath to its exit code.
+
+The order is that of what may fail and who must see it. What can be found wrong without doing anything is refused first.
+Then the process goes to the background, if asked, so that nothing else is ever forked. Then it takes what only root may
+take, addresses and the pidfile, and only then it becomes the user it is to be; templates are started after that.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
-from corn.errors import CornError
+from corn.errors import CornError, ExitCode
 from corn.prctl import become_subreaper, name_process
-from corn.sockets import open_listeners
+from corn.sockets import Listener, open_listeners
 from corn.supervisor.capacity import describe_workers
+from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
+from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
+from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.signals import Signals
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """Serve what the configuration says until told to stop; returns the exit code (errors.ExitCode).
 
-    `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had.
+    `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had,
+    ConfigError where the process cannot be what it is asked to be. With option daemon it returns in the daemon alone.
     """
     return supervise(resolved.config, lambda: reread().config)
 
@@ -31,16 +42,50 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
+    identity, pidfile = identity_of(config), Pidfile(config)
+    if identity is not None:
+        try_on(identity, config)
+    launch = daemonize() if config.daemon else Launch()
+    code = int(ExitCode.INTERNAL)
+    try:
+        code = _serve(config, reread, launch, identity, pidfile)
+    except CornError as error:
+        code = int(error.exit_code)
+        raise
+    finally:
+        pidfile.remove()
+        launch.ended(code)
+    return code
+
+
+def _serve(
+    config: Config, reread: Callable[[], Config], launch: Launch, identity: Identity | None, pidfile: Pidfile
+) -> int:
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
+    launch.begin_log("master", config)
+    if config.umask is not None:
+        os.umask(config.umask)
     raise_descriptor_limit()
-    listeners = open_listeners(config)
-    addresses = [listener.address for listener in listeners]
+    with _listening(config) as listeners:
+        if identity is not None:
+            hand_over(listeners, identity)
+            pidfile.reserve(identity)
+            become(identity, config)
 
-    def announce(preload: str) -> None:
-        how = f"{describe_workers(config)}, preload {preload}"
-        logs.logger.info("%s", announcement(config, addresses, how))
+        def announce(preload: str) -> None:
+            pidfile.publish()
+            addresses = [listener.address for listener in listeners]
+            how = f"{describe_workers(config)}, preload {preload}"
+            logs.logger.info("%s", announcement(config, addresses, how))
+            launch.ready()
 
+        return _supervise(config, reread, listeners, announce)
+
+
+def _supervise(
+    config: Config, reread: Callable[[], Config], listeners: list[Listener], announce: Callable[[str], None]
+) -> int:
     signals = Signals()
     signals.catch()
     loop = Loop(config, signals, reread=reread, announce=announce)
@@ -51,3 +96,14 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     finally:
         executor.close()
         signals.release()
+
+
+@contextlib.contextmanager
+def _listening(config: Config) -> Iterator[list[Listener]]:
+    """The open listeners; those that nobody has closed by the end are closed then."""
+    listeners = open_listeners(config)
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
