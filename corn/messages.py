@@ -151,7 +151,55 @@ class Drain(Message):
     final: bool
 
 
+@dataclass(frozen=True, slots=True)
+class HooksSetup(Message):
+    """Master to hooks process, first of all: the configuration, which names the file."""
+
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HooksLoaded(Message):
+    """Hooks process to master: the file is loaded, and defines these of the hooks that run here."""
+
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall(Message):
+    """Master to hooks process: call a hook; `info` holds the fields of its info object (corn/hooks.py)."""
+
+    hook: str
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HookDone(Message):
+    """Hooks process to master: a hook returned, or raised `error`."""
+
+    hook: str
+    error: str
+    detail: str
+
+
 KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
-    for kind in (Fork, Quit, Loaded, SteppedDown, Failed, Forked, NotForked, Exited, Booting, Ready, Retiring, Drain)
+    for kind in (
+        Fork,
+        Quit,
+        Loaded,
+        SteppedDown,
+        Failed,
+        Forked,
+        NotForked,
+        Exited,
+        Booting,
+        Ready,
+        Retiring,
+        Drain,
+        HooksSetup,
+        HooksLoaded,
+        HookCall,
+        HookDone,
+    )
 }

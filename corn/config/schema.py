@@ -150,6 +150,13 @@ class Config:
         reloadable=False,
     )
 
+    hooks: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Call the functions of a Python file when something happens to the service; see docs/reference/hooks.md.",
+        PROCESSES,
+    )
+
     loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
     lifespan: str = option(
         "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
@@ -182,6 +189,10 @@ class Config:
     )
     timeout_lifespan_shutdown: float = option(
         5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES
+    )
+
+    timeout_hook: float = option(
+        10.0, Seconds(0.1), "Longest time for a function of the hooks file; then its process is replaced.", TIMES
     )
 
     log_level: str = option(

@@ -17,9 +17,10 @@ from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
+from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
 from corn.sockets import Listener, open_listeners
-from corn.supervisor.capacity import describe_workers
+from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
@@ -73,28 +74,31 @@ def _serve(
             pidfile.reserve(identity)
             become(identity, config)
 
+        addresses = tuple(listener.address for listener in listeners)
+
         def announce(preload: str) -> None:
             pidfile.publish()
-            addresses = [listener.address for listener in listeners]
             how = f"{describe_workers(config)}, preload {preload}"
             logs.logger.info("%s", announcement(config, addresses, how))
+            loop.hooks.call("when_ready", info)
             launch.ready()
 
-        return _supervise(config, reread, listeners, announce)
+        signals = Signals()
+        loop = Loop(config, signals, reread=reread, announce=announce)
+        info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
+        return _supervise(loop, signals, config, listeners, info)
 
 
-def _supervise(
-    config: Config, reread: Callable[[], Config], listeners: list[Listener], announce: Callable[[str], None]
-) -> int:
-    signals = Signals()
+def _supervise(loop: Loop, signals: Signals, config: Config, listeners: list[Listener], info: ServiceInfo) -> int:
     signals.catch()
-    loop = Loop(config, signals, reread=reread, announce=announce)
     relay = not become_subreaper()
     executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
+        loop.hooks.finish()
         signals.release()
 
 
