@@ -55,7 +55,7 @@ def execute_successor(listeners: Sequence[Listener]) -> Successor:
     reader, writer = os.pipe()
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
-    note = {"pipe": writer, "listeners": handed}
+    note = {"master": os.getpid(), "pipe": writer, "listeners": handed}
     environment = {**os.environ, _VARIABLE: json.dumps(note)}
     for fd in inherited:
         os.set_inheritable(fd, True)
@@ -75,11 +75,15 @@ def execute_successor(listeners: Sequence[Listener]) -> Successor:
 
 
 class Predecessor:
-    """The new master's view of the old one: the sockets it handed over, and the pipe to answer on."""
+    """The new master's view of the old one: the sockets it handed over, and the pipe to answer on.
+
+    `pid` is its process id, None where there is none.
+    """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         """Take the note out of the environment, so that nobody else finds it."""
-        note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": []}
+        note = json.loads(environ.pop(_VARIABLE, "null")) or {"master": None, "pipe": None, "listeners": []}
+        self.pid: int | None = note["master"]
         self._pipe: int | None = note["pipe"]
         self.sockets: list[tuple[str, socket.socket]] = []
         if self._pipe is not None:
