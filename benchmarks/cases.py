@@ -13,7 +13,7 @@ from benchmarks.apps import HELLO, ONE_MIB, PIECE, TEN_KIB
 
 QUIET, LOGGED, DEFAULT = "quiet", "logged", "default"
 
-PER_CPU, RATE, P99, BUSY = "per_cpu", "rate", "p99_ms", "busy"
+PER_CPU, RATE, P99, BUSY, STRANGERS = "per_cpu", "rate", "p99_ms", "busy", "strangers"
 PSS, CONNECTION, BUSIEST = "pss_mib", "connection_kib", "busiest"
 
 BODY_1_KIB = b"y" * 1024
@@ -112,7 +112,6 @@ UNITS = {
     PER_CPU: "requests per CPU-second",
     RATE: "requests per second",
     P99: "p99, ms",
-    BUSY: "CPU-seconds per second",
     PSS: "PSS, MiB",
     CONNECTION: "KiB",
     BUSIEST: "busiest worker / mean",

@@ -20,6 +20,7 @@ def circumstances(options: Options) -> dict[str, Any]:
     packages = dict.fromkeys(package for server in options.servers for package in server.packages)
     return {
         "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
+        "note": options.note,
         "rounds": options.rounds,
         "seconds": options.seconds,
         "python": platform.python_version(),

@@ -23,7 +23,9 @@ class Options:
     seconds: int
     server_core: int
     client_core: int
+    patience: int
     output: Path
+    note: str
     publish: bool
     check: bool
 
@@ -46,7 +48,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         given.seconds,
         given.server_core,
         given.client_core,
+        given.patience,
         given.output,
+        given.note,
         given.publish,
         given.check,
     )
@@ -63,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=int, default=2, metavar="N", help="how long the load lasts, each time [%(default)s]")
     add("--server-core", type=int, default=0, metavar="N", help="the server's core [%(default)s]")
     add("--client-core", type=int, default=1, metavar="N", help="wrk's core [%(default)s]")
+    add("--patience", type=int, default=2, metavar="N", help="repeat a disturbed run up to N times [%(default)s]")
     add("--output", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="the results [%(default)s]")
+    add("--note", default="", metavar="TEXT", help="what a reader of the published page should know first")
     add("--publish", action="store_true", help="keep the results under today's date and write docs/ from them")
     add("--check", action="store_true", help="fail if corn has come too far from the bare protocol")
     return parser

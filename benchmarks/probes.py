@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from benchmarks import wrk
 from benchmarks.asking import announces_close, raw_request
-from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, Case
+from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, STRANGERS, Case
+from benchmarks.contention import Watch
 from benchmarks.service import Service
 
 CONNECTIONS = 64
@@ -25,10 +26,11 @@ Faults = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Client:
-    """Where the load comes from, and for how long."""
+    """Where the load comes from, for how long, and on which cores nothing else should run meanwhile."""
 
     core: int
     seconds: int
+    cores: tuple[int, ...]
 
 
 def look(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
@@ -43,14 +45,15 @@ def _load(service: Service, case: Case, client: Client) -> tuple[Figures, Faults
             script.flush()
         name = script.name if case.body else ""
         _wrk(service, case, client.core, _WARM_UP, name)
-        lines, before = service.log_lines(), service.cpu_seconds()
+        lines, watch, before = service.log_lines(), Watch(client.cores), service.cpu_seconds()
         load = _wrk(service, case, client.core, client.seconds, name)
         spent = service.cpu_seconds() - before
+        strangers = watch.strangers(spent)
     faults = _faults(service, case, load)
     if case.setup == LOGGED and service.log_lines() - lines < load.requests:
         faults.append("lines are missing in the access log")
     figures = {PER_CPU: load.requests / spent, RATE: load.requests / load.seconds, P99: load.p99 * 1000}
-    return figures | {BUSY: spent / load.seconds}, tuple(faults)
+    return figures | {BUSY: spent / load.seconds, STRANGERS: strangers / load.seconds}, tuple(faults)
 
 
 def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:

@@ -6,12 +6,14 @@ python -m benchmarks.publish RESULTS.json
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import P99, RATE
+from benchmarks.cases import P99, RATE, STRANGERS
 from benchmarks.chart import chart
+from benchmarks.contention import TOLERABLE
 from benchmarks.options import RESULTS
 from benchmarks.summary import Results, Run
 from benchmarks.tables import fault_rows, goal_rows, headline_rows, markdown, measure_rows, spread_rows
@@ -21,10 +23,10 @@ _DOCS = Path(__file__).resolve().parent.parent / "docs" / "explanation"
 _PAGE = """\
 # Performance
 
-corn beside uvicorn, granian, gunicorn and hypercorn, measured on {date}. This page is written by `make bench` (with
-`BENCH=--publish`) from [{name}](../../benchmarks/results/{name}); the words stand in `benchmarks/publish.py`. It shows
-where corn is behind as well as where it is ahead.
-
+corn beside uvicorn, granian, gunicorn and hypercorn, measured on {date}, also where it is behind. This page
+is written by `make bench BENCH=--publish` from [{name}](../../benchmarks/results/{name}); the words stand in
+`benchmarks/publish.py`.
+{note}
 ![Requests per CPU-second by case and server, relative to uvicorn](performance.svg)
 
 ## Requests, memory, balance
@@ -79,8 +81,8 @@ does not say which is faster.
   it answered requests counts as failed. By default corn and uvicorn log requests; granian, gunicorn and hypercorn do
   not, so the rows `each server's default` compare unequal work.
 - The memory of a connection is what PSS grew by over 2,000 connections that had one request each, divided by them.
-- The virtual machine's two cores were shared with other work. Ratios within a round bear that; absolute figures do not,
-  and a figure from another day or machine proves nothing beside these.
+- {strangers} Ratios within a round bear some disturbance; absolute figures and p99 do not, and a figure from another
+  day or machine proves nothing beside these.
 
 {faults}
 Again, on your machine: `make bench`. In less than a minute:
@@ -106,12 +108,25 @@ def publish(path: Path) -> Path:
     return target
 
 
+def strangers(results: Results) -> str:
+    """How quiet the machine was, in a sentence."""
+    seconds = [run.figures[STRANGERS] for run in results.runs if STRANGERS in run.figures]
+    if not seconds:
+        return "Other work ran on the same cores, and how much was not recorded."
+    disturbed = sum(each > TOLERABLE for each in seconds)
+    return (
+        f"Other work took {statistics.median(seconds):.2f} CPU-seconds a second of the two cores in the median run, "
+        f"and more than {TOLERABLE} in {disturbed} of {len(seconds)}, after trying again."
+    )
+
+
 def page(about: dict[str, Any], results: Results, name: str) -> str:
     """The page in Markdown."""
     goals, faults = goal_rows(results), fault_rows(results)
     fallen = sum(row[0] != "holds" for row in goals[1:])
     words = about | {
         "name": name,
+        "note": f"\n**{about['note']}**\n" if about.get("note") else "",
         "versions": ", ".join(f"{package} {version}" for package, version in about["versions"].items()),
         "headline": markdown(headline_rows(results)),
         "fallen": f"{len(goals) - 1 - fallen} hold, {fallen} fall short.",
@@ -119,6 +134,7 @@ def page(about: dict[str, Any], results: Results, name: str) -> str:
         "rate": markdown(measure_rows(results, RATE)),
         "p99": markdown(measure_rows(results, P99)),
         "spread": markdown(spread_rows(results)),
+        "strangers": strangers(results),
         "faults": f"## Runs with errors\n\n{markdown(faults)}\n" if len(faults) > 1 else "No run had errors.\n",
     }
     return _PAGE.format(**words)

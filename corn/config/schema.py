@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corn.config.http_kinds import HeaderField, LineFormat
+from corn.config.http_kinds import HeaderField, LineFormat, Network
 from corn.config.kinds import (
     Address,
     ApplicationName,
@@ -187,6 +187,31 @@ class Config:
     )
     root_path: str = option("", MaybeEmpty("PATH"), "Path under which a proxy serves the application.", WORKER)
 
+    proxy_headers: bool = option(
+        True, Switch(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
+    )
+    proxy_fields: tuple[str, ...] = option(
+        ("for", "proto"),
+        Many(Choice(("for", "proto", "host", "port", "prefix", "forwarded"))),
+        "Which X-Forwarded-* fields are taken, or forwarded for RFC 7239 instead; the proxy must set or remove each.",
+        HTTP,
+    )
+    forwarded_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        Many(Network()),
+        "Proxies whose headers are trusted: addresses, networks, or *. Peers on a Unix socket are.",
+        HTTP,
+        variables=("FORWARDED_ALLOW_IPS",),
+    )
+    proxy_protocol: bool = option(
+        False, Switch(), "Expect the PROXY protocol, version 1 or 2, at the start of connections from proxies.", HTTP
+    )
+    proxy_protocol_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        Many(Network()),
+        "Proxies that speak the PROXY protocol; nobody else may. Peers on a Unix socket do.",
+        HTTP,
+    )
     header: tuple[str, ...] = option(
         (), Many(HeaderField()), "Send this header with every response; may be repeated.", HTTP
     )

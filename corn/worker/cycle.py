@@ -6,9 +6,10 @@ A response passes through stages, each a table of the message types that are in 
     BODY   http.response.body   -> BODY while more_body, else DONE
     DONE   nothing
 
-Whatever is not in the table is out of order, and the application is told what it sent and what was allowed. The head is
-written together with the first body, as the specification asks ("HTTP", "Response Start"); until then every failure,
-an invalid header and a body that contradicts its Content-Length included, can still become a 500.
+and more by `extensions`. Whatever is not in the table is out of order, and the application is told what it sent and
+what was allowed. The head is written together with the first body, as the specification asks ("HTTP", "Response
+Start"); until then every failure, an invalid header and a body that contradicts its Content-Length included, can
+still become a 500.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from corn.logs import logger
 from corn.worker.asgi import ClientDisconnected, Message
@@ -28,6 +29,7 @@ from corn.worker.framing import (
     OWN_DATE,
     OWN_SERVER,
     STATUS_LINES,
+    TRAILERS,
     encode_fields,
     status_line,
     without_length,
@@ -42,7 +44,10 @@ if TYPE_CHECKING:
 
 _JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
 _BODILESS = (204, 304)
-_NOTHING, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(4)  # how the end of the response's body is told
+NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is told
+
+Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
+DONE: Stage = {}
 
 
 class Cycle(Incoming):
@@ -63,7 +68,7 @@ class Cycle(Incoming):
         self.connection = connection
         self.head = head
         self.scope = scope
-        self._stage = _START
+        self._stage = self.START
         if not head.keep_alive:
             self.keep_alive = False
         service = connection.service
@@ -119,8 +124,10 @@ class Cycle(Incoming):
         self._block, self._remaining, self._flags = encode_fields(headers)
         if status in _BODILESS:
             self._flags |= NO_BODY
+        if message.get("trailers", False):
+            self._flags |= TRAILERS
         self.status = status
-        self._stage = _BODY
+        self._stage = self.BODY
 
     def _take_body(self, message: Message) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)
@@ -131,7 +138,7 @@ class Cycle(Incoming):
         else:
             self._write_first(body, more)
         if not more:
-            self._finish()
+            self._end_body()
 
     def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
@@ -146,27 +153,30 @@ class Cycle(Incoming):
             else:
                 connection.transport.writelines(pieces)
             return
+        self._write_head(size, more)
+        self._write_body(body, more)
+
+    def _write_head(self, size: int, more: bool) -> None:
         framing, field = self._choose_framing(size, more)
         self._framing = framing
-        if framing == _LENGTH:
+        if framing == LENGTH:
             self._check_length(size, more)
-        connection.write_soon(self._line, self._block, field, self._default_fields(), b"\r\n")
+        self.connection.write_soon(self._line, self._block, field, self._default_fields(), b"\r\n")
         self.committed = True
-        self._write_body(body, more)
 
     def _choose_framing(self, size: int, more: bool) -> tuple[int, bytes]:
         """How the end of the body is told (RFC 9112, 6.3), and the field line that tells it."""
         if self.head.method == "HEAD" or self._flags & NO_BODY:
-            return _NOTHING, b""
+            return NOTHING, b""
         if self._remaining >= 0:
-            return _LENGTH, b""
-        if not more:
+            return LENGTH, b""
+        if not more and not self._flags & TRAILERS:
             self._remaining = size
-            return _LENGTH, b"content-length: %d\r\n" % size
+            return LENGTH, b"content-length: %d\r\n" % size
         if self.head.minor:
-            return _CHUNKED, b"transfer-encoding: chunked\r\n"
+            return CHUNKED, b"transfer-encoding: chunked\r\n"
         self.keep_alive = False
-        return _UNTIL_CLOSE, b""
+        return UNTIL_CLOSE, b""
 
     def _default_fields(self) -> bytes:
         connection, service, flags = self.connection, self.connection.service, self._flags
@@ -182,17 +192,21 @@ class Cycle(Incoming):
     def _write_body(self, body: bytes, more: bool) -> None:
         """Write a part of the body as its framing demands, and flush the last; raises where it breaks its length."""
         framing, size, connection = self._framing, len(body), self.connection
-        if framing == _LENGTH:
+        if framing == LENGTH:
             self._check_length(size, more)
             self._remaining -= size
-        if size and framing != _NOTHING:
+        if size and framing != NOTHING:
             self.sent += size
-            if framing == _CHUNKED:
+            if framing == CHUNKED:
                 connection.write_soon(b"%x\r\n" % size, body, b"\r\n")
             else:
                 connection.write_soon(body)
         if not more:
-            connection.write(LAST_CHUNK if framing == _CHUNKED else b"")
+            self._write_end()
+
+    def _write_end(self) -> None:
+        ends_here = self._framing == CHUNKED and not self._flags & TRAILERS
+        self.connection.write(LAST_CHUNK if ends_here else b"")
 
     def _check_length(self, size: int, more: bool) -> None:
         if size > self._remaining:
@@ -200,8 +214,18 @@ class Cycle(Incoming):
         if size < self._remaining and not more:
             raise RuntimeError("the response body is shorter than its Content-Length")
 
+    START: ClassVar[Stage] = {"http.response.start": _take_start}
+    BODY: ClassVar[Stage] = {"http.response.body": _take_body}
+    TRAILERS: ClassVar[Stage] = DONE
+
+    def _end_body(self) -> None:
+        if self._flags & TRAILERS:
+            self._stage = self.TRAILERS
+        else:
+            self._finish()
+
     def _finish(self) -> None:
-        self._stage = _DONE
+        self._stage = DONE
         self.responded = True
         if self._waiters:
             self.wake()
@@ -255,7 +279,7 @@ class Cycle(Incoming):
     @property
     def ends_with_connection(self) -> bool:
         """Whether closing the connection would pass for the end of the response."""
-        return self._framing == _UNTIL_CLOSE
+        return self._framing == UNTIL_CLOSE
 
 
 def _is_disconnection(error: BaseException | None) -> bool:
@@ -266,10 +290,3 @@ def _is_disconnection(error: BaseException | None) -> bool:
             return True
         error, seen = error.__cause__ or error.__context__, seen + 1
     return False
-
-
-_Stage: TypeAlias = Mapping[str, Callable[[Cycle, Message], Awaitable[None] | None]]
-
-_START: _Stage = {"http.response.start": Cycle._take_start}
-_BODY: _Stage = {"http.response.body": Cycle._take_body}
-_DONE: _Stage = {}

@@ -17,6 +17,7 @@ CLOSE: Final = 1  # the application wants the connection closed
 OWN_DATE: Final = 2  # the application sends a date of its own
 OWN_SERVER: Final = 4
 NO_BODY: Final = 8  # the status allows none
+TRAILERS: Final = 16  # trailers follow the body
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"

@@ -43,6 +43,7 @@ class Head:
     accepts_trailers: bool = False
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
+    forwarded: bool = False  # a proxy may have said something
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
 
@@ -183,6 +184,10 @@ def _te(head: Head, value: bytes) -> None:
         head.accepts_trailers = True
 
 
+def _forwarded(head: Head, _: bytes) -> None:
+    head.forwarded = True
+
+
 def _upgrade(head: Head, value: bytes) -> None:
     head.upgrade = value.lower()
 
@@ -195,6 +200,12 @@ _HANDLERS: dict[bytes, Callable[[Head, bytes], None]] = {
     b"expect": _expect,
     b"te": _te,
     b"upgrade": _upgrade,
+    b"forwarded": _forwarded,
+    b"x-forwarded-for": _forwarded,
+    b"x-forwarded-proto": _forwarded,
+    b"x-forwarded-host": _forwarded,
+    b"x-forwarded-port": _forwarded,
+    b"x-forwarded-prefix": _forwarded,
 }
 _names: dict[bytes, tuple[bytes, Callable[[Head, bytes], None] | None]] = {}
 _hosts: set[bytes] = set()

@@ -16,6 +16,8 @@ from typing import Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
+from corn.worker.extensions import ExtendedCycle
+from corn.worker.forwarded import apply_claims
 from corn.worker.framing import encode_fields, status_line
 from corn.worker.head import PRINTABLE, Head, parse_head
 from corn.worker.lingering import linger
@@ -93,6 +95,8 @@ class HTTP1Connection(Outgoing):
                 raise _too_large(data, service.limit_header_size)
             head = parse_head(data[:end], service.limit_header_count)
             scope = http_scope(head, self.ends, service.template)
+            if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
+                apply_claims(scope, service.proxies, service.config.proxy_fields)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
         except Refusal as refusal:
@@ -103,7 +107,7 @@ class HTTP1Connection(Outgoing):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = Cycle(self, head, scope)
+                cycle = self.cycle = ExtendedCycle(self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
@@ -134,7 +138,7 @@ class HTTP1Connection(Outgoing):
         if limit_body is not None and head.length > limit_body:
             self._refuse(Refusal(413, "the body is too large"))
             return
-        cycle = self.cycle = Cycle(self, head, scope)
+        cycle = self.cycle = ExtendedCycle(self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)
@@ -256,6 +260,20 @@ class HTTP1Connection(Outgoing):
     def linger_until(self, first: float, idle: float) -> None:
         if self.cycle is None and self._decoder is None and not self._held:
             self.deadline = min(self.deadline, idle if self._used else first)
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
+
+    def stalled(self) -> None:
+        """A write beside the transport waits for the peer."""
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        self.write_paused = True
+
+    def progressed(self) -> None:
+        """A write beside the transport has moved on."""
+        self.write_paused = False
+        self._expect_body()
 
     @property
     def is_busy(self) -> bool:

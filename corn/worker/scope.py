@@ -8,6 +8,11 @@ from corn.worker.asgi import HTTP_SPEC
 from corn.worker.head import Head
 from corn.worker.target import GOOD, decode_path, origin_form
 
+# The extensions that work for a request, by what its head says; see `extensions`.
+_HTTP_10: dict[str, Any] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
+_HTTP_11 = {**_HTTP_10, "http.response.early_hint": {}}
+_WITH_TRAILERS = {**_HTTP_11, "http.response.trailers": {}}
+
 Address = tuple[str, int | None] | None
 
 
@@ -45,8 +50,10 @@ def http_scope(head: Head, ends: Ends, template: dict[str, Any]) -> dict[str, An
     scope["query_string"] = query
     scope["headers"] = head.headers
     scope["client"], scope["server"], scope["scheme"] = ends
-    scope["extensions"] = {}
-    if not head.minor:
+    if head.minor:
+        scope["extensions"] = (_WITH_TRAILERS if head.accepts_trailers else _HTTP_11).copy()
+    else:
+        scope["extensions"] = _HTTP_10.copy()
         scope["http_version"] = "1.0"
     root_path = scope["root_path"]
     if root_path:

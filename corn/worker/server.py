@@ -28,9 +28,11 @@ from corn.worker.fleet import Fleet
 from corn.worker.http1 import HTTP1Connection
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
+from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
 from corn.worker.scope import Ends, scope_template
 from corn.worker.service import Service
+from corn.worker.trust import Trust
 
 
 def _retire_never(reason: str) -> None:
@@ -60,6 +62,7 @@ class Server:
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
         self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
+        self._preamble_peers = Trust(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -110,7 +113,10 @@ class Server:
             self._service.access.reopen()
 
     def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
-        return HTTP1Connection(self._service, sock, ends)
+        service = self._service
+        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
+            return Preamble(service, ends, lambda named: HTTP1Connection(service, sock, named))
+        return HTTP1Connection(service, sock, ends)
 
     def _tick(self) -> None:
         service, words = self._service, self._words

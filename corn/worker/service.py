@@ -14,6 +14,7 @@ from corn.worker.access import AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
 from corn.worker.scope import scope_template
+from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
@@ -60,6 +61,7 @@ class Service:
         "loop",
         "on_retire",
         "open",
+        "proxies",
         "requests",
         "retire_at",
         "running",
@@ -91,6 +93,7 @@ class Service:
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
         self.limit_concurrency = config.limit_concurrency or sys.maxsize
         self.limit_connections = config.limit_connections or sys.maxsize
+        self.proxies = Trust(config.forwarded_allow_ips) if config.proxy_headers else None
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size

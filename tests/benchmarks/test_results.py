@@ -1,15 +1,17 @@
 """From runs to medians, ratios, goals, tables and the picture."""
 
 import json
+import os
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks.cases import CASES, P99, PER_CPU
+from benchmarks.cases import CASES, P99, PER_CPU, STRANGERS
 from benchmarks.chart import chart
+from benchmarks.contention import busy_seconds
 from benchmarks.goals import BEST, GOALS, Goal, regressions
 from benchmarks.options import parse
-from benchmarks.publish import load, page
+from benchmarks.publish import load, page, strangers
 from benchmarks.servers import SERVERS
 from benchmarks.summary import Results, Run
 from benchmarks.tables import aligned, everything, fault_rows, goal_rows, headline_rows, markdown, spread_rows
@@ -104,6 +106,23 @@ def test_the_page_is_written_from_a_file(results, tmp_path):
     text = page(*load(file), "results.json")
     assert "corn-server 1" in text
     assert "2 hold, 0 fall short." in text
+
+
+def test_strangers_are_what_is_left_of_the_busy_time():
+    stat = (
+        "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 100 1 20 999 50 3 4 5 0 0\n"
+        "cpu1 200 0 0 7 0 0 0 0 0 0\ncpu10 9 0 0 0 0 0 0 0 0 0\nintr 5\n"
+    )
+    tick = os.sysconf("SC_CLK_TCK")
+    assert busy_seconds(stat, [0]) * tick == pytest.approx(133)
+    assert busy_seconds(stat, [0, 1]) * tick == pytest.approx(333)
+
+
+def test_the_page_says_how_quiet_it_was():
+    runs = [Run("plain", "corn", number, {STRANGERS: figure}) for number, figure in enumerate((0.01, 0.02, 0.5))]
+    assert "took 0.02 CPU-seconds" in strangers(Results(runs))
+    assert "more than 0.1 in 1 of 3" in strangers(Results(runs))
+    assert "not recorded" in strangers(Results())
 
 
 def test_options_choose(capsys):

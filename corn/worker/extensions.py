@@ -1,0 +1,83 @@
+"""The extensions of ASGI's HTTP messages that corn speaks (asgi.readthedocs.io, "Extensions").
+
+    START     http.response.early_hint     -> START
+    BODY      http.response.pathsend       -> DONE, or TRAILERS
+    BODY      http.response.zerocopysend   -> BODY while more_body, else DONE, or TRAILERS
+    TRAILERS  http.response.trailers       -> TRAILERS while more_trailers, else DONE
+
+A scope names those that work for its request: no early hints and no trailers in HTTP/1.0, which has neither, and
+trailers only for a client that says it takes them (RFC 9110, 6.5.1 and 10.1.4).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from corn.worker.asgi import Message
+from corn.worker.cycle import CHUNKED, LENGTH, NOTHING, Cycle, Stage
+from corn.worker.framing import LAST_CHUNK, TRAILERS, encode_fields
+from corn.worker.sendfile import send_file
+
+
+class ExtendedCycle(Cycle):
+    """A cycle that takes the messages of the extensions too."""
+
+    _trailer_block = b""
+
+    def _take_early_hint(self, message: Message) -> None:
+        if not self.head.minor:
+            raise RuntimeError("HTTP/1.0 has no early hints, and the scope did not offer them")
+        block, _, _ = encode_fields([(b"link", link) for link in message["links"]])
+        self.connection.write(b"HTTP/1.1 103 Early Hints\r\n" + block + b"\r\n")
+
+    async def _take_path(self, message: Message) -> None:
+        with Path(message["path"]).open("rb", buffering=0) as file:
+            await self._send_file(file.fileno(), 0, os.fstat(file.fileno()).st_size, more=False)
+
+    async def _take_zero_copy(self, message: Message) -> None:
+        file, offset, count = message["file"], message.get("offset"), message.get("count")
+        fd = file if isinstance(file, int) else file.fileno()
+        start = os.lseek(fd, 0, os.SEEK_CUR) if offset is None else offset
+        available = max(os.fstat(fd).st_size - start, 0)
+        count = available if count is None else min(count, available)
+        await self._send_file(fd, start, count, more=message.get("more_body", False))
+        if offset is None:
+            os.lseek(fd, start + count, os.SEEK_SET)
+
+    async def _send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
+        connection = self.connection
+        if not self.committed:
+            self._write_head(count, more)
+        if self._framing == LENGTH:
+            self._check_length(count, more)
+            self._remaining -= count
+        if count and self._framing != NOTHING:
+            if self._framing == CHUNKED:
+                connection.write_soon(b"%x\r\n" % count)
+            await send_file(connection, fd, offset, count)
+            self.sent += count
+            if self._framing == CHUNKED:
+                connection.write_soon(b"\r\n")
+        if not more:
+            self._write_end()
+            self._end_body()
+
+    def _take_trailers(self, message: Message) -> None:
+        block, _, _ = encode_fields(message.get("headers", ()))
+        self._trailer_block += block
+        if not message.get("more_trailers", False):
+            if self._framing == CHUNKED:
+                fields = self._trailer_block if self.head.accepts_trailers else b""
+                self.connection.write(LAST_CHUNK[:-2] + fields + b"\r\n")
+            self._flags &= ~TRAILERS
+            self._finish()
+
+    START: ClassVar[Stage] = {**Cycle.START, "http.response.early_hint": _take_early_hint}
+    BODY: ClassVar[Stage] = {
+        **Cycle.BODY,
+        "http.response.pathsend": _take_path,
+        "http.response.zerocopysend": _take_zero_copy,
+    }
+    TRAILERS: ClassVar[Stage] = {"http.response.trailers": _take_trailers}

@@ -1,0 +1,72 @@
+"""Sending a file's bytes without copying them through Python: sendfile(2) on the connection's own socket.
+
+uvloop has no `loop.sendfile`, so the socket is written beside its transport, on a duplicate of its descriptor (a loop
+lets nobody watch a descriptor that a transport owns). That is in order only while the transport has nothing left to
+write, and nobody else writes: the response that owns the connection waits here for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from corn.worker.asgi import ClientDisconnected
+
+if TYPE_CHECKING:
+    from corn.worker.http1 import HTTP1Connection
+
+_TURN = 1 << 20  # bytes after which the other connections have their turn
+
+
+async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: int) -> None:
+    """Send `count` bytes of the file from `offset` on, after all that was written before.
+
+    Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
+    """
+    await _let_transport_write(connection)
+    out = os.dup(connection.fileno())
+    try:
+        end = offset + count
+        while offset < end:
+            offset += await _send_some(connection, out, fd, offset, min(end - offset, _TURN))
+    finally:
+        os.close(out)
+        connection.progressed()
+
+
+async def _let_transport_write(connection: HTTP1Connection) -> None:
+    connection.flush()
+    transport = connection.transport
+    transport.set_write_buffer_limits(high=0)
+    while transport.get_write_buffer_size() and not transport.is_closing():
+        await (connection.drained() if connection.write_paused else asyncio.sleep(0))
+    transport.set_write_buffer_limits()
+
+
+async def _send_some(connection: HTTP1Connection, out: int, fd: int, offset: int, count: int) -> int:
+    if connection.transport.is_closing():
+        raise ClientDisconnected
+    try:
+        sent = os.sendfile(out, fd, offset, count)
+    except BlockingIOError:
+        await _wait_writable(connection, out)
+        return 0
+    except OSError as error:
+        raise ClientDisconnected from error
+    if sent == 0:
+        raise RuntimeError("the file became shorter while it was sent")
+    connection.progressed()
+    await asyncio.sleep(0)
+    return sent
+
+
+async def _wait_writable(connection: HTTP1Connection, out: int) -> None:
+    """Wait for the peer to read, or to go."""
+    loop = connection.service.loop
+    loop.add_writer(out, connection.wake_writers)
+    connection.stalled()
+    try:
+        await connection.drained()
+    finally:
+        loop.remove_writer(out)
