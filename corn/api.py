@@ -88,7 +88,7 @@ def _run_alone(app: Any, options: dict[str, Any]) -> int:
     from corn.worker.entrypoint import new_event_loop
 
     config = _resolve(app, options).config
-    if config.workers > 1:
+    if isinstance(config.workers, int) and config.workers > 1:
         raise ConfigError("several workers need the application by name, as in corn.run('main:app', workers=4)")
     loop = new_event_loop(config.loop)
     try:

@@ -16,6 +16,7 @@ from corn.config.kinds import (
     ApplicationName,
     Choice,
     Integer,
+    IntegerOrAuto,
     Many,
     Maybe,
     MaybeEmpty,
@@ -92,8 +93,14 @@ class Config:
         reloadable=False,
     )
 
-    workers: int = option(
-        1, Integer(1, MAX_WORKERS), "Worker processes.", PROCESSES, short="w", variables=("WEB_CONCURRENCY",)
+    workers: int | str = option(
+        1,
+        IntegerOrAuto(1, MAX_WORKERS),
+        "Worker processes; auto takes one for each CPU that the process may use by affinity and cgroup quota, and no "
+        "more than one for each 256 MiB of memory.",
+        PROCESSES,
+        short="w",
+        variables=("WEB_CONCURRENCY",),
     )
     preload: str = option(
         "auto",

@@ -13,6 +13,8 @@ from corn.config.sources import Resolved
 from corn.errors import CornError
 from corn.prctl import become_subreaper, name_process
 from corn.sockets import open_listeners
+from corn.supervisor.capacity import describe_workers
+from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
 from corn.supervisor.signals import Signals
@@ -33,13 +35,14 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
+    raise_descriptor_limit()
     predecessor = Predecessor(os.environ)
     listeners = open_listeners(config, predecessor.sockets)
     addresses = [listener.address for listener in listeners]
 
     def announce(preload: str) -> None:
-        workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
-        logs.logger.info("%s", announcement(config, addresses, f"{workers}, preload {preload}"))
+        how = f"{describe_workers(config)}, preload {preload}"
+        logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
         predecessor.tell_that_we_serve()

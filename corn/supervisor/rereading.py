@@ -8,13 +8,14 @@ from pathlib import Path
 from corn.config import OPTIONS, Config
 from corn.config.envfile import read_env_file
 from corn.errors import ConfigError
+from corn.supervisor.capacity import workers_of
 from corn.supervisor.state import Settings
 
 
 def settings_of(config: Config) -> Settings:
     """The part of the configuration that the policy decides by."""
     return Settings(
-        workers=config.workers,
+        workers=workers_of(config),
         timeout_boot=config.timeout_boot,
         timeout_worker=config.timeout_worker,
         timeout_graceful_shutdown=config.timeout_graceful_shutdown,

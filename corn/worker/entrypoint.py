@@ -27,6 +27,7 @@ from corn.errors import ApplicationError, CornError
 from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
+from corn.titles import show_title
 from corn.worker.ends import forget_ends
 from corn.worker.importer import load_application
 from corn.worker.server import Server
@@ -101,6 +102,7 @@ def _take_leave(birth: Birth) -> None:
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")
+    show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
     gc.enable()
     _reseed()
     identity = f"worker {birth.order.slot} g{birth.setup.generation}"

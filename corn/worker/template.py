@@ -40,6 +40,7 @@ from corn.messages import (
 )
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
+from corn.titles import show_title
 from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
@@ -56,6 +57,7 @@ def main(setup_fd: int) -> NoReturn:
     for number in BY_TEMPLATES:
         signal.signal(number, unanswered)
     name_process("corn template")
+    show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
     logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
