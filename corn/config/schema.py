@@ -110,6 +110,49 @@ class Config:
         PROCESSES,
     )
 
+    user: str | None = option(
+        None,
+        Maybe(Text("NAME")),
+        "Run as this user, by name or number, once the addresses and the pidfile are open; needs root.",
+        PROCESSES,
+        reloadable=False,
+    )
+    group: str | None = option(
+        None,
+        Maybe(Text("NAME")),
+        "Run as this group, by name or number, instead of the user's own; needs root.",
+        PROCESSES,
+        reloadable=False,
+    )
+    umask: int | None = option(
+        None,
+        Maybe(Mode()),
+        "Permissions that files made by corn and the application do not get.",
+        PROCESSES,
+        reloadable=False,
+    )
+    chdir: str = option(
+        ".",
+        Text("DIRECTORY"),
+        "Work in DIRECTORY: relative paths in other options begin there. The configuration file is looked for before.",
+        PROCESSES,
+    )
+    pid: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Write the master's process id to FILE while corn serves; refused if another living master's is there.",
+        PROCESSES,
+        reloadable=False,
+    )
+    daemon: bool = option(
+        False,
+        Switch(),
+        "Go to the background; the command ends when the service is ready, or tells why it is not. Output that was "
+        "redirected to a file goes on there, other output is dropped.",
+        PROCESSES,
+        reloadable=False,
+    )
+
     health_path: str | None = option(
         None,
         Maybe(UrlPath()),
