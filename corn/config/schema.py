@@ -153,6 +153,13 @@ class Config:
         reloadable=False,
     )
 
+    hooks: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Call the functions of a Python file when something happens to the service; see docs/reference/hooks.md.",
+        PROCESSES,
+    )
+
     health_path: str | None = option(
         None,
         Maybe(UrlPath()),
@@ -254,6 +261,10 @@ class Config:
     )
     timeout_lifespan_shutdown: float = option(
         5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES
+    )
+
+    timeout_hook: float = option(
+        10.0, Seconds(0.1), "Longest time for a function of the hooks file; then its process is replaced.", TIMES
     )
 
     log_level: str = option(

@@ -19,9 +19,10 @@ from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
+from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
 from corn.sockets import Listener, open_listeners
-from corn.supervisor.capacity import describe_workers
+from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
@@ -88,13 +89,16 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
 
 
 def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
+    addresses = tuple(listener.address for listener in listeners)
+    info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
+
     def announce(preload: str) -> None:
         standing.pidfile.publish()
-        addresses = [listener.address for listener in listeners]
         how = f"{describe_workers(config)}, preload {preload}"
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+        loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
         standing.launch.ready()
 
@@ -103,10 +107,12 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
     loop = Loop(config, signals, reread=reread, announce=announce)
     relay = not become_subreaper()
     executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
+        loop.hooks.finish()
         signals.release()
 
 

@@ -58,7 +58,8 @@ class Pidfile:
         if self._path is None:
             return
         reserved = self._reserved
-        if _number_in(self._path) == os.getpid() or (reserved is not None and _is_open_as(self._path, reserved)):
+        number = _number_in(self._path)
+        if number == os.getpid() or (number == 0 and reserved is not None and _is_open_as(self._path, reserved)):
             with contextlib.suppress(OSError):
                 _remove_or_empty(self._path)
         if reserved is not None:
