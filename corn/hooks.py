@@ -23,11 +23,10 @@ class ServiceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReloadInfo:
-    """A reload. `generation` is the new one; `error` and `detail` (a traceback, or "") say why it failed."""
+    """A reload. `generation` is the new one; `error` says why it failed."""
 
     generation: int
     error: str = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 The order is that of what may fail and who must see it. What can be found wrong without doing anything is refused first.
 Then the process goes to the background, if asked, so that nothing else is ever forked. Then it takes what only root may
-take, addresses and the pidfile, and only then it becomes the user it is to be; templates are started after that.
+take, addresses and the pidfile, and only then it becomes the user it is to be; templates are started after that. A
+master that takes over from another (upgrade.py) finds all of that done, and does not do it again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from corn import logs
 from corn.announcement import announcement
@@ -45,13 +47,13 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     predecessor = Predecessor(os.environ)
-    identity, pidfile = identity_of(config), Pidfile(config, predecessor.pid)
+    identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, predecessor=predecessor, launch=launch, identity=identity, pidfile=pidfile)
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch))
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -61,47 +63,48 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     return code
 
 
-def _serve(
-    config: Config,
-    reread: Callable[[], Config],
-    *,
-    predecessor: Predecessor,
-    launch: Launch,
-    identity: Identity | None,
-    pidfile: Pidfile,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is settled before a master begins: after whom, as whom, and who is to know."""
+
+    predecessor: Predecessor
+    identity: Identity | None
+    pidfile: Pidfile
+    launch: Launch
+
+
+def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
-    launch.begin_log("master", config)
+    standing.launch.begin_log("master", config)
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
-    with _listening(config, predecessor) as listeners:
-        if identity is not None:
-            hand_over(listeners, identity)
-            pidfile.reserve(identity)
-            become(identity, config)
-
-        addresses = tuple(listener.address for listener in listeners)
-
-        def announce(preload: str) -> None:
-            pidfile.publish()
-            how = f"{describe_workers(config)}, preload {preload}"
-            logs.logger.info("%s", announcement(config, addresses, how))
-            for listener in listeners:
-                listener.borrowed = False
-            predecessor.tell_that_we_serve()
-            loop.hooks.call("when_ready", info)
-            launch.ready()
-
-        signals = Signals()
-        loop = Loop(config, signals, reread=reread, announce=announce)
-        info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
-        return _supervise(loop, signals, config, listeners, info)
+    with _listening(config, standing.predecessor) as listeners:
+        if standing.identity is not None:
+            hand_over(listeners, standing.identity)
+            standing.pidfile.reserve(standing.identity)
+            become(standing.identity, config)
+        return _supervise(config, reread, listeners, standing)
 
 
-def _supervise(loop: Loop, signals: Signals, config: Config, listeners: list[Listener], info: ServiceInfo) -> int:
+def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
+    addresses = tuple(listener.address for listener in listeners)
+    info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
+
+    def announce(preload: str) -> None:
+        standing.pidfile.publish()
+        how = f"{describe_workers(config)}, preload {preload}"
+        logs.logger.info("%s", announcement(config, addresses, how))
+        for listener in listeners:
+            listener.borrowed = False
+        loop.hooks.call("when_ready", info)
+        standing.predecessor.tell_that_we_serve()
+        standing.launch.ready()
+
+    signals = Signals()
     signals.catch()
+    loop = Loop(config, signals, reread=reread, announce=announce)
     relay = not become_subreaper()
     executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
     loop.hooks.call("on_starting", info)

@@ -21,15 +21,17 @@ from corn.supervisor.identity import Identity
 
 
 class Pidfile:
-    """One pidfile; without a name every method does nothing. Raises ConfigError where a living master has it."""
+    """One pidfile; without a name every method does nothing.
 
-    def __init__(self, config: Config, predecessor: int | None) -> None:
-        """`predecessor` is a living master that this one is about to replace, file and all."""
+    Raises ConfigError where a living master has it, other than `predecessor`, from which this one takes over.
+    """
+
+    def __init__(self, config: Config, *, predecessor: int | None) -> None:
         # The working directory may change before the file is removed.
         self._path = None if config.pid is None else Path(config.pid).absolute()
         self._reserved: int | None = None
         if self._path is not None:
-            _check(self._path, predecessor)
+            _check(self._path, {0, os.getpid(), predecessor})
 
     def reserve(self, identity: Identity) -> None:
         """Make the file for who is going to fill it; raises ConfigError where that cannot be."""
@@ -56,7 +58,8 @@ class Pidfile:
         if self._path is None:
             return
         reserved = self._reserved
-        if _number_in(self._path) == os.getpid() or (reserved is not None and _is_open_as(self._path, reserved)):
+        number = _number_in(self._path)
+        if number == os.getpid() or (number == 0 and reserved is not None and _is_open_as(self._path, reserved)):
             with contextlib.suppress(OSError):
                 _remove_or_empty(self._path)
         if reserved is not None:
@@ -67,28 +70,29 @@ class Pidfile:
         if self._reserved is not None:
             os.pwrite(self._reserved, text, 0)
             return
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        if os.access(path.parent, os.W_OK | os.X_OK):
+            fresh = path.with_name(f".{path.name}.{os.getpid()}")
             fresh.write_bytes(text)
             fresh.rename(path)
-        except PermissionError:
-            # The directory is root's; a file that is there already may be ours all the same.
-            path.open("r+b").close()
-            path.write_bytes(text)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
+            return
+        fd = os.open(path, os.O_WRONLY)  # an earlier master made it before it gave up root
+        try:
+            os.pwrite(fd, text, 0)
+            os.ftruncate(fd, len(text))
+        finally:
+            os.close(fd)
 
 
-def _check(path: Path, predecessor: int | None) -> None:
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+def _check(path: Path, harmless: set[int | None]) -> None:
+    """Raise ConfigError where the file is not to be had; `harmless` are the numbers that may stand in it."""
+    if not os.access(path.parent, os.W_OK | os.X_OK) and not os.access(path, os.W_OK):
         raise ConfigError(f"--pid: no file can be made in {path.parent}; choose another directory, or its permissions")
     if not path.exists():
         return
     number = _number_in(path)
     if number is None:
         raise ConfigError(f"--pid: {path} holds no process id; remove it, or choose another file")
-    if number not in (0, os.getpid(), predecessor) and _is_master(number):
+    if number not in harmless and _is_master(number):
         raise ConfigError(f"--pid: corn runs already, as process {number} ({path}); stop that, or choose another file")
 
 

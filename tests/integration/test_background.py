@@ -260,7 +260,7 @@ def test_all_processes_run_as_the_user_and_the_files_are_the_users(shared_dir):
             assert (shared_dir / name).stat().st_uid == nobody
         assert (shared_dir / "corn.pid").read_text() == f"{served.pid}\n"
         served.workers()[0].kill()
-        served.wait_for("crashed: killed by SIGKILL .*replaced at once")
+        served.wait_for("crashed: killed by SIGKILL.*; replaced at once")
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
         assert served.client().get().startswith("one ")
@@ -304,3 +304,31 @@ def test_a_refused_setuid_is_one_line(shared_dir):
         assert served.wait_exit() == 2
         said = "corn: cannot become user root: Operation not permitted; start as root, or leave out --user and --group"
         assert served.output == said
+
+
+def test_a_new_master_takes_over_pidfile_directory_and_background(background, app_dir):
+    (app_dir / "inner").mkdir()
+    write_app(app_dir / "inner", "one")
+    assert background("main:app", "--chdir", "inner").returncode == 0
+    pidfile = app_dir / "corn.pid"
+    old = psutil.Process(int(pidfile.read_text()))
+    old.send_signal(signal.SIGUSR2)
+    wait_until(lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE, "the end of the old master")
+    new = psutil.Process(int(pidfile.read_text()))
+    assert new.pid != old.pid
+    assert (new.name(), new.cwd()) == ("corn master", str(app_dir / "inner"))
+    assert Client(f"unix:{app_dir}/corn.sock").get().startswith("one ")
+
+
+@rooted
+def test_a_new_master_takes_over_a_pidfile_where_it_could_not_make_one(shared_dir):
+    arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
+    with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
+        served.signal(signal.SIGUSR2)
+        assert served.process.wait(DEADLINE) == 0
+        new = psutil.Process(int((shared_dir / "corn.pid").read_text()))
+        assert new.pid != served.pid
+        assert Client(f"unix:{shared_dir}/corn.sock").get().startswith("one ")
+        new.terminate()
+        wait_until(lambda: not new.is_running(), "the end of the new master")
+    assert (shared_dir / "corn.pid").read_text() == ""

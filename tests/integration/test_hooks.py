@@ -182,7 +182,7 @@ def test_a_wrong_file_is_refused_on_a_reload_and_the_old_hooks_go_on(app_dir):
         served.signal(signal.SIGHUP)
         served.wait_for("reload refused, nothing was changed: --hooks: there is no file 'hooks.py'")
         served.workers()[0].kill()
-        served.wait_for("reason='crashed: killed by SIGKILL'")
+        served.wait_for("reason='crashed: killed by SIGKILL")
         (app_dir / "hooks.py").write_text(ALL.replace("HOOK", "ANEW"))
         served.signal(signal.SIGHUP)
         served.wait_for("^ANEW post_fork")

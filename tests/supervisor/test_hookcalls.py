@@ -82,6 +82,22 @@ def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
     ]
 
 
+def test_a_reload_that_is_rolled_back_after_it_was_done():
+    calls, _ = told(
+        events.ReloadRequested(3.0, Settings(workers=1, soak=0.0, rollback_window=300.0)),
+        events.TemplateReady(4.0, 2, "app"),
+        events.WorkerForked(4.0, 2, 200),
+        events.WorkerReady(5.0, 2),
+        events.WorkerExited(6.0, 1, End(code=0)),
+        events.WorkerExited(7.0, 2, End(signal="SIGSEGV")),
+        state=started()[1],
+    )
+    assert [hook for hook, _ in calls if hook.startswith("reload")] == ["reload_done", "reload_failed"]
+    failed = [info for hook, info in calls if hook == "reload_failed"]
+    assert failed[0].generation == 2
+    assert "SIGSEGV" in failed[0].error
+
+
 def test_a_crash_and_scaling():
     calls, _ = told(
         events.ScaleRequested(3.0, 2),
