@@ -108,7 +108,7 @@ def on_reload(info):
     os._exit(7)
 
 def reload_done(info):
-    print("HOOK reload_done", info, flush=True)
+    os.write(1, f"HOOK reload_done {info}\\n".encode())
 """
 
 
