@@ -12,8 +12,9 @@ from corn.version import __version__
 if TYPE_CHECKING:
     from corn.api import run, serve
     from corn.config import Config
+    from corn.forking import after_fork
 
-__all__ = ["Config", "__version__", "run", "serve"]
+__all__ = ["Config", "__version__", "after_fork", "run", "serve"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from corn import api
 
         return getattr(api, name)
+    if name == "after_fork":
+        from corn.forking import after_fork
+
+        return after_fork
     if name == "Config":
         from corn.config import Config
 

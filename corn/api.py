@@ -18,11 +18,14 @@ from typing import Any
 
 from corn import logs
 from corn.announcement import announcement
-from corn.config import Config
+from corn.config import OPTIONS, Config
 from corn.config.sources import Resolved, resolve
+from corn.directory import enter_directory
 from corn.errors import ConfigError, CornError
 from corn.slots import Slots
 from corn.sockets import Listener, open_listeners
+
+_OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks"}
 
 
 def run(app: Any, **options: Any) -> None:
@@ -53,6 +56,7 @@ async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, *
     from corn.worker.server import Server
 
     config = _resolve(app, options).config
+    _refuse_what_needs_a_master(config)
     _log_by_itself(config)
     application = load_application(config) if isinstance(app, str) else app
     listeners = open_listeners(config)
@@ -81,14 +85,20 @@ def _run_master(app: str, options: dict[str, Any]) -> int:
     from corn.supervisor.master import run_master
 
     directory = Path.cwd()
-    return run_master(_resolve(app, options), lambda: _resolve(app, options, directory))
+
+    def read() -> Resolved:
+        resolved = _resolve(app, options, directory)
+        enter_directory(directory, resolved.config)
+        return resolved
+
+    return run_master(read(), read)
 
 
 def _run_alone(app: Any, options: dict[str, Any]) -> int:
     from corn.worker.entrypoint import new_event_loop
 
     config = _resolve(app, options).config
-    if config.workers > 1:
+    if isinstance(config.workers, int) and config.workers > 1:
         raise ConfigError("several workers need the application by name, as in corn.run('main:app', workers=4)")
     loop = new_event_loop(config.loop)
     try:
@@ -104,6 +114,15 @@ def _resolve(app: Any, options: dict[str, Any], directory: Path | None = None) -
     if isinstance(app, str):
         given["app"] = app
     return resolve(given, os.environ, directory or Path.cwd(), None)
+
+
+def _refuse_what_needs_a_master(config: Config) -> None:
+    """Raise ConfigError for an option that would do nothing, or harm, in a process that is somebody else's."""
+    for option in OPTIONS:
+        if option.name in _OF_A_MASTER and getattr(config, option.name) != option.default:
+            raise ConfigError(
+                f"{option.name} needs a service of its own, as by corn.run('main:app'); leave it out here"
+            )
 
 
 def _log_by_itself(config: Config) -> None:

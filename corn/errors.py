@@ -2,6 +2,7 @@
 
 CornError                 exit code 1   a fault of corn's own
  +- ConfigError           exit code 2   an option, a variable or a file asks for what corn cannot do
+ |   +- HooksError                      a hooks file cannot be used
  +- ApplicationError      exit code 3   the application could not be loaded or started
  +- BindError             exit code 4   an address could not be listened on
 
@@ -34,6 +35,14 @@ class ConfigError(CornError):
     """An option, a variable or a configuration file asks for something corn cannot do."""
 
     exit_code = ExitCode.USAGE
+
+
+class HooksError(ConfigError):
+    """A hooks file cannot be used. `detail` is the traceback of the user's own frames, or ""."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class BindError(CornError):

@@ -167,6 +167,37 @@ class ReopenLogs(Message):
     """Master to worker: open the log files anew, because somebody has moved them away."""
 
 
+@dataclass(frozen=True, slots=True)
+class HooksSetup(Message):
+    """Master to hooks process, first of all: the configuration, which names the file."""
+
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HooksLoaded(Message):
+    """Hooks process to master: the file is loaded, and defines these of the hooks that run here."""
+
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall(Message):
+    """Master to hooks process: call a hook; `info` holds the fields of its info object (corn/hooks.py)."""
+
+    hook: str
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HookDone(Message):
+    """Hooks process to master: a hook returned, or raised `error`."""
+
+    hook: str
+    error: str
+    detail: str
+
+
 _KINDS: tuple[type[Message], ...] = (
     Fork,
     Quit,
@@ -182,5 +213,9 @@ _KINDS: tuple[type[Message], ...] = (
     Drain,
     Draining,
     ReopenLogs,
+    HooksSetup,
+    HooksLoaded,
+    HookCall,
+    HookDone,
 )
 KINDS = {kind.__name__: kind for kind in _KINDS}

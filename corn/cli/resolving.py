@@ -9,23 +9,22 @@ from typing import Any
 
 from corn.cli.options import given
 from corn.config.sources import Resolved, resolve
+from corn.directory import enter_directory
 from corn.errors import ConfigError
 
 
 def resolver(values: dict[str, Any], config_file: str | None) -> Callable[[], Resolved]:
     """A function that resolves `values` against the environment of now and against the file as it is at each call.
 
-    It returns to the directory in which corn was started, by the path that the shell knew: where a deployment
-    switches a symbolic link on it, a reload finds the new release.
+    It returns to the directory in which corn was started, by the path that the shell knew, or where option chdir leads
+    from there: where a deployment switches a symbolic link on it, a reload finds the new release.
     """
     command_line, environ, directory = given(values), dict(os.environ), _start_directory()
 
     def read() -> Resolved:
-        try:
-            os.chdir(directory)
-        except OSError as error:
-            raise ConfigError(f"the directory {directory} cannot be entered: {error.strerror}") from None
-        return resolve(command_line, environ, directory, config_file)
+        resolved = resolve(command_line, environ, directory, config_file)
+        enter_directory(directory, resolved.config)
+        return resolved
 
     return read
 

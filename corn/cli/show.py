@@ -9,7 +9,7 @@ import click
 
 from corn.cli.options import SettingsCommand
 from corn.cli.resolving import check_loads, resolver
-from corn.config.kinds import Mode
+from corn.config.kinds import Maybe, Mode
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
 from corn.config.sources import DEFAULT, Resolved
@@ -55,4 +55,5 @@ def _as_json(resolved: Resolved) -> str:
 
 def _plain(option: Option, value: Any) -> Any:
     """The value as a TOML file would hold it."""
-    return option.kind.show(value) if isinstance(option.kind, Mode) else value
+    kind = option.kind.item if isinstance(option.kind, Maybe) else option.kind
+    return kind.show(value) if isinstance(kind, Mode) and value is not None else value

@@ -41,10 +41,17 @@ def _way_to_listen(layer: Layer) -> str | None:
 
 
 def check_files(chosen: Layer, directory: Path) -> None:
-    """Raise ConfigError where app_dir is no directory or an env_file cannot be read or understood."""
-    given = chosen.get("app_dir")
-    if given and not (directory / given.value).is_dir():
-        raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
+    """Raise ConfigError where a directory or a file is not there, or an env_file cannot be understood.
+
+    `directory` is the one that option chdir leads to.
+    """
+    for name, path in (("chdir", "."), ("app_dir", None)):
+        given = chosen.get(name)
+        if given and not (directory / (path or given.value)).is_dir():
+            raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
+    given = chosen.get("hooks")
+    if given and not (directory / given.value).is_file():
+        raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:
             _check_env_file(given, directory / name, name)

@@ -90,6 +90,26 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True)
+class IntegerOrAuto:
+    """A whole number, or `auto` for what corn finds fitting."""
+
+    low: int
+    high: int
+    metavar: str = "N|auto"
+
+    def parse(self, raw: object) -> int | str:
+        if isinstance(raw, str) and raw.lower() == "auto":
+            return "auto"
+        try:
+            return Integer(self.low, self.high).parse(raw)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto") from None
+
+    def show(self, value: int | str) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Seconds:
     """A time in seconds; `low` is the least that makes sense."""
 

@@ -16,6 +16,7 @@ from corn.config.kinds import (
     ApplicationName,
     Choice,
     Integer,
+    IntegerOrAuto,
     Many,
     Maybe,
     MaybeEmpty,
@@ -92,8 +93,14 @@ class Config:
         reloadable=False,
     )
 
-    workers: int = option(
-        1, Integer(1, MAX_WORKERS), "Worker processes.", PROCESSES, short="w", variables=("WEB_CONCURRENCY",)
+    workers: int | str = option(
+        1,
+        IntegerOrAuto(1, MAX_WORKERS),
+        "Worker processes; auto takes one for each CPU that the process may use by affinity and cgroup quota, and no "
+        "more than one for each 256 MiB of memory.",
+        PROCESSES,
+        short="w",
+        variables=("WEB_CONCURRENCY",),
     )
     preload: str = option(
         "auto",
@@ -117,6 +124,55 @@ class Config:
     )
     rollback_window: float = option(
         300.0, Seconds(), "After a reload, how long the previous code is kept in memory to return to.", RELOADS
+    )
+    user: str | None = option(
+        None,
+        Maybe(Text("NAME")),
+        "Run as this user, by name or number, once the addresses and the pidfile are open; needs root.",
+        PROCESSES,
+        reloadable=False,
+    )
+    group: str | None = option(
+        None,
+        Maybe(Text("NAME")),
+        "Run as this group, by name or number, instead of the user's own; needs root.",
+        PROCESSES,
+        reloadable=False,
+    )
+    umask: int | None = option(
+        None,
+        Maybe(Mode()),
+        "Permissions that files made by corn and the application do not get.",
+        PROCESSES,
+        reloadable=False,
+    )
+    chdir: str = option(
+        ".",
+        Text("DIRECTORY"),
+        "Work in DIRECTORY: relative paths in other options begin there. The configuration file is looked for before.",
+        PROCESSES,
+    )
+    pid: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Write the master's process id to FILE while corn serves; refused if another living master's is there.",
+        PROCESSES,
+        reloadable=False,
+    )
+    daemon: bool = option(
+        False,
+        Switch(),
+        "Go to the background; the command ends when the service is ready, or tells why it is not. Output that was "
+        "redirected to a file goes on there, other output is dropped.",
+        PROCESSES,
+        reloadable=False,
+    )
+
+    hooks: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Call the functions of a Python file when something happens to the service; see docs/reference/hooks.md.",
+        PROCESSES,
     )
 
     loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
@@ -229,6 +285,10 @@ class Config:
     )
     timeout_lifespan_shutdown: float = option(
         5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES
+    )
+
+    timeout_hook: float = option(
+        10.0, Seconds(0.1), "Longest time for a function of the hooks file; then its process is replaced.", TIMES
     )
 
     log_level: str = option(

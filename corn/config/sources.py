@@ -46,7 +46,7 @@ def resolve(
     file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
     layers = [_read_command_line(command_line), read_environment(environ), read_file(file) if file else {}]
     chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
-    check_files(chosen, directory)
+    check_files(chosen, directory / chosen["chdir"].value if "chdir" in chosen else directory)
     return Resolved(
         Config(**{name: given.value for name, given in chosen.items()}),
         {each.name: chosen[each.name].origin if each.name in chosen else DEFAULT for each in OPTIONS},

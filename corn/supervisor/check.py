@@ -9,7 +9,7 @@ from pathlib import Path
 from corn.channel import Channel
 from corn.config import Config
 from corn.config.envfile import read_env_file
-from corn.errors import ApplicationError, ConfigError, ExitCode
+from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
 from corn.messages import Failed, Loaded, Message, Setup
 from corn.slots import Slots
 from corn.supervisor.processes import end_of, environment_of, execute_template
@@ -44,8 +44,9 @@ def check_application(config: Config) -> None:
     os.kill(pid, 9)
     end = end_of(os.waitpid(pid, 0)[1])
     if isinstance(answer, Failed):
-        usage = answer.exit_code == ExitCode.USAGE
-        raise ConfigError(answer.error) if usage else ApplicationError(answer.error, answer.detail)
+        if answer.exit_code != ExitCode.USAGE:
+            raise ApplicationError(answer.error, answer.detail)
+        raise HooksError(answer.error, answer.detail) if answer.detail else ConfigError(answer.error)
     if answer is None and end.signal == "SIGKILL":
         raise ApplicationError(f"{config.app} did not load within --timeout-boot ({config.timeout_boot:g} s)")
     if answer is None:

@@ -17,10 +17,10 @@ from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
 from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
-from corn.supervisor.processes import TemplateHandle, WorkerHandle, environment_of, execute_template
+from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, environment_of, execute_template
 from corn.supervisor.state import State
 
-Handle = TemplateHandle | WorkerHandle
+Handle = TemplateHandle | WorkerHandle | HooksHandle
 Watch = Callable[[Handle], None]
 
 

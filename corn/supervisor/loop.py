@@ -21,8 +21,9 @@ from corn.supervisor.actions import Announce, Exit, StartSuccessor, StopSuccesso
 from corn.supervisor.autopsy import Autopsy
 from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
+from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.policy import decide
-from corn.supervisor.processes import TemplateHandle, WorkerHandle
+from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
@@ -50,6 +51,7 @@ class Loop:
         self._reaper = Reaper()
         self._vitals = Vitals()
         self._autopsy = Autopsy()
+        self.hooks = HooksRunner(config, watch=self.watch, unwatch=self.unwatch)
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
         self._successor: Successor | None = None
@@ -98,11 +100,19 @@ class Loop:
         if len(self._queue) > 1:
             return
         while self._queue:
-            self._state, actions = decide(self._state, self._queue[0])
+            before = self._state
+            self._state, actions = decide(before, self._queue[0])
+            self._tell_hooks(before)
             for action in actions:
                 self._act(action)
             self._executor.release(self._state)
             self._queue.popleft()
+
+    def _tell_hooks(self, before: State) -> None:
+        self.hooks.observe(before, self._state)
+        current = self._executor.templates.get(self._state.current or 0)
+        if current is not None and before.current not in (None, current.generation):
+            self.hooks.renew(current.config)
 
     def _act(self, action: object) -> None:
         if isinstance(action, Exit):
@@ -178,6 +188,9 @@ class Loop:
             self.watch(handle)
 
     def _understand(self, handle: Handle, message: messages.Message) -> events.Event | None:
+        if isinstance(handle, HooksHandle):
+            self.hooks.hear(message)
+            return None
         if isinstance(handle, TemplateHandle):
             return self._from_template(handle, message, time.monotonic())
         return self._from_worker(handle, message, time.monotonic())
@@ -239,6 +252,10 @@ class Loop:
 
     def _ended(self, pid: int, end: End) -> None:
         """Hear the last words of a process first, then take note of its end."""
+        if self.hooks.handle is not None and self.hooks.handle.pid == pid:
+            self._hear(self.hooks.handle)
+            self.hooks.ended(end)
+            return
         for worker in list(self._executor.workers.values()):
             if worker.pid == pid:
                 self._hear(worker)

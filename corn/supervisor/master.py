@@ -1,20 +1,34 @@
-"""The master process, from open sockets to its exit code."""
+"""The master process, from its first breath to its exit code.
+
+The order is that of what may fail and who must see it. What can be found wrong without doing anything is refused first.
+Then the process goes to the background, if asked, so that nothing else is ever forked. Then it takes what only root may
+take, addresses and the pidfile, and only then it becomes the user it is to be; templates are started after that. A
+master that takes over from another (upgrade.py) finds all of that done, and does not do it again.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
-from corn.errors import CornError
+from corn.errors import CornError, ExitCode
+from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
-from corn.sockets import open_listeners
+from corn.sockets import Listener, open_listeners
+from corn.supervisor.capacity import describe_workers, workers_of
+from corn.supervisor.daemon import Launch, daemonize
+from corn.supervisor.descriptors import raise_descriptor_limit
 from corn.supervisor.executor import Executor
+from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
+from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.signals import Signals
 from corn.supervisor.upgrade import Predecessor
 
@@ -22,7 +36,8 @@ from corn.supervisor.upgrade import Predecessor
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """Serve what the configuration says until told to stop; returns the exit code (errors.ExitCode).
 
-    `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had.
+    `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had,
+    ConfigError where the process cannot be what it is asked to be. With option daemon it returns in the daemon alone.
     """
     return supervise(resolved.config, lambda: reread().config)
 
@@ -31,26 +46,82 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
+    predecessor = Predecessor(os.environ)
+    identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
+    if identity is not None:
+        try_on(identity, config)
+    launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
+    code = int(ExitCode.INTERNAL)
+    try:
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch))
+    except CornError as error:
+        code = int(error.exit_code)
+        raise
+    finally:
+        pidfile.remove()
+        launch.ended(code)
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is settled before a master begins: after whom, as whom, and who is to know."""
+
+    predecessor: Predecessor
+    identity: Identity | None
+    pidfile: Pidfile
+    launch: Launch
+
+
+def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
     name_process("corn master")
     logs.configure("master", level=config.log_level, color=config.color)
-    predecessor = Predecessor(os.environ)
-    listeners = open_listeners(config, predecessor.sockets)
-    addresses = [listener.address for listener in listeners]
+    standing.launch.begin_log("master", config)
+    if config.umask is not None:
+        os.umask(config.umask)
+    raise_descriptor_limit()
+    with _listening(config, standing.predecessor) as listeners:
+        if standing.identity is not None:
+            hand_over(listeners, standing.identity)
+            standing.pidfile.reserve(standing.identity)
+            become(standing.identity, config)
+        return _supervise(config, reread, listeners, standing)
+
+
+def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
+    addresses = tuple(listener.address for listener in listeners)
+    info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
 
     def announce(preload: str) -> None:
-        workers = "1 worker" if config.workers == 1 else f"{config.workers} workers"
-        logs.logger.info("%s", announcement(config, addresses, f"{workers}, preload {preload}"))
+        standing.pidfile.publish()
+        how = f"{describe_workers(config)}, preload {preload}"
+        logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
-        predecessor.tell_that_we_serve()
+        loop.hooks.call("when_ready", info)
+        standing.predecessor.tell_that_we_serve()
+        standing.launch.ready()
 
     signals = Signals()
     signals.catch()
     loop = Loop(config, signals, reread=reread, announce=announce)
     relay = not become_subreaper()
     executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
+        loop.hooks.finish()
         signals.release()
+
+
+@contextlib.contextmanager
+def _listening(config: Config, predecessor: Predecessor) -> Iterator[list[Listener]]:
+    """The open listeners; those that nobody has closed by the end are closed then."""
+    listeners = open_listeners(config, predecessor.sockets)
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()

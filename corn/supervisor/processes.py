@@ -22,7 +22,7 @@ _START = """
 import sys
 if sys.path[:1] == [""]: del sys.path[0]
 if {root!r} not in sys.path: sys.path.append({root!r})
-from corn.worker.template import main
+from {module} import main
 main(int(sys.argv[1]))
 """
 _ROOT = str(Path(__file__).resolve().parent.parent.parent)
@@ -57,11 +57,32 @@ class WorkerHandle:
             os.kill(self.pid, number)
 
 
+@dataclass(slots=True)
+class HooksHandle:
+    """The process in which the master's hooks run."""
+
+    pid: int
+    channel: Channel
+
+
 def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
     setup_fd = setup.write()
-    inherited = [setup_fd, sock.fileno(), setup.slots, *setup.listeners]
-    arguments = [sys.executable, *_interpreter_flags(), "-c", _START.format(root=_ROOT), str(setup_fd)]
+    try:
+        inherited = [setup_fd, sock.fileno(), setup.slots, *setup.listeners]
+        return _execute("corn.worker.template", setup_fd, inherited, environment)
+    finally:
+        os.close(setup_fd)
+
+
+def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
+    """Start a fresh interpreter that becomes the hooks process; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.worker.hookprocess", sock.fileno(), [sock.fileno()], environment)
+
+
+def _execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:
+    start = _START.format(root=_ROOT, module=module)
+    arguments = [sys.executable, *_interpreter_flags(), "-c", start, str(argument)]
     for fd in inherited:
         os.set_inheritable(fd, True)
     try:
@@ -71,7 +92,6 @@ def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str
     finally:
         for fd in inherited:
             os.set_inheritable(fd, False)
-        os.close(setup_fd)
 
 
 def environment_of(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from corn.config import OPTIONS, Config
 from corn.config.envfile import read_env_file
 from corn.errors import ConfigError
+from corn.supervisor.capacity import workers_of
 from corn.supervisor.state import Settings
 
 
 def settings_of(config: Config) -> Settings:
     """The part of the configuration that the policy decides by."""
     return Settings(
-        workers=config.workers,
+        workers=workers_of(config),
         timeout_boot=config.timeout_boot,
         timeout_worker=config.timeout_worker,
         timeout_graceful_shutdown=config.timeout_graceful_shutdown,
@@ -32,9 +34,20 @@ def settings_of(config: Config) -> Settings:
 def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
     """The configuration as its sources hold it now.
 
-    Raises ConfigError where it cannot be read, or where it changes an option that only a restart can change.
+    Raises ConfigError where it cannot be read, or where it changes an option that only a restart can change; then the
+    working directory, which reading may change, is again what it was.
     """
-    config = reread()
+    before = os.open(".", os.O_RDONLY)
+    try:
+        return _checked(current, reread())
+    except ConfigError:
+        os.fchdir(before)
+        raise
+    finally:
+        os.close(before)
+
+
+def _checked(current: Config, config: Config) -> Config:
     for option in OPTIONS:
         old, new = getattr(current, option.name), getattr(config, option.name)
         if old != new and not option.reloadable:

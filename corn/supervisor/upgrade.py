@@ -20,6 +20,7 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from corn.directory import back_at_the_start
 from corn.errors import CornError
 from corn.sockets import Listener
 
@@ -55,15 +56,16 @@ def execute_successor(listeners: Sequence[Listener]) -> Successor:
     reader, writer = os.pipe()
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
-    note = {"pipe": writer, "listeners": handed}
+    note = {"pipe": writer, "listeners": handed, "master": os.getpid()}
     environment = {**os.environ, _VARIABLE: json.dumps(note)}
     for fd in inherited:
         os.set_inheritable(fd, True)
     try:
         signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-        pid = os.posix_spawn(
-            sys.executable, [sys.executable, *sys.orig_argv[1:]], environment, setsigmask=[], setsigdef=signals
-        )
+        with back_at_the_start():
+            pid = os.posix_spawn(
+                sys.executable, [sys.executable, *sys.orig_argv[1:]], environment, setsigmask=[], setsigdef=signals
+            )
     except OSError as error:
         os.close(reader)
         raise CornError(f"a new master could not be executed: {error.strerror}") from error
@@ -75,11 +77,15 @@ def execute_successor(listeners: Sequence[Listener]) -> Successor:
 
 
 class Predecessor:
-    """The new master's view of the old one: the sockets it handed over, and the pipe to answer on."""
+    """The new master's view of the old one: the sockets it handed over, and the pipe to answer on.
+
+    `pid` is the old one's process id, None for a master that takes over from nobody.
+    """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         """Take the note out of the environment, so that nobody else finds it."""
-        note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": []}
+        note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": [], "master": None}
+        self.pid: int | None = note["master"]
         self._pipe: int | None = note["pipe"]
         self.sockets: list[tuple[str, socket.socket]] = []
         if self._pipe is not None:

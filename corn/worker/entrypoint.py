@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
@@ -24,11 +25,15 @@ from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.errors import ApplicationError, CornError
+from corn.forking import registered
+from corn.hooks import WorkerInfo
 from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
+from corn.titles import show_title
 from corn.worker.ends import forget_ends
-from corn.worker.importer import load_application
+from corn.worker.hookfile import HookFile
+from corn.worker.importer import failed, load_application
 from corn.worker.server import Server
 from corn.worker.stacks import answer_requests
 from corn.worker.unanswered import BY_WORKERS, unanswered
@@ -48,16 +53,24 @@ class Birth:
     listeners: list[socket.socket]
     slots: Slots
     application: Any
+    hooks: HookFile
+
+    def tell(self, hook: str) -> None:
+        """Call a hook of this worker's."""
+        self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
 
 
 def run(birth: Birth) -> int:
     """Live as a worker; returns the exit code."""
     _take_leave(birth)
     birth.channel.send(Booting())
+    birth.tell("post_fork")
     try:
         application = birth.application
         if application is None:
             application = load_application(birth.config)
+        for function in registered():
+            _make_anew(function)
         loop = new_event_loop(birth.config.loop)
         try:
             loop.run_until_complete(_Worker(birth, application, loop).live())
@@ -66,6 +79,8 @@ def run(birth: Birth) -> int:
     except CornError as error:
         birth.channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
         return _FAILED
+    finally:
+        birth.tell("worker_exit")
     return 0
 
 
@@ -101,6 +116,7 @@ def _take_leave(birth: Birth) -> None:
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")
+    show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
     gc.enable()
     _reseed()
     identity = f"worker {birth.order.slot} g{birth.setup.generation}"
@@ -117,6 +133,15 @@ def _wait_for_adoption(master: int) -> None:
     die_with_parent(signal.SIGTERM)
     if os.getppid() != master:
         os._exit(0)
+
+
+def _make_anew(function: Callable[[], object]) -> None:
+    """Run what the application registered with `corn.after_fork`; raises ApplicationError where it fails."""
+    try:
+        function()
+    except BaseException as error:
+        name = getattr(function, "__qualname__", repr(function))
+        raise failed(f"after_fork function {name} failed", error) from error
 
 
 def _reseed() -> None:
@@ -156,6 +181,7 @@ class _Worker:
         self._loop.add_signal_handler(signal.SIGQUIT, self._asked_by_signal, "SIGQUIT")
         self._channel.set_blocking(False)
         self._loop.add_reader(self._channel.fileno(), self._hear)
+        birth.tell("post_worker_init")
         self._server.accept()
         self._channel.send(Ready())
         await self._server.wait_closed()

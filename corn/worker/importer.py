@@ -24,7 +24,7 @@ def load_application(config: Config) -> Any:
     Raises ConfigError where the name leads to nothing, ApplicationError where the user's own code fails.
     """
     module_name, _, attribute = (config.app or "").partition(":")
-    _put_first_on_path(config.app_dir)
+    put_first_on_path(config.app_dir)
     found = _attribute(_import(module_name, config), attribute)
     if config.factory:
         found = _call(found, config)
@@ -53,7 +53,8 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith(_CORN) or any(part in filename for part in _MACHINERY)
 
 
-def _put_first_on_path(app_dir: str) -> None:
+def put_first_on_path(app_dir: str) -> None:
+    """Look for modules in the application's directory before any other."""
     directory = str(Path(app_dir).resolve())
     if sys.path[:1] != [directory]:
         sys.path.insert(0, directory)
@@ -65,12 +66,12 @@ def _import(name: str, config: Config) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
-            raise _failed(f"{name} could not be imported", error) from error
+            raise failed(f"{name} could not be imported", error) from error
         where = Path(config.app_dir).resolve()
         hint = _nearest(name, [each.name for each in pkgutil.iter_modules([str(where)])])
         raise ConfigError(f"no module named {error.name!r} (looked in {where} first){hint}") from error
     except BaseException as error:
-        raise _failed(f"{name} could not be imported", error) from error
+        raise failed(f"{name} could not be imported", error) from error
 
 
 def _attribute(module: ModuleType, attribute: str) -> Any:
@@ -90,10 +91,11 @@ def _call(factory: Any, config: Config) -> Any:
     try:
         return factory()
     except BaseException as error:
-        raise _failed(f"the factory {config.app} failed", error) from error
+        raise failed(f"the factory {config.app} failed", error) from error
 
 
-def _failed(what: str, error: BaseException) -> ApplicationError:
+def failed(what: str, error: BaseException) -> ApplicationError:
+    """The error that tells what of the application failed, with the user's own frames."""
     if isinstance(error, SystemExit):
         return ApplicationError(f"{what}: it called sys.exit({error.code!r})", user_traceback(error))
     summary = traceback.format_exception_only(type(error), error)[-1].strip()

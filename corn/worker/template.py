@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 from corn import logs
 from corn.channel import Channel
 from corn.errors import CornError
+from corn.hooks import WorkerInfo
 from corn.messages import (
     Exited,
     Failed,
@@ -40,14 +41,17 @@ from corn.messages import (
 )
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
+from corn.titles import show_title
 from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
+from corn.worker.hookfile import HookFile, limited, load_hooks
 from corn.worker.orphans import Brood
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
 # Shorter than the master's patience, so that it hears of it.
 _FORK_TIMEOUT = 4.0
+_MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
 
 
 def main(setup_fd: int) -> NoReturn:
@@ -56,6 +60,7 @@ def main(setup_fd: int) -> NoReturn:
     for number in BY_TEMPLATES:
         signal.signal(number, unanswered)
     name_process("corn template")
+    show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
     logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
@@ -81,6 +86,7 @@ class Template:
         self._channel = channel
         self._brood = Brood()
         self._application: Any = None
+        self._hooks = HookFile({})
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         for fd in self._inherited():
             os.set_inheritable(fd, False)
@@ -93,6 +99,7 @@ class Template:
         if self._setup.preload != "none":
             watch.begin()
         self._application = preload.load(self._setup.preload, self._config, self._setup.modules)
+        self._hooks = load_hooks(self._config)
         watch.end()
         found = hazards(watch, self._own_sockets()) if self._setup.preload != "none" else []
         notes = [str(hazard) for hazard in found]
@@ -142,6 +149,9 @@ class Template:
         os.execv(sys.executable, [*sys.orig_argv[:-1], str(lower.write())])  # noqa: S606 - itself, by its own arguments
 
     def _fork(self, order: Fork, channel_fd: int) -> None:
+        if "pre_fork" in self._hooks.names:
+            with limited(min(self._config.timeout_hook, _MOST_BEFORE_FORK)):
+                self._hooks.run("pre_fork", WorkerInfo(order.slot, self._setup.generation))
         logs.flush_standard_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -201,7 +211,7 @@ class Template:
             channel = Channel(socket.socket(fileno=channel_fd))
             slots = Slots(self._setup.slots)
             birth = entrypoint.Birth(
-                self._setup, self._config, order, channel, self._listeners, slots, self._application
+                self._setup, self._config, order, channel, self._listeners, slots, self._application, self._hooks
             )
             code = entrypoint.run(birth)
         except BaseException:

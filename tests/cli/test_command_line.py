@@ -38,7 +38,7 @@ def test_help_lists_every_option_in_80_columns(corn, command):
         name = option.flag.removeprefix("--")
         assert name in done.stdout
     assert "Addresses:\n" in done.stdout
-    assert "-w, --workers N " in done.stdout
+    assert "-w, --workers N|auto" in done.stdout
     assert "--[no-]access-log" in done.stdout
     assert "Port to listen on; 0 picks a free one. [8000]" in done.stdout
     assert corn(command, "-h", COLUMNS="80").stdout == done.stdout
@@ -56,7 +56,7 @@ MISTAKES = [
     (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
     (["config", "--check"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
     (["serve", "main.py"], "APP: 'main.py' is wrong; expected MODULE:ATTRIBUTE, perhaps main:app"),
-    (["serve", "a:b", "-w", "0"], "--workers: '0' is wrong; expected a whole number from 1 to 512"),
+    (["serve", "a:b", "-w", "0"], "--workers: '0' is wrong; expected a whole number from 1 to 512, or auto"),
     (["serve", "a:b", "-c", "x.toml"], "x.toml: cannot be read: No such file or directory"),
     (["config", "-b", "8000"], "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path or fd://N"),
 ]

@@ -82,3 +82,21 @@ def test_a_stop_while_the_new_master_starts_leaves_nothing(tmp_path):
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         served.wait_until(lambda: not served.leftovers(), "all gone", deadline=10)
+
+
+def test_the_pidfile_names_whoever_serves(tmp_path):
+    write_app(tmp_path, "one")
+    pidfile = tmp_path / "corn.pid"
+    with Served(tmp_path, "main:app", "--port", "0", "--pid", str(pidfile)).wait_ready() as served:
+        assert int(pidfile.read_text()) == served.pid
+        served.signal(signal.SIGUSR2)
+        assert served.process.wait(DEADLINE) == 0
+        new = int(pidfile.read_text())
+        assert new == master_of(served).pid
+        (tmp_path / "main.py").write_text("raise RuntimeError('broken')\n")
+        psutil.Process(new).send_signal(signal.SIGUSR2)
+        served.wait_for("upgrade failed")
+        assert int(pidfile.read_text()) == new
+        master_of(served).terminate()
+        served.wait_until(lambda: not served.leftovers(), "all gone")
+        assert not pidfile.exists()

@@ -1,0 +1,34 @@
+"""`@corn.after_fork`: what an application does anew in each worker, because a fork does not carry it over.
+
+Threads, connections and event loops that were made while the application was imported belong to the template, and are
+not a worker's. A function registered here runs in each worker, after the fork and before the application's lifespan, in
+the order of registration; also with `--preload none`, so that an application need not know how it is loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TypeVar
+
+Function = TypeVar("Function", bound=Callable[[], object])
+
+_registered: list[Callable[[], object]] = []
+
+
+def after_fork(function: Function) -> Function:
+    """Have `function`, which takes no argument, called in each worker; to be used as a decorator.
+
+    What it raises keeps the worker from serving, as a failed lifespan start-up does. Raises TypeError for a coroutine
+    function: what needs the event loop belongs to the lifespan.
+    """
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"after_fork takes a plain function; start {function.__name__} in the application's lifespan")
+    if function not in _registered:
+        _registered.append(function)
+    return function
+
+
+def registered() -> tuple[Callable[[], object], ...]:
+    """The functions, in their order."""
+    return tuple(_registered)

@@ -1,0 +1,97 @@
+"""What the control groups of this process allow it (cgroups(7)), versions 1 and 2, nested to any depth.
+
+A limit of any ancestor holds, so all are asked and the least counts. A container may see its own group as the root, or
+the path of a hierarchy that it cannot see; then what is mounted is taken for its own group. Everything is read through
+a function from path to contents (None where there is no such file), so the rules are tested on texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+Read = Callable[[str], str | None]
+
+_UNLIMITED = 1 << 60  # version 1 has no word for it, and gives the largest multiple of a page
+
+
+class _Mount(NamedTuple):
+    """Where a hierarchy is mounted, and which of its groups is seen there. `controllers` is empty in version 2."""
+
+    root: str
+    point: str
+    controllers: frozenset[str]
+
+
+def read_file(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def cpu_quota(read: Read = read_file) -> float | None:
+    """How many CPUs' worth of time these groups may use, or None without a quota."""
+    quotas = []
+    for directory in _directories(read, "cpu"):
+        words = (read(f"{directory}/cpu.max") or "").split()
+        words = words or [(read(f"{directory}/cpu.cfs_{word}_us") or "").strip() for word in ("quota", "period")]
+        quota, period = (_number(word) for word in (*words, "", "")[:2])
+        if quota is not None and period:
+            quotas.append(quota / period)
+    return min(quotas, default=None)
+
+
+def memory_limit(read: Read = read_file) -> int | None:
+    """How many bytes of memory these groups may use, or None without a limit."""
+    limits = []
+    for directory in _directories(read, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            limit = _number((read(f"{directory}/{name}") or "").strip())
+            if limit is not None and limit < _UNLIMITED:
+                limits.append(limit)
+    return min(limits, default=None)
+
+
+def _number(word: str) -> int | None:
+    """A number of at least 0; what is not one ("max", "-1", "") sets no limit."""
+    return int(word) if word.isascii() and word.isdigit() else None
+
+
+def _directories(read: Read, controller: str) -> Iterator[str]:
+    """The directories of this process's group and of all its ancestors that can be seen, in each hierarchy."""
+    mounts = list(_mounts(read("/proc/self/mountinfo") or ""))
+    for line in (read("/proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        for mount in mounts:
+            if _belongs(names, mount, controller):
+                yield from _upwards(mount, path)
+
+
+def _belongs(names: str, mount: _Mount, controller: str) -> bool:
+    """Whether a line of /proc/self/cgroup, which names controllers in version 1 alone, is about a mount and matters."""
+    if not names:
+        return not mount.controllers
+    return controller in names.split(",") and controller in mount.controllers
+
+
+def _upwards(mount: _Mount, path: str) -> Iterator[str]:
+    inside = path == mount.root or path.startswith(mount.root.rstrip("/") + "/")
+    relative = path[len(mount.root.rstrip("/")) :] if inside and "/.." not in path else ""
+    while relative.strip("/"):
+        yield mount.point + relative
+        relative = relative.rpartition("/")[0]
+    yield mount.point
+
+
+def _mounts(mountinfo: str) -> Iterator[_Mount]:
+    """The mounted hierarchies; the fields are those of proc_pid_mountinfo(5)."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if len(fields) > 4 and kind[:1] == ["cgroup2"]:
+            yield _Mount(fields[3], fields[4], frozenset())
+        elif len(fields) > 4 and kind[:1] == ["cgroup"]:
+            yield _Mount(fields[3], fields[4], frozenset(kind[-1].split(",")))
