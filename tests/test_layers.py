@@ -10,7 +10,10 @@ import sys
 import pytest
 
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
-PURE = {"actions", "deadlines", "draft", "events", "failures", "policy", "reconcile", "restarts", "state"}
+PURE = {
+    *("actions", "deadlines", "draft", "events", "failures", "liveness", "moves", "policy", "reconcile", "recycling"),
+    *("restarts", "rolling", "state", "stopping"),
+}
 
 
 def loaded_by(code):

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-
-import psutil
+from typing import TYPE_CHECKING
 
 from corn.supervisor.state import Settings
+
+if TYPE_CHECKING:
+    import psutil
 
 _REMEMBERED = 5
 
@@ -49,6 +51,8 @@ class Vitals:
         return list(self._history.get(pid, ()))
 
     def _rss(self, pid: int) -> int:
+        import psutil  # a master without a memory limit does without it
+
         try:
             process = self._processes.get(pid)
             if process is None:
@@ -58,6 +62,8 @@ class Vitals:
             return 0
 
     def _pss(self, pid: int) -> int:
+        import psutil
+
         try:
             full = self._processes[pid].memory_full_info()
         except (psutil.Error, KeyError):

@@ -127,7 +127,7 @@ class Server:
         service.sweep()
         if service.access is not None:
             service.access.tick()
-        self._fleet.tick()
+        self._fleet.tick(service.closings)
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)

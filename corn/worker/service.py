@@ -46,6 +46,7 @@ class Service:
         "access",
         "app",
         "clock",
+        "closings",
         "config",
         "connections",
         "context",
@@ -87,6 +88,7 @@ class Service:
         self.connections: set[Connection] = set()
         self.running: set[Cycle] = set()
         self.open = 0
+        self.closings = 0  # connections that were open once
         self.requests = 0
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
@@ -133,6 +135,7 @@ class Service:
         if connection is not None:
             self.connections.discard(connection)
         self.open -= 1
+        self.closings += 1
         self.words[Field.CONNECTIONS] = self.open
         if self.when_room and self.open < self.limit_connections:
             waiting, self.when_room = self.when_room, []
