@@ -60,7 +60,7 @@ class Acceptor:
     def _readable(self) -> None:
         if not self._fleet.shares_out:
             for _ in range(_BATCH):
-                if not self._accept():
+                if not self._accept() or self._service.open >= self._service.limit_connections:
                     return
         elif self._fleet.is_ahead():
             self._pause(_DEFERRAL)

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from corn.worker.http1 import HTTP1Connection
 
 _JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
-_BODILESS = (204, 304)
 NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is told
 
 Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
@@ -71,11 +70,11 @@ class Cycle(Incoming):
         self._stage = self.START
         if not head.keep_alive:
             self.keep_alive = False
-        service = connection.service
-        if service.access is not None:
+        if connection.service.times_requests:
             self.started_at = time.monotonic()
-        if service.config.timeout_request is not None:
-            self.expires = service.clock.now + service.config.timeout_request
+            limit = connection.service.config.timeout_request
+            if limit is not None:
+                self.expires = connection.service.clock.now + limit
 
     def begin(self) -> None:
         """Call the application in a task of its own."""
@@ -122,7 +121,7 @@ class Cycle(Incoming):
         if status == 204:
             headers = without_length(headers)
         self._block, self._remaining, self._flags = encode_fields(headers)
-        if status in _BODILESS:
+        if status in (204, 304):
             self._flags |= NO_BODY
         if message.get("trailers", False):
             self._flags |= TRAILERS
@@ -138,7 +137,10 @@ class Cycle(Incoming):
         else:
             self._write_first(body, more)
         if not more:
-            self._end_body()
+            if self._flags & TRAILERS:
+                self._stage = self.TRAILERS
+            else:
+                self._finish()
 
     def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
@@ -217,12 +219,6 @@ class Cycle(Incoming):
     START: ClassVar[Stage] = {"http.response.start": _take_start}
     BODY: ClassVar[Stage] = {"http.response.body": _take_body}
     TRAILERS: ClassVar[Stage] = DONE
-
-    def _end_body(self) -> None:
-        if self._flags & TRAILERS:
-            self._stage = self.TRAILERS
-        else:
-            self._finish()
 
     def _finish(self) -> None:
         self._stage = DONE

@@ -61,8 +61,8 @@ class ExtendedCycle(Cycle):
             if self._framing == CHUNKED:
                 connection.write_soon(b"\r\n")
         if not more:
-            self._write_end()
-            self._end_body()
+            self._remaining = 0
+            self._take_body({"type": "http.response.body"})
 
     def _take_trailers(self, message: Message) -> None:
         block, _, _ = encode_fields(message.get("headers", ()))

@@ -6,6 +6,8 @@ colon and a byte that is no token in a name are then all the same fault, a name 
 found to be tokens are remembered in lower case, so that a common name costs one look-up, and its bytes are shared by
 all requests.
 
+Whole lines are remembered too, of fields that say the same in request after request and hold no secret.
+
 httptools was the alternative. It was measured to cost more than this on small heads and as much on large ones, because
 each field is a call from C into Python; and what its parser lets through would have to be looked for here all the same.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from corn.worker.refusal import Refusal
 from corn.worker.target import is_host
@@ -25,6 +28,8 @@ _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _MAX_NAMES = 1024
 _MAX_HOSTS = 256
+_MAX_STEADY = 1024
+_MAX_STEADY_LINE = 256
 
 
 class Head:
@@ -44,6 +49,7 @@ class Head:
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
     forwarded: bool = False  # a proxy may have said something
+    is_usual: bool = True  # nothing in it has to be seen together with something else
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
 
@@ -57,20 +63,34 @@ def parse_head(block: bytes, limit_count: int) -> Head:
         raise Refusal(431, "too many header fields")
     head = Head()
     _request_line(head, lines[0])
-    headers = head.headers = []
-    del lines[0]
-    names = _names
+    known_host = _host_fields.get(lines[1]) if count else None
+    if known_host is None:
+        headers = head.headers = []
+        del lines[0]
+    else:  # Host comes first, as RFC 9110, 7.2 would have it, and is one that was seen before
+        headers = head.headers = [known_host]
+        head.host = known_host[1]
+        del lines[:2]
+    names, steady = _names, _steady_fields
     for line in lines:
+        field = steady.get(line)
+        if field is not None:
+            headers.append(field)
+            continue
         name, colon, value = line.partition(b":")
         try:
             lower, handler = names[name if colon else b""]
         except KeyError:
             lower, handler = _learn(name, colon)
         value = value.strip()  # of spaces and tabs: no other white space is left in it
-        if handler is not None:
+        field = (lower, value)
+        if handler is _remember:
+            _remember(line, field)
+        elif handler is not None:
             handler(head, value)
-        headers.append((lower, value))
-    _check(head)
+        headers.append(field)
+    if not head.is_usual or head.host is None:
+        _check(head)
     return head
 
 
@@ -82,10 +102,11 @@ def _request_line(head: Head, line: bytes) -> None:
     if version != b"HTTP/1.1":
         _other_version(head, version)
     known = _methods.get(method)
-    head.method = _other_method(method) if known is None else known
+    head.method = _other_method(head, method) if known is None else known
 
 
 def _other_version(head: Head, version: bytes) -> None:
+    head.is_usual = False
     match = _VERSION.fullmatch(version)
     if match is None:
         raise Refusal(400, "invalid HTTP version")
@@ -96,7 +117,10 @@ def _other_version(head: Head, version: bytes) -> None:
         head.keep_alive = False
 
 
-def _other_method(method: bytes) -> str:
+def _other_method(head: Head, method: bytes) -> str:
+    if method == b"HEAD":
+        head.is_usual = False
+        return "HEAD"
     if not TOKEN.fullmatch(method):
         raise Refusal(400, "invalid method")
     if method == b"CONNECT" or not _METHOD.fullmatch(method):
@@ -105,7 +129,7 @@ def _other_method(method: bytes) -> str:
     return method.decode("ascii")
 
 
-def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Head, bytes], None] | None]:
+def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Any, Any], None] | None]:
     if not colon or not TOKEN.fullmatch(name):
         raise Refusal(400, "invalid header name")
     lower = name.lower()
@@ -113,6 +137,13 @@ def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Head, bytes], No
     if len(_names) < _MAX_NAMES and len(name) <= 64:
         _names[name] = known
     return known
+
+
+def _remember(line: bytes, field: tuple[bytes, bytes]) -> None:
+    if len(line) <= _MAX_STEADY_LINE:
+        if len(_steady_fields) >= _MAX_STEADY:
+            _steady_fields.clear()
+        _steady_fields[line] = field
 
 
 def _check(head: Head) -> None:
@@ -134,12 +165,11 @@ def _check(head: Head) -> None:
 def _host(head: Head, value: bytes) -> None:
     if head.host is not None:
         raise Refusal(400, "more than one Host header")
-    if value not in _hosts:
-        if not is_host(value):
-            raise Refusal(400, "invalid Host header")
-        if len(_hosts) < _MAX_HOSTS:
-            _hosts.add(value)
+    if not is_host(value):
+        raise Refusal(400, "invalid Host header")
     head.host = value
+    if len(_host_fields) < _MAX_HOSTS:
+        _host_fields[b"Host: " + value] = _host_fields[b"host: " + value] = (b"host", value)
 
 
 def _content_length(head: Head, value: bytes) -> None:
@@ -148,6 +178,7 @@ def _content_length(head: Head, value: bytes) -> None:
     if not value.isdigit() or len(value) > 18:
         raise Refusal(400, "invalid Content-Length")
     head.has_length = True
+    head.is_usual = False
     head.length = int(value)
 
 
@@ -158,6 +189,7 @@ def _transfer_encoding(head: Head, value: bytes) -> None:
     if codings != [b"chunked"]:
         _refuse_codings(codings)
     head.chunked = True
+    head.is_usual = False
 
 
 def _refuse_codings(codings: list[bytes]) -> None:
@@ -176,6 +208,7 @@ def _connection(head: Head, value: bytes) -> None:
 def _expect(head: Head, value: bytes) -> None:
     if value.lower() != b"100-continue":
         raise Refusal(417, "unknown expectation")
+    head.is_usual = False
     head.expects_continue = head.minor == 1  # RFC 9110, 10.1.1: ignored in HTTP/1.0
 
 
@@ -192,7 +225,31 @@ def _upgrade(head: Head, value: bytes) -> None:
     head.upgrade = value.lower()
 
 
-_HANDLERS: dict[bytes, Callable[[Head, bytes], None]] = {
+_STEADY = (
+    b"accept",
+    b"accept-charset",
+    b"accept-encoding",
+    b"accept-language",
+    b"cache-control",
+    b"content-type",
+    b"dnt",
+    b"origin",
+    b"pragma",
+    b"priority",
+    b"sec-ch-ua",
+    b"sec-ch-ua-mobile",
+    b"sec-ch-ua-platform",
+    b"sec-fetch-dest",
+    b"sec-fetch-mode",
+    b"sec-fetch-site",
+    b"sec-fetch-user",
+    b"upgrade-insecure-requests",
+    b"user-agent",
+    b"via",
+    b"x-requested-with",
+)
+_steady_fields: dict[bytes, tuple[bytes, bytes]] = {}
+_HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"host": _host,
     b"content-length": _content_length,
     b"transfer-encoding": _transfer_encoding,
@@ -200,6 +257,7 @@ _HANDLERS: dict[bytes, Callable[[Head, bytes], None]] = {
     b"expect": _expect,
     b"te": _te,
     b"upgrade": _upgrade,
+    **dict.fromkeys(_STEADY, _remember),
     b"forwarded": _forwarded,
     b"x-forwarded-for": _forwarded,
     b"x-forwarded-proto": _forwarded,
@@ -207,6 +265,6 @@ _HANDLERS: dict[bytes, Callable[[Head, bytes], None]] = {
     b"x-forwarded-port": _forwarded,
     b"x-forwarded-prefix": _forwarded,
 }
-_names: dict[bytes, tuple[bytes, Callable[[Head, bytes], None] | None]] = {}
-_hosts: set[bytes] = set()
-_methods = {each.encode(): each for each in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+_names: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
+_host_fields: dict[bytes, tuple[bytes, bytes]] = {}
+_methods = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}

@@ -68,6 +68,7 @@ class Service:
         "running",
         "server_field",
         "template",
+        "times_requests",
         "when_room",
         "words",
     )
@@ -79,13 +80,14 @@ class Service:
         self.config = config
         self.words = words
         self.on_retire = on_retire
-        self.retire_at = 0
+        self.retire_at = 0  # the count of requests that asks for a replacement of this worker
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
         self.connections: set[Connection] = set()
+        self.times_requests = config.access_log or config.timeout_request is not None
         self.running: set[Cycle] = set()
         self.open = 0
         self.closings = 0  # connections that were open once
@@ -141,9 +143,3 @@ class Service:
             waiting, self.when_room = self.when_room, []
             for resume in waiting:
                 resume()
-
-    def answered(self) -> None:
-        """Count a request; the one that reaches the limit asks for a replacement of this worker, once."""
-        self.requests += 1
-        if self.requests == self.retire_at:
-            self.on_retire("max requests")
