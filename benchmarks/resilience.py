@@ -55,11 +55,18 @@ def service(name: str, app: str, workers: int) -> Iterator[psutil.Process]:
 
 def workers_of(master: psutil.Process) -> list[psutil.Process]:
     """The worker processes: with corn by their names, with the others the master's children."""
-    children = [each for each in master.children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
-    named = [each for each in children if each.name().startswith("corn ")]
-    if named:
-        return [each for each in named if each.name().startswith("corn worker")]
-    return [each for each in children if not _is_tracker(each)]
+    names = {each: name for each in master.children(recursive=True) if (name := _name_of(each))}
+    if any(name.startswith("corn ") for name in names.values()):
+        return [each for each, name in names.items() if name.startswith("corn worker")]
+    return [each for each in names if not _is_tracker(each)]
+
+
+def _name_of(process: psutil.Process) -> str:
+    """Its name, "" if it has ended."""
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def _is_tracker(process: psutil.Process) -> bool:
