@@ -165,11 +165,13 @@ def _check(head: Head) -> None:
 def _host(head: Head, value: bytes) -> None:
     if head.host is not None:
         raise Refusal(400, "more than one Host header")
-    if not is_host(value):
-        raise Refusal(400, "invalid Host header")
     head.host = value
-    if len(_host_fields) < _MAX_HOSTS:
-        _host_fields[b"Host: " + value] = _host_fields[b"host: " + value] = (b"host", value)
+    if value not in _hosts:
+        if not is_host(value):
+            raise Refusal(400, "invalid Host header")
+        if len(_hosts) < _MAX_HOSTS:
+            _hosts.add(value)
+            _host_fields[b"Host: " + value] = _host_fields[b"host: " + value] = (b"host", value)
 
 
 def _content_length(head: Head, value: bytes) -> None:
@@ -266,5 +268,6 @@ _HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"x-forwarded-prefix": _forwarded,
 }
 _names: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
+_hosts: set[bytes] = set()
 _host_fields: dict[bytes, tuple[bytes, bytes]] = {}
 _methods = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
