@@ -54,6 +54,16 @@ def memory_limit(read: Read = read_file) -> int | None:
     return min(limits, default=None)
 
 
+def oom_kills(read: Read = read_file) -> int:
+    """How many processes of this group the kernel has killed for memory; 0 where it does not count."""
+    for directory in _directories(read, "memory"):
+        for name in ("memory.events", "memory.oom_control"):
+            lines = (read(f"{directory}/{name}") or "").splitlines()
+            if lines:
+                return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return 0
+
+
 def _number(word: str) -> int | None:
     """A number of at least 0; what is not one ("max", "-1", "") sets no limit."""
     return int(word) if word.isascii() and word.isdigit() else None

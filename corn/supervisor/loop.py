@@ -23,7 +23,7 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.policy import decide
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle
+from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
@@ -210,7 +210,7 @@ class Loop:
             case messages.Forked():
                 return self._forked(message, at)
             case messages.Exited():
-                self._ended(message.pid, self._reaper.end_of(message.status))
+                self._ended(message.pid, end_of(message.status))
         return None
 
     def _forked(self, message: messages.Forked, at: float) -> events.Event | None:

@@ -32,9 +32,6 @@ class Reaper:
                 return
             yield pid, end_of(status)
 
-    def end_of(self, status: int) -> End:
-        return end_of(status)
-
     def keep(self, pid: int, end: End) -> None:
         """Remember an end that belongs to no process known now."""
         logger.debug("process %d, which is none of corn's, or not known yet, %s", pid, end)
