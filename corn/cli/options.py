@@ -1,4 +1,4 @@
-"""The click options, derived from the declarations in corn/config/schema.py.
+"""The click options, derived from the declarations in corn/config/sections/.
 
 click only splits the command line here. It takes every value as text and knows no default, so that what was given can
 be told from what was not, and so that a value is read by the same code whatever source it comes from.

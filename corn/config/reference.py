@@ -19,7 +19,7 @@ PAGE = Path("docs/reference/settings.md")
 _PREFACE = """\
 # Settings
 
-<!-- Made by `python -m corn.config.reference` from corn/config/schema.py. Do not edit. -->
+<!-- Made by `python -m corn.config.reference` from corn/config/sections/. Do not edit. -->
 
 Every option can be given on the command line, as an environment variable, or in a TOML file. The first of these that
 has a value decides; `corn config` shows every value and where it comes from.

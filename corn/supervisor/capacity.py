@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass
 
 from corn.config import Config
-from corn.config.schema import MAX_WORKERS
+from corn.config.sections.service import MAX_WORKERS
 from corn.supervisor.cgroups import cpu_quota, memory_limit
 
 MEMORY_OF_A_WORKER = 256 << 20

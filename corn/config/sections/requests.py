@@ -1,0 +1,61 @@
+"""How connections and requests are read and answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corn.config.http_kinds import HeaderField, Network
+from corn.config.kinds import Choice, Many, MaybeEmpty, Switch
+from corn.config.options import option
+
+WORKER = "Worker"
+HTTP = "HTTP"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
+    lifespan: str = option(
+        "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
+    )
+    interface: str = option(
+        "auto",
+        Choice(("auto", "asgi3", "asgi2")),
+        "How the application is called; auto looks at what it can be called with.",
+        WORKER,
+    )
+    root_path: str = option("", MaybeEmpty("PATH"), "Path under which a proxy serves the application.", WORKER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HTTPOptions:
+    proxy_headers: bool = option(
+        True, Switch(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
+    )
+    proxy_fields: tuple[str, ...] = option(
+        ("for", "proto"),
+        Many(Choice(("for", "proto", "host", "port", "prefix", "forwarded"))),
+        "Which X-Forwarded-* fields are taken, or forwarded for RFC 7239 instead; the proxy must set or remove each.",
+        HTTP,
+    )
+    forwarded_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        Many(Network()),
+        "Proxies whose headers are trusted: addresses, networks, or *. Peers on a Unix socket are.",
+        HTTP,
+        variables=("FORWARDED_ALLOW_IPS",),
+    )
+    proxy_protocol: bool = option(
+        False, Switch(), "Expect the PROXY protocol, version 1 or 2, at the start of connections from proxies.", HTTP
+    )
+    proxy_protocol_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        Many(Network()),
+        "Proxies that speak the PROXY protocol; nobody else may. Peers on a Unix socket do.",
+        HTTP,
+    )
+    header: tuple[str, ...] = option(
+        (), Many(HeaderField()), "Send this header with every response; may be repeated.", HTTP
+    )
+    server_header: bool = option(True, Switch(), "Send a Server header.", HTTP)
+    date_header: bool = option(True, Switch(), "Send a Date header.", HTTP)
