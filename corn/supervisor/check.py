@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
-from corn.config.envfile import read_env_file
 from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
 from corn.messages import Failed, Loaded, Message, Setup
 from corn.slots import Slots
@@ -34,8 +32,7 @@ def check_application(config: Config) -> None:
         master=os.getpid(),
         relay=True,
     )
-    variables = [read_env_file(Path(name)) for name in config.env_file]
-    pid = execute_template(setup, theirs, environment_of(variables))
+    pid = execute_template(setup, theirs, environment_of(config))
     theirs.close()
     slots.close()
     ours.settimeout(config.timeout_boot)

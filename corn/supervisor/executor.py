@@ -7,11 +7,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
-from corn.config.envfile import read_env_file
 from corn.logs import logger
 from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
 from corn.slots import CELLS, Slots
@@ -55,7 +53,10 @@ class Executor:
         }
 
     def perform(self, action: actions.Action) -> None:
-        """Carry out one action; what is aimed at a process that is gone does nothing."""
+        """Carry out one action; what is aimed at a process that is gone does nothing.
+
+        Raises OSError or ConfigError where a process cannot be started.
+        """
         self._by_kind[type(action)](action)
 
     def release(self, state: State) -> None:
@@ -85,6 +86,7 @@ class Executor:
             self._tell(handle, message)
 
     def _spawn_template(self, action: actions.SpawnTemplate) -> None:
+        environment = environment_of(self.config)
         ours, theirs = socket.socketpair()
         setup = Setup(
             generation=action.generation,
@@ -97,9 +99,12 @@ class Executor:
             master=os.getpid(),
             relay=self._relay,
         )
-        variables = [read_env_file(Path(name)) for name in self.config.env_file]
-        with theirs:
-            pid = execute_template(setup, theirs, environment_of(variables))
+        try:
+            with theirs:
+                pid = execute_template(setup, theirs, environment)
+        except OSError:
+            ours.close()
+            raise
         ours.setblocking(False)
         handle = TemplateHandle(action.generation, self.config, pid, Channel(ours))
         self.templates[action.generation] = handle

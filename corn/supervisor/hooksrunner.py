@@ -17,11 +17,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
-from corn.config.envfile import read_env_file
 from corn.errors import ConfigError
 from corn.hooks import Info
 from corn.logs import logger
@@ -144,9 +142,8 @@ class HooksRunner:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            variables = [read_env_file(Path(name)) for name in self._config.env_file]
             with theirs:
-                pid = execute_hooks(theirs, environment_of(variables))
+                pid = execute_hooks(theirs, environment_of(self._config))
         except (OSError, ConfigError) as error:
             ours.close()
             self._give_up(f"no process for them: {error}")

@@ -14,10 +14,18 @@ from collections.abc import Callable
 
 from corn import messages
 from corn.config import Config
-from corn.errors import ConfigError, CornError
+from corn.errors import ConfigError, CornError, ExitCode
 from corn.logs import logger
 from corn.supervisor import events
-from corn.supervisor.actions import Announce, Exit, StartSuccessor, StopSuccessor
+from corn.supervisor.actions import (
+    Action,
+    Announce,
+    Exit,
+    SpawnTemplate,
+    SpawnWorker,
+    StartSuccessor,
+    StopSuccessor,
+)
 from corn.supervisor.autopsy import Autopsy
 from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
@@ -124,7 +132,21 @@ class Loop:
         elif isinstance(action, StopSuccessor):
             self._drop_successor(stop=True)
         else:
-            self._executor.perform(action)  # type: ignore[arg-type]
+            self._perform(action)  # type: ignore[arg-type]
+
+    def _perform(self, action: Action) -> None:
+        """Carry out an action; that a process could not be started is an event like that it ended."""
+        try:
+            self._executor.perform(action)
+        except (OSError, ConfigError) as error:
+            at, reason = time.monotonic(), str(error)
+            if isinstance(action, SpawnTemplate):
+                self._handle(events.TemplateFailed(at, action.generation, reason, "", int(ExitCode.INTERNAL)))
+                self._handle(events.TemplateExited(at, action.generation, End(code=int(ExitCode.INTERNAL))))
+            elif isinstance(action, SpawnWorker):
+                self._handle(events.WorkerNotForked(at, action.worker, reason))
+            else:
+                raise
 
     def _start_successor(self) -> None:
         try:

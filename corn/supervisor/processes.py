@@ -14,6 +14,7 @@ from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
+from corn.config.envfile import read_env_file
 from corn.messages import Setup
 from corn.supervisor.state import End
 
@@ -94,11 +95,14 @@ def _execute(module: str, argument: int, inherited: Sequence[int], environment: 
             os.set_inheritable(fd, False)
 
 
-def environment_of(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The environment of this process with further variables laid over it, the later over the earlier."""
+def environment_of(config: Config) -> dict[str, str]:
+    """The environment of this process, and over it the env files as they are now, the later over the earlier.
+
+    Raises ConfigError where a file cannot be read or understood.
+    """
     environment = dict(os.environ)
-    for each in variables:
-        environment.update(each)
+    for name in config.env_file:
+        environment.update(read_env_file(Path(name)))
     return environment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -26,6 +27,32 @@ def test_a_fork_that_hangs_is_given_up_and_leaves_nothing(app_dir):
         assert served.wait_exit() == 3
         assert "could not start" in served.output
         assert served.leftovers() == []
+
+
+def test_a_template_that_cannot_be_started_leaves_the_service_as_it_is(app_dir):
+    (app_dir / ".env").write_text("NAME=value\n")
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "0", "--env-file", ".env").wait_ready() as served:
+        (app_dir / ".env").unlink()
+        template, worker = served.templates()[0], served.workers()[0]
+        template.kill()
+        served.wait_for(r"\.env: cannot be read: No such file")
+        assert served.client().get() == f"one {worker.pid}"
+        (app_dir / ".env").write_text("NAME=value\n")
+        served.wait_until(lambda: [each for each in served.templates() if each != template], "another template")
+        served.wait_until(lambda: worker not in served.workers(), "the new generation took over")
+        assert served.client().get().startswith("one ")
+
+
+def test_a_master_without_free_descriptors_goes_on_and_recovers(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+        soft, hard = resource.prlimit(served.pid, resource.RLIMIT_NOFILE)
+        first, second = served.workers()
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (3, hard))
+        first.kill()
+        served.wait_for("could not be forked: .*Too many open files")
+        assert served.client().get() == f"one {second.pid}"
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        served.wait_until(lambda: len(served.workers()) == 2, "two workers again")
 
 
 def test_a_dependency_that_goes_away_and_comes_back(app_dir):
