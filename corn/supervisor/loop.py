@@ -33,6 +33,7 @@ from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
+from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
@@ -68,6 +69,7 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self._executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         self._handle(events.Started(time.monotonic()))
         while self._exit_code is None:
@@ -80,8 +82,10 @@ class Loop:
                     self._hear(key.data)
             for event in list(self._rounds.due(self._state, time.monotonic())):
                 self._handle(event)
+            self._renewal.look(time.monotonic())
             self._handle(events.Tick(time.monotonic()))
         self._selector.close()
+        self._renewal.close()
         return self._exit_code
 
     def watch(self, handle: Handle) -> None:
@@ -98,7 +102,7 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        times = (next_wake(self._state, now), self._rounds.next_at(self._state))
+        times = (next_wake(self._state, now), self._rounds.next_at(self._state), self._renewal.next_at)
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -274,6 +278,8 @@ class Loop:
 
     def _ended(self, pid: int, end: End) -> None:
         """Hear the last words of a process first, then take note of its end."""
+        if self._renewal.ended(pid):
+            return
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)

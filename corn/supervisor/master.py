@@ -18,6 +18,7 @@ from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
+from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
@@ -29,6 +30,7 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
+from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
 from corn.supervisor.upgrade import Predecessor
 
@@ -50,10 +52,11 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
+    credentials = first_credentials(config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch))
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, credentials))
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -65,12 +68,13 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, and who is to know."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with."""
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
+    credentials: tuple[Credentials, str] | None
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -89,7 +93,7 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
 
 
 def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
-    addresses = tuple(listener.address for listener in listeners)
+    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
 
     def announce(preload: str) -> None:
@@ -98,6 +102,8 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+            if listener.redirects:
+                logs.logger.info("%s redirects to HTTPS", listener.address)
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
         standing.launch.ready()
@@ -106,7 +112,8 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
     signals.catch()
     loop = Loop(config, signals, reread=reread, announce=announce)
     relay = not become_subreaper()
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    vault = _lay_up(standing.credentials)
+    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault)
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
@@ -114,6 +121,15 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
         executor.close()
         loop.hooks.finish()
         signals.release()
+
+
+def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
+    if found is None:
+        return None
+    credentials, warning = found
+    if warning:
+        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
+    return Vault.create(credentials)
 
 
 @contextlib.contextmanager
