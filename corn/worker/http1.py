@@ -25,6 +25,10 @@ from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal, plain_answer
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
+from corn.worker.websocket import WebSocketCycle
+from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
+from corn.worker.websocket_http1 import WebSocketConnection, switching_head
+from corn.worker.websocket_session import Session
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
@@ -99,6 +103,9 @@ class HTTP1Connection(Outgoing):
                 apply_claims(scope, service.proxies, service.config.proxy_fields)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
+            if head.upgrade and service.opens_websockets and wants_websocket(head):
+                self._begin_websocket(head, scope, data[end + 4 :])
+                return
         except Refusal as refusal:
             self._refuse(refusal)
         else:
@@ -151,6 +158,29 @@ class HTTP1Connection(Outgoing):
                 self._read_body(rest)
         if self.cycle is cycle:
             cycle.begin()
+
+    def _begin_websocket(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
+        check_handshake(head)
+        cycle = self.cycle = WebSocketCycle(self, head, scope, read_offer(head.headers))
+        self._used = True
+        self.deadline = math.inf
+        if rest:
+            self._hold(rest)
+        cycle.begin()
+
+    def open_websocket(self, head: Head, session: Session, block: bytes, flags: int) -> None:
+        """Leave the connection to a session, after the answer that opens it."""
+        self.write(switching_head(self.service, head, block, flags))
+        carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
+        carrier.write_paused = self.write_paused
+        self.cycle = None
+        self.service.connections.discard(self)
+        self.transport.set_protocol(carrier)
+        self._resume_reading()
+        if self._held:
+            session.feed(self._held)
+        if self._eof:
+            session.lost()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
@@ -308,7 +338,7 @@ class HTTP1Connection(Outgoing):
         elif self.service.access is not None:
             self.service.access.refused(self.ends.client, refusal)
         headers, body = plain_answer(refusal.status, refusal.reason)
-        fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
+        fields = encode_fields([*headers, *refusal.fields])[0] + self.service.defaults + b"connection: close\r\n\r\n"
         self.write(status_line(refusal.status) + fields + body)
         self._close(expecting=True)
 

@@ -123,6 +123,8 @@ class Server:
         words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
         words[Field.ACTIVE] = len(service.running)
         words[Field.REQUESTS] = service.requests
+        words[Field.WEBSOCKETS] = len(service.websockets)
+        words[Field.MESSAGES] = service.messages
         service.tick()
         service.sweep()
         if service.access is not None:

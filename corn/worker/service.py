@@ -18,6 +18,7 @@ from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+    from corn.worker.websocket_session import Session
 
 
 class Connection(Protocol):
@@ -60,8 +61,10 @@ class Service:
         "limit_header_count",
         "limit_header_size",
         "loop",
+        "messages",
         "on_retire",
         "open",
+        "opens_websockets",
         "proxies",
         "requests",
         "retire_at",
@@ -69,6 +72,7 @@ class Service:
         "server_field",
         "template",
         "times_requests",
+        "websockets",
         "when_room",
         "words",
     )
@@ -92,6 +96,9 @@ class Service:
         self.open = 0
         self.closings = 0  # connections that were open once
         self.requests = 0
+        self.messages = 0  # received over WebSockets
+        self.websockets: set[Session] = set()
+        self.opens_websockets = config.ws != "none"
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
@@ -126,6 +133,14 @@ class Service:
                 cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+        for session in [each for each in self.websockets if each.deadline <= now]:
+            session.expire()
+
+    def answered(self) -> None:
+        """Count a request."""
+        self.requests += 1
+        if self.requests == self.retire_at:
+            self.on_retire("max requests")
 
     def opened(self) -> None:
         """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""
