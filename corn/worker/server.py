@@ -57,7 +57,7 @@ class Server:
         on_retire: Callable[[str], None] = _retire_never,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(as_asgi3(app, config.interface), config, self._words, on_retire)
+        self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
