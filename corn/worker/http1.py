@@ -19,7 +19,7 @@ from corn.worker.cycle import Cycle
 from corn.worker.extensions import ExtendedCycle
 from corn.worker.forwarded import apply_claims
 from corn.worker.framing import encode_fields, status_line
-from corn.worker.head import PRINTABLE, Head, parse_head
+from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal, plain_answer
@@ -38,7 +38,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 class HTTP1Connection(Outgoing):
     """A connection from its first byte to its last."""
 
-    __slots__ = ("_decoder", "_eof", "_held", "_socket", "_used", "cycle", "ends")
+    __slots__ = ("_decoder", "_eof", "_held", "_repeated", "_socket", "_used", "cycle", "ends")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:
         super().__init__(service)
@@ -47,6 +47,7 @@ class HTTP1Connection(Outgoing):
         self._socket = sock
         self._decoder: BodyDecoder | None = None
         self._held = b""
+        self._repeated: Repeated | None = None
         self._used = False  # a byte was read
         self._eof = False
 
@@ -97,7 +98,7 @@ class HTTP1Connection(Outgoing):
         try:
             if end > service.limit_header_size:
                 raise _too_large(data, service.limit_header_size)
-            head = parse_head(data[:end], service.limit_header_count)
+            head = self._parse_head(data, end)
             scope = http_scope(head, self.ends, service.template)
             if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
                 apply_claims(scope, service.proxies, service.config.proxy_fields)
@@ -118,6 +119,19 @@ class HTTP1Connection(Outgoing):
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
+
+    def _parse_head(self, data: bytes, end: int) -> Head:
+        repeated, line_end = self._repeated, data.find(b"\r\n")
+        if repeated is not None:
+            block = repeated.block
+            if line_end + len(block) == end and data.startswith(block, line_end):
+                head = repeated.after(data[:line_end])
+                if head is not None:
+                    return head
+        head = parse_head(data[:end], self.service.limit_header_count)
+        if self._used:  # the first request of a connection is often its only one
+            self._repeated = Repeated.of(data[line_end:end], head)
+        return head
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from corn.config import Config
 from corn.slots import Field
@@ -51,6 +52,7 @@ class Service:
         "config",
         "connections",
         "context",
+        "create_task",
         "defaults",
         "draining",
         "extra",
@@ -87,6 +89,7 @@ class Service:
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
+        self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
@@ -109,6 +112,13 @@ class Service:
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.tick()
+
+    def application_started(self, state: dict[str, Any] | None) -> None:
+        """Take over what the application has set up: its state, and how the loop makes tasks."""
+        self.template = scope_template(self.config.root_path, state)
+        if self.loop.get_task_factory() is None:
+            # What the loop would do, but that it first makes up a name for each task.
+            self.create_task = partial(asyncio.Task, loop=self.loop, name="request")
 
     def tick(self) -> None:
         """Move the clock on, and what is derived from it."""
