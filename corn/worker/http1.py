@@ -203,9 +203,11 @@ class HTTP1Connection(Outgoing):
             self._refuse(refusal)
             return
         arriving = not decoder.done
-        if not arriving:
+        if arriving:
+            self._grant_time(len(data))
+        else:
             self._decoder = None
-        self._expect_body()
+            self.deadline = math.inf
         if cycle is not None and cycle.feed(body, arriving) and arriving:
             self.transport.pause_reading()
             self.deadline = math.inf
@@ -231,6 +233,13 @@ class HTTP1Connection(Outgoing):
     def _resume_reading(self) -> None:
         if not self.transport.is_reading() and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _grant_time(self, received: int) -> None:
+        """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
+        config = self.service.config
+        latest = self.service.clock.now + config.timeout_body
+        rate = config.min_body_rate
+        self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
     def _expect_body(self) -> None:
         due = self._decoder is not None
