@@ -9,5 +9,5 @@ from corn.worker.refusal import Refusal, plain_answer
 def last_answer(refusal: Refusal, defaults: bytes) -> bytes:
     """All the bytes that refuse; `defaults` are the fields that corn adds to every response."""
     headers, body = plain_answer(refusal.status, refusal.reason)
-    fields = encode_fields(headers)[0] + defaults + b"connection: close\r\n\r\n"
+    fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: close\r\n\r\n"
     return status_line(refusal.status) + fields + body

@@ -29,7 +29,6 @@ from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
 from corn.worker.protocols import Protocols
-from corn.worker.scope import scope_template
 from corn.worker.service import Service
 from corn.worker.tls import TLS
 
@@ -63,10 +62,10 @@ class Server:
         self._service.retire_at = _retire_at(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
-        protocols = Protocols(self._service, tls, _port(listeners))
+        self._protocols = Protocols(self._service, tls, _port(listeners))
         self._acceptors = [
             Acceptor(self._service, self._fleet, listener, factory)
-            for listeners_of, factory in ((listeners, protocols.first), (redirecting, protocols.redirect))
+            for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
             for listener in listeners_of
         ]
         self._drain = Drain(self._service)
@@ -77,7 +76,7 @@ class Server:
         self._tick()
         config, service = self._service.config, self._service
         await self._lifespan.startup()
-        service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
+        service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
             service.access = AccessLog(service.loop, config)
 
@@ -123,6 +122,8 @@ class Server:
         words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
         words[Field.ACTIVE] = len(service.running)
         words[Field.REQUESTS] = service.requests
+        words[Field.WEBSOCKETS] = len(service.websockets)
+        words[Field.MESSAGES] = service.messages
         service.tick()
         service.sweep()
         if service.access is not None:
