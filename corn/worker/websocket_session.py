@@ -114,8 +114,11 @@ class Session:
             self._answer()
         elif not self._full and len(messages) >= self._limit:
             self._full = True
-            self.carrier.pause_reading()
+            if not self._lost:
+                self.carrier.pause_reading()
         self._on_news()
+        if frames.holds and not self._full:
+            self._service.loop.call_soon(self._proceed)
 
     def lost(self) -> None:
         """Nothing more comes, and nothing that is written arrives."""
@@ -130,13 +133,16 @@ class Session:
         """The application has taken a message."""
         if self._full and len(self.messages) <= self._limit // 4:
             self._full = False
-            self.feed(b"")
-            if self._full:
-                return
-            if self._lost:
-                self._settle(End(ABNORMAL, ""))
-            else:
+            self._proceed()
+            if not self._full and not self._lost:
                 self.carrier.resume_reading()
+
+    def _proceed(self) -> None:
+        """Go on with what was held back."""
+        if self._frames.holds and not self._full:
+            self.feed(b"")
+            if self._lost and not self._frames.holds:
+                self._settle(End(ABNORMAL, ""))
 
     def send(self, message: str | bytes) -> int:
         """Send a message; the size of its frame. Not to be called once there is an outcome."""
