@@ -82,7 +82,7 @@ class Peer(asyncio.Protocol):
         self.load.error(kind)
         self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         if self.load.running:
             self.load.error("closed")
 

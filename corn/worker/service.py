@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -70,6 +71,7 @@ class Service:
         "proxies",
         "requests",
         "retire_at",
+        "retire_at_message",
         "running",
         "server_field",
         "template",
@@ -87,6 +89,7 @@ class Service:
         self.words = words
         self.on_retire = on_retire
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
+        self.retire_at_message = math.inf  # the same of messages over WebSockets
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task

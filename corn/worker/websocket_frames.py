@@ -127,7 +127,7 @@ class Frames:
                 break
             if length > _SMALL:
                 start, length = _long(data, at)
-                if start > size:
+                if not start:
                     break
             end = start + length
             whole = end <= size and 0 <= length <= self._limit  # it is negative where the frame is not masked
@@ -243,7 +243,8 @@ class Frames:
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload of a larger frame begins, and its size; beyond the data if that cannot be told yet."""
+    """Where the payload of a larger frame begins, and its size; at 0 while that cannot be told."""
     extended = _LENGTH_16 if data[at + 1] == _MASKED + _SMALL + 1 else _LENGTH_64
-    start = at + 2 + extended.size
-    return (len(data) + 1, 0) if start > len(data) else (start + 4, extended.unpack_from(data, at + 2)[0])
+    if len(data) < at + 2 + extended.size:
+        return 0, 0
+    return at + 2 + extended.size + 4, extended.unpack_from(data, at + 2)[0]
