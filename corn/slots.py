@@ -27,6 +27,15 @@ class Field(IntEnum):
     CONNECTIONS = 2  # open now
     ACTIVE = 3  # requests being answered now
     REQUESTS = 4  # requests answered since the worker started
+    BYTES_SENT = 5  # of the bodies of all responses
+    BUSY_US = 6  # microseconds from the head of a request to the end of its response, over all requests
+    LAG_US = 7  # how late the event loop came to its last tick
+    STATUS = 8  # the first of 8 words: responses by the first digit of their status
+    LATENCY = 16  # the first of 16 words: requests by the time they took, see `LATENCY_BOUNDS`
+
+
+# Upper bounds in seconds, each included; what took longer than the last is counted in one word more.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Cell:

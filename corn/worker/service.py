@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+from bisect import bisect_left
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from corn.config import Config
-from corn.slots import Field
-from corn.worker.access import AccessLog
+from corn.slots import LATENCY_BOUNDS, Field
+from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
 from corn.worker.scope import scope_template
@@ -18,6 +20,8 @@ from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+
+_LATENCY, _STATUS = int(Field.LATENCY), int(Field.STATUS)
 
 
 class Connection(Protocol):
@@ -45,6 +49,7 @@ class Service:
     __slots__ = (
         "access",
         "app",
+        "busy",
         "clock",
         "closings",
         "config",
@@ -66,9 +71,10 @@ class Service:
         "requests",
         "retire_at",
         "running",
+        "sent",
         "server_field",
         "template",
-        "times_requests",
+        "timeout_request",
         "when_room",
         "words",
     )
@@ -87,11 +93,13 @@ class Service:
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
         self.connections: set[Connection] = set()
-        self.times_requests = config.access_log or config.timeout_request is not None
+        self.timeout_request = config.timeout_request
         self.running: set[Cycle] = set()
         self.open = 0
         self.closings = 0  # connections that were open once
         self.requests = 0
+        self.sent = 0  # bytes of bodies
+        self.busy = 0.0  # seconds, over all requests
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
@@ -121,11 +129,33 @@ class Service:
     def sweep(self) -> None:
         """Let every connection whose deadline is over deal with it."""
         now = self.clock.now
-        if self.config.timeout_request is not None:
+        if self.timeout_request is not None:
             for cycle in [each for each in self.running if each.expires <= now and not each.responded]:
                 cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+
+    def answered(self, cycle: Cycle) -> None:
+        """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it."""
+        took = monotonic() - cycle.started_at
+        status = cycle.status if cycle.committed else CLIENT_CLOSED
+        self.words[_LATENCY + bisect_left(LATENCY_BOUNDS, took)] += 1
+        self.words[_STATUS + (status // 100 & 7)] += 1
+        self.sent += cycle.sent
+        self.busy += took
+        self.requests += 1
+        if self.requests == self.retire_at:
+            self.on_retire("max requests")
+        if self.access is not None:
+            self.access.log(cycle, status, took)
+
+    def show_counts(self) -> None:
+        """Write what is counted here to shared memory."""
+        words = self.words
+        words[Field.ACTIVE] = len(self.running)
+        words[Field.REQUESTS] = self.requests
+        words[Field.BYTES_SENT] = self.sent
+        words[Field.BUSY_US] = int(self.busy * 1_000_000)
 
     def opened(self) -> None:
         """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""
