@@ -21,7 +21,7 @@ from corn.worker.trust import Trust
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
 
-_LATENCY, _STATUS = int(Field.LATENCY), int(Field.STATUS)
+_ANSWERS, _BUCKETS = int(Field.ANSWERS), len(LATENCY_BOUNDS) + 1
 
 
 class Connection(Protocol):
@@ -139,8 +139,7 @@ class Service:
         """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it."""
         took = monotonic() - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
-        self.words[_LATENCY + bisect_left(LATENCY_BOUNDS, took)] += 1
-        self.words[_STATUS + (status // 100 & 7)] += 1
+        self.words[_ANSWERS + (status // 100 & 7) * _BUCKETS + bisect_left(LATENCY_BOUNDS, took)] += 1
         self.sent += cycle.sent
         self.busy += took
         self.requests += 1
