@@ -30,9 +30,11 @@ class Field(IntEnum):
     CONNECTIONS = 2  # open now
     ACTIVE = 3  # requests being answered now
     REQUESTS = 4  # requests answered since the worker started
-    BYTES_SENT = 5  # of the bodies of all responses
-    BUSY_US = 6  # microseconds from the head of a request to the end of its response, over all requests
-    LAG_US = 7  # how late the event loop came to its last tick
+    WEBSOCKETS = 5  # WebSockets open now
+    MESSAGES = 6  # messages received over WebSockets since the worker started
+    BYTES_SENT = 7  # of the bodies of all responses
+    BUSY_US = 8  # microseconds from the head of a request to the end of its response, over all requests
+    LAG_US = 9  # how late the event loop came to its last tick
     ANSWERS = 16  # the first of 8 times 16 words: requests by the first digit of their status, then by the time it took
 
 

@@ -132,7 +132,7 @@ class Control:
     def listen(self) -> None:
         """Begin to accept."""
         if self.rendezvous is not None and not self._listens:
-            self._listens = True
+            self._listens, self.rendezvous.borrowed = True, False
             self._selector.register(self.rendezvous.sock, selectors.EVENT_READ, self._accept)
 
     def leave(self, *, keep_file: bool) -> None:
@@ -142,12 +142,6 @@ class Control:
         if self.rendezvous is not None:
             self.rendezvous.close(keep_file=keep_file)
             self.rendezvous = None
-
-    def close(self) -> None:
-        """Remove the socket and let all clients go, after their last answer."""
-        self.leave(keep_file=False)
-        for client in list(self._clients.values()):
-            self.drop(client)
 
     def observe(self, before: State, after: State) -> None:
         """Answer the clients that waited for what a decision changed."""

@@ -99,6 +99,7 @@ class Loop:
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
             self.handle(events.Tick(time.monotonic()))
+        self.control.leave(keep_file=False)  # the clients stay connected: the end of this process is what they wait for
         self._selector.close()
         return self._exit_code
 

@@ -89,12 +89,12 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     raise_descriptor_limit()
     with _listening(config, standing.predecessor) as listeners:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
-        rendezvous = meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
-        if standing.identity is not None:
-            hand_over(listeners, standing.identity)
-            standing.pidfile.reserve(standing.identity)
-            become(standing.identity, config)
-        return _supervise(config, reread, listeners, rendezvous, standing)
+        with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
+            if standing.identity is not None:
+                hand_over(listeners, standing.identity)
+                standing.pidfile.reserve(standing.identity)
+                become(standing.identity, config)
+            return _supervise(config, reread, listeners, meeting, standing)
 
 
 def _supervise(
@@ -141,8 +141,17 @@ def _supervise(
     finally:
         executor.close()
         loop.hooks.finish()
-        loop.control.close()
         signals.release()
+
+
+@contextlib.contextmanager
+def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
+    """The control socket, which is gone by the end unless a successor has it."""
+    try:
+        yield rendezvous
+    finally:
+        if rendezvous is not None:
+            rendezvous.close()
 
 
 @contextlib.contextmanager

@@ -24,20 +24,28 @@ _BACKLOG = 64
 
 @dataclass(slots=True)
 class Rendezvous:
-    """An open control socket. `asked` says what it was made for, so that a successor can tell whether it fits."""
+    """An open control socket. `asked` says what it was made for, so that a successor can tell whether it fits.
+
+    While it is `borrowed`, another master listens on it, and may go on after this one.
+    """
 
     sock: socket.socket
     path: Path
     asked: str
+    borrowed: bool = False
+    _closed: bool = False
 
     def note(self) -> dict[str, object]:
         """What a successor must be told beside the descriptor."""
         return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.asked}
 
     def close(self, *, keep_file: bool = False) -> None:
-        """Listen no more. The file stays where a successor listens on it."""
+        """Listen no more. The file stays where another master listens on it."""
+        if self._closed:
+            return
+        self._closed = True
         self.sock.close()
-        if not keep_file:
+        if not keep_file and not self.borrowed:
             with contextlib.suppress(OSError):
                 self.path.unlink()
 
@@ -48,7 +56,7 @@ def taken_over(note: Mapping[str, object] | None) -> Rendezvous | None:
         return None
     fd = int(str(note["fd"]))
     os.set_inheritable(fd, False)
-    return Rendezvous(socket.socket(fileno=fd), Path(str(note["path"])), str(note["asked"]))
+    return Rendezvous(socket.socket(fileno=fd), Path(str(note["path"])), str(note["asked"]), borrowed=True)
 
 
 def meet(control: str, address: str, uid: int, inherited: Rendezvous | None) -> Rendezvous | None:
@@ -59,6 +67,8 @@ def meet(control: str, address: str, uid: int, inherited: Rendezvous | None) -> 
     asked = f"{control} {address}"
     if inherited is not None and inherited.asked == asked:
         return inherited
+    if inherited is not None:
+        inherited.close()
     if control == OFF:
         return None
     if control != AUTO:

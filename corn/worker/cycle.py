@@ -79,7 +79,7 @@ class Cycle(Incoming):
         """Call the application in a task of its own."""
         service = self.connection.service
         service.running.add(self)
-        self.task = service.loop.create_task(self.run())
+        self.task = service.create_task(self.run())
 
     def cancel(self, why: str) -> None:
         """Stop the application; a request whose response has not begun is answered with 503."""

@@ -1,29 +1,66 @@
-"""Which calling convention an application has, and how one that is not ASGI 3 is called like one."""
+"""Which calling convention an application has, and how one that is not ASGI 3 is called like one.
+
+    app(scope, receive, send)          asgi3    a coroutine function always is one
+    app(environ, start_response)       wsgi     PEP 3333; a class too, whose instances are the responses
+    app(scope)                         asgi2    a class too, whose instances take receive and send
+
+What an application can be called with tells them apart. Behind a decorator's `*args` it is what the decorated function
+takes; a decorator that is not asynchronous and changes the arguments is one of WSGI (werkzeug's `Request.application`).
+"""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from corn.config import Config
 from corn.worker.asgi import ASGIApplication, Receive, Scope, Send
 
 ASGI2Application = Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]
 
 
-def as_asgi3(app: Any, interface: str) -> ASGIApplication:
-    """The application as corn calls it. With `auto`, one that takes the scope alone is ASGI 2."""
-    if interface == "asgi2" or (interface == "auto" and _takes_the_scope_alone(app)):
-        return _asgi2(app)
-    return cast("ASGIApplication", app)
+def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIApplication:
+    """The application as corn calls it; to be called in a worker. `on_stuck`: see `corn.worker.wsgi.application`."""
+    interface = interface_of(app) if config.interface == "auto" else config.interface
+    if interface == "wsgi":
+        from corn.worker.wsgi.application import WSGI
+
+        return WSGI(app, config.wsgi_threads, on_stuck)
+    return _asgi2(app) if interface == "asgi2" else cast("ASGIApplication", app)
 
 
-def _takes_the_scope_alone(app: Any) -> bool:
+def interface_of(app: Any) -> str:
+    """`asgi3`, `asgi2` or `wsgi`; asgi3 where nothing can be told, as of what is written in C."""
+    if _is_asynchronous(app):
+        return "asgi3"
     try:
-        signature = inspect.signature(app)
+        own, inner = inspect.signature(app, follow_wrapped=False), inspect.signature(app)
     except (TypeError, ValueError):
-        return False
-    return not _binds(signature, 3) and _binds(signature, 1)
+        return "asgi3"
+    if not _takes_any_number(own):
+        return _by_arguments(own)
+    if _takes_any_number(inner):
+        return "asgi3"
+    return "asgi3" if _by_arguments(inner) == "asgi3" else "wsgi"
+
+
+def _is_asynchronous(app: Any) -> bool:
+    while isinstance(app, functools.partial):
+        app = app.func
+    call = app if inspect.isroutine(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
+    return not inspect.isclass(app) and inspect.iscoroutinefunction(call)
+
+
+def _takes_any_number(signature: inspect.Signature) -> bool:
+    return any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
+
+
+def _by_arguments(signature: inspect.Signature) -> str:
+    if _binds(signature, 2):
+        return "wsgi"
+    return "asgi2" if _binds(signature, 1) and not _binds(signature, 3) else "asgi3"
 
 
 def _binds(signature: inspect.Signature, count: int) -> bool:

@@ -31,7 +31,7 @@ from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
-from corn.worker.scope import Ends, scope_template
+from corn.worker.scope import Ends
 from corn.worker.service import Service
 from corn.worker.trust import Trust
 
@@ -58,7 +58,7 @@ class Server:
         on_retire: Callable[[str], None] = _retire_never,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(as_asgi3(app, config.interface), config, self._words, on_retire)
+        self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
@@ -73,7 +73,7 @@ class Server:
         self._tick()
         config, service = self._service.config, self._service
         await self._lifespan.startup()
-        service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
+        service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
             service.access = AccessLog(service.loop, config)
 

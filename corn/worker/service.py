@@ -6,9 +6,10 @@ import asyncio
 import contextvars
 import sys
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from corn.config import Config
 from corn.slots import LATENCY_BOUNDS, Field
@@ -20,6 +21,7 @@ from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+    from corn.worker.websocket_session import Session
 
 _ANSWERS, _BUCKETS = int(Field.ANSWERS), len(LATENCY_BOUNDS) + 1
 
@@ -55,6 +57,7 @@ class Service:
         "config",
         "connections",
         "context",
+        "create_task",
         "defaults",
         "draining",
         "extra",
@@ -65,8 +68,10 @@ class Service:
         "limit_header_count",
         "limit_header_size",
         "loop",
+        "messages",
         "on_retire",
         "open",
+        "opens_websockets",
         "proxies",
         "requests",
         "retire_at",
@@ -75,6 +80,7 @@ class Service:
         "server_field",
         "template",
         "timeout_request",
+        "websockets",
         "when_room",
         "words",
     )
@@ -89,6 +95,7 @@ class Service:
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
+        self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
@@ -100,6 +107,9 @@ class Service:
         self.requests = 0
         self.sent = 0  # bytes of bodies
         self.busy = 0.0  # seconds, over all requests
+        self.messages = 0  # received over WebSockets
+        self.websockets: set[Session] = set()
+        self.opens_websockets = config.ws != "none"
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
@@ -110,6 +120,13 @@ class Service:
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.tick()
+
+    def application_started(self, state: dict[str, Any] | None) -> None:
+        """Take over what the application has set up: its state, and how the loop makes tasks."""
+        self.template = scope_template(self.config.root_path, state)
+        if self.loop.get_task_factory() is None:
+            # What the loop would do, but that it first makes up a name for each task.
+            self.create_task = partial(asyncio.Task, loop=self.loop, name="request")
 
     def tick(self) -> None:
         """Move the clock on, and what is derived from it."""
@@ -134,9 +151,14 @@ class Service:
                 cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+        for session in [each for each in self.websockets if each.deadline <= now]:
+            session.expire()
 
     def answered(self, cycle: Cycle) -> None:
-        """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it."""
+        """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it.
+
+        A WebSocket is counted when it is open, and has lines of its own in the access log.
+        """
         took = monotonic() - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self.words[_ANSWERS + (status // 100 & 7) * _BUCKETS + bisect_left(LATENCY_BOUNDS, took)] += 1
@@ -145,7 +167,7 @@ class Service:
         self.requests += 1
         if self.requests == self.retire_at:
             self.on_retire("max requests")
-        if self.access is not None:
+        if self.access is not None and status != 101:
             self.access.log(cycle, status, took)
 
     def show_counts(self) -> None:
@@ -153,6 +175,8 @@ class Service:
         words = self.words
         words[Field.ACTIVE] = len(self.running)
         words[Field.REQUESTS] = self.requests
+        words[Field.WEBSOCKETS] = len(self.websockets)
+        words[Field.MESSAGES] = self.messages
         words[Field.BYTES_SENT] = self.sent
         words[Field.BUSY_US] = int(self.busy * 1_000_000)
 

@@ -1,9 +1,10 @@
-"""ASGI 2 and ASGI 3 applications, told apart by what they can be called with."""
+"""ASGI 2, ASGI 3 and WSGI applications, told apart by what they can be called with."""
 
 import functools
 
 import pytest
 
+from corn.worker.interface import interface_of
 from tests.worker.serving import hello, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -30,6 +31,52 @@ async def three(scope, receive, send, *, more=None):
     await hello(scope, receive, send)
 
 
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+
+
+def wsgi_with_more(environ, start_response, greeting=b"hello"):
+    start_response("200 OK", [])
+    return [greeting]
+
+
+class Called:
+    def __call__(self, environ, start_response):
+        return wsgi(environ, start_response)
+
+
+class Response:
+    """The class itself is the application (PEP 3333, "The Application/Framework Side")."""
+
+    def __init__(self, environ, start_response):
+        start_response("200 OK", [])
+
+    def __iter__(self):
+        yield b"hello"
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def of_request(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(args[-2])(*args[-2:])
+
+    return wrapper
+
+
+@of_request
+def answer(request):
+    return wsgi
+
+
 @pytest.mark.parametrize(
     ("app", "interface"),
     [
@@ -41,6 +88,16 @@ async def three(scope, receive, send, *, more=None):
         (three, "auto"),
         (functools.partial(three, more=1), "auto"),
         (three, "asgi3"),
+        (decorated(three), "auto"),
+        (wsgi, "auto"),
+        (wsgi, "wsgi"),
+        (wsgi_with_more, "auto"),
+        (functools.partial(wsgi_with_more, greeting=b"hello"), "auto"),
+        (Called(), "auto"),
+        (Called().__call__, "auto"),
+        (Response, "auto"),
+        (decorated(wsgi), "auto"),
+        (answer, "auto"),
     ],
 )
 def test_an_application_is_called_as_it_wants(run, app, interface):
@@ -49,3 +106,13 @@ def test_an_application_is_called_as_it_wants(run, app, interface):
             assert (await at.request(GET)).body == b"hello"
 
     run(main())
+
+
+class AsynchronousOfAnything:
+    async def __call__(self, *args):
+        """Tells no number."""
+
+
+@pytest.mark.parametrize("app", [AsynchronousOfAnything(), functools.partial(three), print])
+def test_what_tells_nothing_is_taken_for_asgi3(app):
+    assert interface_of(app) == "asgi3"

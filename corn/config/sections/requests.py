@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corn.config.http_kinds import HeaderField, Network
-from corn.config.kinds import Choice, Many, MaybeEmpty, Switch
+from corn.config.kinds import Choice, Integer, Many, MaybeEmpty, Switch
 from corn.config.options import option
 
 WORKER = "Worker"
@@ -20,8 +20,14 @@ class WorkerOptions:
     )
     interface: str = option(
         "auto",
-        Choice(("auto", "asgi3", "asgi2")),
+        Choice(("auto", "asgi3", "asgi2", "wsgi")),
         "How the application is called; auto looks at what it can be called with.",
+        WORKER,
+    )
+    wsgi_threads: int = option(
+        10,
+        Integer(1, 1000),
+        "Most threads of a worker in which a WSGI application is called; further requests wait for one.",
         WORKER,
     )
     root_path: str = option("", MaybeEmpty("PATH"), "Path under which a proxy serves the application.", WORKER)
