@@ -128,10 +128,10 @@ def find(choice: Choice) -> Instance:
             each.close()
     if fitting:
         return fitting[0]
-    if choice in (Choice(control=choice.control), Choice()):
-        silent = next((each for each in found if not each.about), None)
-        if silent is not None:
-            raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
+    silent = next((each for each in found if not each.about), None)
+    if silent is not None:
+        raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
+    if not found:
         raise NoInstance("no instance runs that this user may control; start one with 'corn serve'")
     raise NoInstance("no running instance fits; 'corn list' shows which there are")
 
