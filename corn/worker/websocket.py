@@ -34,7 +34,7 @@ from corn.worker.websocket_handshake import Offer, agree_on_deflate, check_field
 from corn.worker.websocket_session import INTERNAL_ERROR, SERVICE_RESTART, Session
 
 if TYPE_CHECKING:
-    from corn.worker.http1 import HTTP1Connection
+    from corn.worker.exchange import Exchange
 
 _NORMAL = 1000
 
@@ -46,7 +46,7 @@ class WebSocketCycle(Cycle):
     session: Session | None = None
     _told = False  # the application received websocket.connect
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any], offer: Offer) -> None:
+    def __init__(self, connection: Exchange, head: Head, scope: dict[str, Any], offer: Offer) -> None:
         super().__init__(connection, head, websocket_scope(scope, offer))
         self._offer = offer
 
