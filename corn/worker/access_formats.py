@@ -79,7 +79,7 @@ class TextFormat:
     def line(self, answered: Answered) -> str:
         client, head, status, sent, took, _, note, phase = answered
         peer = f"{client[0]}:{client[1]}" if client else "-"
-        request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}"
+        request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/{head.version}"
         if phase and head is not None:  # as uvicorn has it
             return f'{self._prefix}{peer} "WebSocket {escaped(head.target)}" [{phase}] {sent} {took * 1000:.1f}ms\n'
         shown = f"{_STATUS_COLORS.get(status // 100, '')}{status}{_RESET}" if self._color else status
@@ -103,7 +103,7 @@ class JSONFormat:
         values["client"] = f"{client[0]}:{client[1]}" if client else None
         if head is not None:
             path, _, query = head.target.decode("latin-1").partition("?")
-            values.update(method=head.method, path=path, query=query, version=f"1.{head.minor}")
+            values.update(method=head.method, path=path, query=query, version=head.version)
         values.update(status=status, bytes=sent, ms=round(took * 1000, 3))
         if note or phase:
             values["note"] = note or f"websocket {phase}"
@@ -166,7 +166,7 @@ def _response_field(answered: Answered, wanted: bytes) -> str:
 
 def _request_line(answered: Answered) -> str:
     head = answered.head
-    return f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}" if head else "-"
+    return f"{head.method} {escaped(head.target)} HTTP/{head.version}" if head else "-"
 
 
 def _target(answered: Answered, part: int) -> str:
@@ -181,7 +181,7 @@ _ATOMS: dict[str, Callable[[Answered], str]] = {
     "m": lambda a: a.head.method if a.head else "-",
     "U": lambda a: _target(a, 0),
     "q": lambda a: _target(a, 2),
-    "H": lambda a: f"HTTP/1.{a.head.minor}" if a.head else "-",
+    "H": lambda a: f"HTTP/{a.head.version}" if a.head else "-",
     "s": lambda a: str(a.status),
     "B": lambda a: str(a.sent),
     "b": lambda a: str(a.sent or "-"),

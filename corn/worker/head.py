@@ -40,7 +40,8 @@ class Head:
     method: str
     target: bytes
     headers: list[tuple[bytes, bytes]]
-    minor: int = 1
+    version: str = "1.1"
+    minor: int = 1  # of HTTP/1; later versions have what 1.1 has
     keep_alive: bool = True
     length: int = 0
     has_length: bool = False
@@ -150,7 +151,7 @@ def _other_version(head: Head, version: bytes) -> None:
     if match[1] != b"1":
         raise Refusal(505, "this is HTTP/1.1")
     if match[2] == b"0":
-        head.minor = 0
+        head.version, head.minor = "1.0", 0
         head.keep_alive = False
 
 

@@ -16,16 +16,15 @@ from typing import Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
-from corn.worker.extensions import ExtendedCycle
 from corn.worker.forwarded import apply_claims
-from corn.worker.framing import encode_fields, status_line
+from corn.worker.framing import CONTINUE, encode_fields, status_line
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
+from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal, plain_answer
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
-from corn.worker.websocket import WebSocketCycle
 from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
 from corn.worker.websocket_http1 import WebSocketConnection, switching_head
 from corn.worker.websocket_session import Session
@@ -115,7 +114,7 @@ class HTTP1Connection(Outgoing):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = ExtendedCycle(self, head, scope)
+                cycle = self.cycle = HTTP1Cycle(self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
@@ -159,7 +158,7 @@ class HTTP1Connection(Outgoing):
         if limit_body is not None and head.length > limit_body:
             self._refuse(Refusal(413, "the body is too large"))
             return
-        cycle = self.cycle = ExtendedCycle(self, head, scope)
+        cycle = self.cycle = HTTP1Cycle(self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)
@@ -175,7 +174,7 @@ class HTTP1Connection(Outgoing):
 
     def _begin_websocket(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
         check_handshake(head)
-        cycle = self.cycle = WebSocketCycle(self, head, scope, read_offer(head.headers))
+        cycle = self.cycle = HTTP1WebSocketCycle(self, head, scope, read_offer(head.headers))
         self._used = True
         self.deadline = math.inf
         if rest:
@@ -202,9 +201,11 @@ class HTTP1Connection(Outgoing):
             self._refuse(refusal)
             return
         arriving = not decoder.done
-        if not arriving:
+        if arriving:
+            self._grant_time(len(data))
+        else:
             self._decoder = None
-        self._expect_body()
+            self.deadline = math.inf
         if cycle is not None and cycle.feed(body, arriving) and arriving:
             self.transport.pause_reading()
             self.deadline = math.inf
@@ -212,6 +213,9 @@ class HTTP1Connection(Outgoing):
             self._hold(decoder.rest)
         if not arriving and cycle is None:
             self._await_request()
+
+    def tell_to_continue(self) -> None:
+        self.write(CONTINUE)
 
     def resume_body(self) -> None:
         """Read on: the application has caught up with the body."""
@@ -227,6 +231,13 @@ class HTTP1Connection(Outgoing):
     def _resume_reading(self) -> None:
         if not self.transport.is_reading() and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _grant_time(self, received: int) -> None:
+        """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
+        config = self.service.config
+        latest = self.service.clock.now + config.timeout_body
+        rate = config.min_body_rate
+        self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
     def _expect_body(self) -> None:
         due = self._decoder is not None
@@ -245,11 +256,7 @@ class HTTP1Connection(Outgoing):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.requests += 1
-        if service.requests == service.retire_at:
-            service.on_retire("max requests")
-        if service.access is not None:
-            service.access.log(cycle)
+        service.answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None

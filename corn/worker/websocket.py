@@ -34,7 +34,7 @@ from corn.worker.websocket_handshake import Offer, agree_on_deflate, check_field
 from corn.worker.websocket_session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, Session
 
 if TYPE_CHECKING:
-    from corn.worker.http1 import HTTP1Connection
+    from corn.worker.exchange import Exchange
 
 _NORMAL = 1000
 _NOTICE = 0.25  # seconds from websocket.disconnect until the application is cancelled, where it must be
@@ -47,7 +47,7 @@ class WebSocketCycle(Cycle):
     session: Session | None = None
     _told = False  # the application received websocket.connect
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any], offer: Offer) -> None:
+    def __init__(self, connection: Exchange, head: Head, scope: dict[str, Any], offer: Offer) -> None:
         super().__init__(connection, head, websocket_scope(scope, offer))
         self._offer = offer
 
@@ -100,7 +100,7 @@ class WebSocketCycle(Cycle):
         self.session = Session(service, frames, self.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.answered()
+        service.answered(self)
         if service.access is not None:
             service.access.accepted(self)
 
@@ -128,6 +128,7 @@ class WebSocketCycle(Cycle):
 
     def _end(self, outcome: End) -> None:
         self.gone = self._stage is not DONE
+        self.connection.service.sent += self.sent
         if self.connection.service.access is not None:
             self.connection.service.access.closed(self, outcome.code)
 
