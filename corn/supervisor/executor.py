@@ -17,6 +17,7 @@ from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, environment_of, execute_template
+from corn.supervisor.readings import Readings
 from corn.supervisor.state import State
 
 Handle = TemplateHandle | WorkerHandle | HooksHandle
@@ -45,6 +46,7 @@ class Executor:
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
+        self.readings = Readings(self.slots)
         self.listeners = listeners
         self._relay = relay
         self._watch = watch
@@ -75,7 +77,7 @@ class Executor:
         for number, worker in list(self.workers.items()):
             if number not in state.workers:
                 del self.workers[number]
-                self.slots.cell(worker.cell).clear()  # nobody shall wait for connections it took with it
+                self.readings.leave(self.slots.cell(worker.cell))  # nobody shall wait for connections it took along
                 self._free_cells.append(worker.cell)
                 self._drop(worker)
         for generation, template in list(self.templates.items()):
@@ -142,6 +144,7 @@ class Executor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
+        self.slots.take(handle.cell)
         self.workers[action.worker] = handle
         with theirs:
             self._tell(template, Fork(action.worker, action.slot, handle.cell, action.gated), (theirs.fileno(),))

@@ -193,8 +193,6 @@ class HTTP1Connection(Outgoing):
         self._resume_reading()
         if self._held:
             session.feed(self._held)
-        if self._eof:
-            session.lost()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
@@ -259,11 +257,7 @@ class HTTP1Connection(Outgoing):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.requests += 1
-        if service.requests == service.retire_at:
-            service.on_retire("max requests")
-        if service.access is not None:
-            service.access.log(cycle)
+        service.answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None
