@@ -12,6 +12,10 @@ The message of each is one or two lines, and says what to do. Exit code 5 (gave 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from corn.failure import Failure
 
 
 class ExitCode(IntEnum):
@@ -54,11 +58,13 @@ class BindError(CornError):
 class ApplicationError(CornError):
     """The application could not be loaded or started.
 
-    `detail` is the traceback of the user's own frames, or "" where the message says it all.
+    `detail` is the traceback of the user's own frames, or "" where the message says it all. `failure` holds the same as
+    data, where it comes from an exception.
     """
 
     exit_code = ExitCode.APPLICATION
 
-    def __init__(self, message: str, detail: str = "") -> None:
+    def __init__(self, message: str, detail: str = "", failure: Failure | None = None) -> None:
         super().__init__(message)
         self.detail = detail
+        self.failure = failure

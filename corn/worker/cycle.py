@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from corn.logs import logger
 from corn.worker.asgi import ClientDisconnected, Message
+from corn.worker.diagnosis import user_traceback
 from corn.worker.framing import (
     CLOSE,
     LAST_CHUNK,
@@ -35,7 +36,6 @@ from corn.worker.framing import (
     without_length,
 )
 from corn.worker.head import Head
-from corn.worker.importer import user_traceback
 from corn.worker.incoming import Incoming
 from corn.worker.refusal import plain_answer
 

@@ -22,7 +22,8 @@ from corn.config.suggestions import did_you_mean
 from corn.errors import HooksError
 from corn.hooks import HOOKS, Info
 from corn.logs import logger
-from corn.worker.importer import put_first_on_path, user_traceback
+from corn.worker.diagnosis import user_traceback
+from corn.worker.importer import put_first_on_path
 
 _MODULE = "corn_hooks"
 

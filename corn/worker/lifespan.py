@@ -10,9 +10,10 @@ import asyncio
 from typing import Any
 
 from corn.errors import ApplicationError
+from corn.failure import START_UP
 from corn.logs import logger
 from corn.worker.asgi import LIFESPAN_SPEC, ASGIApplication, Message
-from corn.worker.importer import user_traceback
+from corn.worker.diagnosis import diagnose, user_traceback
 
 
 class Lifespan:
@@ -93,8 +94,8 @@ class Lifespan:
             self._started.set_exception(ApplicationError("the application's lifespan returned before it had started"))
         else:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
-            failed = ApplicationError(f"the application's lifespan failed to start: {what}", user_traceback(error))
-            self._started.set_exception(failed)
+            failure = diagnose(f"the application's lifespan failed to start: {what}", error, START_UP)
+            self._started.set_exception(ApplicationError(failure.message, failure.traceback, failure))
 
 
 def _startup_failed(text: str) -> ApplicationError:

@@ -1,0 +1,219 @@
+"""The master's side of `corn dev`: it starts the watcher, hears it, and tells people and browsers what came of it.
+
+It decides nothing about workers; what it hears becomes events for the policy (development.py). A watcher that ends is
+started again, a few times: without one, corn dev is a server that does not reload.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from corn.channel import Channel
+from corn.config import Config
+from corn.failure import EXIT, START_UP, Failure
+from corn.failurepage import terminal_text
+from corn.logs import logger, wants_color
+from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
+from corn.reload.plan import packages_to_load
+from corn.reload.rules import ASSET, COLD, Rules
+from corn.reload.setup import rules_of, watch_setup
+from corn.supervisor import events
+from corn.supervisor.actions import AnnounceReload, ShowFailure
+from corn.supervisor.processes import WatcherHandle, execute_watcher
+from corn.supervisor.rereading import settings_of
+from corn.supervisor.state import Broken, End
+
+_MOST_WATCHERS = 5
+_MOST_NAMED = 3
+_SLOWEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """What makes a master one of `corn dev`; `file` is the configuration file, where there is one."""
+
+    file: Path | None
+
+
+class Reloading:
+    """One for a master of `corn dev`. `watch` tells the loop to listen to the watcher, `unwatch` to stop.
+
+    `packages` are the modules that a warm template loads.
+    """
+
+    def __init__(self, config: Config, file: Path | None, *, watch: Callable[[WatcherHandle], None]) -> None:
+        self.handle: WatcherHandle | None = None
+        self.packages: list[str] = []
+        self.left_out: frozenset[str] = frozenset()
+        self.refresh_url = ""
+        self._config = config
+        self._file = file
+        self._watch = watch
+        self._watchers = 0
+        self._since = time.time()
+        self._paths: list[str] = []
+        self._ready = Ready()
+        self._imported: dict[str, str] = {}
+
+    @property
+    def _rules(self) -> Rules:
+        return rules_of(self._config, self._file)
+
+    def start(self) -> None:
+        """Start the watcher, unless nothing is to be watched."""
+        if not self._config.reload:
+            return
+        self._watchers += 1
+        ours, theirs = socket.socketpair()
+        setup = watch_setup(self._config, self._file, self._since)
+        with theirs:
+            pid = execute_watcher(theirs)
+        ours.setblocking(False)
+        self.handle = WatcherHandle(pid, Channel(ours))
+        self._tell(setup)
+
+    def ended(self, end: End) -> None:
+        """The watcher is gone: start another, that reports what changed meanwhile."""
+        if self.handle is None:
+            return
+        self.handle.channel.close()
+        self.handle = None
+        if self._watchers >= _MOST_WATCHERS:
+            logger.error("the watcher %s again; changes are not noticed any more", end)
+            return
+        logger.warning("the watcher %s; another is started", end)
+        self.start()
+
+    def adapt(self, setup: Setup, *, warm: bool) -> Setup:
+        """The setup of a template, as it is in development."""
+        modules = self.packages if warm else []
+        return replace(
+            setup,
+            preload="deps" if warm else "none",
+            strict=False,
+            modules=modules,
+            development=True,
+            refresh=self.refresh_url,
+        )
+
+    def finish(self) -> None:
+        """End the watcher, and wait for that."""
+        if self.handle is not None:
+            os.kill(self.handle.pid, signal.SIGKILL)
+            os.waitpid(self.handle.pid, 0)
+            self.handle.channel.close()
+            self.handle = None
+
+    # What is heard
+
+    def hear(self, message: Message, at: float, reread: Callable[[], Config | None]) -> events.Event | None:
+        """What the watcher says, as an event; `reread` gives the options anew, None where they cannot be used."""
+        match message:
+            case Watching():
+                logger.debug("%s", message.how)
+            case Changed() if message.effect == ASSET:
+                self._tell(Reloaded(0, message.paths, assets=True))
+            case Changed():
+                return self._changed(message, at, reread)
+        return None
+
+    def _changed(self, message: Changed, at: float, reread: Callable[[], Config | None]) -> events.Event:
+        self._since = time.time()
+        self._paths = message.paths
+        if message.effect == COLD:
+            self._config = reread() or self._config
+            self.packages = []
+            self._imported.clear()
+        settings = settings_of(self._config, development=True)
+        return events.CodeChanged(at, settings, cold=message.effect == COLD, age=message.age)
+
+    def ready(self, message: Ready) -> None:
+        """A worker serves; how long its application took is for the next announcement."""
+        self._ready = message
+
+    def imported(self, message: Imported, at: float) -> events.Event | None:
+        """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
+        if self._config.profile_reload:
+            logger.info("%s", _profile(message))
+        if self._config.preload == "none":
+            return None
+        self._imported.update({name: file for name, file in message.libraries if name not in self._imported})
+        rules = self._rules
+        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
+        if packages == self.packages:
+            return None
+        self.packages = packages
+        return events.PackagesKnown(at)
+
+    # What is told
+
+    def announce(self, action: AnnounceReload) -> None:
+        """Write the line that people read."""
+        ready = self._ready
+        took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked by signal")
+        self._tell(Reloaded(action.revision, self._paths))
+
+    def show(self, action: ShowFailure) -> None:
+        """Show why the code cannot be served."""
+        failure = self.failure_of(action.revision, action.broken)
+        text = terminal_text(failure, color=wants_color(self._config.color))
+        logger.error("%s\n%s", f"the application is broken; waiting for a change: {failure.message}", text)
+        self._tell(ReloadFailed(action.revision, self._paths, failure.to_json()))
+
+    def failure_of(self, revision: int, broken: Broken) -> Failure:
+        """All that is known of a failure, for whoever shows it."""
+        if broken.failure is not None:
+            known = Failure.from_json(broken.failure)
+        else:
+            kind = EXIT if "exited" in broken.error or "killed" in broken.error else START_UP
+            known = Failure(kind, broken.error, traceback=broken.detail)
+        changed = tuple(_relative(path) for path in self._paths)
+        return Failure.from_json({**known.to_json(), "generation": revision, "changed": changed})
+
+    def _tell(self, message: Message) -> None:
+        if self.handle is not None:
+            self.handle.channel.send(message)
+            self._watch(self.handle)
+
+
+def named(paths: list[str]) -> str:
+    """A few paths by name, and how many others."""
+    shown = [_relative(path) for path in paths[:_MOST_NAMED]]
+    others = len(paths) - len(shown)
+    return ", ".join(shown) + (f" and {others} others" if others else "")
+
+
+def _relative(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _profile(message: Imported) -> str:
+    slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
+    lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
+    return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
+
+
+class Terminal:
+    """The terminal's settings as they were when corn began, put back when a debugger may have left others."""
+
+    def __init__(self) -> None:
+        self._settings: list[object] | None = None
+        if sys.stdin is not None and os.isatty(0):
+            import termios
+
+            self._settings = termios.tcgetattr(0)
+
+    def restore(self) -> None:
+        if self._settings is not None:
+            import termios
+
+            termios.tcsetattr(0, termios.TCSANOW, self._settings)  # type: ignore[arg-type]
