@@ -12,10 +12,6 @@ The message of each is one or two lines, and says what to do. Exit code 5 (gave 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from corn.failure import Failure
 
 
 class ExitCode(IntEnum):
@@ -58,13 +54,11 @@ class BindError(CornError):
 class ApplicationError(CornError):
     """The application could not be loaded or started.
 
-    `detail` is the traceback of the user's own frames, or "" where the message says it all. `failure` holds the same as
-    data, where it comes from an exception.
+    `detail` is the traceback of the user's own frames, or "" where the message says it all.
     """
 
     exit_code = ExitCode.APPLICATION
 
-    def __init__(self, message: str, detail: str = "", failure: Failure | None = None) -> None:
+    def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
-        self.failure = failure

@@ -72,8 +72,8 @@ class Message:
 class Fork(Message):
     """Master to template: fork one worker. One descriptor follows: the worker's end of its channel.
 
-    In `corn dev`, `revision` counts the versions of the code, and `failure` (failure.Failure as JSON) makes the worker
-    a responder, which serves that instead of the application.
+    In `corn dev`, `revision` counts the versions of the code, and `failure` (diagnosis.Failure as JSON) makes the
+    worker a responder, which serves that instead of the application.
     """
 
     worker: int
@@ -109,7 +109,7 @@ class Quit(Message):
 class Failed(Message):
     """Template or worker to master: the application could not be loaded or started.
 
-    `failure` is failure.Failure as JSON, where more is known than the message and the traceback in `detail`.
+    `failure` is diagnosis.Failure as JSON, where more is known than the message and the traceback in `detail`.
     """
 
     error: str
@@ -247,7 +247,7 @@ class Reloaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class ReloadFailed(Message):
-    """Master to watcher: generation N of the code cannot be served; `failure` is failure.Failure as JSON."""
+    """Master to watcher: generation N of the code cannot be served; `failure` is diagnosis.Failure as JSON."""
 
     generation: int
     paths: list[str]

@@ -27,6 +27,8 @@ class Field(IntEnum):
     CONNECTIONS = 2  # open now
     ACTIVE = 3  # requests being answered now
     REQUESTS = 4  # requests answered since the worker started
+    WEBSOCKETS = 5  # WebSockets open now
+    MESSAGES = 6  # messages received over WebSockets since the worker started
 
 
 class Cell:

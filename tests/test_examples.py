@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 
 from tests.integration.served import Served
@@ -18,8 +19,9 @@ def serve():
     """`serve("name:app")` serves an example from 2 workers, and ends it at the end of the test, which must be clean."""
     running = []
 
-    def start(application):
-        served = Served(EXAMPLES.parent, application, "--app-dir", "examples", "--workers", "2", "--port", "0")
+    def start(application, **environment):
+        options = ("--app-dir", "examples", "--workers", "2", "--port", "0")
+        served = Served(EXAMPLES.parent, application, *options, **environment)
         running.append(served)
         return served.wait_ready()
 
@@ -63,7 +65,25 @@ def test_fastapi(serve):
     assert table == "corn,0.5\nbeans,1.25\n"
 
 
+def test_flask(serve):
+    served = serve("flask_app:app")
+    with httpx.Client(base_url=served.address, trust_env=False, timeout=DEADLINE) as client:
+        assert client.get("/").json()["client"] == "127.0.0.1"
+        lines = client.post("/count", files={"file": ("poem.txt", b"one\ntwo\nthree")})
+        assert lines.json() == {"name": "poem.txt", "lines": 3}
+        assert client.get("/squares/3.csv").text == "0,0\n1,1\n2,4\n"
+        assert client.get("/source").content == (EXAMPLES / "flask_app.py").read_bytes()
+
+
+def test_django(serve, tmp_path):
+    served = serve("django_app:app", DATABASE=str(tmp_path / "visits.sqlite3"))
+    assert ask(served, "/")[1].startswith("Hello from Django ")
+    visits = [json.loads(ask(served, "/visit")[1]) for _ in range(3)]
+    assert [each["visits"] for each in visits] == [1, 2, 3]
+    assert "not safe to fork" not in served.output
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_each_example_says_how_to_serve_it_and_has_a_test(path):
     assert f"corn serve {path.stem}:app --app-dir examples --workers 4" in path.read_text()
-    assert f'serve("{path.stem}:app")' in Path(__file__).read_text()
+    assert f'serve("{path.stem}:app"' in Path(__file__).read_text()

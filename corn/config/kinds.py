@@ -155,7 +155,8 @@ def _guess_application(text: str) -> str:
     """What somebody who wrote `src/main.py`, `main` or `main:create_app()` may have meant, or ""."""
     module, _, attribute = text.partition(":")
     module = module.removeprefix("./").removesuffix(".py").replace("/", ".")
-    guess = f"{module}:{attribute.removesuffix('()') or 'app'}"
+    usual = "application" if module.endswith(("wsgi", "asgi")) else "app"  # as in a Django project
+    guess = f"{module}:{attribute.removesuffix('()') or usual}"
     return guess if _names_attribute(guess) else ""
 
 

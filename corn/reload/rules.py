@@ -30,7 +30,8 @@ _EFFECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (COLD, ("pyproject.toml", "corn.toml", "*.so", "*.pyd")),
     (RELOAD, (".env", ".env.*", "*.py", "*.pyx", "*.toml", "*.yaml", "*.yml", "*.ini", "*.cfg")),
     (RELOAD, ("*.html", "*.htm", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.tmpl", "*.mo", "*.sql", "*.graphql")),
-    (ASSET, ("*.css", "*.js", "*.mjs", "*.svg", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.woff2")),
+    (RELOAD, ("*.js", "*.mjs", "*.svg", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.woff2")),
+    (ASSET, ("*.css",)),
 )
 _VISIBLE = (".env", ".env.*")
 

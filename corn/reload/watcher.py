@@ -13,12 +13,14 @@ import os
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from corn.channel import Channel
-from corn.messages import Changed, Message, Watching, WatchSetup
+from corn.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
 from corn.prctl import die_with_parent, name_process
+from corn.reload.announcing import Announcer, State
 from corn.reload.batches import Batch
 from corn.reload.contents import Contents
 from corn.reload.notices import Notices
@@ -45,6 +47,19 @@ def main(channel_fd: int) -> NoReturn:
     os._exit(0)
 
 
+def told_after(before: State, message: Message) -> State:
+    """What browsers are to know after the master has said how a change ended."""
+    match message:
+        case Reloaded(assets=True):
+            styles = any(path.endswith(".css") for path in message.paths)
+            return replace(before, styles=before.styles + styles, paths=tuple(message.paths))
+        case Reloaded():
+            return replace(before, revision=message.generation, failed=False, paths=tuple(message.paths))
+        case ReloadFailed():
+            return replace(before, revision=message.generation, failed=True, paths=tuple(message.paths))
+    return before
+
+
 class Watcher:
     """Watches what a setup names, until the channel is closed."""
 
@@ -55,6 +70,11 @@ class Watcher:
         self._contents = Contents()
         self._batch = Batch()
         self._timer: asyncio.TimerHandle | None = None
+        self._told = State()
+        self._announcer: Announcer | None = None
+        if setup.refresh_fd >= 0:
+            self._announcer = Announcer(socket.socket(fileno=setup.refresh_fd), setup.token)
+            self._announcer.start()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,7 +97,11 @@ class Watcher:
             self._gone.set()
 
     def _hear_message(self, message: Message) -> None:
-        """Reloaded and ReloadFailed are for browsers (browser refresh takes them from here)."""
+        """Pass on to browsers what came of a change."""
+        told = told_after(self._told, message)
+        if self._announcer is not None and told != self._told:
+            self._told = told
+            self._announcer.announce(told)
 
     def _send(self, message: Message) -> None:
         self._channel.send(message)

@@ -193,6 +193,8 @@ def _worker_exited(draft: Draft, event: WorkerExited) -> None:
     else:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order else Level.WARNING
+        if draft.state.settings.development:
+            level = Level.DEBUG  # what comes of it is told, and is all that a developer wants to know
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 

@@ -89,9 +89,9 @@ def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
     return _execute("corn.worker.hookprocess", sock.fileno(), [sock.fileno()], environment)
 
 
-def execute_watcher(sock: socket.socket) -> int:
+def execute_watcher(sock: socket.socket, inherited: Sequence[int]) -> int:
     """Start a fresh interpreter that becomes the watcher; returns its id. Raises OSError if that cannot be."""
-    return _execute("corn.reload.watcher", sock.fileno(), [sock.fileno()], os.environ)
+    return _execute("corn.reload.watcher", sock.fileno(), inherited, os.environ)
 
 
 def _execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
-from corn.failure import EXIT, START_UP, Failure
-from corn.failurepage import terminal_text
+from corn.diagnosis import terminal
+from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.logs import logger, wants_color
 from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
 from corn.reload.plan import packages_to_load
@@ -52,7 +52,6 @@ class Reloading:
         self.handle: WatcherHandle | None = None
         self.packages: list[str] = []
         self.left_out: frozenset[str] = frozenset()
-        self.refresh_url = ""
         self._config = config
         self._file = file
         self._watch = watch
@@ -60,7 +59,9 @@ class Reloading:
         self._since = time.time()
         self._paths: list[str] = []
         self._ready = Ready()
+        self._outcome: Message = Reloaded(1, [])
         self._imported: dict[str, str] = {}
+        self._browsers = BrowserPort() if config.reload and config.refresh else None
 
     @property
     def _rules(self) -> Rules:
@@ -73,11 +74,16 @@ class Reloading:
         self._watchers += 1
         ours, theirs = socket.socketpair()
         setup = watch_setup(self._config, self._file, self._since)
+        inherited = [theirs.fileno()]
+        if self._browsers is not None:
+            setup = replace(setup, refresh_fd=self._browsers.fileno(), token=self._browsers.token)
+            inherited.append(self._browsers.fileno())
         with theirs:
-            pid = execute_watcher(theirs)
+            pid = execute_watcher(theirs, inherited)
         ours.setblocking(False)
         self.handle = WatcherHandle(pid, Channel(ours))
         self._tell(setup)
+        self._tell(self._outcome)
 
     def ended(self, end: End) -> None:
         """The watcher is gone: start another, that reports what changed meanwhile."""
@@ -100,7 +106,7 @@ class Reloading:
             strict=False,
             modules=modules,
             development=True,
-            refresh=self.refresh_url,
+            refresh=self._browsers.url if self._browsers is not None else "",
         )
 
     def finish(self) -> None:
@@ -110,6 +116,8 @@ class Reloading:
             os.waitpid(self.handle.pid, 0)
             self.handle.channel.close()
             self.handle = None
+        if self._browsers is not None:
+            self._browsers.close()
 
     # What is heard
 
@@ -159,24 +167,25 @@ class Reloading:
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
         logger.info("reloaded in %s: %s", took, named(self._paths) or "asked by signal")
-        self._tell(Reloaded(action.revision, self._paths))
+        self._outcome = Reloaded(action.revision, self._paths)
+        self._tell(self._outcome)
 
     def show(self, action: ShowFailure) -> None:
         """Show why the code cannot be served."""
         failure = self.failure_of(action.revision, action.broken)
-        text = terminal_text(failure, color=wants_color(self._config.color))
-        logger.error("%s\n%s", f"the application is broken; waiting for a change: {failure.message}", text)
-        self._tell(ReloadFailed(action.revision, self._paths, failure.to_json()))
+        text = terminal.text(failure, color=wants_color(self._config.color), directory=str(Path.cwd()))
+        logger.error("the application does not run; corn waits for a change\n%s", text)
+        self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
+        self._tell(self._outcome)
 
     def failure_of(self, revision: int, broken: Broken) -> Failure:
         """All that is known of a failure, for whoever shows it."""
         if broken.failure is not None:
-            known = Failure.from_json(broken.failure)
+            known = Failure.from_json(dict(broken.failure))
         else:
-            kind = EXIT if "exited" in broken.error or "killed" in broken.error else START_UP
-            known = Failure(kind, broken.error, traceback=broken.detail)
-        changed = tuple(_relative(path) for path in self._paths)
-        return Failure.from_json({**known.to_json(), "generation": revision, "changed": changed})
+            kind = EXIT if "exited" in broken.error or "killed" in broken.error else STARTUP
+            known = Failure(kind, broken.error, detail=broken.detail)
+        return replace(known, generation=revision, changed=tuple(self._paths))
 
     def _tell(self, message: Message) -> None:
         if self.handle is not None:
@@ -200,6 +209,24 @@ def _profile(message: Imported) -> str:
     slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
     lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
     return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
+
+
+class BrowserPort:
+    """Where browsers listen for reloads: a port of the loopback interface, and a token that they must know.
+
+    It is the master's, so that it is the same for every watcher and every template.
+    """
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.token = os.urandom(16).hex()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/{self.token}"
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def close(self) -> None:
+        self._listener.close()
 
 
 class Terminal:

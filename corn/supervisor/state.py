@@ -77,7 +77,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """Why a revision of the code cannot be served; `failure` is failure.Failure as JSON, None where less is known."""
+    """Why a revision of the code cannot be served; `failure` is diagnosis.Failure as JSON, None where less is known."""
 
     error: str
     detail: str = ""

@@ -44,6 +44,15 @@ class AccessLog:
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self._add(Answered(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
 
+    def accepted(self, cycle: Cycle) -> None:
+        """Add the line of a WebSocket that is open now, where the format has one."""
+        if self._format.tells_of_opening:
+            self._add_websocket(cycle, "accepted")
+
+    def closed(self, cycle: Cycle, code: int) -> None:
+        """Add the line of a WebSocket that has come to its end."""
+        self._add_websocket(cycle, f"closed {code}")
+
     def refused(self, client: Address, refusal: Refusal) -> None:
         """Add the line of a request that was refused before it could be read."""
         self._add(Answered(client, None, refusal.status, 0, 0.0, None, refusal.reason))
@@ -75,6 +84,10 @@ class AccessLog:
         self.flush()
         if self._path is not None:
             os.close(self._fd)
+
+    def _add_websocket(self, cycle: Cycle, phase: str) -> None:
+        took = time.monotonic() - cycle.started_at
+        self._add(Answered(cycle.scope["client"], cycle.head, cycle.status, cycle.sent, took, cycle, "", phase))
 
     def _add(self, answered: Answered) -> None:
         if not self._lines:

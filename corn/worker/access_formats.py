@@ -36,10 +36,17 @@ class Answered(NamedTuple):
     took: float  # seconds
     cycle: Cycle | None
     note: str = ""
+    phase: str = ""  # of a WebSocket: accepted, or closed and with which code
 
 
 class Format(Protocol):
-    """Makes lines; `begin` says at what time the lines that follow were made."""
+    """Makes lines; `begin` says at what time the lines that follow were made.
+
+    `tells_of_opening`: a WebSocket has two lines, one when it is accepted. A format with fields has one for it, in the
+    end, as for any request: whoever counts lines counts requests.
+    """
+
+    tells_of_opening: bool
 
     def begin(self, now: float) -> None:
         """Take `now`, in seconds since the epoch."""
@@ -50,6 +57,8 @@ class Format(Protocol):
 
 class TextFormat:
     """`2026-11-21 07:54:24.123 INFO    [4711] 127.0.0.1:5312 "GET /path HTTP/1.1" 200 13 0.4ms`."""
+
+    tells_of_opening = True
 
     def __init__(self, *, color: bool) -> None:
         self._color = color
@@ -68,15 +77,19 @@ class TextFormat:
         self._prefix = (_DIM + stamp + _RESET if self._color else stamp) + self._level
 
     def line(self, answered: Answered) -> str:
-        client, head, status, sent, took, _, note = answered
+        client, head, status, sent, took, _, note, phase = answered
         peer = f"{client[0]}:{client[1]}" if client else "-"
-        request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}"
+        request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/{head.version}"
+        if phase and head is not None:  # as uvicorn has it
+            return f'{self._prefix}{peer} "WebSocket {escaped(head.target)}" [{phase}] {sent} {took * 1000:.1f}ms\n'
         shown = f"{_STATUS_COLORS.get(status // 100, '')}{status}{_RESET}" if self._color else status
         return f'{self._prefix}{peer} "{request}" {shown} {sent} {took * 1000:.1f}ms{note and f" ({note})"}\n'
 
 
 class JSONFormat:
     """One JSON object a line, its time in UTC (RFC 3339)."""
+
+    tells_of_opening = False
 
     def __init__(self) -> None:
         self._stamp = ""
@@ -85,20 +98,22 @@ class JSONFormat:
         self._stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
 
     def line(self, answered: Answered) -> str:
-        client, head, status, sent, took, _, note = answered
+        client, head, status, sent, took, _, note, phase = answered
         values: dict[str, object] = {"time": self._stamp, "level": "info", "logger": "corn.access", "pid": os.getpid()}
         values["client"] = f"{client[0]}:{client[1]}" if client else None
         if head is not None:
             path, _, query = head.target.decode("latin-1").partition("?")
-            values.update(method=head.method, path=path, query=query, version=f"1.{head.minor}")
+            values.update(method=head.method, path=path, query=query, version=head.version)
         values.update(status=status, bytes=sent, ms=round(took * 1000, 3))
-        if note:
-            values["note"] = note
+        if note or phase:
+            values["note"] = note or f"websocket {phase}"
         return json.dumps(values) + "\n"
 
 
 class AtomFormat:
     """gunicorn's `--access-logformat`: text with `%(atom)s` in it."""
+
+    tells_of_opening = False
 
     def __init__(self, text: str) -> None:
         self._now = 0.0
@@ -151,7 +166,7 @@ def _response_field(answered: Answered, wanted: bytes) -> str:
 
 def _request_line(answered: Answered) -> str:
     head = answered.head
-    return f"{head.method} {escaped(head.target)} HTTP/1.{head.minor}" if head else "-"
+    return f"{head.method} {escaped(head.target)} HTTP/{head.version}" if head else "-"
 
 
 def _target(answered: Answered, part: int) -> str:
@@ -166,7 +181,7 @@ _ATOMS: dict[str, Callable[[Answered], str]] = {
     "m": lambda a: a.head.method if a.head else "-",
     "U": lambda a: _target(a, 0),
     "q": lambda a: _target(a, 2),
-    "H": lambda a: f"HTTP/1.{a.head.minor}" if a.head else "-",
+    "H": lambda a: f"HTTP/{a.head.version}" if a.head else "-",
     "s": lambda a: str(a.status),
     "B": lambda a: str(a.sent),
     "b": lambda a: str(a.sent or "-"),

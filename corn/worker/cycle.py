@@ -1,4 +1,7 @@
-"""One request and its response: the application is called here, and what it sends is put on the wire.
+"""One request and its response: the application is called here, and what it sends is seen to be in order.
+
+This is the contract of ASGI, whatever the version of HTTP. How a response is put on the wire is what a class that
+derives from `Cycle` adds: `http1_cycle` and `http2_cycle`.
 
 A response passes through stages, each a table of the message types that are in order there:
 
@@ -22,13 +25,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from corn.logs import logger
 from corn.worker.asgi import ClientDisconnected, Message
-from corn.worker.diagnosis import user_traceback
 from corn.worker.framing import (
-    CLOSE,
-    LAST_CHUNK,
     NO_BODY,
-    OWN_DATE,
-    OWN_SERVER,
     STATUS_LINES,
     TRAILERS,
     encode_fields,
@@ -36,14 +34,12 @@ from corn.worker.framing import (
     without_length,
 )
 from corn.worker.head import Head
+from corn.worker.importer import user_traceback
 from corn.worker.incoming import Incoming
 from corn.worker.refusal import plain_answer
 
 if TYPE_CHECKING:
-    from corn.worker.http1 import HTTP1Connection
-
-_JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
-NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is told
+    from corn.worker.exchange import Exchange
 
 Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
 DONE: Stage = {}
@@ -55,15 +51,15 @@ class Cycle(Incoming):
     task: asyncio.Task[None]
     keep_alive = True
     sent = 0  # bytes of the response's body
+    ends_with_connection = False  # closing the connection would pass for the end of the response
     cut = ""  # why corn cancelled the task, if it did
     expires = math.inf  # on `Clock.now`; only where requests are limited in time
     _remaining = -1  # of the announced length
-    _framing = 0
     _flags = 0
     _line = b""
     _block = b""
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any]) -> None:
+    def __init__(self, connection: Exchange, head: Head, scope: dict[str, Any]) -> None:
         self.connection = connection
         self.head = head
         self.scope = scope
@@ -80,7 +76,7 @@ class Cycle(Incoming):
         """Call the application in a task of its own."""
         service = self.connection.service
         service.running.add(self)
-        self.task = service.loop.create_task(self.run())
+        self.task = service.create_task(self.run())
 
     def cancel(self, why: str) -> None:
         """Stop the application; a request whose response has not begun is answered with 503."""
@@ -144,71 +140,11 @@ class Cycle(Incoming):
 
     def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
-        connection, head, service, size = self.connection, self.head, self.connection.service, len(body)
-        usual = size == self._remaining and self.keep_alive and not (more or self._flags or head.is_special)
-        if usual and not service.draining:
-            self.committed = True
-            self.sent = size
-            pieces = (self._line, self._block, service.defaults, b"\r\n", body)
-            if size < _JOIN_LIMIT:
-                connection.transport.write(b"".join(pieces))
-            else:
-                connection.transport.writelines(pieces)
-            return
-        self._write_head(size, more)
-        self._write_body(body, more)
-
-    def _write_head(self, size: int, more: bool) -> None:
-        framing, field = self._choose_framing(size, more)
-        self._framing = framing
-        if framing == LENGTH:
-            self._check_length(size, more)
-        self.connection.write_soon(self._line, self._block, field, self._default_fields(), b"\r\n")
-        self.committed = True
-
-    def _choose_framing(self, size: int, more: bool) -> tuple[int, bytes]:
-        """How the end of the body is told (RFC 9112, 6.3), and the field line that tells it."""
-        if self.head.method == "HEAD" or self._flags & NO_BODY:
-            return NOTHING, b""
-        if self._remaining >= 0:
-            return LENGTH, b""
-        if not more and not self._flags & TRAILERS:
-            self._remaining = size
-            return LENGTH, b"content-length: %d\r\n" % size
-        if self.head.minor:
-            return CHUNKED, b"transfer-encoding: chunked\r\n"
-        self.keep_alive = False
-        return UNTIL_CLOSE, b""
-
-    def _default_fields(self) -> bytes:
-        connection, service, flags = self.connection, self.connection.service, self._flags
-        if flags & CLOSE or not connection.may_go_on(self.head):
-            self.keep_alive = False
-        fields = service.defaults
-        if flags & (OWN_DATE | OWN_SERVER):
-            fields = service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
-        if not self.keep_alive:
-            return fields + b"connection: close\r\n"
-        return fields if self.head.minor else fields + b"connection: keep-alive\r\n"
+        raise NotImplementedError
 
     def _write_body(self, body: bytes, more: bool) -> None:
-        """Write a part of the body as its framing demands, and flush the last; raises where it breaks its length."""
-        framing, size, connection = self._framing, len(body), self.connection
-        if framing == LENGTH:
-            self._check_length(size, more)
-            self._remaining -= size
-        if size and framing != NOTHING:
-            self.sent += size
-            if framing == CHUNKED:
-                connection.write_soon(b"%x\r\n" % size, body, b"\r\n")
-            else:
-                connection.write_soon(body)
-        if not more:
-            self._write_end()
-
-    def _write_end(self) -> None:
-        ends_here = self._framing == CHUNKED and not self._flags & TRAILERS
-        self.connection.write(LAST_CHUNK if ends_here else b"")
+        """Write a part of the body that is not the first; raises where it breaks its length."""
+        raise NotImplementedError
 
     def _check_length(self, size: int, more: bool) -> None:
         if size > self._remaining:
@@ -271,11 +207,6 @@ class Cycle(Incoming):
     def response_fields(self) -> bytes:
         """The field lines of the response that are the application's."""
         return self._block
-
-    @property
-    def ends_with_connection(self) -> bool:
-        """Whether closing the connection would pass for the end of the response."""
-        return self._framing == UNTIL_CLOSE
 
 
 def _is_disconnection(error: BaseException | None) -> bool:

@@ -8,9 +8,15 @@ import termios
 from typing import Any
 
 from corn.channel import Channel
-from corn.messages import Debugging, Imported
+from corn.config import Config
+from corn.diagnosis.diagnose import diagnose
+from corn.errors import CornError
+from corn.messages import Debugging, Fork, Imported, Setup
+from corn.worker.asgi import ASGIApplication
+from corn.worker.errorpages import with_error_pages
 from corn.worker.ownmodules import OwnModules
 from corn.worker.preload import Recorder
+from corn.worker.refresh import with_refresh
 
 
 class Developing:
@@ -20,6 +26,7 @@ class Developing:
         self._channel = channel
         self._own = OwnModules()
         self._recorder = Recorder()
+        self.loaded = False  # the application was imported
 
     def begin(self) -> None:
         self._own.install()
@@ -34,11 +41,24 @@ class Developing:
         own = [[name, file, self._own.seconds.get(name, 0.0)] for name, file in self._own.files.items()]
         self._channel.send(Imported(libraries, own))
 
+    def diagnose(self, error: CornError) -> dict[str, Any]:
+        """The failure of a boot as JSON."""
+        return diagnose(error, starting=self.loaded).to_json()
+
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
         """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
         self._channel.send(Debugging())
         show_typing()
         return self._debugger(*args, **kwargs)
+
+
+def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> ASGIApplication:
+    """The application as developers see it: exceptions are shown to the client, and browsers hear of reloads."""
+    if order.failure is None:
+        app = with_error_pages(app)
+    if not setup.refresh:
+        return app
+    return with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
 
 
 def show_typing() -> None:

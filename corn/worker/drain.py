@@ -56,6 +56,9 @@ class Drain:
         connections = list(self._service.connections)
         for position, connection in enumerate(connections, start=1):
             connection.linger_until(now + min(_FIRST_BYTE, first), now + idle * position / len(connections))
+        websockets = list(self._service.websockets)
+        for position, session in enumerate(websockets):
+            session.leave(now + idle * position / len(websockets))
 
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()

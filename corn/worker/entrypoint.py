@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from corn import logs
 from corn.channel import Channel
 from corn.config import Config
+from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
-from corn.failure import Failure
 from corn.forking import registered
 from corn.hooks import WorkerInfo
 from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
@@ -94,7 +94,7 @@ def run(birth: Birth) -> int:
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
-        birth.channel.send(_failed(error))
+        birth.channel.send(_failed(error, birth))
         return _FAILED
     finally:
         birth.tell("worker_exit")
@@ -114,12 +114,13 @@ def _application(birth: Birth) -> Any:
         application = load_application(birth.config)
     for function in registered():
         _make_anew(function)
+    if birth.developing is not None:
+        birth.developing.loaded = True
     return application
 
 
-def _failed(error: CornError) -> Failed:
-    failure: Failure | None = getattr(error, "failure", None)
-    known = failure.to_json() if failure is not None else None
+def _failed(error: CornError, birth: Birth) -> Failed:
+    known = birth.developing.diagnose(error) if birth.developing is not None else None
     return Failed(str(error), getattr(error, "detail", ""), int(error.exit_code), known)
 
 
@@ -232,12 +233,11 @@ class _Worker:
         await self._server.wait_closed()
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:
-        setup = self._birth.setup
-        if not setup.refresh:
+        if not self._birth.setup.development:
             return app
-        from corn.worker.refresh import with_refresh
+        from corn.worker.developing import wrapped
 
-        return with_refresh(app, setup.refresh, self._birth.order.revision)
+        return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
 
     def _hear(self) -> None:
         for message in self._channel.receive():

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from corn.worker.asgi import Message
-from corn.worker.cycle import CHUNKED, LENGTH, NOTHING, Cycle, Stage
-from corn.worker.framing import LAST_CHUNK, TRAILERS, encode_fields
-from corn.worker.sendfile import send_file
+from corn.worker.cycle import Cycle, Stage
+from corn.worker.framing import TRAILERS, encode_fields
 
 
 class ExtendedCycle(Cycle):
@@ -30,7 +29,7 @@ class ExtendedCycle(Cycle):
         if not self.head.minor:
             raise RuntimeError("HTTP/1.0 has no early hints, and the scope did not offer them")
         block, _, _ = encode_fields([(b"link", link) for link in message["links"]])
-        self.connection.write(b"HTTP/1.1 103 Early Hints\r\n" + block + b"\r\n")
+        self._write_hint(block)
 
     async def _take_path(self, message: Message) -> None:
         with Path(message["path"]).open("rb", buffering=0) as file:
@@ -47,19 +46,7 @@ class ExtendedCycle(Cycle):
             os.lseek(fd, start + count, os.SEEK_SET)
 
     async def _send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
-        connection = self.connection
-        if not self.committed:
-            self._write_head(count, more)
-        if self._framing == LENGTH:
-            self._check_length(count, more)
-            self._remaining -= count
-        if count and self._framing != NOTHING:
-            if self._framing == CHUNKED:
-                connection.write_soon(b"%x\r\n" % count)
-            await send_file(connection, fd, offset, count)
-            self.sent += count
-            if self._framing == CHUNKED:
-                connection.write_soon(b"\r\n")
+        await self._write_file(fd, offset, count, more=more)
         if not more:
             self._remaining = 0
             self._take_body({"type": "http.response.body"})
@@ -68,11 +55,21 @@ class ExtendedCycle(Cycle):
         block, _, _ = encode_fields(message.get("headers", ()))
         self._trailer_block += block
         if not message.get("more_trailers", False):
-            if self._framing == CHUNKED:
-                fields = self._trailer_block if self.head.accepts_trailers else b""
-                self.connection.write(LAST_CHUNK[:-2] + fields + b"\r\n")
+            self._write_trailers(self._trailer_block)
             self._flags &= ~TRAILERS
             self._finish()
+
+    def _write_hint(self, block: bytes) -> None:
+        """Write an informational response with these field lines."""
+        raise NotImplementedError
+
+    async def _write_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
+        """Write `count` bytes of a file as a part of the body, after the head if that is not written yet."""
+        raise NotImplementedError
+
+    def _write_trailers(self, block: bytes) -> None:
+        """Write these field lines, and the end of the response."""
+        raise NotImplementedError
 
     START: ClassVar[Stage] = {**Cycle.START, "http.response.early_hint": _take_early_hint}
     BODY: ClassVar[Stage] = {

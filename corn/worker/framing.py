@@ -2,7 +2,7 @@
 
 What the application wants to send is checked once, on the joined bytes: the only control bytes among them may be the
 line ends that corn put there, so a CR, LF or NUL in a name or a value never reaches the wire, whatever it was meant
-for.
+for. Most applications send few different sets of fields, so those that were checked are remembered.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _SPECIAL = {
     b"server": _SERVER,
 }
 _MAX_NAMES = 1024
+_MAX_ENCODED = 512
+_MAX_REMEMBERED = 1024  # bytes
 _names: dict[bytes, int] = {}
+_encoded: dict[tuple[Iterable[bytes], ...], tuple[bytes, int, int]] = {}
 STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus if each >= 200}
 
 
@@ -48,6 +51,21 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     `connection` and `transfer-encoding` are left out: they belong to the connection, which is corn's to run.
     Raises ValueError or TypeError for a field that cannot be sent, naming it.
     """
+    fields = tuple(headers)
+    try:
+        known = _encoded.get(fields)
+    except TypeError:  # fields that are lists, or hold what is no bytes
+        return _encode(fields)
+    if known is None:
+        known = _encode(fields)
+        if len(known[0]) <= _MAX_REMEMBERED:
+            if len(_encoded) >= _MAX_ENCODED:
+                _encoded.clear()
+            _encoded[fields] = known
+    return known
+
+
+def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     parts: list[bytes] = []
     length, flags = -1, 0
     try:

@@ -6,7 +6,8 @@ colon and a byte that is no token in a name are then all the same fault, a name 
 found to be tokens are remembered in lower case, so that a common name costs one look-up, and its bytes are shared by
 all requests.
 
-Whole lines are remembered too, of fields that say the same in request after request and hold no secret.
+Whole lines are remembered too, of fields that say the same in request after request and hold no secret. A connection
+remembers all fields of its last request (`Repeated`).
 
 httptools was the alternative. It was measured to cost more than this on small heads and as much on large ones, because
 each field is a call from C into Python; and what its parser lets through would have to be looked for here all the same.
@@ -30,6 +31,7 @@ _MAX_NAMES = 1024
 _MAX_HOSTS = 256
 _MAX_STEADY = 1024
 _MAX_STEADY_LINE = 256
+_MAX_REPEATED = 2048
 
 
 class Head:
@@ -38,7 +40,8 @@ class Head:
     method: str
     target: bytes
     headers: list[tuple[bytes, bytes]]
-    minor: int = 1
+    version: str = "1.1"
+    minor: int = 1  # of HTTP/1; later versions have what 1.1 has
     keep_alive: bool = True
     length: int = 0
     has_length: bool = False
@@ -51,6 +54,41 @@ class Head:
     forwarded: bool = False  # a proxy may have said something
     is_usual: bool = True  # nothing in it has to be seen together with something else
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
+
+
+class Repeated:
+    """The header fields of a connection's last request, to be recognised when the next one sends the same.
+
+    Clients that keep a connection often do, and one comparison of bytes then stands for reading the fields again. Only
+    fields that are usual in every way are kept: nothing in them depends on the method, the version or the body.
+    `block` is what stood between the request line and the end of the head.
+    """
+
+    __slots__ = ("_forwarded", "_headers", "_host", "block")
+
+    def __init__(self, block: bytes, head: Head) -> None:
+        self.block = block
+        self._headers = tuple(head.headers)
+        self._host = head.host
+        self._forwarded = head.forwarded
+
+    @classmethod
+    def of(cls, block: bytes, head: Head) -> Repeated | None:
+        """What to keep of a head that was read, if anything."""
+        usual = head.is_usual and head.keep_alive and not (head.upgrade or head.accepts_trailers)
+        return cls(block, head) if usual and len(block) <= _MAX_REPEATED else None
+
+    def after(self, line: bytes) -> Head | None:
+        """The head of these fields after another request line; None where that is not a usual one."""
+        parts = line.split(b" ")
+        if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in _methods:
+            return None
+        head = Head()
+        head.method, head.target = _methods[parts[0]], parts[1]
+        head.headers, head.host = list(self._headers), self._host
+        if self._forwarded:
+            head.forwarded = True
+        return head
 
 
 def parse_head(block: bytes, limit_count: int) -> Head:
@@ -113,7 +151,7 @@ def _other_version(head: Head, version: bytes) -> None:
     if match[1] != b"1":
         raise Refusal(505, "this is HTTP/1.1")
     if match[2] == b"0":
-        head.minor = 0
+        head.version, head.minor = "1.0", 0
         head.keep_alive = False
 
 

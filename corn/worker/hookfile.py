@@ -22,8 +22,7 @@ from corn.config.suggestions import did_you_mean
 from corn.errors import HooksError
 from corn.hooks import HOOKS, Info
 from corn.logs import logger
-from corn.worker.diagnosis import user_traceback
-from corn.worker.importer import put_first_on_path
+from corn.worker.importer import put_first_on_path, user_traceback
 
 _MODULE = "corn_hooks"
 

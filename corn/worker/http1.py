@@ -16,15 +16,18 @@ from typing import Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
-from corn.worker.extensions import ExtendedCycle
 from corn.worker.forwarded import apply_claims
-from corn.worker.framing import encode_fields, status_line
-from corn.worker.head import PRINTABLE, Head, parse_head
+from corn.worker.framing import CONTINUE, encode_fields, status_line
+from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
+from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal, plain_answer
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
+from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
+from corn.worker.websocket_http1 import WebSocketConnection, switching_head
+from corn.worker.websocket_session import Session
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
@@ -34,7 +37,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 class HTTP1Connection(Outgoing):
     """A connection from its first byte to its last."""
 
-    __slots__ = ("_decoder", "_eof", "_held", "_socket", "_used", "cycle", "ends")
+    __slots__ = ("_decoder", "_eof", "_held", "_repeated", "_socket", "_used", "cycle", "ends")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:
         super().__init__(service)
@@ -43,6 +46,7 @@ class HTTP1Connection(Outgoing):
         self._socket = sock
         self._decoder: BodyDecoder | None = None
         self._held = b""
+        self._repeated: Repeated | None = None
         self._used = False  # a byte was read
         self._eof = False
 
@@ -93,12 +97,15 @@ class HTTP1Connection(Outgoing):
         try:
             if end > service.limit_header_size:
                 raise _too_large(data, service.limit_header_size)
-            head = parse_head(data[:end], service.limit_header_count)
+            head = self._parse_head(data, end)
             scope = http_scope(head, self.ends, service.template)
             if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
                 apply_claims(scope, service.proxies, service.config.proxy_fields)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
+            if head.upgrade and service.opens_websockets and wants_websocket(head):
+                self._begin_websocket(head, scope, data[end + 4 :])
+                return
         except Refusal as refusal:
             self._refuse(refusal)
         else:
@@ -107,10 +114,23 @@ class HTTP1Connection(Outgoing):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = ExtendedCycle(self, head, scope)
+                cycle = self.cycle = HTTP1Cycle(self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
+
+    def _parse_head(self, data: bytes, end: int) -> Head:
+        repeated, line_end = self._repeated, data.find(b"\r\n")
+        if repeated is not None:
+            block = repeated.block
+            if line_end + len(block) == end and data.startswith(block, line_end):
+                head = repeated.after(data[:line_end])
+                if head is not None:
+                    return head
+        head = parse_head(data[:end], self.service.limit_header_count)
+        if self._used:  # the first request of a connection is often its only one
+            self._repeated = Repeated.of(data[line_end:end], head)
+        return head
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
@@ -138,7 +158,7 @@ class HTTP1Connection(Outgoing):
         if limit_body is not None and head.length > limit_body:
             self._refuse(Refusal(413, "the body is too large"))
             return
-        cycle = self.cycle = ExtendedCycle(self, head, scope)
+        cycle = self.cycle = HTTP1Cycle(self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)
@@ -152,6 +172,29 @@ class HTTP1Connection(Outgoing):
         if self.cycle is cycle:
             cycle.begin()
 
+    def _begin_websocket(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
+        check_handshake(head)
+        cycle = self.cycle = HTTP1WebSocketCycle(self, head, scope, read_offer(head.headers))
+        self._used = True
+        self.deadline = math.inf
+        if rest:
+            self._hold(rest)
+        cycle.begin()
+
+    def open_websocket(self, head: Head, session: Session, block: bytes, flags: int) -> None:
+        """Leave the connection to a session, after the answer that opens it."""
+        self.write(switching_head(self.service, head, block, flags))
+        carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
+        carrier.write_paused = self.write_paused
+        self.cycle = None
+        self.service.connections.discard(self)
+        self.transport.set_protocol(carrier)
+        self._resume_reading()
+        if self._held:
+            session.feed(self._held)
+        if self._eof:
+            session.lost()
+
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
         try:
@@ -160,9 +203,11 @@ class HTTP1Connection(Outgoing):
             self._refuse(refusal)
             return
         arriving = not decoder.done
-        if not arriving:
+        if arriving:
+            self._grant_time(len(data))
+        else:
             self._decoder = None
-        self._expect_body()
+            self.deadline = math.inf
         if cycle is not None and cycle.feed(body, arriving) and arriving:
             self.transport.pause_reading()
             self.deadline = math.inf
@@ -170,6 +215,9 @@ class HTTP1Connection(Outgoing):
             self._hold(decoder.rest)
         if not arriving and cycle is None:
             self._await_request()
+
+    def tell_to_continue(self) -> None:
+        self.write(CONTINUE)
 
     def resume_body(self) -> None:
         """Read on: the application has caught up with the body."""
@@ -185,6 +233,13 @@ class HTTP1Connection(Outgoing):
     def _resume_reading(self) -> None:
         if not self.transport.is_reading() and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _grant_time(self, received: int) -> None:
+        """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
+        config = self.service.config
+        latest = self.service.clock.now + config.timeout_body
+        rate = config.min_body_rate
+        self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
     def _expect_body(self) -> None:
         due = self._decoder is not None
@@ -308,7 +363,7 @@ class HTTP1Connection(Outgoing):
         elif self.service.access is not None:
             self.service.access.refused(self.ends.client, refusal)
         headers, body = plain_answer(refusal.status, refusal.reason)
-        fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
+        fields = encode_fields([*headers, *refusal.fields])[0] + self.service.defaults + b"connection: close\r\n\r\n"
         self.write(status_line(refusal.status) + fields + body)
         self._close(expecting=True)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError
-from corn.failure import EXCEPTION
-from corn.worker.diagnosis import diagnose
+
+_CORN = str(Path(__file__).resolve().parent.parent)
+_MACHINERY = ("<frozen importlib", "importlib/__init__.py", "importlib/_bootstrap")
 
 
 def load_application(config: Config) -> Any:
@@ -31,6 +32,25 @@ def load_application(config: Config) -> Any:
         kind = type(found).__name__
         raise ConfigError(f"{config.app} is not an application: it is of type {kind}, and cannot be called")
     return found
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback as the user needs it: without the frames of corn and of the import machinery."""
+    shown = traceback.TracebackException.from_exception(error)
+    _strip(shown)
+    return "".join(shown.format()).rstrip()
+
+
+def _strip(shown: traceback.TracebackException) -> None:
+    kept = [frame for frame in shown.stack if not _is_ours(frame.filename)]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    for chained in (shown.__cause__, shown.__context__):
+        if chained is not None:
+            _strip(chained)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_CORN) or any(part in filename for part in _MACHINERY)
 
 
 def put_first_on_path(app_dir: str) -> None:
@@ -74,14 +94,12 @@ def _call(factory: Any, config: Config) -> Any:
         raise failed(f"the factory {config.app} failed", error) from error
 
 
-def failed(what: str, error: BaseException, kind: str = EXCEPTION) -> ApplicationError:
+def failed(what: str, error: BaseException) -> ApplicationError:
     """The error that tells what of the application failed, with the user's own frames."""
     if isinstance(error, SystemExit):
-        message = f"{what}: it called sys.exit({error.code!r})"
-    else:
-        message = f"{what}: {traceback.format_exception_only(type(error), error)[-1].strip()}"
-    failure = diagnose(message, error, kind)
-    return ApplicationError(message, failure.traceback, failure)
+        return ApplicationError(f"{what}: it called sys.exit({error.code!r})", user_traceback(error))
+    summary = traceback.format_exception_only(type(error), error)[-1].strip()
+    return ApplicationError(f"{what}: {summary}", user_traceback(error))
 
 
 def _nearest(name: str, candidates: list[str]) -> str:

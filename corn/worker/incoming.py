@@ -11,11 +11,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from corn.worker.asgi import Message
-from corn.worker.framing import CONTINUE
 from corn.worker.head import Head
 
 if TYPE_CHECKING:
-    from corn.worker.http1 import HTTP1Connection
+    from corn.worker.exchange import Exchange
 
 HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read them
 
@@ -35,7 +34,7 @@ class Incoming:
     _given = False  # the last http.request was
     _waiters: list[asyncio.Future[None]] | None = None
 
-    def __init__(self, connection: HTTP1Connection, head: Head, scope: dict[str, Any]) -> None:
+    def __init__(self, connection: Exchange, head: Head, scope: dict[str, Any]) -> None:
         self.connection = connection
         self.head = head
         self.scope = scope
@@ -81,7 +80,7 @@ class Incoming:
     async def _wait_for_body(self) -> None:
         if self.head.expects_continue and not (self.committed or self.ended):
             self.head.expects_continue = False
-            self.connection.write(CONTINUE)
+            self.connection.tell_to_continue()
         while self.arriving and not (self._body or self.ended or self.responded):
             await self._wait()
 

@@ -10,10 +10,9 @@ import asyncio
 from typing import Any
 
 from corn.errors import ApplicationError
-from corn.failure import START_UP
 from corn.logs import logger
 from corn.worker.asgi import LIFESPAN_SPEC, ASGIApplication, Message
-from corn.worker.diagnosis import diagnose, user_traceback
+from corn.worker.importer import user_traceback
 
 
 class Lifespan:
@@ -94,8 +93,9 @@ class Lifespan:
             self._started.set_exception(ApplicationError("the application's lifespan returned before it had started"))
         else:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
-            failure = diagnose(f"the application's lifespan failed to start: {what}", error, START_UP)
-            self._started.set_exception(ApplicationError(failure.message, failure.traceback, failure))
+            failed = ApplicationError(f"the application's lifespan failed to start: {what}", user_traceback(error))
+            failed.__cause__ = error
+            self._started.set_exception(failed)
 
 
 def _startup_failed(text: str) -> ApplicationError:

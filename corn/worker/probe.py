@@ -8,7 +8,7 @@ from typing import Any
 
 from corn.errors import ApplicationError
 from corn.worker.asgi import HTTP_SPEC, ASGIApplication
-from corn.worker.diagnosis import user_traceback
+from corn.worker.importer import user_traceback
 
 TIMEOUT = 10.0
 _FAILING = 500

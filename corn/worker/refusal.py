@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 
 class Refusal(Exception):  # noqa: N818 - an outcome, not a fault of corn's
-    """The peer sent what corn does not serve: `status` answers it, `reason` is for the body and the log.
+    """The peer sent what corn does not serve: `status` answers it, with `fields`; `reason` is for the body and the log.
 
     After a refusal nothing on the connection can be trusted, so it is always closed (RFC 9112, 11.2 and 9.6).
     """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason
+        self.fields = fields
 
 
 def plain_answer(status: int, reason: str = "") -> tuple[list[tuple[bytes, bytes]], bytes]:

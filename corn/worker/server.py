@@ -30,7 +30,7 @@ from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
-from corn.worker.scope import Ends, scope_template
+from corn.worker.scope import Ends
 from corn.worker.service import Service
 from corn.worker.trust import Trust
 
@@ -78,7 +78,7 @@ class Server:
         self._tick()
         config, service = self._service.config, self._service
         await self._lifespan.startup()
-        service.template = scope_template(config.root_path, self._lifespan.state if self._lifespan.is_running else None)
+        service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
             service.access = AccessLog(service.loop, config)
 
@@ -131,6 +131,8 @@ class Server:
         words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
         words[Field.ACTIVE] = len(service.running)
         words[Field.REQUESTS] = service.requests
+        words[Field.WEBSOCKETS] = len(service.websockets)
+        words[Field.MESSAGES] = service.messages
         service.tick()
         service.sweep()
         if service.access is not None:

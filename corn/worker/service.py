@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from corn.config import Config
 from corn.slots import Field
@@ -18,6 +19,7 @@ from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+    from corn.worker.websocket_session import Session
 
 
 class Connection(Protocol):
@@ -50,6 +52,7 @@ class Service:
         "config",
         "connections",
         "context",
+        "create_task",
         "defaults",
         "draining",
         "extra",
@@ -60,8 +63,10 @@ class Service:
         "limit_header_count",
         "limit_header_size",
         "loop",
+        "messages",
         "on_retire",
         "open",
+        "opens_websockets",
         "proxies",
         "requests",
         "retire_at",
@@ -69,6 +74,7 @@ class Service:
         "server_field",
         "template",
         "times_requests",
+        "websockets",
         "when_room",
         "words",
     )
@@ -83,6 +89,7 @@ class Service:
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
+        self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
@@ -92,6 +99,9 @@ class Service:
         self.open = 0
         self.closings = 0  # connections that were open once
         self.requests = 0
+        self.messages = 0  # received over WebSockets
+        self.websockets: set[Session] = set()
+        self.opens_websockets = config.ws != "none"
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
@@ -102,6 +112,13 @@ class Service:
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.tick()
+
+    def application_started(self, state: dict[str, Any] | None) -> None:
+        """Take over what the application has set up: its state, and how the loop makes tasks."""
+        self.template = scope_template(self.config.root_path, state)
+        if self.loop.get_task_factory() is None:
+            # What the loop would do, but that it first makes up a name for each task.
+            self.create_task = partial(asyncio.Task, loop=self.loop, name="request")
 
     def tick(self) -> None:
         """Move the clock on, and what is derived from it."""
@@ -126,6 +143,14 @@ class Service:
                 cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
+        for session in [each for each in self.websockets if each.deadline <= now]:
+            session.expire()
+
+    def answered(self) -> None:
+        """Count a request."""
+        self.requests += 1
+        if self.requests == self.retire_at:
+            self.on_retire("max requests")
 
     def opened(self) -> None:
         """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""

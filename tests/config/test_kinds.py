@@ -94,6 +94,7 @@ def test_application_name(name):
     [
         ("main", "perhaps main:app"),
         ("main.py", "perhaps main:app"),
+        ("mysite.wsgi", "perhaps mysite.wsgi:application"),
         ("./src/main.py:api", "perhaps src.main:api"),
         ("main:create_app()", "perhaps main:create_app"),
         ("my-app:app", "such as main:app"),

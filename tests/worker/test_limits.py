@@ -75,6 +75,42 @@ def test_a_body_that_stops_arriving_is_answered_with_408_and_the_application_tol
     assert seen == [{"type": "http.request", "body": b"abc", "more_body": True}, "http.disconnect"]
 
 
+def test_a_trickling_body_is_not_given_more_time(run):
+    async def app(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def main():
+        async with serving(app, timeout_body=0.5, min_body_rate=1000) as at:
+            peer = await at.connect(POST + b"Content-Length: 1000000\r\n\r\n")
+            answer = asyncio.ensure_future(peer.answer())
+            while not answer.done():
+                await peer.send(b"x")
+                await asyncio.wait([answer], timeout=0.02)
+            assert answer.result().status == 408
+
+    run(main())
+
+
+def test_a_slow_body_above_the_rate_goes_on(run):
+    async def app(scope, receive, send):
+        size = 0
+        while (message := await receive()).get("more_body"):
+            size += len(message["body"])
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"%d" % (size + len(message["body"]))})
+
+    async def main():
+        async with serving(app, timeout_body=1.0, min_body_rate=1000) as at:
+            peer = await at.connect(POST + b"Content-Length: 40000\r\n\r\n")
+            for _ in range(40):  # for twice the time in which nothing could come
+                await peer.send(b"x" * 1000)
+                await asyncio.sleep(0.05)
+            assert (await peer.answer()).body == b"40000"
+
+    run(main())
+
+
 def test_a_reader_that_takes_nothing_is_cut_off(run):
     seen = []
 

@@ -26,6 +26,13 @@ class LimitsOptions:
     limit_body: int | None = option(
         None, Maybe(Size()), "Largest body of a request; a larger one is answered with 413.", LIMITS
     )
+    min_body_rate: int = option(
+        240,
+        Size(),
+        "Least bytes a second of a request's body, on the average of --timeout-body; time in which the application "
+        "does not read does not count. 0 for any.",
+        LIMITS,
+    )
     limit_concurrency: int | None = option(
         None,
         Maybe(Integer(1, 10**6)),
@@ -72,7 +79,12 @@ class TimesOptions:
         "Longest time for the application to answer a request; then it is cancelled, and 503 answered.",
         TIMES,
     )
-    timeout_body: float = option(30.0, Seconds(0.1), "Longest silence within a request's body.", TIMES)
+    timeout_body: float = option(
+        30.0,
+        Seconds(0.1),
+        "Longest silence within a request's body, and how far it may fall behind --min-body-rate.",
+        TIMES,
+    )
     timeout_send: float = option(
         30.0, Seconds(0.1), "Longest time in which a client takes nothing of its response.", TIMES
     )

@@ -1,0 +1,175 @@
+"""From an exception to a failure: which frames are the user's, and which code to show of each."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sysconfig
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from corn.diagnosis.failure import (
+    CAUSE,
+    EXCEPTION,
+    EXIT,
+    HANDLED,
+    IMPORT,
+    MEMBER,
+    STARTUP,
+    SYNTAX,
+    Failure,
+    Frame,
+    Raised,
+)
+from corn.errors import CornError
+
+_CORN = str(Path(__file__).resolve().parent.parent) + os.sep
+_LIBRARIES = tuple(
+    os.path.realpath(path) + os.sep
+    for name, path in sysconfig.get_paths().items()
+    if name in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_AROUND_OWN, _AROUND_LIBRARY = 5, 1  # lines before and after the marked one
+_MOST_FRAMES, _MOST_RAISED = 40, 6
+_LONGEST_LINE = 500
+
+
+def diagnose(
+    error: BaseException, *, starting: bool = False, changed: Iterable[str] = (), generation: int = 0
+) -> Failure:
+    """Describe `error`, or what has caused it where it is one of corn's own.
+
+    `starting`: the application was imported, and failed to start.
+    """
+    cause = error.__cause__ if isinstance(error, CornError) else error
+    raised = tuple(_chain(cause)) if cause is not None and not _is_bare(error, cause) else ()
+    return Failure(
+        _kind(cause or error, starting=starting),
+        _summary(error),
+        raised,
+        "" if raised else str(getattr(error, "detail", "")),
+        tuple(changed),
+        generation,
+    )
+
+
+def _is_bare(error: BaseException, cause: BaseException) -> bool:
+    """Whether corn's own message says it all: what the command line names was not found."""
+    return isinstance(error, CornError) and not getattr(error, "detail", "") and isinstance(cause, ImportError)
+
+
+def _kind(error: BaseException, *, starting: bool) -> str:
+    if isinstance(error, SyntaxError):
+        return SYNTAX
+    if isinstance(error, SystemExit):
+        return EXIT
+    if starting:
+        return STARTUP
+    return IMPORT if isinstance(error, (ImportError, CornError)) else EXCEPTION
+
+
+def _summary(error: BaseException) -> str:
+    """What failed, without the exception that follows anyway."""
+    if not isinstance(error, CornError):
+        return "the application raised an exception"
+    text = str(error)
+    cause = error.__cause__
+    if cause is None or not getattr(error, "detail", ""):
+        return text
+    return text.removesuffix(f": {traceback.format_exception_only(type(cause), cause)[-1].strip()}")
+
+
+def _chain(error: BaseException) -> Iterator[Raised]:
+    """The exception, then its causes and, of a group, its members; each once, and not without end."""
+    seen: set[int] = set()
+    waiting: list[tuple[BaseException, str]] = [(error, "")]
+    while waiting and len(seen) < _MOST_RAISED:
+        each, relation = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield _describe(each, relation)
+        waiting += [(member, MEMBER) for member in getattr(each, "exceptions", ())]
+        if each.__cause__ is not None:
+            waiting.append((each.__cause__, CAUSE))
+        elif each.__context__ is not None and not each.__suppress_context__:
+            waiting.append((each.__context__, HANDLED))
+
+
+def _describe(error: BaseException, relation: str) -> Raised:
+    shown = traceback.TracebackException.from_exception(error, lookup_lines=False)
+    kind = type(error).__qualname__
+    frames = [_frame(each) for each in _within(list(shown.stack)) if not _is_machinery(each.filename)]
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return Raised(kind, error.msg or "invalid syntax", (*frames, _syntax_frame(error)), relation)
+    notes = [str(each) for each in getattr(error, "__notes__", ())]
+    return Raised(kind, "\n".join([_message(error), *notes]).strip(), tuple(frames), relation)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be shown: __str__ failed)"
+
+
+def _within(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """The ends of a stack that is too deep to be read."""
+    if len(stack) <= _MOST_FRAMES:
+        return stack
+    return stack[: _MOST_FRAMES // 4] + stack[-_MOST_FRAMES * 3 // 4 :]
+
+
+def _frame(summary: traceback.FrameSummary) -> Frame:
+    line, own = summary.lineno or 1, is_own(summary.filename)
+    code, first = _code(summary.filename, line, _AROUND_OWN if own else _AROUND_LIBRARY)
+    marked = code[line - first] if 0 <= line - first < len(code) else ""
+    start, end = _columns(summary, marked)
+    return Frame(summary.filename, line, summary.name, own, code, first, start, end)
+
+
+def _columns(summary: traceback.FrameSummary, marked: str) -> tuple[int, int]:
+    """The columns of the expression that raised, which Python knows since 3.11 and counts in bytes of UTF-8."""
+    start, end = getattr(summary, "colno", None), getattr(summary, "end_colno", None)
+    if start is None or end is None:
+        return -1, -1
+    if getattr(summary, "end_lineno", summary.lineno) != summary.lineno:
+        return _characters(marked, start), len(marked)
+    return _characters(marked, start), _characters(marked, end)
+
+
+def _characters(line: str, size: int) -> int:
+    return len(line.encode()[:size].decode(errors="ignore"))
+
+
+def _syntax_frame(error: SyntaxError) -> Frame:
+    file, line = error.filename or "", error.lineno or 1
+    code, first = _code(file, line, _AROUND_OWN)
+    start = (error.offset or 0) - 1
+    end = (getattr(error, "end_offset", None) or 0) - 1
+    if (getattr(error, "end_lineno", None) or line) != line:
+        end = len(code[line - first]) if 0 <= line - first < len(code) else -1
+    return Frame(file, line, "", is_own(file), code, first, start, end)
+
+
+def _code(file: str, line: int, around: int) -> tuple[tuple[str, ...], int]:
+    """The lines around `line` as they are on disk, and the number of the first."""
+    linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    first = max(1, line - around)
+    chosen = [each.rstrip("\r\n").expandtabs(1)[:_LONGEST_LINE] for each in lines[first - 1 : line + around]]
+    return tuple(chosen), first
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is the user's: neither of the standard library, nor installed, nor made up."""
+    if file.startswith("<") or any(part in file for part in _PACKAGES):
+        return False
+    return not os.path.realpath(file).startswith((_CORN, *_LIBRARIES))
+
+
+def _is_machinery(file: str) -> bool:
+    """Whether a frame is of corn or of the import system, and says nothing of the user's code."""
+    return file.startswith((_CORN, "<frozen importlib")) or f"{os.sep}importlib{os.sep}__init__.py" in file

@@ -1,0 +1,116 @@
+"""A failure of the user's code as plain data, which can be sent from process to process and shown anywhere.
+
+Whoever saw the exception (a template, a worker, the watcher) describes it by `diagnose`; from then on nobody needs the
+exception, its objects, or the files as they are by now. Rejected: sending the formatted traceback. A browser needs the
+code, a terminal wants less of it, and neither can be cut out of text reliably.
+
+Only lines of source code are held, never the values of variables: what is shown in a page may be a photograph in a bug
+report tomorrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SYNTAX, IMPORT, EXCEPTION, STARTUP, EXIT = "syntax", "import", "exception", "startup", "exit"
+CAUSE, HANDLED, MEMBER = "cause", "handled", "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One place in the code. `line` counts from 1, `start` and `end` are columns from 0, -1 where they are not known.
+
+    `own` says that it is the user's code rather than a library's. `code` holds the lines around it, the first of which
+    has the number `first`; it is empty where the source is not to be had.
+    """
+
+    file: str
+    line: int
+    function: str
+    own: bool
+    code: tuple[str, ...] = ()
+    first: int = 1
+    start: int = -1
+    end: int = -1
+
+    @property
+    def marked(self) -> str:
+        """The line that the frame is about, "" if it is not known."""
+        at = self.line - self.first
+        return self.code[at] if 0 <= at < len(self.code) else ""
+
+    @property
+    def mark(self) -> tuple[int, int] | None:
+        """The columns to mark in that line, at least one wide; None where nothing is known of them."""
+        if self.start < 0 or not self.marked:
+            return None
+        start = min(self.start, len(self.marked))
+        end = self.end if self.end > start else start + 1
+        return start, max(start + 1, min(end, len(self.marked)))
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One exception: its type and message, and the frames it passed, outermost first.
+
+    `relation` says what it is to one before it in the list of a failure: "" for the first, else its CAUSE, what was
+    HANDLED when it was raised, or a MEMBER of that group.
+    """
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    relation: str = ""
+
+    @property
+    def place(self) -> Frame | None:
+        """Where to look first: the innermost frame of the user's own, else the innermost."""
+        own = [frame for frame in self.frames if frame.own] or self.frames
+        return own[-1] if own else None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the newest code is not served. `kind` is one of the constants above.
+
+    `summary` is one line of corn's that says what failed; `raised` are the exceptions, that which ended it first, then
+    its causes. It is empty where there was none, as when a process is killed; then `detail` may say more. `changed` are
+    the files whose change led here, and `generation` the one that failed.
+    """
+
+    kind: str
+    summary: str
+    raised: tuple[Raised, ...] = ()
+    detail: str = ""
+    changed: tuple[str, ...] = ()
+    generation: int = 0
+
+    @property
+    def title(self) -> str:
+        """The line to read first."""
+        if not self.raised:
+            return self.summary
+        first = self.raised[0]
+        return f"{first.type}: {first.message}".rstrip(": ")
+
+    @property
+    def place(self) -> Frame | None:
+        """Where to look first, over all exceptions: the first that passed the user's own code."""
+        places = [place for each in self.raised if (place := each.place) is not None]
+        own = [place for place in places if place.own] or places
+        return own[0] if own else None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Failure:
+        """What `to_json` gave, after its way through JSON."""
+        raised = tuple(_raised(each) for each in values["raised"])
+        return cls(**{**values, "raised": raised, "changed": tuple(values["changed"])})
+
+
+def _raised(values: dict[str, Any]) -> Raised:
+    frames = tuple(Frame(**{**each, "code": tuple(each["code"])}) for each in values["frames"])
+    return Raised(**{**values, "frames": frames})

@@ -1,0 +1,159 @@
+"""A WebSocket on its way through the application (ASGI, "WebSocket", 2.5).
+
+It begins as the request that it is: a cycle, to which the application may give an answer in HTTP, or which it accepts.
+From there on a `Session` carries messages.
+
+    START   websocket.accept                 -> OPEN
+            websocket.close                  -> DONE, by 403
+            websocket.http.response.start    -> BODY
+    BODY    websocket.http.response.body     -> BODY while more_body, else DONE
+    OPEN    websocket.send                   -> OPEN
+            websocket.close                  -> DONE
+
+Whoever ended it, the application receives `websocket.disconnect` after the messages that came before; if it was not
+the application itself, sending raises ClientDisconnected.
+
+To carry it over another transport: give the cycle a connection with
+`open_websocket(head, session, block, flags)`, which writes the answer (101 with the accept key over HTTP/1.1, 200 over
+HTTP/2) with the field lines of `block`, sets `session.carrier`, and feeds the session what comes from then on.
+`HTTP1Connection` and `websocket_http1` do so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from corn.worker.asgi import ClientDisconnected, Message
+from corn.worker.cycle import DONE, Cycle, Stage
+from corn.worker.framing import encode_fields
+from corn.worker.head import Head
+from corn.worker.refusal import plain_answer
+from corn.worker.websocket_frames import ABNORMAL, End, Frames
+from corn.worker.websocket_handshake import Offer, agree_on_deflate, check_fields, websocket_scope
+from corn.worker.websocket_session import INTERNAL_ERROR, SERVICE_RESTART, Session
+
+if TYPE_CHECKING:
+    from corn.worker.exchange import Exchange
+
+_NORMAL = 1000
+
+
+class WebSocketCycle(Cycle):
+    """A WebSocket, from its handshake to its end."""
+
+    keep_alive = False  # of an answer in HTTP: frames may follow the handshake, which would pass for requests
+    session: Session | None = None
+    _told = False  # the application received websocket.connect
+
+    def __init__(self, connection: Exchange, head: Head, scope: dict[str, Any], offer: Offer) -> None:
+        super().__init__(connection, head, websocket_scope(scope, offer))
+        self._offer = offer
+
+    async def receive(self) -> Message:
+        """The next message, waited for; in the end websocket.disconnect, however often it is asked for."""
+        if not self._told:
+            self._told = True
+            return {"type": "websocket.connect"}
+        while True:
+            session = self.session
+            if session is None:
+                if self.ended or self.responded:
+                    return _disconnection(End(ABNORMAL, ""))
+            elif session.messages:
+                message = session.messages.popleft()
+                session.taken()
+                return message
+            elif session.outcome is not None:
+                return _disconnection(session.outcome)
+            await self._wait()
+
+    async def send(self, message: Message) -> None:
+        """Take one message; waits while the peer reads more slowly than the application writes."""
+        handler = self._stage.get(message["type"])
+        if self.gone:
+            raise ClientDisconnected
+        if handler is None:
+            raise self._out_of_order(message["type"])
+        handler(self, message)
+        writer = self.connection if self.session is None else self.session.carrier
+        if writer.write_paused:
+            await writer.drained()
+
+    # The handshake
+
+    def _take_accept(self, message: Message) -> None:
+        service = self.connection.service
+        headers = [*message.get("headers", ())]
+        check_fields(headers)
+        if message.get("subprotocol") is not None:
+            headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("ascii")))
+        agreed = agree_on_deflate(self._offer) if service.config.ws_per_message_deflate else None
+        if agreed is not None:
+            headers.append((b"sec-websocket-extensions", agreed[1]))
+        self._block, _, flags = encode_fields(headers)
+        frames = Frames(service.config.ws_max_size, agreed[0] if agreed is not None else None)
+        self.session = Session(service, frames, self.wake, self._end)
+        self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
+        self.connection.open_websocket(self.head, self.session, self._block, flags)
+        service.answered()
+        if service.access is not None:
+            service.access.accepted(self)
+
+    def _take_refusal(self, _: Message) -> None:
+        headers, body = plain_answer(403)
+        self._take_start({"status": 403, "headers": headers})
+        self._take_body({"body": body})
+
+    # Open
+
+    def _take_message(self, message: Message) -> None:
+        assert self.session is not None
+        data = message.get("text")
+        if data is None:
+            data = message["bytes"]
+            if type(data) is not bytes:
+                data = bytes(data)
+        self.sent += self.session.send(data)
+
+    def _take_close(self, message: Message) -> None:
+        assert self.session is not None
+        self._stage = DONE
+        self.session.close(message.get("code", _NORMAL), message.get("reason") or "")
+        self.session.messages.clear()
+
+    def _end(self, outcome: End) -> None:
+        self.gone = self._stage is not DONE
+        if self.connection.service.access is not None:
+            self.connection.service.access.closed(self, outcome.code)
+
+    START: ClassVar[Stage] = {
+        "websocket.accept": _take_accept,
+        "websocket.close": _take_refusal,
+        "websocket.http.response.start": Cycle._take_start,
+    }
+    BODY: ClassVar[Stage] = {"websocket.http.response.body": Cycle._take_body}
+    OPEN: ClassVar[Stage] = {"websocket.send": _take_message, "websocket.close": _take_close}
+
+    # What goes wrong
+
+    def _unfinished(self) -> None:
+        if self.session is None:
+            super()._unfinished()
+        else:
+            self.session.close(_NORMAL, "")
+
+    def _fail(self, status: int) -> None:
+        if self.session is None:
+            super()._fail(status)
+        elif status == 503:
+            self.session.close(SERVICE_RESTART, "service restart")
+        else:
+            self.session.close(INTERNAL_ERROR, "internal error")
+
+    def _name(self) -> str:
+        return f"WebSocket {self.scope['path']}"
+
+
+def _disconnection(end: End) -> Message:
+    return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}

@@ -1,0 +1,233 @@
+"""Frames to messages and back (RFC 6455, 5 and 7; RFC 7692). Pure: bytes in, messages and bytes out.
+
+What clients send most, a text or binary frame that is one whole message, uncompressed and complete in what was read,
+is taken apart here. Every other frame goes to `Protocol` of the library `websockets`, which knows the rest of the RFC:
+control frames, fragments, compression, closing, and what is wrong.
+
+Invariants. The protocol is handed whole frames, or parts of one while `_due` counts what is missing of it; so at the
+start of a frame it holds nothing back, and can be passed by. It is passed by only where it would neither answer nor
+remember anything of the frame: between messages, before the end.
+
+Parsing everything here was the alternative: no faster for what is common, and the rules and the attacks would be ours
+to know.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import struct
+from typing import NamedTuple, cast
+
+from websockets.exceptions import ProtocolError
+from websockets.extensions import Extension
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, SERVER, Protocol
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where no wheel fits the machine and there is no compiler
+    from websockets.utils import apply_mask
+
+CLOSE, CONT, PING, PONG, TEXT = Opcode.CLOSE, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.TEXT
+INVALID_DATA, NO_STATUS, ABNORMAL = 1007, 1005, 1006
+
+_TEXT, _BINARY = 0x81, 0x82  # the first byte of a whole message: FIN and the opcode
+_MASKED = 0x80
+_SMALL = 125  # the longest payload whose length is told in the second byte
+_LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
+_HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
+_TEXT_HEADS, _BINARY_HEADS = ([bytes((first, size)) for size in range(_SMALL + 1)] for first in (_TEXT, _BINARY))
+
+_silent = logging.getLogger("corn.websocket.frames")  # what the library logs is in the access log already
+_silent.setLevel(logging.CRITICAL)
+
+
+class End(NamedTuple):
+    """What ended a WebSocket: the code and the reason of the close frame that came first, from either side."""
+
+    code: int
+    reason: str
+
+
+class Frames:
+    """One WebSocket's frames.
+
+    `out` is what is to be written after a call; the caller takes it. `end` is set once a close frame was sent or
+    received: then messages are dropped. `done` says that nothing more is to come: the close frame was answered, or the
+    peer has broken the protocol (`failed`).
+    """
+
+    __slots__ = (
+        "_at",
+        "_data",
+        "_decoder",
+        "_due",
+        "_fragments",
+        "_is_plain",
+        "_limit",
+        "_protocol",
+        "done",
+        "end",
+        "failed",
+        "out",
+    )
+
+    def __init__(self, max_size: int, extension: Extension | None = None) -> None:
+        self._protocol = Protocol(SERVER, state=OPEN, max_size=max_size, logger=_silent)
+        if extension is not None:
+            self._protocol.extensions = [extension]
+        self._is_plain = extension is None
+        self._limit = max_size
+        self._data = b""
+        self._at = 0
+        self._due = 0
+        self._fragments: bytearray | None = None  # of the message that is being received
+        self._decoder: codecs.IncrementalDecoder | None = None  # looks at a text's fragments as they come
+        self.end: End | None = None
+        self.done = False
+        self.failed = False
+        self.out = b""
+
+    # From the peer
+
+    @property
+    def holds(self) -> bool:
+        """Whether bytes wait here that there was no room for."""
+        return self._at < len(self._data)
+
+    def feed(self, data: bytes, room: int) -> list[str | bytes]:
+        """The messages that are complete with `data`, at most `room`; what there is no room for waits."""
+        at = 0
+        messages: list[str | bytes] = []
+        if self._data:
+            data, self._data = self._data[self._at :] + data, b""
+        if self._due:
+            at = min(self._due, len(data))
+            self._due -= at
+            self._pass_on(data[:at], messages)
+        at = self._split(data, at, room, messages)
+        if at < len(data) and not self.done:
+            self._data, self._at = data, at
+        return messages
+
+    def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
+        """Take frame by frame; how far that went."""
+        size = len(data)
+        while size - at > 1 and len(messages) < room and not self.done:
+            first, length = data[at], data[at + 1] - _MASKED
+            start = at + 6
+            if length > _SMALL:
+                extended = _LENGTH_16 if length == _SMALL + 1 else _LENGTH_64
+                if size - at - 2 < extended.size:
+                    break
+                (length,) = extended.unpack_from(data, at + 2)
+                start += extended.size
+            end = start + length
+            if length < 0:  # not masked
+                self._pass_on(data[at:], messages)
+            elif end > size:
+                self._due = end - size
+                self._pass_on(data[at:], messages)
+                end = size
+            elif first not in (_TEXT, _BINARY) or length > self._limit or self.end or self._fragments is not None:
+                self._pass_on(data[at:end], messages)
+            else:
+                payload = apply_mask(data[start:end], data[start - 4 : start])
+                self._complete(payload, first == _TEXT, messages)
+            at = end
+        return at
+
+    def _complete(self, payload: bytes, is_text: bool, messages: list[str | bytes]) -> None:
+        try:
+            messages.append(payload.decode() if is_text else payload)
+        except UnicodeDecodeError as error:
+            self.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+
+    def _pass_on(self, data: bytes, messages: list[str | bytes]) -> None:
+        protocol = self._protocol
+        protocol.receive_data(data)
+        for frame in cast("list[Frame]", protocol.events_received()):
+            if frame.opcode is CLOSE:
+                self._closed()
+            elif frame.opcode not in (PING, PONG) and self.end is None:
+                self._take(frame, messages)
+        if protocol.parser_exc is not None and not self.done:
+            self._failed()
+        self._collect()
+
+    def _take(self, frame: Frame, messages: list[str | bytes]) -> None:
+        """A frame of a message: all of it, or a fragment."""
+        data = bytes(frame.data)
+        if frame.opcode is not CONT:
+            if frame.fin:
+                self._complete(data, frame.opcode is TEXT, messages)
+                return
+            self._fragments = bytearray()
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is TEXT else None
+        fragments = cast("bytearray", self._fragments)
+        fragments += data
+        try:
+            if self._decoder is not None:
+                self._decoder.decode(data, frame.fin)
+        except UnicodeDecodeError as error:
+            self.fail(INVALID_DATA, f"{error.reason} in a fragment")
+        else:
+            if frame.fin:
+                self._fragments = None
+                messages.append(bytes(fragments) if self._decoder is None else fragments.decode())
+
+    def _closed(self) -> None:
+        self.done = True
+        received = self._protocol.close_rcvd
+        if self.end is None and received is not None:
+            self.end = End(int(received.code), received.reason)
+
+    def _failed(self) -> None:
+        self.done = self.failed = True
+        sent = self._protocol.close_sent
+        if self.end is None and sent is not None:
+            self.end = End(int(sent.code), sent.reason)
+
+    def _collect(self) -> None:
+        # A half-close is written as b"" by the library; when to close is the caller's to know.
+        self.out += b"".join(self._protocol.data_to_send())
+
+    # To the peer
+
+    def encode(self, message: str | bytes) -> bytes:
+        """The frame of one message. Not to be called once `end` is set."""
+        is_text = isinstance(message, str)
+        payload = message.encode() if isinstance(message, str) else message
+        if not self._is_plain:
+            (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
+            return b"".join(self._protocol.data_to_send())
+        size = len(payload)
+        if size <= _SMALL:
+            return (_TEXT_HEADS if is_text else _BINARY_HEADS)[size] + payload
+        first = _TEXT if is_text else _BINARY
+        if size < 1 << 16:
+            return _HEAD_16.pack(first, _SMALL + 1, size) + payload
+        return _HEAD_64.pack(first, _SMALL + 2, size) + payload
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._protocol.send_ping(b"")
+        self._collect()
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close; does nothing once `end` is set. Raises ValueError for what cannot be sent (RFC 6455, 7.4)."""
+        if self.end is not None:
+            return
+        try:
+            self._protocol.send_close(code, reason)
+        except ProtocolError as error:
+            raise ValueError(f"cannot close with code {code!r} and reason {reason!r}: {error}") from None
+        self.end = End(code, reason)
+        self._collect()
+
+    def fail(self, code: int, reason: str) -> None:
+        """Give up on the peer: tell it why, and listen no more (RFC 6455, 7.1.7)."""
+        self._protocol.fail(code, reason)
+        self._failed()
+        self._collect()

@@ -1,0 +1,36 @@
+"""One service for all tests of a framework and a number of workers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.frameworks.sites import APPS, SITES, Site
+from tests.integration.served import Served
+
+
+class ServedSite(Served):
+    """A site served with the options that everybody starts with."""
+
+    def __init__(self, site: Site, workers: int) -> None:
+        self.site = site
+        super().__init__(APPS, site.app, "--port", "0", "--workers", str(workers))
+
+
+@pytest.fixture(
+    scope="package", params=[(site, workers) for site in SITES for workers in (1, 2)], ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def served(request: pytest.FixtureRequest) -> Iterator[ServedSite]:
+    """A site, served by 1 and by 2 workers; it has to stop cleanly when its tests are over."""
+    site, workers = request.param
+    with ServedSite(site, workers) as served:
+        served.wait_ready()
+        served.wait_until(lambda: len(served.workers()) == workers, f"{workers} workers")
+        yield served
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0, served.output
+        if site.has_lifespan:
+            assert served.output.count(f"{site.greets}: shut down") == workers
+        assert "was cancelled" not in served.output

@@ -1,0 +1,97 @@
+"""What every framework's site does over HTTP, for httpx and for curl."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+import httpx
+import pytest
+
+from tests.frameworks.sites import APPS
+
+TIMEOUT = 20
+
+
+@pytest.fixture
+def client(served):
+    with httpx.Client(base_url=served.address, timeout=TIMEOUT, trust_env=False) as client:
+        yield client
+
+
+def test_it_is_preloaded_as_far_as_it_may(served):
+    preload = served.site.preload
+    served.wait_for(rf"serves {served.site.app} at .*preload {preload}\)")
+    assert ("not safe to fork" in served.output) == (preload != "app")
+
+
+def test_text_and_cookies(served, client):
+    answer = client.get("/")
+    assert (answer.status_code, answer.text) == (200, f"hello from {served.site.greets}")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert dict(answer.cookies) == {"one": "1", "two": "2"}
+
+
+def test_path_query_and_json(client):
+    assert client.get("/items/42", params={"q": "corn"}).json() == {"item": 42, "q": "corn"}
+    value = {"text": "maïs", "list": [1, 2.5, None]}
+    assert client.post("/echo", json=value).json() == value
+
+
+def test_head_and_an_unknown_path(client):
+    answer = client.head("/items/42", params={"q": "corn"})
+    assert (answer.status_code, answer.content) in ((200, b""), (405, b""))  # FastAPI and Litestar want it declared
+    assert client.get("/nowhere").status_code == 404
+    assert client.get("/items/42", params={"q": "corn"}).status_code == 200
+
+
+def test_a_stream(client):
+    with client.stream("GET", "/stream") as answer:
+        assert "".join(answer.iter_text()) == "tick 0\ntick 1\ntick 2\n"
+
+
+def test_a_file(served, client):
+    answer = client.get("/file")
+    assert answer.content == (APPS / served.site.app.split(":")[0]).with_suffix(".py").read_bytes()
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
+def test_an_upload(client):
+    content = os.urandom(8 << 20)
+    answer = client.post("/upload", files={"file": ("seed.bin", content)})
+    assert answer.json() == {"name": "seed.bin", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def test_an_upload_by_curl_which_waits_to_be_asked(served, program, tmp_path):
+    content = os.urandom(2 << 20)
+    (tmp_path / "seed.bin").write_bytes(content)
+    file = f"file=@{tmp_path / 'seed.bin'}"
+    command = [program("curl"), "-sS", "--fail", "-H", "Expect: 100-continue", "-F", file, served.address + "/upload"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True)
+    assert json.loads(done.stdout)["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_failure_is_a_500_and_in_the_log(served, client):
+    assert client.get("/fail").status_code == 500
+    if served.site.greets != "litestar":  # keeps it to itself, unless told otherwise
+        served.wait_for("ValueError: broken on purpose")
+    assert client.get("/").status_code == 200
+
+
+def test_what_is_to_be_done_after_the_response(served, client):
+    assert client.get("/later").text == "now"
+    served.wait_for(f"{served.site.greets}: later")
+
+
+def test_the_lifespan_ran(served, client):
+    if served.site.has_lifespan:
+        assert client.get("/started").text == "by its lifespan"
+
+
+def test_a_reader_that_leaves_a_stream_without_end(served, client):
+    """Twenty of them, so that threads or tasks that are left over would be missed."""
+    if served.site.is_asgi:
+        for _ in range(20):
+            with client.stream("GET", "/events") as answer:
+                assert next(answer.iter_lines()) == "data: event 0"
+        assert client.get("/").status_code == 200
