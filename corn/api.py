@@ -25,7 +25,7 @@ from corn.errors import ConfigError, CornError
 from corn.slots import Slots
 from corn.sockets import Listener, open_listeners
 
-_OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks"}
+_OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks", "control"}
 
 
 def run(app: Any, **options: Any) -> None:

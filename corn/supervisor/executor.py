@@ -24,6 +24,7 @@ from corn.supervisor.processes import (
     environment_of,
     execute_template,
 )
+from corn.supervisor.readings import Readings
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.state import State
 
@@ -52,6 +53,7 @@ class Executor:
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
+        self.readings = Readings(self.slots)
         self.listeners = listeners
         self._relay = relay
         self._reloading = reloading
@@ -83,7 +85,7 @@ class Executor:
         for number, worker in list(self.workers.items()):
             if number not in state.workers:
                 del self.workers[number]
-                self.slots.cell(worker.cell).clear()  # nobody shall wait for connections it took with it
+                self.readings.leave(self.slots.cell(worker.cell))  # nobody shall wait for connections it took along
                 self._free_cells.append(worker.cell)
                 self._drop(worker)
         for generation, template in list(self.templates.items()):
@@ -148,6 +150,7 @@ class Executor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
+        self.slots.take(handle.cell)
         self.workers[action.worker] = handle
         order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
         if self._reloading is not None and action.broken is not None:

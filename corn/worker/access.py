@@ -38,10 +38,8 @@ class AccessLog:
         self._format = _format(config, self._fd)
         self._lines: list[str] = []
 
-    def log(self, cycle: Cycle) -> None:
-        """Add the line of a request that is done."""
-        took = time.monotonic() - cycle.started_at
-        status = cycle.status if cycle.committed else CLIENT_CLOSED
+    def log(self, cycle: Cycle, status: int, took: float) -> None:
+        """Add the line of a request that is done, in `took` seconds."""
         self._add(Answered(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
 
     def accepted(self, cycle: Cycle) -> None:

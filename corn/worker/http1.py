@@ -258,11 +258,7 @@ class HTTP1Connection(Outgoing):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.requests += 1
-        if service.requests == service.retire_at:
-            service.on_retire("max requests")
-        if service.access is not None:
-            service.access.log(cycle)
+        service.answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None

@@ -12,6 +12,7 @@ in a loop that is somebody else's too.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 import time
@@ -72,6 +73,7 @@ class Server:
         self._preamble_peers = Trust(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None
+        self._expected = math.inf  # when the next tick is due
 
     async def start(self) -> None:
         """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
@@ -112,6 +114,7 @@ class Server:
         await self._lifespan.shutdown(self._service.config.timeout_lifespan_shutdown)
         if self._ticking is not None:
             self._ticking.cancel()
+        self._service.show_counts()
         if self._service.access is not None:
             self._service.access.close()
 
@@ -128,11 +131,10 @@ class Server:
 
     def _tick(self) -> None:
         service, words = self._service, self._words
-        words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
-        words[Field.ACTIVE] = len(service.running)
-        words[Field.REQUESTS] = service.requests
-        words[Field.WEBSOCKETS] = len(service.websockets)
-        words[Field.MESSAGES] = service.messages
+        now = time.monotonic()
+        words[Field.HEARTBEAT_MS] = int(now * 1000)
+        words[Field.LAG_US] = int(max(0.0, now - self._expected) * 1_000_000)
+        service.show_counts()
         service.tick()
         service.sweep()
         if service.access is not None:
@@ -141,6 +143,7 @@ class Server:
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
+        self._expected = time.monotonic() + INTERVAL
 
 
 def _retire_at(config: Config) -> int:

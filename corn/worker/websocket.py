@@ -96,7 +96,7 @@ class WebSocketCycle(Cycle):
         self.session = Session(service, frames, self.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.answered()
+        service.answered(self)
         if service.access is not None:
             service.access.accepted(self)
 
@@ -124,6 +124,7 @@ class WebSocketCycle(Cycle):
 
     def _end(self, outcome: End) -> None:
         self.gone = self._stage is not DONE
+        self.connection.service.sent += self.sent
         if self.connection.service.access is not None:
             self.connection.service.access.closed(self, outcome.code)
 
