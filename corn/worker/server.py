@@ -48,8 +48,8 @@ def _as_it_is(app: ASGIApplication) -> ASGIApplication:
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
-    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called once, with
-    the reason, when the worker should be replaced; it goes on serving until it is drained. `wrap` puts something
+    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with the
+    reason, when the worker should be replaced; it goes on serving until it is drained. `wrap` puts something
     around the application, whatever its own calling convention.
     """
 
@@ -67,6 +67,7 @@ class Server:
         self._words = slots.cell(cell).words
         self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
+        self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
         self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
@@ -137,6 +138,8 @@ class Server:
         service.show_counts()
         service.tick()
         service.sweep()
+        if service.messages >= service.retire_at_message:
+            service.on_retire("max messages")
         if service.access is not None:
             service.access.tick()
         self._fleet.tick(service.closings)
@@ -151,3 +154,9 @@ def _retire_at(config: Config) -> int:
     if config.limit_max_requests is None:
         return 0
     return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
+
+
+def _retire_at_message(config: Config) -> float:
+    if config.limit_max_messages is None:
+        return math.inf
+    return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
