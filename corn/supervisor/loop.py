@@ -41,6 +41,7 @@ from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.rendezvous import Rendezvous
+from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
@@ -90,6 +91,7 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
             self.reloading.start(self.watch)
@@ -105,9 +107,11 @@ class Loop:
             self.control.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
+            self._renewal.look(time.monotonic())
             self.handle(events.Tick(time.monotonic()))
         self.control.leave(keep_file=False)  # the clients stay connected: the end of this process is what they wait for
         self._selector.close()
+        self._renewal.close()
         return self._exit_code
 
     def watch(self, handle: Handle) -> None:
@@ -124,7 +128,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        times = (next_wake(self.state, now), self._rounds.next_at(self.state), self.control.next_at())
+        of_others = (self._rounds.next_at(self.state), self.control.next_at(), self._renewal.next_at)
+        times = (next_wake(self.state, now), *of_others)
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -308,6 +313,8 @@ class Loop:
 
     def _ended(self, pid: int, end: End) -> None:
         """Hear the last words of a process first, then take note of its end."""
+        if self._renewal.ended(pid):
+            return
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)

@@ -20,6 +20,7 @@ from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
+from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
@@ -33,6 +34,7 @@ from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.reloading import Reloading, Terminal
 from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
 from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
@@ -67,10 +69,11 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
+    credentials = first_credentials(config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        standing = Standing(predecessor, identity, pidfile, launch, config_file, development)
+        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, development)
         code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
@@ -83,13 +86,17 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, who is to know, and whether it is `corn dev`."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with.
+
+    `development`: it is a master of `corn dev`.
+    """
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
     config_file: str
+    credentials: tuple[Credentials, str] | None
     development: bool = False
 
 
@@ -117,7 +124,7 @@ def _supervise(
     rendezvous: Rendezvous | None,
     standing: Standing,
 ) -> int:
-    addresses = tuple(listener.address for listener in listeners)
+    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
     about = About(
         __version__,
         os.getpid(),
@@ -136,6 +143,8 @@ def _supervise(
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+            if listener.redirects:
+                logs.logger.info("%s redirects to HTTPS", listener.address)
         loop.control.listen()
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
@@ -150,7 +159,10 @@ def _supervise(
     if standing.predecessor.pid is None:
         loop.control.listen()
     relay = not become_subreaper()
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, reloading=reloading)
+    vault = _lay_up(standing.credentials)
+    executor = Executor(
+        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault, reloading=reloading
+    )
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
@@ -166,6 +178,15 @@ def _manner(config: Config, preload: str, *, development: bool) -> str:
     if not development:
         return f"preload {preload}"
     return "reloads when files change" if config.reload else "does not reload"
+
+
+def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
+    if found is None:
+        return None
+    credentials, warning = found
+    if warning:
+        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
+    return Vault.create(credentials)
 
 
 @contextlib.contextmanager
