@@ -67,13 +67,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Fork(Message):
-    """Master to template: fork one worker. One descriptor follows: the worker's end of its channel."""
+    """Master to template: fork one worker. Two descriptors follow: the worker's end of its channel, and its report."""
 
     worker: int
     slot: int
     cell: int
     gated: bool
-    fds: ClassVar[int] = 1
+    fds: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,18 @@ class ReopenLogs(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class TellRequests(Message):
+    """Master to worker: say which requests you are answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsTold(Message):
+    """Worker to master: the requests in flight (see corn/worker/inflight.py)."""
+
+    requests: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class HooksSetup(Message):
     """Master to hooks process, first of all: the configuration, which names the file."""
 
@@ -213,6 +225,8 @@ _KINDS: tuple[type[Message], ...] = (
     Drain,
     Draining,
     ReopenLogs,
+    TellRequests,
+    RequestsTold,
     HooksSetup,
     HooksLoaded,
     HookCall,

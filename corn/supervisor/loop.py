@@ -34,6 +34,7 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
+from corn.supervisor.inquiries import Inquiries
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
@@ -85,6 +86,8 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self.inquiries = Inquiries(executor)
+        self._timed = (self.control, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         self.handle(events.Started(time.monotonic()))
         while self._exit_code is None:
@@ -95,7 +98,8 @@ class Loop:
                     key.data(mask)
                 else:
                     self._hear(key.data)
-            self.control.tick(time.monotonic())
+            for each in self._timed:
+                each.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
             self.handle(events.Tick(time.monotonic()))
@@ -117,7 +121,11 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        times = (next_wake(self.state, now), self._rounds.next_at(self.state), self.control.next_at())
+        times = [
+            next_wake(self.state, now),
+            self._rounds.next_at(self.state),
+            *(each.next_at() for each in self._timed),
+        ]
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -258,6 +266,8 @@ class Loop:
                 return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
+            case messages.RequestsTold():
+                self.inquiries.told(handle.id, message.requests)
             case messages.Failed():
                 return events.WorkerFailed(at, handle.id, message.error, message.detail, message.exit_code)
         return None

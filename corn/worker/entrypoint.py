@@ -27,7 +27,19 @@ from corn.config import Config
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
+from corn.messages import (
+    Booting,
+    Drain,
+    Draining,
+    Failed,
+    Fork,
+    Ready,
+    ReopenLogs,
+    RequestsTold,
+    Retiring,
+    Setup,
+    TellRequests,
+)
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
@@ -44,12 +56,16 @@ _FAILED = 3
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """All that a worker is born with. `application` is None where the template did not load it."""
+    """All that a worker is born with. `application` is None where the template did not load it.
+
+    `report` is the descriptor of the file that it writes its stacks to.
+    """
 
     setup: Setup
     config: Config
     order: Fork
     channel: Channel
+    report: int
     listeners: list[socket.socket]
     slots: Slots
     application: Any
@@ -111,7 +127,7 @@ def _take_leave(birth: Birth) -> None:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable()  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
@@ -171,7 +187,7 @@ class _Worker:
             cell=birth.order.cell,
             on_retire=self._retire,
         )
-        answer_requests(self._loop)
+        answer_requests(self._loop, birth.report, self._server.in_flight)
         await self._server.start()
         if birth.order.gated and birth.config.health_path:
             await self._server.check_health(birth.config.health_path)
@@ -193,6 +209,8 @@ class _Worker:
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 self._server.reopen_logs()
+            elif isinstance(message, TellRequests):
+                self._channel.send(RequestsTold(self._server.in_flight()))
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._leave_alone()

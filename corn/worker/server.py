@@ -17,6 +17,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from corn.config import Config
 from corn.slots import Field, Slots
@@ -27,6 +28,7 @@ from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
 from corn.worker.http1 import HTTP1Connection
+from corn.worker.inflight import requests_in_flight
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.preamble import Preamble
@@ -109,6 +111,10 @@ class Server:
         self._service.show_counts()
         if self._service.access is not None:
             self._service.access.close()
+
+    def in_flight(self) -> list[dict[str, Any]]:
+        """The requests that are being answered, see `requests_in_flight`."""
+        return requests_in_flight(self._service)
 
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""
