@@ -192,8 +192,6 @@ class HTTP1Connection(Outgoing):
         self._resume_reading()
         if self._held:
             session.feed(self._held)
-        if self._eof:
-            session.lost()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle

@@ -45,7 +45,7 @@ def _retire_never(reason: str) -> None:
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
-    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called once, with
+    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
     the reason, when the worker should be replaced; it goes on serving until it is drained.
     """
 
@@ -62,6 +62,7 @@ class Server:
         self._words = slots.cell(cell).words
         self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
+        self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
         self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
@@ -135,6 +136,8 @@ class Server:
         service.show_counts()
         service.tick()
         service.sweep()
+        if service.messages >= service.retire_at_message:
+            service.on_retire("max messages")
         if service.access is not None:
             service.access.tick()
         self._fleet.tick(service.closings)
@@ -149,3 +152,9 @@ def _retire_at(config: Config) -> int:
     if config.limit_max_requests is None:
         return 0
     return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
+
+
+def _retire_at_message(config: Config) -> float:
+    if config.limit_max_messages is None:
+        return math.inf
+    return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine
@@ -75,6 +76,7 @@ class Service:
         "proxies",
         "requests",
         "retire_at",
+        "retire_at_message",
         "running",
         "sent",
         "server_field",
@@ -93,6 +95,7 @@ class Service:
         self.words = words
         self.on_retire = on_retire
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
+        self.retire_at_message = math.inf  # the same of messages over WebSockets
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
