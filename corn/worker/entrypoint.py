@@ -135,8 +135,7 @@ def _take_leave(birth: Birth) -> None:
     show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
     gc.enable()
     _reseed()
-    identity = f"worker {birth.order.slot} g{birth.setup.generation}"
-    logs.configure(identity, level=birth.config.log_level, color=birth.config.color)
+    logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
 
 

@@ -60,7 +60,7 @@ def _messages(channel: Channel) -> Iterator[Message]:
 def _begin(config: Config, channel: Channel) -> HookFile:
     """Load the file and tell the master; returns no hooks where it cannot be loaded."""
     show_title(f"corn: hooks {config.hooks}")
-    logs.configure("hooks", level=config.log_level, color=config.color)
+    logs.configure(logs.Source("hooks"), config)
     faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
     try:
         hooks = load_hooks(config)

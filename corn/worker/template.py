@@ -63,7 +63,7 @@ def main(setup_fd: int) -> NoReturn:
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
-    logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
+    logs.configure(logs.Source("template", generation=setup.generation), config)
     channel = Channel(socket.socket(fileno=setup.channel))
     template = Template(setup, channel)
     try:
