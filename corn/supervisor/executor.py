@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from corn.channel import Channel
 from corn.config import Config
+from corn.credentials import Vault
 from corn.logs import logger
 from corn.messages import Drain, Fork, Message, Quit, Setup
 from corn.reports import new_report
@@ -29,11 +30,21 @@ class Executor:
     """Holds the listeners, the shared slots and a handle for every template and worker that the policy knows.
 
     `watch` and `unwatch` tell the loop to listen to a handle's channel, or to stop. `config` is what the next template
-    is started with.
+    is started with; `vault` holds the certificates where HTTPS is served.
     """
 
-    def __init__(self, config: Config, listeners: list[Listener], *, relay: bool, watch: Watch, unwatch: Watch) -> None:
+    def __init__(
+        self,
+        config: Config,
+        listeners: list[Listener],
+        *,
+        relay: bool,
+        watch: Watch,
+        unwatch: Watch,
+        vault: Vault | None = None,
+    ) -> None:
         self.config = config
+        self.vault = vault
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
@@ -83,6 +94,8 @@ class Executor:
     def close(self) -> None:
         self.close_listeners()
         self.slots.close()
+        if self.vault is not None:
+            self.vault.close()
 
     def close_listeners(self, action: actions.CloseListeners | None = None) -> None:
         for listener in self.listeners:
@@ -102,14 +115,16 @@ class Executor:
             preload=_first_mode(self.config.preload),
             strict=self.config.preload != "auto",
             channel=theirs.fileno(),
-            listeners=[listener.sock.fileno() for listener in self.listeners],
+            listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
             slots=self.slots.fd,
             master=os.getpid(),
             relay=self._relay,
+            redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
+            vault=None if self.vault is None else self.vault.fd,
         )
         try:
             with theirs:
-                pid = execute_template(setup, theirs, environment)
+                pid = execute_template(setup, environment)
         except OSError:
             ours.close()
             raise

@@ -39,6 +39,7 @@ from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.rendezvous import Rendezvous
+from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
@@ -87,6 +88,7 @@ class Loop:
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
         self.inquiries = Inquiries(executor)
+        self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
         self._timed = (self.control, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         self.handle(events.Started(time.monotonic()))
@@ -102,9 +104,11 @@ class Loop:
                 each.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
+            self._renewal.look(time.monotonic())
             self.handle(events.Tick(time.monotonic()))
         self.control.leave(keep_file=False)  # the clients stay connected: the end of this process is what they wait for
         self._selector.close()
+        self._renewal.close()
         return self._exit_code
 
     def watch(self, handle: Handle) -> None:
@@ -121,11 +125,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        times = [
-            next_wake(self.state, now),
-            self._rounds.next_at(self.state),
-            *(each.next_at() for each in self._timed),
-        ]
+        policy = (next_wake(self.state, now), self._rounds.next_at(self.state), self._renewal.next_at)
+        times = (*policy, *(each.next_at() for each in self._timed))
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -284,6 +285,8 @@ class Loop:
 
     def _ended(self, pid: int, end: End) -> None:
         """Hear the last words of a process first, then take note of its end."""
+        if self._renewal.ended(pid):
+            return
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)

@@ -20,6 +20,7 @@ from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
+from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
@@ -32,6 +33,7 @@ from corn.supervisor.identity import Identity, become, hand_over, identity_of, t
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
 from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
@@ -56,10 +58,11 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
+    credentials = first_credentials(config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, config_file))
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, config_file, credentials))
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -71,13 +74,14 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, and who is to know."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with."""
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
     config_file: str
+    credentials: tuple[Credentials, str] | None
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -106,7 +110,7 @@ def _supervise(
     rendezvous: Rendezvous | None,
     standing: Standing,
 ) -> int:
-    addresses = tuple(listener.address for listener in listeners)
+    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
     about = About(
         __version__,
         os.getpid(),
@@ -125,6 +129,8 @@ def _supervise(
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+            if listener.redirects:
+                logs.logger.info("%s redirects to HTTPS", listener.address)
         loop.control.listen()
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
@@ -136,7 +142,8 @@ def _supervise(
     if standing.predecessor.pid is None:
         loop.control.listen()
     relay = not become_subreaper()
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    vault = _lay_up(standing.credentials)
+    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault)
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
@@ -144,6 +151,15 @@ def _supervise(
         executor.close()
         loop.hooks.finish()
         signals.release()
+
+
+def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
+    if found is None:
+        return None
+    credentials, warning = found
+    if warning:
+        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
+    return Vault.create(credentials)
 
 
 @contextlib.contextmanager

@@ -17,12 +17,13 @@ from typing import Any, cast
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
 from corn.worker.forwarded import apply_claims
-from corn.worker.framing import CONTINUE, encode_fields, status_line
+from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
+from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
-from corn.worker.refusal import Refusal, plain_answer
+from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
 from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
@@ -356,9 +357,7 @@ class HTTP1Connection(Outgoing):
             cycle.status, cycle.committed = refusal.status, True
         elif self.service.access is not None:
             self.service.access.refused(self.ends.client, refusal)
-        headers, body = plain_answer(refusal.status, refusal.reason)
-        fields = encode_fields([*headers, *refusal.fields])[0] + self.service.defaults + b"connection: close\r\n\r\n"
-        self.write(status_line(refusal.status) + fields + body)
+        self.write(last_answer(refusal, self.service.defaults))
         self._close(expecting=True)
 
     def _close(self, *, expecting: bool) -> None:

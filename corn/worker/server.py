@@ -27,15 +27,13 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
-from corn.worker.http1 import HTTP1Connection
 from corn.worker.inflight import requests_in_flight
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
-from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
-from corn.worker.scope import Ends
+from corn.worker.protocols import Protocols
 from corn.worker.service import Service
-from corn.worker.trust import Trust
+from corn.worker.tls import TLS
 
 
 def _retire_never(reason: str) -> None:
@@ -46,7 +44,8 @@ class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
-    the reason, when the worker should be replaced; it goes on serving until it is drained.
+    the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
+    speak nothing else, and those that are `redirecting` lead there.
     """
 
     def __init__(
@@ -57,6 +56,8 @@ class Server:
         *,
         slots: Slots,
         cell: int,
+        tls: TLS | None = None,
+        redirecting: Sequence[socket.socket] = (),
         on_retire: Callable[[str], None] = _retire_never,
     ) -> None:
         self._words = slots.cell(cell).words
@@ -65,8 +66,12 @@ class Server:
         self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
-        self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
-        self._preamble_peers = Trust(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
+        self._protocols = Protocols(self._service, tls, _port(listeners))
+        self._acceptors = [
+            Acceptor(self._service, self._fleet, listener, factory)
+            for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
+            for listener in listeners_of
+        ]
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None
         self._expected = math.inf  # when the next tick is due
@@ -122,12 +127,6 @@ class Server:
         if self._service.access is not None:
             self._service.access.reopen()
 
-    def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
-        service = self._service
-        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
-            return Preamble(service, ends, lambda named: HTTP1Connection(service, sock, named))
-        return HTTP1Connection(service, sock, ends)
-
     def _tick(self) -> None:
         service, words = self._service, self._words
         now = time.monotonic()
@@ -158,3 +157,8 @@ def _retire_at_message(config: Config) -> float:
     if config.limit_max_messages is None:
         return math.inf
     return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
+
+
+def _port(listeners: Sequence[socket.socket]) -> int | None:
+    """The first TCP port that is listened on."""
+    return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)
