@@ -12,6 +12,7 @@ from corn.version import __version__
 
 _MODULES = {
     "serve": "corn.cli.serve:serve",
+    "dev": "corn.cli.dev:dev",
     "config": "corn.cli.show:config",
     "status": "corn.cli.status:status",
     "list": "corn.cli.status:list_instances",

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from corn.channel import Channel
 from corn.config import Config
@@ -18,11 +19,19 @@ from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
 from corn.supervisor.dumps import Dumps
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, environment_of, execute_template
+from corn.supervisor.processes import (
+    HooksHandle,
+    TemplateHandle,
+    WatcherHandle,
+    WorkerHandle,
+    environment_of,
+    execute_template,
+)
 from corn.supervisor.readings import Readings
+from corn.supervisor.reloading import Reloading
 from corn.supervisor.state import State
 
-Handle = TemplateHandle | WorkerHandle | HooksHandle
+Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle
 Watch = Callable[[Handle], None]
 
 
@@ -41,6 +50,7 @@ class Executor:
         relay: bool,
         watch: Watch,
         unwatch: Watch,
+        reloading: Reloading | None = None,
         vault: Vault | None = None,
     ) -> None:
         self.config = config
@@ -52,6 +62,7 @@ class Executor:
         self.dumps = Dumps()
         self.listeners = listeners
         self._relay = relay
+        self._reloading = reloading
         self._watch = watch
         self._unwatch = unwatch
         self._free_cells = list(range(CELLS - 1, -1, -1))
@@ -122,6 +133,8 @@ class Executor:
             redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
             vault=None if self.vault is None else self.vault.fd,
         )
+        if self._reloading is not None:
+            setup = self._reloading.adapt(setup, warm=action.warm)
         try:
             with theirs:
                 pid = execute_template(setup, environment)
@@ -152,15 +165,17 @@ class Executor:
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours), new_report())
         self.slots.take(handle.cell)
         self.workers[action.worker] = handle
+        order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
+        if self._reloading is not None and action.broken is not None:
+            order = replace(order, failure=self._reloading.failure_of(action.revision, action.broken).to_json())
         with theirs:
-            order = Fork(action.worker, action.slot, handle.cell, action.gated)
             self.tell(template, order, (theirs.fileno(), handle.report))
         self._watch(handle)
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
         handle = self.workers.get(action.worker)
         if handle is not None:
-            self.tell(handle, Drain(action.grace, action.final))
+            self.tell(handle, Drain(action.grace, action.final, action.brisk))
 
     def _abort_worker(self, action: actions.AbortWorker) -> None:
         handle = self.workers.get(action.worker)

@@ -229,7 +229,7 @@ class Template:
                 vault=self._vault,
                 tls=self._tls,
             )
-            code = entrypoint.run(birth)
+            code = entrypoint.run(entrypoint.in_development(birth) if self._setup.development else birth)
         except BaseException:
             logs.logger.exception("a fault of corn ended the worker")
         entrypoint.end(code)
