@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corn.errors import ConfigError
@@ -100,7 +101,7 @@ def configure(source: Source, config: Config) -> None:
 
 def open_file(path: str) -> None:
     """Append the log to a file from now on; raises ConfigError where it cannot be opened."""
-    _Setup.path = os.path.abspath(path)
+    _Setup.path = str(Path(path).absolute())
     _write_to(open_append(_Setup.path, "--log-file"))
 
 

@@ -100,7 +100,7 @@ def prefixed(level: int, text: str) -> str:
 
 
 def priority_of(level: int) -> int:
-    """syslog's number for a level of the logging module's (syslog(3))."""
+    """Syslog's number for a level of the logging module's (syslog(3))."""
     return 3 if level >= logging.ERROR else 4 if level >= logging.WARNING else 6 if level >= logging.INFO else 7
 
 

@@ -102,6 +102,8 @@ class HTTP1Connection(Outgoing):
             scope = http_scope(head, self.ends, service.template)
             if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
                 apply_claims(scope, service.proxies, service.config.proxy_fields)
+            if service.request_ids is not None:
+                service.request_ids.settle(scope, self.ends.client)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
             if head.upgrade and service.opens_websockets and wants_websocket(head):

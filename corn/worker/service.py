@@ -17,11 +17,13 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.requestid import RequestIds
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+    from corn.worker.logconfig import LoggedAccess
     from corn.worker.websocket_session import Session
 
 _ANSWERS, _BUCKETS = int(Field.ANSWERS), len(LATENCY_BOUNDS) + 1
@@ -74,6 +76,7 @@ class Service:
         "open",
         "opens_websockets",
         "proxies",
+        "request_ids",
         "requests",
         "retire_at",
         "retire_at_message",
@@ -101,7 +104,7 @@ class Service:
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
-        self.access: AccessLog | None = None
+        self.access: AccessLog | LoggedAccess | None = None
         self.connections: set[Connection] = set()
         self.timeout_request = config.timeout_request
         self.running: set[Cycle] = set()
@@ -119,6 +122,7 @@ class Service:
         self.limit_concurrency = config.limit_concurrency or sys.maxsize
         self.limit_connections = config.limit_connections or sys.maxsize
         self.proxies = Trust(config.forwarded_allow_ips) if config.proxy_headers else None
+        self.request_ids = RequestIds(self.proxies) if config.request_id else None
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size

@@ -37,6 +37,8 @@ from corn.messages import (
     Loaded,
     NotForked,
     Quit,
+    ReopenLogs,
+    SetLogLevel,
     Setup,
     SteppedDown,
 )
@@ -47,6 +49,7 @@ from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
+from corn.worker.logconfig import apply_log_config
 from corn.worker.orphans import Brood
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
@@ -101,6 +104,8 @@ class Template:
         entrypoint.import_event_loop(self._config.loop)
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
+        if self._config.log_config is not None:
+            apply_log_config(self._config.log_config)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
@@ -126,6 +131,11 @@ class Template:
             for message in self._channel.receive():
                 if isinstance(message, Fork):
                     self._fork(message, (self._channel.take_fd(), self._channel.take_fd()))
+                elif isinstance(message, ReopenLogs):
+                    logs.reopen()
+                elif isinstance(message, SetLogLevel):
+                    logs.set_level(message.levels)
+                    self._config = replace(self._config, log_level=message.levels)
                 elif isinstance(message, Quit) and not leaving:
                     leaving = True
                     self._close_listeners()
