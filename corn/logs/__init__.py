@@ -86,6 +86,9 @@ def configure(source: Source, config: Config) -> None:
     """
     _Setup.source, _Setup.config = source, config
     logging.raiseExceptions = False
+    if _Setup.path is not None:  # inherited from a template
+        os.close(_Setup.handler.writer.fd)
+        _Setup.path = None
     _write_to(_STDERR)
     if _Setup.is_handed_over:
         return
@@ -101,8 +104,9 @@ def configure(source: Source, config: Config) -> None:
 
 def open_file(path: str) -> None:
     """Append the log to a file from now on; raises ConfigError where it cannot be opened."""
-    _Setup.path = str(Path(path).absolute())
-    _write_to(open_append(_Setup.path, "--log-file"))
+    absolute = str(Path(path).absolute())
+    _write_to(open_append(absolute, "--log-file"))
+    _Setup.path = absolute
 
 
 def reopen() -> None:
