@@ -14,6 +14,7 @@ from corn.slots import Field
 from corn.worker.access import AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.http_versions import http2_connection
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
@@ -57,6 +58,7 @@ class Service:
         "draining",
         "extra",
         "header_deadline",
+        "http2",
         "idle_deadline",
         "limit_concurrency",
         "limit_connections",
@@ -111,6 +113,7 @@ class Service:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
+        self.http2 = http2_connection(config)
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:

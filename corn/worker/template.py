@@ -46,6 +46,7 @@ from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
+from corn.worker.http_versions import http2_connection
 from corn.worker.orphans import Brood
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
@@ -94,6 +95,7 @@ class Template:
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
+        http2_connection(self._config)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
