@@ -17,7 +17,7 @@ from corn.worker.head import Head
 from corn.worker.http2.carrying import Carrying
 from corn.worker.http2.cycle import HTTP2Cycle, HTTP2WebSocketCycle
 from corn.worker.http2.fields import Fields
-from corn.worker.http2.frames import Code, ConnectionFault, StreamFault, reset
+from corn.worker.http2.frames import Code, ConnectionFault, Malformed, StreamFault, reset
 from corn.worker.http2.head import read_head
 from corn.worker.http2.stream import Stream
 from corn.worker.refusal import Refusal
@@ -59,6 +59,10 @@ class Streams(Carrying):
         except Refusal as refusal:
             self._add(stream)
             stream.refuse(refusal)
+        except Malformed as fault:
+            if service.access is not None:
+                service.access.refused(self.ends.client, Refusal(400, fault.reason))
+            raise
 
     def begin_request(self, stream: Stream, head: Head) -> None:
         """Let the application answer on a stream; raises `Refusal`."""
