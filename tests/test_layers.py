@@ -12,7 +12,7 @@ import pytest
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
 PURE = {
     *("actions", "deadlines", "draft", "events", "failures", "liveness", "moves", "policy", "reconcile", "recycling"),
-    *("restarts", "rolling", "state", "stopping"),
+    *("requested", "restarts", "rolling", "state", "stopping"),
 }
 
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
+from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
@@ -29,8 +32,12 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
+from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
+from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
+from corn.version import __version__
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
@@ -39,10 +46,11 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had,
     ConfigError where the process cannot be what it is asked to be. With option daemon it returns in the daemon alone.
     """
-    return supervise(resolved.config, lambda: reread().config)
+    file = "" if resolved.file is None else str(resolved.file.absolute())
+    return supervise(resolved.config, lambda: reread().config, file)
 
 
-def supervise(config: Config, reread: Callable[[], Config]) -> int:
+def supervise(config: Config, reread: Callable[[], Config], config_file: str = "") -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
@@ -50,10 +58,11 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
+    credentials = first_credentials(config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch))
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, config_file, credentials))
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -65,12 +74,14 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, and who is to know."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with."""
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
+    config_file: str
+    credentials: tuple[Credentials, str] | None
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -81,15 +92,33 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
         os.umask(config.umask)
     raise_descriptor_limit()
     with _listening(config, standing.predecessor) as listeners:
-        if standing.identity is not None:
-            hand_over(listeners, standing.identity)
-            standing.pidfile.reserve(standing.identity)
-            become(standing.identity, config)
-        return _supervise(config, reread, listeners, standing)
+        user = os.geteuid() if standing.identity is None else standing.identity.uid
+        with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
+            if standing.identity is not None:
+                hand_over(listeners, standing.identity)
+                standing.pidfile.reserve(standing.identity)
+                become(standing.identity, config)
+            return _supervise(config, reread, listeners, meeting, standing)
 
 
-def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
-    addresses = tuple(listener.address for listener in listeners)
+def _supervise(
+    config: Config,
+    reread: Callable[[], Config],
+    listeners: list[Listener],
+    rendezvous: Rendezvous | None,
+    standing: Standing,
+) -> int:
+    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
+    about = About(
+        __version__,
+        os.getpid(),
+        config.app or "",
+        addresses,
+        time.monotonic(),
+        pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
+        config_file=standing.config_file,
+        directory=str(Path.cwd()),
+    )
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
 
     def announce(preload: str) -> None:
@@ -98,15 +127,21 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+            if listener.redirects:
+                logs.logger.info("%s redirects to HTTPS", listener.address)
+        loop.control.listen()
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
         standing.launch.ready()
 
     signals = Signals()
     signals.catch()
-    loop = Loop(config, signals, reread=reread, announce=announce)
+    loop = Loop(config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce)
+    if standing.predecessor.pid is None:
+        loop.control.listen()
     relay = not become_subreaper()
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    vault = _lay_up(standing.credentials)
+    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault)
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
@@ -114,6 +149,25 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
         executor.close()
         loop.hooks.finish()
         signals.release()
+
+
+def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
+    if found is None:
+        return None
+    credentials, warning = found
+    if warning:
+        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
+    return Vault.create(credentials)
+
+
+@contextlib.contextmanager
+def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
+    """The control socket, which is gone by the end unless a successor has it."""
+    try:
+        yield rendezvous
+    finally:
+        if rendezvous is not None:
+            rendezvous.close()
 
 
 @contextlib.contextmanager

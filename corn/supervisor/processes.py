@@ -66,12 +66,11 @@ class HooksHandle:
     channel: Channel
 
 
-def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:
+def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
     setup_fd = setup.write()
     try:
-        inherited = [setup_fd, sock.fileno(), setup.slots, *setup.listeners]
-        return _execute("corn.worker.template", setup_fd, inherited, environment)
+        return _execute("corn.worker.template", setup_fd, [setup_fd, *setup.inherited], environment)
     finally:
         os.close(setup_fd)
 
@@ -79,6 +78,11 @@ def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str
 def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes the hooks process; returns its id. Raises OSError if that cannot be."""
     return _execute("corn.worker.hookprocess", sock.fileno(), [sock.fileno()], environment)
+
+
+def execute_examiner(sock: socket.socket) -> int:
+    """Start a fresh interpreter that examines certificates; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.worker.examination", sock.fileno(), [sock.fileno()], os.environ)
 
 
 def _execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:

@@ -35,19 +35,25 @@ class Drain:
             self._deadline = now + grace
             self._service.draining = True
             self._spread(min(grace, self._service.config.timeout_keep_alive, _IDLE_FINAL if final else _IDLE_ROLLING))
+            self._close_websockets(min(grace / 4, _IDLE_FINAL if final else _IDLE_ROLLING))
             self._service.loop.call_soon(self._step)
         elif now + grace < self._deadline:
             self._deadline = now + grace
             self._spread(min(grace, _IDLE_FINAL))
+            self._close_websockets(min(grace / 4, _IDLE_FINAL))
 
     def _spread(self, idle: float) -> None:
         now = self._service.clock.now
         connections = list(self._service.connections)
         for position, connection in enumerate(connections, start=1):
             connection.linger_until(now + min(_FIRST_BYTE, idle), now + idle * position / len(connections))
-        websockets = list(self._service.websockets)
-        for position, session in enumerate(websockets):
-            session.leave(now + idle * position / len(websockets))
+
+    def _close_websockets(self, spread: float) -> None:
+        """One after the other, so that their clients do not all come back at once."""
+        now = self._service.clock.now
+        sessions = list(self._service.websockets)
+        for position, session in enumerate(sessions):
+            session.leave(now + spread * position / len(sessions))
 
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()

@@ -20,7 +20,10 @@ from corn.worker.forwarded import apply_claims
 from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
+<<<<<<< HEAD
 from corn.worker.http2.upgrade import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
+=======
+>>>>>>> main
 from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
@@ -225,8 +228,6 @@ class HTTP1Connection(Outgoing):
         self._resume_reading()
         if self._held:
             session.feed(self._held)
-        if self._eof:
-            session.lost()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
@@ -291,11 +292,7 @@ class HTTP1Connection(Outgoing):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.requests += 1
-        if service.requests == service.retire_at:
-            service.on_retire("max requests")
-        if service.access is not None:
-            service.access.log(cycle)
+        service.answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None

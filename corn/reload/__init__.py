@@ -1,0 +1,1 @@
+"""What has changed on disk, what it means, and who is told."""

@@ -1,0 +1,103 @@
+import json
+import socket
+
+import pytest
+
+from corn.reload.announcing import Announcer, Asked, State, judge
+
+TOKEN = "sesame"
+
+
+@pytest.fixture
+def announcer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        announcer = Announcer(listener, TOKEN)
+        announcer.start()
+        yield announcer, listener.getsockname()[1]
+
+
+def connect(port, target, *fields):
+    peer = socket.create_connection(("127.0.0.1", port), timeout=20)
+    lines = [f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", *fields, "", ""]
+    peer.sendall("\r\n".join(lines).encode())
+    return peer, peer.makefile("rb")
+
+
+def head_of(stream):
+    lines = []
+    while (line := stream.readline()) != b"\r\n":
+        assert line, "the connection ended within the head"
+        lines.append(line.decode().strip())
+    return lines
+
+
+def next_state(stream):
+    while not (line := stream.readline()).startswith(b"data: "):
+        assert line, "the connection ended"
+    return json.loads(line[6:])
+
+
+def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
+    announcer, port = announcer
+    announcer.announce(State(revision=4))
+    peer, stream = connect(port, f"/{TOKEN}", "Origin: http://localhost:8000")
+    with peer, stream:
+        head = head_of(stream)
+        assert head[0].startswith("HTTP/1.1 200")
+        assert "content-type: text/event-stream" in head
+        assert "access-control-allow-origin: http://localhost:8000" in head
+        while next_state(stream)["revision"] != 4:
+            pass
+        announcer.announce(State(revision=5, failed=True, styles=1, paths=("a.css",)))
+        assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "paths": ["a.css"]}
+
+
+def test_the_state_can_be_asked_for_once(announcer):
+    _, port = announcer
+    peer, stream = connect(port, f"/{TOKEN}/state")
+    with peer, stream:
+        assert head_of(stream)[0].startswith("HTTP/1.1 200")
+        assert json.loads(stream.read())["failed"] is False
+
+
+def test_listeners_that_left_harm_nobody(announcer):
+    announcer, port = announcer
+    for _ in range(20):
+        peer, stream = connect(port, f"/{TOKEN}")
+        head_of(stream)
+        peer.close()
+        stream.close()
+    peer, stream = connect(port, f"/{TOKEN}")
+    with peer, stream:
+        announcer.announce(State(revision=2))
+        while next_state(stream)["revision"] != 2:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "status"),
+    [
+        (f"/{TOKEN}", {}, 200),
+        (f"/{TOKEN}", {"origin": "http://localhost:8000"}, 200),
+        (f"/{TOKEN}", {"origin": "https://app.localhost"}, 200),
+        (f"/{TOKEN}", {"origin": "http://[::1]:3000"}, 200),
+        (f"/{TOKEN}", {"origin": "https://evil.example"}, 403),
+        (f"/{TOKEN}", {"origin": "http://localhost.evil.example"}, 403),
+        (f"/{TOKEN}", {"origin": "null"}, 403),
+        (f"/{TOKEN}", {"host": "evil.example:9"}, 421),
+        ("/", {}, 404),
+        ("/guess", {}, 404),
+        ("/guess/state", {}, 404),
+        ("/ü", {}, 404),
+    ],
+)
+def test_who_may_listen(target, fields, status):
+    asked = Asked("GET", target, {"host": "127.0.0.1:9", **fields})
+    assert judge(asked, TOKEN, 9) == status
+
+
+def test_what_is_no_request_is_refused(announcer):
+    _, port = announcer
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(b"nonsense\r\n\r\n")
+        assert peer.recv(100).startswith(b"HTTP/1.1 400")
