@@ -20,10 +20,7 @@ from corn.worker.forwarded import apply_claims
 from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
-<<<<<<< HEAD
 from corn.worker.http2.upgrade import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
-=======
->>>>>>> main
 from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing

@@ -138,10 +138,7 @@ class Stream(Sending):
 
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
-        service = self.service
-        service.answered()
-        if service.access is not None:
-            service.access.log(cycle)
+        self.service.answered(cycle)
         if not cycle.gone:
             self.connection.patience.earn(RESPONSE)
 
@@ -202,8 +199,6 @@ class Stream(Sending):
 
     def open_websocket(self, head: Head, session: Session, block: bytes, flags: int) -> None:  # noqa: ARG002
         """Answer with 200 (RFC 8441, 5), and leave the stream to a session."""
-        assert self.cycle is not None
-        self.cycle.status = 200
         defaults = self.connection.default_fields(flags)
         self.respond(encode_status(200) + encode_lines(block) + defaults, b"", end=False)
         session.carrier = self

@@ -188,7 +188,12 @@ def test_the_head_of_a_response_may_be_larger_than_a_frame(run):
 
 def test_fields_that_belong_to_http1_are_left_out(run):
     async def app(scope, receive, send):
-        headers = [(b"Connection", b"close"), (b"Keep-Alive", b"1"), (b"Transfer-Encoding", b"chunked"), (b"X-A", b" b ")]
+        headers = [
+            (b"Connection", b"close"),
+            (b"Keep-Alive", b"1"),
+            (b"Transfer-Encoding", b"chunked"),
+            (b"X-A", b" b "),
+        ]
         await send({**START, "headers": headers})
         await send({"type": "http.response.body", "body": b"abc"})
 
@@ -292,7 +297,9 @@ def test_an_expectation_is_met_when_the_body_is_wanted(run):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
-            stream = await client.begin(asks(("expect", "100-continue"), ("content-length", "3"), method="POST"), end=False)
+            stream = await client.begin(
+                asks(("expect", "100-continue"), ("content-length", "3"), method="POST"), end=False
+            )
             response = client.responses[stream]
             await client.until(lambda: response.informational)
             assert response.informational == [[(":status", "100")]]
@@ -356,7 +363,8 @@ def test_a_client_that_resets_is_noticed_and_the_connection_goes_on(run):
 
     async def app(scope, receive, send):
         if scope["path"] == "/":
-            return await hello(scope, receive, send)
+            await hello(scope, receive, send)
+            return
         while (message := await receive())["type"] == "http.request":
             pass
         seen.append(message["type"])
