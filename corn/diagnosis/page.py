@@ -37,12 +37,16 @@ _KINDS = {
 _RELATIONS = {CAUSE: "It was caused by", HANDLED: "It was raised while this was handled", MEMBER: "In the group"}
 
 
-def page(failure: Failure, directory: str = "", script: str = "") -> str:
-    """The document. `script` is an element to put at its end; files below `directory` are named relative to it."""
-    return "".join(_document(failure, directory, script))
+# The script of corn/browser finds the page by this, and says what it does about it.
+_NOTICE = '<span id="corn-failure" role="status">Save a fix, and load this page again.</span>'
 
 
-def _document(failure: Failure, directory: str, script: str) -> Iterator[str]:
+def page(failure: Failure, directory: str = "") -> str:
+    """The document. Files below `directory` are named relative to it."""
+    return "".join(_document(failure, directory))
+
+
+def _document(failure: Failure, directory: str) -> Iterator[str]:
     title, *rest = failure.title.splitlines() or [failure.kind]
     place = failure.place
     where = f"{_relative(place, directory)}:{place.line}" if place else ""
@@ -61,7 +65,7 @@ def _document(failure: Failure, directory: str, script: str) -> Iterator[str]:
     for raised in failure.raised:
         yield from _raised(raised, directory)
     yield f'<details class="text"><summary>As text</summary><pre>{escape(_text(failure, directory))}</pre></details>'
-    yield f"<footer>{_footer(script)}</footer></main>{script}</body></html>\n"
+    yield f"<footer>{_NOTICE}</footer></main></body></html>\n"
 
 
 def _words(text: str) -> str:
@@ -75,12 +79,6 @@ def _circumstances(failure: Failure, directory: str) -> Iterator[str]:
         names = ", ".join(terminal.relative(each, directory) for each in failure.changed[:5])
         more = f" and {len(failure.changed) - 5} more" if len(failure.changed) > 5 else ""
         yield f'<p class="changed">after a change of {escape(names)}{more}</p>'
-
-
-def _footer(script: str) -> str:
-    if not script:
-        return "corn dev"
-    return '<span id="corn-state" role="status">Save a fix, and this page comes back by itself.</span>'
 
 
 def _raised(raised: Raised, directory: str) -> Iterator[str]:
