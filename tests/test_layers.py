@@ -11,7 +11,19 @@ import pytest
 
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
 PURE = {
-    *("actions", "deadlines", "draft", "events", "failures", "liveness", "moves", "policy", "reconcile", "recycling"),
+    *(
+        "actions",
+        "deadlines",
+        "development",
+        "draft",
+        "events",
+        "failures",
+        "liveness",
+        "moves",
+        "policy",
+        "reconcile",
+        "recycling",
+    ),
     *("restarts", "rolling", "state", "stopping"),
 }
 

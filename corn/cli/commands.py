@@ -10,7 +10,7 @@ import click
 from corn.config.suggestions import did_you_mean
 from corn.version import __version__
 
-_MODULES = {"serve": "corn.cli.serve", "config": "corn.cli.show"}
+_MODULES = {"serve": "corn.cli.serve", "dev": "corn.cli.dev", "config": "corn.cli.show"}
 
 
 class _Commands(click.Group):

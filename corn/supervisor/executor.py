@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from corn.channel import Channel
 from corn.config import Config
@@ -15,10 +16,18 @@ from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
 from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, environment_of, execute_template
+from corn.supervisor.processes import (
+    HooksHandle,
+    TemplateHandle,
+    WatcherHandle,
+    WorkerHandle,
+    environment_of,
+    execute_template,
+)
+from corn.supervisor.reloading import Reloading
 from corn.supervisor.state import State
 
-Handle = TemplateHandle | WorkerHandle | HooksHandle
+Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle
 Watch = Callable[[Handle], None]
 
 
@@ -29,13 +38,23 @@ class Executor:
     is started with.
     """
 
-    def __init__(self, config: Config, listeners: list[Listener], *, relay: bool, watch: Watch, unwatch: Watch) -> None:
+    def __init__(
+        self,
+        config: Config,
+        listeners: list[Listener],
+        *,
+        relay: bool,
+        watch: Watch,
+        unwatch: Watch,
+        reloading: Reloading | None = None,
+    ) -> None:
         self.config = config
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
         self.listeners = listeners
         self._relay = relay
+        self._reloading = reloading
         self._watch = watch
         self._unwatch = unwatch
         self._free_cells = list(range(CELLS - 1, -1, -1))
@@ -99,6 +118,8 @@ class Executor:
             master=os.getpid(),
             relay=self._relay,
         )
+        if self._reloading is not None:
+            setup = self._reloading.adapt(setup, warm=action.warm)
         try:
             with theirs:
                 pid = execute_template(setup, theirs, environment)
@@ -128,14 +149,17 @@ class Executor:
         ours.setblocking(False)
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
         self.workers[action.worker] = handle
+        order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
+        if self._reloading is not None and action.broken is not None:
+            order = replace(order, failure=self._reloading.failure_of(action.revision, action.broken).to_json())
         with theirs:
-            self._tell(template, Fork(action.worker, action.slot, handle.cell, action.gated), (theirs.fileno(),))
+            self._tell(template, order, (theirs.fileno(),))
         self._watch(handle)
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
         handle = self.workers.get(action.worker)
         if handle is not None:
-            self._tell(handle, Drain(action.grace, action.final))
+            self._tell(handle, Drain(action.grace, action.final, action.brisk))
 
     def _abort_worker(self, action: actions.AbortWorker) -> None:
         handle = self.workers.get(action.worker)

@@ -20,7 +20,9 @@ from corn.supervisor import events
 from corn.supervisor.actions import (
     Action,
     Announce,
+    AnnounceReload,
     Exit,
+    ShowFailure,
     SpawnTemplate,
     SpawnWorker,
     StartSuccessor,
@@ -31,8 +33,9 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.policy import decide
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
+from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
+from corn.supervisor.reloading import Development, Reloading
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
@@ -48,9 +51,15 @@ class Loop:
     """
 
     def __init__(
-        self, config: Config, signals: Signals, *, reread: Callable[[], Config], announce: Callable[[str], None]
+        self,
+        config: Config,
+        signals: Signals,
+        *,
+        reread: Callable[[], Config],
+        announce: Callable[[str], None],
+        development: Development | None = None,
     ) -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, development=development is not None)
         self._state = State(settings=settings, target=settings.workers)
         self._selector = selectors.DefaultSelector()
         self._signals = signals
@@ -60,6 +69,7 @@ class Loop:
         self._vitals = Vitals()
         self._autopsy = Autopsy()
         self.hooks = HooksRunner(config, watch=self.watch, unwatch=self.unwatch)
+        self.reloading = None if development is None else Reloading(config, development.file, watch=self.watch)
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
         self._successor: Successor | None = None
@@ -69,6 +79,8 @@ class Loop:
         self._executor = executor
         self._rounds = Rounds(executor, self._vitals)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
+        if self.reloading is not None:
+            self.reloading.start()
         self._handle(events.Started(time.monotonic()))
         while self._exit_code is None:
             for key, _ in self._selector.select(self._patience()):
@@ -127,12 +139,21 @@ class Loop:
             self._exit_code = action.code
         elif isinstance(action, Announce):
             self._announce(action.preload)
+        elif isinstance(action, (AnnounceReload, ShowFailure)):
+            self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
             self._start_successor()
         elif isinstance(action, StopSuccessor):
             self._drop_successor(stop=True)
         else:
             self._perform(action)  # type: ignore[arg-type]
+
+    def _tell_of_reload(self, action: AnnounceReload | ShowFailure) -> None:
+        assert self.reloading is not None
+        if isinstance(action, AnnounceReload):
+            self.reloading.announce(action)
+        else:
+            self.reloading.show(action)
 
     def _perform(self, action: Action) -> None:
         """Carry out an action; that a process could not be started is an event like that it ended."""
@@ -188,13 +209,18 @@ class Loop:
                 self._handle(events.StopRequested(at, number.name))
 
     def _ask_for_reload(self, at: float) -> None:
+        config = self._reread_config()
+        if config is not None:
+            self._handle(events.ReloadRequested(at, settings_of(config, development=self.reloading is not None)))
+
+    def _reread_config(self) -> Config | None:
         try:
             config = reread_config(self._executor.config, self._reread)
         except ConfigError as error:
             logger.error("reload refused, nothing was changed: %s", error)
-            return
+            return None
         self._executor.config = config
-        self._handle(events.ReloadRequested(at, settings_of(config)))
+        return config
 
     def _hear(self, handle: Handle) -> None:
         handle.channel.flush()
@@ -213,6 +239,9 @@ class Loop:
         if isinstance(handle, HooksHandle):
             self.hooks.hear(message)
             return None
+        if isinstance(handle, WatcherHandle):
+            assert self.reloading is not None
+            return self.reloading.hear(message, time.monotonic(), self._reread_config)
         if isinstance(handle, TemplateHandle):
             return self._from_template(handle, message, time.monotonic())
         return self._from_worker(handle, message, time.monotonic())
@@ -253,14 +282,25 @@ class Loop:
             case messages.Booting():
                 return events.WorkerBooting(at, handle.id)
             case messages.Ready():
+                if self.reloading is not None:
+                    self.reloading.ready(message)
                 return events.WorkerReady(at, handle.id)
             case messages.Draining():
                 return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
             case messages.Failed():
-                return events.WorkerFailed(at, handle.id, message.error, message.detail, message.exit_code)
-        return None
+                return events.WorkerFailed(
+                    at, handle.id, message.error, message.detail, message.exit_code, message.failure
+                )
+        return None if self.reloading is None else self._from_developing_worker(self.reloading, handle, message, at)
+
+    def _from_developing_worker(
+        self, reloading: Reloading, handle: WorkerHandle, message: messages.Message, at: float
+    ) -> events.Event | None:
+        if isinstance(message, messages.Debugging):
+            return events.WorkerDebugging(at, handle.id)
+        return reloading.imported(message, at) if isinstance(message, messages.Imported) else None
 
     def _examine(self, worker: WorkerHandle, end: End) -> End:
         if end.code == 0:
@@ -277,6 +317,10 @@ class Loop:
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)
+            return
+        if self.reloading is not None and self.reloading.handle is not None and self.reloading.handle.pid == pid:
+            self.unwatch(self.reloading.handle)
+            self.reloading.ended(end)
             return
         for worker in list(self._executor.workers.values()):
             if worker.pid == pid:

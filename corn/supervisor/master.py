@@ -29,6 +29,7 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
+from corn.supervisor.reloading import Development, Terminal
 from corn.supervisor.signals import Signals
 from corn.supervisor.upgrade import Predecessor
 
@@ -42,7 +43,16 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     return supervise(resolved.config, lambda: reread().config)
 
 
-def supervise(config: Config, reread: Callable[[], Config]) -> int:
+def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
+    """As `run_master`, and reload the application when its files change."""
+    terminal = Terminal()
+    try:
+        return supervise(resolved.config, lambda: reread().config, Development(resolved.file))
+    finally:
+        terminal.restore()
+
+
+def supervise(config: Config, reread: Callable[[], Config], development: Development | None = None) -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
@@ -53,7 +63,7 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch))
+        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, development))
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -65,12 +75,13 @@ def supervise(config: Config, reread: Callable[[], Config]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, and who is to know."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and whether it is `corn dev`."""
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
+    development: Development | None = None
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -94,7 +105,7 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
 
     def announce(preload: str) -> None:
         standing.pidfile.publish()
-        how = f"{describe_workers(config)}, preload {preload}"
+        how = f"{describe_workers(config)}, {_manner(config, standing.development, preload)}"
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
@@ -104,16 +115,26 @@ def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Lis
 
     signals = Signals()
     signals.catch()
-    loop = Loop(config, signals, reread=reread, announce=announce)
+    loop = Loop(config, signals, reread=reread, announce=announce, development=standing.development)
     relay = not become_subreaper()
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch)
+    executor = Executor(
+        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, reloading=loop.reloading
+    )
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
+        if loop.reloading is not None:
+            loop.reloading.finish()
         loop.hooks.finish()
         signals.release()
+
+
+def _manner(config: Config, development: Development | None, preload: str) -> str:
+    if development is None:
+        return f"preload {preload}"
+    return "reloads when files change" if config.reload else "does not reload"
 
 
 @contextlib.contextmanager

@@ -66,6 +66,14 @@ class HooksHandle:
     channel: Channel
 
 
+@dataclass(slots=True)
+class WatcherHandle:
+    """The process that watches files for `corn dev`."""
+
+    pid: int
+    channel: Channel
+
+
 def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
     setup_fd = setup.write()
@@ -79,6 +87,11 @@ def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str
 def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes the hooks process; returns its id. Raises OSError if that cannot be."""
     return _execute("corn.worker.hookprocess", sock.fileno(), [sock.fileno()], environment)
+
+
+def execute_watcher(sock: socket.socket, inherited: Sequence[int]) -> int:
+    """Start a fresh interpreter that becomes the watcher; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.reload.watcher", sock.fileno(), inherited, os.environ)
 
 
 def _execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:

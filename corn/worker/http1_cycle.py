@@ -34,7 +34,7 @@ class HTTP1Framing(Cycle):
             if size < _JOIN_LIMIT:
                 connection.transport.write(b"".join(pieces))
             else:
-                connection.transport.writelines(pieces)
+                connection.write_many(pieces)
             return
         self._write_head(size, more)
         self._write_body(body, more)

@@ -7,6 +7,7 @@ on uvloop. So pieces wait for the end of the loop's turn, up to a bound, and are
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from corn.worker.service import Service
 
@@ -52,9 +53,16 @@ class Outgoing(asyncio.Protocol):
             out, size = self._out, self._out_size
             self._out, self._out_size = _NOTHING, 0
             if size > JOIN_LIMIT:
-                self.transport.writelines(out)
+                self.write_many(out)
             else:
                 self.transport.write(b"".join(out))
+
+    def write_many(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces now that together are too long to be joined."""
+        self.transport.writelines(pieces)
+        # asyncio's own `writelines` forgets to hold up the writer in Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1
+        # (CVE-2024-12254); setting the limits makes it look.
+        self.transport.set_write_buffer_limits()
 
     def pause_writing(self) -> None:
         self.write_paused = True

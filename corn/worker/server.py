@@ -39,11 +39,17 @@ def _retire_never(reason: str) -> None:
     """For an owner that does not replace the worker."""
 
 
+def _as_it_is(app: ASGIApplication) -> ASGIApplication:
+    """For an owner that wraps nothing around the application."""
+    return app
+
+
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called once, with
-    the reason, when the worker should be replaced; it goes on serving until it is drained.
+    the reason, when the worker should be replaced; it goes on serving until it is drained. `wrap` puts something
+    around the application, whatever its own calling convention.
     """
 
     def __init__(
@@ -55,9 +61,10 @@ class Server:
         slots: Slots,
         cell: int,
         on_retire: Callable[[str], None] = _retire_never,
+        wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
+        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
@@ -87,16 +94,17 @@ class Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    def drain(self, *, grace: float, final: bool) -> None:
+    def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
 
         `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
-        can only shorten the grace; with 0 everything is cancelled now.
+        can only shorten the grace; with 0 everything is cancelled now. `brisk`: only requests that have no answer yet
+        have the grace; idle connections and responses that have begun end now.
         """
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
             acceptor.stop(final=final)
-        self._drain.begin(grace, final=final)
+        self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:
         """Wait until a drain is over and the application has shut down (or had its time to)."""

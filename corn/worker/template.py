@@ -213,7 +213,7 @@ class Template:
             birth = entrypoint.Birth(
                 self._setup, self._config, order, channel, self._listeners, slots, self._application, self._hooks
             )
-            code = entrypoint.run(birth)
+            code = entrypoint.run(entrypoint.in_development(birth) if self._setup.development else birth)
         except BaseException:
             logs.logger.exception("a fault of corn ended the worker")
         entrypoint.end(code)

@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 
 from websockets.exceptions import ProtocolError
 from websockets.extensions import Extension
-from websockets.frames import CLOSE, CONT, PING, PONG, TEXT, Frame
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 
 try:
@@ -29,6 +29,7 @@ try:
 except ImportError:  # where no wheel fits the machine and there is no compiler
     from websockets.utils import apply_mask
 
+CLOSE, CONT, PING, PONG, TEXT = Opcode.CLOSE, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.TEXT
 INVALID_DATA, NO_STATUS, ABNORMAL = 1007, 1005, 1006
 
 _TEXT, _BINARY = 0x81, 0x82  # the first byte of a whole message: FIN and the opcode

@@ -1,0 +1,61 @@
+"""A WebSocket of every framework that has them, for the client of `websockets` and for a browser."""
+
+import contextlib
+import subprocess
+import tempfile
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+TIMEOUT = 20
+CHROMIUM = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0"),
+)
+
+
+def ws(served):
+    return served.address.replace("http://", "ws://") + "/ws"
+
+
+def opened(served):
+    return connect(ws(served), open_timeout=TIMEOUT, close_timeout=TIMEOUT, proxy=None)
+
+
+def test_a_conversation(served):
+    if not served.site.is_asgi:
+        with pytest.raises(InvalidStatus) as refused:
+            opened(served)
+        assert refused.value.response.status_code == 403
+        return
+    with opened(served) as websocket:
+        for text in ("one", "zwei", "x" * 100_000):
+            websocket.send(text)
+            assert websocket.recv(TIMEOUT) == f"echo {text}"
+    assert websocket.close_code == 1000
+
+
+def test_conversations_side_by_side(served):
+    if served.site.is_asgi:
+        with contextlib.ExitStack() as stack:
+            websockets = [stack.enter_context(opened(served)) for _ in range(20)]
+            for number, websocket in enumerate(websockets):
+                websocket.send(str(number))
+            assert [websocket.recv(TIMEOUT) for websocket in websockets] == [f"echo {each}" for each in range(20)]
+
+
+def test_a_browser_uses_a_websocket_and_reads_events(served, program):
+    if not served.site.is_asgi or len(served.workers()) == 1:
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = subprocess.Popen(
+            [program("chromium"), *CHROMIUM, f"--user-data-dir={profile}", served.address + "/page"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            served.wait_for(r'"GET /done\?ws=echo%20browser&events=3 HTTP/1.1" 200')
+        finally:
+            browser.kill()
+            browser.wait()
