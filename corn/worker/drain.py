@@ -14,6 +14,7 @@ from corn.worker.service import Service
 
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
+_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
 _IDLE_ROLLING = 5.0  # others go on serving
 _IDLE_FINAL = 1.0
 _AFTER_CANCEL = 1.0  # for cancelled requests to end
@@ -39,7 +40,7 @@ class Drain:
             idle = (
                 0.0 if brisk else min(self._service.config.timeout_keep_alive, _IDLE_FINAL if final else _IDLE_ROLLING)
             )
-            self._spread(min(grace, idle), first=_FIRST_BYTE if brisk else idle)
+            self._spread(min(grace, idle), first=_FIRST_BYTE_BRISK if brisk else idle)
             self._service.loop.call_soon(self._step)
         elif now + grace < self._deadline:
             self._deadline = now + grace

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-DEADLINE = 15.0
+DEADLINE = 40.0
 _FLAGS = [
     *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
     *("disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars"),

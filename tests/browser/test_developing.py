@@ -36,10 +36,16 @@ def save(directory: Path, version: str, more: str = "", name: str = "main.py") -
     fresh.rename(directory / name)
 
 
-@pytest.fixture
-def chromium(program, tmp_path_factory):
+@pytest.fixture(scope="module")
+def one_chromium(program, tmp_path_factory):
     with Chromium(program("chromedriver"), program("chromium"), tmp_path_factory.mktemp("profile")) as browser:
         yield browser
+
+
+@pytest.fixture
+def chromium(one_chromium):
+    yield one_chromium
+    one_chromium.go("about:blank")
 
 
 @pytest.fixture
