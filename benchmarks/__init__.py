@@ -1,6 +1,6 @@
 """corn beside its peers, on one machine, in one interleaved run: `make bench`.
 
-    apps, fastapi_app, bare   what is served
+    *apps, *_app, bare        what is served
     cases, servers, goals     tables: what is asked, of whom, and what is claimed of corn
     service, wrk, probes      what touches the machine
     summary, tables, chart    pure: figures to medians, medians to text and picture

@@ -53,6 +53,7 @@ class Case:
     headline: str = PER_CPU
     pinned: bool = True
     bare: bool = False  # the bare protocol can answer it
+    is_wsgi: bool = False
 
 
 def _fastapi(name: str, title: str, **more: str) -> Case:
@@ -82,6 +83,15 @@ CASES = (
     _fastapi("fastapi-log", "FastAPI, access log on", setup=LOGGED),
     Case(name="plain-default", title="plain, each server's default", setup=DEFAULT),
     _fastapi("fastapi-default", "FastAPI, each server's default", setup=DEFAULT),
+    Case(name="wsgi", title="WSGI, 10 threads", app="benchmarks.wsgi_apps:plain", is_wsgi=True),
+    Case(
+        name="flask",
+        title="Flask, 10 threads",
+        app="benchmarks.wsgi_apps:flask",
+        path="/items/42?q=corn",
+        answer=b'{"item_id":42,"q":"corn"}\n',
+        is_wsgi=True,
+    ),
     Case(name="idle", title="idle service", probe="idle", headline=PSS),
     Case(name="idle-4", title="idle service, 4 workers", workers=4, probe="idle", headline=PSS),
     _fastapi("idle-fastapi", "idle service, FastAPI", probe="idle", headline=PSS),

@@ -77,6 +77,8 @@ def _claims() -> Iterable[Goal]:
         yield Goal(case=case, against="gunicorn", at_least=1.0)
     for case in loads:
         yield Goal(case=case, measure=P99, against=BEST, at_most=_AS_GOOD)
+    for case, least in {"wsgi": 2.5, "flask": 1.5}.items():
+        yield Goal(case=case, against="gunicorn", at_least=least)
     for case in ("close", "close-4"):
         yield Goal(case=case, measure=RATE, at_least=0.9)
     yield Goal(case="idle", measure=PSS, at_most=10, difference=True)

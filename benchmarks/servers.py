@@ -2,7 +2,7 @@
 
 Three setups: `quiet` without an access log, `logged` with one on standard output (which is a file here), and `default`
 with no option beyond what to serve, where, and from how many workers. In the first two idle connections are kept for
-a minute, and as many as it takes, so that their memory can be measured.
+a minute, and as many as it takes, so that their memory can be measured. WSGI is served as in `quiet`, from ten threads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.cases import DEFAULT, LOGGED, QUIET, Case
 
-ALWAYS, TUNED = "always", "tuned"
+ALWAYS, TUNED, WSGI = "always", "tuned", "wsgi"
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,12 @@ class Server:
     def command(self, case: Case, port: int) -> list[str]:
         """The arguments with which the case is served."""
         parts = [ALWAYS] if case.setup == DEFAULT else [ALWAYS, TUNED, case.setup]
-        line = " ".join(self.arguments.get(part, "") for part in parts)
-        return line.format(app=case.app, port=port, workers=case.workers).split()
+        line = self.arguments[WSGI] if case.is_wsgi else " ".join(self.arguments.get(part, "") for part in parts)
+        name = case.app.rpartition(":")[2]
+        return line.format(app=case.app, name=name, port=port, workers=case.workers).split()
 
     def serves(self, case: Case) -> bool:
-        return self.name != BARE or case.bare
+        return WSGI in self.arguments if case.is_wsgi else self.name != BARE or case.bare
 
 
 REFERENCE = "uvicorn"
@@ -44,16 +45,19 @@ SERVERS = (
             TUNED: "--timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            WSGI: "corn serve {app} --port {port} --workers {workers} --timeout-keep-alive 60 --no-access-log",
         },
     ),
     Server(
         REFERENCE,
-        ("uvicorn", "uvloop", "httptools"),
+        ("uvicorn", "uvloop", "httptools", "a2wsgi"),
         {
             ALWAYS: "uvicorn {app} --port {port} --workers {workers}",
             TUNED: "--loop uvloop --http httptools --timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            WSGI: "uvicorn benchmarks.a2wsgi_apps:{name} --port {port} --workers {workers} --loop uvloop"
+            " --http httptools --timeout-keep-alive 60 --no-access-log",
         },
     ),
     Server(
@@ -74,6 +78,8 @@ SERVERS = (
             TUNED: "--loop uvloop --http 1 --http1-header-read-timeout 60000 --backlog 4096",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            WSGI: "granian --interface wsgi {app} --port {port} --workers {workers} --blocking-threads 10 --http 1"
+            " --http1-header-read-timeout 60000 --backlog 4096 --no-access-log",
         },
     ),
     Server(
@@ -83,6 +89,8 @@ SERVERS = (
             ALWAYS: "gunicorn -k asgi {app} --bind 127.0.0.1:{port} --workers {workers}",
             TUNED: "--asgi-loop uvloop --http-parser fast --keep-alive 60 --worker-connections 10000",
             LOGGED: "--access-logfile -",
+            WSGI: "gunicorn -k gthread --threads 10 {app} --bind 127.0.0.1:{port} --workers {workers} --keep-alive 60"
+            " --worker-connections 10000",
         },
     ),
     Server(

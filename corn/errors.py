@@ -5,6 +5,8 @@ CornError                 exit code 1   a fault of corn's own
  |   +- HooksError                      a hooks file cannot be used
  +- ApplicationError      exit code 3   the application could not be loaded or started
  +- BindError             exit code 4   an address could not be listened on
+ +- NoInstance            exit code 6   there is no running instance for a command
+ +- NoAnswer              exit code 7   an instance is there, but does not answer, or not to this user
 
 The message of each is one or two lines, and says what to do. Exit code 5 (gave up) is the policy's alone.
 """
@@ -15,7 +17,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the master's exit status says."""
+    """What the exit status of the master, or of a command, says."""
 
     CLEAN = 0
     INTERNAL = 1
@@ -23,6 +25,8 @@ class ExitCode(IntEnum):
     APPLICATION = 3
     BIND = 4
     GAVE_UP = 5
+    NO_INSTANCE = 6
+    NO_ANSWER = 7
 
 
 class CornError(Exception):
@@ -49,6 +53,18 @@ class BindError(CornError):
     """An address could not be listened on: bind(2), listen(2) or the check before them failed."""
 
     exit_code = ExitCode.BIND
+
+
+class NoInstance(CornError):  # noqa: N818 - that is what is wrong
+    """A command found no running instance, or none like the one it was told."""
+
+    exit_code = ExitCode.NO_INSTANCE
+
+
+class NoAnswer(CornError):  # noqa: N818 - that is what is wrong
+    """An instance is there, but does not answer a command, or not to this user."""
+
+    exit_code = ExitCode.NO_ANSWER
 
 
 class ApplicationError(CornError):

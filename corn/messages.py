@@ -25,7 +25,8 @@ class Setup:
     they shall not.
 
     `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
-    that is known. `relay`: the template stays the parent of its workers and reports their ends.
+    that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
+    listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/credentials.py).
     """
 
     generation: int
@@ -38,8 +39,16 @@ class Setup:
     master: int
     relay: bool
     modules: list[str] = field(default_factory=list)
+    redirecting: list[int] = field(default_factory=list)
+    vault: int | None = None
     development: bool = False
     refresh: str = ""
+
+    @property
+    def inherited(self) -> list[int]:
+        """All the descriptors that come with it."""
+        vault = [] if self.vault is None else [self.vault]
+        return [self.channel, self.slots, *self.listeners, *self.redirecting, *vault]
 
     def write(self) -> int:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
@@ -265,6 +274,28 @@ class ReopenLogs(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class RenewCredentials(Message):
+    """Master to worker: there are other credentials in the vault; use them for the connections to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examine(Message):
+    """Master to examiner, first of all: credentials as JSON, and the configuration that they are to serve."""
+
+    config: dict[str, Any]
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined(Message):
+    """Examiner to master: what `text` says. `usable`: they work; `timely`: and clients accept them now."""
+
+    usable: bool
+    timely: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class HooksSetup(Message):
     """Master to hooks process, first of all: the configuration, which names the file."""
 
@@ -317,6 +348,9 @@ _KINDS: tuple[type[Message], ...] = (
     ReloadFailed,
     Draining,
     ReopenLogs,
+    RenewCredentials,
+    Examine,
+    Examined,
     HooksSetup,
     HooksLoaded,
     HookCall,

@@ -10,7 +10,20 @@ import click
 from corn.config.suggestions import did_you_mean
 from corn.version import __version__
 
-_MODULES = {"serve": "corn.cli.serve", "dev": "corn.cli.dev", "config": "corn.cli.show"}
+_MODULES = {
+    "serve": "corn.cli.serve:serve",
+    "dev": "corn.cli.dev:dev",
+    "config": "corn.cli.show:config",
+    "status": "corn.cli.status:status",
+    "list": "corn.cli.status:list_instances",
+    "reload": "corn.cli.operate:reload_code",
+    "rollback": "corn.cli.operate:rollback",
+    "scale": "corn.cli.operate:scale",
+    "restart": "corn.cli.operate:restart",
+    "drain": "corn.cli.operate:drain",
+    "upgrade": "corn.cli.operate:upgrade",
+    "stop": "corn.cli.operate:stop",
+}
 
 
 class _Commands(click.Group):
@@ -20,7 +33,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _MODULES:
             return None
-        command: click.Command = getattr(import_module(_MODULES[cmd_name]), cmd_name)
+        module, _, name = _MODULES[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

@@ -20,6 +20,14 @@ def report(error: CornError) -> int:
     return int(error.exit_code)
 
 
+def report_refusal(reason: str, detail: str) -> int:
+    """Print why a running instance did not do what it was asked; returns the exit code."""
+    _print(reason)
+    if detail:
+        print(detail.rstrip(), file=sys.stderr)
+    return int(ExitCode.INTERNAL)
+
+
 def report_usage(error: click.UsageError) -> int:
     """Print what click refused, in corn's words; returns the exit code for usage."""
     _print(_sentence(error) or "wrong usage")

@@ -87,7 +87,7 @@ def _raised(raised: Raised, directory: str) -> Iterator[str]:
         yield f'<p class="relation">{_RELATIONS[raised.relation]}</p>'
         yield f"<h2>{escape(f'{raised.type}: {raised.message}'.rstrip(': '))}</h2>"
     elif len(raised.frames) > 1:
-        yield "<h2>How it came there</h2>"
+        yield "<h2>How it got there</h2>"
     has_own = any(frame.own for frame in raised.frames)
     for own, group in groupby(raised.frames, key=lambda frame: frame.own):
         frames = list(group)

@@ -129,9 +129,29 @@ class ReloadRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class StopRequested(Event):
-    """`signal` is SIGTERM, SIGINT or SIGQUIT, or stands for a command that means the same."""
+    """`signal` is SIGTERM, SIGINT or SIGQUIT, or stands for a command that means the same, named by `cause`."""
 
     signal: str
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequested(Event):
+    """The previous generation shall serve again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequested(Event):
+    """The worker of a slot shall be replaced, or started now if it waits to be."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested(Event):
+    """A worker shall take no more connections from now on, and leave."""
+
+    worker: int
 
 
 @dataclass(frozen=True, slots=True)

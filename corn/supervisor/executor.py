@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from corn.channel import Channel
 from corn.config import Config
+from corn.credentials import Vault
 from corn.logs import logger
 from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
 from corn.slots import CELLS, Slots
@@ -24,6 +25,7 @@ from corn.supervisor.processes import (
     environment_of,
     execute_template,
 )
+from corn.supervisor.readings import Readings
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.state import State
 
@@ -35,7 +37,7 @@ class Executor:
     """Holds the listeners, the shared slots and a handle for every template and worker that the policy knows.
 
     `watch` and `unwatch` tell the loop to listen to a handle's channel, or to stop. `config` is what the next template
-    is started with.
+    is started with; `vault` holds the certificates where HTTPS is served.
     """
 
     def __init__(
@@ -47,11 +49,14 @@ class Executor:
         watch: Watch,
         unwatch: Watch,
         reloading: Reloading | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.config = config
+        self.vault = vault
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
+        self.readings = Readings(self.slots)
         self.listeners = listeners
         self._relay = relay
         self._reloading = reloading
@@ -83,7 +88,7 @@ class Executor:
         for number, worker in list(self.workers.items()):
             if number not in state.workers:
                 del self.workers[number]
-                self.slots.cell(worker.cell).clear()  # nobody shall wait for connections it took with it
+                self.readings.leave(self.slots.cell(worker.cell))  # nobody shall wait for connections it took along
                 self._free_cells.append(worker.cell)
                 self._drop(worker)
         for generation, template in list(self.templates.items()):
@@ -94,6 +99,8 @@ class Executor:
     def close(self) -> None:
         self.close_listeners()
         self.slots.close()
+        if self.vault is not None:
+            self.vault.close()
 
     def close_listeners(self, action: actions.CloseListeners | None = None) -> None:
         for listener in self.listeners:
@@ -113,16 +120,18 @@ class Executor:
             preload=_first_mode(self.config.preload),
             strict=self.config.preload != "auto",
             channel=theirs.fileno(),
-            listeners=[listener.sock.fileno() for listener in self.listeners],
+            listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
             slots=self.slots.fd,
             master=os.getpid(),
             relay=self._relay,
+            redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
+            vault=None if self.vault is None else self.vault.fd,
         )
         if self._reloading is not None:
             setup = self._reloading.adapt(setup, warm=action.warm)
         try:
             with theirs:
-                pid = execute_template(setup, theirs, environment)
+                pid = execute_template(setup, environment)
         except OSError:
             ours.close()
             raise
@@ -148,6 +157,7 @@ class Executor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
+        self.slots.take(handle.cell)
         self.workers[action.worker] = handle
         order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
         if self._reloading is not None and action.broken is not None:

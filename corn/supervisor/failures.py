@@ -69,7 +69,7 @@ def worker_failed(
         abandon(draft, error, detail)
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
-        draft.change(last_error=error)
+        draft.change(last_error=error, last_detail=detail)
         draft.say(Level.ERROR, f"{worker} failed: {error}{_next_attempt(draft, worker)}", detail)
 
 
@@ -80,7 +80,7 @@ def worker_ended(draft: Draft, worker: Worker, end: End) -> None:
         return
     if draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, end)
-    draft.change(last_error=f"{worker} crashed: {end}")
+    draft.change(last_error=f"{worker} crashed: {end}", last_detail="")
     draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
     if worker.generation == draft.state.candidate:
         abandon(draft, f"a new worker crashed: {end}")
@@ -121,7 +121,7 @@ def give_up(draft: Draft) -> None:
 
 def _abort_start(draft: Draft, error: str, detail: str, exit_code: int) -> None:
     draft.say(Level.ERROR, f"could not start: {error}", detail)
-    draft.change(last_error=error)
+    draft.change(last_error=error, last_detail=detail)
     _stop_at_once(draft, exit_code)
 
 

@@ -6,6 +6,7 @@ stopped, or whose machine slept, first hears what happened meanwhile and blames 
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import signal
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 from corn import messages
 from corn.config import Config
-from corn.errors import ConfigError, CornError, ExitCode
+from corn.errors import ConfigError, ExitCode
 from corn.logs import logger
 from corn.supervisor import events
 from corn.supervisor.actions import (
@@ -29,18 +30,24 @@ from corn.supervisor.actions import (
     StopSuccessor,
 )
 from corn.supervisor.autopsy import Autopsy
+from corn.supervisor.commands import Commands
+from corn.supervisor.control import Control
 from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
+from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
-from corn.supervisor.reloading import Development, Reloading
+from corn.supervisor.reloading import Reloading
+from corn.supervisor.rendezvous import Rendezvous
+from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
 from corn.supervisor.signals import Signals
 from corn.supervisor.state import End, State
-from corn.supervisor.upgrade import Successor, execute_successor
+from corn.supervisor.status import About
+from corn.supervisor.succession import Succession
 from corn.supervisor.vitals import Vitals
 
 
@@ -48,6 +55,7 @@ class Loop:
     """Runs the policy against the world until it says to exit.
 
     `reread` reads the configuration again for a reload; `announce` is called once, when the first start is complete.
+    `about` and `rendezvous` are for those who ask on the control socket.
     """
 
     def __init__(
@@ -55,12 +63,16 @@ class Loop:
         config: Config,
         signals: Signals,
         *,
+        about: About,
+        rendezvous: Rendezvous | None,
         reread: Callable[[], Config],
         announce: Callable[[str], None],
-        development: Development | None = None,
+        reloading: Reloading | None = None,
     ) -> None:
-        settings = settings_of(config, development=development is not None)
-        self._state = State(settings=settings, target=settings.workers)
+        settings = settings_of(config, development=reloading is not None)
+        self.state = State(settings=settings, target=settings.workers)
+        self.about = about
+        self.history = History()
         self._selector = selectors.DefaultSelector()
         self._signals = signals
         self._reread = reread
@@ -69,31 +81,37 @@ class Loop:
         self._vitals = Vitals()
         self._autopsy = Autopsy()
         self.hooks = HooksRunner(config, watch=self.watch, unwatch=self.unwatch)
-        self.reloading = None if development is None else Reloading(config, development.file, watch=self.watch)
+        self.reloading = reloading
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
-        self._successor: Successor | None = None
+        self.control = Control(rendezvous, self._selector, Commands(self).answer)
+        self._succession = Succession(self._selector, self.control, self.handle)
 
     def run(self, executor: Executor) -> int:
         """Serve until the policy says to exit; returns the exit code."""
-        self._executor = executor
+        self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
-            self.reloading.start()
-        self._handle(events.Started(time.monotonic()))
+            self.reloading.start(self.watch)
+        self.handle(events.Started(time.monotonic()))
         while self._exit_code is None:
-            for key, _ in self._selector.select(self._patience()):
+            for key, mask in self._selector.select(self._patience()):
                 if key.data is None:
                     self._hear_signals()
-                elif isinstance(key.data, Successor):
-                    self._hear_successor(key.data)
+                elif callable(key.data):
+                    key.data(mask)
                 else:
                     self._hear(key.data)
-            for event in list(self._rounds.due(self._state, time.monotonic())):
-                self._handle(event)
-            self._handle(events.Tick(time.monotonic()))
+            self.control.tick(time.monotonic())
+            for event in list(self._rounds.due(self.state, time.monotonic())):
+                self.handle(event)
+            self._renewal.look(time.monotonic())
+            self.handle(events.Tick(time.monotonic()))
+        self.control.leave(keep_file=False)  # the clients stay connected: the end of this process is what they wait for
         self._selector.close()
+        self._renewal.close()
         return self._exit_code
 
     def watch(self, handle: Handle) -> None:
@@ -110,27 +128,30 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        times = (next_wake(self._state, now), self._rounds.next_at(self._state))
+        of_others = (self._rounds.next_at(self.state), self.control.next_at(), self._renewal.next_at)
+        times = (next_wake(self.state, now), *of_others)
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
-    def _handle(self, event: events.Event) -> None:
+    def handle(self, event: events.Event) -> None:
         """Let the policy answer an event, and carry its answer out; what that causes is answered next."""
         self._queue.append(event)
         if len(self._queue) > 1:
             return
         while self._queue:
-            before = self._state
-            self._state, actions = decide(before, self._queue[0])
+            before, event = self.state, self._queue[0]
+            self.state, actions = decide(before, event)
+            self.history = continued(self.history, before, self.state, event.at)
             self._tell_hooks(before)
+            self.control.observe(before, self.state)
             for action in actions:
                 self._act(action)
-            self._executor.release(self._state)
+            self.executor.release(self.state)
             self._queue.popleft()
 
     def _tell_hooks(self, before: State) -> None:
-        self.hooks.observe(before, self._state)
-        current = self._executor.templates.get(self._state.current or 0)
+        self.hooks.observe(before, self.state)
+        current = self.executor.templates.get(self.state.current or 0)
         if current is not None and before.current not in (None, current.generation):
             self.hooks.renew(current.config)
 
@@ -142,9 +163,9 @@ class Loop:
         elif isinstance(action, (AnnounceReload, ShowFailure)):
             self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
-            self._start_successor()
+            self._succession.start(self.executor.listeners)
         elif isinstance(action, StopSuccessor):
-            self._drop_successor(stop=True)
+            self._succession.stop()
         else:
             self._perform(action)  # type: ignore[arg-type]
 
@@ -158,39 +179,16 @@ class Loop:
     def _perform(self, action: Action) -> None:
         """Carry out an action; that a process could not be started is an event like that it ended."""
         try:
-            self._executor.perform(action)
+            self.executor.perform(action)
         except (OSError, ConfigError) as error:
             at, reason = time.monotonic(), str(error)
             if isinstance(action, SpawnTemplate):
-                self._handle(events.TemplateFailed(at, action.generation, reason, "", int(ExitCode.INTERNAL)))
-                self._handle(events.TemplateExited(at, action.generation, End(code=int(ExitCode.INTERNAL))))
+                self.handle(events.TemplateFailed(at, action.generation, reason, "", int(ExitCode.INTERNAL)))
+                self.handle(events.TemplateExited(at, action.generation, End(code=int(ExitCode.INTERNAL))))
             elif isinstance(action, SpawnWorker):
-                self._handle(events.WorkerNotForked(at, action.worker, reason))
+                self.handle(events.WorkerNotForked(at, action.worker, reason))
             else:
                 raise
-
-    def _start_successor(self) -> None:
-        try:
-            self._successor = execute_successor(self._executor.listeners)
-        except CornError as error:
-            self._handle(events.SuccessorFailed(time.monotonic(), str(error)))
-            return
-        self._selector.register(self._successor, selectors.EVENT_READ, self._successor)
-
-    def _drop_successor(self, *, stop: bool) -> None:
-        if self._successor is not None:
-            self._selector.unregister(self._successor)
-            if stop:
-                self._successor.stop()
-            self._successor.close()
-            self._successor = None
-
-    def _hear_successor(self, successor: Successor) -> None:
-        serves = successor.serves()
-        self._drop_successor(stop=not serves)
-        at = time.monotonic()
-        failed = events.SuccessorFailed(at, "the new master ended or gave up before it served")
-        self._handle(events.SuccessorReady(at) if serves else failed)
 
     def _hear_signals(self) -> None:
         for number in self._signals.arrived():
@@ -198,28 +196,29 @@ class Loop:
             if number == signal.SIGCHLD:
                 self._reap()
             elif number == signal.SIGHUP:
-                self._ask_for_reload(at)
+                with contextlib.suppress(ConfigError):
+                    self.ask_for_reload(at)
             elif number == signal.SIGUSR1:
-                self._executor.tell_workers(messages.ReopenLogs())
+                self.executor.tell_workers(messages.ReopenLogs())
             elif number == signal.SIGUSR2:
-                self._handle(events.UpgradeRequested(at))
+                self.handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):
-                self._handle(events.ScaleRequested(at, 1 if number == signal.SIGTTIN else -1))
+                self.handle(events.ScaleRequested(at, 1 if number == signal.SIGTTIN else -1))
             else:
-                self._handle(events.StopRequested(at, number.name))
+                self.handle(events.StopRequested(at, number.name))
 
-    def _ask_for_reload(self, at: float) -> None:
+    def ask_for_reload(self, at: float) -> None:
+        """Read the configuration again and have the policy reload; raises ConfigError, once logged, where it is bad."""
         config = self._reread_config()
-        if config is not None:
-            self._handle(events.ReloadRequested(at, settings_of(config, development=self.reloading is not None)))
+        self.handle(events.ReloadRequested(at, settings_of(config, development=self.reloading is not None)))
 
-    def _reread_config(self) -> Config | None:
+    def _reread_config(self) -> Config:
         try:
-            config = reread_config(self._executor.config, self._reread)
+            config = reread_config(self.executor.config, self._reread)
         except ConfigError as error:
             logger.error("reload refused, nothing was changed: %s", error)
-            return None
-        self._executor.config = config
+            raise
+        self.executor.config = config
         return config
 
     def _hear(self, handle: Handle) -> None:
@@ -227,7 +226,7 @@ class Loop:
         for message in handle.channel.receive():
             event = self._understand(handle, message)
             if event is not None:
-                self._handle(event)
+                self.handle(event)
         if handle.channel.fileno() < 0:
             return  # released meanwhile
         if handle.channel.closed:
@@ -265,7 +264,7 @@ class Loop:
         return None
 
     def _forked(self, message: messages.Forked, at: float) -> events.Event | None:
-        handle = self._executor.workers.get(message.worker)
+        handle = self.executor.workers.get(message.worker)
         early = self._reaper.ended_early(message.pid)
         if early is not None:
             return events.WorkerExited(at, message.worker, early)
@@ -305,7 +304,7 @@ class Loop:
     def _examine(self, worker: WorkerHandle, end: End) -> End:
         if end.code == 0:
             return end
-        cell, history = self._executor.slots.cell(worker.cell), self._vitals.history(worker.pid or 0)
+        cell, history = self.executor.slots.cell(worker.cell), self._vitals.history(worker.pid or 0)
         return self._autopsy.examine(end, cell, history, killed_by_us=worker.killed)
 
     def _reap(self) -> None:
@@ -314,6 +313,8 @@ class Loop:
 
     def _ended(self, pid: int, end: End) -> None:
         """Hear the last words of a process first, then take note of its end."""
+        if self._renewal.ended(pid):
+            return
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)
@@ -322,14 +323,14 @@ class Loop:
             self.unwatch(self.reloading.handle)
             self.reloading.ended(end)
             return
-        for worker in list(self._executor.workers.values()):
+        for worker in list(self.executor.workers.values()):
             if worker.pid == pid:
                 self._hear(worker)
-                self._handle(events.WorkerExited(time.monotonic(), worker.id, self._examine(worker, end)))
+                self.handle(events.WorkerExited(time.monotonic(), worker.id, self._examine(worker, end)))
                 return
-        for template in list(self._executor.templates.values()):
+        for template in list(self.executor.templates.values()):
             if template.pid == pid:
                 self._hear(template)
-                self._handle(events.TemplateExited(time.monotonic(), template.generation, end))
+                self.handle(events.TemplateExited(time.monotonic(), template.generation, end))
                 return
         self._reaper.keep(pid, end)

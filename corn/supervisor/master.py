@@ -11,13 +11,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from corn import logs
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
+from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
@@ -29,9 +32,13 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
-from corn.supervisor.reloading import Development, Terminal
+from corn.supervisor.reloading import Reloading, Terminal
+from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
+from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
+from corn.version import __version__
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
@@ -40,19 +47,21 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had,
     ConfigError where the process cannot be what it is asked to be. With option daemon it returns in the daemon alone.
     """
-    return supervise(resolved.config, lambda: reread().config)
+    file = "" if resolved.file is None else str(resolved.file.absolute())
+    return supervise(resolved.config, lambda: reread().config, file)
 
 
 def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """As `run_master`, and reload the application when its files change."""
     terminal = Terminal()
+    file = "" if resolved.file is None else str(resolved.file.absolute())
     try:
-        return supervise(resolved.config, lambda: reread().config, Development(resolved.file))
+        return supervise(resolved.config, lambda: reread().config, file, development=True)
     finally:
         terminal.restore()
 
 
-def supervise(config: Config, reread: Callable[[], Config], development: Development | None = None) -> int:
+def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
@@ -60,10 +69,12 @@ def supervise(config: Config, reread: Callable[[], Config], development: Develop
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
+    credentials = first_credentials(config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, development))
+        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, development)
+        code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -75,13 +86,18 @@ def supervise(config: Config, reread: Callable[[], Config], development: Develop
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, who is to know, and whether it is `corn dev`."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with.
+
+    `development`: it is a master of `corn dev`.
+    """
 
     predecessor: Predecessor
     identity: Identity | None
     pidfile: Pidfile
     launch: Launch
-    development: Development | None = None
+    config_file: str
+    credentials: tuple[Credentials, str] | None
+    development: bool = False
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -92,49 +108,95 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
         os.umask(config.umask)
     raise_descriptor_limit()
     with _listening(config, standing.predecessor) as listeners:
-        if standing.identity is not None:
-            hand_over(listeners, standing.identity)
-            standing.pidfile.reserve(standing.identity)
-            become(standing.identity, config)
-        return _supervise(config, reread, listeners, standing)
+        user = os.geteuid() if standing.identity is None else standing.identity.uid
+        with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
+            if standing.identity is not None:
+                hand_over(listeners, standing.identity)
+                standing.pidfile.reserve(standing.identity)
+                become(standing.identity, config)
+            return _supervise(config, reread, listeners, meeting, standing)
 
 
-def _supervise(config: Config, reread: Callable[[], Config], listeners: list[Listener], standing: Standing) -> int:
-    addresses = tuple(listener.address for listener in listeners)
+def _supervise(
+    config: Config,
+    reread: Callable[[], Config],
+    listeners: list[Listener],
+    rendezvous: Rendezvous | None,
+    standing: Standing,
+) -> int:
+    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
+    about = About(
+        __version__,
+        os.getpid(),
+        config.app or "",
+        addresses,
+        time.monotonic(),
+        pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
+        config_file=standing.config_file,
+        directory=str(Path.cwd()),
+    )
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
 
     def announce(preload: str) -> None:
         standing.pidfile.publish()
-        how = f"{describe_workers(config)}, {_manner(config, standing.development, preload)}"
+        how = f"{describe_workers(config)}, {_manner(config, preload, development=standing.development)}"
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
+            if listener.redirects:
+                logs.logger.info("%s redirects to HTTPS", listener.address)
+        loop.control.listen()
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
         standing.launch.ready()
 
     signals = Signals()
     signals.catch()
-    loop = Loop(config, signals, reread=reread, announce=announce, development=standing.development)
+    reloading = Reloading(config, standing.config_file) if standing.development else None
+    loop = Loop(
+        config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce, reloading=reloading
+    )
+    if standing.predecessor.pid is None:
+        loop.control.listen()
     relay = not become_subreaper()
+    vault = _lay_up(standing.credentials)
     executor = Executor(
-        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, reloading=loop.reloading
+        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault, reloading=reloading
     )
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
-        if loop.reloading is not None:
-            loop.reloading.finish()
+        if reloading is not None:
+            reloading.finish()
         loop.hooks.finish()
         signals.release()
 
 
-def _manner(config: Config, development: Development | None, preload: str) -> str:
-    if development is None:
+def _manner(config: Config, preload: str, *, development: bool) -> str:
+    if not development:
         return f"preload {preload}"
     return "reloads when files change" if config.reload else "does not reload"
+
+
+def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
+    if found is None:
+        return None
+    credentials, warning = found
+    if warning:
+        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
+    return Vault.create(credentials)
+
+
+@contextlib.contextmanager
+def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
+    """The control socket, which is gone by the end unless a successor has it."""
+    try:
+        yield rendezvous
+    finally:
+        if rendezvous is not None:
+            rendezvous.close()
 
 
 @contextlib.contextmanager

@@ -27,11 +27,14 @@ from corn.supervisor.deadlines import overdue_templates, overdue_workers, press_
 from corn.supervisor.draft import Draft
 from corn.supervisor.events import (
     CodeChanged,
+    DrainRequested,
     Event,
     HeartbeatsSeen,
     MemorySampled,
     PackagesKnown,
     ReloadRequested,
+    RestartRequested,
+    RollbackRequested,
     ScaleRequested,
     Started,
     StopRequested,
@@ -57,10 +60,9 @@ from corn.supervisor.liveness import heartbeats_seen
 from corn.supervisor.moves import spawn_template
 from corn.supervisor.reconcile import reconcile
 from corn.supervisor.recycling import memory_sampled
+from corn.supervisor.requested import drain_requested, restart_requested, rollback_requested, scale_requested
 from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
 from corn.supervisor.stopping import stop_requested, successor_failed, successor_ready, upgrade_requested
-
-MOST_WORKERS = 512
 
 
 class Decision(NamedTuple):
@@ -226,13 +228,6 @@ def _begin_reload(draft: Draft, event: ReloadRequested) -> None:
     draft.say(Level.INFO, f"reloading: generation {candidate} loads")
 
 
-def _scale_requested(draft: Draft, event: ScaleRequested) -> None:
-    target = max(1, min(MOST_WORKERS, draft.state.target + event.delta))
-    if target != draft.state.target and draft.state.phase is not Phase.STOPPING:
-        draft.say(Level.INFO, f"scaling from {draft.state.target} to {target} workers")
-        draft.change(target=target)
-
-
 def _tick(draft: Draft, event: Tick) -> None:
     """Deadlines are looked at after every event, so time alone needs no rule."""
 
@@ -298,7 +293,10 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     PackagesKnown: _packages_known,
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
-    ScaleRequested: _scale_requested,
+    ScaleRequested: scale_requested,
+    RollbackRequested: rollback_requested,
+    RestartRequested: restart_requested,
+    DrainRequested: drain_requested,
     UpgradeRequested: upgrade_requested,
     SuccessorReady: successor_ready,
     SuccessorFailed: successor_failed,

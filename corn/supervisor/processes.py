@@ -74,12 +74,11 @@ class WatcherHandle:
     channel: Channel
 
 
-def execute_template(setup: Setup, sock: socket.socket, environment: Mapping[str, str]) -> int:
+def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
     setup_fd = setup.write()
     try:
-        inherited = [setup_fd, sock.fileno(), setup.slots, *setup.listeners]
-        return _execute("corn.worker.template", setup_fd, inherited, environment)
+        return _execute("corn.worker.template", setup_fd, [setup_fd, *setup.inherited], environment)
     finally:
         os.close(setup_fd)
 
@@ -92,6 +91,11 @@ def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
 def execute_watcher(sock: socket.socket, inherited: Sequence[int]) -> int:
     """Start a fresh interpreter that becomes the watcher; returns its id. Raises OSError if that cannot be."""
     return _execute("corn.reload.watcher", sock.fileno(), inherited, os.environ)
+
+
+def execute_examiner(sock: socket.socket) -> int:
+    """Start a fresh interpreter that examines certificates; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.worker.examination", sock.fileno(), [sock.fileno()], os.environ)
 
 
 def _execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:

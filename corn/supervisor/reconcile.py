@@ -88,7 +88,7 @@ def _spawn(draft: Draft, slot: int, wanted: int | None, live: list[Worker]) -> N
     replaced = next((worker for worker in live if worker.is_ready and worker.generation == wanted), None)
     if replaced is not None and not replaced.retires_at_once and is_recycling(state, draft.at):
         return
-    worker = Worker(state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT)
+    worker = Worker(state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT, born=draft.at)
     draft.worker(worker)
     draft.change(next_worker=worker.id + 1)
     draft.do(SpawnWorker(worker.id, slot, wanted, gated=wanted == state.candidate))

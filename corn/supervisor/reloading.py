@@ -6,19 +6,21 @@ started again, a few times: without one, corn dev is a server that does not relo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from corn.channel import Channel
 from corn.config import Config
 from corn.diagnosis import terminal
 from corn.diagnosis.failure import EXIT, STARTUP, Failure
+from corn.errors import ConfigError
 from corn.logs import logger, wants_color
 from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
 from corn.reload.plan import packages_to_load
@@ -35,26 +37,19 @@ _MOST_NAMED = 3
 _SLOWEST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Development:
-    """What makes a master one of `corn dev`; `file` is the configuration file, where there is one."""
-
-    file: Path | None
-
-
 class Reloading:
-    """One for a master of `corn dev`. `watch` tells the loop to listen to the watcher, `unwatch` to stop.
+    """One for a master of `corn dev`. `file` is the configuration file, "" if there is none.
 
     `packages` are the modules that a warm template loads.
     """
 
-    def __init__(self, config: Config, file: Path | None, *, watch: Callable[[WatcherHandle], None]) -> None:
+    def __init__(self, config: Config, file: str) -> None:
         self.handle: WatcherHandle | None = None
         self.packages: list[str] = []
         self.left_out: frozenset[str] = frozenset()
         self._config = config
         self._file = file
-        self._watch = watch
+        self._watch: Callable[[WatcherHandle], None] = _not_yet
         self._watchers = 0
         self._since = time.time()
         self._paths: list[str] = []
@@ -67,8 +62,9 @@ class Reloading:
     def _rules(self) -> Rules:
         return rules_of(self._config, self._file)
 
-    def start(self) -> None:
-        """Start the watcher, unless nothing is to be watched."""
+    def start(self, watch: Callable[[WatcherHandle], None]) -> None:
+        """Start the watcher, unless nothing is to be watched; `watch` tells the loop to listen to it."""
+        self._watch = watch
         if not self._config.reload:
             return
         self._watchers += 1
@@ -95,7 +91,7 @@ class Reloading:
             logger.error("the watcher %s again; changes are not noticed any more", end)
             return
         logger.warning("the watcher %s; another is started", end)
-        self.start()
+        self.start(self._watch)
 
     def adapt(self, setup: Setup, *, warm: bool) -> Setup:
         """The setup of a template, as it is in development."""
@@ -121,8 +117,8 @@ class Reloading:
 
     # What is heard
 
-    def hear(self, message: Message, at: float, reread: Callable[[], Config | None]) -> events.Event | None:
-        """What the watcher says, as an event; `reread` gives the options anew, None where they cannot be used."""
+    def hear(self, message: Message, at: float, reread: Callable[[], Config]) -> events.Event | None:
+        """What the watcher says, as an event; `reread` gives the options anew."""
         match message:
             case Watching():
                 logger.debug("%s", message.how)
@@ -132,11 +128,12 @@ class Reloading:
                 return self._changed(message, at, reread)
         return None
 
-    def _changed(self, message: Changed, at: float, reread: Callable[[], Config | None]) -> events.Event:
+    def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
         self._since = time.time()
         self._paths = message.paths
         if message.effect == COLD:
-            self._config = reread() or self._config
+            with contextlib.suppress(ConfigError):  # it was logged
+                self._config = reread()
             self.packages = []
             self._imported.clear()
         settings = settings_of(self._config, development=True)
@@ -209,6 +206,10 @@ def _profile(message: Imported) -> str:
     slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
     lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
     return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
+
+
+def _not_yet(handle: WatcherHandle) -> None:
+    """Before the start nobody listens."""
 
 
 class BrowserPort:

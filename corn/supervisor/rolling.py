@@ -67,6 +67,7 @@ def commit(draft: Draft) -> None:
         settings=template.settings,
         target=template.settings.workers,
         last_error="",
+        last_detail="",
         template_retries=0,
         restarts={},
     )
@@ -85,7 +86,7 @@ def may_still_accept(state: State) -> list[float]:
 def abandon(draft: Draft, error: str, detail: str = "") -> None:
     """Withdraw the candidate; the current generation never stopped serving."""
     state = draft.state
-    draft.change(phase=Phase.RUNNING, candidate=None, last_error=error)
+    draft.change(phase=Phase.RUNNING, candidate=None, last_error=error, last_detail=detail)
     what = f"generation {state.current} goes on serving, generation {state.candidate} is withdrawn"
     draft.say(Level.ERROR, f"reload failed: {what}: {error}", detail)
 
@@ -98,7 +99,7 @@ def is_on_probation(state: State, at: float) -> bool:
     return state.previous is not None and at - state.committed_at < PROBATION
 
 
-def roll_back(draft: Draft, why: str) -> None:
+def roll_back(draft: Draft, why: str, *, level: Level = Level.ERROR) -> None:
     """Make the previous generation current again, from memory."""
     state = draft.state
     assert state.previous is not None
@@ -108,11 +109,12 @@ def roll_back(draft: Draft, why: str) -> None:
         previous=None,
         settings=settings,
         target=settings.workers,
-        last_error=why,
+        last_error=why if level is Level.ERROR else "",
+        last_detail="",
         restarts={},
     )
     what = f"generation {state.previous} serves again, generation {state.current} is withdrawn"
-    draft.say(Level.ERROR, f"rolled back: {what}: {why}")
+    draft.say(level, f"rolled back: {what}: {why}")
 
 
 def previous_until(state: State) -> float | None:

@@ -123,6 +123,8 @@ class Worker:
     reason: str = ""
     retiring: str = ""  # why it is to be replaced; it serves until its replacement is ready
     accepts: bool = True  # as far as the master knows
+    born: float = 0.0  # when the fork was asked for
+    at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
     lagging: bool = False  # its event loop has been silent for half of what it may
     revision: int = 0  # in development, the version of the code
@@ -139,7 +141,7 @@ class Worker:
     @property
     def retires_at_once(self) -> bool:
         """Somebody told it to leave, and it will not wait for long."""
-        return self.retiring.startswith("SIG")
+        return self.at_once or self.retiring.startswith("SIG")
 
     @property
     def spread(self) -> float:
@@ -186,6 +188,7 @@ class State:
     committed_at: float = 0.0
     again: Settings | None = None
     last_error: str = ""
+    last_detail: str = ""  # the traceback of that error, or ""
     was_ready: bool = False  # some worker has been, so the start has not failed
     failures: int = 0
     unready_since: float | None = None

@@ -39,7 +39,7 @@ def successor_ready(draft: Draft, _: SuccessorReady) -> None:
 
 def successor_failed(draft: Draft, event: SuccessorFailed) -> None:
     if draft.state.upgrading:
-        draft.change(upgrading=False, last_error=event.error)
+        draft.change(upgrading=False, last_error=event.error, last_detail="")
         draft.say(Level.ERROR, f"upgrade failed, this master goes on serving: {event.error}")
 
 
@@ -50,7 +50,7 @@ def stop_requested(draft: Draft, event: StopRequested) -> None:
     if draft.state.upgrading:
         draft.change(upgrading=False)
         draft.do(StopSuccessor())
-    _stop(draft, stop, event.signal)
+    _stop(draft, stop, event.cause or event.signal)
     if stop is Stop.KILL and event.signal == "SIGINT":
         draft.change(exit_code=KILLED_BY_INT)
 

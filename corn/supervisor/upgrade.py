@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from corn.directory import back_at_the_start
 from corn.errors import CornError
 from corn.sockets import Listener
+from corn.supervisor.rendezvous import Rendezvous, taken_over
 
 _VARIABLE = "_CORN_TAKES_OVER"
 
@@ -49,14 +50,17 @@ class Successor:
         os.close(self.pipe)
 
 
-def execute_successor(listeners: Sequence[Listener]) -> Successor:
-    """Start a new master that inherits the listeners. Raises CornError where that cannot be."""
+def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | None) -> Successor:
+    """Start a new master that inherits the listeners and the control socket. Raises CornError where that cannot be."""
     if os.getpid() == 1:
         raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")
     reader, writer = os.pipe()
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
-    note = {"pipe": writer, "listeners": handed, "master": os.getpid()}
+    note = {"pipe": writer, "listeners": handed, "master": os.getpid(), "control": None}
+    if rendezvous is not None:
+        inherited.append(rendezvous.sock.fileno())
+        note["control"] = rendezvous.note()
     environment = {**os.environ, _VARIABLE: json.dumps(note)}
     for fd in inherited:
         os.set_inheritable(fd, True)
@@ -85,6 +89,7 @@ class Predecessor:
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         """Take the note out of the environment, so that nobody else finds it."""
         note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": [], "master": None}
+        self.rendezvous = taken_over(note.get("control"))
         self.pid: int | None = note["master"]
         self._pipe: int | None = note["pipe"]
         self.sockets: list[tuple[str, socket.socket]] = []

@@ -15,6 +15,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import LineWriter, logger, wants_color
 from corn.worker.access_formats import Answered, AtomFormat, Format, JSONFormat, TextFormat
+from corn.worker.head import Head
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Address
 
@@ -38,10 +39,8 @@ class AccessLog:
         self._format = _format(config, self._fd)
         self._lines: list[str] = []
 
-    def log(self, cycle: Cycle) -> None:
-        """Add the line of a request that is done."""
-        took = time.monotonic() - cycle.started_at
-        status = cycle.status if cycle.committed else CLIENT_CLOSED
+    def log(self, cycle: Cycle, status: int, took: float) -> None:
+        """Add the line of a request that is done, in `took` seconds."""
         self._add(Answered(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
 
     def accepted(self, cycle: Cycle) -> None:
@@ -53,9 +52,9 @@ class AccessLog:
         """Add the line of a WebSocket that has come to its end."""
         self._add_websocket(cycle, f"closed {code}")
 
-    def refused(self, client: Address, refusal: Refusal) -> None:
-        """Add the line of a request that was refused before it could be read."""
-        self._add(Answered(client, None, refusal.status, 0, 0.0, None, refusal.reason))
+    def refused(self, client: Address, refusal: Refusal, head: Head | None = None) -> None:
+        """Add the line of a request that no application saw; without a head, it could not be read."""
+        self._add(Answered(client, head, refusal.status, 0, 0.0, None, refusal.reason))
 
     def flush(self) -> None:
         """Write what was collected."""

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from corn.logs import logger
@@ -66,11 +66,10 @@ class Cycle(Incoming):
         self._stage = self.START
         if not head.keep_alive:
             self.keep_alive = False
-        if connection.service.times_requests:
-            self.started_at = time.monotonic()
-            limit = connection.service.config.timeout_request
-            if limit is not None:
-                self.expires = connection.service.clock.now + limit
+        self.started_at = monotonic()
+        limit = connection.service.timeout_request
+        if limit is not None:
+            self.expires = connection.service.clock.now + limit
 
     def begin(self) -> None:
         """Call the application in a task of its own."""

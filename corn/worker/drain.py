@@ -31,35 +31,41 @@ class Drain:
 
     def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
         """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
-        if brisk:
-            self._cut_short()
         now = self._service.loop.time()
+        idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
+        if brisk:
+            idle, first = 0.0, _FIRST_BYTE_BRISK
+            self._cut_short()
         if self._deadline is None:
             self._deadline = now + grace
             self._service.draining = True
-            idle = (
-                0.0 if brisk else min(self._service.config.timeout_keep_alive, _IDLE_FINAL if final else _IDLE_ROLLING)
-            )
-            self._spread(min(grace, idle), first=_FIRST_BYTE_BRISK if brisk else idle)
+            self._spread(grace, idle, first)
+            self._close_websockets(min(grace / 4, idle))
             self._service.loop.call_soon(self._step)
         elif now + grace < self._deadline:
             self._deadline = now + grace
-            idle = min(grace, _IDLE_FINAL)
-            self._spread(idle, first=idle)
+            self._spread(grace, _IDLE_FINAL, first)
+            self._close_websockets(min(grace / 4, _IDLE_FINAL))
 
     def _cut_short(self) -> None:
         for cycle in list(self._service.running):
             if cycle.committed:
                 cycle.cancel("the code has changed")
 
-    def _spread(self, idle: float, *, first: float) -> None:
+    def _spread(self, grace: float, idle: float, first: float) -> None:
         now = self._service.clock.now
+        idle = min(grace, idle, self._service.config.timeout_keep_alive)
+        first = min(grace, first, self._service.config.timeout_keep_alive)
         connections = list(self._service.connections)
         for position, connection in enumerate(connections, start=1):
-            connection.linger_until(now + min(_FIRST_BYTE, first), now + idle * position / len(connections))
-        websockets = list(self._service.websockets)
-        for position, session in enumerate(websockets):
-            session.leave(now + idle * position / len(websockets))
+            connection.linger_until(now + first, now + idle * position / len(connections))
+
+    def _close_websockets(self, spread: float) -> None:
+        """One after the other, so that their clients do not all come back at once."""
+        now = self._service.clock.now
+        sessions = list(self._service.websockets)
+        for position, session in enumerate(sessions):
+            session.leave(now + spread * position / len(sessions))
 
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()

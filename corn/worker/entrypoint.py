@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from corn import logs
 from corn.channel import Channel
 from corn.config import Config
+from corn.credentials import Vault
 from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, ReopenLogs, Retiring, Setup
+from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, RenewCredentials, ReopenLogs, Retiring, Setup
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
@@ -38,6 +39,7 @@ from corn.worker.hookfile import HookFile
 from corn.worker.importer import failed, load_application
 from corn.worker.server import Server
 from corn.worker.stacks import answer_requests
+from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_WORKERS, unanswered
 
 if TYPE_CHECKING:
@@ -59,14 +61,22 @@ class Birth:
     order: Fork
     channel: Channel
     listeners: list[socket.socket]
+    redirecting: list[socket.socket]
     slots: Slots
     application: Any
     hooks: HookFile
+    vault: Vault | None
+    tls: TLS | None
     developing: Developing | None = None
 
     def tell(self, hook: str) -> None:
         """Call a hook of this worker's."""
         self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
+
+    def renew_credentials(self) -> None:
+        """Use what is in the vault now: it may have changed since the template was loaded."""
+        if self.tls is not None and self.vault is not None:
+            self.tls.renew(self.vault.load())
 
 
 def in_development(birth: Birth) -> Birth:
@@ -204,12 +214,15 @@ class _Worker:
 
     async def live(self) -> None:
         birth = self._birth
+        birth.renew_credentials()
         self._server = Server(
             self._application,
             birth.config,
             birth.listeners,
             slots=birth.slots,
             cell=birth.order.cell,
+            tls=birth.tls,
+            redirecting=birth.redirecting,
             on_retire=self._retire,
             wrap=self._wrap,
         )
@@ -246,6 +259,8 @@ class _Worker:
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 self._server.reopen_logs()
+            elif isinstance(message, RenewCredentials):
+                self._birth.renew_credentials()
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
             self._leave_alone()

@@ -17,12 +17,13 @@ from typing import Any, cast
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
 from corn.worker.forwarded import apply_claims
-from corn.worker.framing import CONTINUE, encode_fields, status_line
+from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
+from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
-from corn.worker.refusal import Refusal, plain_answer
+from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
 from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
@@ -192,8 +193,6 @@ class HTTP1Connection(Outgoing):
         self._resume_reading()
         if self._held:
             session.feed(self._held)
-        if self._eof:
-            session.lost()
 
     def _read_body(self, data: bytes) -> None:
         decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
@@ -258,11 +257,7 @@ class HTTP1Connection(Outgoing):
     def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
-        service.requests += 1
-        if service.requests == service.retire_at:
-            service.on_retire("max requests")
-        if service.access is not None:
-            service.access.log(cycle)
+        service.answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None
@@ -362,9 +357,7 @@ class HTTP1Connection(Outgoing):
             cycle.status, cycle.committed = refusal.status, True
         elif self.service.access is not None:
             self.service.access.refused(self.ends.client, refusal)
-        headers, body = plain_answer(refusal.status, refusal.reason)
-        fields = encode_fields([*headers, *refusal.fields])[0] + self.service.defaults + b"connection: close\r\n\r\n"
-        self.write(status_line(refusal.status) + fields + body)
+        self.write(last_answer(refusal, self.service.defaults))
         self._close(expecting=True)
 
     def _close(self, *, expecting: bool) -> None:

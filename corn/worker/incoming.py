@@ -29,7 +29,7 @@ class Incoming:
     committed = False  # the head of the response is written
     responded = False  # the response is complete
     status = 0  # of the response, once the application has started it
-    started_at = 0.0  # monotonic time; only kept for the access log
+    started_at = 0.0  # monotonic time
     _body = b""
     _given = False  # the last http.request was
     _waiters: list[asyncio.Future[None]] | None = None

@@ -12,6 +12,7 @@ in a loop that is somebody else's too.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 import time
@@ -25,14 +26,12 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
-from corn.worker.http1 import HTTP1Connection
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
-from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
-from corn.worker.scope import Ends
+from corn.worker.protocols import Protocols
 from corn.worker.service import Service
-from corn.worker.trust import Trust
+from corn.worker.tls import TLS
 
 
 def _retire_never(reason: str) -> None:
@@ -47,9 +46,10 @@ def _as_it_is(app: ASGIApplication) -> ASGIApplication:
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
-    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called once, with
-    the reason, when the worker should be replaced; it goes on serving until it is drained. `wrap` puts something
-    around the application, whatever its own calling convention.
+    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
+    the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
+    speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
+    whatever its own calling convention.
     """
 
     def __init__(
@@ -60,18 +60,26 @@ class Server:
         *,
         slots: Slots,
         cell: int,
+        tls: TLS | None = None,
+        redirecting: Sequence[socket.socket] = (),
         on_retire: Callable[[str], None] = _retire_never,
         wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
     ) -> None:
         self._words = slots.cell(cell).words
         self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
         self._service.retire_at = _retire_at(config)
+        self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
-        self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
-        self._preamble_peers = Trust(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
+        self._protocols = Protocols(self._service, tls, _port(listeners))
+        self._acceptors = [
+            Acceptor(self._service, self._fleet, listener, factory)
+            for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
+            for listener in listeners_of
+        ]
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None
+        self._expected = math.inf  # when the next tick is due
 
     async def start(self) -> None:
         """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
@@ -112,6 +120,7 @@ class Server:
         await self._lifespan.shutdown(self._service.config.timeout_lifespan_shutdown)
         if self._ticking is not None:
             self._ticking.cancel()
+        self._service.show_counts()
         if self._service.access is not None:
             self._service.access.close()
 
@@ -120,27 +129,23 @@ class Server:
         if self._service.access is not None:
             self._service.access.reopen()
 
-    def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
-        service = self._service
-        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
-            return Preamble(service, ends, lambda named: HTTP1Connection(service, sock, named))
-        return HTTP1Connection(service, sock, ends)
-
     def _tick(self) -> None:
         service, words = self._service, self._words
-        words[Field.HEARTBEAT_MS] = int(time.monotonic() * 1000)
-        words[Field.ACTIVE] = len(service.running)
-        words[Field.REQUESTS] = service.requests
-        words[Field.WEBSOCKETS] = len(service.websockets)
-        words[Field.MESSAGES] = service.messages
+        now = time.monotonic()
+        words[Field.HEARTBEAT_MS] = int(now * 1000)
+        words[Field.LAG_US] = int(max(0.0, now - self._expected) * 1_000_000)
+        service.show_counts()
         service.tick()
         service.sweep()
+        if service.messages >= service.retire_at_message:
+            service.on_retire("max messages")
         if service.access is not None:
             service.access.tick()
         self._fleet.tick(service.closings)
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
+        self._expected = time.monotonic() + INTERVAL
 
 
 def _retire_at(config: Config) -> int:
@@ -148,3 +153,14 @@ def _retire_at(config: Config) -> int:
     if config.limit_max_requests is None:
         return 0
     return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
+
+
+def _retire_at_message(config: Config) -> float:
+    if config.limit_max_messages is None:
+        return math.inf
+    return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
+
+
+def _port(listeners: Sequence[socket.socket]) -> int | None:
+    """The first TCP port that is listened on."""
+    return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)

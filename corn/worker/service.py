@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from corn.config import Config
-from corn.slots import Field
-from corn.worker.access import AccessLog
+from corn.slots import LATENCY_BOUNDS, Field
+from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
 from corn.worker.scope import scope_template
@@ -20,6 +23,8 @@ from corn.worker.trust import Trust
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
     from corn.worker.websocket_session import Session
+
+_ANSWERS, _BUCKETS = int(Field.ANSWERS), len(LATENCY_BOUNDS) + 1
 
 
 class Connection(Protocol):
@@ -47,6 +52,7 @@ class Service:
     __slots__ = (
         "access",
         "app",
+        "busy",
         "clock",
         "closings",
         "config",
@@ -70,10 +76,12 @@ class Service:
         "proxies",
         "requests",
         "retire_at",
+        "retire_at_message",
         "running",
+        "sent",
         "server_field",
         "template",
-        "times_requests",
+        "timeout_request",
         "websockets",
         "when_room",
         "words",
@@ -87,6 +95,7 @@ class Service:
         self.words = words
         self.on_retire = on_retire
         self.retire_at = 0  # the count of requests that asks for a replacement of this worker
+        self.retire_at_message = math.inf  # the same of messages over WebSockets
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
@@ -94,11 +103,13 @@ class Service:
         self.template = scope_template(config.root_path, None)
         self.access: AccessLog | None = None
         self.connections: set[Connection] = set()
-        self.times_requests = config.access_log or config.timeout_request is not None
+        self.timeout_request = config.timeout_request
         self.running: set[Cycle] = set()
         self.open = 0
         self.closings = 0  # connections that were open once
         self.requests = 0
+        self.sent = 0  # bytes of bodies
+        self.busy = 0.0  # seconds, over all requests
         self.messages = 0  # received over WebSockets
         self.websockets: set[Session] = set()
         self.opens_websockets = config.ws != "none"
@@ -138,7 +149,7 @@ class Service:
     def sweep(self) -> None:
         """Let every connection whose deadline is over deal with it."""
         now = self.clock.now
-        if self.config.timeout_request is not None:
+        if self.timeout_request is not None:
             for cycle in [each for each in self.running if each.expires <= now and not each.responded]:
                 cycle.cancel("it took too long")
         for connection in [each for each in self.connections if each.deadline <= now]:
@@ -146,11 +157,31 @@ class Service:
         for session in [each for each in self.websockets if each.deadline <= now]:
             session.expire()
 
-    def answered(self) -> None:
-        """Count a request."""
+    def answered(self, cycle: Cycle) -> None:
+        """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it.
+
+        A WebSocket is counted when it is open, and has lines of its own in the access log.
+        """
+        took = monotonic() - cycle.started_at
+        status = cycle.status if cycle.committed else CLIENT_CLOSED
+        self.words[_ANSWERS + (status // 100 & 7) * _BUCKETS + bisect_left(LATENCY_BOUNDS, took)] += 1
+        self.sent += cycle.sent
+        self.busy += took
         self.requests += 1
         if self.requests == self.retire_at:
             self.on_retire("max requests")
+        if self.access is not None and status != 101:
+            self.access.log(cycle, status, took)
+
+    def show_counts(self) -> None:
+        """Write what is counted here to shared memory."""
+        words = self.words
+        words[Field.ACTIVE] = len(self.running)
+        words[Field.REQUESTS] = self.requests
+        words[Field.WEBSOCKETS] = len(self.websockets)
+        words[Field.MESSAGES] = self.messages
+        words[Field.BYTES_SENT] = self.sent
+        words[Field.BUSY_US] = int(self.busy * 1_000_000)
 
     def opened(self) -> None:
         """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""

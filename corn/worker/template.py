@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from corn import logs
 from corn.channel import Channel
+from corn.credentials import Vault
 from corn.errors import CornError
 from corn.hooks import WorkerInfo
 from corn.messages import (
@@ -47,6 +48,7 @@ from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
 from corn.worker.orphans import Brood
+from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
 # Shorter than the master's patience, so that it hears of it.
@@ -88,12 +90,17 @@ class Template:
         self._application: Any = None
         self._hooks = HookFile({})
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
-        for fd in self._inherited():
+        self._redirecting = [socket.socket(fileno=fd) for fd in setup.redirecting]
+        self._vault = None if setup.vault is None else Vault(setup.vault)
+        self._tls: TLS | None = None
+        for fd in setup.inherited:
             os.set_inheritable(fd, False)
 
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
+        if self._vault is not None:
+            self._tls = TLS(self._config, self._vault.load())
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
@@ -128,22 +135,19 @@ class Template:
                 return
 
     def _own_sockets(self) -> set[int]:
-        return {self._setup.channel, *self._setup.listeners}
+        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting}
 
     def _close_listeners(self) -> None:
         """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
-        for sock in self._listeners:
+        for sock in (*self._listeners, *self._redirecting):
             sock.close()
-
-    def _inherited(self) -> tuple[int, ...]:
-        return (self._setup.channel, self._setup.slots, *self._setup.listeners)
 
     def _step_down(self, why: str) -> NoReturn:
         mode = preload.LOWER[self._setup.preload]
         self._channel.send(SteppedDown(f"not safe to fork with --preload {self._setup.preload}: {why}; using {mode}"))
         lower = replace(self._setup, preload=mode)
         end_children()
-        for fd in self._inherited():
+        for fd in self._setup.inherited:
             os.set_inheritable(fd, True)
         logs.flush_standard_streams()
         os.execv(sys.executable, [*sys.orig_argv[:-1], str(lower.write())])  # noqa: S606 - itself, by its own arguments
@@ -211,7 +215,17 @@ class Template:
             channel = Channel(socket.socket(fileno=channel_fd))
             slots = Slots(self._setup.slots)
             birth = entrypoint.Birth(
-                self._setup, self._config, order, channel, self._listeners, slots, self._application, self._hooks
+                setup=self._setup,
+                config=self._config,
+                order=order,
+                channel=channel,
+                listeners=self._listeners,
+                redirecting=self._redirecting,
+                slots=slots,
+                application=self._application,
+                hooks=self._hooks,
+                vault=self._vault,
+                tls=self._tls,
             )
             code = entrypoint.run(entrypoint.in_development(birth) if self._setup.development else birth)
         except BaseException:

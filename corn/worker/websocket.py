@@ -31,12 +31,13 @@ from corn.worker.head import Head
 from corn.worker.refusal import plain_answer
 from corn.worker.websocket_frames import ABNORMAL, End, Frames
 from corn.worker.websocket_handshake import Offer, agree_on_deflate, check_fields, websocket_scope
-from corn.worker.websocket_session import INTERNAL_ERROR, SERVICE_RESTART, Session
+from corn.worker.websocket_session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, Session
 
 if TYPE_CHECKING:
     from corn.worker.exchange import Exchange
 
 _NORMAL = 1000
+_NOTICE = 0.25  # seconds from websocket.disconnect until the application is cancelled, where it must be
 
 
 class WebSocketCycle(Cycle):
@@ -62,7 +63,8 @@ class WebSocketCycle(Cycle):
                     return _disconnection(End(ABNORMAL, ""))
             elif session.messages:
                 message = session.messages.popleft()
-                session.taken()
+                if session.is_full:
+                    session.catch_up()
                 return message
             elif session.outcome is not None:
                 return _disconnection(session.outcome)
@@ -83,6 +85,8 @@ class WebSocketCycle(Cycle):
     # The handshake
 
     def _take_accept(self, message: Message) -> None:
+        if self.ended:
+            raise ClientDisconnected
         service = self.connection.service
         headers = [*message.get("headers", ())]
         check_fields(headers)
@@ -96,7 +100,7 @@ class WebSocketCycle(Cycle):
         self.session = Session(service, frames, self.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.answered()
+        service.answered(self)
         if service.access is not None:
             service.access.accepted(self)
 
@@ -111,9 +115,9 @@ class WebSocketCycle(Cycle):
         assert self.session is not None
         data = message.get("text")
         if data is None:
-            data = message["bytes"]
-            if type(data) is not bytes:
-                data = bytes(data)
+            data = message.get("bytes")
+            if data is None:
+                raise ValueError("'websocket.send' has neither text nor bytes")
         self.sent += self.session.send(data)
 
     def _take_close(self, message: Message) -> None:
@@ -124,6 +128,7 @@ class WebSocketCycle(Cycle):
 
     def _end(self, outcome: End) -> None:
         self.gone = self._stage is not DONE
+        self.connection.service.sent += self.sent
         if self.connection.service.access is not None:
             self.connection.service.access.closed(self, outcome.code)
 
@@ -137,6 +142,14 @@ class WebSocketCycle(Cycle):
 
     # What goes wrong
 
+    def cancel(self, why: str) -> None:
+        """Stop the application; where it has accepted, it is given a moment to leave when it is told."""
+        if self.session is None:
+            super().cancel(why)
+        else:
+            self.session.close(SERVICE_RESTART, RESTART_REASON)
+            self.connection.service.loop.call_later(_NOTICE, super().cancel, why)
+
     def _unfinished(self) -> None:
         if self.session is None:
             super()._unfinished()
@@ -147,9 +160,14 @@ class WebSocketCycle(Cycle):
         if self.session is None:
             super()._fail(status)
         elif status == 503:
-            self.session.close(SERVICE_RESTART, "service restart")
+            self.session.close(SERVICE_RESTART, RESTART_REASON)
         else:
             self.session.close(INTERNAL_ERROR, "internal error")
+
+    def _failed(self, error: BaseException) -> None:
+        if self.gone and type(error).__name__ == "WebSocketDisconnect":
+            return  # Starlette and Litestar raise it for websocket.disconnect, and nobody has to catch it
+        super()._failed(error)
 
     def _name(self) -> str:
         return f"WebSocket {self.scope['path']}"

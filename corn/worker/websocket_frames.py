@@ -33,6 +33,9 @@ CLOSE, CONT, PING, PONG, TEXT = Opcode.CLOSE, Opcode.CONT, Opcode.PING, Opcode.P
 INVALID_DATA, NO_STATUS, ABNORMAL = 1007, 1005, 1006
 
 _TEXT, _BINARY = 0x81, 0x82  # the first byte of a whole message: FIN and the opcode
+_WHOLE = (_TEXT, _BINARY)
+_WHOLE_DEFLATED = (*_WHOLE, _TEXT | 0x40, _BINARY | 0x40)
+_CLOSE = 0x88
 _MASKED = 0x80
 _SMALL = 125  # the longest payload whose length is told in the second byte
 _LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
@@ -67,9 +70,11 @@ class Frames:
         "_is_plain",
         "_limit",
         "_protocol",
+        "_whole",
         "done",
         "end",
         "failed",
+        "holds",
         "out",
     )
 
@@ -78,9 +83,11 @@ class Frames:
         if extension is not None:
             self._protocol.extensions = [extension]
         self._is_plain = extension is None
+        self._whole = _WHOLE if extension is None else _WHOLE_DEFLATED
         self._limit = max_size
-        self._data = b""
+        self._data = b""  # of which all before `_at` is done with
         self._at = 0
+        self.holds = False
         self._due = 0
         self._fragments: bytearray | None = None  # of the message that is being received
         self._decoder: codecs.IncrementalDecoder | None = None  # looks at a text's fragments as they come
@@ -91,13 +98,12 @@ class Frames:
 
     # From the peer
 
-    @property
-    def holds(self) -> bool:
-        """Whether bytes wait here that there was no room for."""
-        return self._at < len(self._data)
-
     def feed(self, data: bytes, room: int) -> list[str | bytes]:
-        """The messages that are complete with `data`, at most `room`; what there is no room for waits."""
+        """The messages that are complete with `data`, at most `room`.
+
+        `holds` says that there is more to come without more data: messages for which there was no room, or after them
+        something that is no message, and may end everything. The application can answer what came before it.
+        """
         at = 0
         messages: list[str | bytes] = []
         if self._data:
@@ -113,36 +119,40 @@ class Frames:
 
     def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
         """Take frame by frame; how far that went."""
+        self.holds = False
         size = len(data)
-        while size - at > 1 and len(messages) < room and not self.done:
-            first, length = data[at], data[at + 1] - _MASKED
-            start = at + 6
+        while size - at > 1 and not self.done:
+            first, start, length = data[at], at + 6, data[at + 1] - _MASKED
+            if len(messages) >= room or (messages and first not in self._whole):
+                self.holds = True
+                break
             if length > _SMALL:
-                extended = _LENGTH_16 if length == _SMALL + 1 else _LENGTH_64
-                if size - at - 2 < extended.size:
+                start, length = _long(data, at)
+                if not start:
                     break
-                (length,) = extended.unpack_from(data, at + 2)
-                start += extended.size
             end = start + length
-            if length < 0:  # not masked
-                self._pass_on(data[at:], messages)
-            elif end > size:
-                self._due = end - size
-                self._pass_on(data[at:], messages)
-                end = size
-            elif first not in (_TEXT, _BINARY) or length > self._limit or self.end or self._fragments is not None:
-                self._pass_on(data[at:end], messages)
-            else:
+            whole = end <= size and 0 <= length <= self._limit  # it is negative where the frame is not masked
+            if whole and first in _WHOLE and self._fragments is None and self.end is None:
                 payload = apply_mask(data[start:end], data[start - 4 : start])
                 self._complete(payload, first == _TEXT, messages)
+            else:
+                self._due = max(end - size, 0)
+                self._begin(data[at:end] if length >= 0 else data[at:], messages)
             at = end
-        return at
+        return min(at, size)
 
     def _complete(self, payload: bytes, is_text: bool, messages: list[str | bytes]) -> None:
         try:
             messages.append(payload.decode() if is_text else payload)
         except UnicodeDecodeError as error:
             self.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+
+    def _begin(self, data: bytes, messages: list[str | bytes]) -> None:
+        """Pass on a frame, or what has come of it."""
+        if data[0] == _CLOSE and self._fragments is not None:
+            # Control frames may come amid a message (RFC 6455, 5.4), but the library wants it completed first.
+            self._fragments = self._protocol.current_size = None
+        self._pass_on(data, messages)
 
     def _pass_on(self, data: bytes, messages: list[str | bytes]) -> None:
         protocol = self._protocol
@@ -231,3 +241,11 @@ class Frames:
         self._protocol.fail(code, reason)
         self._failed()
         self._collect()
+
+
+def _long(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of a larger frame begins, and its size; at 0 while that cannot be told."""
+    extended = _LENGTH_16 if data[at + 1] == _MASKED + _SMALL + 1 else _LENGTH_64
+    if len(data) < at + 2 + extended.size:
+        return 0, 0
+    return at + 2 + extended.size + 4, extended.unpack_from(data, at + 2)[0]

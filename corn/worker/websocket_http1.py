@@ -48,8 +48,10 @@ class WebSocketConnection(Outgoing):
         self.wake_writers()
 
     def resume_writing(self) -> None:
-        self.deadline = math.inf
+        if not self.transport.is_closing():
+            self.deadline = math.inf
         super().resume_writing()
+        self._session.catch_up()
 
     # What the session asks for
 

@@ -2,7 +2,8 @@
 
 The transport calls `feed` with what it reads and `lost` when nothing more comes; the worker's sweep calls `expire`.
 Messages wait in `messages`, at most `--ws-max-queue`: when it is full nothing more is taken apart, and reading stops
-until the application has taken three quarters of them.
+until the application has taken three quarters of them. A large message fills it alone, so that a queue of the largest
+is never held. Answers to pings that the peer does not read fill it too.
 
 What ends it, from whichever side, is its `outcome`, set once. What comes before is still for the application, what
 comes after is dropped. Then the close frame is to be answered within a deadline, or the carrier is cut.
@@ -23,10 +24,12 @@ from corn.worker.service import Service
 from corn.worker.websocket_frames import ABNORMAL, End, Frames
 
 INTERNAL_ERROR, SERVICE_RESTART = 1011, 1012
+RESTART_REASON = "service restart"
 
 _CLOSING = 10.0  # seconds for the peer to answer a close frame
 _CLOSING_DRAINING = 1.0
 _UNBOUNDED = 1 << 62
+_LARGE = 1 << 16  # bytes or characters of a message that fills the queue alone
 
 
 class Carrier(Protocol):
@@ -61,17 +64,18 @@ class Session:
 
     __slots__ = (
         "_frames",
-        "_full",
         "_heard",
         "_leave_at",
         "_limit",
         "_lost",
+        "_low",
         "_on_end",
         "_on_news",
         "_pinged",
         "_service",
         "carrier",
         "deadline",
+        "is_full",
         "messages",
         "outcome",
     )
@@ -89,11 +93,12 @@ class Session:
         self._on_news = on_news
         self._on_end = on_end
         self._limit = service.config.ws_max_queue
-        self._full = False  # nothing more is taken until the application has caught up
+        self.is_full = False  # nothing more is read until the application has caught up, as far as `_low`
+        self._low = 0
         self._lost = False  # the carrier is gone
         self._pinged = False
         self._heard = False  # anything, since the last ping
-        self._leave_at = math.inf
+        self._leave_at = service.clock.now if service.draining else math.inf
         self._wait(service.config.ws_ping_interval)
         service.websockets.add(self)
 
@@ -104,18 +109,21 @@ class Session:
         self._heard = True
         messages, frames = self.messages, self._frames
         room = self._limit - len(messages) if self.outcome is None else _UNBOUNDED
+        large = False
         for each in frames.feed(data, room):
             if type(each) is str:
                 messages.append({"type": "websocket.receive", "text": each})
             else:
                 messages.append({"type": "websocket.receive", "bytes": each})
             self._service.messages += 1
+            large = large or len(each) > _LARGE
         if frames.out or frames.end is not None:
             self._answer()
-        elif not self._full and len(messages) >= self._limit:
-            self._full = True
-            self.carrier.pause_reading()
+        if large or len(messages) >= self._limit:
+            self._stop_reading(0 if large else self._limit // 4)
         self._on_news()
+        if frames.holds and not self.is_full:
+            self._service.loop.call_soon(self._proceed)
 
     def lost(self) -> None:
         """Nothing more comes, and nothing that is written arrives."""
@@ -124,19 +132,29 @@ class Session:
         if not self._frames.holds:
             self._settle(End(ABNORMAL, ""))
 
+    def _stop_reading(self, low: int) -> None:
+        """Wait until there are no more than `low` messages."""
+        if not self.is_full and self.outcome is None:
+            self.is_full, self._low = True, low
+            if not self._lost:
+                self.carrier.pause_reading()
+
     # The application's side
 
-    def taken(self) -> None:
-        """The application has taken a message."""
-        if self._full and len(self.messages) <= self._limit // 4:
-            self._full = False
-            self.feed(b"")
-            if self._full:
-                return
-            if self._lost:
-                self._settle(End(ABNORMAL, ""))
-            else:
+    def catch_up(self) -> None:
+        """Read on, if the application has taken enough, or the peer."""
+        if self.is_full and len(self.messages) <= self._low:
+            self.is_full = False
+            self._proceed()
+            if not self.is_full and not self._lost:
                 self.carrier.resume_reading()
+
+    def _proceed(self) -> None:
+        """Go on with what was held back."""
+        if self._frames.holds and not self.is_full:
+            self.feed(b"")
+            if self._lost and not self._frames.holds:
+                self._settle(End(ABNORMAL, ""))
 
     def send(self, message: str | bytes) -> int:
         """Send a message; the size of its frame. Not to be called once there is an outcome."""
@@ -164,8 +182,8 @@ class Session:
             self.deadline = math.inf
             self.carrier.abort()
         elif self._leave_at <= now:
-            self.close(SERVICE_RESTART, "service restart")
-        elif self._pinged and not self._heard and not self._full and config.ws_ping_timeout:
+            self.close(SERVICE_RESTART, RESTART_REASON)
+        elif self._pinged and not self._heard and not self.is_full and config.ws_ping_timeout:
             self._settle(End(ABNORMAL, "no answer to a ping"))
             self._frames.fail(INTERNAL_ERROR, "keepalive ping timeout")
             self._answer()
@@ -190,6 +208,8 @@ class Session:
         out, frames.out = frames.out, b""
         if out and not self._lost:
             self.carrier.write(out)
+            if self.carrier.write_paused:
+                self._stop_reading(self._limit // 4)
         if frames.end is not None:
             self._settle(frames.end)
             if frames.done and not self._lost:
@@ -201,8 +221,9 @@ class Session:
         service = self._service
         self.outcome = outcome
         self.deadline = service.clock.now + (_CLOSING_DRAINING if service.draining else _CLOSING)
-        if self._full and not self._lost:
-            self._full = False
+        if self.is_full and not self._lost:
+            self.is_full = False
             self.carrier.resume_reading()
+            service.loop.call_soon(self._proceed)
         self._on_end(outcome)
         self._on_news()

@@ -85,7 +85,7 @@ def test_a_regression_is_told_by_the_bare_protocol(ours, denied):
 def test_tables_name_what_there_is():
     assert {goal.case for goal in GOALS} <= {case.name for case in CASES}
     for case in CASES:
-        assert all(server.command(case, 1) for server in SERVERS)
+        assert all(server.command(case, 1) for server in SERVERS if server.serves(case))
 
 
 def test_the_chart_is_well_formed_and_draws_each_ratio(results):

@@ -27,7 +27,7 @@ def test_the_console_script_is_the_same_command():
 def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
     done = corn()
     assert (done.returncode, done.stdout) == (2, "")
-    assert "serve   Serve an application." in done.stderr
+    assert "serve     Serve an application." in done.stderr
 
 
 @pytest.mark.parametrize("command", ["serve", "dev", "config"])

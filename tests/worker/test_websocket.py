@@ -1,4 +1,7 @@
-"""WebSockets, asked for by the client of the library `websockets`."""
+"""WebSockets, asked for by the client of the library `websockets`: messages, closing, and what may be sent when."""
+
+import asyncio
+import contextlib
 
 import pytest
 import websockets
@@ -6,38 +9,7 @@ from websockets.asyncio.client import connect
 
 from corn.slots import Field
 from tests.worker.serving import serving, until
-
-ACCEPT = {"type": "websocket.accept"}
-
-
-async def echo(scope, receive, send):
-    """Sends back what it receives, until the peer leaves."""
-    assert (await receive())["type"] == "websocket.connect"
-    await send(ACCEPT)
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({**message, "type": "websocket.send"})
-
-
-def recording(reaction=None):
-    """An application that accepts, and keeps what it receives until the end; `reaction(message, send)` may answer."""
-    seen = []
-
-    async def app(scope, receive, send):
-        await receive()
-        await send(ACCEPT)
-        while True:
-            message = await receive()
-            seen.append(message)
-            if message["type"] == "websocket.disconnect":
-                break
-            if reaction is not None:
-                await reaction(message, send)
-
-    return app, seen
-
-
-def at_port(at, path="/"):
-    return f"ws://127.0.0.1:{at.address[1]}{path}"
+from tests.worker.websocketing import ACCEPT, HANDSHAKE, at_port, echo, recording
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -209,3 +181,97 @@ def test_a_handshake_without_an_answer_is_500(run, caplog, failure):
 
     run(main())
     assert ("failed with ValueError" if failure == "raise" else "without sending a response") in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        ([{"type": "http.response.start", "status": 200}], "'http.response.start' where the specification allows"),
+        ([{"type": "websocket.send", "text": "x"}], "'websocket.send' where the specification allows"),
+        ([ACCEPT, ACCEPT], "'websocket.accept' where the specification allows 'websocket.send' or 'websocket.close'"),
+        ([ACCEPT, {"type": "websocket.close"}, {"type": "websocket.send", "text": "x"}], "'websocket.send' where"),
+        ([{"type": "websocket.close"}, ACCEPT], "'websocket.accept' where the specification allows nothing"),
+        ([{**ACCEPT, "headers": [(b"Sec-WebSocket-Protocol", b"x")]}], "the message has 'subprotocol' for it"),
+        ([{**ACCEPT, "headers": [(b"x", b"a\r\nb")]}], "control byte"),
+        ([ACCEPT, {"type": "websocket.close", "code": 1006}], "cannot close with code 1006"),
+        ([ACCEPT, {"type": "websocket.send"}], "'websocket.send' has neither text nor bytes"),
+    ],
+)
+def test_messages_out_of_order_or_wrong_are_errors(run, messages, complaint):
+    raised = []
+
+    async def app(scope, receive, send):
+        await receive()
+        try:
+            for each in messages:
+                await send(each)
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    async def main():
+        async with serving(app) as at:
+            with contextlib.suppress(websockets.InvalidStatus):
+                peer = await connect(at_port(at))
+                await peer.wait_closed()
+            await until(lambda: raised)
+
+    run(main())
+    assert complaint in str(raised[0])
+
+
+def test_sending_to_a_peer_that_closed_is_an_oserror(run, caplog):
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        await send({"type": "websocket.send", "text": "too late"})
+
+    async def main():
+        async with serving(app) as at:
+            await (await connect(at_port(at))).close()
+            await until(lambda: not at.server._service.running)
+
+    run(main())
+    assert caplog.text == ""
+
+
+def test_a_receive_that_is_cancelled_loses_nothing(run):
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        for _ in range(5):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(receive(), 0.01)
+        await send({"type": "websocket.send", "text": "now"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"]})
+
+    async def main():
+        async with serving(app) as at, connect(at_port(at)) as peer:
+            assert await peer.recv() == "now"
+            await peer.send("x")
+            assert await peer.recv() == "x"
+
+    run(main())
+
+
+def test_a_client_that_leaves_before_the_answer_is_a_disconnect(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        await receive()
+        seen.append(await receive())
+        with contextlib.suppress(OSError):
+            await send(ACCEPT)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(HANDSHAKE)
+            await until(lambda: at.server._service.running)
+            peer.close()
+            await until(lambda: seen)
+            await until(lambda: at.field(Field.CONNECTIONS) == 0)
+
+    run(main())
+    assert seen == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]

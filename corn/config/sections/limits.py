@@ -19,6 +19,12 @@ class LimitsOptions:
     limit_max_requests_jitter: int = option(
         0, Integer(0, 10**9), "Add up to this many requests to the limit, chosen by chance for each worker.", LIMITS
     )
+    limit_max_messages: int | None = option(
+        None,
+        Maybe(Integer(1, 10**12)),
+        "Replace a worker after it received this many WebSocket messages, and up to a tenth more by chance.",
+        LIMITS,
+    )
     limit_header_size: int = option(
         65536, Size(1024), "Largest head of a request: request line and header fields together.", LIMITS
     )

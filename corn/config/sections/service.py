@@ -135,6 +135,14 @@ class ProcessesOptions:
         PROCESSES,
         reloadable=False,
     )
+    control: str = option(
+        "auto",
+        Text("PATH|off"),
+        "Where commands such as 'corn status' reach the master: a Unix socket, or a directory to make one in. auto "
+        "takes a directory of the user's own; off makes none.",
+        PROCESSES,
+        reloadable=False,
+    )
     daemon: bool = option(
         False,
         Switch(),

@@ -1,0 +1,103 @@
+"""`corn status` and `corn list`: how an instance is, and which there are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from corn.cli.instance import Choice, describe, find, instances, shown, takes_instance
+from corn.cli.tables import amount, duration, size, table
+from corn.errors import NoInstance
+from corn.memory import proportional_sizes
+
+_HEALTHY = ("serving", "reloading", "upgrading")
+_HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQUESTS", "BUSY", "CONNS", "PSS", "RESTARTS")
+_NUMBERS = frozenset({2, 3, 4, 5, 6, 7, 8, 9})
+
+
+@click.command(short_help="Show how a running instance is.")
+@takes_instance
+def status(*, choice: Choice, as_json: bool) -> int:
+    """Show an instance, its phase and its workers. Exit code 0 if it serves with all its workers, 1 if not."""
+    found: dict[str, Any] = find(choice).ask("status")["status"]
+    pids = [found["pid"], *(each["pid"] for each in (*found["templates"], *found["workers"]) if each["pid"])]
+    sizes = proportional_sizes(pids)
+    if as_json:
+        for each in (found, *found["templates"], *found["workers"]):
+            each["pss"] = sizes.get(each["pid"])
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(shown(_for_people(found, sizes)))
+    return 0 if found["phase"] in _HEALTHY else 1
+
+
+@click.command("list", short_help="List the instances on this machine.")
+@click.option("--control", metavar="PATH", envvar="CORN_CONTROL", help="The directory of control sockets to look in.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_instances(*, control: str | None, as_json: bool) -> int:
+    """List the instances on this machine that this user may control."""
+    found = list(instances(control))
+    if as_json:
+        click.echo(json.dumps([each.about or {"name": each.name, "phase": "silent"} for each in found], indent=2))
+        return 0
+    if not found:
+        raise NoInstance("no instance runs that this user may control; start one with 'corn serve'")
+    for each in found:
+        about = each.about
+        since = f" ({about['phase']}, {duration(about['uptime'])})" if about else ""
+        click.echo(shown(describe(each) + since))
+    return 0
+
+
+def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
+    lines = [
+        f"corn {found['version']} serves {found['app']} at {', '.join(found['addresses'])}",
+        f"master {found['pid']}, up {duration(found['uptime'])}, {_memory(sizes)}",
+        _phase(found),
+        "",
+        table(_HEAD, [_row(found, each, sizes) for each in found["workers"]], right=_NUMBERS),
+    ]
+    notes = [note for each in found["slots"] if (note := _restarts(each))]
+    notes += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
+    if found["last_error"]:
+        notes.append(f"last error: {found['last_error']}")
+    return "\n".join([*lines, *([""] if notes else []), *notes])
+
+
+def _phase(found: dict[str, Any]) -> str:
+    why = f" ({found['reason']})" if found["reason"] else ""
+    back = ""
+    if found["rollback_to"] is not None:
+        back = f", {duration(found['rollback_for'])} left to roll back to {found['rollback_to']}"
+    return f"{found['phase']}{why}, generation {found['generation'] or '-'}{back}"
+
+
+def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -> tuple[str, ...]:
+    counted = worker["counted"]
+    restarts = next((each["restarts"] for each in found["slots"] if each["slot"] == worker["slot"]), 0)
+    return (
+        str(worker["slot"]),
+        worker["stage"],
+        str(worker["generation"]),
+        str(worker["pid"] or "-"),
+        duration(worker["age"]),
+        amount(counted["requests"]),
+        str(counted["active"]),
+        str(counted["connections"]),
+        size(sizes.get(worker["pid"])),
+        str(restarts),
+    )
+
+
+def _restarts(slot: dict[str, Any]) -> str:
+    waits = f", starts again in {duration(slot['starts_in'])}" if slot["starts_in"] else ""
+    if not slot["restarts"]:
+        return f"worker {slot['slot']}{waits}" if waits else ""
+    times = "once" if slot["restarts"] == 1 else f"{slot['restarts']} times"
+    return f"worker {slot['slot']} was restarted {times}, last {duration(slot['ago'])} ago: {slot['reason']}{waits}"
+
+
+def _memory(sizes: dict[int, int]) -> str:
+    return f"{size(sum(sizes.values()))} in {len(sizes)} processes" if sizes else "memory unknown"

@@ -1,0 +1,49 @@
+"""Plain tables for a terminal, and figures as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_MIB = 1 << 20
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> str:
+    """Columns as wide as they need be; those in `right` are aligned to the right."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    shown = []
+    for line in lines:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        shown.append("  ".join(cells).rstrip())
+    return "\n".join(shown)
+
+
+def duration(seconds: float) -> str:
+    """`0.4s`, `12s`, `3m12s`, `5h03m`, `12d4h`."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def size(count: int | None) -> str:
+    """Bytes as `12.3M`; a dash where they are not known."""
+    if count is None:
+        return "-"
+    return f"{count / _MIB:.1f}M" if count < 1000 * _MIB else f"{count / _MIB / 1024:.1f}G"
+
+
+def amount(count: int) -> str:
+    """A count in at most six characters: `123456`, `12.3M`."""
+    if count < 1_000_000:
+        return str(count)
+    return f"{count / 1e6:.1f}M" if count < 1e9 else f"{count / 1e9:.1f}G"

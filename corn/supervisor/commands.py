@@ -1,0 +1,189 @@
+"""What the requests on the control socket do: each becomes an event, and its answer comes from the state that follows.
+
+A command is understood here and decided by the policy, as a signal is. An answer is given at once, or, if the request
+says `wait`, when what was asked for has come about (waiting.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from corn.errors import ConfigError
+from corn.slots import LATENCY_BOUNDS
+from corn.supervisor import events, waiting
+from corn.supervisor.control import Reply
+from corn.supervisor.events import Event
+from corn.supervisor.executor import Executor
+from corn.supervisor.history import History
+from corn.supervisor.requested import ASKED, MOST_WORKERS
+from corn.supervisor.state import Phase, State, Worker
+from corn.supervisor.status import About, Observed, status_of
+
+PROTOCOL = 1
+
+
+class Refused(Exception):  # noqa: N818 - it is no error of corn's
+    """A request that cannot be done; the message is for the person who asked."""
+
+
+class Master(Protocol):
+    """What a command may do to the master."""
+
+    about: About
+    history: History
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def executor(self) -> Executor: ...
+    def handle(self, event: Event) -> None: ...
+    def ask_for_reload(self, at: float) -> None: ...
+
+
+class Commands:
+    """Answers requests for a master."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+        self._known: dict[str, Callable[[dict[str, Any], Reply], None]] = {
+            "hello": self._hello,
+            "status": self._status,
+            "reload": self._reload,
+            "rollback": self._rollback,
+            "scale": self._scale,
+            "stop": self._stop,
+            "upgrade": self._upgrade,
+            "restart": self._restart,
+            "drain": self._drain,
+        }
+
+    def answer(self, request: dict[str, Any], reply: Reply) -> None:
+        """Do what a request asks; whatever it holds, it is answered."""
+        command = self._known.get(str(request.get("do")))
+        try:
+            if command is None:
+                raise Refused(f"unknown request; this is one of {', '.join(self._known)}")
+            command(request, reply)
+        except (Refused, ConfigError) as refusal:
+            reply.send({"ok": False, "error": str(refusal)})
+
+    # What only looks
+
+    def _hello(self, request: dict[str, Any], reply: Reply) -> None:
+        del request
+        about, state = self._master.about, self._master.state
+        facts = {name: value for name, value in asdict(about).items() if name != "began"}
+        facts["uptime"] = time.monotonic() - about.began
+        reply.send({"ok": True, "protocol": PROTOCOL, "phase": state.phase.value, **facts})
+
+    def _status(self, request: dict[str, Any], reply: Reply) -> None:
+        del request
+        master, executor = self._master, self._master.executor
+        observed = Observed(
+            readings=executor.readings.now(executor.workers),
+            gone=executor.readings.gone,
+            template_pids={each.generation: each.pid for each in executor.templates.values()},
+            log_level=executor.config.log_level,
+            latency_bounds=LATENCY_BOUNDS,
+        )
+        status = status_of(master.about, master.state, master.history, observed, time.monotonic())
+        reply.send({"ok": True, "status": asdict(status)})
+
+    # What changes something
+
+    def _reload(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        if request.get("wait"):
+            reply.wait(waiting.Reloaded(self._state.next_generation))
+        self._master.ask_for_reload(time.monotonic())
+        if not request.get("wait"):
+            reply.send({"ok": True, "text": "reloading"})
+
+    def _rollback(self, request: dict[str, Any], reply: Reply) -> None:
+        state = self._state
+        if state.phase is not Phase.RUNNING:
+            raise Refused(f"no rollback while corn is {state.phase.value}")
+        if state.previous is None or not state.can_fork(state.previous):
+            raise Refused("there is no previous generation in memory to return to; see --rollback-window")
+        wish = waiting.AllServedBy(state.previous, f"rolled back: generation {state.previous} serves")
+        event = events.RollbackRequested(time.monotonic())
+        self._do(event, request, reply, wish, f"rolling back to generation {state.previous}")
+
+    def _scale(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        before = self._state.target
+        target = _whole(request, "to") if "to" in request else before + _whole(request, "by")
+        if not 1 <= target <= MOST_WORKERS:
+            raise Refused(f"there can be 1 to {MOST_WORKERS} workers, not {target}")
+        event = events.ScaleRequested(time.monotonic(), target - before)
+        self._do(event, request, reply, waiting.Scaled(target), f"scaling from {before} to {target} workers")
+
+    def _stop(self, request: dict[str, Any], reply: Reply) -> None:
+        now = bool(request.get("now"))
+        text = "stopping at once" if now else "stopping; requests in flight are finished"
+        event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", ASKED)
+        self._do(event, request, reply, waiting.Stopped(), text)
+
+    def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
+        state = self._state
+        if state.upgrading or state.phase not in (Phase.RUNNING, Phase.RELOADING):
+            raise Refused("no upgrade now: one is under way, or corn is starting or stopping")
+        event = events.UpgradeRequested(time.monotonic())
+        self._do(event, request, reply, waiting.HandedOver(), "upgrading: a new master starts")
+
+    def _restart(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        slot = self._slot(_whole(request, "worker"))
+        wish = waiting.Replaced(slot, frozenset(each.id for each in self._state.in_slot(slot)))
+        event = events.RestartRequested(time.monotonic(), slot)
+        self._do(event, request, reply, wish, f"worker {slot} is being replaced")
+
+    def _drain(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        worker = self._worker(_whole(request, "worker"))
+        if not worker.is_ready:
+            raise Refused(f"{worker} is {worker.stage.value} and accepts no connections")
+        wish = waiting.Gone(worker.id, str(worker))
+        event = events.DrainRequested(time.monotonic(), worker.id)
+        self._do(event, request, reply, wish, f"{worker} finishes what it has, and leaves")
+
+    def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.Wish, text: str) -> None:
+        """Have an event decided, and answer now with `text`, or when the wish has come true if the request waits."""
+        if not request.get("wait"):
+            reply.send({"ok": True, "text": text})
+            self._master.handle(event)
+            return
+        reply.wait(wish)
+        self._master.handle(event)
+        reply.observe(self._state, self._state)  # it may have been so before
+
+    @property
+    def _state(self) -> State:
+        return self._master.state
+
+    def _refuse_if_stopping(self) -> None:
+        if self._state.phase in (Phase.STOPPING, Phase.STOPPED):
+            raise Refused("the service stops")
+
+    def _slot(self, number: int) -> int:
+        """The slot that a person means by its number, or by the process id of a worker in it."""
+        return number if 0 <= number < self._state.target else self._worker(number).slot
+
+    def _worker(self, number: int) -> Worker:
+        """The worker that a person means: by slot the one that serves there, or by process id."""
+        workers = list(self._state.workers.values())
+        found = [each for each in workers if each.slot == number and each.is_live]
+        found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]
+        if not found:
+            raise Refused(f"there is no worker {number}; name one by its number or process id, as in 'corn status'")
+        return found[0]
+
+
+def _whole(request: dict[str, Any], name: str) -> int:
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"'{name}' must be a whole number")
+    return value

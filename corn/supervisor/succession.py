@@ -1,0 +1,57 @@
+"""The old master's side of an upgrade: it starts a successor, and hears whether that serves."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Sequence
+
+from corn.errors import CornError
+from corn.sockets import Listener
+from corn.supervisor.control import Control
+from corn.supervisor.events import Event, SuccessorFailed, SuccessorReady
+from corn.supervisor.upgrade import Successor, execute_successor
+
+
+class Succession:
+    """At most one successor at a time. `handle` is told how it went."""
+
+    def __init__(self, selector: selectors.BaseSelector, control: Control, handle: Callable[[Event], None]) -> None:
+        self._selector = selector
+        self._control = control
+        self._handle = handle
+        self._successor: Successor | None = None
+
+    def start(self, listeners: Sequence[Listener]) -> None:
+        """Execute a new master that inherits the listeners and the control socket."""
+        try:
+            self._successor = execute_successor(listeners, self._control.rendezvous)
+        except CornError as error:
+            self._handle(SuccessorFailed(time.monotonic(), str(error)))
+            return
+        self._selector.register(self._successor, selectors.EVENT_READ, self._hear)
+
+    def stop(self) -> None:
+        """Have the successor leave."""
+        if self._successor is not None:
+            self._drop(self._successor, stop=True)
+
+    def _hear(self, mask: int) -> None:
+        del mask
+        successor = self._successor
+        if successor is None:
+            return
+        serves = successor.serves()
+        self._drop(successor, stop=not serves)
+        if serves:
+            self._control.leave(keep_file=True)
+        at = time.monotonic()
+        failed = SuccessorFailed(at, "the new master ended or gave up before it served")
+        self._handle(SuccessorReady(at) if serves else failed)
+
+    def _drop(self, successor: Successor, *, stop: bool) -> None:
+        self._selector.unregister(successor)
+        if stop:
+            successor.stop()
+        successor.close()
+        self._successor = None

@@ -1,0 +1,242 @@
+"""Frames to messages, however the bytes are cut; beside the library that knows the whole RFC."""
+
+import itertools
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import BINARY, CONT, TEXT, Frame, Opcode
+from websockets.protocol import OPEN, SERVER, Protocol
+from websockets.uri import parse_uri
+
+from corn.worker.websocket_frames import Frames
+
+MAX_SIZE = 1000
+
+
+def deflate():
+    return PerMessageDeflate(False, False, 12, 12, {"memLevel": 5})
+
+
+def frame(opcode, data=b"", *, fin=True, extension=None):
+    return Frame(Opcode(opcode), data, fin).serialize(mask=True, extensions=[extension] if extension else [])
+
+
+def close(code=1000, reason=""):
+    return frame(8, code.to_bytes(2, "big") + reason.encode())
+
+
+class Reader:
+    """What comes out of `Frames`, asked as a session asks."""
+
+    def __init__(self, extension=None, room=1 << 30):
+        self.frames = Frames(MAX_SIZE, extension)
+        self.messages = []
+        self.out = b""
+        self.room = room
+
+    def feed(self, data):
+        self._feed(data)
+        while self.frames.holds:
+            self._feed(b"")
+
+    def _feed(self, data):
+        messages = self.frames.feed(data, self.room)
+        assert len(messages) <= self.room
+        self.messages += messages
+        self.out += self.frames.out
+        self.frames.out = b""
+
+
+def pieces(data, cuts):
+    at = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[start:end] for start, end in itertools.pairwise(at)]
+
+
+def reference(data, extension=None):
+    """Messages and the close code that the library alone comes to, with text decoded as a whole."""
+    protocol = Protocol(SERVER, state=OPEN, max_size=MAX_SIZE)
+    protocol.extensions = [extension] if extension else []
+    protocol.receive_data(data)
+    messages, parts, is_text = [], [], False
+    for each in protocol.events_received():
+        if each.opcode in (TEXT, BINARY, CONT):
+            if each.opcode is not CONT:
+                parts, is_text = [], each.opcode is TEXT
+            parts.append(bytes(each.data))
+            if each.fin:
+                whole = b"".join(parts)
+                try:
+                    messages.append(whole.decode() if is_text else whole)
+                except UnicodeDecodeError:
+                    return messages, 1007
+    closing = protocol.close_sent
+    return messages, closing and int(closing.code)
+
+
+TEXTS = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=200)
+MESSAGES = st.one_of(TEXTS, st.binary(max_size=300))
+CUTS = st.lists(st.integers(0, 1 << 20), max_size=20)
+
+
+@st.composite
+def streams(draw, extension=None):
+    """Messages in fragments, with pings and pongs amid them; and what they say."""
+    data, said = b"", []
+    for message in draw(st.lists(MESSAGES, max_size=8)):
+        said.append(message)
+        payload = message.encode() if isinstance(message, str) else message
+        opcode = 1 if isinstance(message, str) else 2
+        parts = pieces(payload, draw(st.lists(st.integers(0, 400), max_size=3))) or [b""]
+        compressed = extension is not None and draw(st.booleans())
+        for number, part in enumerate(parts):
+            if draw(st.booleans()):
+                data += frame(draw(st.sampled_from([9, 10])), draw(st.binary(max_size=10)))
+            last = number == len(parts) - 1
+            data += frame(opcode if number == 0 else 0, part, fin=last, extension=extension if compressed else None)
+    return data, said
+
+
+@given(stream=streams(), cuts=CUTS, room=st.integers(1, 5))
+def test_messages_are_the_same_however_they_are_cut(stream, cuts, room):
+    data, said = stream
+    reader = Reader(room=room)
+    for each in pieces(data + close(4000, "bye"), cuts):
+        reader.feed(each)
+    assert reader.messages == said
+    assert reader.frames.end == (4000, "bye")
+    assert reader.frames.done
+    assert not reader.frames.failed
+
+
+@given(data=st.data(), cuts=CUTS)
+def test_compressed_and_plain_messages_are_in_order(data, cuts):
+    stream, said = data.draw(streams(deflate()))
+    reader = Reader(deflate())
+    for each in pieces(stream, cuts):
+        reader.feed(each)
+    assert reader.messages == said
+    assert reader.frames.end is None
+
+
+@settings(max_examples=300)
+@given(stream=streams(), changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255))), cuts=CUTS)
+def test_whatever_comes_the_library_says_the_same(stream, changes, cuts):
+    data = bytearray(stream[0] + close(1001))
+    for at, value in changes:
+        data[at % len(data)] = value
+    data = bytes(data)
+    expected, code = reference(data)
+    reader = Reader()
+    for each in pieces(data, cuts):
+        reader.feed(each)
+    ended = reader.frames.end and reader.frames.end.code
+    if (code, ended) == (1002, 1001):
+        return  # a close frame amid a message, which the library refuses
+    if ended == 1007:  # found in a fragment, before the library would look at the whole message
+        assert reader.messages == expected[: len(reader.messages)]
+    else:
+        assert (reader.messages, ended) == (expected, code)
+
+
+@given(data=st.binary(max_size=300), cuts=CUTS)
+def test_no_bytes_make_it_raise(data, cuts):
+    reader = Reader(deflate(), room=3)
+    for each in pieces(data, cuts):
+        reader.feed(each)
+
+
+@given(messages=st.lists(MESSAGES, max_size=5), compress=st.booleans())
+def test_a_client_reads_what_is_written(messages, compress):
+    frames = Frames(MAX_SIZE, deflate() if compress else None)
+    client = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
+    client.extensions = [deflate()] if compress else []
+    for message in messages:
+        client.receive_data(frames.encode(message))
+    read = [bytes(each.data) for each in client.events_received()]
+    assert read == [each.encode() if isinstance(each, str) else each for each in messages]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 127, 65535, 65536, 200_000])
+@pytest.mark.parametrize("step", [1, 7, 65536])
+def test_sizes_at_the_edges_of_the_length_fields(size, step):
+    payload = os.urandom(size)
+    frames = Frames(1 << 20)
+    data = frame(2, payload) * 2
+    messages = [each for at in range(0, len(data), step) for each in frames.feed(data[at : at + step], 100)]
+    assert messages == [payload, payload]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(1, b"x" * (MAX_SIZE + 1)), 1009),
+        (frame(1, b"x" * (MAX_SIZE + 1))[:4], 1009),
+        (frame(1, b"x" * 600, fin=False) + frame(0, b"x" * 600), 1009),
+        (frame(1, b"\xff"), 1007),
+        (frame(1, b"\xc3", fin=False) + frame(0, b"\x28", fin=False), 1007),
+        (frame(1, b"\xc3"), 1007),
+        (Frame(Opcode(1), b"x").serialize(mask=False), 1002),
+        (b"\x81\x00", 1002),
+        (b"\x83\x80" + bytes(4), 1002),
+        (b"\xc1\x80" + bytes(4), 1002),
+        (frame(0, b"x"), 1002),
+        (frame(1, b"x", fin=False) + frame(1, b"x"), 1002),
+        (frame(8, b"\x03"), 1002),
+        (close(1005), 1002),
+        (close(999), 1002),
+        (frame(8, b"\x03\xe8\xff"), 1007),
+    ],
+)
+def test_what_is_wrong_fails_with_the_code_that_says_so(data, code):
+    reader = Reader()
+    reader.feed(frame(1, b"before"))
+    reader.feed(data)
+    assert reader.messages == ["before"]
+    assert (reader.frames.end.code, reader.frames.failed, reader.frames.done) == (code, True, True)
+    assert reader.out[:1] == b"\x88"
+    assert reader.out[2:4] == code.to_bytes(2, "big")
+    reader.feed(frame(1, b"after"))
+    assert reader.messages == ["before"]
+
+
+def test_a_bomb_is_not_unpacked():
+    reader = Reader(deflate())
+    reader.feed(frame(2, bytes(10_000_000), extension=deflate()))
+    assert reader.frames.end.code == 1009
+    assert reader.messages == []
+
+
+def test_what_may_end_it_waits_until_the_messages_before_are_taken():
+    frames = Frames(MAX_SIZE)
+    data = frame(1, b"a") + frame(1, b"b") + close() + b"never looked at"
+    assert frames.feed(data, 100) == ["a", "b"]
+    assert (frames.end, frames.holds) == (None, True)
+    assert frames.feed(b"", 100) == []
+    assert frames.end == (1000, "")
+
+
+def test_a_close_frame_amid_a_message_is_answered():
+    reader = Reader()
+    reader.feed(frame(1, b"x", fin=False) + close(1000))
+    assert (reader.frames.end, reader.frames.failed) == ((1000, ""), False)
+
+
+def test_messages_after_closing_are_dropped_until_the_answer():
+    reader = Reader()
+    reader.frames.close(4000, "x")
+    reader.feed(frame(1, b"a") + frame(1, b"a", fin=False) + frame(0, b"b") + frame(9, b"") + close(4000))
+    assert reader.messages == []
+    assert reader.frames.end == (4000, "x")
+    assert (reader.frames.done, reader.frames.failed) == (True, False)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, ""), (999, ""), (5000, ""), (1000, "x" * 124)])
+def test_what_cannot_be_sent_in_a_close_frame_is_refused(code, reason):
+    frames = Frames(MAX_SIZE)
+    with pytest.raises(ValueError, match="cannot close with"):
+        frames.close(code, reason)
+    assert (frames.end, frames.out) == (None, b"")
