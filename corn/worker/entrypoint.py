@@ -29,7 +29,20 @@ from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, RenewCredentials, ReopenLogs, Retiring, Setup
+from corn.messages import (
+    Booting,
+    Drain,
+    Draining,
+    Failed,
+    Fork,
+    Ready,
+    RenewCredentials,
+    ReopenLogs,
+    RequestsTold,
+    Retiring,
+    Setup,
+    TellRequests,
+)
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
@@ -53,6 +66,7 @@ _FAILED = 3
 class Birth:
     """All that a worker is born with. `application` is None where the template did not load it.
 
+    `report` is the descriptor of the file that it writes its stacks to.
     `developing` is there in `corn dev`, for a worker that serves the application.
     """
 
@@ -60,6 +74,7 @@ class Birth:
     config: Config
     order: Fork
     channel: Channel
+    report: int
     listeners: list[socket.socket]
     redirecting: list[socket.socket]
     slots: Slots
@@ -161,7 +176,7 @@ def _take_leave(birth: Birth) -> None:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable()  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
@@ -227,7 +242,7 @@ class _Worker:
             wrap=self._wrap,
             describe=self._describe,
         )
-        answer_requests(self._loop)
+        answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
         await self._server.start()
         starting = time.perf_counter() - began
@@ -267,6 +282,8 @@ class _Worker:
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 self._server.reopen_logs()
+            elif isinstance(message, TellRequests):
+                self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
                 self._birth.renew_credentials()
         if self._channel.closed:

@@ -17,6 +17,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from corn.config import Config
 from corn.slots import Field, Slots
@@ -26,7 +27,11 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
+<<<<<<< HEAD
 from corn.worker.importer import user_traceback
+=======
+from corn.worker.inflight import requests_in_flight
+>>>>>>> main
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
@@ -126,6 +131,10 @@ class Server:
         self._service.show_counts()
         if self._service.access is not None:
             self._service.access.close()
+
+    def in_flight(self) -> list[dict[str, Any]]:
+        """The requests that are being answered, see `requests_in_flight`."""
+        return requests_in_flight(self._service)
 
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""

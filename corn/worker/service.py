@@ -17,7 +17,11 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+<<<<<<< HEAD
 from corn.worker.importer import user_traceback
+=======
+from corn.worker.http_versions import http2_connection
+>>>>>>> main
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
@@ -65,6 +69,7 @@ class Service:
         "draining",
         "extra",
         "header_deadline",
+        "http2",
         "idle_deadline",
         "limit_concurrency",
         "limit_connections",
@@ -125,6 +130,7 @@ class Service:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
+        self.http2 = http2_connection(config)
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:
