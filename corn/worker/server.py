@@ -27,11 +27,8 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
-<<<<<<< HEAD
 from corn.worker.importer import user_traceback
-=======
 from corn.worker.inflight import requests_in_flight
->>>>>>> main
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health

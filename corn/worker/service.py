@@ -17,11 +17,8 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
-<<<<<<< HEAD
-from corn.worker.importer import user_traceback
-=======
 from corn.worker.http_versions import http2_connection
->>>>>>> main
+from corn.worker.importer import user_traceback
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
