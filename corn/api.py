@@ -53,23 +53,33 @@ async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, *
     accepted. Raises ConfigError, BindError, or ApplicationError where the application does not start.
     """
     from corn.worker.importer import load_application
+    from corn.worker.renewing import open_tls, renewed
     from corn.worker.server import Server
 
     config = _resolve(app, options).config
     _refuse_what_needs_a_master(config)
     _log_by_itself(config)
     application = load_application(config) if isinstance(app, str) else app
+    tls = open_tls(config)
     listeners = open_listeners(config)
     slots = Slots.create()
     try:
-        sockets = [listener.sock for listener in listeners]
-        server = Server(application, config, sockets, slots=slots, cell=0, on_retire=lambda _: drain())
+        server = Server(
+            application,
+            config,
+            [listener.sock for listener in listeners if not listener.redirects],
+            slots=slots,
+            cell=0,
+            tls=tls,
+            redirecting=[listener.sock for listener in listeners if listener.redirects],
+            on_retire=lambda _: drain(),
+        )
 
         def drain(grace: float = config.timeout_graceful_shutdown) -> None:
             server.drain(grace=grace, final=True)
 
         await server.start()
-        with _stop_signals(drain):
+        with _stop_signals(drain), renewed(tls, config):
             server.accept()
             _tell(config, listeners, ready)
             await _until_closed(server.wait_closed(), drain)
@@ -132,7 +142,7 @@ def _log_by_itself(config: Config) -> None:
 
 
 def _tell(config: Config, listeners: list[Listener], ready: Callable[[list[str]], None] | None) -> None:
-    addresses = [listener.address for listener in listeners]
+    addresses = [listener.address for listener in listeners if not listener.redirects]
     logs.logger.info("%s", announcement(config, addresses, "in this process"))
     if ready is not None:
         ready(addresses)

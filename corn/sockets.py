@@ -27,13 +27,16 @@ class Listener:
     """An open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
 
     `asked` is the address it was opened for, in the words of the configuration. While it is `borrowed`, another master
-    listens on the same socket, and may go on after this one.
+    listens on the same socket, and may go on after this one. `scheme` is what is spoken there; one that `redirects`
+    serves nothing else.
     """
 
     sock: socket.socket
     path: str = ""
     asked: str = ""
     borrowed: bool = False
+    scheme: str = "http"
+    redirects: bool = False
     _inode: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +49,7 @@ class Listener:
         if self.sock.family == socket.AF_UNIX:
             return f"unix:{self.sock.getsockname()}"
         host, port = self.sock.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
 
     def close(self, *, keep_file: bool = False) -> None:
         """Stop listening, and remove the file of a Unix socket unless somebody else has put another there."""
@@ -67,6 +70,13 @@ def open_listeners(config: Config, handed_over: Sequence[tuple[str, socket.socke
     try:
         for address in addresses(config):
             opened += _take_over(address, handed_over) or _open(address, config)
+        for listener in opened:
+            listener.scheme = "https" if config.ssl_certfile else "http"
+        for address in map(parse_address, config.redirect_bind):
+            redirecting = _take_over(address, handed_over) or _open(address, config)
+            opened += redirecting
+            for listener in redirecting:
+                listener.redirects = True
         for _, sock in handed_over:
             if all(sock is not listener.sock for listener in opened):
                 sock.close()

@@ -13,6 +13,7 @@ from corn.config.kinds import Maybe, Mode
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
 from corn.config.sources import DEFAULT, Resolved
+from corn.config.tls_kinds import Secret
 from corn.logs import wants_color
 
 _UNSET = "-"
@@ -56,4 +57,4 @@ def _as_json(resolved: Resolved) -> str:
 def _plain(option: Option, value: Any) -> Any:
     """The value as a TOML file would hold it."""
     kind = option.kind.item if isinstance(option.kind, Maybe) else option.kind
-    return kind.show(value) if isinstance(kind, Mode) and value is not None else value
+    return kind.show(value) if isinstance(kind, (Mode, Secret)) and value is not None else value

@@ -40,6 +40,26 @@ def _way_to_listen(layer: Layer) -> str | None:
     return first[0] if first else None
 
 
+def check_tls(chosen: Layer) -> None:
+    """Raise ConfigError where options of TLS lack what they need."""
+    certfiles, keyfiles = chosen.get("ssl_certfile"), chosen.get("ssl_keyfile")
+    if certfiles and keyfiles and keyfiles.value and len(certfiles.value) != len(keyfiles.value):
+        raise ConfigError(
+            f"{keyfiles.place}{keyfiles.word}: there are {len(certfiles.value)} certificates and "
+            f"{len(keyfiles.value)} keys; give one key for each, in the same order"
+        )
+    for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_keyfile_password", "redirect_bind"):
+        given = chosen.get(name)
+        if given and given.value and not (certfiles and certfiles.value):
+            raise ConfigError(f"{given.place}{given.word}: give a certificate too, with --ssl-certfile")
+    authorities, wanted = chosen.get("ssl_ca_certs"), chosen.get("ssl_cert_reqs")
+    asks = wanted is not None and wanted.value != "none"
+    if authorities and not asks:
+        raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
+    if wanted and asks and not authorities:
+        raise ConfigError(f"{wanted.place}{wanted.word}: name the clients' authorities with --ssl-ca-certs")
+
+
 def check_files(chosen: Layer, directory: Path) -> None:
     """Raise ConfigError where a directory or a file is not there, or an env_file cannot be understood.
 

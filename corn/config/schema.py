@@ -11,20 +11,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corn.config.options import Option, declared
+from corn.config.sections.development import DevelopmentOptions
 from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
 from corn.config.sections.requests import HTTPOptions, WorkerOptions
 from corn.config.sections.service import AddressesOptions, ApplicationOptions, ProcessesOptions, ReloadsOptions
+from corn.config.sections.tls import TLSOptions
 from corn.config.sections.websocket import WebSocketOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(  # a dataclass takes the fields of its bases from the last to the first
+    DevelopmentOptions,
     LogsOptions,
     TimesOptions,
     LimitsOptions,
     WebSocketOptions,
     HTTPOptions,
+    TLSOptions,
     WorkerOptions,
     ReloadsOptions,
     ProcessesOptions,

@@ -11,6 +11,7 @@ from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
 from corn.messages import Failed, Loaded, Message, Setup
 from corn.slots import Slots
 from corn.supervisor.processes import end_of, environment_of, execute_template
+from corn.supervisor.renewal import first_credentials
 
 
 def check_application(config: Config) -> None:
@@ -19,6 +20,7 @@ def check_application(config: Config) -> None:
     Raises ConfigError where its name leads to nothing, ApplicationError where its own code fails or takes longer than
     timeout_boot.
     """
+    _check_credentials(config)
     ours, theirs = socket.socketpair()
     slots = Slots.create()
     setup = Setup(
@@ -32,7 +34,7 @@ def check_application(config: Config) -> None:
         master=os.getpid(),
         relay=True,
     )
-    pid = execute_template(setup, theirs, environment_of(config))
+    pid = execute_template(setup, environment_of(config))
     theirs.close()
     slots.close()
     ours.settimeout(config.timeout_boot)
@@ -48,6 +50,12 @@ def check_application(config: Config) -> None:
         raise ApplicationError(f"{config.app} did not load within --timeout-boot ({config.timeout_boot:g} s)")
     if answer is None:
         raise ApplicationError(f"the application's process {end} while loading")
+
+
+def _check_credentials(config: Config) -> None:
+    found = first_credentials(config)
+    if found is not None and found[1]:
+        raise ConfigError(found[1])
 
 
 def _first_answer(channel: Channel) -> Message | None:

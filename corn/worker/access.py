@@ -15,6 +15,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import LineWriter, logger, wants_color
 from corn.worker.access_formats import Answered, AtomFormat, Format, JSONFormat, TextFormat
+from corn.worker.head import Head
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Address
 
@@ -51,9 +52,9 @@ class AccessLog:
         """Add the line of a WebSocket that has come to its end."""
         self._add_websocket(cycle, f"closed {code}")
 
-    def refused(self, client: Address, refusal: Refusal) -> None:
-        """Add the line of a request that was refused before it could be read."""
-        self._add(Answered(client, None, refusal.status, 0, 0.0, None, refusal.reason))
+    def refused(self, client: Address, refusal: Refusal, head: Head | None = None) -> None:
+        """Add the line of a request that no application saw; without a head, it could not be read."""
+        self._add(Answered(client, head, refusal.status, 0, 0.0, None, refusal.reason))
 
     def flush(self) -> None:
         """Write what was collected."""

@@ -17,11 +17,12 @@ Address = tuple[str, int | None] | None
 
 
 class Ends(NamedTuple):
-    """Both ends of a connection, as the application is told of them."""
+    """Both ends of a connection, as the application is told of them; `tls` is the extension of that name."""
 
     client: Address
     server: Address
     scheme: str
+    tls: dict[str, Any] | None = None
 
 
 def scope_template(root_path: str, state: dict[str, Any] | None) -> dict[str, Any]:
@@ -49,12 +50,14 @@ def http_scope(head: Head, ends: Ends, template: dict[str, Any]) -> dict[str, An
     scope["raw_path"] = raw_path
     scope["query_string"] = query
     scope["headers"] = head.headers
-    scope["client"], scope["server"], scope["scheme"] = ends
+    scope["client"], scope["server"], scope["scheme"], tls = ends
     if head.minor:
         scope["extensions"] = (_WITH_TRAILERS if head.accepts_trailers else _HTTP_11).copy()
     else:
         scope["extensions"] = _HTTP_10.copy()
         scope["http_version"] = "1.0"
+    if tls is not None:
+        scope["extensions"] = extensions_over_tls(scope["extensions"], tls)
     root_path = scope["root_path"]
     if root_path:
         scope["path"] = root_path + path
@@ -62,6 +65,13 @@ def http_scope(head: Head, ends: Ends, template: dict[str, Any]) -> dict[str, An
     if "state" in scope:
         scope["state"] = scope["state"].copy()
     return scope
+
+
+def extensions_over_tls(extensions: dict[str, Any], tls: dict[str, Any]) -> dict[str, Any]:
+    """The extensions of a request that came over TLS: there is no zero copy of what is to be encrypted."""
+    extensions.pop("http.response.zerocopysend", None)
+    extensions["tls"] = tls.copy()
+    return extensions
 
 
 def _other_form(head: Head) -> bytes:

@@ -3,6 +3,8 @@
 uvloop has no `loop.sendfile`, so the socket is written beside its transport, on a duplicate of its descriptor (a loop
 lets nobody watch a descriptor that a transport owns). That is in order only while the transport has nothing left to
 write, and nobody else writes: the response that owns the connection waits here for both.
+
+Over TLS the bytes must pass through OpenSSL: they are read and written piece by piece.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from corn.worker.http1 import HTTP1Connection
 
 _TURN = 1 << 20  # bytes after which the other connections have their turn
+_SHORTER = "the file became shorter while it was sent"
+_PIECE = 1 << 17  # bytes read at a time where they must be copied
 
 
 async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: int) -> None:
@@ -24,6 +28,9 @@ async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: in
 
     Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
     """
+    if connection.ends.tls is not None:
+        await _copy(connection, fd, offset, offset + count)
+        return
     await _let_transport_write(connection)
     out = os.dup(connection.fileno())
     try:
@@ -33,6 +40,18 @@ async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: in
     finally:
         os.close(out)
         connection.progressed()
+
+
+async def _copy(connection: HTTP1Connection, fd: int, offset: int, end: int) -> None:
+    while offset < end:
+        piece = os.pread(fd, min(end - offset, _PIECE), offset)
+        if not piece:
+            raise RuntimeError(_SHORTER)
+        if connection.transport.is_closing():
+            raise ClientDisconnected
+        connection.write(piece)
+        offset += len(piece)
+        await (connection.drained() if connection.write_paused else asyncio.sleep(0))
 
 
 async def _let_transport_write(connection: HTTP1Connection) -> None:
@@ -55,7 +74,7 @@ async def _send_some(connection: HTTP1Connection, out: int, fd: int, offset: int
     except OSError as error:
         raise ClientDisconnected from error
     if sent == 0:
-        raise RuntimeError("the file became shorter while it was sent")
+        raise RuntimeError(_SHORTER)
     connection.progressed()
     await asyncio.sleep(0)
     return sent

@@ -17,6 +17,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from corn.config import Config
 from corn.slots import Field, Slots
@@ -26,25 +27,32 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
-from corn.worker.http1 import HTTP1Connection
+from corn.worker.importer import user_traceback
+from corn.worker.inflight import requests_in_flight
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
-from corn.worker.preamble import Preamble
 from corn.worker.probe import check_health
-from corn.worker.scope import Ends
+from corn.worker.protocols import Protocols
 from corn.worker.service import Service
-from corn.worker.trust import Trust
+from corn.worker.tls import TLS
 
 
 def _retire_never(reason: str) -> None:
     """For an owner that does not replace the worker."""
 
 
+def _as_it_is(app: ASGIApplication) -> ASGIApplication:
+    """For an owner that wraps nothing around the application."""
+    return app
+
+
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
-    the reason, when the worker should be replaced; it goes on serving until it is drained.
+    the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
+    speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold.
     """
 
     def __init__(
@@ -55,16 +63,25 @@ class Server:
         *,
         slots: Slots,
         cell: int,
+        tls: TLS | None = None,
+        redirecting: Sequence[socket.socket] = (),
         on_retire: Callable[[str], None] = _retire_never,
+        wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
+        describe: Callable[[BaseException], str] = user_traceback,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
+        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
-        self._acceptors = [Acceptor(self._service, self._fleet, each, self._connect) for each in listeners]
-        self._preamble_peers = Trust(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
+        self._protocols = Protocols(self._service, tls, _port(listeners))
+        self._acceptors = [
+            Acceptor(self._service, self._fleet, listener, factory)
+            for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
+            for listener in listeners_of
+        ]
         self._drain = Drain(self._service)
         self._ticking: asyncio.TimerHandle | None = None
         self._expected = math.inf  # when the next tick is due
@@ -90,16 +107,17 @@ class Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    def drain(self, *, grace: float, final: bool) -> None:
+    def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
 
         `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
-        can only shorten the grace; with 0 everything is cancelled now.
+        can only shorten the grace; with 0 everything is cancelled now. `brisk`: only requests that have no answer yet
+        have the grace; idle connections and responses that have begun end now.
         """
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
             acceptor.stop(final=final)
-        self._drain.begin(grace, final=final)
+        self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:
         """Wait until a drain is over and the application has shut down (or had its time to)."""
@@ -111,16 +129,14 @@ class Server:
         if self._service.access is not None:
             self._service.access.close()
 
+    def in_flight(self) -> list[dict[str, Any]]:
+        """The requests that are being answered, see `requests_in_flight`."""
+        return requests_in_flight(self._service)
+
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""
         if self._service.access is not None:
             self._service.access.reopen()
-
-    def _connect(self, sock: socket.socket, ends: Ends) -> asyncio.BaseProtocol:
-        service = self._service
-        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
-            return Preamble(service, ends, lambda named: HTTP1Connection(service, sock, named))
-        return HTTP1Connection(service, sock, ends)
 
     def _tick(self) -> None:
         service, words = self._service, self._words
@@ -152,3 +168,8 @@ def _retire_at_message(config: Config) -> float:
     if config.limit_max_messages is None:
         return math.inf
     return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
+
+
+def _port(listeners: Sequence[socket.socket]) -> int | None:
+    """The first TCP port that is listened on."""
+    return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)

@@ -88,10 +88,11 @@ class Serving:
     def field(self, field: Field) -> int:
         return int(self.slots.cell(0).words[field])
 
-    async def connect(self, data: bytes = b"") -> Peer:
+    async def connect(self, data: bytes = b"", **tls: Any) -> Peer:
+        """A connection, over TLS where arguments of asyncio's for that are given."""
         opening = asyncio.open_unix_connection if isinstance(self.address, str) else asyncio.open_connection
         where = (self.address,) if isinstance(self.address, str) else self.address[:2]
-        peer = Peer(*await opening(*where))
+        peer = Peer(*await opening(*where, **tls))
         self.peers.append(peer)
         if data:
             await peer.send(data)
@@ -119,7 +120,7 @@ def listen_unix(path: str) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Any, *, listener: socket.socket | None = None, on_retire: Any = None, **options: Any
+    app: Any, *, listener: socket.socket | None = None, on_retire: Any = None, tls: Any = None, **options: Any
 ) -> AsyncIterator[Serving]:
     """Serve `app` until the block is left, then stop at once."""
     slots = Slots.create()
@@ -127,7 +128,7 @@ async def serving(
     address = listener.getsockname()
     options = {"access_log": False, "lifespan": "off", **options}
     more = {"on_retire": on_retire} if on_retire else {}
-    server = Server(app, Config(**options), [listener], slots=slots, cell=0, **more)
+    server = Server(app, Config(**options), [listener], slots=slots, cell=0, tls=tls, **more)
     try:
         await server.start()
     except BaseException:

@@ -68,7 +68,7 @@ class Table:
         self.app.requests = []
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        protocol = self.server._connect(ours, Ends(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
+        protocol = self.server._protocols.first(ours, Ends(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
         self.server._service.opened()
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
         return protocol, transport, *await asyncio.open_connection(sock=theirs)

@@ -1,0 +1,53 @@
+"""Transport Layer Security: certificates, and what is asked of clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corn.config.kinds import Address, Choice, Many, Maybe, Seconds, Text
+from corn.config.options import option
+from corn.config.tls_kinds import ClientCertificates, Secret
+
+TLS = "TLS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLSOptions:
+    ssl_certfile: tuple[str, ...] = option(
+        (),
+        Many(Text("FILE")),
+        "Serve HTTPS with the certificate in FILE (PEM, its chain behind it). May be repeated: clients get the one "
+        "whose names match, or the first. A file that changes is taken up while corn serves.",
+        TLS,
+        reloadable=False,
+    )
+    ssl_keyfile: tuple[str, ...] = option(
+        (),
+        Many(Text("FILE")),
+        "The private key of the certificate, one for each in the same order; none if the keys stand in their files.",
+        TLS,
+        reloadable=False,
+    )
+    ssl_keyfile_password: str | None = option(
+        None, Maybe(Secret()), "Password of the private keys; better given by its variable.", TLS, reloadable=False
+    )
+    ssl_ca_certs: str | None = option(
+        None, Maybe(Text("FILE")), "Authorities whose client certificates are accepted (PEM).", TLS, reloadable=False
+    )
+    ssl_cert_reqs: str = option(
+        "none", ClientCertificates(), "Whether clients are asked for a certificate.", TLS, reloadable=False
+    )
+    ssl_ciphers: str | None = option(
+        None, Maybe(Text("CIPHERS")), "Ciphers of TLS 1.2, as OpenSSL writes them.", TLS, reloadable=False
+    )
+    ssl_min_version: str = option(
+        "1.2", Choice(("1.2", "1.3")), "Oldest version of TLS that is spoken.", TLS, reloadable=False
+    )
+    timeout_handshake: float = option(10.0, Seconds(0.1), "Longest time for a TLS handshake.", TLS)
+    redirect_bind: tuple[str, ...] = option(
+        (),
+        Many(Address()),
+        "Listen on ADDRESS too, for plain HTTP, and send clients from there to HTTPS (308); may be repeated.",
+        TLS,
+        reloadable=False,
+    )

@@ -1,0 +1,59 @@
+"""Certificates where there is no master: the process that serves reads, examines and renews them itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+from corn.config import Config
+from corn.credentials import FileStamps, read_credentials
+from corn.errors import ConfigError
+from corn.logs import logger
+from corn.worker.examination import NotValidNowError, examine
+from corn.worker.tls import TLS
+
+_EVERY = 0.5  # seconds between two looks at the files
+
+
+def open_tls(config: Config) -> TLS | None:
+    """What HTTPS is served with; None where it is not. Raises ConfigError where the files cannot be used."""
+    if not config.ssl_certfile:
+        return None
+    credentials = read_credentials(config)
+    try:
+        examine(config, credentials, time.time())
+    except NotValidNowError as error:
+        logger.warning("%s; clients will refuse it until it is renewed", error)
+    return TLS(config, credentials)
+
+
+@contextlib.contextmanager
+def renewed(tls: TLS | None, config: Config) -> Iterator[None]:
+    """Within the block, the files are taken up whenever they change. To be used in a running loop."""
+    renewing = None if tls is None else asyncio.get_running_loop().create_task(_keep_renewed(tls, config))
+    try:
+        yield
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+
+
+async def _keep_renewed(tls: TLS, config: Config) -> None:
+    stamps = FileStamps(config)
+    while True:
+        await asyncio.sleep(_EVERY)
+        if stamps.have_changed():
+            _renew(tls, config)
+
+
+def _renew(tls: TLS, config: Config) -> None:
+    try:
+        credentials = read_credentials(config)
+        if credentials != tls.credentials:
+            until = examine(config, credentials, time.time())
+            tls.renew(credentials)
+            logger.info("certificates renewed: %s", until)
+    except ConfigError as error:
+        logger.error("the certificates are not renewed, and those in use stay: %s", error)

@@ -1,0 +1,177 @@
+"""A connection's bytes, encrypted: a transport for the protocol above, a protocol for the transport below.
+
+    protocol (HTTP/1.1, ...)      sees plain bytes
+    TLSStream                     ssl.MemoryBIO and ssl.SSLObject: OpenSSL without a socket
+    the loop's transport          sees records (RFC 8446, 5)
+
+asyncio and uvloop bring layers of their own. This one costs less for each request (docs/explanation/decisions/0012):
+it reads as many records as have come and no more, so that OpenSSL need not raise to say that there are none, and it
+holds no buffer for a connection that is silent. What the peer sends after its close_notify, or corn after its own, is
+the end of that direction only, as with plain TCP; a peer that ends without close_notify is taken as one that ended
+there, because HTTP says of itself where a message ends (RFC 9112, 9.8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+from corn.logs import logger
+
+_MOST = 1 << 18  # more than a record can hold
+
+
+class TLSStream(asyncio.Transport):
+    """A connection once its handshake is done. Whatever it does not do itself is the lower transport's to do."""
+
+    __slots__ = ("_ended", "_incoming", "_left", "_object", "_outgoing", "_protocol", "_stays", "raw")
+
+    def __init__(
+        self, raw: asyncio.Transport, tls_object: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+    ) -> None:
+        super().__init__()
+        self.raw = raw
+        self._object = tls_object
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._ended = False  # the peer sends no more
+        self._stays = False  # what the protocol said to that
+        self._left = False  # corn sends no more
+
+    # What the lower transport calls
+
+    def data_received(self, data: bytes) -> None:
+        """Records have come, or parts of them."""
+        if self._left or self._ended:
+            self._protocol.data_received(data)  # never decrypted: whoever lingers only counts it
+            return
+        self._incoming.write(data)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand over what the records that have come in full hold."""
+        incoming, parts = self._incoming, []
+        try:
+            while incoming.pending:
+                part = self._object.read(_MOST)
+                if not part:
+                    self._ended = True
+                    break
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        if self._outgoing.pending:
+            self.raw.write(self._outgoing.read())
+        if parts:
+            self._protocol.data_received(parts[0] if len(parts) == 1 else b"".join(parts))
+        if self._ended and not self.raw.is_closing():
+            self._stays = bool(self._protocol.eof_received())
+            if not self._stays:
+                self.close()
+
+    def eof_received(self) -> bool:
+        """TCP has ended, with or without close_notify before."""
+        if not self._ended:
+            self._ended = True
+            self._stays = bool(self._protocol.eof_received())
+        return self._stays
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    # What the protocol above calls
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._left or not data:
+            return
+        try:
+            written = self._object.write(data)
+            if written < len(data):
+                self._write_rest(memoryview(data)[written:])
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self.raw.write(self._outgoing.read())
+
+    def _write_rest(self, rest: memoryview) -> None:
+        """OpenSSL takes one record at a time, of 16 KiB at the most."""
+        while rest:
+            rest = rest[self._object.write(rest) :]
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def can_write_eof(self) -> bool:
+        return self.raw.can_write_eof()
+
+    def write_eof(self) -> None:
+        self._take_leave()
+        self.raw.write_eof()
+
+    def close(self) -> None:
+        self._take_leave()
+        self.raw.close()
+
+    def abort(self) -> None:
+        self._left = True
+        self.raw.abort()
+
+    def is_closing(self) -> bool:
+        return self.raw.is_closing()
+
+    def is_reading(self) -> bool:
+        return self.raw.is_reading()
+
+    def pause_reading(self) -> None:
+        self.raw.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.raw.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        return self.raw.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self.raw.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.raw.set_write_buffer_limits(high, low)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol: Any = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._object if name == "ssl_object" else self.raw.get_extra_info(name, default)
+
+    def _take_leave(self) -> None:
+        """Send close_notify (RFC 8446, 6.1), once; its answer is not waited for."""
+        if not self._left:
+            self._left = True
+            with contextlib.suppress(ssl.SSLError):
+                self._object.unwrap()
+            if self._outgoing.pending and not self.raw.is_closing():
+                self.raw.write(self._outgoing.read())
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        """A record that cannot be read: the alert is sent, and nothing after it can be trusted."""
+        logger.debug("a TLS connection was broken off: %s", error.reason)
+        self._left = True
+        if self._outgoing.pending and not self.raw.is_closing():
+            self.raw.write(self._outgoing.read())
+        self.raw.close()
