@@ -101,6 +101,7 @@ CASES = (
         answer=b'{"item_id":42,"q":"corn"}\n',
         is_wsgi=True,
     ),
+    Case(name="websocket", title="WebSocket echo, 64 bytes", app="benchmarks.apps:websocket", probe="websocket"),
     Case(name="idle", title="idle service", probe="idle", headline=PSS),
     Case(name="idle-4", title="idle service, 4 workers", workers=4, probe="idle", headline=PSS),
     _fastapi("idle-fastapi", "idle service, FastAPI", probe="idle", headline=PSS),

@@ -23,6 +23,7 @@ class Server:
     name: str
     packages: tuple[str, ...]
     arguments: dict[str, str]
+    only: str = ""  # the probe for which alone it differs from another server
 
     def command(self, case: Case, port: int) -> list[str]:
         """The arguments with which the case is served."""
@@ -34,6 +35,8 @@ class Server:
         return line.format(app=case.app, name=name, port=port, workers=case.workers).split()
 
     def serves(self, case: Case) -> bool:
+        if self.only and self.only != case.probe:
+            return False
         return WSGI in self.arguments if case.is_wsgi else self.name != BARE or case.bare
 
 
@@ -78,6 +81,16 @@ SERVERS = (
         },
     ),
     Server(
+        "uvicorn-wsproto",
+        ("uvicorn", "uvloop", "wsproto"),
+        {
+            ALWAYS: "uvicorn {app} --port {port} --workers {workers} --ws wsproto",
+            TUNED: "--loop uvloop --http httptools --timeout-keep-alive 60",
+            QUIET: "--no-access-log",
+        },
+        only="websocket",
+    ),
+    Server(
         "granian",
         ("granian", "uvloop"),
         {
@@ -115,4 +128,4 @@ SERVERS = (
     Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),
 )
 
-USUAL = tuple(each.name for each in SERVERS if each.name != "uvicorn-zttp")
+USUAL = tuple(each.name for each in SERVERS if each.name not in ("uvicorn-zttp", "uvicorn-wsproto"))

@@ -21,7 +21,8 @@ class Setup:
     """What a template is told when it is executed. The numbers are inherited descriptors, or process ids.
 
     It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
-    itself a longer setup.
+    itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
+    they shall not.
 
     `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
     that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
@@ -40,6 +41,8 @@ class Setup:
     modules: list[str] = field(default_factory=list)
     redirecting: list[int] = field(default_factory=list)
     vault: int | None = None
+    development: bool = False
+    refresh: str = ""
 
     @property
     def inherited(self) -> list[int]:
@@ -76,13 +79,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Fork(Message):
-    """Master to template: fork one worker. One descriptor follows: the worker's end of its channel."""
+    """Master to template: fork one worker. Two descriptors follow: the worker's end of its channel, and its report.
+
+    In `corn dev`, `revision` counts the versions of the code, and `failure` (diagnosis.Failure as JSON) makes the
+    worker a responder, which serves that instead of the application.
+    """
 
     worker: int
     slot: int
     cell: int
     gated: bool
-    fds: ClassVar[int] = 1
+    revision: int = 0
+    failure: dict[str, Any] | None = None
+    fds: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +116,15 @@ class Quit(Message):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Message):
-    """Template or worker to master: the application could not be loaded or started."""
+    """Template or worker to master: the application could not be loaded or started.
+
+    `failure` is diagnosis.Failure as JSON, where more is known than the message and the traceback in `detail`.
+    """
 
     error: str
     detail: str
     exit_code: int
+    failure: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,13 @@ class Booting(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Message):
-    """Worker to master: lifespan start-up is done and it accepts connections."""
+    """Worker to master: lifespan start-up is done and it accepts connections.
+
+    `loading` and `starting` are the seconds that the application took to be imported, and for its lifespan start-up.
+    """
+
+    loading: float = 0.0
+    starting: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +178,89 @@ class Retiring(Message):
 class Drain(Message):
     """Master to worker: finish what is in flight within `grace` seconds, then leave.
 
-    `final`: no other worker goes on, so accept what still waits in the queue before closing the listeners.
+    `final`: no other worker goes on, so accept what still waits in the queue before closing the listeners. `brisk`: it
+    is development, so idle connections and streams are closed now and only requests without an answer have the grace.
     """
 
     grace: float
     final: bool
+    brisk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported(Message):
+    """Worker to master, in development: what its application imported, in order.
+
+    `libraries` holds [name, file or ""] of the library modules that were looked for before the application changed the
+    environment. `own` holds [name, file, seconds that its own code took] of the project's modules.
+    """
+
+    libraries: list[list[str]]
+    own: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Debugging(Message):
+    """Worker to master, in development: it waits in a debugger, so its silence means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSetup(Message):
+    """Master to watcher, first of all: what to watch (corn/reload/watcher.py).
+
+    `directories` are watched by the rules of `include` and `exclude`; `files` count too, wherever they lie, and mean a
+    new environment; `packages` are directories where installers work. `since` is a time.time(): what changed after it
+    is reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and
+    `token` what they must know.
+    """
+
+    directories: list[str]
+    include: list[str]
+    exclude: list[str]
+    files: list[str]
+    packages: list[str]
+    since: float
+    polling: bool
+    refresh_fd: int = -1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watching(Message):
+    """Watcher to master: it watches. `how` is for the log."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Message):
+    """Watcher to master: these files have other contents than before, were added, or are gone.
+
+    `effect` is "reload", "cold" (a new environment: templates are thrown away too) or "asset" (browsers alone care).
+    `age` is how many seconds ago the last of them was saved.
+    """
+
+    paths: list[str]
+    effect: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded(Message):
+    """Master to watcher: generation N of the code serves. `assets` says that no code changed, so CSS can be swapped."""
+
+    generation: int
+    paths: list[str]
+    assets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFailed(Message):
+    """Master to watcher: generation N of the code cannot be served; `failure` is diagnosis.Failure as JSON."""
+
+    generation: int
+    paths: list[str]
+    failure: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +274,17 @@ class ReopenLogs(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class TellRequests(Message):
+    """Master to worker: say which requests you are answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsTold(Message):
+    """Worker to master: the requests in flight (see corn/worker/inflight.py)."""
+
+    requests: list[dict[str, Any]]
+
+
 class RenewCredentials(Message):
     """Master to worker: there are other credentials in the vault; use them for the connections to come."""
 
@@ -242,8 +350,17 @@ _KINDS: tuple[type[Message], ...] = (
     Ready,
     Retiring,
     Drain,
+    Imported,
+    Debugging,
+    WatchSetup,
+    Watching,
+    Changed,
+    Reloaded,
+    ReloadFailed,
     Draining,
     ReopenLogs,
+    TellRequests,
+    RequestsTold,
     RenewCredentials,
     Examine,
     Examined,

@@ -11,8 +11,8 @@ import pytest
 
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
 PURE = {
-    *("actions", "deadlines", "draft", "events", "failures", "liveness", "moves", "policy", "reconcile", "recycling"),
-    *("requested", "restarts", "rolling", "state", "stopping"),
+    *("actions", "deadlines", "development", "draft", "events", "failures", "liveness", "moves", "policy", "reconcile"),
+    *("recycling", "requested", "restarts", "rolling", "state", "stopping"),
 }
 
 

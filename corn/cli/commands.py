@@ -12,9 +12,12 @@ from corn.version import __version__
 
 _MODULES = {
     "serve": "corn.cli.serve:serve",
+    "dev": "corn.cli.dev:dev",
     "config": "corn.cli.show:config",
     "status": "corn.cli.status:status",
     "list": "corn.cli.status:list_instances",
+    "ps": "corn.cli.inspect:ps",
+    "stacks": "corn.cli.inspect:stacks",
     "reload": "corn.cli.operate:reload_code",
     "rollback": "corn.cli.operate:rollback",
     "scale": "corn.cli.operate:scale",

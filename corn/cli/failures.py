@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from corn.config.schema import OPTIONS
 from corn.config.suggestions import did_you_mean
 from corn.errors import ApplicationError, CornError, ExitCode, HooksError
 from corn.logs import wants_color
@@ -43,11 +44,20 @@ def _sentence(error: click.UsageError) -> str:
     message = message[:1].lower() + message[1:]
     hint = ""
     if isinstance(error, click.NoSuchOption):
+        elsewhere = _command_that_has(error.option_name)
+        if elsewhere:
+            return f"{error.option_name} is an option of 'corn {elsewhere}'"
         message = f"unknown option '{error.option_name}'"
         hint = did_you_mean(error.option_name, _flags(error.ctx))
     if hint or "did you mean" in message:
         return message + hint
     return f"{message}; see '{error.ctx.command_path} --help'" if error.ctx else message
+
+
+def _command_that_has(flag: str) -> str:
+    """The command whose own option this is, "" for the options of all and for what is none."""
+    plain = flag.replace("--no-", "--", 1)
+    return next((each.command for each in OPTIONS if each.flag == plain), "")
 
 
 def _flags(ctx: click.Context | None) -> list[str]:

@@ -49,15 +49,19 @@ class SettingArgument(click.Argument):
 
 
 class SettingsCommand(click.Command):
-    """A command that takes all of corn's options, listed by section, and `--config`."""
+    """A command that takes corn's options, listed by section, and `--config`.
 
-    def __init__(self, **attributes: Any) -> None:
+    `command` names the command whose options it takes, besides those that all take; "" for every option.
+    """
+
+    def __init__(self, *, command: str = "", **attributes: Any) -> None:
         config = click.Option(
             ["config_file", "-c", "--config"],
             metavar="FILE",
             help="Read options from FILE instead of corn.toml or [tool.corn] in pyproject.toml.",
         )
-        settings = [SettingArgument(each) if each.argument else SettingOption(each) for each in OPTIONS]
+        own = [each for each in OPTIONS if not command or each.command in ("", command)]
+        settings = [SettingArgument(each) if each.argument else SettingOption(each) for each in own]
         super().__init__(**attributes | {"params": [*settings, config, *attributes["params"]]})
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

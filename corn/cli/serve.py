@@ -8,9 +8,10 @@ import click
 
 from corn.cli.options import SettingsCommand
 from corn.cli.resolving import check_loads, require_application, resolver
+from corn.config.options import SERVE
 
 
-@click.command(cls=SettingsCommand, short_help="Serve an application.")
+@click.command(cls=SettingsCommand, command=SERVE, short_help="Serve an application.")
 @click.option("--check-config", is_flag=True, help="Check the options and that the application loads, then exit.")
 def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
     """Serve the application APP from worker processes until told to stop. Defaults stand in [brackets]."""

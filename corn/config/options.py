@@ -11,6 +11,8 @@ from typing import Any
 
 from corn.config.kinds import Kind
 
+SERVE, DEV = "serve", "dev"
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -18,8 +20,9 @@ class Option:
 
     `name` is the field of `Config` and the TOML key; `--name-with-dashes` and `CORN_NAME` follow from it. `short` is
     the one-letter flag, `aliases` are further flags, `variables` further environment variables, looked at after
-    CORN_NAME. `argument`: on the command line it stands without a flag. `reloadable` says whether HUP may change it.
-    `section` groups it in help and reference.
+    CORN_NAME. `command` is the only command that has it on its command line, "" for all; elsewhere it is accepted for
+    the sake of that command. `argument`: on the command line it stands without a flag. `reloadable` says whether HUP
+    may change it. `section` groups it in help and reference.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Option:
     default: Any
     help: str
     section: str
+    command: str = ""
     short: str = ""
     aliases: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corn.config.options import Option, declared
+from corn.config.sections.development import DevelopmentOptions
 from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
 from corn.config.sections.requests import HTTPOptions, WorkerOptions
@@ -21,6 +22,7 @@ from corn.config.sections.websocket import WebSocketOptions
 
 @dataclass(frozen=True, kw_only=True)
 class Config(  # a dataclass takes the fields of its bases from the last to the first
+    DevelopmentOptions,
     LogsOptions,
     TimesOptions,
     LimitsOptions,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from corn.supervisor.state import Broken
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -16,6 +18,7 @@ class SpawnTemplate(Action):
     """Execute a fresh interpreter that loads what the newest configuration says."""
 
     generation: int
+    warm: bool = False  # in development, whether to load the packages that the application imports
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class SpawnWorker(Action):
     slot: int
     generation: int
     gated: bool = False  # it must pass the health check before it accepts connections
+    revision: int = 0
+    broken: Broken | None = None  # serve this instead of the application
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class DrainWorker(Action):
     worker: int
     grace: float
     final: bool
+    brisk: bool = False  # streams and idle connections have no grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,23 @@ class Announce(Action):
     """All workers of the first start are ready: tell what is served, and where."""
 
     preload: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceReload(Action):
+    """In development: all slots are served by this revision, `seconds` after it was saved."""
+
+    revision: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFailure(Action):
+    """In development: show why this revision cannot be served."""
+
+    revision: int
+    broken: Broken
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from corn.supervisor.state import End, Settings
 
@@ -76,6 +77,28 @@ class WorkerFailed(Event):
     error: str
     detail: str
     exit_code: int = 3
+    failure: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDebugging(Event):
+    """In development: a worker waits in a debugger."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChanged(Event):
+    """In development: files have changed, `age` seconds ago. `cold`: they are part of the environment."""
+
+    settings: Settings
+    cold: bool
+    age: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PackagesKnown(Event):
+    """In development: which packages the application imports is known, and is not what a warm template has loaded."""
 
 
 @dataclass(frozen=True, slots=True)

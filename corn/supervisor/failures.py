@@ -8,13 +8,17 @@ ready, or had it less than a minute ago.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from corn.supervisor.actions import Level
 from corn.supervisor.deadlines import press_template
+from corn.supervisor.development import boot_failed
 from corn.supervisor.draft import Draft
 from corn.supervisor.moves import kill, stop_template
 from corn.supervisor.restarts import after_crash, after_kill
 from corn.supervisor.rolling import abandon, can_roll_back, is_on_probation, roll_back
-from corn.supervisor.state import End, Phase, Stage, Stop, TemplateStage, Worker
+from corn.supervisor.state import Broken, End, Phase, Stage, Stop, TemplateStage, Worker
 
 START_FAILED = 3
 GAVE_UP = 5
@@ -26,7 +30,11 @@ _MISSED_FORKS = 2
 
 def template_failed(draft: Draft, generation: int, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
     """The template of the first start or of a reload could not load the application."""
-    if draft.state.phase is Phase.STARTING and generation == draft.state.candidate:
+    if draft.state.settings.development and draft.state.was_ready:
+        draft.say(Level.ERROR, f"the template of generation {generation} failed: {error}", detail)
+    elif draft.state.settings.development or (
+        draft.state.phase is Phase.STARTING and generation == draft.state.candidate
+    ):
         _abort_start(draft, error, detail, exit_code)
     elif generation == draft.state.candidate:
         abandon(draft, error, detail)
@@ -34,15 +42,28 @@ def template_failed(draft: Draft, generation: int, error: str, detail: str = "",
 
 def template_lost(draft: Draft, generation: int, how: str) -> None:
     """A template that could fork is gone. Workers go on; `reconcile` replaces the current one from disk."""
-    if generation == draft.state.current:
+    if draft.state.settings.development:
+        draft.say(Level.WARNING, f"the template of generation {generation} was lost ({how})")
+    elif generation == draft.state.current:
         draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
     elif generation == draft.state.candidate:
         abandon(draft, f"its template was lost ({how})")
 
 
-def worker_failed(draft: Draft, worker: Worker, error: str, detail: str = "", exit_code: int = START_FAILED) -> None:
+def worker_failed(
+    draft: Draft,
+    worker: Worker,
+    error: str,
+    detail: str = "",
+    exit_code: int = START_FAILED,
+    *,
+    failure: Mapping[str, Any] | None = None,
+) -> None:
     """A worker could not boot."""
-    if draft.state.phase is Phase.STARTING and not draft.state.was_ready:
+    if draft.state.settings.development and not worker.responder:
+        if boot_failed(draft, worker, Broken(error, detail, failure), exit_code):
+            _abort_start(draft, error, detail, exit_code)
+    elif draft.state.phase is Phase.STARTING and not draft.state.was_ready:
         _abort_start(draft, error, detail, exit_code)
     elif worker.generation == draft.state.candidate:
         abandon(draft, error, detail)
@@ -89,7 +110,9 @@ def fork_missed(draft: Draft, worker: Worker) -> None:
 def give_up(draft: Draft) -> None:
     """Leave, so that systemd or Kubernetes can act, when nothing was ready for long and no attempt helped."""
     state = draft.state
-    if state.phase not in (Phase.STARTING, Phase.RUNNING) or state.ready() or state.unready_since is None:
+    if state.settings.development or state.phase not in (Phase.STARTING, Phase.RUNNING):
+        return
+    if state.ready() or state.unready_since is None:
         return
     if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
         draft.say(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")

@@ -21,7 +21,9 @@ from corn.supervisor import events
 from corn.supervisor.actions import (
     Action,
     Announce,
+    AnnounceReload,
     Exit,
+    ShowFailure,
     SpawnTemplate,
     SpawnWorker,
     StartSuccessor,
@@ -34,9 +36,11 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
+from corn.supervisor.inquiries import Inquiries
 from corn.supervisor.policy import decide
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WorkerHandle, end_of
+from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
+from corn.supervisor.reloading import Reloading
 from corn.supervisor.rendezvous import Rendezvous
 from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
@@ -64,8 +68,9 @@ class Loop:
         rendezvous: Rendezvous | None,
         reread: Callable[[], Config],
         announce: Callable[[str], None],
+        reloading: Reloading | None = None,
     ) -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, development=reloading is not None)
         self.state = State(settings=settings, target=settings.workers)
         self.about = about
         self.history = History()
@@ -77,6 +82,7 @@ class Loop:
         self._vitals = Vitals()
         self._autopsy = Autopsy()
         self.hooks = HooksRunner(config, watch=self.watch, unwatch=self.unwatch)
+        self.reloading = reloading
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
         self.control = Control(rendezvous, self._selector, Commands(self).answer)
@@ -86,8 +92,12 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self.inquiries = Inquiries(executor)
         self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
+        self._timed = (self.control, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
+        if self.reloading is not None:
+            self.reloading.start(self.watch)
         self.handle(events.Started(time.monotonic()))
         while self._exit_code is None:
             for key, mask in self._selector.select(self._patience()):
@@ -97,7 +107,8 @@ class Loop:
                     key.data(mask)
                 else:
                     self._hear(key.data)
-            self.control.tick(time.monotonic())
+            for each in self._timed:
+                each.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
             self._renewal.look(time.monotonic())
@@ -121,8 +132,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        of_others = (self._rounds.next_at(self.state), self.control.next_at(), self._renewal.next_at)
-        times = (next_wake(self.state, now), *of_others)
+        policy = (next_wake(self.state, now), self._rounds.next_at(self.state), self._renewal.next_at)
+        times = (*policy, *(each.next_at() for each in self._timed))
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -153,12 +164,21 @@ class Loop:
             self._exit_code = action.code
         elif isinstance(action, Announce):
             self._announce(action.preload)
+        elif isinstance(action, (AnnounceReload, ShowFailure)):
+            self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
             self._succession.start(self.executor.listeners)
         elif isinstance(action, StopSuccessor):
             self._succession.stop()
         else:
             self._perform(action)  # type: ignore[arg-type]
+
+    def _tell_of_reload(self, action: AnnounceReload | ShowFailure) -> None:
+        assert self.reloading is not None
+        if isinstance(action, AnnounceReload):
+            self.reloading.announce(action)
+        else:
+            self.reloading.show(action)
 
     def _perform(self, action: Action) -> None:
         """Carry out an action; that a process could not be started is an event like that it ended."""
@@ -193,13 +213,17 @@ class Loop:
 
     def ask_for_reload(self, at: float) -> None:
         """Read the configuration again and have the policy reload; raises ConfigError, once logged, where it is bad."""
+        config = self._reread_config()
+        self.handle(events.ReloadRequested(at, settings_of(config, development=self.reloading is not None)))
+
+    def _reread_config(self) -> Config:
         try:
             config = reread_config(self.executor.config, self._reread)
         except ConfigError as error:
             logger.error("reload refused, nothing was changed: %s", error)
             raise
         self.executor.config = config
-        self.handle(events.ReloadRequested(at, settings_of(config)))
+        return config
 
     def _hear(self, handle: Handle) -> None:
         handle.channel.flush()
@@ -218,6 +242,9 @@ class Loop:
         if isinstance(handle, HooksHandle):
             self.hooks.hear(message)
             return None
+        if isinstance(handle, WatcherHandle):
+            assert self.reloading is not None
+            return self.reloading.hear(message, time.monotonic(), self._reread_config)
         if isinstance(handle, TemplateHandle):
             return self._from_template(handle, message, time.monotonic())
         return self._from_worker(handle, message, time.monotonic())
@@ -258,14 +285,27 @@ class Loop:
             case messages.Booting():
                 return events.WorkerBooting(at, handle.id)
             case messages.Ready():
+                if self.reloading is not None:
+                    self.reloading.ready(message)
                 return events.WorkerReady(at, handle.id)
             case messages.Draining():
                 return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
+            case messages.RequestsTold():
+                self.inquiries.told(handle.id, message.requests)
             case messages.Failed():
-                return events.WorkerFailed(at, handle.id, message.error, message.detail, message.exit_code)
-        return None
+                return events.WorkerFailed(
+                    at, handle.id, message.error, message.detail, message.exit_code, message.failure
+                )
+        return None if self.reloading is None else self._from_developing_worker(self.reloading, handle, message, at)
+
+    def _from_developing_worker(
+        self, reloading: Reloading, handle: WorkerHandle, message: messages.Message, at: float
+    ) -> events.Event | None:
+        if isinstance(message, messages.Debugging):
+            return events.WorkerDebugging(at, handle.id)
+        return reloading.imported(message, at) if isinstance(message, messages.Imported) else None
 
     def _examine(self, worker: WorkerHandle, end: End) -> End:
         if end.code == 0:
@@ -284,6 +324,10 @@ class Loop:
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)
+            return
+        if self.reloading is not None and self.reloading.handle is not None and self.reloading.handle.pid == pid:
+            self.unwatch(self.reloading.handle)
+            self.reloading.ended(end)
             return
         for worker in list(self.executor.workers.values()):
             if worker.pid == pid:

@@ -32,6 +32,7 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
+from corn.supervisor.reloading import Reloading, Terminal
 from corn.supervisor.rendezvous import Rendezvous, meet
 from corn.supervisor.renewal import first_credentials
 from corn.supervisor.signals import Signals
@@ -50,7 +51,17 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     return supervise(resolved.config, lambda: reread().config, file)
 
 
-def supervise(config: Config, reread: Callable[[], Config], config_file: str = "") -> int:
+def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
+    """As `run_master`, and reload the application when its files change."""
+    terminal = Terminal()
+    file = "" if resolved.file is None else str(resolved.file.absolute())
+    try:
+        return supervise(resolved.config, lambda: reread().config, file, development=True)
+    finally:
+        terminal.restore()
+
+
+def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
@@ -62,7 +73,8 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        code = _serve(config, reread, Standing(predecessor, identity, pidfile, launch, config_file, credentials))
+        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, development)
+        code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -74,7 +86,10 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with."""
+    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with.
+
+    `development`: it is a master of `corn dev`.
+    """
 
     predecessor: Predecessor
     identity: Identity | None
@@ -82,6 +97,7 @@ class Standing:
     launch: Launch
     config_file: str
     credentials: tuple[Credentials, str] | None
+    development: bool = False
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
@@ -123,7 +139,7 @@ def _supervise(
 
     def announce(preload: str) -> None:
         standing.pidfile.publish()
-        how = f"{describe_workers(config)}, preload {preload}"
+        how = f"{describe_workers(config)}, {_manner(config, preload, development=standing.development)}"
         logs.logger.info("%s", announcement(config, addresses, how))
         for listener in listeners:
             listener.borrowed = False
@@ -136,19 +152,32 @@ def _supervise(
 
     signals = Signals()
     signals.catch()
-    loop = Loop(config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce)
+    reloading = Reloading(config, standing.config_file) if standing.development else None
+    loop = Loop(
+        config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce, reloading=reloading
+    )
     if standing.predecessor.pid is None:
         loop.control.listen()
     relay = not become_subreaper()
     vault = _lay_up(standing.credentials)
-    executor = Executor(config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault)
+    executor = Executor(
+        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault, reloading=reloading
+    )
     loop.hooks.call("on_starting", info)
     try:
         return loop.run(executor)
     finally:
         executor.close()
+        if reloading is not None:
+            reloading.finish()
         loop.hooks.finish()
         signals.release()
+
+
+def _manner(config: Config, preload: str, *, development: bool) -> str:
+    if not development:
+        return f"preload {preload}"
+    return "reloads when files change" if config.reload else "does not reload"
 
 
 def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:

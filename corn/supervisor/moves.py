@@ -32,7 +32,8 @@ def drain(draft: Draft, worker: Worker, reason: str, *, final: bool = False, qui
     limit = QUICK_GRACE if quick else settings.time_to_leave
     deadline = min(draft.at + limit, worker.deadline or inf)
     draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=worker.reason or reason)
-    draft.do(DrainWorker(worker.id, 0.0 if quick else settings.timeout_graceful_shutdown, final))
+    grace = 0.0 if quick else settings.timeout_graceful_shutdown
+    draft.do(DrainWorker(worker.id, grace, final, brisk=settings.development))
 
 
 def kill(draft: Draft, worker: Worker, reason: str) -> None:
@@ -41,13 +42,13 @@ def kill(draft: Draft, worker: Worker, reason: str) -> None:
     draft.do(KillWorker(worker.id))
 
 
-def spawn_template(draft: Draft, settings: Settings) -> int:
+def spawn_template(draft: Draft, settings: Settings, *, warm: bool = False) -> int:
     """Start the template of a new generation and return its number."""
     generation = draft.state.next_generation
     deadline = draft.at + settings.timeout_boot
-    draft.template(Template(generation, TemplateStage.LOADING, settings, draft.at, deadline))
+    draft.template(Template(generation, TemplateStage.LOADING, settings, draft.at, deadline, warm=warm))
     draft.change(next_generation=generation + 1)
-    draft.do(SpawnTemplate(generation))
+    draft.do(SpawnTemplate(generation, warm))
     return generation
 
 

@@ -21,15 +21,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from corn.supervisor import failures
+from corn.supervisor import development, failures
 from corn.supervisor.actions import Action, Announce, Exit, Level
 from corn.supervisor.deadlines import overdue_templates, overdue_workers, press_template, press_worker
 from corn.supervisor.draft import Draft
 from corn.supervisor.events import (
+    CodeChanged,
     DrainRequested,
     Event,
     HeartbeatsSeen,
     MemorySampled,
+    PackagesKnown,
     ReloadRequested,
     RestartRequested,
     RollbackRequested,
@@ -45,6 +47,7 @@ from corn.supervisor.events import (
     Tick,
     UpgradeRequested,
     WorkerBooting,
+    WorkerDebugging,
     WorkerDraining,
     WorkerExited,
     WorkerFailed,
@@ -81,6 +84,9 @@ def decide(state: State, event: Event) -> Decision:
 
 
 def _started(draft: Draft, event: Started) -> None:
+    if draft.state.settings.development:
+        draft.change(unready_since=event.at, changed_at=event.at)
+        return
     draft.change(candidate=spawn_template(draft, draft.state.settings), unready_since=event.at)
 
 
@@ -89,7 +95,9 @@ def _template_ready(draft: Draft, event: TemplateReady) -> None:
     if template is None or template.stage is not TemplateStage.LOADING:
         return
     draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
-    if draft.state.phase is Phase.STARTING:
+    if draft.state.settings.development:
+        draft.change(template_retries=0)
+    elif draft.state.phase is Phase.STARTING:
         draft.change(current=event.generation, candidate=None)
 
 
@@ -109,7 +117,9 @@ def _template_exited(draft: Draft, event: TemplateExited) -> None:
     if template is None:
         return
     draft.forget_template(event.generation)
-    if template.stage is TemplateStage.LOADING:
+    if draft.state.settings.development and template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+        development.template_gone(draft, template, str(event.end))
+    elif template.stage is TemplateStage.LOADING:
         failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading")
     elif template.stage is TemplateStage.READY:
         failures.template_lost(draft, event.generation, str(event.end))
@@ -153,7 +163,13 @@ def _worker_failed(draft: Draft, event: WorkerFailed) -> None:
     if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
         kill_at = draft.at + QUICK_GRACE
         draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
-        failures.worker_failed(draft, worker, event.error, event.detail, event.exit_code)
+        failures.worker_failed(draft, worker, event.error, event.detail, event.exit_code, failure=event.failure)
+
+
+def _worker_debugging(draft: Draft, event: WorkerDebugging) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        development.debugging(draft, worker)
 
 
 def _worker_retiring(draft: Draft, event: WorkerRetiring) -> None:
@@ -179,17 +195,31 @@ def _worker_exited(draft: Draft, event: WorkerExited) -> None:
     else:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order else Level.WARNING
+        if draft.state.settings.development:
+            level = Level.DEBUG  # what comes of it is told, and is all that a developer wants to know
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 
 def _reload_requested(draft: Draft, event: ReloadRequested) -> None:
     if draft.state.phase is Phase.STOPPING:
         return
+    if draft.state.settings.development:
+        _code_changed(draft, CodeChanged(event.at, event.settings, cold=True))
+        return
     if draft.state.phase is not Phase.RUNNING:
         draft.change(again=event.settings)
         draft.say(Level.INFO, "reload noted; it follows the one under way")
         return
     _begin_reload(draft, event)
+
+
+def _code_changed(draft: Draft, event: CodeChanged) -> None:
+    draft.change(settings=event.settings, target=event.settings.workers)
+    development.code_changed(draft, cold=event.cold, since=draft.at - event.age)
+
+
+def _packages_known(draft: Draft, _: PackagesKnown) -> None:
+    development.packages_known(draft)
 
 
 def _begin_reload(draft: Draft, event: ReloadRequested) -> None:
@@ -258,6 +288,9 @@ _RULES: dict[type[Event], Callable[[Draft, Any], None]] = {
     WorkerFailed: _worker_failed,
     WorkerRetiring: _worker_retiring,
     WorkerDraining: _worker_draining,
+    WorkerDebugging: _worker_debugging,
+    CodeChanged: _code_changed,
+    PackagesKnown: _packages_known,
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
     ScaleRequested: scale_requested,

@@ -39,11 +39,15 @@ class TemplateHandle:
 
 @dataclass(slots=True)
 class WorkerHandle:
-    """`doomed` is a signal that waits for the process id to be known; `killed` says that corn sent SIGKILL."""
+    """`doomed` is a signal that waits for the process id to be known; `killed` says that corn sent SIGKILL.
+
+    `report` is the file in which the worker writes its stacks (corn/reports.py).
+    """
 
     id: int
     cell: int
     channel: Channel
+    report: int
     pid: int | None = None
     doomed: int | None = None
     killed: bool = False
@@ -66,6 +70,14 @@ class HooksHandle:
     channel: Channel
 
 
+@dataclass(slots=True)
+class WatcherHandle:
+    """The process that watches files for `corn dev`."""
+
+    pid: int
+    channel: Channel
+
+
 def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
     setup_fd = setup.write()
@@ -78,6 +90,11 @@ def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
 def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that becomes the hooks process; returns its id. Raises OSError if that cannot be."""
     return _execute("corn.worker.hookprocess", sock.fileno(), [sock.fileno()], environment)
+
+
+def execute_watcher(sock: socket.socket, inherited: Sequence[int]) -> int:
+    """Start a fresh interpreter that becomes the watcher; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.reload.watcher", sock.fileno(), inherited, os.environ)
 
 
 def execute_examiner(sock: socket.socket) -> int:

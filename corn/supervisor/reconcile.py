@@ -2,7 +2,7 @@
 says which generation every slot should be served by, so a rolling reload, a rollback, a recycle and a respawn are the
 same few rules, and a stop overtakes all of them by changing the phase.
 
-Rules:
+In development other rules hold (development.py). Rules:
 - A slot without a live worker of the generation it wants gets one, when its template can fork and its backoff is over.
 - The old worker of a slot is drained only when the new one is ready: capacity never falls below what it was.
 - During a reload, slot n wants the candidate once all slots below n have it ready: one slot at a time, the first is the
@@ -15,6 +15,7 @@ Rules:
 from __future__ import annotations
 
 from corn.supervisor.actions import Level, SpawnWorker
+from corn.supervisor.development import reconcile_development
 from corn.supervisor.draft import Draft
 from corn.supervisor.liveness import abort_the_replaced
 from corn.supervisor.moves import drain, leave
@@ -34,6 +35,10 @@ LEAST_DRAINING = 8
 def reconcile(draft: Draft) -> None:
     """Apply the rules above to every slot; a stopping master fills none."""
     if draft.state.phase in (Phase.STOPPING, Phase.STOPPED):
+        return
+    if draft.state.settings.development:
+        _remember_readiness(draft)
+        reconcile_development(draft)
         return
     commit(draft)
     replace_lost_template(draft)

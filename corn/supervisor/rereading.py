@@ -13,8 +13,8 @@ from corn.supervisor.capacity import workers_of
 from corn.supervisor.state import Settings
 
 
-def settings_of(config: Config) -> Settings:
-    """The part of the configuration that the policy decides by."""
+def settings_of(config: Config, *, development: bool = False) -> Settings:
+    """The part of the configuration that the policy decides by; `development`: it is for `corn dev`."""
     return Settings(
         workers=workers_of(config),
         timeout_boot=config.timeout_boot,
@@ -28,6 +28,8 @@ def settings_of(config: Config) -> Settings:
         limit_memory=config.limit_memory,
         limit_memory_hard=config.limit_memory_hard,
         limit_memory_total=config.limit_memory_total,
+        development=development,
+        keep_last_good=config.keep_last_good,
     )
 
 

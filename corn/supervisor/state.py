@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Any
 
 from corn.supervisor.restarts import Restarts
 
@@ -75,8 +76,17 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """Why a revision of the code cannot be served; `failure` is diagnosis.Failure as JSON, None where less is known."""
+
+    error: str
+    detail: str = ""
+    failure: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The options that the policy needs; times in seconds."""
+    """The options that the policy needs; times in seconds. `development` makes it `corn dev` (development.py)."""
 
     workers: int = 1
     timeout_boot: float = 60.0
@@ -90,6 +100,8 @@ class Settings:
     limit_memory: int | None = None
     limit_memory_hard: int | None = None
     limit_memory_total: int | None = None
+    development: bool = False
+    keep_last_good: bool = False
 
     @property
     def time_to_leave(self) -> float:
@@ -115,6 +127,8 @@ class Worker:
     at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
     lagging: bool = False  # its event loop has been silent for half of what it may
+    revision: int = 0  # in development, the version of the code
+    responder: bool = False  # in development, whether it serves a failure
 
     @property
     def is_live(self) -> bool:
@@ -150,6 +164,7 @@ class Template:
     deadline: float | None = None
     preload: str = ""
     missed: int = 0
+    warm: bool = False  # in development, whether it has packages loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +194,10 @@ class State:
     unready_since: float | None = None
     upgrading: bool = False  # a successor was started and has not answered yet
     handed_over: bool = False  # it serves; what is left here only finishes
+    revision: int = 1  # the version of the code, in development, which began at `changed_at`
+    changed_at: float = 0.0
+    broken: Broken | None = None  # why that revision is not served
+    announced: bool = True  # whether it was told that the revision is served, or is not
     template_retries: int = 0
     template_retry_at: float | None = None
     next_worker: int = 1

@@ -14,8 +14,10 @@ from corn.worker.service import Service
 
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
+_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
 _IDLE_ROLLING = 5.0  # others go on serving
 _IDLE_FINAL = 1.0
+_WEBSOCKETS_PER_SECOND = 200
 _AFTER_CANCEL = 1.0  # for cancelled requests to end
 
 
@@ -28,30 +30,42 @@ class Drain:
         self._cancelled: float | None = None
         self.done: asyncio.Future[None] = service.loop.create_future()
 
-    def begin(self, grace: float, *, final: bool) -> None:
-        """Start, or shorten the grace of a drain that has started."""
+    def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
+        """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
         now = self._service.loop.time()
+        idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
+        if brisk:
+            idle, first = 0.0, _FIRST_BYTE_BRISK
+            self._cut_short()
         if self._deadline is None:
             self._deadline = now + grace
             self._service.draining = True
-            self._spread(min(grace, self._service.config.timeout_keep_alive, _IDLE_FINAL if final else _IDLE_ROLLING))
-            self._close_websockets(min(grace / 4, _IDLE_FINAL if final else _IDLE_ROLLING))
+            self._spread(grace, idle, first)
+            self._close_websockets(min(grace / 4, idle))
             self._service.loop.call_soon(self._step)
         elif now + grace < self._deadline:
             self._deadline = now + grace
-            self._spread(min(grace, _IDLE_FINAL))
+            self._spread(grace, _IDLE_FINAL, first)
             self._close_websockets(min(grace / 4, _IDLE_FINAL))
 
-    def _spread(self, idle: float) -> None:
+    def _cut_short(self) -> None:
+        for cycle in list(self._service.running):
+            if cycle.committed:
+                cycle.cancel("the code has changed")
+
+    def _spread(self, grace: float, idle: float, first: float) -> None:
         now = self._service.clock.now
+        idle = min(grace, idle, self._service.config.timeout_keep_alive)
+        first = min(grace, first, self._service.config.timeout_keep_alive)
         connections = list(self._service.connections)
         for position, connection in enumerate(connections, start=1):
-            connection.linger_until(now + min(_FIRST_BYTE, idle), now + idle * position / len(connections))
+            connection.linger_until(now + first, now + idle * position / len(connections))
 
-    def _close_websockets(self, spread: float) -> None:
+    def _close_websockets(self, longest: float) -> None:
         """One after the other, so that their clients do not all come back at once."""
         now = self._service.clock.now
         sessions = list(self._service.websockets)
+        spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
         for position, session in enumerate(sessions):
             session.leave(now + spread * position / len(sessions))
 

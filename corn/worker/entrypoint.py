@@ -17,28 +17,46 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.credentials import Vault
+from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, RenewCredentials, ReopenLogs, Retiring, Setup
+from corn.messages import (
+    Booting,
+    Drain,
+    Draining,
+    Failed,
+    Fork,
+    Ready,
+    RenewCredentials,
+    ReopenLogs,
+    RequestsTold,
+    Retiring,
+    Setup,
+    TellRequests,
+)
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
+from corn.worker.asgi import ASGIApplication
 from corn.worker.ends import forget_ends
 from corn.worker.hookfile import HookFile
-from corn.worker.importer import failed, load_application
+from corn.worker.importer import failed, load_application, user_traceback
 from corn.worker.server import Server
 from corn.worker.stacks import answer_requests
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_WORKERS, unanswered
+
+if TYPE_CHECKING:
+    from corn.worker.developing import Developing
 
 _MASTER_MAY_ANSWER = 1.0
 _FAILED = 3
@@ -46,12 +64,17 @@ _FAILED = 3
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """All that a worker is born with. `application` is None where the template did not load it."""
+    """All that a worker is born with. `application` is None where the template did not load it.
+
+    `report` is the descriptor of the file that it writes its stacks to.
+    `developing` is there in `corn dev`, for a worker that serves the application.
+    """
 
     setup: Setup
     config: Config
     order: Fork
     channel: Channel
+    report: int
     listeners: list[socket.socket]
     redirecting: list[socket.socket]
     slots: Slots
@@ -59,6 +82,7 @@ class Birth:
     hooks: HookFile
     vault: Vault | None
     tls: TLS | None
+    developing: Developing | None = None
 
     def tell(self, hook: str) -> None:
         """Call a hook of this worker's."""
@@ -70,28 +94,59 @@ class Birth:
             self.tls.renew(self.vault.load())
 
 
+def in_development(birth: Birth) -> Birth:
+    """The same, as `corn dev` bears its workers."""
+    from corn.worker.developing import Developing
+    from corn.worker.responder import config_of_responder
+
+    if birth.order.failure is not None:
+        return replace(birth, config=config_of_responder(birth.config))
+    return replace(birth, developing=Developing(birth.channel))
+
+
 def run(birth: Birth) -> int:
     """Live as a worker; returns the exit code."""
     _take_leave(birth)
     birth.channel.send(Booting())
     birth.tell("post_fork")
     try:
-        application = birth.application
-        if application is None:
-            application = load_application(birth.config)
-        for function in registered():
-            _make_anew(function)
+        began = time.perf_counter()
+        application = _application(birth)
+        loading = time.perf_counter() - began
         loop = new_event_loop(birth.config.loop)
         try:
-            loop.run_until_complete(_Worker(birth, application, loop).live())
+            loop.run_until_complete(_Worker(birth, application, loop, loading).live())
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
-        birth.channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        birth.channel.send(_failed(error, birth))
         return _FAILED
     finally:
         birth.tell("worker_exit")
     return 0
+
+
+def _application(birth: Birth) -> Any:
+    """The application, or what stands in for it; raises what `load_application` raises."""
+    if birth.order.failure is not None:
+        from corn.worker.responder import responder
+
+        return responder(Failure.from_json(birth.order.failure))
+    if birth.developing is not None:
+        birth.developing.begin()
+    application = birth.application
+    if application is None:
+        application = load_application(birth.config)
+    for function in registered():
+        _make_anew(function)
+    if birth.developing is not None:
+        birth.developing.loaded = True
+    return application
+
+
+def _failed(error: CornError, birth: Birth) -> Failed:
+    known = birth.developing.diagnose(error) if birth.developing is not None else None
+    return Failed(str(error), getattr(error, "detail", ""), int(error.exit_code), known)
 
 
 def end(code: int) -> NoReturn:
@@ -121,7 +176,7 @@ def _take_leave(birth: Birth) -> None:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable()  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
@@ -164,12 +219,13 @@ def _reseed() -> None:
 class _Worker:
     """Ties a server to its master: messages and signals in, readiness and wishes out."""
 
-    def __init__(self, birth: Birth, application: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, birth: Birth, application: Any, loop: asyncio.AbstractEventLoop, loading: float) -> None:
         self._birth = birth
         self._loop = loop
         self._channel = birth.channel
         self._application = application
         self._retiring = False
+        self._loading = loading
 
     async def live(self) -> None:
         birth = self._birth
@@ -183,9 +239,13 @@ class _Worker:
             tls=birth.tls,
             redirecting=birth.redirecting,
             on_retire=self._retire,
+            wrap=self._wrap,
+            describe=self._describe,
         )
-        answer_requests(self._loop)
+        answer_requests(self._loop, birth.report, self._server.in_flight)
+        began = time.perf_counter()
         await self._server.start()
+        starting = time.perf_counter() - began
         if birth.order.gated and birth.config.health_path:
             await self._server.check_health(birth.config.health_path)
         if os.getppid() != self._birth.setup.master and not self._birth.setup.relay:
@@ -196,16 +256,34 @@ class _Worker:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         birth.tell("post_worker_init")
         self._server.accept()
-        self._channel.send(Ready())
+        self._channel.send(Ready(self._loading, starting))
+        if birth.developing is not None:
+            birth.developing.report()
         await self._server.wait_closed()
+
+    def _wrap(self, app: ASGIApplication) -> ASGIApplication:
+        if not self._birth.setup.development:
+            return app
+        from corn.worker.developing import wrapped
+
+        return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
+
+    def _describe(self, error: BaseException) -> str:
+        if not self._birth.setup.development:
+            return user_traceback(error)
+        from corn.worker.developing import described
+
+        return described(error, self._birth.config)
 
     def _hear(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
-                self._server.drain(grace=message.grace, final=message.final)
+                self._server.drain(grace=message.grace, final=message.final, brisk=message.brisk)
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 self._server.reopen_logs()
+            elif isinstance(message, TellRequests):
+                self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
                 self._birth.renew_credentials()
         if self._channel.closed:

@@ -94,6 +94,7 @@ class Lifespan:
         else:
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             failed = ApplicationError(f"the application's lifespan failed to start: {what}", user_traceback(error))
+            failed.__cause__ = error
             self._started.set_exception(failed)
 
 

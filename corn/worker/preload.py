@@ -15,14 +15,13 @@ import contextlib
 import importlib
 import json
 import os
-import site
 import sys
-import sysconfig
 from collections.abc import Sequence
 from typing import Any
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, CornError
+from corn.libraries import is_library_file
 from corn.worker.importer import load_application
 
 LOWER = {"app": "deps", "deps": "none"}
@@ -58,8 +57,7 @@ class Recorder:
 
     def library_modules(self) -> list[str]:
         """The recorded modules that were imported, and come from the standard library or from site-packages."""
-        roots = _library_roots()
-        return [name for name in self.names if _is_library(name, roots)]
+        return [name for name in self.names if _is_library(name)]
 
 
 def scout(config: Config) -> list[str]:
@@ -97,15 +95,9 @@ def _scout(config: Config, writer: int) -> None:
     os._exit(0)
 
 
-def _library_roots() -> tuple[str, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}
-    return tuple(os.path.realpath(root) + os.sep for root in roots if root)
-
-
-def _is_library(name: str, roots: tuple[str, ...]) -> bool:
+def _is_library(name: str) -> bool:
     spec = getattr(sys.modules.get(name), "__spec__", None)
     origin = getattr(spec, "origin", None)
     if name in {"__main__", "sitecustomize"} or origin is None:
         return False
-    return origin in ("built-in", "frozen") or os.path.realpath(origin).startswith(roots)
+    return origin in ("built-in", "frozen") or is_library_file(origin)

@@ -17,6 +17,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from corn.config import Config
 from corn.slots import Field, Slots
@@ -26,6 +27,8 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
+from corn.worker.importer import user_traceback
+from corn.worker.inflight import requests_in_flight
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
@@ -38,12 +41,18 @@ def _retire_never(reason: str) -> None:
     """For an owner that does not replace the worker."""
 
 
+def _as_it_is(app: ASGIApplication) -> ASGIApplication:
+    """For an owner that wraps nothing around the application."""
+    return app
+
+
 class Server:
     """Serves an application on listeners that are open already; to be made and used within a running loop.
 
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
     the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
-    speak nothing else, and those that are `redirecting` lead there.
+    speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold.
     """
 
     def __init__(
@@ -57,9 +66,12 @@ class Server:
         tls: TLS | None = None,
         redirecting: Sequence[socket.socket] = (),
         on_retire: Callable[[str], None] = _retire_never,
+        wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
+        describe: Callable[[BaseException], str] = user_traceback,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(as_asgi3(app, config, on_retire), config, self._words, on_retire)
+        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)
@@ -95,16 +107,17 @@ class Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    def drain(self, *, grace: float, final: bool) -> None:
+    def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
 
         `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
-        can only shorten the grace; with 0 everything is cancelled now.
+        can only shorten the grace; with 0 everything is cancelled now. `brisk`: only requests that have no answer yet
+        have the grace; idle connections and responses that have begun end now.
         """
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
             acceptor.stop(final=final)
-        self._drain.begin(grace, final=final)
+        self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:
         """Wait until a drain is over and the application has shut down (or had its time to)."""
@@ -115,6 +128,10 @@ class Server:
         self._service.show_counts()
         if self._service.access is not None:
             self._service.access.close()
+
+    def in_flight(self) -> list[dict[str, Any]]:
+        """The requests that are being answered, see `requests_in_flight`."""
+        return requests_in_flight(self._service)
 
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""

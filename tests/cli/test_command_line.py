@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from corn.config.kinds import Switch
 from corn.config.schema import OPTIONS
 from corn.version import __version__
 
@@ -29,14 +30,14 @@ def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
     assert "serve     Serve an application." in done.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "config"])
+@pytest.mark.parametrize("command", ["serve", "dev", "config"])
 def test_help_lists_every_option_in_80_columns(corn, command):
     done = corn(command, "--help", COLUMNS="80")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
     for option in OPTIONS:
-        name = option.flag.removeprefix("--")
-        assert name in done.stdout
+        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Switch) else option.flag
+        assert (f"{flag} " in done.stdout) == (command == "config" or option.command in ("", command))
     assert "Addresses:\n" in done.stdout
     assert "-w, --workers N|auto" in done.stdout
     assert "--[no-]access-log" in done.stdout

@@ -18,7 +18,7 @@ from corn.config.kinds import (
     Text,
     UrlPath,
 )
-from corn.config.options import option
+from corn.config.options import SERVE, option
 
 APPLICATION = "Application"
 ADDRESSES = "Addresses"
@@ -105,6 +105,7 @@ class ProcessesOptions:
         "Run as this user, by name or number, once the addresses and the pidfile are open; needs root.",
         PROCESSES,
         reloadable=False,
+        command=SERVE,
     )
     group: str | None = option(
         None,
@@ -112,6 +113,7 @@ class ProcessesOptions:
         "Run as this group, by name or number, instead of the user's own; needs root.",
         PROCESSES,
         reloadable=False,
+        command=SERVE,
     )
     umask: int | None = option(
         None,
@@ -148,6 +150,7 @@ class ProcessesOptions:
         "redirected to a file goes on there, other output is dropped.",
         PROCESSES,
         reloadable=False,
+        command=SERVE,
     )
     hooks: str | None = option(
         None,
@@ -164,13 +167,19 @@ class ReloadsOptions:
         Maybe(UrlPath()),
         "On a reload, ask the new code for this path first; an answer of 500 or above refuses it.",
         RELOADS,
+        command=SERVE,
     )
     soak: float = option(
         2.0,
         Seconds(),
         "On a reload, how long the first new worker serves beside the old ones before more follow.",
         RELOADS,
+        command=SERVE,
     )
     rollback_window: float = option(
-        300.0, Seconds(), "After a reload, how long the previous code is kept in memory to return to.", RELOADS
+        300.0,
+        Seconds(),
+        "After a reload, how long the previous code is kept in memory to return to.",
+        RELOADS,
+        command=SERVE,
     )

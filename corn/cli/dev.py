@@ -1,0 +1,81 @@
+"""`corn dev`: this process becomes a master that reloads the application when its files change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corn.cli.options import SettingsCommand
+from corn.cli.resolving import require_application, resolver
+from corn.config import Config
+from corn.config.options import DEV
+from corn.config.sources import DEFAULT, Resolved
+from corn.errors import ConfigError
+
+_GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
+# What has no place in development, and is left out of it even where a file or a variable names it.
+_WITHOUT: dict[str, Any] = {
+    "soak": 0.0,
+    "rollback_window": 0.0,
+    "health_path": None,
+    "daemon": False,
+    "user": None,
+    "group": None,
+}
+
+
+@click.command(cls=SettingsCommand, command=DEV, short_help="Serve an application, and reload it when it changes.")
+@click.option("--explain-reload", metavar="PATH", help="Say whether a change of PATH counts, and why; then exit.")
+def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -> int:
+    """Serve the application APP while it is written: a change is served when it is saved.
+
+    Defaults stand in [brackets].
+    """
+    read = resolver(values, config_file)
+    resolved = _for_development(read())
+    if explain_reload is not None:
+        return _explain(resolved, explain_reload)
+    require_application(resolved)
+    from corn.supervisor.master import run_development
+
+    return run_development(resolved, lambda: require_application(_for_development(read())))
+
+
+def _for_development(resolved: Resolved) -> Resolved:
+    config = resolved.config
+    if config.preload == "app":
+        raise ConfigError("corn dev cannot load the application before it changes; use --preload auto, deps or none")
+    for name in config.reload_dir:
+        if not Path(name).is_dir():
+            raise ConfigError(f"--reload-dir: there is no directory '{name}'")
+    return replace(resolved, config=replace(_capped(config, resolved), **_WITHOUT))
+
+
+def _capped(config: Config, resolved: Resolved) -> Config:
+    asked = resolved.origins["timeout_worker"] != DEFAULT
+    return replace(
+        config,
+        timeout_graceful_shutdown=min(config.timeout_graceful_shutdown, _GRACE),
+        timeout_lifespan_shutdown=min(config.timeout_lifespan_shutdown, _GRACE),
+        timeout_worker=config.timeout_worker if asked else 0.0,  # a debugger stops the event loop
+    )
+
+
+def _explain(resolved: Resolved, path: str) -> int:
+    from corn.reload.setup import rules_of
+
+    named = Path(path)
+    verdict = rules_of(resolved.config, str(resolved.file or "")).judge(str(named.parent.resolve() / named.name))
+    click.echo(f"{path}: {_MEANINGS[verdict.effect]}: {verdict.why}")
+    return 0 if verdict.counts else 1
+
+
+_MEANINGS = {
+    "reload": "counts, and reloads the application",
+    "cold": "counts, and starts the application in a new environment",
+    "asset": "counts, and refreshes browsers only",
+    "": "does not count",
+}

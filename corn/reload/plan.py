@@ -1,0 +1,36 @@
+"""Which packages a warm template loads: what the application was seen to import, less what must not be shared. Pure.
+
+What a worker reports is safe to load before the application only if loading it there and then has the same outcome. So
+the list ends where the application's code changed the environment (the worker sees to that), and what is left out here:
+
+- what lies in a watched directory, and so may change with the next save; editable installs are the project's own anyway
+- what a template found unsafe to be forked with, or the user's project shadows
+- tools that patch others at import, and what was imported after the first of them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+_PATCHERS = frozenset({"gevent", "eventlet", "ddtrace", "sitecustomize", "usercustomize", "__main__"})
+_NEVER = ("corn",)
+
+
+def packages_to_load(
+    imported: Iterable[Sequence[str]], is_watched: Callable[[str], bool], left_out: frozenset[str]
+) -> list[str]:
+    """The names of the modules to load, in order, of `imported` [name, file or ""] pairs."""
+    names: list[str] = []
+    for name, file in imported:
+        top = name.partition(".")[0]
+        if top in _PATCHERS:
+            break
+        if top not in _NEVER and not left_out & {top, name} and not (file and is_watched(file)):
+            names.append(name)
+    return names
+
+
+def shadowed(added: Iterable[str], packages: Iterable[str]) -> set[str]:
+    """The loaded top-level packages that a new file or directory, by its base name, takes the name of."""
+    tops = {each.partition(".")[0] for each in packages}
+    return tops & {each.partition(".")[0] for each in added}
