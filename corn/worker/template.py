@@ -49,6 +49,7 @@ from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
+from corn.worker.http_versions import http2_connection
 from corn.worker.logconfig import apply_log_config
 from corn.worker.orphans import Brood
 from corn.worker.tls import TLS
@@ -102,6 +103,7 @@ class Template:
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
+        http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
         if self._config.log_config is not None:
