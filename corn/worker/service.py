@@ -17,10 +17,12 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.forwarded import apply_claims
+from corn.worker.head import Head
 from corn.worker.http_versions import http2_connection
 from corn.worker.importer import user_traceback
 from corn.worker.requestid import RequestIds
-from corn.worker.scope import scope_template
+from corn.worker.scope import Address, scope_template
 from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
@@ -166,6 +168,13 @@ class Service:
             connection.expire()
         for session in [each for each in self.websockets if each.deadline <= now]:
             session.expire()
+
+    def heed_proxies(self, head: Head, scope: dict[str, Any], peer: Address) -> None:
+        """Change a request's scope to what `peer`, if it is a trusted proxy, says of it; and give it its name."""
+        if head.forwarded and self.proxies is not None and self.proxies.believes(peer):
+            apply_claims(scope, self.proxies, self.config.proxy_fields)
+        if self.request_ids is not None:
+            self.request_ids.settle(scope, peer)
 
     def answered(self, cycle: Cycle) -> None:
         """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it.
