@@ -34,6 +34,7 @@ from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
 from corn.worker.protocols import Protocols
 from corn.worker.service import Service
+from corn.worker.static.application import with_static
 from corn.worker.tls import TLS
 
 
@@ -70,7 +71,9 @@ class Server:
         describe: Callable[[BaseException], str] = user_traceback,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        self._service = Service(
+            wrap(with_static(as_asgi3(app, config, on_retire), config)), config, self._words, on_retire
+        )
         self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
