@@ -71,7 +71,7 @@ def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:
 
 
 def _wrk(service: Service, case: Case, core: int, seconds: int, script: str) -> wrk.Load:
-    url = f"http://127.0.0.1:{service.port}{case.path}"
+    url = case.address(service.port)
     line = wrk.command(url, connections=CONNECTIONS, seconds=seconds, headers=case.headers, script=script)
     done = subprocess.run(
         ["taskset", "--cpu-list", str(core), *line], capture_output=True, text=True, timeout=seconds + 30, check=False

@@ -1,6 +1,6 @@
 """The results of benchmarks/reload.py as documentation: docs/explanation/reloading.md, and its chart.
 
-python -m benchmarks.reload_page RESULTS.json
+python -m benchmarks.reload_page RESULTS.json...
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import RESULTS
 from benchmarks.reload import Edits, rows
 
 _DOCS = Path(__file__).resolve().parent.parent / "docs" / "explanation"
@@ -116,13 +118,28 @@ def page(about: dict[str, Any], results: list[Edits]) -> str:
     return _PAGE.format(**words)
 
 
-def main(path: Path) -> None:
-    data = json.loads(path.read_text())
+def combined(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several results files of the same day as one; each has all servers, which took turns in it."""
+    runs: dict[tuple[str, str], Edits] = {}
+    for each in (Edits(**run) for data in files for run in data["runs"]):
+        whole = runs.setdefault((each.project, each.server), Edits(each.server, each.project))
+        whole.times += each.times
+        whole.requests += each.requests
+        whole.failed += each.failed
+        whole.lost += each.lost
+    about = files[-1]["about"] | {"edits": len(next(iter(runs.values())).times)}
+    about["rounds"] = sum(data["about"]["rounds"] for data in files)
+    return {"about": about, "runs": [asdict(each) for each in runs.values()]}
+
+
+def main(paths: list[Path]) -> None:
+    data = combined([json.loads(path.read_text()) for path in paths])
     about, results = data["about"], [Edits(**each) for each in data["runs"]]
+    (RESULTS / f"reload-{about['date']}.json").write_text(json.dumps(data, indent=2) + "\n")
     subtitle = f"{about['date']}, median of {about['edits']} saves, Python {about['python']}, {about['processor']}"
     (_DOCS / "reloading.svg").write_text(chart(results, subtitle))
     (_DOCS / "reloading.md").write_text(page(about, results))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main([Path(each) for each in sys.argv[1:]])
