@@ -36,6 +36,7 @@ from corn.worker.probe import check_health
 from corn.worker.protocols import Protocols
 from corn.worker.requestid import with_request_id
 from corn.worker.service import Service
+from corn.worker.static.application import with_static
 from corn.worker.tls import TLS
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Server:
         describe: Callable[[BaseException], str] = user_traceback,
     ) -> None:
         self._words = slots.cell(cell).words
-        served = wrap(as_asgi3(app, config, on_retire))
+        served = wrap(with_static(as_asgi3(app, config, on_retire), config))
         served = with_request_id(served) if config.request_id else served
         self._service = Service(served, config, self._words, on_retire)
         self._service.describe = describe
