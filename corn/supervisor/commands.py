@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
+from corn import logs
+from corn.config.log_kinds import Levels
 from corn.errors import ConfigError
+from corn.messages import SetLogLevel
 from corn.slots import LATENCY_BOUNDS
 from corn.supervisor import events, waiting
 from corn.supervisor.control import Reply
 from corn.supervisor.events import Event
 from corn.supervisor.executor import Executor
 from corn.supervisor.history import History
+from corn.supervisor.inquiries import Found, Inquiries
 from corn.supervisor.requested import ASKED, MOST_WORKERS
 from corn.supervisor.state import Phase, State, Worker
 from corn.supervisor.status import About, Observed, status_of
@@ -39,6 +43,8 @@ class Master(Protocol):
     def state(self) -> State: ...
     @property
     def executor(self) -> Executor: ...
+    @property
+    def inquiries(self) -> Inquiries: ...
     def handle(self, event: Event) -> None: ...
     def ask_for_reload(self, at: float) -> None: ...
 
@@ -58,6 +64,9 @@ class Commands:
             "upgrade": self._upgrade,
             "restart": self._restart,
             "drain": self._drain,
+            "stacks": self._stacks,
+            "requests": self._requests,
+            "log-level": self._log_level,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -91,6 +100,43 @@ class Commands:
         )
         status = status_of(master.about, master.state, master.history, observed, time.monotonic())
         reply.send({"ok": True, "status": asdict(status)})
+
+    def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.stacks([each.id for each in workers], tell)
+
+    def _requests(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.requests([each.id for each in workers], tell)
+
+    def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
+        """Tell the level, or change it until the next reload."""
+        executor, wanted = self._master.executor, request.get("level")
+        if wanted is not None:
+            try:
+                levels = Levels().parse(wanted)
+            except ValueError as error:
+                raise Refused(f"{wanted!r} is no level; {error}") from None
+            executor.config = replace(executor.config, log_level=levels)
+            logs.set_level(levels)
+            executor.tell_all(SetLogLevel(levels))
+        reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
+
+    def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
+        """The worker that a request names, or all of them."""
+        if request.get("worker") is not None:
+            return [self._worker(_whole(request, "worker"))]
+        return sorted(self._state.workers.values(), key=lambda each: (each.slot, each.id))
 
     # What changes something
 
@@ -181,6 +227,10 @@ class Commands:
         if not found:
             raise Refused(f"there is no worker {number}; name one by its number or process id, as in 'corn status'")
         return found[0]
+
+
+def _named(worker: Worker) -> dict[str, Any]:
+    return {"slot": worker.slot, "generation": worker.generation, "pid": worker.pid, "stage": worker.stage.value}
 
 
 def _whole(request: dict[str, Any], name: str) -> int:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from corn import messages
+from corn import logs, messages
 from corn.config import Config
 from corn.errors import ConfigError, ExitCode
 from corn.logs import logger
@@ -36,6 +36,7 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
+from corn.supervisor.inquiries import Inquiries
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
@@ -94,7 +95,9 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self.inquiries = Inquiries(executor)
         self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
+        self._timed = (self.control, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
             self.reloading.start(self.watch)
@@ -107,7 +110,8 @@ class Loop:
                     key.data(mask)
                 else:
                     self._hear(key.data)
-            self.control.tick(time.monotonic())
+            for each in self._timed:
+                each.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
             self._renewal.look(time.monotonic())
@@ -132,8 +136,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        of_others = (self._rounds.next_at(self.state), self.control.next_at(), self._renewal.next_at)
-        times = (next_wake(self.state, now), *of_others, self._service_manager.next_at(now))
+        policy = (next_wake(self.state, now), self._rounds.next_at(self.state), self._renewal.next_at)
+        times = (*policy, self._service_manager.next_at(now), *(each.next_at() for each in self._timed))
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -204,7 +208,9 @@ class Loop:
                 with contextlib.suppress(ConfigError):
                     self.ask_for_reload(at)
             elif number == signal.SIGUSR1:
-                self.executor.tell_workers(messages.ReopenLogs())
+                logs.reopen()
+                self.executor.tell_all(messages.ReopenLogs())
+                self.hooks.reopen_logs()
             elif number == signal.SIGUSR2:
                 self.handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):
@@ -294,6 +300,8 @@ class Loop:
                 return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
+            case messages.RequestsTold():
+                self.inquiries.told(handle.id, message.requests)
             case messages.Failed():
                 return events.WorkerFailed(
                     at, handle.id, message.error, message.detail, message.exit_code, message.failure
