@@ -79,7 +79,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Fork(Message):
-    """Master to template: fork one worker. One descriptor follows: the worker's end of its channel.
+    """Master to template: fork one worker. Two descriptors follow: the worker's end of its channel, and its report.
 
     In `corn dev`, `revision` counts the versions of the code, and `failure` (diagnosis.Failure as JSON) makes the
     worker a responder, which serves that instead of the application.
@@ -91,7 +91,7 @@ class Fork(Message):
     gated: bool
     revision: int = 0
     failure: dict[str, Any] | None = None
-    fds: ClassVar[int] = 1
+    fds: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +274,17 @@ class ReopenLogs(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class TellRequests(Message):
+    """Master to worker: say which requests you are answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsTold(Message):
+    """Worker to master: the requests in flight (see corn/worker/inflight.py)."""
+
+    requests: list[dict[str, Any]]
+
+
 class RenewCredentials(Message):
     """Master to worker: there are other credentials in the vault; use them for the connections to come."""
 
@@ -348,6 +359,8 @@ _KINDS: tuple[type[Message], ...] = (
     ReloadFailed,
     Draining,
     ReopenLogs,
+    TellRequests,
+    RequestsTold,
     RenewCredentials,
     Examine,
     Examined,

@@ -16,6 +16,8 @@ _MODULES = {
     "config": "corn.cli.show:config",
     "status": "corn.cli.status:status",
     "list": "corn.cli.status:list_instances",
+    "ps": "corn.cli.inspect:ps",
+    "stacks": "corn.cli.inspect:stacks",
     "reload": "corn.cli.operate:reload_code",
     "rollback": "corn.cli.operate:rollback",
     "scale": "corn.cli.operate:scale",

@@ -13,6 +13,8 @@ from corn.errors import NoInstance
 from corn.memory import proportional_sizes
 
 _HEALTHY = ("serving", "reloading", "upgrading")
+_BEATING = ("ready", "stuck")
+_SILENT = 2.0  # the heartbeat beats twice a second
 _HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQUESTS", "BUSY", "CONNS", "PSS", "RESTARTS")
 _NUMBERS = frozenset({2, 3, 4, 5, 6, 7, 8, 9})
 
@@ -61,6 +63,7 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
     ]
     notes = [note for each in found["slots"] if (note := _restarts(each))]
     notes += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
+    notes += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
     if found["last_error"]:
         notes.append(f"last error: {found['last_error']}")
     return "\n".join([*lines, *([""] if notes else []), *notes])
@@ -89,6 +92,10 @@ def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -
         size(sizes.get(worker["pid"])),
         str(restarts),
     )
+
+
+def _silence(worker: dict[str, Any]) -> str:
+    return f"worker {worker['slot']}: its event loop has not turned for {duration(worker['silent'])}; see 'corn stacks'"
 
 
 def _restarts(slot: dict[str, Any]) -> str:

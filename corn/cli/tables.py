@@ -36,9 +36,13 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int | None) -> str:
-    """Bytes as `12.3M`; a dash where they are not known."""
+    """Bytes as `512`, `1.5K`, `12.3M`, `2.1G`; a dash where they are not known."""
     if count is None:
         return "-"
+    if count < 1000:
+        return str(count)
+    if count < 1000 << 10:
+        return f"{count / 1024:.1f}K"
     return f"{count / _MIB:.1f}M" if count < 1000 * _MIB else f"{count / _MIB / 1024:.1f}G"
 
 

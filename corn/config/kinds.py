@@ -183,6 +183,7 @@ class Size:
     """An amount of bytes: a whole number with an optional unit (KB, MB, GB are powers of 1000, KiB ... of 1024)."""
 
     low: int = 0
+    high: int = 10**18
     metavar: str = "SIZE"
 
     def parse(self, raw: object) -> int:
@@ -195,6 +196,8 @@ class Size:
         value = int(match[1]) * _UNITS[match[2].upper()]
         if value < self.low:
             raise ValueError(f"expected a size of at least {self.show(self.low)}")
+        if value > self.high:
+            raise ValueError(f"expected a size of at most {self.show(self.high)}")
         return value
 
     def show(self, value: int) -> str:

@@ -18,6 +18,7 @@ from corn.supervisor.control import Reply
 from corn.supervisor.events import Event
 from corn.supervisor.executor import Executor
 from corn.supervisor.history import History
+from corn.supervisor.inquiries import Found, Inquiries
 from corn.supervisor.requested import ASKED, MOST_WORKERS
 from corn.supervisor.state import Phase, State, Worker
 from corn.supervisor.status import About, Observed, status_of
@@ -39,6 +40,8 @@ class Master(Protocol):
     def state(self) -> State: ...
     @property
     def executor(self) -> Executor: ...
+    @property
+    def inquiries(self) -> Inquiries: ...
     def handle(self, event: Event) -> None: ...
     def ask_for_reload(self, at: float) -> None: ...
 
@@ -58,6 +61,8 @@ class Commands:
             "upgrade": self._upgrade,
             "restart": self._restart,
             "drain": self._drain,
+            "stacks": self._stacks,
+            "requests": self._requests,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -91,6 +96,30 @@ class Commands:
         )
         status = status_of(master.about, master.state, master.history, observed, time.monotonic())
         reply.send({"ok": True, "status": asdict(status)})
+
+    def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.stacks([each.id for each in workers], tell)
+
+    def _requests(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.requests([each.id for each in workers], tell)
+
+    def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
+        """The worker that a request names, or all of them."""
+        if request.get("worker") is not None:
+            return [self._worker(_whole(request, "worker"))]
+        return sorted(self._state.workers.values(), key=lambda each: (each.slot, each.id))
 
     # What changes something
 
@@ -180,6 +209,10 @@ class Commands:
         if not found:
             raise Refused(f"there is no worker {number}; name one by its number or process id, as in 'corn status'")
         return found[0]
+
+
+def _named(worker: Worker) -> dict[str, Any]:
+    return {"slot": worker.slot, "generation": worker.generation, "pid": worker.pid, "stage": worker.stage.value}
 
 
 def _whole(request: dict[str, Any], name: str) -> int:

@@ -13,10 +13,12 @@ from corn.channel import Channel
 from corn.config import Config
 from corn.credentials import Vault
 from corn.logs import logger
-from corn.messages import STACKS_SIGNAL, Drain, Fork, Message, Quit, Setup
+from corn.messages import Drain, Fork, Message, Quit, Setup
+from corn.reports import new_report
 from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions
+from corn.supervisor.dumps import Dumps
 from corn.supervisor.processes import (
     HooksHandle,
     TemplateHandle,
@@ -57,6 +59,7 @@ class Executor:
         self.workers: dict[int, WorkerHandle] = {}
         self.slots = Slots.create()
         self.readings = Readings(self.slots)
+        self.dumps = Dumps()
         self.listeners = listeners
         self._relay = relay
         self._reloading = reloading
@@ -88,6 +91,9 @@ class Executor:
         for number, worker in list(self.workers.items()):
             if number not in state.workers:
                 del self.workers[number]
+                if text := self.dumps.forget(worker):
+                    logger.error("last stacks of worker process %s:\n%s", worker.pid, text.rstrip())
+                os.close(worker.report)
                 self.readings.leave(self.slots.cell(worker.cell))  # nobody shall wait for connections it took along
                 self._free_cells.append(worker.cell)
                 self._drop(worker)
@@ -109,7 +115,7 @@ class Executor:
 
     def tell_workers(self, message: Message) -> None:
         for handle in self.workers.values():
-            self._tell(handle, message)
+            self.tell(handle, message)
 
     def _spawn_template(self, action: actions.SpawnTemplate) -> None:
         environment = environment_of(self.config)
@@ -143,7 +149,7 @@ class Executor:
     def _stop_template(self, action: actions.StopTemplate) -> None:
         handle = self.templates.get(action.generation)
         if handle is not None:
-            self._tell(handle, Quit())
+            self.tell(handle, Quit())
 
     def _kill_template(self, action: actions.KillTemplate) -> None:
         handle = self.templates.get(action.generation)
@@ -156,20 +162,20 @@ class Executor:
             return
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours))
+        handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours), new_report())
         self.slots.take(handle.cell)
         self.workers[action.worker] = handle
         order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
         if self._reloading is not None and action.broken is not None:
             order = replace(order, failure=self._reloading.failure_of(action.revision, action.broken).to_json())
         with theirs:
-            self._tell(template, order, (theirs.fileno(),))
+            self.tell(template, order, (theirs.fileno(), handle.report))
         self._watch(handle)
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
         handle = self.workers.get(action.worker)
         if handle is not None:
-            self._tell(handle, Drain(action.grace, action.final, action.brisk))
+            self.tell(handle, Drain(action.grace, action.final, action.brisk))
 
     def _abort_worker(self, action: actions.AbortWorker) -> None:
         handle = self.workers.get(action.worker)
@@ -179,7 +185,7 @@ class Executor:
     def _dump_worker(self, action: actions.DumpWorker) -> None:
         handle = self.workers.get(action.worker)
         if handle is not None:
-            handle.signal(STACKS_SIGNAL)
+            self.dumps.take(handle, lambda text: logger.warning("stacks of worker process %s:\n%s", handle.pid, text))
 
     def _kill_worker(self, action: actions.KillWorker) -> None:
         handle = self.workers.get(action.worker)
@@ -190,7 +196,7 @@ class Executor:
         detail = "\n" + action.detail if action.detail else ""
         logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
 
-    def _tell(self, handle: Handle, message: Message, fds: tuple[int, ...] = ()) -> None:
+    def tell(self, handle: Handle, message: Message, fds: tuple[int, ...] = ()) -> None:
         handle.channel.send(message, fds)
         if handle.channel.wants_write:
             self._watch(handle)

@@ -36,6 +36,7 @@ from corn.supervisor.deadlines import next_wake
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
+from corn.supervisor.inquiries import Inquiries
 from corn.supervisor.policy import decide
 from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
@@ -91,7 +92,9 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Rounds(executor, self._vitals)
+        self.inquiries = Inquiries(executor)
         self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
+        self._timed = (self.control, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
             self.reloading.start(self.watch)
@@ -104,7 +107,8 @@ class Loop:
                     key.data(mask)
                 else:
                     self._hear(key.data)
-            self.control.tick(time.monotonic())
+            for each in self._timed:
+                each.tick(time.monotonic())
             for event in list(self._rounds.due(self.state, time.monotonic())):
                 self.handle(event)
             self._renewal.look(time.monotonic())
@@ -128,8 +132,8 @@ class Loop:
 
     def _patience(self) -> float | None:
         now = time.monotonic()
-        of_others = (self._rounds.next_at(self.state), self.control.next_at(), self._renewal.next_at)
-        times = (next_wake(self.state, now), *of_others)
+        policy = (next_wake(self.state, now), self._rounds.next_at(self.state), self._renewal.next_at)
+        times = (*policy, *(each.next_at() for each in self._timed))
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -288,6 +292,8 @@ class Loop:
                 return events.WorkerDraining(at, handle.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, handle.id, message.reason)
+            case messages.RequestsTold():
+                self.inquiries.told(handle.id, message.requests)
             case messages.Failed():
                 return events.WorkerFailed(
                     at, handle.id, message.error, message.detail, message.exit_code, message.failure

@@ -39,11 +39,15 @@ class TemplateHandle:
 
 @dataclass(slots=True)
 class WorkerHandle:
-    """`doomed` is a signal that waits for the process id to be known; `killed` says that corn sent SIGKILL."""
+    """`doomed` is a signal that waits for the process id to be known; `killed` says that corn sent SIGKILL.
+
+    `report` is the file in which the worker writes its stacks (corn/reports.py).
+    """
 
     id: int
     cell: int
     channel: Channel
+    report: int
     pid: int | None = None
     doomed: int | None = None
     killed: bool = False

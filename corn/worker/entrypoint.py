@@ -29,14 +29,27 @@ from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
-from corn.messages import Booting, Drain, Draining, Failed, Fork, Ready, RenewCredentials, ReopenLogs, Retiring, Setup
+from corn.messages import (
+    Booting,
+    Drain,
+    Draining,
+    Failed,
+    Fork,
+    Ready,
+    RenewCredentials,
+    ReopenLogs,
+    RequestsTold,
+    Retiring,
+    Setup,
+    TellRequests,
+)
 from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
 from corn.worker.asgi import ASGIApplication
 from corn.worker.ends import forget_ends
 from corn.worker.hookfile import HookFile
-from corn.worker.importer import failed, load_application
+from corn.worker.importer import failed, load_application, user_traceback
 from corn.worker.server import Server
 from corn.worker.stacks import answer_requests
 from corn.worker.tls import TLS
@@ -53,6 +66,7 @@ _FAILED = 3
 class Birth:
     """All that a worker is born with. `application` is None where the template did not load it.
 
+    `report` is the descriptor of the file that it writes its stacks to.
     `developing` is there in `corn dev`, for a worker that serves the application.
     """
 
@@ -60,6 +74,7 @@ class Birth:
     config: Config
     order: Fork
     channel: Channel
+    report: int
     listeners: list[socket.socket]
     redirecting: list[socket.socket]
     slots: Slots
@@ -167,7 +182,7 @@ def _take_leave(birth: Birth) -> None:
         signal.signal(number, unanswered)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable()  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
@@ -232,8 +247,9 @@ class _Worker:
             redirecting=birth.redirecting,
             on_retire=self._retire,
             wrap=self._wrap,
+            describe=self._describe,
         )
-        answer_requests(self._loop)
+        answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
         await self._server.start()
         starting = time.perf_counter() - began
@@ -269,6 +285,13 @@ class _Worker:
         else:
             self._loop.remove_writer(self._channel.fileno())
 
+    def _describe(self, error: BaseException) -> str:
+        if not self._birth.setup.development:
+            return user_traceback(error)
+        from corn.worker.developing import described
+
+        return described(error, self._birth.config)
+
     def _hear(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
@@ -276,6 +299,8 @@ class _Worker:
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 self._server.reopen_logs()
+            elif isinstance(message, TellRequests):
+                self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
                 self._birth.renew_credentials()
         if self._channel.closed:

@@ -139,6 +139,11 @@ def _request_line(head: Head, line: bytes) -> None:
         raise Refusal(400, "invalid request line") from None
     if version != b"HTTP/1.1":
         _other_version(head, version)
+    read_method(head, method)
+
+
+def read_method(head: Head, method: bytes) -> None:
+    """Set the method; raises `Refusal` for what is none, or is not served."""
     known = _methods.get(method)
     head.method = _other_method(head, method) if known is None else known
 
@@ -171,7 +176,7 @@ def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Any, Any], None]
     if not colon or not TOKEN.fullmatch(name):
         raise Refusal(400, "invalid header name")
     lower = name.lower()
-    known = (lower, _HANDLERS.get(lower))
+    known = (lower, HANDLERS.get(lower))
     if len(_names) < _MAX_NAMES and len(name) <= 64:
         _names[name] = known
     return known
@@ -289,7 +294,7 @@ _STEADY = (
     b"x-requested-with",
 )
 _steady_fields: dict[bytes, tuple[bytes, bytes]] = {}
-_HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
+HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"host": _host,
     b"content-length": _content_length,
     b"transfer-encoding": _transfer_encoding,

@@ -12,7 +12,7 @@ import asyncio
 import math
 import socket
 import struct
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
@@ -20,6 +20,7 @@ from corn.worker.forwarded import apply_claims
 from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
+from corn.worker.http2.upgrade import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
 from corn.worker.outgoing import Outgoing
@@ -29,6 +30,9 @@ from corn.worker.service import Service
 from corn.worker.websocket_handshake import check_handshake, read_offer, wants_websocket
 from corn.worker.websocket_http1 import WebSocketConnection, switching_head
 from corn.worker.websocket_session import Session
+
+if TYPE_CHECKING:
+    from corn.worker.http2.connection import HTTP2Connection
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
@@ -48,7 +52,7 @@ class HTTP1Connection(Outgoing):
         self._decoder: BodyDecoder | None = None
         self._held = b""
         self._repeated: Repeated | None = None
-        self._used = False  # a byte was read
+        self._used = False  # for a request
         self._eof = False
 
     # What the transport calls
@@ -104,11 +108,13 @@ class HTTP1Connection(Outgoing):
                 apply_claims(scope, service.proxies, service.config.proxy_fields)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
-            if head.upgrade and service.opens_websockets and wants_websocket(head):
-                self._begin_websocket(head, scope, data[end + 4 :])
+            if head.upgrade and self._switch(head, scope, data[end + 4 :]):
                 return
         except Refusal as refusal:
-            self._refuse(refusal)
+            if self._is_http2(data[:end]):
+                self._become_http2().data_received(data)
+            else:
+                self._refuse(refusal)
         else:
             self._used = True
             if head.length or head.chunked:
@@ -145,7 +151,6 @@ class HTTP1Connection(Outgoing):
     def _keep_partial(self, data: bytes, *, fresh: bool) -> None:
         if fresh:
             self.deadline = self.service.header_deadline
-        self._used = True
         controls = len(data.translate(None, PRINTABLE)) - data.endswith(b"\r")
         if controls != 2 * data.count(b"\r\n"):
             self._refuse(Refusal(400, "a control byte, or a line that does not end in CRLF"))
@@ -172,6 +177,33 @@ class HTTP1Connection(Outgoing):
                 self._read_body(rest)
         if self.cycle is cycle:
             cycle.begin()
+
+    def _is_http2(self, head: bytes) -> bool:
+        """Whether the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
+        return head == PRIOR_KNOWLEDGE and not self._used and self.service.http2 is not None
+
+    def _become_http2(self) -> HTTP2Connection:
+        assert self.service.http2 is not None
+        connection = self.service.http2(self.service, self._socket, self.ends)
+        self.service.connections.discard(self)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        return connection
+
+    def _switch(self, head: Head, scope: dict[str, Any], rest: bytes) -> bool:
+        """Switch to the protocol that a request asks for, if it is one that is spoken here; else the request stands."""
+        if wants_websocket(head) and self.service.opens_websockets:
+            self._begin_websocket(head, scope, rest)
+            return True
+        settings = upgrade_settings(head)
+        if settings is None or self.service.http2 is None or self.ends.scheme != "http":
+            return False
+        self.write(SWITCHING)
+        connection = self._become_http2()
+        connection.begin_upgraded(without_upgrade(head), settings)
+        if rest:
+            connection.data_received(rest)
+        return True
 
     def _begin_websocket(self, head: Head, scope: dict[str, Any], rest: bytes) -> None:
         check_handshake(head)

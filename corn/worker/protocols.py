@@ -1,6 +1,6 @@
 """Which protocol a connection begins with, and which follows when the first has done its part.
 
-    [Preamble]  ->  [Handshake]  ->  HTTP1Connection
+    [Preamble]  ->  [Handshake]  ->  HTTP1Connection, or HTTP2Connection
 
 Those in brackets are there where options ask for them.
 """
@@ -54,6 +54,9 @@ class Protocols:
             return self._http(sock, ends, None)
         return Handshake(self._service, self._tls, ends, partial(self._http, sock))
 
-    def _http(self, sock: socket.socket, ends: Ends, agreed: str | None) -> asyncio.Protocol:  # noqa: ARG002 - one is spoken
-        """The version of HTTP that both sides agreed on by ALPN; None where they did not speak of it."""
+    def _http(self, sock: socket.socket, ends: Ends, agreed: str | None) -> asyncio.Protocol:
+        """The version of HTTP that both sides agreed on by ALPN; where they did not speak of it, the client shows."""
+        http2 = self._service.http2
+        if http2 is not None and (agreed == "h2" or self._service.config.http == "2"):
+            return http2(self._service, sock, ends)
         return HTTP1Connection(self._service, sock, ends)

@@ -17,6 +17,8 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.http_versions import http2_connection
+from corn.worker.importer import user_traceback
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
@@ -60,9 +62,11 @@ class Service:
         "context",
         "create_task",
         "defaults",
+        "describe",
         "draining",
         "extra",
         "header_deadline",
+        "http2",
         "idle_deadline",
         "limit_concurrency",
         "limit_connections",
@@ -91,6 +95,7 @@ class Service:
         self, app: ASGIApplication, config: Config, words: memoryview, on_retire: Callable[[str], None]
     ) -> None:
         self.app = app
+        self.describe: Callable[[BaseException], str] = user_traceback  # an exception of a request, for the log
         self.config = config
         self.words = words
         self.on_retire = on_retire
@@ -122,6 +127,7 @@ class Service:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
+        self.http2 = http2_connection(config)
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:

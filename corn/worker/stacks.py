@@ -1,32 +1,39 @@
-"""A worker's stacks, written to standard error on request, also when its event loop does not turn.
+"""What a worker is doing, written to its report (corn/reports.py) on request, also when its event loop does not turn.
 
 Two handlers share one signal. faulthandler's runs in C as soon as the signal arrives, whatever holds the interpreter,
 and writes the stacks of all threads. It then passes the signal on to a Python handler, which runs when the main thread
-next executes bytecode (a tight loop does at once, and a sleep is woken up for it), and writes the asyncio tasks.
+next executes bytecode (a tight loop does at once, and a sleep is woken up for it), and writes the asyncio tasks and the
+requests in flight. So of a worker that is lost in C code there are the stacks of its threads, and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
+import json
 import os
 import signal
 import traceback
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from corn.messages import STACKS_SIGNAL
+from corn.reports import LAST_LINE
 
 
-def answer_requests(loop: asyncio.AbstractEventLoop) -> None:
-    """Write the stacks whenever `STACKS_SIGNAL` arrives; SIGABRT writes them too, and then kills."""
+def answer_requests(
+    loop: asyncio.AbstractEventLoop, report: int, in_flight: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Write to `report` whenever `STACKS_SIGNAL` arrives; what is fatal writes the stacks there too, and then kills."""
 
     def write_tasks(number: int, frame: FrameType | None) -> None:
         del number, frame
-        os.write(2, tasks_of(loop).encode("utf-8", "backslashreplace"))
+        text = f"{tasks_of(loop)}{LAST_LINE}{json.dumps(in_flight())}\n"
+        os.write(report, text.encode("utf-8", "backslashreplace"))
 
     signal.signal(STACKS_SIGNAL, write_tasks)
-    faulthandler.register(STACKS_SIGNAL, all_threads=True, chain=True)
-    faulthandler.enable()
+    faulthandler.register(STACKS_SIGNAL, file=report, all_threads=True, chain=True)
 
 
 def tasks_of(loop: asyncio.AbstractEventLoop) -> str:

@@ -47,6 +47,7 @@ from corn.worker import entrypoint, preload
 from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
+from corn.worker.http_versions import http2_connection
 from corn.worker.orphans import Brood
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
@@ -101,6 +102,7 @@ class Template:
         entrypoint.import_event_loop(self._config.loop)
         if self._setup.development:
             entrypoint.import_for_development()
+        http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
@@ -127,7 +129,7 @@ class Template:
                 continue
             for message in self._channel.receive():
                 if isinstance(message, Fork):
-                    self._fork(message, self._channel.take_fd())
+                    self._fork(message, (self._channel.take_fd(), self._channel.take_fd()))
                 elif isinstance(message, Quit) and not leaving:
                     leaving = True
                     self._close_listeners()
@@ -154,14 +156,14 @@ class Template:
         logs.flush_standard_streams()
         os.execv(sys.executable, [*sys.orig_argv[:-1], str(lower.write())])  # noqa: S606 - itself, by its own arguments
 
-    def _fork(self, order: Fork, channel_fd: int) -> None:
+    def _fork(self, order: Fork, fds: tuple[int, int]) -> None:
         if "pre_fork" in self._hooks.names:
             with limited(min(self._config.timeout_hook, _MOST_BEFORE_FORK)):
                 self._hooks.run("pre_fork", WorkerInfo(order.slot, self._setup.generation))
         logs.flush_standard_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = self._fork_child(order, channel_fd) if self._setup.relay else self._fork_twice(order, channel_fd)
+            pid = self._fork_child(order, fds) if self._setup.relay else self._fork_twice(order, fds)
         except OSError as error:
             self._channel.send(NotForked(order.worker, error.strerror or str(error)))
         else:
@@ -169,12 +171,13 @@ class Template:
             self._channel.send(Forked(order.worker, pid))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-            os.close(channel_fd)
+            for fd in fds:
+                os.close(fd)
 
-    def _fork_child(self, order: Fork, channel_fd: int) -> int:
-        return _fork() or self._become_worker(order, channel_fd)
+    def _fork_child(self, order: Fork, fds: tuple[int, int]) -> int:
+        return _fork() or self._become_worker(order, fds)
 
-    def _fork_twice(self, order: Fork, channel_fd: int) -> int:
+    def _fork_twice(self, order: Fork, fds: tuple[int, int]) -> int:
         """Fork a middle process that forks the worker and ends, so that the worker is orphaned to the subreaper."""
         reader, writer = os.pipe()
         try:
@@ -184,7 +187,7 @@ class Template:
             os.close(writer)
             raise
         if middle == 0:
-            self._be_middle(order, channel_fd, reader, writer)
+            self._be_middle(order, fds, reader, writer)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
@@ -196,7 +199,7 @@ class Template:
             raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
         return number
 
-    def _be_middle(self, order: Fork, channel_fd: int, reader: int, writer: int) -> NoReturn:
+    def _be_middle(self, order: Fork, fds: tuple[int, int], reader: int, writer: int) -> NoReturn:
         os.close(reader)
         try:
             pid = os.fork()
@@ -204,23 +207,24 @@ class Template:
             pid = -(error.errno or 1)
         if pid == 0:
             os.close(writer)
-            self._become_worker(order, channel_fd)
+            self._become_worker(order, fds)
         os.write(writer, str(pid).encode())
         os._exit(0)
 
-    def _become_worker(self, order: Fork, channel_fd: int) -> NoReturn:
+    def _become_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
         """The forked child: nothing of the template may be left in its hands, and it never returns."""
         code = 1
         try:
             self._channel.close()
             self._brood.forget()
-            channel = Channel(socket.socket(fileno=channel_fd))
+            channel = Channel(socket.socket(fileno=fds[0]))
             slots = Slots(self._setup.slots)
             birth = entrypoint.Birth(
                 setup=self._setup,
                 config=self._config,
                 order=order,
                 channel=channel,
+                report=fds[1],
                 listeners=self._listeners,
                 redirecting=self._redirecting,
                 slots=slots,

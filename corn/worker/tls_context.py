@@ -8,14 +8,17 @@ import ssl
 from corn.config import Config
 from corn.credentials import KeyPair, unnamed_file
 from corn.errors import ConfigError
+from corn.worker.http_versions import http2_connection
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _REQUIREMENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
-def application_protocols(config: Config) -> list[str]:  # noqa: ARG001 - options decide what is spoken
+def application_protocols(config: Config) -> list[str]:
     """What is offered for the connection (ALPN, RFC 7301), the best first."""
-    return ["http/1.1"]
+    if config.http == "2":
+        return ["h2"]
+    return ["http/1.1"] if http2_connection(config) is None else ["h2", "http/1.1"]
 
 
 def make_context(config: Config, pair: KeyPair, authorities: str) -> ssl.SSLContext:

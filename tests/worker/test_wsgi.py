@@ -10,6 +10,7 @@ from wsgiref.validate import validator
 
 import pytest
 
+from corn.worker.wsgi import application
 from corn.worker.wsgi.threads import Threads
 from tests.worker.serving import serving, until
 
@@ -572,6 +573,25 @@ def test_there_are_no_more_threads_than_are_needed():
     assert len(names) <= 2  # a second, where the first was not yet back
 
 
+def test_a_call_never_waits_behind_another_while_there_may_be_more_threads():
+    for _ in range(200):
+        threads = Threads(3)
+        let_go, done = threading.Event(), threading.Semaphore(0)
+        assert threads.run(let_go.wait)
+        assert threads.run(done.release)
+        assert done.acquire(timeout=20)
+        assert threads.run(done.release)
+        assert done.acquire(timeout=20)
+        let_go.set()
+
+
+def test_it_is_told_whether_a_thread_is_free():
+    threads = Threads(2)
+    let_go = threading.Event()
+    assert [threads.run(let_go.wait) for _ in range(3)] == [True, True, False]
+    let_go.set()
+
+
 def test_a_request_that_takes_too_long_is_answered_and_stuck_threads_ask_for_another_worker(run, caplog):
     events, reasons = Events(), []
 
@@ -591,6 +611,26 @@ def test_a_request_that_takes_too_long_is_answered_and_stuck_threads_ask_for_ano
             events.may_go_on.set()
 
     run(main())
+
+
+def test_the_log_shows_where_the_threads_are_that_a_request_waits_for(run, caplog, capfd, monkeypatch):
+    monkeypatch.setattr(application, "PATIENCE", 0.1)
+    events = Events()
+
+    def stuck(environ, start_response):
+        events.wait()
+        start_response("200 OK", TEXT)
+        return [b"ok"]
+
+    async def main():
+        async with wsgi(stuck, wsgi_threads=1) as at:
+            asking = [asyncio.ensure_future(at.request(GET)) for _ in range(2)]
+            await until(lambda: "a request waits since 0.1 s: all 1 WSGI threads are busy" in caplog.text)
+            events.may_go_on.set()
+            assert [(await each).body for each in asking] == [b"ok", b"ok"]
+
+    run(main())
+    assert "in stuck" in capfd.readouterr().err
 
 
 def test_what_was_given_up_before_its_turn_is_not_called(run):
@@ -656,17 +696,15 @@ def test_a_stuck_thread_does_not_hold_up_a_drain(run, caplog):
 
 
 def test_a_websocket_is_refused_and_a_lifespan_there_is_none(run):
-    from corn.worker.wsgi.application import WSGI
-
     sent = []
 
     async def send(message):
         sent.append(message)
 
     async def main():
-        await WSGI(failing_at_once, 1, sent.append)({"type": "websocket"}, None, send)
+        await application.WSGI(failing_at_once, 1, sent.append)({"type": "websocket"}, None, send)
         with pytest.raises(NotImplementedError, match="lifespan"):
-            await WSGI(failing_at_once, 1, sent.append)({"type": "lifespan"}, None, send)
+            await application.WSGI(failing_at_once, 1, sent.append)({"type": "lifespan"}, None, send)
 
     run(main())
     assert sent == [{"type": "websocket.close"}]

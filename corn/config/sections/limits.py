@@ -51,6 +51,21 @@ class LimitsOptions:
         "Most connections of a worker; more are left to the other workers, or wait.",
         LIMITS,
     )
+    http2_max_concurrent_streams: int = option(
+        100, Integer(1, 10000), "Most requests that a connection of HTTP/2 may have in progress.", LIMITS
+    )
+    http2_initial_stream_window_size: int = option(
+        256 * 1024,
+        Size(16384, (1 << 31) - 1),
+        "Most of a request's body over HTTP/2 that is taken before the application reads it.",
+        LIMITS,
+    )
+    http2_initial_connection_window_size: int = option(
+        1 << 20,
+        Size(65535, (1 << 31) - 1),
+        "The same for all requests of a connection together.",
+        LIMITS,
+    )
     limit_lifetime: float | None = option(
         None, Maybe(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
     )

@@ -35,6 +35,12 @@ class WorkerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class HTTPOptions:
+    http: str = option(
+        "auto",
+        Choice(("auto", "1", "2")),
+        "HTTP/1.1 and, with the extra 'http2', HTTP/2 (auto), HTTP/1.1 only (1), or HTTP/2 only (2).",
+        HTTP,
+    )
     proxy_headers: bool = option(
         True, Switch(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 from collections.abc import Callable
 
+from corn.logs import logger
 from corn.worker.asgi import ClientDisconnected, Receive, Scope, Send
 from corn.worker.wsgi.body import WholeBody, body_in_parts
 from corn.worker.wsgi.environ import environ_of
@@ -13,6 +15,7 @@ from corn.worker.wsgi.response import Response, WSGIApplication
 from corn.worker.wsgi.threads import Threads
 
 READ_AHEAD = 65536  # bytes of a body that are waited for before a thread is taken, so that slow senders hold none
+PATIENCE = 10.0  # seconds after which it is worth a warning that a request waits for a thread
 
 
 class WSGI:
@@ -27,6 +30,7 @@ class WSGI:
         self._threads = Threads(threads)
         self._on_stuck = on_stuck
         self._given_up: list[Exchange] = []
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. WSGI has no lifespan; a WebSocket is refused, which ASGI makes a 403."""
@@ -45,12 +49,20 @@ class WSGI:
         else:
             environ["wsgi.input"] = WholeBody(b"".join(parts))
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))
-        self._threads.run(lambda: exchange.run(response.answer))
+        if not self._threads.run(lambda: exchange.run(response.answer)) and self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
         try:
             await exchange.converse(receive, send)
         except asyncio.CancelledError:
             self._give_up(exchange)
             raise
+
+    def _look_at(self, exchange: Exchange) -> None:
+        """Say where the threads are, if a request that had to wait still does."""
+        self._alarm = None
+        if not (exchange.begun or exchange.abandoned):
+            logger.warning("a request waits since %g s: all %d WSGI threads are busy", PATIENCE, self._threads.most)
+            faulthandler.dump_traceback(2, all_threads=True)
 
     def _give_up(self, exchange: Exchange) -> None:
         self._given_up = [each for each in (*self._given_up, exchange) if each.begun and not each.ended]

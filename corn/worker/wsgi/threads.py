@@ -1,8 +1,10 @@
 """The threads in which WSGI applications are called.
 
-They start when there is work and nobody idle, so never in a template, and never more than are needed. They are daemons:
-one that does not come back holds up nobody's end. (concurrent.futures makes a future, a condition and a work item for
-each call, and joins its threads at the end of the process.)
+They start when there is work and nobody free, so never in a template, and never more than are needed. They are daemons:
+one that does not come back holds up nobody's end. How many are free is told exactly: there is one for each call that is
+queued or running, as far as there may be. (concurrent.futures counts the idle ones, and misses one when a call comes
+while a thread goes to sleep; it also makes a future, a condition and a work item for each call, and joins its threads
+at the end of the process.)
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 Call = Callable[[], None]
 
@@ -21,20 +23,23 @@ class Threads:
     def __init__(self, most: int) -> None:
         self.most = most
         self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._idle: deque[None] = deque()  # one entry for each thread that found no call; its ends are atomic
+        self._inside = 0  # calls queued or running, but for those in `_over`
+        self._over: deque[None] = deque()  # one entry for each call that has ended; its ends are atomic
         self._started = 0
 
-    def run(self, call: Call) -> None:
-        """Have a thread make the call, which must not raise, in its turn.
+    def run(self, call: Call) -> bool:
+        """Have a thread make the call, which must not raise, in its turn; whether one is free to make it now.
 
         Raises RuntimeError if there is no thread and the system gives none; else fewer threads have to do.
         """
-        try:
-            self._idle.pop()
-        except IndexError:
-            if self._started < self.most:
-                self._start()
+        while self._over:
+            self._over.pop()
+            self._inside -= 1
+        if self._started <= self._inside and self._started < self.most:
+            self._start()
+        self._inside += 1
         self._calls.put(call)
+        return self._inside <= self._started
 
     def _start(self) -> None:
         try:
@@ -47,10 +52,7 @@ class Threads:
 
     def _work(self) -> None:
         while True:
-            try:
-                call = self._calls.get_nowait()
-            except Empty:
-                self._idle.append(None)
-                call = self._calls.get()
+            call = self._calls.get()
             call()
             del call  # so that what it holds is not kept until the next
+            self._over.append(None)
