@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,7 @@ class Instance:
         self.about: Answer = {}
         self._received = b""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(_MAY_THINK)
-        self._sock.connect(str(path))
+        _connect(self._sock, path)
 
     @property
     def name(self) -> str:
@@ -92,6 +92,21 @@ class Instance:
         line, _, self._received = self._received.partition(b"\n")
         answer: Answer = json.loads(line)
         return answer
+
+
+def _connect(sock: socket.socket, path: Path) -> None:
+    """Connect within `_MAY_THINK`, however many wait for the same."""
+    sock.settimeout(_MAY_THINK)
+    deadline = time.monotonic() + _MAY_THINK
+    while True:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:  # the queue is full, and a Unix socket with a time-out does not wait for a place in it
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def instances(control: str | None) -> Iterator[Instance]:

@@ -8,6 +8,7 @@ master has is left to it: this one adds its process id.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -20,6 +21,7 @@ from corn.instances import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
 
 _BACKLOG = 64
+_LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 
 @dataclass(slots=True)
@@ -104,6 +106,8 @@ def _named(path: Path, asked: str, uid: int) -> Rendezvous:
 
 
 def _made(path: Path, asked: str, uid: int) -> Rendezvous:
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_LONGEST_PATH} bytes")
     if path.exists() and not path.is_socket():
         raise FileExistsError("it exists and is not a socket")
     if path.exists() and not _is_dead(path):
