@@ -47,6 +47,10 @@ class Choice:
             return False
         return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
 
+    def may_mean(self, name: str) -> bool:
+        """Whether an instance that says nothing, and of which only the name is known, may be meant."""
+        return self.bind is None or _is_address(name, self.bind)
+
 
 class Instance:
     """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
@@ -101,7 +105,7 @@ def _connect(sock: socket.socket, path: Path) -> None:
     while True:
         try:
             sock.connect(str(path))
-        except BlockingIOError:  # the queue is full, and a Unix socket with a time-out does not wait for a place in it
+        except BlockingIOError:  # noqa: PERF203 - the queue is full, and nothing but connecting again waits for a place
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -143,7 +147,7 @@ def find(choice: Choice) -> Instance:
             each.close()
     if fitting:
         return fitting[0]
-    silent = next((each for each in found if not each.about), None)
+    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     if silent is not None:
         raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
     if not found:

@@ -14,12 +14,16 @@ from corn.errors import ConfigError
 from corn.instances import make_home, socket_name, sockets
 from corn.supervisor import control as module
 from corn.supervisor.control import MOST_CLIENTS, Control
-from corn.supervisor.rendezvous import meet
+from corn.supervisor.rendezvous import appoint
 from corn.supervisor.state import Settings, State
 from corn.supervisor.waiting import Outcome
 
 DEADLINE = 20.0
 LARGE = "x" * 3_000_000
+
+
+def meet(control):
+    return appoint(str(control), "http://127.0.0.1:1", os.geteuid(), None)()
 
 
 class Never:
@@ -31,7 +35,7 @@ class Turning:
     """A control server whose loop turns in a thread, as the master's does."""
 
     def __init__(self, path):
-        self.rendezvous = meet(str(path), "http://127.0.0.1:1", os.geteuid(), None)
+        self.rendezvous = meet(path)
         self.path = str(path)
         self._selector = selectors.DefaultSelector()
         self._stop = threading.Event()
@@ -233,9 +237,9 @@ def test_a_socket_of_a_dead_master_is_removed_and_one_of_a_living_is_not(tmp_pat
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(tmp_path / "127.0.0.1:1.sock"))
     dead.close()
-    first = meet(str(tmp_path), "http://127.0.0.1:1", os.geteuid(), None)
+    first = meet(tmp_path)
     assert first.path.name == "127.0.0.1:1.sock"
-    second = meet(str(tmp_path), "http://127.0.0.1:1", os.geteuid(), None)
+    second = meet(tmp_path)
     assert second.path.name == f"127.0.0.1:1.{os.getpid()}.sock"
     assert sorted(sockets({}, str(tmp_path))) == sorted([first.path, second.path])
     assert first.path.stat().st_mode & 0o777 == 0o600
@@ -247,12 +251,12 @@ def test_a_socket_of_a_dead_master_is_removed_and_one_of_a_living_is_not(tmp_pat
 def test_a_path_that_cannot_be_had_is_a_mistake_and_off_is_none(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigError, match=r"--control: .*file cannot be made: it exists and is not a socket"):
-        meet(str(tmp_path / "file"), "http://127.0.0.1:1", os.geteuid(), None)
+        meet(tmp_path / "file")
     with pytest.raises(ConfigError, match=r"--control: .*No such file or directory"):
-        meet(str(tmp_path / "no" / "socket"), "http://127.0.0.1:1", os.geteuid(), None)
+        meet(tmp_path / "no" / "socket")
     with pytest.raises(ConfigError, match=r"--control: .*the path of a socket has at most 103 bytes"):
-        meet(str(tmp_path / ("x" * 120)), "http://127.0.0.1:1", os.geteuid(), None)
-    assert meet("off", "http://127.0.0.1:1", os.geteuid(), None) is None
+        meet(tmp_path / ("x" * 120))
+    assert meet("off") is None
     assert (tmp_path / "file").read_text() == "mine"
 
 
