@@ -163,6 +163,12 @@ def import_event_loop(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def import_for_development() -> None:
+    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
+    for name in ("corn.worker.developing", "corn.worker.responder", "corn.worker.errorpages", "corn.diagnosis.page"):
+        importlib.import_module(name)
+
+
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
     """The event loop of option `loop`, made current for the application's module-level code."""
     loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
@@ -182,7 +188,8 @@ def _take_leave(birth: Birth) -> None:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")
     show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
-    gc.enable()
+    if birth.developing is None:
+        gc.enable()
     _reseed()
     identity = f"worker {birth.order.slot} g{birth.setup.generation}"
     logs.configure(identity, level=birth.config.log_level, color=birth.config.color)
@@ -258,7 +265,9 @@ class _Worker:
         self._server.accept()
         self._channel.send(Ready(self._loading, starting))
         if birth.developing is not None:
+            gc.enable()  # collections while modules are imported find nothing, and a person waits
             birth.developing.report()
+            self._flush()
         await self._server.wait_closed()
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:
@@ -274,6 +283,14 @@ class _Worker:
         from corn.worker.developing import described
 
         return described(error, self._birth.config)
+
+    def _flush(self) -> None:
+        """Send what the socket did not take at once, when it does."""
+        self._channel.flush()
+        if self._channel.wants_write:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+        else:
+            self._loop.remove_writer(self._channel.fileno())
 
     def _hear(self) -> None:
         for message in self._channel.receive():

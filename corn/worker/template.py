@@ -101,6 +101,8 @@ class Template:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
         http2_connection(self._config)
+        if self._setup.development:
+            entrypoint.import_for_development()
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
