@@ -64,6 +64,17 @@ async def sleep(scope, _receive, send):
     await send({"type": "http.response.body", "body": HELLO})
 
 
+async def websocket(scope, receive, send):
+    """Sends every message back."""
+    if scope["type"] != "websocket":
+        await plain(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 async def whoami(scope, _receive, send):
     """Which worker answers."""
     assert scope["type"] == "http"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import time
 
 from benchmarks.cases import Case
@@ -16,7 +17,7 @@ class WrongAnswerError(Exception):
 
 def ask(case: Case, port: int) -> http.client.HTTPResponse:
     """The response to the case's request, its body read; raises WrongAnswerError unless it is right."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = _connection(case, port)
     try:
         connection.request(case.method, case.path, body=case.body or None, headers=dict(case.headers))
         response = connection.getresponse()
@@ -28,6 +29,15 @@ def ask(case: Case, port: int) -> http.client.HTTPResponse:
     if case.answer is not None and body != case.answer:
         raise WrongAnswerError(f"{len(body)} bytes that begin with {body[:80]!r}")
     return response
+
+
+def _connection(case: Case, port: int) -> http.client.HTTPConnection:
+    if not case.secure:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    anyone = ssl.create_default_context()
+    anyone.check_hostname = False
+    anyone.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=anyone)
 
 
 def announces_close(case: Case, port: int) -> bool:

@@ -53,6 +53,12 @@ class Case:
     headline: str = PER_CPU
     pinned: bool = True
     bare: bool = False  # the bare protocol can answer it
+    secure: bool = False  # over TLS
+
+    def address(self, port: int) -> str:
+        """Where it is asked for."""
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{port}{self.path}"
+
     is_wsgi: bool = False
 
 
@@ -78,6 +84,9 @@ CASES = (
     Case(name="sleep", title="10 ms sleep", app="benchmarks.apps:sleep"),
     _fastapi("fastapi", "FastAPI, path and query"),
     Case(name="close", title="connection per request", headers={"Connection": "close"}),
+    Case(name="tls", title="plain, over TLS", secure=True),
+    Case(name="tls-10k", title="10 KiB, over TLS", app="benchmarks.apps:ten_kib", answer=TEN_KIB, secure=True),
+    Case(name="tls-close", title="TLS connection per request", headers={"Connection": "close"}, secure=True),
     Case(name="close-4", title="connection per request, 4 workers", headers={"Connection": "close"}, workers=4),
     Case(name="plain-log", title="plain, access log on", setup=LOGGED),
     _fastapi("fastapi-log", "FastAPI, access log on", setup=LOGGED),
@@ -92,6 +101,7 @@ CASES = (
         answer=b'{"item_id":42,"q":"corn"}\n',
         is_wsgi=True,
     ),
+    Case(name="websocket", title="WebSocket echo, 64 bytes", app="benchmarks.apps:websocket", probe="websocket"),
     Case(name="idle", title="idle service", probe="idle", headline=PSS),
     Case(name="idle-4", title="idle service, 4 workers", workers=4, probe="idle", headline=PSS),
     _fastapi("idle-fastapi", "idle service, FastAPI", probe="idle", headline=PSS),

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,31 @@ _ROOT = Path(__file__).resolve().parent.parent
 def circumstances(options: Options) -> dict[str, Any]:
     """All that a reader needs to judge the figures, as JSON can carry it."""
     packages = dict.fromkeys(package for server in options.servers for package in server.packages)
-    return {
-        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
+    more = {
         "note": options.note,
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "wrk": _first_line(["wrk", "-v"]),
+    }
+    return machine() | more | {"versions": versions([*packages, "fastapi"])}
+
+
+def machine() -> dict[str, Any]:
+    """Where and when it was run, and which corn."""
+    return {
+        "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "wrk": _first_line(["wrk", "-v"]),
         "commit": _first_line(["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]),
-        "versions": {name: importlib.metadata.version(name) for name in [*packages, "fastapi"]},
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed version of each package."""
+    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _processor() -> str:

@@ -70,6 +70,7 @@ def _claims() -> Iterable[Goal]:
     over_uvicorn |= {"fastapi": 1.06, "close": 1.0, "plain-log": 2.2, "fastapi-log": 1.3}
     for case, least in over_uvicorn.items():
         yield Goal(case=case, at_least=least)
+    yield Goal(case="websocket", at_least=1.15)
     yield Goal(case="plain", against=BARE, at_least=0.7)
     loads = (*over_uvicorn, "sleep", "plain-default", "fastapi-default")
     for case in loads:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import collections
+import json
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import wrk
+from benchmarks import websocket_load, wrk
 from benchmarks.asking import announces_close, raw_request
 from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, STRANGERS, Case
 from benchmarks.contention import Watch
@@ -69,12 +71,32 @@ def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:
 
 
 def _wrk(service: Service, case: Case, core: int, seconds: int, script: str) -> wrk.Load:
-    url = f"http://127.0.0.1:{service.port}{case.path}"
+    url = case.address(service.port)
     line = wrk.command(url, connections=CONNECTIONS, seconds=seconds, headers=case.headers, script=script)
     done = subprocess.run(
         ["taskset", "--cpu-list", str(core), *line], capture_output=True, text=True, timeout=seconds + 30, check=False
     )
     return wrk.parse(done.stdout + done.stderr)
+
+
+def _websocket(service: Service, _case: Case, client: Client) -> tuple[Figures, Faults]:
+    """As the load of requests, with messages."""
+    _messages(service, client.core, _WARM_UP)
+    watch, before = Watch(client.cores), service.cpu_seconds()
+    load = _messages(service, client.core, client.seconds)
+    spent = service.cpu_seconds() - before
+    strangers = watch.strangers(spent)
+    faults = tuple(f"{count} {kind} errors" for kind, count in load.errors.items())
+    figures = {PER_CPU: load.messages / spent, RATE: load.messages / load.seconds, P99: load.p99 * 1000}
+    return figures | {BUSY: spent / load.seconds, STRANGERS: strangers / load.seconds}, faults
+
+
+def _messages(service: Service, core: int, seconds: int) -> websocket_load.Outcome:
+    line = [sys.executable, "-m", "benchmarks.websocket_load", str(service.port), str(CONNECTIONS), str(seconds)]
+    done = subprocess.run(
+        ["taskset", "--cpu-list", str(core), *line], capture_output=True, text=True, timeout=seconds + 30, check=True
+    )
+    return websocket_load.Outcome(**json.loads(done.stdout))
 
 
 def _idle(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
@@ -150,6 +172,7 @@ def _is_closed(peer: socket.socket) -> bool:
 
 _PROBES: dict[str, Callable[[Service, Case, Client], tuple[Figures, Faults]]] = {
     "load": _load,
+    "websocket": _websocket,
     "idle": _idle,
     "connections": _connections,
     "balance": _balance,

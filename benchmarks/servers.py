@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from benchmarks.cases import DEFAULT, LOGGED, QUIET, Case
 
 ALWAYS, TUNED, WSGI = "always", "tuned", "wsgi"
+SECURE = "secure"
+CERTFILE, KEYFILE = "server.pem", "server.key"  # in the directory in which a server is started
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,20 @@ class Server:
     name: str
     packages: tuple[str, ...]
     arguments: dict[str, str]
+    only: str = ""  # the probe for which alone it differs from another server
 
     def command(self, case: Case, port: int) -> list[str]:
         """The arguments with which the case is served."""
         parts = [ALWAYS] if case.setup == DEFAULT else [ALWAYS, TUNED, case.setup]
+        if case.secure:
+            parts.append(SECURE)
         line = self.arguments[WSGI] if case.is_wsgi else " ".join(self.arguments.get(part, "") for part in parts)
         name = case.app.rpartition(":")[2]
         return line.format(app=case.app, name=name, port=port, workers=case.workers).split()
 
     def serves(self, case: Case) -> bool:
+        if self.only and self.only != case.probe:
+            return False
         return WSGI in self.arguments if case.is_wsgi else self.name != BARE or case.bare
 
 
@@ -45,6 +52,7 @@ SERVERS = (
             TUNED: "--timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            SECURE: f"--ssl-certfile {CERTFILE} --ssl-keyfile {KEYFILE}",
             WSGI: "corn serve {app} --port {port} --workers {workers} --timeout-keep-alive 60 --no-access-log",
         },
     ),
@@ -56,6 +64,7 @@ SERVERS = (
             TUNED: "--loop uvloop --http httptools --timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            SECURE: f"--ssl-certfile {CERTFILE} --ssl-keyfile {KEYFILE}",
             WSGI: "uvicorn benchmarks.a2wsgi_apps:{name} --port {port} --workers {workers} --loop uvloop"
             " --http httptools --timeout-keep-alive 60 --no-access-log",
         },
@@ -68,7 +77,18 @@ SERVERS = (
             TUNED: "--loop uvloop --timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            SECURE: f"--ssl-certfile {CERTFILE} --ssl-keyfile {KEYFILE}",
         },
+    ),
+    Server(
+        "uvicorn-wsproto",
+        ("uvicorn", "uvloop", "wsproto"),
+        {
+            ALWAYS: "uvicorn {app} --port {port} --workers {workers} --ws wsproto",
+            TUNED: "--loop uvloop --http httptools --timeout-keep-alive 60",
+            QUIET: "--no-access-log",
+        },
+        only="websocket",
     ),
     Server(
         "granian",
@@ -78,6 +98,7 @@ SERVERS = (
             TUNED: "--loop uvloop --http 1 --http1-header-read-timeout 60000 --backlog 4096",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
+            SECURE: f"--ssl-certificate {CERTFILE} --ssl-keyfile {KEYFILE}",
             WSGI: "granian --interface wsgi {app} --port {port} --workers {workers} --blocking-threads 10 --http 1"
             " --http1-header-read-timeout 60000 --backlog 4096 --no-access-log",
         },
@@ -89,6 +110,7 @@ SERVERS = (
             ALWAYS: "gunicorn -k asgi {app} --bind 127.0.0.1:{port} --workers {workers}",
             TUNED: "--asgi-loop uvloop --http-parser fast --keep-alive 60 --worker-connections 10000",
             LOGGED: "--access-logfile -",
+            SECURE: f"--certfile {CERTFILE} --keyfile {KEYFILE}",
             WSGI: "gunicorn -k gthread --threads 10 {app} --bind 127.0.0.1:{port} --workers {workers} --keep-alive 60"
             " --worker-connections 10000",
         },
@@ -100,9 +122,10 @@ SERVERS = (
             ALWAYS: "hypercorn {app} --bind 127.0.0.1:{port} --workers {workers}",
             TUNED: "--worker-class uvloop --keep-alive 60",
             LOGGED: "--access-logfile -",
+            SECURE: f"--certfile {CERTFILE} --keyfile {KEYFILE}",
         },
     ),
     Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),
 )
 
-USUAL = tuple(each.name for each in SERVERS if each.name != "uvicorn-zttp")
+USUAL = tuple(each.name for each in SERVERS if each.name not in ("uvicorn-zttp", "uvicorn-wsproto"))

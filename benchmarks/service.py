@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.asking import WrongAnswerError, await_answer
 from benchmarks.cases import Case
-from benchmarks.servers import Server
+from benchmarks.servers import CERTFILE, KEYFILE, Server
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
@@ -76,6 +76,8 @@ def running(server: Server, case: Case, core: int | None) -> Iterator[Service]:
     """The server, serving the case on `core` (None: anywhere) and answering right, until the block is left."""
     with tempfile.TemporaryDirectory(prefix="corn-bench-") as directory:
         port, log = _free_port(), Path(directory, "log")
+        if case.secure:
+            _issue(Path(directory))
         with log.open("wb") as out:
             process = subprocess.Popen(
                 _command(server, case, port, core),
@@ -91,6 +93,13 @@ def running(server: Server, case: Case, core: int | None) -> Iterator[Service]:
             yield service
         finally:
             service.stop()
+
+
+def _issue(directory: Path) -> None:
+    """A certificate that nobody trusts, with a key of the kind that most have now."""
+    names = ["-subj", "/CN=localhost", "-keyout", directory / KEYFILE, "-out", directory / CERTFILE]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(["openssl", "req", "-x509", *key, *names, "-days", "2"], check=True, capture_output=True)
 
 
 def _await(service: Service, case: Case) -> None:

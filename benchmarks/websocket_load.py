@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict, dataclass
 
 import uvloop
 
@@ -23,6 +24,16 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one run; times in seconds, errors counted by kind."""
+
+    messages: int
+    seconds: float
+    p99: float
+    errors: dict[str, int]
 
 
 class Load:
@@ -87,7 +98,7 @@ class Peer(asyncio.Protocol):
             self.load.error("closed")
 
 
-async def run(port: int, connections: int, seconds: float) -> dict[str, object]:
+async def run(port: int, connections: int, seconds: float) -> Outcome:
     load, loop = Load(), asyncio.get_running_loop()
     peers = [await loop.create_connection(lambda: Peer(load), "127.0.0.1", port) for _ in range(connections)]
     began = time.perf_counter()
@@ -98,9 +109,8 @@ async def run(port: int, connections: int, seconds: float) -> dict[str, object]:
         transport.abort()
     waits = sorted(load.waits)
     p99 = waits[len(waits) * 99 // 100] if waits else 0.0
-    return {"messages": len(waits), "seconds": took, "p99": p99, "errors": load.errors}
+    return Outcome(len(waits), took, p99, load.errors)
 
 
 if __name__ == "__main__":
-    uvloop.install()
-    print(json.dumps(asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))))
+    print(json.dumps(asdict(uvloop.run(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))))

@@ -20,7 +20,7 @@ PACKAGES = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
     """Where a program is that is not Python's; the test is skipped on a machine without it, but never in CI."""
 

@@ -49,8 +49,9 @@
   const consider = (state) => {
     if (styles !== null && state.styles > styles) restyle(state.paths);
     styles = state.styles;
-    const differs = state.revision !== corn.revision || state.failed !== corn.failed;
-    if (notice ? differs : state.revision > corn.revision && !state.failed) reload(state.revision);
+    const later = state.revision > corn.revision;
+    const turned = state.revision === corn.revision && state.failed !== corn.failed;
+    if (notice ? later || turned : later && !state.failed) reload(state.revision);
   };
 
   const ask = async () => {

@@ -39,6 +39,9 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
     if explain_reload is not None:
         return _explain(resolved, explain_reload)
     require_application(resolved)
+    if resolved.config.tls:
+        authority = Path(resolved.config.ssl_certfile[0]).with_name("authority.pem")
+        click.echo(f"To trust its certificate, add {authority} to the authorities of the browser.", err=True)
     from corn.supervisor.master import run_development
 
     return run_development(resolved, lambda: require_application(_for_development(read())))
@@ -51,7 +54,18 @@ def _for_development(resolved: Resolved) -> Resolved:
     for name in config.reload_dir:
         if not Path(name).is_dir():
             raise ConfigError(f"--reload-dir: there is no directory '{name}'")
-    return replace(resolved, config=replace(_capped(config, resolved), **_WITHOUT))
+    config = replace(_capped(config, resolved), **_WITHOUT)
+    return replace(resolved, config=_secured(config) if config.tls else config)
+
+
+def _secured(config: Config) -> Config:
+    """With the user's own certificate for localhost, unless options name one."""
+    from corn.cli.local_certificate import local_certificate
+
+    if config.ssl_certfile:
+        raise ConfigError("--tls makes a certificate, and --ssl-certfile names one; keep one of them")
+    made = local_certificate()
+    return replace(config, ssl_certfile=(str(made.certfile),), ssl_keyfile=(str(made.keyfile),))
 
 
 def _capped(config: Config, resolved: Resolved) -> Config:

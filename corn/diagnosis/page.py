@@ -37,12 +37,16 @@ _KINDS = {
 _RELATIONS = {CAUSE: "It was caused by", HANDLED: "It was raised while this was handled", MEMBER: "In the group"}
 
 
-def page(failure: Failure, directory: str = "", script: str = "") -> str:
-    """The document. `script` is an element to put at its end; files below `directory` are named relative to it."""
-    return "".join(_document(failure, directory, script))
+# The script of corn/browser finds the page by this, and says what it does about it.
+_NOTICE = '<span id="corn-failure" role="status">Save a fix, and load this page again.</span>'
 
 
-def _document(failure: Failure, directory: str, script: str) -> Iterator[str]:
+def page(failure: Failure, directory: str = "") -> str:
+    """The document. Files below `directory` are named relative to it."""
+    return "".join(_document(failure, directory))
+
+
+def _document(failure: Failure, directory: str) -> Iterator[str]:
     title, *rest = failure.title.splitlines() or [failure.kind]
     place = failure.place
     where = f"{_relative(place, directory)}:{place.line}" if place else ""
@@ -61,7 +65,7 @@ def _document(failure: Failure, directory: str, script: str) -> Iterator[str]:
     for raised in failure.raised:
         yield from _raised(raised, directory)
     yield f'<details class="text"><summary>As text</summary><pre>{escape(_text(failure, directory))}</pre></details>'
-    yield f"<footer>{_footer(script)}</footer></main>{script}</body></html>\n"
+    yield f"<footer>{_NOTICE}</footer></main></body></html>\n"
 
 
 def _words(text: str) -> str:
@@ -77,19 +81,13 @@ def _circumstances(failure: Failure, directory: str) -> Iterator[str]:
         yield f'<p class="changed">after a change of {escape(names)}{more}</p>'
 
 
-def _footer(script: str) -> str:
-    if not script:
-        return "corn dev"
-    return '<span id="corn-state" role="status">Save a fix, and this page comes back by itself.</span>'
-
-
 def _raised(raised: Raised, directory: str) -> Iterator[str]:
     """One exception: its message, unless it is the heading, and its frames; those of libraries are folded."""
     if raised.relation:
         yield f'<p class="relation">{_RELATIONS[raised.relation]}</p>'
         yield f"<h2>{escape(f'{raised.type}: {raised.message}'.rstrip(': '))}</h2>"
     elif len(raised.frames) > 1:
-        yield "<h2>How it came there</h2>"
+        yield "<h2>How it got there</h2>"
     has_own = any(frame.own for frame in raised.frames)
     for own, group in groupby(raised.frames, key=lambda frame: frame.own):
         frames = list(group)

@@ -26,13 +26,23 @@ _BOLD, _RED, _CYAN, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[36m", "\x1b[2m",
 
 def text(failure: Failure, *, color: bool, directory: str = "") -> str:
     """The failure for a terminal or a log. Files below `directory` are named relative to it."""
+    heading = _Text(color, directory, failure.place).heading(failure)
+    return "\n".join([*heading, *_lines(failure, color, directory)])
+
+
+def frames(failure: Failure, *, color: bool, directory: str = "") -> str:
+    """The same without its first lines, where somebody else says what failed."""
+    return "\n".join(_lines(failure, color, directory))
+
+
+def _lines(failure: Failure, color: bool, directory: str) -> list[str]:
     shown = _Text(color, directory, failure.place)
-    lines = [*shown.heading(failure)]
+    lines: list[str] = []
     for raised in reversed(failure.raised):
         lines += shown.raised(raised)
     if failure.detail:
         lines += [_printable(line) for line in failure.detail.splitlines()]
-    return "\n".join(lines)
+    return lines
 
 
 def relative(file: str, directory: str) -> str:

@@ -8,6 +8,8 @@ In development other rules hold (development.py). Rules:
 - During a reload, slot n wants the candidate once all slots below n have it ready: one slot at a time, the first is the
   canary, beside which the old workers stay until it has soaked. With no candidate any more, all slots want the current
   generation again: that is the rollback.
+- Where a slot is served by workers of withdrawn generations, because the current one has lost its template, the newest
+  of them is enough: attempts that fail one after the other must not fill the machine.
 - Of the workers that drain, the oldest are hurried when there are many more than slots.
 - Of the workers that are to be replaced for a limit, one at a time is.
 """
@@ -71,12 +73,21 @@ def _fill(draft: Draft, slot: int) -> None:
     good = [each for each in live if each.generation == wanted and not is_to_be_replaced(draft.state, each, draft.at)]
     if not good:
         _spawn(draft, slot, wanted, live)
+    _keep_newest_withdrawn(draft, slot)
     keeper = next((worker for worker in good if worker.is_ready), None)
     if keeper is None or (keeper.generation == draft.state.candidate and not is_soaked(draft.state, draft.at)):
         return
     for worker in live:
         if worker is not keeper:
             leave(draft, worker, _reason_to_leave(draft.state, worker))
+
+
+def _keep_newest_withdrawn(draft: Draft, slot: int) -> None:
+    state = draft.state
+    current = (state.current, state.candidate)
+    withdrawn = [each for each in state.in_slot(slot) if each.is_ready and each.generation not in current]
+    for worker in withdrawn[:-1]:
+        leave(draft, worker, _reason_to_leave(state, worker))
 
 
 def _spawn(draft: Draft, slot: int, wanted: int | None, live: list[Worker]) -> None:

@@ -34,7 +34,6 @@ from corn.worker.framing import (
     without_length,
 )
 from corn.worker.head import Head
-from corn.worker.importer import user_traceback
 from corn.worker.incoming import Incoming
 from corn.worker.refusal import plain_answer
 
@@ -182,7 +181,7 @@ class Cycle(Incoming):
             logger.warning("%s was cancelled: %s", self._name(), self.cut)
         elif not _is_disconnection(error):
             what = f"{type(error).__name__}: {error}".rstrip(": ")
-            logger.error("%s failed with %s\n%s", self._name(), what, user_traceback(error))
+            logger.error("%s failed with %s\n%s", self._name(), what, self.connection.service.describe(error))
         self._fail(503 if self.cut else 500)
 
     def _name(self) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import termios
+from pathlib import Path
 from typing import Any
 
 from corn.channel import Channel
 from corn.config import Config
+from corn.diagnosis import terminal
 from corn.diagnosis.diagnose import diagnose
 from corn.errors import CornError
+from corn.logs import wants_color
 from corn.messages import Debugging, Fork, Imported, Setup
 from corn.worker.asgi import ASGIApplication
 from corn.worker.errorpages import with_error_pages
@@ -59,6 +62,11 @@ def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> 
     if not setup.refresh:
         return app
     return with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
+
+
+def described(error: BaseException, config: Config) -> str:
+    """An exception of a request, as the log of a developer holds it: short, and the project's own frames first."""
+    return terminal.frames(diagnose(error), color=wants_color(config.color), directory=str(Path.cwd()))
 
 
 def show_typing() -> None:

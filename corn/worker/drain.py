@@ -14,9 +14,10 @@ from corn.worker.service import Service
 
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
-_FIRST_BYTE_BRISK = 0.2  # the same, where it is to be answered by others than this worker
+_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
 _IDLE_ROLLING = 5.0  # others go on serving
 _IDLE_FINAL = 1.0
+_WEBSOCKETS_PER_SECOND = 200
 _AFTER_CANCEL = 1.0  # for cancelled requests to end
 
 
@@ -60,10 +61,11 @@ class Drain:
         for position, connection in enumerate(connections, start=1):
             connection.linger_until(now + first, now + idle * position / len(connections))
 
-    def _close_websockets(self, spread: float) -> None:
+    def _close_websockets(self, longest: float) -> None:
         """One after the other, so that their clients do not all come back at once."""
         now = self._service.clock.now
         sessions = list(self._service.websockets)
+        spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
         for position, session in enumerate(sessions):
             session.leave(now + spread * position / len(sessions))
 

@@ -49,7 +49,7 @@ from corn.titles import show_title
 from corn.worker.asgi import ASGIApplication
 from corn.worker.ends import forget_ends
 from corn.worker.hookfile import HookFile
-from corn.worker.importer import failed, load_application
+from corn.worker.importer import failed, load_application, user_traceback
 from corn.worker.server import Server
 from corn.worker.stacks import answer_requests
 from corn.worker.tls import TLS
@@ -240,6 +240,7 @@ class _Worker:
             redirecting=birth.redirecting,
             on_retire=self._retire,
             wrap=self._wrap,
+            describe=self._describe,
         )
         answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
@@ -266,6 +267,13 @@ class _Worker:
         from corn.worker.developing import wrapped
 
         return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
+
+    def _describe(self, error: BaseException) -> str:
+        if not self._birth.setup.development:
+            return user_traceback(error)
+        from corn.worker.developing import described
+
+        return described(error, self._birth.config)
 
     def _hear(self) -> None:
         for message in self._channel.receive():

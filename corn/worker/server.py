@@ -27,6 +27,7 @@ from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import INTERVAL
 from corn.worker.drain import Drain
 from corn.worker.fleet import Fleet
+from corn.worker.importer import user_traceback
 from corn.worker.inflight import requests_in_flight
 from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
@@ -51,7 +52,7 @@ class Server:
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
     the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
     speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
-    whatever its own calling convention.
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class Server:
         redirecting: Sequence[socket.socket] = (),
         on_retire: Callable[[str], None] = _retire_never,
         wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
+        describe: Callable[[BaseException], str] = user_traceback,
     ) -> None:
         self._words = slots.cell(cell).words
         self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
         self._fleet = Fleet(slots, self._words)

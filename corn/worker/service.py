@@ -18,6 +18,7 @@ from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
 from corn.worker.http_versions import http2_connection
+from corn.worker.importer import user_traceback
 from corn.worker.scope import scope_template
 from corn.worker.trust import Trust
 
@@ -61,6 +62,7 @@ class Service:
         "context",
         "create_task",
         "defaults",
+        "describe",
         "draining",
         "extra",
         "header_deadline",
@@ -93,6 +95,7 @@ class Service:
         self, app: ASGIApplication, config: Config, words: memoryview, on_retire: Callable[[str], None]
     ) -> None:
         self.app = app
+        self.describe: Callable[[BaseException], str] = user_traceback  # an exception of a request, for the log
         self.config = config
         self.words = words
         self.on_retire = on_retire

@@ -21,7 +21,7 @@ from typing import Any
 
 from corn.logs import logger
 
-_MOST = 1 << 18  # more than a record can hold
+_MOST = 1 << 14  # what a record can hold; a larger buffer, of which little is used, costs more than the decryption
 
 
 class TLSStream(asyncio.Transport):

@@ -19,7 +19,7 @@ import logging
 import struct
 from typing import NamedTuple, cast
 
-from websockets.exceptions import ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
@@ -30,11 +30,15 @@ except ImportError:  # where no wheel fits the machine and there is no compiler
     from websockets.utils import apply_mask
 
 CLOSE, CONT, PING, PONG, TEXT = Opcode.CLOSE, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.TEXT
-INVALID_DATA, NO_STATUS, ABNORMAL = 1007, 1005, 1006
+ABNORMAL = 1006
+
+_PROTOCOL_ERROR, _INVALID_DATA, _TOO_BIG = 1002, 1007, 1009
 
 _TEXT, _BINARY = 0x81, 0x82  # the first byte of a whole message: FIN and the opcode
 _WHOLE = (_TEXT, _BINARY)
-_WHOLE_DEFLATED = (*_WHOLE, _TEXT | 0x40, _BINARY | 0x40)
+_COMPRESSED = 0x40  # RSV1 (RFC 7692, 6)
+_WHOLE_COMPRESSED = (*_WHOLE, _TEXT | _COMPRESSED, _BINARY | _COMPRESSED)
+_IS_TEXT = 1  # tells the opcodes of text and binary, 1 and 2, from each other
 _CLOSE = 0x88
 _MASKED = 0x80
 _SMALL = 125  # the longest payload whose length is told in the second byte
@@ -66,8 +70,8 @@ class Frames:
         "_data",
         "_decoder",
         "_due",
+        "_extension",
         "_fragments",
-        "_is_plain",
         "_limit",
         "_protocol",
         "_whole",
@@ -82,8 +86,8 @@ class Frames:
         self._protocol = Protocol(SERVER, state=OPEN, max_size=max_size, logger=_silent)
         if extension is not None:
             self._protocol.extensions = [extension]
-        self._is_plain = extension is None
-        self._whole = _WHOLE if extension is None else _WHOLE_DEFLATED
+        self._extension = extension
+        self._whole = _WHOLE if extension is None else _WHOLE_COMPRESSED
         self._limit = max_size
         self._data = b""  # of which all before `_at` is done with
         self._at = 0
@@ -132,20 +136,31 @@ class Frames:
                     break
             end = start + length
             whole = end <= size and 0 <= length <= self._limit  # it is negative where the frame is not masked
-            if whole and first in _WHOLE and self._fragments is None and self.end is None:
+            if whole and first in self._whole and self._fragments is None and self.end is None:
                 payload = apply_mask(data[start:end], data[start - 4 : start])
-                self._complete(payload, first == _TEXT, messages)
+                self._complete(payload, first, messages)
             else:
                 self._due = max(end - size, 0)
                 self._begin(data[at:end] if length >= 0 else data[at:], messages)
             at = end
         return min(at, size)
 
-    def _complete(self, payload: bytes, is_text: bool, messages: list[str | bytes]) -> None:
+    def _complete(self, payload: bytes, first: int, messages: list[str | bytes]) -> None:
         try:
-            messages.append(payload.decode() if is_text else payload)
+            if first & _COMPRESSED:
+                payload = self._unpack(payload, first)
+            messages.append(payload.decode() if first & _IS_TEXT else payload)
         except UnicodeDecodeError as error:
-            self.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+            self.fail(_INVALID_DATA, f"{error.reason} at position {error.start}")
+        except PayloadTooBig as error:
+            self.fail(_TOO_BIG, str(error))
+        except ProtocolError as error:
+            self.fail(_PROTOCOL_ERROR, str(error))
+
+    def _unpack(self, payload: bytes, first: int) -> bytes:
+        assert self._extension is not None
+        frame = Frame(Opcode(first & 0x0F), payload, rsv1=True)
+        return bytes(self._extension.decode(frame, max_size=self._limit).data)
 
     def _begin(self, data: bytes, messages: list[str | bytes]) -> None:
         """Pass on a frame, or what has come of it."""
@@ -171,7 +186,7 @@ class Frames:
         data = bytes(frame.data)
         if frame.opcode is not CONT:
             if frame.fin:
-                self._complete(data, frame.opcode is TEXT, messages)
+                self._complete(data, frame.opcode, messages)
                 return
             self._fragments = bytearray()
             self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is TEXT else None
@@ -181,7 +196,7 @@ class Frames:
             if self._decoder is not None:
                 self._decoder.decode(data, frame.fin)
         except UnicodeDecodeError as error:
-            self.fail(INVALID_DATA, f"{error.reason} in a fragment")
+            self.fail(_INVALID_DATA, f"{error.reason} in a fragment")
         else:
             if frame.fin:
                 self._fragments = None
@@ -207,18 +222,16 @@ class Frames:
 
     def encode(self, message: str | bytes) -> bytes:
         """The frame of one message. Not to be called once `end` is set."""
-        is_text = isinstance(message, str)
-        payload = message.encode() if isinstance(message, str) else message
-        if not self._is_plain:
-            (self._protocol.send_text if is_text else self._protocol.send_binary)(payload)
-            return b"".join(self._protocol.data_to_send())
-        size = len(payload)
-        if size <= _SMALL:
-            return (_TEXT_HEADS if is_text else _BINARY_HEADS)[size] + payload
-        first = _TEXT if is_text else _BINARY
-        if size < 1 << 16:
-            return _HEAD_16.pack(first, _SMALL + 1, size) + payload
-        return _HEAD_64.pack(first, _SMALL + 2, size) + payload
+        if isinstance(message, str):
+            payload, first = message.encode(), _TEXT
+        else:
+            payload, first = message, _BINARY
+        if self._extension is None:
+            if len(payload) <= _SMALL:
+                return (_TEXT_HEADS if first == _TEXT else _BINARY_HEADS)[len(payload)] + payload
+            return _head(first, len(payload)) + payload
+        packed = self._extension.encode(Frame(Opcode(first & 0x0F), payload)).data
+        return b"".join((_head(first | _COMPRESSED, len(packed)), packed))
 
     def ping(self) -> None:
         """Ask for a sign of life."""
@@ -241,6 +254,14 @@ class Frames:
         self._protocol.fail(code, reason)
         self._failed()
         self._collect()
+
+
+def _head(first: int, size: int) -> bytes:
+    if size <= _SMALL:
+        return bytes((first, size))
+    if size < 1 << 16:
+        return _HEAD_16.pack(first, _SMALL + 1, size)
+    return _HEAD_64.pack(first, _SMALL + 2, size)
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:

@@ -99,8 +99,8 @@ def agree_on_deflate(offer: Offer) -> tuple[Extension, bytes] | None:
         if name == _DEFLATE.name:
             try:
                 agreed, extension = _DEFLATE.process_request_params(parameters, [])
-            except NegotiationError:
-                continue
+            except (NegotiationError, ValueError):
+                continue  # ValueError: zlib has no window of 8 bits, and websockets before 17 does not know
             return extension, build_extension([(name, list(agreed))]).encode("ascii")
     return None
 

@@ -250,6 +250,20 @@ class TestBootLimits:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
+    def test_attempts_to_replace_a_lost_template_leave_no_more_than_one_worker_behind(self):
+        world = running(2, soak=1)
+        stuck = world.state.ready()[0]
+        world.hup()
+        world.settle()
+        world.happens(events.HeartbeatsSeen(world.now, {stuck.id: 99.0}))
+        world.template_exits(1, KILLED)
+        for _ in range(4):
+            world.template_exits(min(world.templates), KILLED)
+            while not world.templates:
+                world.passes(0.5)
+            world.settle()
+        assert len(world.state.in_slot(stuck.slot)) == 2, "the newest that was withdrawn, and the one that is tried"
+
     def test_a_process_that_cannot_be_killed_is_given_up_and_its_slot_filled(self):
         world = running(1)
         world.retires(world.state.ready()[0].id)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import BINARY, CONT, TEXT, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.uri import parse_uri
 
@@ -63,9 +63,9 @@ def reference(data, extension=None):
     protocol.receive_data(data)
     messages, parts, is_text = [], [], False
     for each in protocol.events_received():
-        if each.opcode in (TEXT, BINARY, CONT):
-            if each.opcode is not CONT:
-                parts, is_text = [], each.opcode is TEXT
+        if each.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if each.opcode is not Opcode.CONT:
+                parts, is_text = [], each.opcode is Opcode.TEXT
             parts.append(bytes(each.data))
             if each.fin:
                 whole = b"".join(parts)

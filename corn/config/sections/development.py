@@ -52,6 +52,14 @@ class DevelopmentOptions:
         DEVELOPMENT,
         command=DEV,
     )
+    tls: bool = option(
+        False,
+        Switch(),
+        "Serve HTTPS with a certificate for localhost, made for this user; needs the extra 'tls'.",
+        DEVELOPMENT,
+        command=DEV,
+        reloadable=False,
+    )
     verify_reload: bool = option(
         False,
         Switch(),

@@ -138,7 +138,7 @@ class HTTP2Connection(Dispatching):
         self._drop_streams()
 
     def resume_writing(self) -> None:
-        self._look_again()
+        self.look_again()
         super().resume_writing()
 
     # What the worker asks for
@@ -157,7 +157,7 @@ class HTTP2Connection(Dispatching):
             if self._leave_at <= now:
                 self._leave()
             if not self._is_over:
-                self._look_again()
+                self.look_again()
 
     def linger_until(self, first: float, idle: float) -> None:
         if not self._leaving:
@@ -177,9 +177,9 @@ class HTTP2Connection(Dispatching):
         if self._left or self._eof:
             self._close()
         else:
-            self._look_again()
+            self.look_again()
 
-    def _look_again(self) -> None:
+    def look_again(self) -> None:
         """Set the deadline to the next that there is."""
         dues = [min(stream.body_due, stream.send_due) for stream in self.streams.values()]
         idle = math.inf if self.streams else self.service.idle_deadline

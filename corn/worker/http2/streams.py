@@ -9,8 +9,6 @@ progress for a connection is bounded by `--http2-max-concurrent-streams`, howeve
 
 from __future__ import annotations
 
-import math
-
 from corn.worker.cycle import Cycle
 from corn.worker.forwarded import apply_claims
 from corn.worker.head import Head
@@ -124,10 +122,15 @@ class Streams(Carrying):
         """No stream is left."""
         raise NotImplementedError
 
+    def look_again(self) -> None:
+        """Set the deadline to the next that there is."""
+        raise NotImplementedError
+
     def _add(self, stream: Stream) -> None:
-        if not self.streams:
-            self.deadline = min(math.inf, stream.body_due)
+        was_idle = not self.streams
         self.streams[stream.number] = stream
+        if was_idle:
+            self.look_again()
 
     def _remove(self, stream: Stream) -> None:
         if self.streams.pop(stream.number, None) is None:

@@ -68,13 +68,13 @@ class H2Peer:
         return self
 
     async def flush(self):
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, RuntimeError):
             await self.peer.send(self.h2.data_to_send())
 
     async def raw(self, kind, flags, stream, payload):
         """Send a frame that the library knows nothing of."""
         await self.flush()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop: the handle is closed
             await self.peer.send(frame(kind, flags, stream, payload))
 
     async def begin(self, headers=GET, *, end=True):
