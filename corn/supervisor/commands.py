@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
+from corn import logs
+from corn.config.log_kinds import Levels
 from corn.errors import ConfigError
+from corn.messages import SetLogLevel
 from corn.slots import LATENCY_BOUNDS
 from corn.supervisor import events, waiting
 from corn.supervisor.control import Reply
@@ -63,6 +66,7 @@ class Commands:
             "drain": self._drain,
             "stacks": self._stacks,
             "requests": self._requests,
+            "log-level": self._log_level,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -114,6 +118,19 @@ class Commands:
             reply.send({"ok": True, "workers": told})
 
         self._master.inquiries.requests([each.id for each in workers], tell)
+
+    def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
+        """Tell the level, or change it until the next reload."""
+        executor, wanted = self._master.executor, request.get("level")
+        if wanted is not None:
+            try:
+                levels = Levels().parse(wanted)
+            except ValueError as error:
+                raise Refused(f"{wanted!r} is no level; {error}") from None
+            executor.config = replace(executor.config, log_level=levels)
+            logs.set_level(levels)
+            executor.tell_all(SetLogLevel(levels))
+        reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
 
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
         """The worker that a request names, or all of them."""

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from corn import messages
+from corn import logs, messages
 from corn.config import Config
 from corn.errors import ConfigError, ExitCode
 from corn.logs import logger
@@ -203,7 +203,9 @@ class Loop:
                 with contextlib.suppress(ConfigError):
                     self.ask_for_reload(at)
             elif number == signal.SIGUSR1:
-                self.executor.tell_workers(messages.ReopenLogs())
+                logs.reopen()
+                self.executor.tell_all(messages.ReopenLogs())
+                self.hooks.reopen_logs()
             elif number == signal.SIGUSR2:
                 self.handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):

@@ -102,8 +102,8 @@ class Standing:
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
     name_process("corn master")
-    logs.configure("master", level=config.log_level, color=config.color)
-    standing.launch.begin_log("master", config)
+    logs.configure(logs.Source("master"), config)
+    standing.launch.begin_log(logs.Source("master"), config)
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
@@ -114,6 +114,8 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
                 hand_over(listeners, standing.identity)
                 standing.pidfile.reserve(standing.identity)
                 become(standing.identity, config)
+            if config.log_file is not None:
+                logs.open_file(config.log_file)
             return _supervise(config, reread, listeners, meeting, standing)
 
 

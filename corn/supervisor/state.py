@@ -106,7 +106,7 @@ class Settings:
     @property
     def time_to_leave(self) -> float:
         """How long a draining worker is let alone: its grace, its lifespan shutdown, and a moment to end."""
-        return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + 2.0
+        return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + (0.5 if self.development else 2.0)
 
 
 @dataclass(frozen=True, slots=True)
