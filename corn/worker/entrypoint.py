@@ -40,6 +40,7 @@ from corn.messages import (
     ReopenLogs,
     RequestsTold,
     Retiring,
+    SetLogLevel,
     Setup,
     TellRequests,
 )
@@ -137,6 +138,7 @@ def _application(birth: Birth) -> Any:
     application = birth.application
     if application is None:
         application = load_application(birth.config)
+    logs.adopt_root(birth.config)
     for function in registered():
         _make_anew(function)
     if birth.developing is not None:
@@ -191,8 +193,7 @@ def _take_leave(birth: Birth) -> None:
     if birth.developing is None:
         gc.enable()
     _reseed()
-    identity = f"worker {birth.order.slot} g{birth.setup.generation}"
-    logs.configure(identity, level=birth.config.log_level, color=birth.config.color)
+    logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
 
 
@@ -277,13 +278,6 @@ class _Worker:
 
         return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
 
-    def _describe(self, error: BaseException) -> str:
-        if not self._birth.setup.development:
-            return user_traceback(error)
-        from corn.worker.developing import described
-
-        return described(error, self._birth.config)
-
     def _flush(self) -> None:
         """Send what the socket did not take at once, when it does."""
         self._channel.flush()
@@ -292,13 +286,24 @@ class _Worker:
         else:
             self._loop.remove_writer(self._channel.fileno())
 
+    def _describe(self, error: BaseException) -> str:
+        if not self._birth.setup.development:
+            return user_traceback(error)
+        from corn.worker.developing import described
+
+        return described(error, self._birth.config)
+
     def _hear(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
                 self._server.drain(grace=message.grace, final=message.final, brisk=message.brisk)
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
+                logs.reopen()
                 self._server.reopen_logs()
+            elif isinstance(message, SetLogLevel):
+                logs.set_level(message.levels)
+                self._server.set_log_level(message.levels)
             elif isinstance(message, TellRequests):
                 self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
