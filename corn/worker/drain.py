@@ -32,6 +32,7 @@ class Drain:
 
     def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
         """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
+        self._service.tick()  # what is granted from now on is short beside the time between two ticks
         now = self._service.loop.time()
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
         if brisk:
