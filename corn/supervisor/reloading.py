@@ -180,8 +180,9 @@ class Reloading:
         if broken.failure is not None:
             known = Failure.from_json(dict(broken.failure))
         else:
-            kind = EXIT if "exited" in broken.error or "killed" in broken.error else STARTUP
-            known = Failure(kind, broken.error, detail=broken.detail)
+            ended = broken.error.startswith(("exited", "killed"))
+            summary = f"the application's process ended: {broken.error}" if ended else broken.error
+            known = Failure(EXIT if ended else STARTUP, summary, detail=broken.detail)
         return replace(known, generation=revision, changed=tuple(self._paths))
 
     def _tell(self, message: Message) -> None:

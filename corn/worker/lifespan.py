@@ -84,7 +84,7 @@ class Lifespan:
     def _ended(self, error: BaseException | None) -> None:
         """The application has returned from its lifespan, or raised."""
         if self._started.done():
-            if error is not None:
+            if error is not None and not self._is_known(error):
                 logger.error("the application's lifespan failed\n%s", user_traceback(error))
         elif self._mode == "auto" and not self._received:
             logger.debug("the application has no lifespan")
@@ -96,6 +96,14 @@ class Lifespan:
             failed = ApplicationError(f"the application's lifespan failed to start: {what}", user_traceback(error))
             failed.__cause__ = error
             self._started.set_exception(failed)
+
+    def _is_known(self, error: BaseException) -> bool:
+        """Whether it was told as `lifespan.startup.failed` before it was raised, as Starlette does; it is the cause."""
+        failed = self._started.exception()
+        if failed is None or failed.__cause__ is not None:
+            return False
+        failed.__cause__ = error
+        return True
 
 
 def _startup_failed(text: str) -> ApplicationError:

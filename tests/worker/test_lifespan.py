@@ -115,3 +115,21 @@ def test_messages_out_of_order_are_refused(run):
 
     with pytest.raises(ApplicationError, match=r"'lifespan\.started'"):
         run(start(with_lifespan(lifespan), "on"))
+
+
+def test_what_was_raised_after_a_failed_start_up_was_told_is_its_cause(run, caplog):
+    """As Starlette does it: it tells of the failure as text, then raises it."""
+
+    async def telling(scope, receive, send):
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "Traceback ...\nValueError: no database"})
+        raise ValueError("no database")
+
+    logging.getLogger("corn").addHandler(caplog.handler)
+    try:
+        with pytest.raises(ApplicationError) as failed:
+            run(start(with_lifespan(telling), "auto"))
+    finally:
+        logging.getLogger("corn").removeHandler(caplog.handler)
+    assert isinstance(failed.value.__cause__, ValueError)
+    assert caplog.records == []
