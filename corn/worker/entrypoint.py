@@ -57,6 +57,7 @@ from corn.worker.unanswered import BY_WORKERS, unanswered
 
 if TYPE_CHECKING:
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
 
 _MASTER_MAY_ANSWER = 1.0
 _FAILED = 3
@@ -67,7 +68,7 @@ class Birth:
     """All that a worker is born with. `application` is None where the template did not load it.
 
     `report` is the descriptor of the file that it writes its stacks to.
-    `developing` is there in `corn dev`, for a worker that serves the application.
+    `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
     """
 
     setup: Setup
@@ -83,6 +84,7 @@ class Birth:
     vault: Vault | None
     tls: TLS | None
     developing: Developing | None = None
+    mailbox: Mailbox | None = None
 
     def tell(self, hook: str) -> None:
         """Call a hook of this worker's."""
@@ -97,8 +99,10 @@ class Birth:
 def in_development(birth: Birth) -> Birth:
     """The same, as `corn dev` bears its workers."""
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
     from corn.worker.responder import config_of_responder
 
+    birth = replace(birth, mailbox=Mailbox(*birth.setup.mailbox))
     if birth.order.failure is not None:
         return replace(birth, config=config_of_responder(birth.config))
     return replace(birth, developing=Developing(birth.channel))
@@ -241,6 +245,7 @@ class _Worker:
             on_retire=self._retire,
             wrap=self._wrap,
             describe=self._describe,
+            mailbox=birth.mailbox,
         )
         answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
