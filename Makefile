@@ -4,6 +4,7 @@
 # Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 #
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
+# make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +12,10 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 BENCH_VENV ?= .venv-bench
 
-.PHONY: serve test lint format bench
+PYTHON27 ?= python2.7
+AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
+
+.PHONY: serve test lint format bench autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -28,6 +32,9 @@ lint: $(VENV)/.installed-test
 
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
+
+autobahn: $(BENCH_VENV)/.installed $(AUTOBAHN_VENV)/bin/wstest
+	$(BENCH_VENV)/bin/python -m benchmarks.autobahn --wstest $(AUTOBAHN_VENV)/bin/wstest $(AUTOBAHN)
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format
@@ -50,3 +57,8 @@ $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 		--requirement benchmarks/requirements.txt --editable .
 	touch $@
+
+$(AUTOBAHN_VENV)/bin/wstest:
+	$(PYTHON27) -m pip install --quiet virtualenv
+	$(PYTHON27) -m virtualenv --quiet $(AUTOBAHN_VENV)
+	$(AUTOBAHN_VENV)/bin/pip install --quiet autobahntestsuite==0.8.2

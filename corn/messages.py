@@ -271,7 +271,14 @@ class Draining(Message):
 
 @dataclass(frozen=True, slots=True)
 class ReopenLogs(Message):
-    """Master to worker: open the log files anew, because somebody has moved them away."""
+    """Master to template and worker: open the log files anew, because somebody has moved them away."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLogLevel(Message):
+    """Master to template and worker: log from these levels on (option log_level), and so do whoever you fork."""
+
+    levels: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,6 +367,7 @@ _KINDS: tuple[type[Message], ...] = (
     ReloadFailed,
     Draining,
     ReopenLogs,
+    SetLogLevel,
     TellRequests,
     RequestsTold,
     RenewCredentials,

@@ -64,7 +64,7 @@ class Drain:
     def _cut_short(self) -> None:
         for cycle in list(self._service.running):
             if cycle.committed:
-                cycle.cancel("the code has changed")
+                cycle.cancel("the worker leaves")
 
     def _spread(self, grace: float, idle: float, first: float) -> None:
         now = self._service.clock.now

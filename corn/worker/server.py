@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corn.config import Config
+from corn.logs import is_handed_over
 from corn.slots import Field, Slots
 from corn.worker.accept import Acceptor
 from corn.worker.access import AccessLog
@@ -33,11 +34,17 @@ from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
 from corn.worker.protocols import Protocols
+from corn.worker.requestid import with_request_id
 from corn.worker.service import Service
+from corn.worker.static.application import with_static
 from corn.worker.tls import TLS
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from corn.worker.mailbox import Mailbox
+=======
+    from corn.worker.logconfig import LoggedAccess
+>>>>>>> main
 
 
 def _retire_never(reason: str) -> None:
@@ -75,7 +82,9 @@ class Server:
         mailbox: Mailbox | None = None,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        served = wrap(with_static(as_asgi3(app, config, on_retire), config))
+        served = with_request_id(served) if config.request_id else served
+        self._service = Service(served, config, self._words, on_retire)
         self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
@@ -99,7 +108,7 @@ class Server:
         await self._lifespan.startup()
         service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
-            service.access = AccessLog(service.loop, config)
+            service.access = _access_log(service)
 
     async def check_health(self, path: str) -> None:
         """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
@@ -143,6 +152,11 @@ class Server:
         """The requests that are being answered, see `requests_in_flight`."""
         return requests_in_flight(self._service)
 
+    def set_log_level(self, levels: str) -> None:
+        """Log requests from another level on (option log_level)."""
+        if self._service.access is not None:
+            self._service.access.set_level(levels)
+
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""
         if self._service.access is not None:
@@ -165,6 +179,14 @@ class Server:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
         self._expected = time.monotonic() + INTERVAL
+
+
+def _access_log(service: Service) -> AccessLog | LoggedAccess:
+    if not is_handed_over():
+        return AccessLog(service.loop, service.config)
+    from corn.worker.logconfig import LoggedAccess
+
+    return LoggedAccess()
 
 
 def _retire_at(config: Config) -> int:

@@ -37,6 +37,8 @@ from corn.messages import (
     Loaded,
     NotForked,
     Quit,
+    ReopenLogs,
+    SetLogLevel,
     Setup,
     SteppedDown,
 )
@@ -48,6 +50,7 @@ from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
 from corn.worker.http_versions import http2_connection
+from corn.worker.logconfig import apply_log_config
 from corn.worker.orphans import Brood
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
@@ -66,7 +69,7 @@ def main(setup_fd: int) -> NoReturn:
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
-    logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
+    logs.configure(logs.Source("template", generation=setup.generation), config)
     channel = Channel(socket.socket(fileno=setup.channel))
     template = Template(setup, channel)
     try:
@@ -100,9 +103,13 @@ class Template:
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
+        if self._setup.development:
+            entrypoint.import_for_development()
         http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
+        if self._config.log_config is not None:
+            apply_log_config(self._config.log_config)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
@@ -128,6 +135,11 @@ class Template:
             for message in self._channel.receive():
                 if isinstance(message, Fork):
                     self._fork(message, (self._channel.take_fd(), self._channel.take_fd()))
+                elif isinstance(message, ReopenLogs):
+                    logs.reopen()
+                elif isinstance(message, SetLogLevel):
+                    logs.set_level(message.levels)
+                    self._config = replace(self._config, log_level=message.levels)
                 elif isinstance(message, Quit) and not leaving:
                     leaving = True
                     self._close_listeners()

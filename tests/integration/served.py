@@ -51,6 +51,7 @@ class Served:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            close_fds=False,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -169,3 +169,28 @@ def test_the_access_log(run, tmp_path, options, expected):
     run(main())
     for line, pattern in zip(path.read_text().splitlines(), expected, strict=True):
         assert re.fullmatch(pattern, line)
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_in_development_it_is_closed_at_once(run, listens):
+    ends = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        try:
+            ends.append((await receive())["code"] if listens else await asyncio.Event().wait())
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+
+    async def main():
+        async with serving(app) as at:
+            peers = [await connect(at_port(at)) for _ in range(5)]
+            at.server.drain(grace=3600, final=False, brisk=True)
+            await at.server.wait_closed()
+            for peer in peers:
+                await peer.wait_closed()
+            assert [peer.close_code for peer in peers] == [1012] * 5
+
+    run(main())
+    assert ends == [1012 if listens else "cancelled"] * 5
