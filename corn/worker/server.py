@@ -40,11 +40,8 @@ from corn.worker.static.application import with_static
 from corn.worker.tls import TLS
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from corn.worker.mailbox import Mailbox
-=======
     from corn.worker.logconfig import LoggedAccess
->>>>>>> main
+    from corn.worker.mailbox import Mailbox
 
 
 def _retire_never(reason: str) -> None:
