@@ -156,7 +156,7 @@ class Template:
                 return
 
     def _own_sockets(self) -> set[int]:
-        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting}
+        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting, *self._setup.mailbox}
 
     def _close_listeners(self) -> None:
         """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
