@@ -21,7 +21,6 @@ from typing import Any
 from corn.messages import STACKS_SIGNAL
 from corn.reports import LAST_LINE
 
-
 _MOST_FRAMES = 100
 # What is suspended has a frame, and waits for something: coroutines, generators, asynchronous generators.
 _SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
