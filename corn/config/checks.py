@@ -74,9 +74,10 @@ def check_files(chosen: Layer, directory: Path) -> None:
         for _, name in map(split_mount, given.value):
             if not (directory / name).is_dir():
                 raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
-    given = chosen.get("hooks")
-    if given and not (directory / given.value).is_file():
-        raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
+    for name in ("hooks", "log_config"):
+        given = chosen.get(name)
+        if given and not (directory / given.value).is_file():
+            raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:
             _check_env_file(given, directory / name, name)

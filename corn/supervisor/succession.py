@@ -11,15 +11,23 @@ from corn.errors import CornError
 from corn.sockets import Listener
 from corn.supervisor.control import Control
 from corn.supervisor.events import Event, SuccessorFailed, SuccessorReady
+from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.upgrade import Successor, execute_successor
 
 
 class Succession:
     """At most one successor at a time. `handle` is told how it went."""
 
-    def __init__(self, selector: selectors.BaseSelector, control: Control, handle: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        control: Control,
+        service_manager: ServiceManager,
+        handle: Callable[[Event], None],
+    ) -> None:
         self._selector = selector
         self._control = control
+        self._service_manager = service_manager
         self._handle = handle
         self._successor: Successor | None = None
 
@@ -46,6 +54,7 @@ class Succession:
         self._drop(successor, stop=not serves)
         if serves:
             self._control.leave(keep_file=True)
+            self._service_manager.main_is(successor.pid)
         at = time.monotonic()
         failed = SuccessorFailed(at, "the new master ended or gave up before it served")
         self._handle(SuccessorReady(at) if serves else failed)
