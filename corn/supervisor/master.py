@@ -71,7 +71,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
-    credentials = first_credentials(config)
+    credentials = first_credentials(config, predecessor.credentials)
     passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
