@@ -258,6 +258,8 @@ class Loop:
                     logger.warning("%s", warning)
                 return events.TemplateReady(at, handle.generation, message.preload)
             case messages.SteppedDown():
+                if self.reloading is not None:
+                    self.reloading.left_out |= {*message.left_out}
                 return events.TemplateSteppedDown(at, handle.generation, message.reason)
             case messages.Failed():
                 return events.TemplateFailed(at, handle.generation, message.error, message.detail, message.exit_code)

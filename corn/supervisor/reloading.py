@@ -23,7 +23,7 @@ from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.errors import ConfigError
 from corn.logs import logger, wants_color
 from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
-from corn.reload.plan import packages_to_load
+from corn.reload.plan import packages_to_load, shadowed
 from corn.reload.rules import ASSET, COLD, Rules
 from corn.reload.setup import rules_of, watch_setup
 from corn.supervisor import events
@@ -131,13 +131,21 @@ class Reloading:
     def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
         self._since = time.time()
         self._paths = message.paths
-        if message.effect == COLD:
+        cold = message.effect == COLD
+        if cold:
             with contextlib.suppress(ConfigError):  # it was logged
                 self._config = reread()
+        cold |= bool(shadowed(self._named_by(message.paths), self.packages))
+        if cold:
             self.packages = []
             self._imported.clear()
-        settings = settings_of(self._config, development=True)
-        return events.CodeChanged(at, settings, cold=message.effect == COLD, age=message.age)
+        return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
+
+    def _named_by(self, paths: list[str]) -> set[str]:
+        """What changed directly below a watched directory: modules and packages by their base names."""
+        rules = self._rules
+        below = ((path, rules.root_of(path)) for path in paths)
+        return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
 
     def ready(self, message: Ready) -> None:
         """A worker serves; how long its application took is for the next announcement."""
