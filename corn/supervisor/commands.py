@@ -175,6 +175,7 @@ class Commands:
 
     def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
         state = self._state
+        self._refuse_if_stopping()
         if state.upgrading or state.phase not in (Phase.RUNNING, Phase.RELOADING):
             raise Refused("no upgrade now: one is under way, or corn is starting or stopping")
         event = events.UpgradeRequested(time.monotonic())
@@ -211,7 +212,7 @@ class Commands:
         return self._master.state
 
     def _refuse_if_stopping(self) -> None:
-        if self._state.phase in (Phase.STOPPING, Phase.STOPPED):
+        if self._state.phase in (Phase.STOPPING, Phase.STOPPED) or self._state.stop_at is not None:
             raise Refused("the service stops")
 
     def _slot(self, number: int) -> int:

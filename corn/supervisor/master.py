@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corn import logs
+from corn.activation import Passed, passed_sockets
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
@@ -24,7 +25,7 @@ from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
-from corn.sockets import Listener, open_listeners
+from corn.sockets import HandedOver, Listener, open_listeners
 from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import raise_descriptor_limit
@@ -35,6 +36,7 @@ from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.rendezvous import Rendezvous, meet
 from corn.supervisor.renewal import first_credentials
+from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.signals import Signals
 from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
@@ -65,11 +67,12 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
-    credentials = first_credentials(config)
+    credentials = first_credentials(config, predecessor.credentials)
+    passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, development)
+        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
         code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
@@ -82,7 +85,8 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with.
+    """What is settled before a master begins: after whom, as whom, who is to know, what it proves itself
+    with, and what it was `passed`.
 
     `development`: it is a master of `corn dev`.
     """
@@ -93,6 +97,7 @@ class Standing:
     launch: Launch
     config_file: str
     credentials: tuple[Credentials, str] | None
+    passed: Passed
     development: bool = False
 
 
@@ -103,7 +108,7 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
-    with _listening(config, standing.predecessor) as listeners:
+    with _listening(config, [*standing.predecessor.sockets, *standing.passed.sockets]) as listeners:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
         with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
             if standing.identity is not None:
@@ -151,8 +156,17 @@ def _supervise(
     signals = Signals()
     signals.catch()
     reloading = Reloading(config, standing.config_file) if standing.development else None
+    service_manager = ServiceManager(os.environ, succeeds=standing.predecessor.pid is not None)
+    service_manager.store(listeners, standing.passed.outdated)
     loop = Loop(
-        config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce, reloading=reloading
+        config,
+        signals,
+        about=about,
+        rendezvous=rendezvous,
+        service_manager=service_manager,
+        reread=reread,
+        announce=announce,
+        reloading=reloading,
     )
     if standing.predecessor.pid is None:
         loop.control.listen()
@@ -169,6 +183,7 @@ def _supervise(
         if reloading is not None:
             reloading.finish()
         loop.hooks.finish()
+        service_manager.close()
         signals.release()
 
 
@@ -198,9 +213,9 @@ def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
 
 
 @contextlib.contextmanager
-def _listening(config: Config, predecessor: Predecessor) -> Iterator[list[Listener]]:
+def _listening(config: Config, handed_over: HandedOver) -> Iterator[list[Listener]]:
     """The open listeners; those that nobody has closed by the end are closed then."""
-    listeners = open_listeners(config, predecessor.sockets)
+    listeners = open_listeners(config, handed_over)
     try:
         yield listeners
     finally:

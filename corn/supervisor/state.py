@@ -93,6 +93,7 @@ class Settings:
     timeout_worker: float = 30.0
     timeout_graceful_shutdown: float = 30.0
     timeout_lifespan_shutdown: float = 5.0
+    drain_delay: float = 0.0
     soak: float = 0.0
     rollback_window: float = 0.0
     min_worker_lifetime: float = 0.0
@@ -181,6 +182,7 @@ class State:
     target: int
     phase: Phase = Phase.STARTING
     stop: Stop = Stop.NO
+    stop_at: float | None = None  # a stop was asked for, and begins then; until then all goes on
     exit_code: int = 0
     current: int | None = None
     candidate: int | None = None
