@@ -172,7 +172,7 @@ class Loop:
         elif isinstance(action, (AnnounceReload, ShowFailure)):
             self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
-            self._succession.start(self.executor.listeners)
+            self._succession.start(self.executor.listeners, self.executor.vault)
         elif isinstance(action, StopSuccessor):
             self._succession.stop()
         else:
