@@ -22,7 +22,7 @@ class Setup:
 
     It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
     itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
-    they shall not.
+    they shall not. `mailbox` are the two ends of the one in which workers leave connections to each other.
 
     `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
     that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
@@ -43,12 +43,13 @@ class Setup:
     vault: int | None = None
     development: bool = False
     refresh: str = ""
+    mailbox: list[int] = field(default_factory=list)
 
     @property
     def inherited(self) -> list[int]:
         """All the descriptors that come with it."""
         vault = [] if self.vault is None else [self.vault]
-        return [self.channel, self.slots, *self.listeners, *self.redirecting, *vault]
+        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault]
 
     def write(self) -> int:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
@@ -104,9 +105,13 @@ class Loaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class SteppedDown(Message):
-    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log."""
+    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log.
+
+    In development only the packages in `left_out` are loaded no more.
+    """
 
     reason: str
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ from corn.worker.unanswered import BY_WORKERS, unanswered
 
 if TYPE_CHECKING:
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
 
 _MASTER_MAY_ANSWER = 1.0
 _FAILED = 3
@@ -68,7 +69,7 @@ class Birth:
     """All that a worker is born with. `application` is None where the template did not load it.
 
     `report` is the descriptor of the file that it writes its stacks to.
-    `developing` is there in `corn dev`, for a worker that serves the application.
+    `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
     """
 
     setup: Setup
@@ -84,6 +85,7 @@ class Birth:
     vault: Vault | None
     tls: TLS | None
     developing: Developing | None = None
+    mailbox: Mailbox | None = None
 
     def tell(self, hook: str) -> None:
         """Call a hook of this worker's."""
@@ -98,8 +100,10 @@ class Birth:
 def in_development(birth: Birth) -> Birth:
     """The same, as `corn dev` bears its workers."""
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
     from corn.worker.responder import config_of_responder
 
+    birth = replace(birth, mailbox=Mailbox(*birth.setup.mailbox))
     if birth.order.failure is not None:
         return replace(birth, config=config_of_responder(birth.config))
     return replace(birth, developing=Developing(birth.channel))
@@ -249,6 +253,7 @@ class _Worker:
             on_retire=self._retire,
             wrap=self._wrap,
             describe=self._describe,
+            mailbox=birth.mailbox,
         )
         answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
@@ -269,6 +274,10 @@ class _Worker:
             gc.enable()  # collections while modules are imported find nothing, and a person waits
             birth.developing.report()
             self._flush()
+            if birth.config.verify_reload and birth.setup.modules:
+                from corn.worker.verification import verify_in_background
+
+                verify_in_background(birth.config)
         await self._server.wait_closed()
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:

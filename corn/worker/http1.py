@@ -340,6 +340,14 @@ class HTTP1Connection(Outgoing):
         else:
             self.transport.close()
 
+    def idle_socket(self) -> socket.socket | None:
+        """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
+        waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
+        plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
+        if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return None
+        return self._socket
+
     def linger_until(self, first: float, idle: float) -> None:
         if self.cycle is None and self._decoder is None and not self._held:
             self.deadline = min(self.deadline, idle if self._used else first)

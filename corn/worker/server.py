@@ -41,6 +41,7 @@ from corn.worker.tls import TLS
 
 if TYPE_CHECKING:
     from corn.worker.logconfig import LoggedAccess
+    from corn.worker.mailbox import Mailbox
 
 
 def _retire_never(reason: str) -> None:
@@ -58,7 +59,8 @@ class Server:
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
     the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
     speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
-    whatever its own calling convention, and `describe` says of an exception what the log is to hold.
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold. Through `mailbox`
+    idle connections go to the next worker in a brisk drain, and come from the last.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Server:
         on_retire: Callable[[str], None] = _retire_never,
         wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
         describe: Callable[[BaseException], str] = user_traceback,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self._words = slots.cell(cell).words
         served = wrap(with_static(as_asgi3(app, config, on_retire), config))
@@ -90,7 +93,8 @@ class Server:
             for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
             for listener in listeners_of
         ]
-        self._drain = Drain(self._service)
+        self._mailbox = mailbox
+        self._drain = Drain(self._service, mailbox)
         self._ticking: asyncio.TimerHandle | None = None
         self._expected = math.inf  # when the next tick is due
 
@@ -114,6 +118,8 @@ class Server:
         self._tick()
         for acceptor in self._acceptors:
             acceptor.start()
+        if self._mailbox is not None:
+            self._mailbox.open(self._service, self._protocols.first)
 
     def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
@@ -125,6 +131,8 @@ class Server:
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
             acceptor.stop(final=final)
+        if self._mailbox is not None:
+            self._mailbox.close(self._service)
         self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:

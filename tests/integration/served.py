@@ -114,6 +114,10 @@ class Served:
     def templates(self) -> list[psutil.Process]:
         return self._named("corn template")
 
+    def spares(self) -> list[psutil.Process]:
+        """The workers of `corn dev` that were forked ahead and wait."""
+        return self._named("corn spare")
+
     def _named(self, name: str) -> list[psutil.Process]:
         found = []
         for child in psutil.Process(self.pid).children(recursive=True):
