@@ -71,6 +71,8 @@ def _claims() -> Iterable[Goal]:
     for case, least in over_uvicorn.items():
         yield Goal(case=case, at_least=least)
     yield Goal(case="websocket", at_least=1.15)
+    for peer in ("gunicorn", "hypercorn"):  # which are built on h2; granian's HTTP/2 is hyper's
+        yield Goal(case="http2", against=peer, at_least=1.5)
     yield Goal(case="plain", against=BARE, at_least=0.7)
     loads = (*over_uvicorn, "sleep", "plain-default", "fastapi-default")
     for case in loads:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import websocket_load, wrk
+from benchmarks import h2load, websocket_load, wrk
 from benchmarks.asking import announces_close, raw_request
 from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, STRANGERS, Case
 from benchmarks.contention import Watch
@@ -99,6 +99,31 @@ def _messages(service: Service, core: int, seconds: int) -> websocket_load.Outco
     return websocket_load.Outcome(**json.loads(done.stdout))
 
 
+def _http2(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
+    """As the load of requests, with many at a time on few connections."""
+    _h2load(service, case, client.core, _WARM_UP)
+    watch, before = Watch(client.cores), service.cpu_seconds()
+    load = _h2load(service, case, client.core, client.seconds)
+    spent = service.cpu_seconds() - before
+    strangers = watch.strangers(spent)
+    faults = tuple(f"{count} {kind} errors" for kind, count in load.errors.items())
+    figures = {PER_CPU: load.requests / spent, RATE: load.requests / load.seconds, P99: load.p99 * 1000}
+    return figures | {BUSY: spent / load.seconds, STRANGERS: strangers / load.seconds}, faults
+
+
+def _h2load(service: Service, case: Case, core: int, seconds: int) -> wrk.Load:
+    with tempfile.NamedTemporaryFile("r") as log:
+        line = h2load.command(case.address(service.port), seconds=seconds, log=log.name)
+        done = subprocess.run(
+            ["taskset", "--cpu-list", str(core), *line],
+            capture_output=True,
+            text=True,
+            timeout=seconds + 30,
+            check=False,
+        )
+        return h2load.parse(done.stdout + done.stderr, log, seconds=seconds)
+
+
 def _idle(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
     for peer in _connect(service, case, CONNECTIONS):
         peer.close()
@@ -173,6 +198,7 @@ def _is_closed(peer: socket.socket) -> bool:
 _PROBES: dict[str, Callable[[Service, Case, Client], tuple[Figures, Faults]]] = {
     "load": _load,
     "websocket": _websocket,
+    "http2": _http2,
     "idle": _idle,
     "connections": _connections,
     "balance": _balance,

@@ -13,6 +13,7 @@ from benchmarks.cases import DEFAULT, LOGGED, QUIET, Case
 
 ALWAYS, TUNED, WSGI = "always", "tuned", "wsgi"
 SECURE = "secure"
+HTTP2 = "http2"  # the probe's name too
 CERTFILE, KEYFILE = "server.pem", "server.key"  # in the directory in which a server is started
 
 
@@ -30,6 +31,8 @@ class Server:
         parts = [ALWAYS] if case.setup == DEFAULT else [ALWAYS, TUNED, case.setup]
         if case.secure:
             parts.append(SECURE)
+        if case.probe == HTTP2:
+            parts.append(HTTP2)
         line = self.arguments[WSGI] if case.is_wsgi else " ".join(self.arguments.get(part, "") for part in parts)
         name = case.app.rpartition(":")[2]
         return line.format(app=case.app, name=name, port=port, workers=case.workers).split()
@@ -37,6 +40,8 @@ class Server:
     def serves(self, case: Case) -> bool:
         if self.only and self.only != case.probe:
             return False
+        if case.probe == HTTP2:
+            return HTTP2 in self.arguments
         return WSGI in self.arguments if case.is_wsgi else self.name != BARE or case.bare
 
 
@@ -46,13 +51,14 @@ BARE = "bare"
 SERVERS = (
     Server(
         "corn",
-        ("corn-server", "uvloop", "httptools"),
+        ("corn-server", "uvloop", "httptools", "hpack"),
         {
             ALWAYS: "corn serve {app} --port {port} --workers {workers}",
             TUNED: "--timeout-keep-alive 60",
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
             SECURE: f"--ssl-certfile {CERTFILE} --ssl-keyfile {KEYFILE}",
+            HTTP2: "",
             WSGI: "corn serve {app} --port {port} --workers {workers} --timeout-keep-alive 60 --no-access-log",
         },
     ),
@@ -99,6 +105,7 @@ SERVERS = (
             QUIET: "--no-access-log",
             LOGGED: "--access-log",
             SECURE: f"--ssl-certificate {CERTFILE} --ssl-keyfile {KEYFILE}",
+            HTTP2: "--http auto",
             WSGI: "granian --interface wsgi {app} --port {port} --workers {workers} --blocking-threads 10 --http 1"
             " --http1-header-read-timeout 60000 --backlog 4096 --no-access-log",
         },
@@ -111,18 +118,20 @@ SERVERS = (
             TUNED: "--asgi-loop uvloop --http-parser fast --keep-alive 60 --worker-connections 10000",
             LOGGED: "--access-logfile -",
             SECURE: f"--certfile {CERTFILE} --keyfile {KEYFILE}",
+            HTTP2: "--http-protocols h2,h1",
             WSGI: "gunicorn -k gthread --threads 10 {app} --bind 127.0.0.1:{port} --workers {workers} --keep-alive 60"
             " --worker-connections 10000",
         },
     ),
     Server(
         "hypercorn",
-        ("hypercorn", "h11", "uvloop"),
+        ("hypercorn", "h11", "h2", "uvloop"),
         {
             ALWAYS: "hypercorn {app} --bind 127.0.0.1:{port} --workers {workers}",
             TUNED: "--worker-class uvloop --keep-alive 60",
             LOGGED: "--access-logfile -",
             SECURE: f"--certfile {CERTFILE} --keyfile {KEYFILE}",
+            HTTP2: "",
         },
     ),
     Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),

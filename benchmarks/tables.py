@@ -21,7 +21,7 @@ def headline_rows(results: Results) -> Rows:
 
 def measure_rows(results: Results, measure: str) -> Rows:
     """The load cases by another measure."""
-    loads = [case for case in _cases_of(results) if case.probe in ("load", "websocket")]
+    loads = [case for case in _cases_of(results) if case.probe in ("load", "websocket", "http2")]
     rows = [[case.title, *_cells(results, case, measure)] for case in loads]
     return [[f"case ({UNITS[measure]})", *results.servers()], *rows]
 

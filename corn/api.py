@@ -138,7 +138,7 @@ def _refuse_what_needs_a_master(config: Config) -> None:
 def _log_by_itself(config: Config) -> None:
     """Set up corn's log, unless the program has done so."""
     if not logs.logger.handlers:
-        logs.configure("corn", level=config.log_level, color=config.color)
+        logs.configure(logs.Source("corn"), config)
 
 
 def _tell(config: Config, listeners: list[Listener], ready: Callable[[list[str]], None] | None) -> None:

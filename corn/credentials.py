@@ -49,6 +49,10 @@ class Credentials:
     pairs: tuple[KeyPair, ...]
     authorities: str = ""
 
+    def are_of(self, config: Config) -> bool:
+        """Whether they are from the certificates' files that the configuration names."""
+        return tuple(pair.name for pair in self.pairs) == config.ssl_certfile
+
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 

@@ -22,7 +22,7 @@ class Setup:
 
     It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
     itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
-    they shall not.
+    they shall not. `mailbox` are the two ends of the one in which workers leave connections to each other.
 
     `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
     that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
@@ -43,12 +43,13 @@ class Setup:
     vault: int | None = None
     development: bool = False
     refresh: str = ""
+    mailbox: list[int] = field(default_factory=list)
 
     @property
     def inherited(self) -> list[int]:
         """All the descriptors that come with it."""
         vault = [] if self.vault is None else [self.vault]
-        return [self.channel, self.slots, *self.listeners, *self.redirecting, *vault]
+        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault]
 
     def write(self) -> int:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
@@ -270,7 +271,14 @@ class Draining(Message):
 
 @dataclass(frozen=True, slots=True)
 class ReopenLogs(Message):
-    """Master to worker: open the log files anew, because somebody has moved them away."""
+    """Master to template and worker: open the log files anew, because somebody has moved them away."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLogLevel(Message):
+    """Master to template and worker: log from these levels on (option log_level), and so do whoever you fork."""
+
+    levels: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +367,7 @@ _KINDS: tuple[type[Message], ...] = (
     ReloadFailed,
     Draining,
     ReopenLogs,
+    SetLogLevel,
     TellRequests,
     RequestsTold,
     RenewCredentials,

@@ -16,10 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from corn.config import Config
-from corn.config.addresses import InheritedAddress, TcpAddress, UnixAddress, parse_address
+from corn.config.addresses import InheritedAddress, NamedAddress, TcpAddress, UnixAddress, parse_address
 from corn.errors import BindError
 
-Address = TcpAddress | UnixAddress | InheritedAddress
+Address = TcpAddress | UnixAddress | InheritedAddress | NamedAddress
+
+HandedOver = Sequence[tuple[str, socket.socket]]
+"""Open sockets, each with the address that it was opened for."""
+
+
+PASSED = "passed by name: "
 
 
 @dataclass(slots=True)
@@ -44,6 +50,11 @@ class Listener:
             self._inode = Path(self.path).stat().st_ino
 
     @property
+    def passed(self) -> bool:
+        """Whether somebody else has opened it, and has it open still."""
+        return self.asked.startswith((PASSED, InheritedAddress.__name__))
+
+    @property
     def address(self) -> str:
         """The address as a URL, or as unix:path."""
         if self.sock.family == socket.AF_UNIX:
@@ -60,15 +71,16 @@ class Listener:
         self.sock.close()
 
 
-def open_listeners(config: Config, handed_over: Sequence[tuple[str, socket.socket]] = ()) -> list[Listener]:
+def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
     """Open everything the configuration asks to listen on, or nothing.
 
-    `handed_over` are open sockets and the addresses that they were opened for: they are used for those, or closed.
+    What is `handed_over` is used for the addresses it was opened for, or closed. The sockets that a service manager has
+    passed by name are used, too, where the configuration names no address.
     Raises BindError for an address that cannot be had.
     """
     opened: list[Listener] = []
     try:
-        for address in addresses(config):
+        for address in addresses(config, handed_over):
             opened += _take_over(address, handed_over) or _open(address, config)
         for listener in opened:
             listener.scheme = "https" if config.ssl_certfile else "http"
@@ -87,20 +99,42 @@ def open_listeners(config: Config, handed_over: Sequence[tuple[str, socket.socke
     return opened
 
 
-def addresses(config: Config) -> tuple[Address, ...]:
-    """What to listen on; the configuration names one way to say it."""
+def addresses(config: Config, handed_over: HandedOver = ()) -> tuple[Address, ...]:
+    """What to listen on; the configuration names one way to say it, or none."""
     if config.bind:
         return tuple(parse_address(each) for each in config.bind)
     if config.uds is not None:
         return (UnixAddress(config.uds),)
     if config.fd is not None:
         return (InheritedAddress(config.fd),)
+    passed = dict.fromkeys(asked for asked, _ in handed_over if asked.startswith(PASSED))
+    if passed and (config.host, config.port) == (Config.host, Config.port):
+        return tuple(NamedAddress(asked.removeprefix(PASSED)) for asked in passed)
     return (TcpAddress(config.host, config.port),)
 
 
-def _take_over(address: Address, handed_over: Sequence[tuple[str, socket.socket]]) -> list[Listener]:
+def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
+    found = [(asked, sock) for asked, sock in handed_over if asked == asked_as(address)]
+    if isinstance(address, NamedAddress):
+        if not found:
+            raise BindError(_not_passed(address.name, handed_over))
+        for _, sock in found:
+            _check(sock, f"fd://{address.name}")
     path = _absolute(address.path) if isinstance(address, UnixAddress) else ""
-    return [Listener(sock, path, asked, borrowed=True) for asked, sock in handed_over if asked == str(address)]
+    if path and not Path(path).is_socket():
+        return []  # nobody can reach it any more
+    return [Listener(sock, path, asked, borrowed=True) for asked, sock in found]
+
+
+def asked_as(address: Address) -> str:
+    """What an address is told as from one master to the next."""
+    return f"{PASSED}{address.name}" if isinstance(address, NamedAddress) else str(address)
+
+
+def _not_passed(name: str, handed_over: HandedOver) -> str:
+    names = dict.fromkeys(asked.removeprefix(PASSED) for asked, _ in handed_over if asked.startswith(PASSED))
+    passed = f"it passed {', '.join(f'fd://{each}' for each in names)}" if names else "it passed none"
+    return f"the service manager passed no socket fd://{name}; {passed}"
 
 
 def _open(address: Address, config: Config) -> list[Listener]:
@@ -108,10 +142,12 @@ def _open(address: Address, config: Config) -> list[Listener]:
         opened = [_open_unix(_absolute(address.path), config)]
     elif isinstance(address, InheritedAddress):
         opened = [_adopt(address.fd, config.backlog)]
+    elif isinstance(address, NamedAddress):
+        raise BindError(_not_passed(address.name, ()))
     else:
         opened = _open_tcp(address.host, address.port, config.backlog)
     for listener in opened:
-        listener.asked = str(address)
+        listener.asked = asked_as(address)
     return opened
 
 
@@ -227,13 +263,20 @@ def _adopt(number: int, backlog: int) -> Listener:
         sock = socket.socket(fileno=os.dup(number))
     except OSError as error:
         raise BindError(f"file descriptor {number} is not an open socket; pass one that is") from error
-    if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
-        sock.close()
-        raise BindError(f"file descriptor {number} is not a stream socket of TCP or Unix")
     try:
+        _check(sock, f"file descriptor {number}")
         sock.listen(backlog)
     except OSError as error:
         sock.close()
         raise BindError(f"file descriptor {number} cannot listen: {error.strerror or error}") from error
+    except BindError:
+        sock.close()
+        raise
     sock.setblocking(False)
     return Listener(sock)
+
+
+def _check(sock: socket.socket, name: str) -> None:
+    """Raise BindError where connections cannot be accepted from a socket that somebody else opened."""
+    if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
+        raise BindError(f"{name} is not a stream socket of TCP or Unix")

@@ -18,6 +18,7 @@ _MODULES = {
     "list": "corn.cli.status:list_instances",
     "ps": "corn.cli.inspect:ps",
     "stacks": "corn.cli.inspect:stacks",
+    "logs": "corn.cli.inspect:logs",
     "reload": "corn.cli.operate:reload_code",
     "rollback": "corn.cli.operate:rollback",
     "scale": "corn.cli.operate:scale",

@@ -37,6 +37,16 @@ def stacks(*, worker: int | None, choice: Choice, as_json: bool) -> int:
     return show(find(choice).ask("stacks", patience=_PATIENCE, worker=worker), as_json=as_json, text=_stacks)
 
 
+@click.command(short_help="Show or change the level of the log.")
+@click.option(
+    "--level", metavar="LEVEL", help="Log from this level on, until the next reload, as in debug,access=error."
+)
+@takes_instance
+def logs(*, level: str | None, choice: Choice, as_json: bool) -> int:
+    """Show from which level on an instance logs, or change it while it runs, in all its processes at once."""
+    return show(find(choice).ask("log-level", level=level), as_json=as_json)
+
+
 def _requests(answer: Answer) -> str:
     rows: list[tuple[float, tuple[str, ...]]] = []
     silent = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 DEFAULT_PORT = 8000
 
-_EXPECTED = "expected host:port, [::1]:port, unix:path or fd://N"
+_EXPECTED = "expected host:port, [::1]:port, unix:path, fd://N or fd://NAME"
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([^\s:/\[\]]*))(?::([0-9]{1,5}))?")
 
 
@@ -31,7 +31,14 @@ class InheritedAddress:
     fd: int
 
 
-def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress:
+@dataclass(frozen=True, slots=True)
+class NamedAddress:
+    """The sockets that a service manager passes under a name (systemd: FileDescriptorName=)."""
+
+    name: str
+
+
+def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress | NamedAddress:
     """Read an address; raises ValueError, with what was expected, where it is none.
 
     `:port` is that port on all IPv4 addresses, and a host alone is that host's port 8000. A number alone is refused:
@@ -41,6 +48,8 @@ def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress:
         return UnixAddress(text.removeprefix("unix:"))
     if match := re.fullmatch(r"fd://([0-9]{1,5})", text):
         return InheritedAddress(int(match[1]))
+    if match := re.fullmatch(r"fd://([\w.@-]{1,255})", text, re.ASCII):
+        return NamedAddress(match[1])
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None or not text or int(match[3] or 0) > 65535 or text.isdigit():
         raise ValueError(_EXPECTED)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from corn.config.envfile import read_env_file
 from corn.config.given import Given, Layer
+from corn.config.static_kinds import split_mount
 from corn.errors import ConfigError
 
 _WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds", "fd": "fd"}
@@ -69,9 +70,14 @@ def check_files(chosen: Layer, directory: Path) -> None:
         given = chosen.get(name)
         if given and not (directory / (path or given.value)).is_dir():
             raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
-    given = chosen.get("hooks")
-    if given and not (directory / given.value).is_file():
-        raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
+    if given := chosen.get("static"):
+        for _, name in map(split_mount, given.value):
+            if not (directory / name).is_dir():
+                raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
+    for name in ("hooks", "log_config"):
+        given = chosen.get(name)
+        if given and not (directory / given.value).is_file():
+            raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:
             _check_env_file(given, directory / name, name)

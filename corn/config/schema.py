@@ -16,6 +16,7 @@ from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
 from corn.config.sections.requests import HTTPOptions, WorkerOptions
 from corn.config.sections.service import AddressesOptions, ApplicationOptions, ProcessesOptions, ReloadsOptions
+from corn.config.sections.static import StaticOptions
 from corn.config.sections.tls import TLSOptions
 from corn.config.sections.websocket import WebSocketOptions
 
@@ -28,6 +29,7 @@ class Config(  # a dataclass takes the fields of its bases from the last to the 
     LimitsOptions,
     WebSocketOptions,
     HTTPOptions,
+    StaticOptions,
     TLSOptions,
     WorkerOptions,
     ReloadsOptions,

@@ -30,12 +30,15 @@ class Contents:
         self._looks: dict[str, Look] = {}
 
     def remember(self, path: str) -> float:
-        """Look at a file for the first time; returns when it was last changed, 0.0 if it cannot be read."""
+        """Look at a file for the first time; returns when it was last changed.
+
+        Returns 0.0 if it cannot be read, and if it has been looked at before.
+        """
         at, found = time.time(), look_at(path)
-        if found is None:
+        if found is None or path in self._looks:
             return 0.0
         digest, modified = found
-        self._looks.setdefault(path, Look(digest, at))
+        self._looks[path] = Look(digest, at)
         return modified
 
     def changed(self, path: str) -> float | None:

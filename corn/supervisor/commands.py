@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
+from corn import logs
+from corn.config.log_kinds import Levels
 from corn.errors import ConfigError
+from corn.messages import SetLogLevel
 from corn.slots import LATENCY_BOUNDS
 from corn.supervisor import events, waiting
 from corn.supervisor.control import Reply
@@ -63,6 +66,7 @@ class Commands:
             "drain": self._drain,
             "stacks": self._stacks,
             "requests": self._requests,
+            "log-level": self._log_level,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -115,6 +119,19 @@ class Commands:
 
         self._master.inquiries.requests([each.id for each in workers], tell)
 
+    def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
+        """Tell the level, or change it until the next reload."""
+        executor, wanted = self._master.executor, request.get("level")
+        if wanted is not None:
+            try:
+                levels = Levels().parse(wanted)
+            except ValueError as error:
+                raise Refused(f"{wanted!r} is no level; {error}") from None
+            executor.config = replace(executor.config, log_level=levels)
+            logs.set_level(levels)
+            executor.tell_all(SetLogLevel(levels))
+        reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
+
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
         """The worker that a request names, or all of them."""
         if request.get("worker") is not None:
@@ -158,6 +175,7 @@ class Commands:
 
     def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
         state = self._state
+        self._refuse_if_stopping()
         if state.upgrading or state.phase not in (Phase.RUNNING, Phase.RELOADING):
             raise Refused("no upgrade now: one is under way, or corn is starting or stopping")
         event = events.UpgradeRequested(time.monotonic())
@@ -194,7 +212,7 @@ class Commands:
         return self._master.state
 
     def _refuse_if_stopping(self) -> None:
-        if self._state.phase in (Phase.STOPPING, Phase.STOPPED):
+        if self._state.phase in (Phase.STOPPING, Phase.STOPPED) or self._state.stop_at is not None:
             raise Refused("the service stops")
 
     def _slot(self, number: int) -> int:

@@ -31,7 +31,7 @@ _INTERRUPTED = 130
 class Launch:
     """The start of a service in the foreground: everybody sees it, and nobody is to be told."""
 
-    def begin_log(self, identity: str, config: Config) -> None:
+    def begin_log(self, source: logs.Source, config: Config) -> None:
         """Called once corn's log is set up."""
 
     def ready(self) -> None:
@@ -49,11 +49,10 @@ class DaemonLaunch(Launch):
         self._terminal = terminal
         self._handler: logs.LineHandler | None = None
 
-    def begin_log(self, identity: str, config: Config) -> None:
+    def begin_log(self, source: logs.Source, config: Config) -> None:
         if self._terminal is not None:
             self._handler = logs.LineHandler(logs.LineWriter(self._terminal))
-            color = logs.wants_color(config.color, self._terminal)
-            self._handler.setFormatter(logs.TextFormatter(identity, color=color))
+            self._handler.setFormatter(logs.formatter(source, config, self._terminal))
             logs.logger.addHandler(self._handler)
 
     def ready(self) -> None:

@@ -28,7 +28,7 @@ def next_wake(state: State, at: float) -> float | None:
         return min(times, default=None)
     times += [restarts.not_before for restarts in state.restarts.values() if restarts.not_before > at]
     times += _later(at, *(recycles_at(state, worker) for worker in state.ready()))
-    times += _later(at, state.template_retry_at, soak_ends(state), previous_until(state))
+    times += _later(at, state.stop_at, state.template_retry_at, soak_ends(state), previous_until(state))
     if state.candidate is not None:
         times += _later(at, *may_still_accept(state))
     return min(times, default=None)

@@ -113,6 +113,12 @@ class Executor:
             listener.close(keep_file=action is not None and action.handed_over)
         self.listeners.clear()
 
+    def tell_all(self, message: Message) -> None:
+        """Tell workers and templates."""
+        handles: list[Handle] = [*self.workers.values(), *self.templates.values()]
+        for handle in handles:
+            self.tell(handle, message)
+
     def tell_workers(self, message: Message) -> None:
         for handle in self.workers.values():
             self.tell(handle, message)

@@ -60,7 +60,7 @@ def worker_failed(
     failure: Mapping[str, Any] | None = None,
 ) -> None:
     """A worker could not boot."""
-    if draft.state.settings.development and not worker.responder:
+    if draft.state.settings.development and worker.stage is Stage.BOOTING and not worker.responder:
         if boot_failed(draft, worker, Broken(error, detail, failure), exit_code):
             _abort_start(draft, error, detail, exit_code)
     elif draft.state.phase is Phase.STARTING and not draft.state.was_ready:

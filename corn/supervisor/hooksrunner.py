@@ -23,7 +23,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.hooks import Info
 from corn.logs import logger
-from corn.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit
+from corn.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
 from corn.supervisor.hookcalls import hook_calls
 from corn.supervisor.processes import HooksHandle, end_of, environment_of, execute_hooks
 from corn.supervisor.state import End, State
@@ -65,6 +65,11 @@ class HooksRunner:
             return
         self._untold.append(HookCall(hook, asdict(info)))
         self._go_on()
+
+    def reopen_logs(self) -> None:
+        """Have the process open its log file anew."""
+        if self.handle is not None:
+            self._tell(self.handle, ReopenLogs())
 
     def renew(self, config: Config) -> None:
         """Load the hooks of a new configuration, once the calls so far are done."""

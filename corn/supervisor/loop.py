@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from corn import messages
+from corn import logs, messages
 from corn.config import Config
 from corn.errors import ConfigError, ExitCode
 from corn.logs import logger
@@ -45,6 +45,7 @@ from corn.supervisor.rendezvous import Rendezvous
 from corn.supervisor.renewal import Renewal
 from corn.supervisor.rereading import reread_config, settings_of
 from corn.supervisor.rounds import Rounds
+from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.signals import Signals
 from corn.supervisor.state import End, State
 from corn.supervisor.status import About
@@ -56,7 +57,7 @@ class Loop:
     """Runs the policy against the world until it says to exit.
 
     `reread` reads the configuration again for a reload; `announce` is called once, when the first start is complete.
-    `about` and `rendezvous` are for those who ask on the control socket.
+    `about` and `rendezvous` are for those who ask on the control socket, `service_manager` is told without being asked.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Loop:
         *,
         about: About,
         rendezvous: Rendezvous | None,
+        service_manager: ServiceManager,
         reread: Callable[[], Config],
         announce: Callable[[str], None],
         reloading: Reloading | None = None,
@@ -86,7 +88,8 @@ class Loop:
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
         self.control = Control(rendezvous, self._selector, Commands(self).answer)
-        self._succession = Succession(self._selector, self.control, self.handle)
+        self._service_manager = service_manager
+        self._succession = Succession(self._selector, self.control, service_manager, self.handle)
 
     def run(self, executor: Executor) -> int:
         """Serve until the policy says to exit; returns the exit code."""
@@ -113,6 +116,7 @@ class Loop:
                 self.handle(event)
             self._renewal.look(time.monotonic())
             self.handle(events.Tick(time.monotonic()))
+            self._service_manager.tick(self.state, time.monotonic())
         self.control.leave(keep_file=False)  # the clients stay connected: the end of this process is what they wait for
         self._selector.close()
         self._renewal.close()
@@ -133,7 +137,7 @@ class Loop:
     def _patience(self) -> float | None:
         now = time.monotonic()
         policy = (next_wake(self.state, now), self._rounds.next_at(self.state), self._renewal.next_at)
-        times = (*policy, *(each.next_at() for each in self._timed))
+        times = (*policy, self._service_manager.next_at(now), *(each.next_at() for each in self._timed))
         wake = min((each for each in times if each is not None), default=None)
         return None if wake is None else max(0.0, wake - now)
 
@@ -148,6 +152,7 @@ class Loop:
             self.history = continued(self.history, before, self.state, event.at)
             self._tell_hooks(before)
             self.control.observe(before, self.state)
+            self._service_manager.observe(before, self.state, event.at)
             for action in actions:
                 self._act(action)
             self.executor.release(self.state)
@@ -167,7 +172,7 @@ class Loop:
         elif isinstance(action, (AnnounceReload, ShowFailure)):
             self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
-            self._succession.start(self.executor.listeners)
+            self._succession.start(self.executor.listeners, self.executor.vault)
         elif isinstance(action, StopSuccessor):
             self._succession.stop()
         else:
@@ -203,7 +208,9 @@ class Loop:
                 with contextlib.suppress(ConfigError):
                     self.ask_for_reload(at)
             elif number == signal.SIGUSR1:
-                self.executor.tell_workers(messages.ReopenLogs())
+                logs.reopen()
+                self.executor.tell_all(messages.ReopenLogs())
+                self.hooks.reopen_logs()
             elif number == signal.SIGUSR2:
                 self.handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):
@@ -221,6 +228,7 @@ class Loop:
             config = reread_config(self.executor.config, self._reread)
         except ConfigError as error:
             logger.error("reload refused, nothing was changed: %s", error)
+            self._service_manager.reload_refused(self.state, time.monotonic(), str(error))
             raise
         self.executor.config = config
         return config

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corn import logs
+from corn.activation import Passed, passed_sockets
 from corn.announcement import announcement
 from corn.config import Config
 from corn.config.sources import Resolved
@@ -24,7 +25,7 @@ from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
-from corn.sockets import Listener, open_listeners
+from corn.sockets import HandedOver, Listener, open_listeners
 from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import raise_descriptor_limit
@@ -35,6 +36,7 @@ from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.reloading import Reloading, Terminal
 from corn.supervisor.rendezvous import Rendezvous, meet
 from corn.supervisor.renewal import first_credentials
+from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.signals import Signals
 from corn.supervisor.status import About
 from corn.supervisor.upgrade import Predecessor
@@ -69,11 +71,12 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
-    credentials = first_credentials(config)
+    credentials = first_credentials(config, predecessor.credentials)
+    passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, development)
+        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
         code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
@@ -86,7 +89,8 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is settled before a master begins: after whom, as whom, who is to know, and what it proves itself with.
+    """What is settled before a master begins: after whom, as whom, who is to know, what it proves itself
+    with, and what it was `passed`.
 
     `development`: it is a master of `corn dev`.
     """
@@ -97,23 +101,26 @@ class Standing:
     launch: Launch
     config_file: str
     credentials: tuple[Credentials, str] | None
+    passed: Passed
     development: bool = False
 
 
 def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
     name_process("corn master")
-    logs.configure("master", level=config.log_level, color=config.color)
-    standing.launch.begin_log("master", config)
+    logs.configure(logs.Source("master"), config)
+    standing.launch.begin_log(logs.Source("master"), config)
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
-    with _listening(config, standing.predecessor) as listeners:
+    with _listening(config, [*standing.predecessor.sockets, *standing.passed.sockets]) as listeners:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
         with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
             if standing.identity is not None:
                 hand_over(listeners, standing.identity)
                 standing.pidfile.reserve(standing.identity)
                 become(standing.identity, config)
+            if config.log_file is not None:
+                logs.open_file(config.log_file)
             return _supervise(config, reread, listeners, meeting, standing)
 
 
@@ -153,8 +160,17 @@ def _supervise(
     signals = Signals()
     signals.catch()
     reloading = Reloading(config, standing.config_file) if standing.development else None
+    service_manager = ServiceManager(os.environ, succeeds=standing.predecessor.pid is not None)
+    service_manager.store(listeners, standing.passed.outdated)
     loop = Loop(
-        config, signals, about=about, rendezvous=rendezvous, reread=reread, announce=announce, reloading=reloading
+        config,
+        signals,
+        about=about,
+        rendezvous=rendezvous,
+        service_manager=service_manager,
+        reread=reread,
+        announce=announce,
+        reloading=reloading,
     )
     if standing.predecessor.pid is None:
         loop.control.listen()
@@ -171,6 +187,7 @@ def _supervise(
         if reloading is not None:
             reloading.finish()
         loop.hooks.finish()
+        service_manager.close()
         signals.release()
 
 
@@ -200,9 +217,9 @@ def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
 
 
 @contextlib.contextmanager
-def _listening(config: Config, predecessor: Predecessor) -> Iterator[list[Listener]]:
+def _listening(config: Config, handed_over: HandedOver) -> Iterator[list[Listener]]:
     """The open listeners; those that nobody has closed by the end are closed then."""
-    listeners = open_listeners(config, predecessor.sockets)
+    listeners = open_listeners(config, handed_over)
     try:
         yield listeners
     finally:

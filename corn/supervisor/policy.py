@@ -62,7 +62,7 @@ from corn.supervisor.reconcile import reconcile
 from corn.supervisor.recycling import memory_sampled
 from corn.supervisor.requested import drain_requested, restart_requested, rollback_requested, scale_requested
 from corn.supervisor.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
-from corn.supervisor.stopping import stop_requested, successor_failed, successor_ready, upgrade_requested
+from corn.supervisor.stopping import stop_requested, stop_when_due, successor_failed, successor_ready, upgrade_requested
 
 
 class Decision(NamedTuple):
@@ -77,6 +77,7 @@ def decide(state: State, event: Event) -> Decision:
     draft = Draft(state, event.at)
     _RULES[type(event)](draft, event)
     _press_the_overdue(draft)
+    stop_when_due(draft)
     failures.give_up(draft)
     reconcile(draft)
     _settle(draft)
@@ -201,7 +202,7 @@ def _worker_exited(draft: Draft, event: WorkerExited) -> None:
 
 
 def _reload_requested(draft: Draft, event: ReloadRequested) -> None:
-    if draft.state.phase is Phase.STOPPING:
+    if draft.state.phase is Phase.STOPPING or draft.state.stop_at is not None:
         return
     if draft.state.settings.development:
         _code_changed(draft, CodeChanged(event.at, event.settings, cold=True))

@@ -16,6 +16,7 @@ from corn.channel import Channel
 from corn.config import Config
 from corn.config.envfile import read_env_file
 from corn.messages import Setup
+from corn.supervisor.service_manager import VARIABLES
 from corn.supervisor.state import End
 
 # The package is found where this one was, and the working directory is not searched: it may hold a click.py.
@@ -109,7 +110,11 @@ def _execute(module: str, argument: int, inherited: Sequence[int], environment: 
         os.set_inheritable(fd, True)
     try:
         return os.posix_spawn(
-            sys.executable, arguments, environment, setsigmask=[], setsigdef=signal.valid_signals() - _UNSETTABLE
+            sys.executable,
+            arguments,
+            {name: value for name, value in environment.items() if name not in VARIABLES},
+            setsigmask=[],
+            setsigdef=signal.valid_signals() - _UNSETTABLE,
         )
     finally:
         for fd in inherited:

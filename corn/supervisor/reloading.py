@@ -57,6 +57,7 @@ class Reloading:
         self._outcome: Message = Reloaded(1, [])
         self._imported: dict[str, str] = {}
         self._browsers = BrowserPort() if config.reload and config.refresh else None
+        self._mailbox = socket.socketpair()
 
     @property
     def _rules(self) -> Rules:
@@ -103,6 +104,7 @@ class Reloading:
             modules=modules,
             development=True,
             refresh=self._browsers.url if self._browsers is not None else "",
+            mailbox=[end.fileno() for end in self._mailbox],
         )
 
     def finish(self) -> None:
@@ -114,6 +116,8 @@ class Reloading:
             self.handle = None
         if self._browsers is not None:
             self._browsers.close()
+        for end in self._mailbox:
+            end.close()
 
     # What is heard
 

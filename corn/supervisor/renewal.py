@@ -70,15 +70,21 @@ class Examiner:
         self._channel.close()
 
 
-def first_credentials(config: Config) -> tuple[Credentials, str] | None:
+def first_credentials(config: Config, before: Credentials | None = None) -> tuple[Credentials, str] | None:
     """The credentials to begin with, and what is to be warned of, or ""; None where no HTTPS is served.
 
-    Raises ConfigError where they cannot be read or used. A certificate that has expired, or is not valid yet, can be:
-    a service that does not start serves nobody.
+    `before` are those of a master before this one, which may have read, as root, what this one cannot. Raises
+    ConfigError where there are none that can be used. A certificate that has expired, or is not valid yet, can be: a
+    service that does not start serves nobody.
     """
     if not config.ssl_certfile:
         return None
-    credentials = read_credentials(config)
+    try:
+        credentials = read_credentials(config)
+    except ConfigError:
+        if before is None or not before.are_of(config):
+            raise
+        credentials = before
     found = Examiner(config, credentials).await_verdict()
     if not found.usable:
         raise ConfigError(found.text)

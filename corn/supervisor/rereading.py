@@ -21,6 +21,7 @@ def settings_of(config: Config, *, development: bool = False) -> Settings:
         timeout_worker=config.timeout_worker,
         timeout_graceful_shutdown=config.timeout_graceful_shutdown,
         timeout_lifespan_shutdown=config.timeout_lifespan_shutdown,
+        drain_delay=config.drain_delay,
         soak=config.soak,
         rollback_window=config.rollback_window,
         min_worker_lifetime=config.min_worker_lifetime,

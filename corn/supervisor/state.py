@@ -93,6 +93,7 @@ class Settings:
     timeout_worker: float = 30.0
     timeout_graceful_shutdown: float = 30.0
     timeout_lifespan_shutdown: float = 5.0
+    drain_delay: float = 0.0
     soak: float = 0.0
     rollback_window: float = 0.0
     min_worker_lifetime: float = 0.0
@@ -106,7 +107,7 @@ class Settings:
     @property
     def time_to_leave(self) -> float:
         """How long a draining worker is let alone: its grace, its lifespan shutdown, and a moment to end."""
-        return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + 2.0
+        return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + (0.5 if self.development else 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class State:
     target: int
     phase: Phase = Phase.STARTING
     stop: Stop = Stop.NO
+    stop_at: float | None = None  # a stop was asked for, and begins then; until then all goes on
     exit_code: int = 0
     current: int | None = None
     candidate: int | None = None

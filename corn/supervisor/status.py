@@ -192,6 +192,8 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
 def condition(state: State, at: float) -> tuple[str, str]:
     """The phase in an operator's words, and what there is to say about it."""
     served = _served(state)
+    if state.stop_at is not None:
+        return "stopping", "connections are accepted until --drain-delay is over"
     if state.phase in (Phase.STOPPING, Phase.STOPPED):
         return "stopping", "the new master serves" if state.handed_over else ""
     if state.phase is Phase.STARTING:
@@ -200,9 +202,7 @@ def condition(state: State, at: float) -> tuple[str, str]:
         return "degraded", f"{served or 'none'} of {state.target} workers {'is' if served < 2 else 'are'} ready"
     if state.phase is Phase.RELOADING:
         return "reloading", _how_far(state, at)
-    if state.upgrading:
-        return "upgrading", "a new master starts"
-    return "serving", ""
+    return ("upgrading", "a new master starts") if state.upgrading else ("serving", "")
 
 
 def _how_far(state: State, at: float) -> str:

@@ -1,6 +1,9 @@
 """How a master ends: asked to by a signal, or because a successor serves in its place. Pure.
 
-A stop is only ever made more urgent. In a last stop the workers answer what waits in the queues, for nobody else will;
+A stop is only ever made more urgent. With a drain delay, SIGTERM is first of all a date: everything goes on as before,
+connections are accepted and crashed workers replaced, so that whoever sends requests here has the time to learn that
+the service leaves; only what would begin anew, a reload or an upgrade, is refused. Any further request to stop ends the
+wait. In a last stop the workers answer what waits in the queues, for nobody else will;
 after a hand-over they leave it to the successor, which accepts from the same sockets.
 """
 
@@ -23,7 +26,8 @@ _STOPPING = {
 
 
 def upgrade_requested(draft: Draft, _: UpgradeRequested) -> None:
-    if draft.state.upgrading or draft.state.phase not in (Phase.RUNNING, Phase.RELOADING):
+    state = draft.state
+    if state.upgrading or state.stop_at is not None or state.phase not in (Phase.RUNNING, Phase.RELOADING):
         draft.say(Level.WARNING, "no upgrade now: one is under way, or corn is starting or stopping")
         return
     draft.say(Level.INFO, "upgrading: a new master starts")
@@ -50,14 +54,36 @@ def stop_requested(draft: Draft, event: StopRequested) -> None:
     if draft.state.upgrading:
         draft.change(upgrading=False)
         draft.do(StopSuccessor())
+    if _may_wait(draft, event):
+        _set_a_date(draft, event)
+        return
     _stop(draft, stop, event.cause or event.signal)
     if stop is Stop.KILL and event.signal == "SIGINT":
         draft.change(exit_code=KILLED_BY_INT)
 
 
+def stop_when_due(draft: Draft) -> None:
+    """Begin the stop whose date has come."""
+    if draft.state.stop is Stop.NO and draft.state.stop_at is not None and draft.state.stop_at <= draft.at:
+        _stop(draft, Stop.GRACEFUL, "the drain delay is over")
+
+
+def _may_wait(draft: Draft, event: StopRequested) -> bool:
+    state = draft.state
+    serves = state.phase in (Phase.RUNNING, Phase.RELOADING) and bool(state.ready())
+    return event.signal == "SIGTERM" and serves and state.stop_at is None and state.settings.drain_delay > 0
+
+
+def _set_a_date(draft: Draft, event: StopRequested) -> None:
+    delay = draft.state.settings.drain_delay
+    draft.change(stop_at=draft.at + delay, again=None)
+    cause = event.cause or event.signal
+    draft.say(Level.INFO, f"{cause}: connections are accepted for {delay:g} s more, then this service stops")
+
+
 def _stop(draft: Draft, stop: Stop, cause: str) -> None:
     draft.say(Level.INFO, f"{cause}: {_STOPPING[stop]}")
-    draft.change(phase=Phase.STOPPING, stop=stop, candidate=None, again=None)
+    draft.change(phase=Phase.STOPPING, stop=stop, stop_at=None, candidate=None, again=None)
     draft.do(CloseListeners(draft.state.handed_over))
     for template in list(draft.state.templates.values()):
         if template.stage in (TemplateStage.LOADING, TemplateStage.READY):

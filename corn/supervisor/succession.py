@@ -6,26 +6,35 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 
+from corn.credentials import Vault
 from corn.errors import CornError
 from corn.sockets import Listener
 from corn.supervisor.control import Control
 from corn.supervisor.events import Event, SuccessorFailed, SuccessorReady
+from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.upgrade import Successor, execute_successor
 
 
 class Succession:
     """At most one successor at a time. `handle` is told how it went."""
 
-    def __init__(self, selector: selectors.BaseSelector, control: Control, handle: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        control: Control,
+        service_manager: ServiceManager,
+        handle: Callable[[Event], None],
+    ) -> None:
         self._selector = selector
         self._control = control
+        self._service_manager = service_manager
         self._handle = handle
         self._successor: Successor | None = None
 
-    def start(self, listeners: Sequence[Listener]) -> None:
-        """Execute a new master that inherits the listeners and the control socket."""
+    def start(self, listeners: Sequence[Listener], vault: Vault | None) -> None:
+        """Execute a new master that inherits the listeners, the control socket and the vault of certificates."""
         try:
-            self._successor = execute_successor(listeners, self._control.rendezvous)
+            self._successor = execute_successor(listeners, self._control.rendezvous, vault)
         except CornError as error:
             self._handle(SuccessorFailed(time.monotonic(), str(error)))
             return
@@ -45,6 +54,7 @@ class Succession:
         self._drop(successor, stop=not serves)
         if serves:
             self._control.leave(keep_file=True)
+            self._service_manager.main_is(successor.pid)
         at = time.monotonic()
         failed = SuccessorFailed(at, "the new master ended or gave up before it served")
         self._handle(SuccessorReady(at) if serves else failed)

@@ -112,8 +112,8 @@ class Acceptor:
             if self._is_tcp and not self._loop_prepares:
                 # asyncio does so only where the listener names its protocol, which an inherited one does not.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server = self._server or _address(sock.getsockname())
-            protocol = self._factory(sock, Ends(_address(peer), server, "http"))
+            server = self._server or address_of(sock.getsockname())
+            protocol = self._factory(sock, Ends(address_of(peer), server, "http"))
             await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:
             # The peer was gone before anything was read. Nobody is left to be told.
@@ -123,11 +123,11 @@ class Acceptor:
 
 def _fixed_address(listener: socket.socket) -> Address:
     """The server's address of all connections of a listener; None where each has its own."""
-    address = _address(listener.getsockname())
+    address = address_of(listener.getsockname())
     return None if address is None or address[0] in ("0.0.0.0", "::") else address
 
 
-def _address(name: object) -> Address:
+def address_of(name: object) -> Address:
     """A socket's address as ASGI has it: host and port, a Unix socket's path and None, or None without a name."""
     if isinstance(name, tuple):
         return name[0], name[1]

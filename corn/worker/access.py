@@ -7,13 +7,14 @@ lines, never requests (see `corn.logs.LineWriter`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
 
 from corn.config import Config
-from corn.errors import ConfigError
-from corn.logs import LineWriter, logger, wants_color
+from corn.logs import LineWriter, is_journal, logger, open_append, source, wants_color
+from corn.logs.levels import level_of
 from corn.worker.access_formats import Answered, AtomFormat, Format, JSONFormat, TextFormat
 from corn.worker.head import Head
 from corn.worker.refusal import Refusal
@@ -29,31 +30,42 @@ _STDOUT = 1
 class AccessLog:
     """Collects lines, and writes them when the loop comes round."""
 
-    __slots__ = ("_fd", "_format", "_lines", "_loop", "_path", "_writer")
+    __slots__ = ("_fd", "_format", "_least", "_lines", "_loop", "_path", "_writer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config) -> None:
         self._loop = loop
-        self._path = config.access_log_file
-        self._fd = _STDOUT if self._path is None else _open(self._path)
+        self._path = _path_of(config)
+        self._fd = _STDOUT if self._path is None else open_append(self._path, "--access-log-file")
         self._writer = LineWriter(self._fd)
         self._format = _format(config, self._fd)
         self._lines: list[str] = []
+        self.set_level(config.log_level)
+
+    def set_level(self, levels: str) -> None:
+        """Log requests from the level on that `levels` (option log_level) gives to this part; see `level_of_status`."""
+        level = level_of(levels, "access")
+        self._least = 500 if level >= logging.ERROR else 400 if level >= logging.WARNING else 0
 
     def log(self, cycle: Cycle, status: int, took: float) -> None:
         """Add the line of a request that is done, in `took` seconds."""
+        if status < self._least:
+            return
         self._add(Answered(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
 
     def accepted(self, cycle: Cycle) -> None:
         """Add the line of a WebSocket that is open now, where the format has one."""
-        if self._format.tells_of_opening:
+        if self._format.tells_of_opening and not self._least:
             self._add_websocket(cycle, "accepted")
 
     def closed(self, cycle: Cycle, code: int) -> None:
         """Add the line of a WebSocket that has come to its end."""
-        self._add_websocket(cycle, f"closed {code}")
+        if not self._least:
+            self._add_websocket(cycle, f"closed {code}")
 
     def refused(self, client: Address, refusal: Refusal, head: Head | None = None) -> None:
         """Add the line of a request that no application saw; without a head, it could not be read."""
+        if refusal.status < self._least:
+            return
         self._add(Answered(client, head, refusal.status, 0, 0.0, None, refusal.reason))
 
     def flush(self) -> None:
@@ -73,7 +85,7 @@ class AccessLog:
         if self._path is None:
             return
         self.flush()
-        opened = _open(self._path)
+        opened = open_append(self._path, "--access-log-file")
         os.close(self._fd)
         self._fd = opened
         self._writer = LineWriter(opened)
@@ -95,16 +107,15 @@ class AccessLog:
         self._lines.append(self._format.line(answered))
 
 
-def _open(path: str) -> int:
-    try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise ConfigError(f"--access-log-file: cannot open '{path}': {error.strerror}") from error
+def _path_of(config: Config) -> str | None:
+    """The file to append to, None for standard output."""
+    path = config.access_log_file or config.log_file
+    return None if path == "-" else path
 
 
 def _format(config: Config, fd: int) -> Format:
     if config.access_log_format is not None:
         return AtomFormat(config.access_log_format)
     if config.log_format == "json":
-        return JSONFormat()
-    return TextFormat(color=wants_color(config.color, fd))
+        return JSONFormat(source(), journal=is_journal(fd))
+    return TextFormat(color=wants_color(config.color, fd), journal=is_journal(fd))

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from corn.config.http_kinds import ATOM
+from corn.logs.formats import Source, stamp_of
 from corn.worker.head import Head
+from corn.worker.requestid import request_id
 from corn.worker.scope import Address
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _GREEN = "\x1b[32m"
+_LEVELS = {"info": _GREEN, "warning": "\x1b[33m", "error": "\x1b[31m"}
+_PRIORITIES = {"info": "<6>", "warning": "<4>", "error": "<3>"}  # sd-daemon(3)
 _STATUS_COLORS = {2: _GREEN, 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 _UNSAFE = re.compile(r'["\\\t\x7f-\xff]')
 
@@ -60,30 +64,34 @@ class TextFormat:
 
     tells_of_opening = True
 
-    def __init__(self, *, color: bool) -> None:
+    def __init__(self, *, color: bool, journal: bool = False) -> None:
         self._color = color
+        self._journal = journal
         who = f"[{os.getpid()}]"
-        self._level = f" {_GREEN}INFO{_RESET}    {_DIM}{who}{_RESET} " if color else f" INFO    {who} "
-        self._prefix = ""
+        self._levels = {level: _level_text(level, who, color=color, journal=journal) for level in _LEVELS}
+        self._stamp = ""
         self._second = -1
         self._second_text = ""
 
     def begin(self, now: float) -> None:
+        if self._journal:  # which notes the time itself
+            return
         second = int(now)
         if second != self._second:
             self._second = second
             self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
         stamp = f"{self._second_text}.{int((now - second) * 1000):03d}"
-        self._prefix = (_DIM + stamp + _RESET if self._color else stamp) + self._level
+        self._stamp = _DIM + stamp + _RESET if self._color else stamp
 
     def line(self, answered: Answered) -> str:
         client, head, status, sent, took, _, note, phase = answered
+        prefix = self._stamp + self._levels["info" if status < 400 else level_of_status(status)]
         peer = f"{client[0]}:{client[1]}" if client else "-"
         request = "-" if head is None else f"{head.method} {escaped(head.target)} HTTP/{head.version}"
         if phase and head is not None:  # as uvicorn has it
-            return f'{self._prefix}{peer} "WebSocket {escaped(head.target)}" [{phase}] {sent} {took * 1000:.1f}ms\n'
+            return f'{prefix}{peer} "WebSocket {escaped(head.target)}" [{phase}] {sent} {took * 1000:.1f}ms\n'
         shown = f"{_STATUS_COLORS.get(status // 100, '')}{status}{_RESET}" if self._color else status
-        return f'{self._prefix}{peer} "{request}" {shown} {sent} {took * 1000:.1f}ms{note and f" ({note})"}\n'
+        return f'{prefix}{peer} "{request}" {shown} {sent} {took * 1000:.1f}ms{note and f" ({note})"}\n'
 
 
 class JSONFormat:
@@ -91,15 +99,18 @@ class JSONFormat:
 
     tells_of_opening = False
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source, *, journal: bool = False) -> None:
+        self._source = source.fields()
+        self._journal = journal
         self._stamp = ""
 
     def begin(self, now: float) -> None:
-        self._stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+        self._stamp = stamp_of(now)
 
     def line(self, answered: Answered) -> str:
-        client, head, status, sent, took, _, note, phase = answered
-        values: dict[str, object] = {"time": self._stamp, "level": "info", "logger": "corn.access", "pid": os.getpid()}
+        client, head, status, sent, took, cycle, note, phase = answered
+        level = level_of_status(status)
+        values: dict[str, object] = {"time": self._stamp, "level": level, **self._source, "logger": "corn.access"}
         values["client"] = f"{client[0]}:{client[1]}" if client else None
         if head is not None:
             path, _, query = head.target.decode("latin-1").partition("?")
@@ -107,7 +118,9 @@ class JSONFormat:
         values.update(status=status, bytes=sent, ms=round(took * 1000, 3))
         if note or phase:
             values["note"] = note or f"websocket {phase}"
-        return json.dumps(values) + "\n"
+        if cycle is not None and cycle.connection.service.request_ids is not None:
+            values["request_id"] = request_id(cycle.scope).decode("latin-1")
+        return (_PRIORITIES[level] if self._journal else "") + json.dumps(values) + "\n"
 
 
 class AtomFormat:
@@ -142,6 +155,19 @@ class AtomFormat:
 
     def _date(self, _: Answered) -> str:
         return time.strftime("[%d/%b/%Y:%H:%M:%S %z]", time.localtime(self._now))
+
+
+def level_of_status(status: int) -> str:
+    """The level of a request: error if it was answered by 5xx, warning if by 4xx, else info."""
+    return "info" if status < 400 else "warning" if status < 500 else "error"
+
+
+def _level_text(level: str, who: str, *, color: bool, journal: bool) -> str:
+    """What stands between the time and the client."""
+    if journal:
+        return f"{_PRIORITIES[level]}{who} "
+    name = f"{level.upper():<7}"
+    return f" {_LEVELS[level]}{name}{_RESET} {_DIM}{who}{_RESET} " if color else f" {name} {who} "
 
 
 def escaped(value: bytes) -> str:

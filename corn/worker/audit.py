@@ -17,6 +17,7 @@ import contextlib
 import functools
 import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -154,6 +155,8 @@ def _connections(own: set[int]) -> list[str]:
         if fd in own or fd <= 2:
             continue
         try:
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                continue
             sock = socket.socket(fileno=os.dup(fd))
         except OSError:
             continue

@@ -36,6 +36,7 @@ from corn.worker.framing import (
 from corn.worker.head import Head
 from corn.worker.incoming import Incoming
 from corn.worker.refusal import plain_answer
+from corn.worker.requestid import FIELD, request_id
 
 if TYPE_CHECKING:
     from corn.worker.exchange import Exchange
@@ -185,7 +186,9 @@ class Cycle(Incoming):
         self._fail(503 if self.cut else 500)
 
     def _name(self) -> str:
-        return f"{self.head.method} {self.scope['path']}"
+        name = f"{self.head.method} {self.scope['path']}"
+        is_named = self.connection.service.request_ids is not None
+        return f"{name} ({request_id(self.scope).decode()})" if is_named else name
 
     def _fail(self, status: int) -> None:
         """Answer with `status` if nothing is on the wire yet; else break off so that the peer can tell."""
@@ -198,6 +201,8 @@ class Cycle(Incoming):
         if status == 503:
             self.keep_alive = False
         headers, body = plain_answer(status)
+        if self.connection.service.request_ids is not None:
+            headers.append((FIELD, request_id(self.scope)))
         self._take_start({"type": "http.response.start", "status": status, "headers": headers})
         self._take_body({"type": "http.response.body", "body": body})
 

@@ -52,7 +52,12 @@ class Developing:
         """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
         self._channel.send(Debugging())
         show_typing()
-        return self._debugger(*args, **kwargs)
+        if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):
+            return self._debugger(*args, **kwargs)
+        import pdb  # noqa: T100 - what breakpoint() means
+
+        # pdb.set_trace would take this function for the place that asked for it, and later each Ctrl-C for a wish.
+        return pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
 
 
 def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> ASGIApplication:

@@ -9,8 +9,12 @@ that ignores its cancellation holds nobody up.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from corn.worker.service import Service
+
+if TYPE_CHECKING:
+    from corn.worker.mailbox import Mailbox
 
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
@@ -24,19 +28,24 @@ _AFTER_CANCEL = 1.0  # for cancelled requests to end
 class Drain:
     """Watches over the end of a worker's connections. Times are of the loop's clock, which never stands still."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, mailbox: Mailbox | None = None) -> None:
         self._service = service
+        self._mailbox = mailbox
+        self._leaves_behind = False  # what is idle goes to the next worker
         self._deadline: float | None = None
         self._cancelled: float | None = None
         self.done: asyncio.Future[None] = service.loop.create_future()
 
     def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
         """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
+        self._service.tick()  # what is granted from now on is short beside the time between two ticks
         now = self._service.loop.time()
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
         if brisk:
             idle, first = 0.0, _FIRST_BYTE_BRISK
             self._cut_short()
+            self._leaves_behind = self._mailbox is not None and not final
+            self._leave_idle()
         if self._deadline is None:
             self._deadline = now + grace
             self._service.draining = True
@@ -48,10 +57,14 @@ class Drain:
             self._spread(grace, _IDLE_FINAL, first)
             self._close_websockets(min(grace / 4, _IDLE_FINAL))
 
+    def _leave_idle(self) -> None:
+        if self._mailbox is not None and self._leaves_behind:
+            self._mailbox.leave_all(self._service)
+
     def _cut_short(self) -> None:
         for cycle in list(self._service.running):
             if cycle.committed:
-                cycle.cancel("the code has changed")
+                cycle.cancel("the worker leaves")
 
     def _spread(self, grace: float, idle: float, first: float) -> None:
         now = self._service.clock.now
@@ -72,6 +85,7 @@ class Drain:
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()
         service.tick()
+        self._leave_idle()  # also what was accepted at the last moment
         service.sweep()
         if self._deadline is not None and now >= self._deadline and self._cancelled is None:
             self._cancelled = now

@@ -40,6 +40,7 @@ from corn.messages import (
     ReopenLogs,
     RequestsTold,
     Retiring,
+    SetLogLevel,
     Setup,
     TellRequests,
 )
@@ -57,6 +58,7 @@ from corn.worker.unanswered import BY_WORKERS, unanswered
 
 if TYPE_CHECKING:
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
 
 _MASTER_MAY_ANSWER = 1.0
 _FAILED = 3
@@ -67,7 +69,7 @@ class Birth:
     """All that a worker is born with. `application` is None where the template did not load it.
 
     `report` is the descriptor of the file that it writes its stacks to.
-    `developing` is there in `corn dev`, for a worker that serves the application.
+    `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
     """
 
     setup: Setup
@@ -83,6 +85,7 @@ class Birth:
     vault: Vault | None
     tls: TLS | None
     developing: Developing | None = None
+    mailbox: Mailbox | None = None
 
     def tell(self, hook: str) -> None:
         """Call a hook of this worker's."""
@@ -97,8 +100,10 @@ class Birth:
 def in_development(birth: Birth) -> Birth:
     """The same, as `corn dev` bears its workers."""
     from corn.worker.developing import Developing
+    from corn.worker.mailbox import Mailbox
     from corn.worker.responder import config_of_responder
 
+    birth = replace(birth, mailbox=Mailbox(*birth.setup.mailbox))
     if birth.order.failure is not None:
         return replace(birth, config=config_of_responder(birth.config))
     return replace(birth, developing=Developing(birth.channel))
@@ -137,6 +142,7 @@ def _application(birth: Birth) -> Any:
     application = birth.application
     if application is None:
         application = load_application(birth.config)
+    logs.adopt_root(birth.config)
     for function in registered():
         _make_anew(function)
     if birth.developing is not None:
@@ -163,6 +169,12 @@ def import_event_loop(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def import_for_development() -> None:
+    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
+    for name in ("corn.worker.developing", "corn.worker.responder", "corn.worker.errorpages", "corn.diagnosis.page"):
+        importlib.import_module(name)
+
+
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
     """The event loop of option `loop`, made current for the application's module-level code."""
     loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
@@ -182,10 +194,10 @@ def _take_leave(birth: Birth) -> None:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")
     show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
-    gc.enable()
+    if birth.developing is None:
+        gc.enable()
     _reseed()
-    identity = f"worker {birth.order.slot} g{birth.setup.generation}"
-    logs.configure(identity, level=birth.config.log_level, color=birth.config.color)
+    logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
 
 
@@ -241,6 +253,7 @@ class _Worker:
             on_retire=self._retire,
             wrap=self._wrap,
             describe=self._describe,
+            mailbox=birth.mailbox,
         )
         answer_requests(self._loop, birth.report, self._server.in_flight)
         began = time.perf_counter()
@@ -258,7 +271,9 @@ class _Worker:
         self._server.accept()
         self._channel.send(Ready(self._loading, starting))
         if birth.developing is not None:
+            gc.enable()  # collections while modules are imported find nothing, and a person waits
             birth.developing.report()
+            self._flush()
         await self._server.wait_closed()
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:
@@ -267,6 +282,14 @@ class _Worker:
         from corn.worker.developing import wrapped
 
         return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
+
+    def _flush(self) -> None:
+        """Send what the socket did not take at once, when it does."""
+        self._channel.flush()
+        if self._channel.wants_write:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+        else:
+            self._loop.remove_writer(self._channel.fileno())
 
     def _describe(self, error: BaseException) -> str:
         if not self._birth.setup.development:
@@ -281,7 +304,11 @@ class _Worker:
                 self._server.drain(grace=message.grace, final=message.final, brisk=message.brisk)
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
+                logs.reopen()
                 self._server.reopen_logs()
+            elif isinstance(message, SetLogLevel):
+                logs.set_level(message.levels)
+                self._server.set_log_level(message.levels)
             elif isinstance(message, TellRequests):
                 self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):

@@ -19,7 +19,7 @@ from corn.channel import Channel
 from corn.config import Config
 from corn.errors import CornError
 from corn.hooks import TOLD, Info
-from corn.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit
+from corn.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
 from corn.prctl import die_with_parent, name_process
 from corn.titles import show_title
 from corn.worker.hookfile import HookFile, load_hooks
@@ -48,6 +48,8 @@ def _serve(channel: Channel) -> None:
                 return
         elif isinstance(message, HookCall):
             channel.send(_call(hooks, message, limit))
+        elif isinstance(message, ReopenLogs):
+            logs.reopen()
         elif isinstance(message, Quit):
             return
 
@@ -60,7 +62,7 @@ def _messages(channel: Channel) -> Iterator[Message]:
 def _begin(config: Config, channel: Channel) -> HookFile:
     """Load the file and tell the master; returns no hooks where it cannot be loaded."""
     show_title(f"corn: hooks {config.hooks}")
-    logs.configure("hooks", level=config.log_level, color=config.color)
+    logs.configure(logs.Source("hooks"), config)
     faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
     try:
         hooks = load_hooks(config)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.worker.cycle import Cycle
-from corn.worker.forwarded import apply_claims
 from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
@@ -104,8 +103,8 @@ class HTTP1Connection(Outgoing):
                 raise _too_large(data, service.limit_header_size)
             head = self._parse_head(data, end)
             scope = http_scope(head, self.ends, service.template)
-            if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
-                apply_claims(scope, service.proxies, service.config.proxy_fields)
+            if head.forwarded or service.request_ids is not None:
+                service.heed_proxies(head, scope, self.ends.client)
             if len(service.running) >= service.limit_concurrency:
                 raise Refusal(503, "too many requests at a time")
             if head.upgrade and self._switch(head, scope, data[end + 4 :]):
@@ -340,6 +339,14 @@ class HTTP1Connection(Outgoing):
             self.deadline = self.service.header_deadline
         else:
             self.transport.close()
+
+    def idle_socket(self) -> socket.socket | None:
+        """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
+        waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
+        plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
+        if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return None
+        return self._socket
 
     def linger_until(self, first: float, idle: float) -> None:
         if self.cycle is None and self._decoder is None and not self._held:

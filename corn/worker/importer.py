@@ -13,6 +13,7 @@ from typing import Any
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError
+from corn.worker.interface import check_interface
 
 _CORN = str(Path(__file__).resolve().parent.parent)
 _MACHINERY = ("<frozen importlib", "importlib/__init__.py", "importlib/_bootstrap")
@@ -31,6 +32,7 @@ def load_application(config: Config) -> Any:
     if not callable(found):
         kind = type(found).__name__
         raise ConfigError(f"{config.app} is not an application: it is of type {kind}, and cannot be called")
+    check_interface(found, config)
     return found
 
 

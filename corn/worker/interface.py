@@ -16,9 +16,32 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from corn.config import Config
+from corn.errors import ConfigError
 from corn.worker.asgi import ASGIApplication, Receive, Scope, Send
 
 ASGI2Application = Callable[[Scope], Callable[[Receive, Send], Awaitable[None]]]
+
+
+_ARGUMENTS = {"asgi3": ("scope", "receive", "send"), "asgi2": ("scope",), "wsgi": ("environ", "start_response")}
+
+
+def check_interface(app: Any, config: Config) -> None:
+    """Raise ConfigError where the application cannot be called, as it is seen or as option `interface` says."""
+    try:
+        signature = inspect.signature(app, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return
+    if _takes_any_number(signature):
+        return
+    what = f"what the factory {config.app} returned" if config.factory else str(config.app)
+    if config.interface == "auto" and _binds(signature, 0):
+        advice = "" if config.factory else "; add --factory if it makes an application"
+        raise ConfigError(f"{what} takes no arguments, which an application does{advice}")
+    interface = interface_of(app) if config.interface == "auto" else config.interface
+    arguments = _ARGUMENTS[interface]
+    if not _binds(signature, len(arguments)):
+        advice = "" if config.interface == "auto" else f"; it looks like {interface_of(app)}"
+        raise ConfigError(f"{what} cannot be called as {interface}, with ({', '.join(arguments)}){advice}")
 
 
 def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIApplication:

@@ -17,9 +17,10 @@ import random
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corn.config import Config
+from corn.logs import is_handed_over
 from corn.slots import Field, Slots
 from corn.worker.accept import Acceptor
 from corn.worker.access import AccessLog
@@ -33,8 +34,14 @@ from corn.worker.interface import as_asgi3
 from corn.worker.lifespan import Lifespan
 from corn.worker.probe import check_health
 from corn.worker.protocols import Protocols
+from corn.worker.requestid import with_request_id
 from corn.worker.service import Service
+from corn.worker.static.application import with_static
 from corn.worker.tls import TLS
+
+if TYPE_CHECKING:
+    from corn.worker.logconfig import LoggedAccess
+    from corn.worker.mailbox import Mailbox
 
 
 def _retire_never(reason: str) -> None:
@@ -52,7 +59,8 @@ class Server:
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
     the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
     speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
-    whatever its own calling convention, and `describe` says of an exception what the log is to hold.
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold. Through `mailbox`
+    idle connections go to the next worker in a brisk drain, and come from the last.
     """
 
     def __init__(
@@ -68,9 +76,12 @@ class Server:
         on_retire: Callable[[str], None] = _retire_never,
         wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
         describe: Callable[[BaseException], str] = user_traceback,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self._words = slots.cell(cell).words
-        self._service = Service(wrap(as_asgi3(app, config, on_retire)), config, self._words, on_retire)
+        served = wrap(with_static(as_asgi3(app, config, on_retire), config))
+        served = with_request_id(served) if config.request_id else served
+        self._service = Service(served, config, self._words, on_retire)
         self._service.describe = describe
         self._service.retire_at = _retire_at(config)
         self._service.retire_at_message = _retire_at_message(config)
@@ -82,7 +93,8 @@ class Server:
             for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
             for listener in listeners_of
         ]
-        self._drain = Drain(self._service)
+        self._mailbox = mailbox
+        self._drain = Drain(self._service, mailbox)
         self._ticking: asyncio.TimerHandle | None = None
         self._expected = math.inf  # when the next tick is due
 
@@ -93,7 +105,7 @@ class Server:
         await self._lifespan.startup()
         service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
-            service.access = AccessLog(service.loop, config)
+            service.access = _access_log(service)
 
     async def check_health(self, path: str) -> None:
         """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
@@ -106,6 +118,8 @@ class Server:
         self._tick()
         for acceptor in self._acceptors:
             acceptor.start()
+        if self._mailbox is not None:
+            self._mailbox.open(self._service, self._protocols.first)
 
     def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
@@ -117,6 +131,8 @@ class Server:
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
             acceptor.stop(final=final)
+        if self._mailbox is not None:
+            self._mailbox.close(self._service)
         self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:
@@ -132,6 +148,11 @@ class Server:
     def in_flight(self) -> list[dict[str, Any]]:
         """The requests that are being answered, see `requests_in_flight`."""
         return requests_in_flight(self._service)
+
+    def set_log_level(self, levels: str) -> None:
+        """Log requests from another level on (option log_level)."""
+        if self._service.access is not None:
+            self._service.access.set_level(levels)
 
     def reopen_logs(self) -> None:
         """Open the access log's file anew, after it was renamed."""
@@ -155,6 +176,14 @@ class Server:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
         self._expected = time.monotonic() + INTERVAL
+
+
+def _access_log(service: Service) -> AccessLog | LoggedAccess:
+    if not is_handed_over():
+        return AccessLog(service.loop, service.config)
+    from corn.worker.logconfig import LoggedAccess
+
+    return LoggedAccess()
 
 
 def _retire_at(config: Config) -> int:

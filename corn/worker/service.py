@@ -17,13 +17,17 @@ from corn.slots import LATENCY_BOUNDS, Field
 from corn.worker.access import CLIENT_CLOSED, AccessLog
 from corn.worker.asgi import ASGIApplication
 from corn.worker.clock import Clock
+from corn.worker.forwarded import apply_claims
+from corn.worker.head import Head
 from corn.worker.http_versions import http2_connection
 from corn.worker.importer import user_traceback
-from corn.worker.scope import scope_template
+from corn.worker.requestid import RequestIds
+from corn.worker.scope import Address, scope_template
 from corn.worker.trust import Trust
 
 if TYPE_CHECKING:
     from corn.worker.cycle import Cycle
+    from corn.worker.logconfig import LoggedAccess
     from corn.worker.websocket_session import Session
 
 _ANSWERS, _BUCKETS = int(Field.ANSWERS), len(LATENCY_BOUNDS) + 1
@@ -78,6 +82,7 @@ class Service:
         "open",
         "opens_websockets",
         "proxies",
+        "request_ids",
         "requests",
         "retire_at",
         "retire_at_message",
@@ -106,7 +111,7 @@ class Service:
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
-        self.access: AccessLog | None = None
+        self.access: AccessLog | LoggedAccess | None = None
         self.connections: set[Connection] = set()
         self.timeout_request = config.timeout_request
         self.running: set[Cycle] = set()
@@ -124,6 +129,7 @@ class Service:
         self.limit_concurrency = config.limit_concurrency or sys.maxsize
         self.limit_connections = config.limit_connections or sys.maxsize
         self.proxies = Trust(config.forwarded_allow_ips) if config.proxy_headers else None
+        self.request_ids = RequestIds(self.proxies) if config.request_id else None
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
@@ -162,6 +168,13 @@ class Service:
             connection.expire()
         for session in [each for each in self.websockets if each.deadline <= now]:
             session.expire()
+
+    def heed_proxies(self, head: Head, scope: dict[str, Any], peer: Address) -> None:
+        """Change a request's scope to what `peer`, if it is a trusted proxy, says of it; and give it its name."""
+        if head.forwarded and self.proxies is not None and self.proxies.believes(peer):
+            apply_claims(scope, self.proxies, self.config.proxy_fields)
+        if self.request_ids is not None:
+            self.request_ids.settle(scope, peer)
 
     def answered(self, cycle: Cycle) -> None:
         """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it.

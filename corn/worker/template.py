@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -37,6 +38,8 @@ from corn.messages import (
     Loaded,
     NotForked,
     Quit,
+    ReopenLogs,
+    SetLogLevel,
     Setup,
     SteppedDown,
 )
@@ -48,7 +51,9 @@ from corn.worker.audit import Watch, end_children, hazards
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
 from corn.worker.http_versions import http2_connection
+from corn.worker.logconfig import apply_log_config
 from corn.worker.orphans import Brood
+from corn.worker.spare import SETTLED, Spare
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
@@ -66,7 +71,7 @@ def main(setup_fd: int) -> NoReturn:
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
-    logs.configure(f"template g{setup.generation}", level=config.log_level, color=config.color)
+    logs.configure(logs.Source("template", generation=setup.generation), config)
     channel = Channel(socket.socket(fileno=setup.channel))
     template = Template(setup, channel)
     try:
@@ -89,6 +94,7 @@ class Template:
         self._channel = channel
         self._brood = Brood()
         self._application: Any = None
+        self._spare: Spare | None = None
         self._hooks = HookFile({})
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         self._redirecting = [socket.socket(fileno=fd) for fd in setup.redirecting]
@@ -100,9 +106,13 @@ class Template:
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         entrypoint.import_event_loop(self._config.loop)
+        if self._setup.development:
+            entrypoint.import_for_development()
         http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLS(self._config, self._vault.load())
+        if self._config.log_config is not None:
+            apply_log_config(self._config.log_config)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         watch = Watch()
         if self._setup.preload != "none":
@@ -114,6 +124,8 @@ class Template:
         notes = [str(hazard) for hazard in found]
         if any(hazard.fatal for hazard in found) or (found and not self._setup.strict):
             self._step_down("; ".join(notes))
+        self._forks_ahead = self._setup.development and not self._setup.relay and "pre_fork" not in self._hooks.names
+        self._may_fork_ahead = self._forks_ahead
         gc.collect()
         gc.freeze()
         self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
@@ -125,9 +137,16 @@ class Template:
         while not leaving or (ends is not None and self._brood):
             if ends is not None and not self._hear_or_report(ends):
                 continue
+            if self._may_fork_ahead and not select.select([self._channel], [], [], SETTLED)[0]:
+                self._fork_ahead()
             for message in self._channel.receive():
                 if isinstance(message, Fork):
                     self._fork(message, (self._channel.take_fd(), self._channel.take_fd()))
+                elif isinstance(message, ReopenLogs):
+                    logs.reopen()
+                elif isinstance(message, SetLogLevel):
+                    logs.set_level(message.levels)
+                    self._config = replace(self._config, log_level=message.levels)
                 elif isinstance(message, Quit) and not leaving:
                     leaving = True
                     self._close_listeners()
@@ -137,10 +156,12 @@ class Template:
                 return
 
     def _own_sockets(self) -> set[int]:
-        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting}
+        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting, *self._setup.mailbox}
 
     def _close_listeners(self) -> None:
         """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
+        self._drop_spare()
+        self._may_fork_ahead = False
         for sock in (*self._listeners, *self._redirecting):
             sock.close()
 
@@ -161,7 +182,7 @@ class Template:
         logs.flush_standard_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = self._fork_child(order, fds) if self._setup.relay else self._fork_twice(order, fds)
+            pid = self._worker_of(order, fds)
         except OSError as error:
             self._channel.send(NotForked(order.worker, error.strerror or str(error)))
         else:
@@ -172,10 +193,45 @@ class Template:
             for fd in fds:
                 os.close(fd)
 
-    def _fork_child(self, order: Fork, fds: tuple[int, int]) -> int:
-        return _fork() or self._become_worker(order, fds)
+    def _worker_of(self, order: Fork, fds: tuple[int, int]) -> int:
+        """The process id of the worker, which is the spare or forked now."""
+        if self._setup.relay:
+            return _fork() or self._become_worker(order, fds)
+        spare, is_there = self._spare, self._spare is not None and self._spare.become(order, fds)
+        self._drop_spare()
+        if spare is not None and is_there:
+            return spare.pid
+        return self._fork_twice(lambda: self._become_worker(order, fds))
 
-    def _fork_twice(self, order: Fork, fds: tuple[int, int]) -> int:
+    def _fork_ahead(self) -> None:
+        """Fork a spare, unless that is not possible now."""
+        self._may_fork_ahead = False
+        spare = self._spare = Spare()
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            spare.forked(self._fork_twice(lambda: self._become_spare(spare)))
+        except OSError:
+            self._drop_spare()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        self._may_fork_ahead = self._forks_ahead
+
+    def _become_spare(self, spare: Spare) -> NoReturn:
+        try:
+            self._channel.close()
+            self._brood.forget()
+            self._spare = None
+            order, fds = spare.wait()
+        except BaseException:
+            os._exit(1)
+        self._become_worker(order, fds)
+
+    def _fork_twice(self, live: Callable[[], NoReturn]) -> int:
         """Fork a middle process that forks the worker and ends, so that the worker is orphaned to the subreaper."""
         reader, writer = os.pipe()
         try:
@@ -185,7 +241,7 @@ class Template:
             os.close(writer)
             raise
         if middle == 0:
-            self._be_middle(order, fds, reader, writer)
+            self._be_middle(live, reader, writer)
         os.close(writer)
         with os.fdopen(reader, "rb") as pipe:
             if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
@@ -197,7 +253,7 @@ class Template:
             raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
         return number
 
-    def _be_middle(self, order: Fork, fds: tuple[int, int], reader: int, writer: int) -> NoReturn:
+    def _be_middle(self, live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
         os.close(reader)
         try:
             pid = os.fork()
@@ -205,7 +261,7 @@ class Template:
             pid = -(error.errno or 1)
         if pid == 0:
             os.close(writer)
-            self._become_worker(order, fds)
+            live()
         os.write(writer, str(pid).encode())
         os._exit(0)
 
@@ -215,6 +271,7 @@ class Template:
         try:
             self._channel.close()
             self._brood.forget()
+            self._drop_spare()
             channel = Channel(socket.socket(fileno=fds[0]))
             slots = Slots(self._setup.slots)
             birth = entrypoint.Birth(

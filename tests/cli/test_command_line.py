@@ -59,7 +59,10 @@ MISTAKES = [
     (["serve", "main.py"], "APP: 'main.py' is wrong; expected MODULE:ATTRIBUTE, perhaps main:app"),
     (["serve", "a:b", "-w", "0"], "--workers: '0' is wrong; expected a whole number from 1 to 512, or auto"),
     (["serve", "a:b", "-c", "x.toml"], "x.toml: cannot be read: No such file or directory"),
-    (["config", "-b", "8000"], "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path or fd://N"),
+    (
+        ["config", "-b", "8000"],
+        "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path, fd://N or fd://NAME",
+    ),
 ]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from corn.config.addresses import InheritedAddress, TcpAddress, UnixAddress, parse_address
+from corn.config.addresses import InheritedAddress, NamedAddress, TcpAddress, UnixAddress, parse_address
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from corn.config.addresses import InheritedAddress, TcpAddress, UnixAddress, par
         ("unix:/run/corn.sock", UnixAddress("/run/corn.sock")),
         ("unix:corn.sock", UnixAddress("corn.sock")),
         ("fd://3", InheritedAddress(3)),
+        ("fd://web.socket", NamedAddress("web.socket")),
     ],
 )
 def test_reads(text, address):
@@ -24,7 +25,21 @@ def test_reads(text, address):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "8000", "::1", "::1:80", "a:", "a:x", "a:65536", "a:-1", "http://a:80", "unix:", "fd://", "fd://x", "a b:80"],
+    [
+        "",
+        "8000",
+        "::1",
+        "::1:80",
+        "a:",
+        "a:x",
+        "a:65536",
+        "a:-1",
+        "http://a:80",
+        "unix:",
+        "fd://",
+        "fd://x y",
+        "a b:80",
+    ],
 )
 def test_refuses(text):
     with pytest.raises(ValueError, match=r"^expected host:port, "):

@@ -16,6 +16,7 @@ class ServedSite(Served):
 
     def __init__(self, site: Site, workers: int) -> None:
         self.site = site
+        self.count = workers
         super().__init__(APPS, site.app, "--port", "0", "--workers", str(workers))
 
 

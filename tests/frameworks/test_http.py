@@ -15,7 +15,9 @@ TIMEOUT = 20
 
 @pytest.fixture
 def client(served):
-    with httpx.Client(base_url=served.address, timeout=TIMEOUT, trust_env=False) as client:
+    """By HTTP/1.1 to one worker, by HTTP/2 to two."""
+    is_2 = served.count == 2
+    with httpx.Client(base_url=served.address, timeout=TIMEOUT, trust_env=False, http1=not is_2, http2=is_2) as client:
         yield client
 
 
@@ -28,6 +30,7 @@ def test_it_is_preloaded_as_far_as_it_may(served):
 def test_text_and_cookies(served, client):
     answer = client.get("/")
     assert (answer.status_code, answer.text) == (200, f"hello from {served.site.greets}")
+    assert answer.http_version == ("HTTP/1.1" if served.count == 1 else "HTTP/2")
     assert answer.headers["content-type"].startswith("text/plain")
     assert dict(answer.cookies) == {"one": "1", "two": "2"}
 

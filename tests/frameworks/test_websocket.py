@@ -46,7 +46,7 @@ def test_conversations_side_by_side(served):
 
 
 def test_a_browser_uses_a_websocket_and_reads_events(served, program):
-    if not served.site.is_asgi or len(served.workers()) == 1:
+    if not served.site.is_asgi or served.count == 1:
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(

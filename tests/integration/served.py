@@ -51,6 +51,7 @@ class Served:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            close_fds=False,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -112,6 +113,10 @@ class Served:
 
     def templates(self) -> list[psutil.Process]:
         return self._named("corn template")
+
+    def spares(self) -> list[psutil.Process]:
+        """The workers of `corn dev` that were forked ahead and wait."""
+        return self._named("corn spare")
 
     def _named(self, name: str) -> list[psutil.Process]:
         found = []

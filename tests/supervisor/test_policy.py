@@ -857,3 +857,63 @@ class TestUpgrade:
         assert actions.StopSuccessor() in world.did
         world.settle()
         assert world.exit_code == 0
+
+
+class TestDrainDelay:
+    """SIGTERM with `drain_delay` is a date; until then all goes on, and any further signal ends the wait."""
+
+    def test_everything_goes_on_until_the_delay_is_over(self):
+        world = running(2, drain_delay=10)
+        world.signal("SIGTERM")
+        assert "connections are accepted for 10 s more" in texts(world)[-1]
+        world.passes(9)
+        assert not world.draining
+        assert actions.CloseListeners() not in world.did
+        world.exits(world.state.ready()[0].id, KILLED)
+        world.passes(0.5)
+        world.settle()
+        assert len(world.state.ready()) == 2
+        world.passes(1)
+        assert actions.CloseListeners() in world.did
+        world.settle()
+        assert world.exit_code == 0
+
+    @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+    def test_a_further_signal_ends_the_wait(self, name):
+        world = running(2, drain_delay=10)
+        world.signal("SIGTERM")
+        world.signal(name)
+        assert actions.CloseListeners() in world.did
+        world.settle()
+        assert world.exit_code == 0
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
+    def test_who_is_in_haste_does_not_wait(self, name):
+        world = running(2, drain_delay=10)
+        world.signal(name)
+        assert actions.CloseListeners() in world.did
+
+    def test_a_service_that_does_not_serve_yet_has_nothing_to_wait_for(self):
+        world = World(Settings(workers=1, drain_delay=10))
+        world.start()
+        world.signal("SIGTERM")
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_nothing_new_begins_meanwhile(self):
+        world = running(1, drain_delay=10)
+        world.usr2()
+        world.signal("SIGTERM")
+        assert actions.StopSuccessor() in world.did
+        world.usr2()
+        world.hup()
+        assert world.did.count(actions.StartSuccessor()) == 1
+        assert world.state.candidate is None
+
+    def test_a_reload_under_way_does_not_hold_the_stop_up(self):
+        world = running(1, drain_delay=10)
+        world.hup()
+        world.signal("SIGTERM")
+        world.passes(10)
+        world.settle()
+        assert world.exit_code == 0

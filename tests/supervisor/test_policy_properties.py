@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -32,10 +34,11 @@ class Master(RuleBasedStateMachine):
     """What the world does to the policy, in any order."""
 
     world: World
+    kind: type[World] = World
 
-    @initialize(workers=st.integers(1, 5))
-    def start(self, workers):
-        self.world = World(_settings(workers))
+    @initialize(workers=st.integers(1, 5), drain_delay=st.sampled_from([0, 0, 3]))
+    def start(self, workers, drain_delay):
+        self.world = self.kind(replace(_settings(workers), drain_delay=drain_delay))
         self.ready_before: set[int] = set()
         self.may_lose = True
         self.world.start()

@@ -120,7 +120,13 @@ def listen_unix(path: str) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Any, *, listener: socket.socket | None = None, on_retire: Any = None, tls: Any = None, **options: Any
+    app: Any,
+    *,
+    listener: socket.socket | None = None,
+    on_retire: Any = None,
+    tls: Any = None,
+    mailbox: Any = None,
+    **options: Any,
 ) -> AsyncIterator[Serving]:
     """Serve `app` until the block is left, then stop at once."""
     slots = Slots.create()
@@ -128,7 +134,7 @@ async def serving(
     address = listener.getsockname()
     options = {"access_log": False, "lifespan": "off", **options}
     more = {"on_retire": on_retire} if on_retire else {}
-    server = Server(app, Config(**options), [listener], slots=slots, cell=0, tls=tls, **more)
+    server = Server(app, Config(**options), [listener], slots=slots, cell=0, tls=tls, mailbox=mailbox, **more)
     try:
         await server.start()
     except BaseException:

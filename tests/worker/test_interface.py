@@ -4,7 +4,9 @@ import functools
 
 import pytest
 
-from corn.worker.interface import interface_of
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.worker.interface import check_interface, interface_of
 from tests.worker.serving import hello, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -116,3 +118,45 @@ class AsynchronousOfAnything:
 @pytest.mark.parametrize("app", [AsynchronousOfAnything(), functools.partial(three), print])
 def test_what_tells_nothing_is_taken_for_asgi3(app):
     assert interface_of(app) == "asgi3"
+
+
+def no_arguments():
+    return three
+
+
+def no_arguments_needed(name="dev"):
+    return three
+
+
+def four(one, two, three, four):
+    """No convention has four."""
+
+
+async def two_of_them(scope, receive):
+    """A coroutine function is ASGI 3, and this is not."""
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "complaint"),
+    [
+        (no_arguments, {}, "m:a takes no arguments, which an application does; add --factory if it makes an app"),
+        (no_arguments_needed, {}, "m:a takes no arguments, which an application does; add --factory"),
+        (no_arguments, {"factory": True}, "what the factory m:a returned takes no arguments, which an application"),
+        (four, {}, r"m:a cannot be called as asgi3, with \(scope, receive, send\)$"),
+        (two_of_them, {}, r"m:a cannot be called as asgi3, with \(scope, receive, send\)$"),
+        (three, {"interface": "wsgi"}, r"called as wsgi, with \(environ, start_response\); it looks like asgi3"),
+        (wsgi, {"interface": "asgi3"}, r"called as asgi3, with \(scope, receive, send\); it looks like wsgi"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(app, options, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        check_interface(app, Config(app="m:a", **options))
+
+
+@pytest.mark.parametrize("app", [wsgi, wsgi_with_more, Called(), Response, two, Two, three, Three(), answer, print])
+def test_what_can_be_called_is_not_refused(app):
+    check_interface(app, Config(app="m:a"))
+
+
+def test_what_is_said_of_an_application_counts_more_than_what_is_seen():
+    check_interface(lambda environ=None, start_response=None: None, Config(app="m:a", interface="wsgi"))

@@ -109,6 +109,13 @@ class TimesOptions:
     timeout_send: float = option(
         30.0, Seconds(0.1), "Longest time in which a client takes nothing of its response.", TIMES
     )
+    drain_delay: float = option(
+        0.0,
+        Seconds(),
+        "On TERM, go on accepting connections for this time before the stop begins, so that load balancers can learn "
+        "of it. A second TERM, INT or QUIT ends the wait.",
+        TIMES,
+    )
     timeout_graceful_shutdown: float = option(
         30.0, Seconds(), "How long requests in flight may go on when their worker is asked to leave.", TIMES
     )

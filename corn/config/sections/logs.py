@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from corn.config.http_kinds import LineFormat
 from corn.config.kinds import Choice, Maybe, Switch, Text
+from corn.config.log_kinds import Levels
 from corn.config.options import option
 
 LOGS = "Logs"
@@ -14,11 +15,40 @@ LOGS = "Logs"
 @dataclass(frozen=True, kw_only=True)
 class LogsOptions:
     log_level: str = option(
-        "info", Choice(("debug", "info", "warning", "error")), "Least severity that is logged.", LOGS
+        "info",
+        Levels(),
+        "Least severity that is logged. Parts may differ, as in info,access=warning: master, template, worker, access "
+        "(5xx is an error, 4xx a warning) and app, what the application logs.",
+        LOGS,
+    )
+    log_file: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Append the log to FILE, opened anew on USR1; it goes to standard error otherwise. The access log goes there "
+        "too, unless it has its own file.",
+        LOGS,
+        reloadable=False,
+    )
+    log_config: str | None = option(
+        None,
+        Maybe(Text("FILE")),
+        "Set up Python's logging in templates and workers from FILE: TOML, JSON or YAML for dictConfig, or INI. "
+        "The access log goes through the logger corn.access then.",
+        LOGS,
+    )
+    request_id: bool = option(
+        False,
+        Switch(),
+        "Give each request an X-Request-ID: a trusted proxy's, or a new one. It is in the request, the response and "
+        "the access log.",
+        LOGS,
     )
     access_log: bool = option(True, Switch(), "Log each request.", LOGS)
     access_log_file: str | None = option(
-        None, Maybe(Text("FILE")), "Append the access log to FILE; it goes to standard output otherwise.", LOGS
+        None,
+        Maybe(Text("FILE")),
+        "Append the access log to FILE; it goes to standard output otherwise, as with -.",
+        LOGS,
     )
     access_log_format: str | None = option(
         None, Maybe(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS

@@ -56,7 +56,8 @@ class AddressesOptions:
     bind: tuple[str, ...] = option(
         (),
         Many(Address()),
-        "Listen on ADDRESS instead: host:port, [::1]:port, unix:path or fd://N; may be repeated.",
+        "Listen on ADDRESS instead: host:port, [::1]:port, unix:path, fd://N for an inherited descriptor, or "
+        "fd://NAME for a socket that systemd passes; may be repeated.",
         ADDRESSES,
         short="b",
         reloadable=False,

@@ -20,10 +20,20 @@ from corn.worker.service import Service
 class Carrying(Outgoing):
     """Sends what streams give it, as far as the peer's windows and the socket allow."""
 
-    __slots__ = ("_credit", "_prefix", "_waiting", "initial_window", "patience", "receive_window", "send_window")
+    __slots__ = (
+        "_credit",
+        "_prefix",
+        "_waiting",
+        "initial_window",
+        "is_over",
+        "patience",
+        "receive_window",
+        "send_window",
+    )
 
     def __init__(self, service: Service) -> None:
         super().__init__(service)
+        self.is_over = False  # nothing can be written any more
         self.patience = Patience(service.clock.now)
         self.initial_window = INITIAL_WINDOW  # of each new stream, for sending
         self.send_window = INITIAL_WINDOW
@@ -44,6 +54,16 @@ class Carrying(Outgoing):
         if flags & (OWN_DATE | OWN_SERVER):
             return encode_lines(service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER))
         return encode_lines(service.defaults)
+
+    def write(self, data: bytes) -> None:
+        """Write now, after what was to be written soon."""
+        self.write_soon(data)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was to be written soon, unless nobody is there any more."""
+        if not (self.is_over or self.transport.is_closing()):
+            super().flush()
 
     def write_data(self, header: bytes, data: bytes) -> None:
         """Write a frame of DATA."""

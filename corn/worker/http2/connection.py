@@ -45,7 +45,7 @@ _ANSWER_TO_HTTP1 = Refusal(505, "this port speaks HTTP/2 only")
 class HTTP2Connection(Dispatching):
     """A connection that begins with the preface of a client."""
 
-    __slots__ = ("_decoder", "_eof", "_greeted", "_head_due", "_held", "_is_over", "_leave_at", "_leaving", "_reader")
+    __slots__ = ("_decoder", "_eof", "_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_reader")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:  # noqa: ARG002 - as of HTTP/1.1
         super().__init__(service, ends)
@@ -55,7 +55,6 @@ class HTTP2Connection(Dispatching):
         self._head_due = math.inf  # for a frame that is not complete
         self._leave_at = math.inf
         self._leaving = False
-        self._is_over = False
         self._eof = False
 
     # What the transport calls
@@ -88,15 +87,17 @@ class HTTP2Connection(Dispatching):
                 data = self._take_preface(data)
             for kind, flags, stream, payload in self._reader.feed(data):
                 self.take_frame(kind, flags, stream, payload)
-                if self._is_over:
+                if self.is_over:
                     return
         except ConnectionFault as fault:
             self._fail(fault)
             return
-        if not self._reader.is_amid_head:
+        if self._reader.is_amid_head:
+            if self._head_due == math.inf:
+                self._head_due = self.due(self.service.config.timeout_header)
+        elif self._head_due < math.inf:
             self._head_due = math.inf
-        elif self._head_due == math.inf:
-            self._head_due = self.due(self.service.config.timeout_header)
+            self.look_again()
 
     def _take_preface(self, data: bytes) -> bytes:
         """What comes after the preface, once that is complete. Raises ConnectionFault for another beginning."""
@@ -134,7 +135,7 @@ class HTTP2Connection(Dispatching):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
-        self._eof = True
+        self._eof = self.is_over = True
         self._drop_streams()
 
     def resume_writing(self) -> None:
@@ -156,7 +157,7 @@ class HTTP2Connection(Dispatching):
                 stream.expire(now)
             if self._leave_at <= now:
                 self._leave()
-            if not self._is_over:
+            if not self.is_over:
                 self.look_again()
 
     def linger_until(self, first: float, idle: float) -> None:
@@ -211,13 +212,13 @@ class HTTP2Connection(Dispatching):
 
     def _close(self) -> None:
         """Close after all that was written."""
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
         if not self._left:
             self._left = True
             self.write(goaway(self._last, Code.NO_ERROR))
         self.flush()
+        self.is_over = True
         self.service.connections.discard(self)
         linger(self.service, self.transport)
         self._drop_streams()

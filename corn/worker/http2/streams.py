@@ -10,7 +10,6 @@ progress for a connection is bounded by `--http2-max-concurrent-streams`, howeve
 from __future__ import annotations
 
 from corn.worker.cycle import Cycle
-from corn.worker.forwarded import apply_claims
 from corn.worker.head import Head
 from corn.worker.http2.carrying import Carrying
 from corn.worker.http2.cycle import HTTP2Cycle, HTTP2WebSocketCycle
@@ -67,8 +66,8 @@ class Streams(Carrying):
         service = self.service
         scope = http_scope(head, self.ends, service.template)
         scope["http_version"] = "2"
-        if head.forwarded and service.proxies is not None and service.proxies.believes(self.ends.client):
-            apply_claims(scope, service.proxies, service.config.proxy_fields)
+        if head.forwarded or service.request_ids is not None:
+            service.heed_proxies(head, scope, self.ends.client)
         if len(service.running) >= service.limit_concurrency:
             raise Refusal(503, "too many requests at a time")
         stream.expect(head)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated
 
@@ -203,3 +204,32 @@ def test_requests_are_limited_in_time(run):
             assert (await client.request((*GET[:2], (":path", "/quick"), GET[3]))).status == 200
 
     run(main())
+
+
+@pytest.mark.parametrize("aborts", [True, False])
+def test_nothing_is_written_to_a_client_that_is_gone(run, aborts):
+    """What the application had not read would have opened the windows again."""
+    failures = []
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(60)
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+        async with serving(app) as at:
+            client = await connect(at)
+            for _ in range(4):
+                await client.data(await client.begin(POST, end=False), b"x" * 250_000)
+            await until(lambda: len(at.server._service.running) == 4)
+            await client.raw(frames.DATA, 0, 1, b"x" * 5000)
+            if aborts:
+                client.peer.writer.transport.abort()
+            else:
+                await client.peer.send(frames.frame(frames.DATA, 0, 0, b""))
+            await until(lambda: not any(hasattr(each, "streams") for each in at.server._service.connections))
+            for cycle in list(at.server._service.running):
+                cycle.cancel("enough")
+            await until(lambda: not at.server._service.running)
+
+    run(main())
+    assert not failures

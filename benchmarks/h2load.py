@@ -1,0 +1,33 @@
+"""h2load: its command line, and what it prints and logs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from benchmarks.wrk import Load, UnreadableError
+
+MISSING = "h2load is not installed: on Debian and Ubuntu, apt-get install nghttp2-client"
+CONNECTIONS, STREAMS = 8, 16
+
+_FINISHED = re.compile(
+    r"^requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
+    re.MULTILINE,
+)
+
+
+def command(url: str, *, seconds: int, log: str) -> list[str]:
+    """The arguments of a run, which logs every request into a file."""
+    return ["h2load", "-t1", f"-c{CONNECTIONS}", f"-m{STREAMS}", f"-D{seconds}", f"--log-file={log}", url]
+
+
+def parse(printed: str, logged: Iterable[str], *, seconds: int) -> Load:
+    """What a run came to; raises UnreadableError if that is not there."""
+    found = _FINISHED.search(printed)
+    if found is None or "Application protocol: h2" not in printed:
+        raise UnreadableError(f"h2load printed: {printed.strip()[-500:] or 'nothing'}")
+    done, succeeded, *bad = map(int, found.groups())
+    errors = dict(zip(("failed", "errored", "timeout"), bad, strict=True)) | {"status": done - succeeded - bad[0]}
+    took = sorted(int(line.split()[2]) for line in logged)
+    p99 = took[int(len(took) * 0.99)] / 1e6 if took else 0.0
+    return Load(succeeded, float(seconds), p99, {kind: count for kind, count in errors.items() if count > 0})

@@ -1,0 +1,185 @@
+"""corn's log: who writes a line, at which level, where it goes and how it looks.
+
+Everything of corn's is logged through `logger`, which has one handler, over a `LineWriter`. `configure` sets both up in
+each process; what is not configured goes to standard error as text. The application's own logging joins it
+(`adopt_root`) where the application has not set up its own, so that what it tells is seen, in the same form.
+
+With option log_config the logging module is set up by a file instead, and corn's handler is taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corn.errors import ConfigError
+from corn.logs.formats import Formatter, JSONFormatter, Source, TextFormatter, is_journal, wants_color
+from corn.logs.levels import level_of
+from corn.logs.writer import LineWriter
+
+if TYPE_CHECKING:
+    from corn.config import Config
+
+__all__ = [
+    "LineHandler",
+    "LineWriter",
+    "Source",
+    "adopt_root",
+    "configure",
+    "flush_standard_streams",
+    "formatter",
+    "hand_over",
+    "is_handed_over",
+    "is_journal",
+    "logger",
+    "open_append",
+    "open_file",
+    "reopen",
+    "set_level",
+    "source",
+    "wants_color",
+]
+
+logger = logging.getLogger("corn")
+_STDERR = 2
+
+
+class LineHandler(logging.Handler):
+    """A logging handler over a `LineWriter`."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        super().__init__()
+        self.writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+            if self.writer.dropped:
+                lost = logging.LogRecord(
+                    "corn", logging.WARNING, "", 0, "%d log lines were lost", (self.writer.dropped,), None
+                )
+                line = f"{self.format(lost)}\n{line}"
+                self.writer.dropped = 0
+            self.writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        except Exception:
+            self.writer.dropped += 1
+
+
+class _Setup:
+    """What `configure` has set up in this process."""
+
+    handler = LineHandler(LineWriter(_STDERR))
+    source = Source("corn")
+    config: Config | None = None
+    path: str | None = None
+    is_handed_over = False
+
+
+def configure(source: Source, config: Config) -> None:
+    """Have this process's log say that it comes from `source`, at the level, in the form and where options say.
+
+    A file that cannot be opened is reported on standard error, where the log goes then.
+    """
+    _Setup.source, _Setup.config = source, config
+    logging.raiseExceptions = False
+    if _Setup.path is not None:  # inherited from a template
+        os.close(_Setup.handler.writer.fd)
+        _Setup.path = None
+    _write_to(_STDERR)
+    if _Setup.is_handed_over:
+        return
+    logger.handlers[:] = [_Setup.handler]
+    logger.propagate = False
+    set_level(config.log_level)
+    if config.log_file is not None and source.part != "master":
+        try:
+            open_file(config.log_file)
+        except ConfigError as error:
+            logger.error("%s", error)
+
+
+def open_file(path: str) -> None:
+    """Append the log to a file from now on; raises ConfigError where it cannot be opened."""
+    absolute = str(Path(path).absolute())
+    _write_to(open_append(absolute, "--log-file"))
+    _Setup.path = absolute
+
+
+def reopen() -> None:
+    """Open the log's file again by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+    if _Setup.path is None:
+        return
+    before = _Setup.handler.writer.fd
+    try:
+        _write_to(open_append(_Setup.path, "--log-file"))
+    except ConfigError as error:
+        logger.error("the old log file is kept: %s", error)
+    else:
+        os.close(before)
+
+
+def source() -> Source:
+    """What this process's log comes from."""
+    return _Setup.source
+
+
+def set_level(levels: str) -> None:
+    """Log from the level on that `levels` (option log_level) gives to this process's part; the application's too."""
+    logger.setLevel(level_of(levels, _Setup.source.part))
+    if _Setup.handler in logging.root.handlers:
+        logging.root.setLevel(level_of(levels, "app"))
+
+
+def adopt_root(config: Config) -> None:
+    """Send what the application logs to corn's log, unless it has set up logging itself; for when it is loaded."""
+    if logging.root.handlers or _Setup.is_handed_over:
+        return
+    logging.root.addHandler(_Setup.handler)
+    if logging.root.level == logging.WARNING:  # as it is from the start
+        logging.root.setLevel(level_of(config.log_level, "app"))
+
+
+def hand_over() -> None:
+    """Take corn's handler away, for somebody who is about to set up the logging module as a whole."""
+    _Setup.is_handed_over = True
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
+
+
+def is_handed_over() -> bool:
+    """Whether a file has set up the logging module (option log_config)."""
+    return _Setup.is_handed_over
+
+
+def formatter(source: Source, config: Config, fd: int) -> Formatter:
+    """How a line to `fd` looks."""
+    if config.log_format == "json":
+        return JSONFormatter(source, journal=is_journal(fd))
+    return TextFormatter(source, color=wants_color(config.color, fd), journal=is_journal(fd))
+
+
+def open_append(path: str, option: str) -> int:
+    """A descriptor to append lines; raises ConfigError where the file that an option names cannot be opened."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise ConfigError(f"{option}: cannot open '{path}': {error.strerror}") from error
+
+
+def _write_to(fd: int) -> None:
+    handler, config = _Setup.handler, _Setup.config
+    handler.writer = LineWriter(fd)
+    if config is not None:
+        handler.setFormatter(formatter(_Setup.source, config, fd))
+
+
+def flush_standard_streams() -> None:
+    """Write out what print() has buffered, so that a forked child does not write it again."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

@@ -1,0 +1,138 @@
+"""How a line of the log looks: text for people, JSON for machines, and both with a priority for the journal.
+
+A record is one line of JSON, or one line of text and, where there is a traceback, the lines of that. Where standard
+error is a stream to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority, as
+sd-daemon(3) has it, and the time and the level are left to the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import traceback
+from dataclasses import dataclass
+
+_COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
+_RESET = "\x1b[0m"
+_DIM = "\x1b[2m"
+_TRACEBACK = "Traceback (most recent call last)"
+
+Formatter = logging.Formatter
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a line comes from: a part of corn, and of a worker its slot, of those that run code its generation."""
+
+    part: str
+    worker: int | None = None
+    generation: int | None = None
+
+    def __str__(self) -> str:
+        words = [self.part, *([] if self.worker is None else [str(self.worker)])]
+        return " ".join([*words, *([] if self.generation is None else [f"g{self.generation}"])])
+
+    def fields(self) -> dict[str, object]:
+        """What a JSON object says of it, the process id too."""
+        found: dict[str, object] = {"source": self.part}
+        if self.worker is not None:
+            found["worker"] = self.worker
+        if self.generation is not None:
+            found["generation"] = self.generation
+        return {**found, "pid": os.getpid()}
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted."""
+
+    def __init__(self, source: Source, *, color: bool, journal: bool = False) -> None:
+        super().__init__()
+        self._who = f"{source} [{os.getpid()}]"
+        self._color = color
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = _message(record)
+        if self._journal:
+            return prefixed(record.levelno, f"{self._who} {message}")
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
+        if self._color:
+            color = _COLORS.get(record.levelname, "")
+            stamp, level, who = _DIM + stamp + _RESET, color + level + _RESET, _DIM + who + _RESET
+        return f"{stamp} {level} {who} {message}"
+
+
+class JSONFormatter(logging.Formatter):
+    """One object a line: time (UTC, RFC 3339), level, source, worker, generation, pid, logger, message, traceback.
+
+    What follows the first line of a message is its `detail`, or its `traceback` if it is one.
+    """
+
+    def __init__(self, source: Source, *, journal: bool = False) -> None:
+        super().__init__()
+        self._fields = source.fields()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        message, _, detail = _text(record).partition("\n")
+        values: dict[str, object] = {"time": stamp_of(record.created), "level": record.levelname.lower()}
+        values.update(self._fields, logger=record.name, message=message)
+        if record.exc_info and record.exc_info[0] is not None:
+            values["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        if detail:
+            values["traceback" if _TRACEBACK in detail else "detail"] = detail.rstrip()
+        line = json.dumps(values, ensure_ascii=False)
+        return prefixed(record.levelno, line) if self._journal else line
+
+
+def stamp_of(moment: float) -> str:
+    """A time since the epoch in UTC, to the millisecond (RFC 3339)."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{int(moment % 1 * 1000):03d}Z"
+
+
+def prefixed(level: int, text: str) -> str:
+    """The text with the level's priority before each line (sd-daemon(3))."""
+    priority = f"<{priority_of(level)}>"
+    return priority + text.replace("\n", "\n" + priority)
+
+
+def priority_of(level: int) -> int:
+    """Syslog's number for a level of the logging module's (syslog(3))."""
+    return 3 if level >= logging.ERROR else 4 if level >= logging.WARNING else 6 if level >= logging.INFO else 7
+
+
+def is_journal(fd: int) -> bool:
+    """Whether a descriptor is the stream to the journal that JOURNAL_STREAM names by device and inode."""
+    named = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return named == f"{found.st_dev}:{found.st_ino}"
+
+
+def wants_color(setting: str, fd: int = 2) -> bool:
+    """Whether to colour what goes to `fd`, by the option `color` and by NO_COLOR (no-color.org)."""
+    if setting == "auto":
+        return os.isatty(fd) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return setting == "always"
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # the arguments of the application's call do not fit its message
+        return f"{record.msg} {record.args}"
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The text of a record, its traceback included; one that is not corn's says which logger's it is."""
+    message = _text(record)
+    if record.name != "corn" and not record.name.startswith("corn."):
+        message = f"{record.name}: {message}"
+    if record.exc_info and record.exc_info[0] is not None:
+        message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+    return message

@@ -1,0 +1,90 @@
+"""Writes lines to a descriptor without ever waiting for whoever reads it.
+
+A log that blocks takes the service down with it. A pipe is written only when poll(2) says that it takes PIPE_BUF bytes,
+which pipe(7) makes atomic, so lines of several workers never mix; what a slow reader does not take is kept up to a
+bound and then dropped, and the number of dropped lines is logged when the log moves again. (O_NONBLOCK was rejected: it
+belongs to the open file description, which is shared with the shell and with every other process on the terminal.)
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections import deque
+
+_PIPE_BUF = 4096
+_KEEP_BYTES = 1 << 20
+
+
+class LineWriter:
+    """Writes whole lines to a descriptor and never blocks; `dropped` counts the lines that were lost."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.dropped = 0
+        self._kept: deque[bytes] = deque()
+        self._kept_bytes = 0
+        self._regular = _is_regular(fd)
+        self._torn = False  # the last line is there in part: the disk was full
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+
+    def write(self, lines: bytes) -> None:
+        """Write one or more lines, each ended by a newline, or keep them for the next call."""
+        if self._regular and not self._kept:
+            self._write_regular(lines)
+            return
+        for chunk in _chunks(lines):
+            self._kept.append(chunk)
+            self._kept_bytes += len(chunk)
+        self.flush()
+        while self._kept_bytes > _KEEP_BYTES:
+            self._drop()
+
+    def flush(self) -> None:
+        """Write what was kept, as far as the descriptor takes it."""
+        while self._kept and self._takes():
+            try:
+                os.write(self.fd, self._kept[0])
+            except OSError:
+                self._drop()
+                continue
+            self._kept_bytes -= len(self._kept.popleft())
+
+    def _takes(self) -> bool:
+        return any(events & select.POLLOUT or events & select.POLLERR for _, events in self._poll.poll(0))
+
+    def _write_regular(self, lines: bytes) -> None:
+        data = b"\n" + lines if self._torn else lines
+        try:
+            written = os.write(self.fd, data)
+        except OSError:
+            written = 0
+        if written:
+            self._torn = data[written - 1] != 0x0A
+        self.dropped += data.count(b"\n", written)
+
+    def _drop(self) -> None:
+        chunk = self._kept.popleft()
+        self._kept_bytes -= len(chunk)
+        self.dropped += chunk.count(b"\n")
+
+
+def _is_regular(fd: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def _chunks(lines: bytes) -> list[bytes]:
+    """Split at line ends into pieces of at most PIPE_BUF bytes; a longer line is cut."""
+    chunks = []
+    while len(lines) > _PIPE_BUF:
+        end = lines.rfind(b"\n", 0, _PIPE_BUF) + 1 or _PIPE_BUF
+        chunks.append(lines[:end])
+        lines = lines[end:]
+    if lines:
+        chunks.append(lines)
+    return chunks

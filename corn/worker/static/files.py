@@ -1,0 +1,81 @@
+"""From the path of a request to an open file below a directory, and never to any other.
+
+What may lead elsewhere is no path of a file: empty segments, `.` and `..` in whatever encoding they came (a scope's
+path is decoded once), and NUL. Names with a dot in front are not meant for the public, but for `.well-known` (RFC
+8615). A symbolic link may lead to a file below the same directory only. A file is looked at once it is open, so that
+what is told of it is true of what is sent; one that is no regular file is never read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO must not hold up the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open file. `coding` is the content coding of its bytes, or ""."""
+
+    fd: int
+    size: int
+    mtime_ns: int
+    coding: str = ""
+
+
+class Directory:
+    """A directory whose files are served; where it is, is settled once."""
+
+    def __init__(self, path: str) -> None:
+        self._root = os.path.realpath(path)
+        self._inside = self._root.rstrip("/") + "/"
+
+    def find(self, path: str) -> str | None:
+        """Where on the disk a path leads, which begins in "/"; None where there can be nothing to serve.
+
+        A path that ends in a slash is a directory's.
+        """
+        segments = path[1:].split("/")
+        if segments[-1] == "":
+            segments.pop()
+        if not all(map(_is_public, segments)) or "\0" in path:
+            return None
+        try:
+            found = os.path.realpath("/".join([self._root, *segments]), strict=True)
+        except (OSError, ValueError):
+            return None
+        return found if found == self._root or found.startswith(self._inside) else None
+
+    def sibling(self, file: str, suffix: str) -> str | None:
+        """The path of the file beside `file` whose name has this suffix too, if that is within the directory."""
+        try:
+            found = os.path.realpath(file + suffix, strict=True)
+        except (OSError, ValueError):
+            return None
+        return found if found.startswith(self._inside) else None
+
+
+def _is_public(segment: str) -> bool:
+    return segment != "" and (segment[0] != "." or segment == ".well-known")
+
+
+@contextmanager
+def opened(path: str, coding: str = "") -> Iterator[Opened | None]:
+    """The file, closed in the end; None where it is none, or gone. Raises PermissionError where it may not be read."""
+    try:
+        fd = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise
+        yield None
+        return
+    try:
+        about = os.fstat(fd)
+        yield Opened(fd, about.st_size, about.st_mtime_ns, coding) if stat.S_ISREG(about.st_mode) else None
+    finally:
+        os.close(fd)

@@ -1,0 +1,77 @@
+"""How a line looks: pure, from a record to text."""
+
+import json
+import logging
+import os
+import re
+
+from corn.logs.formats import JSONFormatter, Source, TextFormatter, is_journal
+
+WORKER = Source("worker", 2, 5)
+
+
+def record(message, *args, name="corn", level=logging.INFO, error=None):
+    made = logging.LogRecord(name, level, "file.py", 1, message, args, None)
+    if error is not None:
+        made.exc_info = (type(error), error, error.__traceback__)
+    return made
+
+
+def raised():
+    try:
+        return 1 / 0
+    except ZeroDivisionError as error:
+        return error
+
+
+def test_text_says_when_how_bad_who_and_what():
+    line = TextFormatter(WORKER, color=False).format(record("it %s", "works"))
+    assert re.fullmatch(
+        rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}} INFO    worker 2 g5 \[{os.getpid()}\] it works", line
+    )
+
+
+def test_a_line_of_the_application_names_its_logger():
+    assert TextFormatter(WORKER, color=False).format(record("hi", name="shop.cart")).endswith("] shop.cart: hi")
+
+
+def test_json_is_one_line_whatever_the_message_and_the_traceback():
+    line = JSONFormatter(WORKER).format(record("it broke\nbadly ü", level=logging.ERROR, error=raised()))
+    assert "\n" not in line
+    told = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
+    traceback = told.pop("traceback")
+    assert traceback.startswith("Traceback (most recent call last)")
+    assert traceback.endswith("ZeroDivisionError: division by zero")
+    fields = {"level": "error", "source": "worker", "worker": 2, "generation": 5, "pid": os.getpid(), "logger": "corn"}
+    assert told == {**fields, "message": "it broke", "detail": "badly ü"}
+
+
+def test_a_traceback_within_a_message_is_found():
+    told = json.loads(
+        JSONFormatter(Source("master")).format(record("failed\nTraceback (most recent call last):\n  x\n"))
+    )
+    assert (told["message"], told["traceback"]) == ("failed", "Traceback (most recent call last):\n  x")
+    assert "worker" not in told
+
+
+def test_arguments_that_do_not_fit_cost_nothing():
+    assert "%d apples ('no',)" in TextFormatter(WORKER, color=False).format(record("%d apples", "no"))
+
+
+def test_the_journal_gets_a_priority_before_each_line_and_no_time():
+    text = TextFormatter(WORKER, color=False, journal=True).format(record("a", level=logging.WARNING, error=raised()))
+    assert text.startswith(f"<4>worker 2 g5 [{os.getpid()}] a\n<4>Traceback")
+    assert all(line.startswith("<4>") for line in text.split("\n"))
+    assert JSONFormatter(WORKER, journal=True).format(record("a", level=logging.DEBUG)).startswith('<7>{"time"')
+
+
+def test_the_journal_is_known_by_device_and_inode(monkeypatch):
+    reader, writer = os.pipe()
+    found = os.fstat(writer)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+    assert is_journal(writer)
+    assert not is_journal(0)
+    os.close(reader)
+    os.close(writer)
+    assert not is_journal(writer)

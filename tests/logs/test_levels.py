@@ -1,0 +1,32 @@
+import pytest
+
+from corn.config.log_kinds import Levels
+from corn.logs.levels import level_of, parse_levels
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("debug", {"master": 10, "worker": 10, "access": 10, "app": 10}),
+        ("info,access=warning", {"master": 20, "access": 30, "app": 20}),
+        ("access=error", {"master": 20, "access": 40}),
+        ("WARNING, app=DEBUG", {"template": 30, "app": 10}),
+    ],
+)
+def test_a_part_has_its_own_level_or_the_general_one(text, levels):
+    kept = Levels().parse(text)
+    assert {part: level_of(kept, part) for part in levels} == levels
+
+
+@pytest.mark.parametrize(
+    "text", ["", "loud", "info,debug", "info,acces=debug", "access", "info,access=", "=info", None, 3]
+)
+def test_what_is_no_level_is_refused_with_what_is(text):
+    with pytest.raises(
+        ValueError, match=r"expected one of debug, info, warning, error.*the parts are master, template"
+    ):
+        Levels().parse(text)
+
+
+def test_parts_are_found_whatever_their_order():
+    assert parse_levels("access=error,debug") == {"": "debug", "access": "error"}

@@ -1,0 +1,61 @@
+"""A log that nobody takes costs lines, and never waits."""
+
+import os
+import threading
+
+from corn.logs.writer import LineWriter
+
+
+def test_a_full_disk_costs_lines_which_are_counted():
+    fd = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter(fd)
+    for _ in range(3):
+        writer.write(b"line\n")
+    os.close(fd)
+    assert writer.dropped == 3
+
+
+def test_a_line_that_was_written_in_part_is_ended_before_the_next(tmp_path):
+    fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    writer = LineWriter(fd)
+    writer.write(b"half of a li")
+    writer.write(b"whole\n")
+    os.close(fd)
+    assert (tmp_path / "log").read_bytes() == b"half of a li\nwhole\n"
+
+
+def test_a_reader_that_is_stuck_holds_nobody_up_and_gets_what_was_kept():
+    reader, fd = os.pipe()
+    writer = LineWriter(fd)
+    done = threading.Event()
+
+    def write():
+        for number in range(20_000):
+            writer.write(b"%06d %s\n" % (number, b"x" * 200))
+        done.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    assert done.wait(20), "it waits for the reader"
+    assert writer.dropped > 0
+    got = b""
+    while True:
+        os.set_blocking(reader, False)
+        try:
+            got += os.read(reader, 1 << 20)
+        except BlockingIOError:
+            break
+        writer.flush()
+    lines = got.splitlines()
+    assert all(len(line) == 207 for line in lines)
+    assert len(lines) + writer.dropped == 20_000
+    os.close(reader)
+    os.close(fd)
+
+
+def test_a_broken_pipe_costs_lines():
+    reader, fd = os.pipe()
+    writer = LineWriter(fd)
+    os.close(reader)
+    writer.write(b"line\n")
+    os.close(fd)
+    assert writer.dropped == 1

@@ -1,0 +1,55 @@
+"""Whether a file has other contents than before."""
+
+import os
+import time
+
+from corn.reload.contents import Contents
+
+
+def test_a_touch_is_no_change_and_an_edit_is(tmp_path):
+    file, contents = tmp_path / "main.py", Contents()
+    file.write_text("one")
+    os.utime(file, (1000, 1000))
+    assert contents.remember(str(file)) == 1000
+    os.utime(file)
+    assert contents.changed(str(file)) is None
+    file.write_text("two")
+    assert contents.changed(str(file)) is not None
+    assert contents.changed(str(file)) is None
+
+
+def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
+    file, contents = tmp_path / "main.py", Contents()
+    for text, changed in (("one", True), ("two", True), ("two", False), ("six", True)):
+        file.write_text(text)
+        os.utime(file, (1000, 1000))
+        assert (contents.changed(str(file)) is not None) is changed
+
+
+def test_what_was_changed_before_the_first_look_may_not_have_been_told_of(tmp_path):
+    file, contents = tmp_path / "main.py", Contents()
+    file.write_text("one")
+    os.utime(file, (time.time() - 1, time.time() - 1))
+    contents.remember(str(file))
+    assert contents.changed(str(file)) is not None
+    assert contents.remember(str(file)) == 0.0, "it is not told of twice"
+
+
+def test_a_file_that_goes_has_changed_once_and_one_that_nobody_knew_has_not(tmp_path):
+    file, contents = tmp_path / "main.py", Contents()
+    file.write_text("one")
+    contents.remember(str(file))
+    file.unlink()
+    assert contents.changed(str(file)) is not None
+    assert contents.changed(str(file)) is None
+    assert contents.changed(str(tmp_path / "other.py")) is None
+
+
+def test_a_file_that_comes_back_as_it_was_has_changed(tmp_path):
+    file, contents = tmp_path / "main.py", Contents()
+    file.write_text("one")
+    contents.remember(str(file))
+    file.unlink()
+    contents.changed(str(file))
+    file.write_text("one")
+    assert contents.changed(str(file)) is not None

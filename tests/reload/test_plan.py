@@ -1,0 +1,28 @@
+"""Which packages a warm template loads."""
+
+from corn.reload.plan import packages_to_load, shadowed
+
+NOTHING = frozenset()
+
+
+def nowhere(_):
+    return False
+
+
+def test_the_order_is_kept():
+    imported = [["b", "/l/b.py"], ["a", ""], ["b.c", "/l/b/c.py"]]
+    assert packages_to_load(imported, nowhere, NOTHING) == ["b", "a", "b.c"]
+
+
+def test_what_is_watched_left_out_or_corn_is_not_loaded():
+    imported = [["mine", "/work/mine.py"], ["bad", "/l/bad.py"], ["bad.sub", ""], ["corn.hooks", ""], ["good", ""]]
+    assert packages_to_load(imported, lambda file: file.startswith("/work/"), frozenset({"bad"})) == ["good"]
+
+
+def test_nothing_is_loaded_from_the_first_that_patches_others_on():
+    imported = [["json", ""], ["gevent.monkey", ""], ["socket", ""]]
+    assert packages_to_load(imported, nowhere, NOTHING) == ["json"]
+
+
+def test_a_new_module_of_the_project_takes_the_name_of_a_package():
+    assert shadowed(["redis.py", "main.py"], ["redis", "redis.client", "json"]) == {"redis"}

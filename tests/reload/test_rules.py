@@ -1,0 +1,95 @@
+"""Which files count in corn dev."""
+
+import pytest
+
+from corn.reload.rules import ASSET, COLD, RELOAD, Rules
+
+ROOT = "/work/project"
+
+
+def rules(*, include=(), exclude=(), directories=(ROOT,), files=()):
+    return Rules(tuple(directories), tuple(include), tuple(exclude), tuple(files))
+
+
+@pytest.mark.parametrize(
+    ("path", "effect"),
+    [
+        ("main.py", RELOAD),
+        ("package/deep/module.py", RELOAD),
+        ("templates/page.html", RELOAD),
+        (".env", RELOAD),
+        (".env.local", RELOAD),
+        ("settings.toml", RELOAD),
+        ("static/app.js", RELOAD),
+        ("static/style.css", ASSET),
+        ("pyproject.toml", COLD),
+        ("fast.cpython-311-x86_64-linux-gnu.so", COLD),
+        ("data.json", ""),
+        ("notes.txt", ""),
+        ("db.sqlite3", ""),
+        (".hidden.py", ""),
+        ("main.py~", ""),
+        (".main.py.swp", ""),
+        ("4913", ""),
+        ("#main.py#", ""),
+        ("__pycache__/main.cpython-311.pyc", ""),
+        (".venv/lib/python3.11/site-packages/flask/app.py", ""),
+        ("node_modules/react/index.js", ""),
+        (".git/HEAD", ""),
+        ("build.egg-info/x.py", ""),
+    ],
+)
+def test_what_counts_by_default(path, effect):
+    assert rules().judge(f"{ROOT}/{path}").effect == effect
+
+
+def test_a_file_elsewhere_does_not_count_and_the_directories_are_named():
+    verdict = rules().judge("/work/other/main.py")
+    assert not verdict.counts
+    assert ROOT in verdict.why
+
+
+def test_a_directory_with_the_same_beginning_is_another_one():
+    assert not rules().judge("/work/project2/main.py").counts
+
+
+@pytest.mark.parametrize("pattern", ["*.json", "data.json", "data/*.json", "data", "./data", "data/"])
+def test_include_adds(pattern):
+    path = f"{ROOT}/data/data.json"
+    assert not rules().judge(path).counts
+    verdict = rules(include=[pattern]).judge(path)
+    assert verdict.effect == RELOAD
+    assert pattern in verdict.why
+
+
+@pytest.mark.parametrize("pattern", ["main.py", "*.py", "package", "package/*", "package/main.py"])
+def test_exclude_removes_and_wins_over_include(pattern):
+    path = f"{ROOT}/package/main.py"
+    verdict = rules(include=["*.py"], exclude=[pattern]).judge(path)
+    assert not verdict.counts
+    assert pattern in verdict.why
+
+
+def test_the_configuration_file_means_a_new_environment_wherever_it_lies():
+    assert rules(files=["/etc/corn.toml"]).judge("/etc/corn.toml").effect == COLD
+
+
+def test_a_watched_directory_in_an_ignored_one_counts():
+    inner = f"{ROOT}/.venv/lib/site-packages/mine"
+    both = rules(directories=[ROOT, inner])
+    assert both.judge(f"{inner}/main.py").effect == RELOAD
+    assert not both.judge(f"{ROOT}/.venv/lib/site-packages/other.py").counts
+
+
+def test_ignored_directories_are_not_entered_unless_a_pattern_names_them(tmp_path):
+    root = str(tmp_path)
+    plain = rules(directories=[root])
+    assert plain.enters(f"{root}/package")
+    assert not plain.enters(f"{root}/node_modules")
+    assert not plain.enters(f"{root}/.git")
+    assert not rules(directories=[root], exclude=["data"]).enters(f"{root}/data")
+    assert rules(directories=[root], include=["node_modules/mine"]).enters(f"{root}/node_modules")
+    assert not rules(directories=[root], include=["*.js"]).enters(f"{root}/node_modules")
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "pyvenv.cfg").write_text("")
+    assert not plain.enters(f"{root}/python")

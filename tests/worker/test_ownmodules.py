@@ -1,0 +1,74 @@
+"""The project's own modules as a worker of corn dev imports them; each in a fresh interpreter."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+_BEGIN = """
+import json, os, sys, time
+sys.path.insert(0, {directory!r})
+from corn.worker.ownmodules import OwnModules
+own = OwnModules()
+own.install()
+"""
+
+
+def run(directory, code):
+    """What `code` prints as JSON, after the project's modules were made own ones."""
+    program = _BEGIN.format(directory=str(directory)) + textwrap.dedent(code)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=True, env=environment
+    )
+    return json.loads(done.stdout)
+
+
+def bytecode(directory):
+    return list((directory / "__pycache__").glob("*.pyc")) if (directory / "__pycache__").exists() else []
+
+
+def test_two_saves_of_equal_size_within_a_second_are_two_versions(tmp_path):
+    module = tmp_path / "module.py"
+    for text in ("one", "two"):
+        module.write_text(f"VALUE = {text!r}")
+        assert run(tmp_path, "import module; print(json.dumps(module.VALUE))") == text
+    assert bytecode(tmp_path) == []
+
+
+def test_what_has_not_changed_for_a_while_is_compiled_once(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("VALUE = 1")
+    os.utime(module, (1_000_000, 1_000_000))
+    assert run(tmp_path, "import module; print(json.dumps(module.VALUE))") == 1
+    assert len(bytecode(tmp_path)) == 1
+
+
+def test_each_module_is_timed_without_what_it_imports(tmp_path):
+    (tmp_path / "outer.py").write_text("import inner, time; time.sleep(0.01)")
+    (tmp_path / "inner.py").write_text("import time; time.sleep(0.1)")
+    code = "import outer; print(json.dumps([own.files, own.seconds]))"
+    files, seconds = run(tmp_path, code)
+    assert files == {name: str(tmp_path / f"{name}.py") for name in ("outer", "inner")}
+    assert seconds["inner"] > seconds["outer"] > 0
+
+
+def test_packages_and_modules_of_the_standard_library_are_not_own(tmp_path):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("from package import part; import colorsys")
+    (tmp_path / "package" / "part.py").write_text("")
+    code = "import package; print(json.dumps([sorted(own.files), 'colorsys' in sys.modules]))"
+    assert run(tmp_path, code) == [["package", "package.part"], True]
+
+
+def test_the_traceback_shows_the_source(tmp_path):
+    (tmp_path / "module.py").write_text("x = 1\nraise ValueError(x)\n")
+    code = """
+        import traceback
+        try:
+            import module
+        except ValueError:
+            print(json.dumps(traceback.format_exc()))
+    """
+    assert "raise ValueError(x)" in run(tmp_path, code)
