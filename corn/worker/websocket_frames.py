@@ -113,7 +113,8 @@ class Frames:
         at = 0
         messages: list[str | bytes] = []
         if self._data:
-            data, self._data = self._data[self._at :] + data, b""
+            data, at = (self._data[self._at :] + data, 0) if data else (self._data, self._at)
+            self._data = b""
         if self._due:
             at = min(self._due, len(data))
             self._due -= at
