@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,10 @@ class Choice:
             return False
         return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
 
+    def may_mean(self, name: str) -> bool:
+        """Whether an instance that says nothing, and of which only the name is known, may be meant."""
+        return self.bind is None or _is_address(name, self.bind)
+
 
 class Instance:
     """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
@@ -55,8 +60,7 @@ class Instance:
         self.about: Answer = {}
         self._received = b""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(_MAY_THINK)
-        self._sock.connect(str(path))
+        _connect(self._sock, path)
 
     @property
     def name(self) -> str:
@@ -94,6 +98,21 @@ class Instance:
         return answer
 
 
+def _connect(sock: socket.socket, path: Path) -> None:
+    """Connect within `_MAY_THINK`, however many wait for the same."""
+    sock.settimeout(_MAY_THINK)
+    deadline = time.monotonic() + _MAY_THINK
+    while True:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:  # noqa: PERF203 - the queue is full, and nothing but connecting again waits for a place
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def instances(control: str | None) -> Iterator[Instance]:
     """A connection to each running instance that this user may control, acquainted; those that are silent too.
 
@@ -128,7 +147,7 @@ def find(choice: Choice) -> Instance:
             each.close()
     if fitting:
         return fitting[0]
-    silent = next((each for each in found if not each.about), None)
+    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     if silent is not None:
         raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
     if not found:

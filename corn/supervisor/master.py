@@ -34,7 +34,7 @@ from corn.supervisor.identity import Identity, become, hand_over, identity_of, t
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
 from corn.supervisor.reloading import Reloading, Terminal
-from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.rendezvous import Rendezvous, appoint
 from corn.supervisor.renewal import first_credentials
 from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.signals import Signals
@@ -114,14 +114,15 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     raise_descriptor_limit()
     with _listening(config, [*standing.predecessor.sockets, *standing.passed.sockets]) as listeners:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
-        with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
-            if standing.identity is not None:
-                hand_over(listeners, standing.identity)
-                standing.pidfile.reserve(standing.identity)
-                become(standing.identity, config)
-            if config.log_file is not None:
-                logs.open_file(config.log_file)
-            return _supervise(config, reread, listeners, meeting, standing)
+        meet = appoint(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
+        if standing.identity is not None:
+            hand_over(listeners, standing.identity)
+            standing.pidfile.reserve(standing.identity)
+            become(standing.identity, config)
+        if config.log_file is not None:
+            logs.open_file(config.log_file)
+        with _controlled(meet()) as rendezvous:
+            return _supervise(config, reread, listeners, rendezvous, standing)
 
 
 def _supervise(
