@@ -1,6 +1,7 @@
 """An open WebSocket, whatever carries its bytes: its messages, its pings, its end.
 
-The transport calls `feed` with what it reads and `lost` when nothing more comes; the worker's sweep calls `expire`.
+The transport calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
+nothing more comes; the worker's sweep calls `expire`.
 Messages wait in `messages`, at most `--ws-max-queue`: when it is full nothing more is taken apart, and reading stops
 until the application has taken three quarters of them. A large message fills it alone, so that a queue of the largest
 is never held. Answers to pings that the peer does not read fill it too.
