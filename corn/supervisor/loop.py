@@ -264,6 +264,8 @@ class Loop:
                     logger.warning("%s", warning)
                 return events.TemplateReady(at, handle.generation, message.preload)
             case messages.SteppedDown():
+                if self.reloading is not None:
+                    self.reloading.left_out |= {*message.left_out}
                 return events.TemplateSteppedDown(at, handle.generation, message.reason)
             case messages.Failed():
                 return events.TemplateFailed(at, handle.generation, message.error, message.detail, message.exit_code)
@@ -312,6 +314,7 @@ class Loop:
         self, reloading: Reloading, handle: WorkerHandle, message: messages.Message, at: float
     ) -> events.Event | None:
         if isinstance(message, messages.Debugging):
+            reloading.debugging(handle.id)
             return events.WorkerDebugging(at, handle.id)
         return reloading.imported(message, at) if isinstance(message, messages.Imported) else None
 
@@ -340,6 +343,8 @@ class Loop:
         for worker in list(self.executor.workers.values()):
             if worker.pid == pid:
                 self._hear(worker)
+                if self.reloading is not None:
+                    self.reloading.worker_ended(worker.id)
                 self.handle(events.WorkerExited(time.monotonic(), worker.id, self._examine(worker, end)))
                 return
         for template in list(self.executor.templates.values()):

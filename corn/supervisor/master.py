@@ -33,7 +33,7 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
-from corn.supervisor.reloading import Reloading, Terminal
+from corn.supervisor.reloading import Reloading
 from corn.supervisor.rendezvous import Rendezvous, appoint
 from corn.supervisor.renewal import first_credentials
 from corn.supervisor.service_manager import ServiceManager
@@ -55,12 +55,8 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
 
 def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """As `run_master`, and reload the application when its files change."""
-    terminal = Terminal()
     file = "" if resolved.file is None else str(resolved.file.absolute())
-    try:
-        return supervise(resolved.config, lambda: reread().config, file, development=True)
-    finally:
-        terminal.restore()
+    return supervise(resolved.config, lambda: reread().config, file, development=True)
 
 
 def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
