@@ -28,7 +28,7 @@ FRAMES = st.builds(
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.lists(FRAMES, max_size=6), max_size=4))
 def test_no_frames_break_the_server(caplog, batches):
