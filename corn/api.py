@@ -12,13 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from corn import logs
 from corn.announcement import announcement
 from corn.config import OPTIONS, Config
+from corn.config.options import DEV
 from corn.config.sources import Resolved, resolve
 from corn.directory import enter_directory
 from corn.errors import ConfigError, CornError
@@ -120,10 +121,17 @@ def _run_alone(app: Any, options: dict[str, Any]) -> int:
 
 
 def _resolve(app: Any, options: dict[str, Any], directory: Path | None = None) -> Resolved:
+    _refuse_what_is_for_dev(options)
     given = dict(options)
     if isinstance(app, str):
         given["app"] = app
     return resolve(given, os.environ, directory or Path.cwd(), None)
+
+
+def _refuse_what_is_for_dev(options: Mapping[str, Any]) -> None:
+    for option in OPTIONS:
+        if option.command == DEV and option.name in options:
+            raise ConfigError(f"{option.name} is an option of 'corn dev', which is run from the command line")
 
 
 def _refuse_what_needs_a_master(config: Config) -> None:

@@ -105,9 +105,13 @@ class Loaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class SteppedDown(Message):
-    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log."""
+    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log.
+
+    In development only the packages in `left_out` are loaded no more.
+    """
 
     reason: str
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

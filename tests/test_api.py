@@ -137,6 +137,7 @@ def test_run_with_an_object_serves_from_this_process(tmp_path):
         ("__name__ == '__main__' and corn.run(print, workers=2)", 2, "several workers need the application by name"),
         ("__name__ == '__main__' and corn.run('main:nope', port=0)", 2, "has no 'nope'"),
         ("__name__ == '__main__' and corn.run('main:app', port='x')", 2, "port"),
+        ("__name__ == '__main__' and corn.run('main:app', reload=True)", 2, "reload is an option of 'corn dev'"),
     ],
 )
 def test_mistakes_are_told_in_a_line(tmp_path, call, code, said):

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from corn.instances import AUTO, OFF, SUFFIX, sockets
 _MAY_THINK = 5.0  # seconds to wait for an answer that the master gives at once
 _LONGEST_ANSWER = 1 << 26
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_FACTS = {"pid", "app", "addresses", "pidfile", "config_file", "phase", "uptime"}
 
 Answer = dict[str, Any]
 
@@ -46,6 +49,10 @@ class Choice:
             return False
         return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
 
+    def may_mean(self, name: str) -> bool:
+        """Whether an instance that says nothing, and of which only the name is known, may be meant."""
+        return self.bind is None or _is_address(name, self.bind)
+
 
 class Instance:
     """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
@@ -55,8 +62,7 @@ class Instance:
         self.about: Answer = {}
         self._received = b""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.settimeout(_MAY_THINK)
-        self._sock.connect(str(path))
+        _connect(self._sock, path)
 
     @property
     def name(self) -> str:
@@ -90,8 +96,25 @@ class Instance:
                 raise ValueError("it hung up")
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
-        answer: Answer = json.loads(line)
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("it does not speak corn's protocol")
         return answer
+
+
+def _connect(sock: socket.socket, path: Path) -> None:
+    """Connect within `_MAY_THINK`, however many wait for the same."""
+    sock.settimeout(_MAY_THINK)
+    deadline = time.monotonic() + _MAY_THINK
+    while True:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:  # noqa: PERF203 - the queue is full, and nothing but connecting again waits for a place
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def instances(control: str | None) -> Iterator[Instance]:
@@ -112,7 +135,8 @@ def instances(control: str | None) -> Iterator[Instance]:
             answer = instance.ask("hello", patience=1.0)
             if not answer.get("ok"):
                 raise CornError(f"{path}: {shown(str(answer.get('error')))}")
-            instance.about = answer
+            if answer.keys() >= _FACTS:
+                instance.about = answer
         yield instance
 
 
@@ -128,7 +152,7 @@ def find(choice: Choice) -> Instance:
             each.close()
     if fitting:
         return fitting[0]
-    silent = next((each for each in found if not each.about), None)
+    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     if silent is not None:
         raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
     if not found:

@@ -172,7 +172,7 @@ class Loop:
         elif isinstance(action, (AnnounceReload, ShowFailure)):
             self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
-            self._succession.start(self.executor.listeners)
+            self._succession.start(self.executor.listeners, self.executor.vault)
         elif isinstance(action, StopSuccessor):
             self._succession.stop()
         else:
@@ -231,6 +231,7 @@ class Loop:
             self._service_manager.reload_refused(self.state, time.monotonic(), str(error))
             raise
         self.executor.config = config
+        logs.set_level(config.log_level)
         return config
 
     def _hear(self, handle: Handle) -> None:
@@ -264,6 +265,8 @@ class Loop:
                     logger.warning("%s", warning)
                 return events.TemplateReady(at, handle.generation, message.preload)
             case messages.SteppedDown():
+                if self.reloading is not None:
+                    self.reloading.left_out |= {*message.left_out}
                 return events.TemplateSteppedDown(at, handle.generation, message.reason)
             case messages.Failed():
                 return events.TemplateFailed(at, handle.generation, message.error, message.detail, message.exit_code)
@@ -312,6 +315,7 @@ class Loop:
         self, reloading: Reloading, handle: WorkerHandle, message: messages.Message, at: float
     ) -> events.Event | None:
         if isinstance(message, messages.Debugging):
+            reloading.debugging(handle.id)
             return events.WorkerDebugging(at, handle.id)
         return reloading.imported(message, at) if isinstance(message, messages.Imported) else None
 
@@ -340,6 +344,8 @@ class Loop:
         for worker in list(self.executor.workers.values()):
             if worker.pid == pid:
                 self._hear(worker)
+                if self.reloading is not None:
+                    self.reloading.worker_ended(worker.id)
                 self.handle(events.WorkerExited(time.monotonic(), worker.id, self._examine(worker, end)))
                 return
         for template in list(self.executor.templates.values()):

@@ -33,8 +33,8 @@ from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
 from corn.supervisor.pidfile import Pidfile
-from corn.supervisor.reloading import Reloading, Terminal
-from corn.supervisor.rendezvous import Rendezvous, meet
+from corn.supervisor.reloading import Reloading
+from corn.supervisor.rendezvous import Rendezvous, appoint
 from corn.supervisor.renewal import first_credentials
 from corn.supervisor.service_manager import ServiceManager
 from corn.supervisor.signals import Signals
@@ -55,12 +55,8 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
 
 def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """As `run_master`, and reload the application when its files change."""
-    terminal = Terminal()
     file = "" if resolved.file is None else str(resolved.file.absolute())
-    try:
-        return supervise(resolved.config, lambda: reread().config, file, development=True)
-    finally:
-        terminal.restore()
+    return supervise(resolved.config, lambda: reread().config, file, development=True)
 
 
 def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
@@ -71,7 +67,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         try_on(identity, config)
-    credentials = first_credentials(config)
+    credentials = first_credentials(config, predecessor.credentials)
     passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
@@ -114,14 +110,15 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     raise_descriptor_limit()
     with _listening(config, [*standing.predecessor.sockets, *standing.passed.sockets]) as listeners:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
-        with _controlled(meet(config.control, listeners[0].address, user, standing.predecessor.rendezvous)) as meeting:
-            if standing.identity is not None:
-                hand_over(listeners, standing.identity)
-                standing.pidfile.reserve(standing.identity)
-                become(standing.identity, config)
-            if config.log_file is not None:
-                logs.open_file(config.log_file)
-            return _supervise(config, reread, listeners, meeting, standing)
+        meet = appoint(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
+        if standing.identity is not None:
+            hand_over(listeners, standing.identity)
+            standing.pidfile.reserve(standing.identity)
+            become(standing.identity, config)
+        if config.log_file is not None:
+            logs.open_file(config.log_file)
+        with _controlled(meet()) as rendezvous:
+            return _supervise(config, reread, listeners, rendezvous, standing)
 
 
 def _supervise(

@@ -98,6 +98,8 @@ def _template_ready(draft: Draft, event: TemplateReady) -> None:
     draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
     if draft.state.settings.development:
         draft.change(template_retries=0)
+        if template.warm:
+            draft.say(Level.DEBUG, f"packages are loaded: the next worker is of generation {event.generation}")
     elif draft.state.phase is Phase.STARTING:
         draft.change(current=event.generation, candidate=None)
 

@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +22,7 @@ from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.errors import ConfigError
 from corn.logs import logger, wants_color
 from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
-from corn.reload.plan import packages_to_load
+from corn.reload.plan import packages_to_load, shadowed
 from corn.reload.rules import ASSET, COLD, Rules
 from corn.reload.setup import rules_of, watch_setup
 from corn.supervisor import events
@@ -31,6 +30,7 @@ from corn.supervisor.actions import AnnounceReload, ShowFailure
 from corn.supervisor.processes import WatcherHandle, execute_watcher
 from corn.supervisor.rereading import settings_of
 from corn.supervisor.state import Broken, End
+from corn.supervisor.workbench import BrowserPort, Terminal
 
 _MOST_WATCHERS = 5
 _MOST_NAMED = 3
@@ -51,6 +51,8 @@ class Reloading:
         self._file = file
         self._watch: Callable[[WatcherHandle], None] = _not_yet
         self._watchers = 0
+        self._terminal = Terminal()
+        self._debuggers: set[int] = set()
         self._since = time.time()
         self._paths: list[str] = []
         self._ready = Ready()
@@ -116,6 +118,7 @@ class Reloading:
             self.handle = None
         if self._browsers is not None:
             self._browsers.close()
+        self._terminal.restore()
         for end in self._mailbox:
             end.close()
 
@@ -135,17 +138,35 @@ class Reloading:
     def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
         self._since = time.time()
         self._paths = message.paths
-        if message.effect == COLD:
+        cold = message.effect == COLD
+        if cold:
             with contextlib.suppress(ConfigError):  # it was logged
                 self._config = reread()
+        cold |= bool(shadowed(self._named_by(message.paths), self.packages))
+        if cold:
             self.packages = []
             self._imported.clear()
-        settings = settings_of(self._config, development=True)
-        return events.CodeChanged(at, settings, cold=message.effect == COLD, age=message.age)
+        return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
+
+    def _named_by(self, paths: list[str]) -> set[str]:
+        """What changed directly below a watched directory: modules and packages by their base names."""
+        rules = self._rules
+        below = ((path, rules.root_of(path)) for path in paths)
+        return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
 
     def ready(self, message: Ready) -> None:
         """A worker serves; how long its application took is for the next announcement."""
         self._ready = message
+
+    def debugging(self, worker: int) -> None:
+        """A debugger waits in this worker, at the terminal."""
+        self._debuggers.add(worker)
+
+    def worker_ended(self, worker: int) -> None:
+        """A worker is gone; if a debugger waited in it, it may not have tidied up."""
+        if worker in self._debuggers:
+            self._debuggers.discard(worker)
+            self._terminal.restore()
 
     def imported(self, message: Imported, at: float) -> events.Event | None:
         """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
@@ -167,7 +188,7 @@ class Reloading:
         """Write the line that people read."""
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
-        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked by signal")
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
         self._outcome = Reloaded(action.revision, self._paths)
         self._tell(self._outcome)
 
@@ -215,38 +236,3 @@ def _profile(message: Imported) -> str:
 
 def _not_yet(handle: WatcherHandle) -> None:
     """Before the start nobody listens."""
-
-
-class BrowserPort:
-    """Where browsers listen for reloads: a port of the loopback interface, and a token that they must know.
-
-    It is the master's, so that it is the same for every watcher and every template.
-    """
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.token = os.urandom(16).hex()
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/{self.token}"
-
-    def fileno(self) -> int:
-        return self._listener.fileno()
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-class Terminal:
-    """The terminal's settings as they were when corn began, put back when a debugger may have left others."""
-
-    def __init__(self) -> None:
-        self._settings: list[object] | None = None
-        if sys.stdin is not None and os.isatty(0):
-            import termios
-
-            self._settings = termios.tcgetattr(0)
-
-    def restore(self) -> None:
-        if self._settings is not None:
-            import termios
-
-            termios.tcsetattr(0, termios.TCSANOW, self._settings)  # type: ignore[arg-type]

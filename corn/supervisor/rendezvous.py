@@ -8,10 +8,11 @@ master has is left to it: this one adds its process id.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from corn.instances import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
 
 _BACKLOG = 64
+_WITHOUT = "no control socket, so no command can reach this instance"
+_LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 
 @dataclass(slots=True)
@@ -59,37 +62,49 @@ def taken_over(note: Mapping[str, object] | None) -> Rendezvous | None:
     return Rendezvous(socket.socket(fileno=fd), Path(str(note["path"])), str(note["asked"]), borrowed=True)
 
 
-def meet(control: str, address: str, uid: int, inherited: Rendezvous | None) -> Rendezvous | None:
-    """The socket that option control asks for, for the user who is going to serve; None for `off`.
+def appoint(control: str, address: str, uid: int, inherited: Rendezvous | None) -> Callable[[], Rendezvous | None]:
+    """Do what takes the rights of now; what is returned makes the socket, called as user `uid`; None for `off`.
 
     Raises ConfigError where a path that was named cannot be had. Where corn chooses, it warns and serves without.
     """
     asked = f"{control} {address}"
     if inherited is not None and inherited.asked == asked:
-        return inherited
+        return lambda: inherited
     if inherited is not None:
         inherited.close()
     if control == OFF:
-        return None
-    if control != AUTO:
-        path = Path(control).absolute()
-        try:
-            return _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
-        except OSError as error:
-            raise ConfigError(f"--control: {path} cannot be made: {error.strerror or error}") from None
-    return _at_home(address, asked, uid)
+        return lambda: None
+    if control == AUTO:
+        home = _home(uid)
+        return lambda: _at_home(home, address, asked, uid)
+    path = Path(control).absolute()
+    try:
+        named = _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
+    except OSError as error:
+        raise ConfigError(f"--control: {path} cannot be made: {error.strerror or error}") from None
+    return lambda: named
 
 
-def _at_home(address: str, asked: str, uid: int) -> Rendezvous | None:
+def _home(uid: int) -> Path | None:
+    """The first directory that can be made for a user, or is that user's already."""
     refusals = []
     for home in homes(os.environ, uid, os.geteuid()):
         try:
             make_home(home, uid)
-            return _named(home / socket_name(address), asked, uid)
         except OSError as error:  # noqa: PERF203 - there are two of them
             refusals.append(f"{home}: {error.strerror or error}")
-    logger.warning("no control socket, so no command can reach this instance: %s", "; ".join(refusals))
+        else:
+            return home
+    logger.warning("%s: %s", _WITHOUT, "; ".join(refusals))
     return None
+
+
+def _at_home(home: Path | None, address: str, asked: str, uid: int) -> Rendezvous | None:
+    try:
+        return None if home is None else _named(home / socket_name(address), asked, uid)
+    except OSError as error:
+        logger.warning("%s: %s: %s", _WITHOUT, home, error.strerror or error)
+        return None
 
 
 def _named(path: Path, asked: str, uid: int) -> Rendezvous:
@@ -104,6 +119,8 @@ def _named(path: Path, asked: str, uid: int) -> Rendezvous:
 
 
 def _made(path: Path, asked: str, uid: int) -> Rendezvous:
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_LONGEST_PATH} bytes")
     if path.exists() and not path.is_socket():
         raise FileExistsError("it exists and is not a socket")
     if path.exists() and not _is_dead(path):

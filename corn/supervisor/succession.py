@@ -6,6 +6,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 
+from corn.credentials import Vault
 from corn.errors import CornError
 from corn.sockets import Listener
 from corn.supervisor.control import Control
@@ -30,10 +31,10 @@ class Succession:
         self._handle = handle
         self._successor: Successor | None = None
 
-    def start(self, listeners: Sequence[Listener]) -> None:
-        """Execute a new master that inherits the listeners and the control socket."""
+    def start(self, listeners: Sequence[Listener], vault: Vault | None) -> None:
+        """Execute a new master that inherits the listeners, the control socket and the vault of certificates."""
         try:
-            self._successor = execute_successor(listeners, self._control.rendezvous)
+            self._successor = execute_successor(listeners, self._control.rendezvous, vault)
         except CornError as error:
             self._handle(SuccessorFailed(time.monotonic(), str(error)))
             return

@@ -20,6 +20,7 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from corn.credentials import Credentials, Vault
 from corn.directory import back_at_the_start
 from corn.errors import CornError
 from corn.sockets import Listener
@@ -50,8 +51,8 @@ class Successor:
         os.close(self.pipe)
 
 
-def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | None) -> Successor:
-    """Start a new master that inherits the listeners and the control socket. Raises CornError where that cannot be."""
+def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | None, vault: Vault | None) -> Successor:
+    """Start a new master that inherits what this one holds. Raises CornError where that cannot be."""
     if os.getpid() == 1:
         raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")
     reader, writer = os.pipe()
@@ -61,6 +62,9 @@ def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | No
     if rendezvous is not None:
         inherited.append(rendezvous.sock.fileno())
         note["control"] = rendezvous.note()
+    if vault is not None:
+        inherited.append(vault.fd)
+        note["vault"] = vault.fd
     environment = {**os.environ, _VARIABLE: json.dumps(note)}
     for fd in inherited:
         os.set_inheritable(fd, True)
@@ -83,7 +87,8 @@ def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | No
 class Predecessor:
     """The new master's view of the old one: the sockets it handed over, and the pipe to answer on.
 
-    `pid` is the old one's process id, None for a master that takes over from nobody.
+    `pid` is the old one's process id, None for a master that takes over from nobody. `credentials` are those that it
+    serves HTTPS with.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
@@ -92,6 +97,7 @@ class Predecessor:
         self.rendezvous = taken_over(note.get("control"))
         self.pid: int | None = note["master"]
         self._pipe: int | None = note["pipe"]
+        self.credentials = _credentials_in(note.get("vault"))
         self.sockets: list[tuple[str, socket.socket]] = []
         if self._pipe is not None:
             os.set_inheritable(self._pipe, False)
@@ -106,3 +112,13 @@ class Predecessor:
                 os.write(self._pipe, b"1")
             os.close(self._pipe)
             self._pipe = None
+
+
+def _credentials_in(fd: int | None) -> Credentials | None:
+    if fd is None:
+        return None
+    vault = Vault(fd)
+    try:
+        return vault.load()
+    finally:
+        vault.close()

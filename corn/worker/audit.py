@@ -96,6 +96,11 @@ def hazards(watch: Watch, own_sockets: set[int]) -> list[Hazard]:
     return found
 
 
+def traces() -> tuple[int, int]:
+    """What changes where a process becomes unsafe to fork: the numbers of its threads and of its descriptors."""
+    return _native_threads(), len(_descriptors())
+
+
 def end_children() -> None:
     """End the programs that the application ran, before what loaded it is thrown away."""
     import psutil

@@ -274,6 +274,10 @@ class _Worker:
             gc.enable()  # collections while modules are imported find nothing, and a person waits
             birth.developing.report()
             self._flush()
+            if birth.config.verify_reload and birth.setup.modules:
+                from corn.worker.verification import verify_in_background
+
+                verify_in_background(birth.config)
         await self._server.wait_closed()
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:

@@ -6,7 +6,8 @@
     TRAILERS  http.response.trailers       -> TRAILERS while more_trailers, else DONE
 
 A scope names those that work for its request: no early hints and no trailers in HTTP/1.0, which has neither, and
-trailers only for a client that says it takes them (RFC 9110, 6.5.1 and 10.1.4).
+trailers only for a client that says it takes them (RFC 9110, 6.5.1 and 10.1.4). `http.response.debug` is for clients in
+the same process, such as test clients; there is none here, so it is never offered.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from corn.config import Config
@@ -32,11 +32,17 @@ def load(mode: str, config: Config, modules: Sequence[str]) -> Any:
     if mode == "app":
         return load_application(config)
     if mode == "deps":
-        for name in modules or scout(config):
-            # A module that cannot be imported alone is imported by the application, in its own time.
-            with contextlib.suppress(BaseException):
-                importlib.import_module(name)
+        for _ in load_each(modules or scout(config)):
+            pass  # what cannot be imported alone is imported by the application, in its own time
     return None
+
+
+def load_each(names: Sequence[str]) -> Iterator[str]:
+    """Import modules one by one, and name each when it is there; one that cannot be imported alone is left."""
+    for name in names:
+        with contextlib.suppress(BaseException):
+            importlib.import_module(name)
+        yield name
 
 
 class Recorder:

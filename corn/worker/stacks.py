@@ -21,6 +21,10 @@ from typing import Any
 from corn.messages import STACKS_SIGNAL
 from corn.reports import LAST_LINE
 
+_MOST_FRAMES = 100
+# What is suspended has a frame, and waits for something: coroutines, generators, asynchronous generators.
+_SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
+
 
 def answer_requests(
     loop: asyncio.AbstractEventLoop, report: int, in_flight: Callable[[], list[dict[str, Any]]]
@@ -42,6 +46,20 @@ def tasks_of(loop: asyncio.AbstractEventLoop) -> str:
     lines = [f"asyncio tasks: {len(tasks)}\n"]
     for task in tasks:
         lines.append(f"Task {task.get_name()} {task.get_coro()!r}\n")
-        for frame in task.get_stack(limit=20):
+        for frame in _frames(task):
             lines += traceback.format_stack(frame, limit=1)
     return "".join(lines)
+
+
+def _frames(task: asyncio.Task[Any]) -> list[FrameType]:
+    """The frames of a task. Of one that is suspended, `Task.get_stack` knows the outermost coroutine alone."""
+    frames: list[FrameType] = []
+    waits: Any = task.get_coro()
+    while waits is not None and len(frames) < _MOST_FRAMES:
+        kind = next((each for each in _SUSPENDED if hasattr(waits, each[0])), None)
+        frame = getattr(waits, kind[0]) if kind is not None else None
+        if kind is None or frame is None:
+            break
+        frames.append(frame)
+        waits = getattr(waits, kind[1])
+    return frames if len(frames) > 1 else task.get_stack(limit=_MOST_FRAMES)

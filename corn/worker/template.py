@@ -47,7 +47,7 @@ from corn.prctl import die_with_parent, name_process
 from corn.slots import Slots
 from corn.titles import show_title
 from corn.worker import entrypoint, preload
-from corn.worker.audit import Watch, end_children, hazards
+from corn.worker.audit import Watch, end_children, hazards, traces
 from corn.worker.ends import Ends
 from corn.worker.hookfile import HookFile, limited, load_hooks
 from corn.worker.http_versions import http2_connection
@@ -117,7 +117,10 @@ class Template:
         watch = Watch()
         if self._setup.preload != "none":
             watch.begin()
-        self._application = preload.load(self._setup.preload, self._config, self._setup.modules)
+        if self._setup.development and self._setup.modules:
+            self._load_packages(watch)
+        else:
+            self._application = preload.load(self._setup.preload, self._config, self._setup.modules)
         self._hooks = load_hooks(self._config)
         watch.end()
         found = hazards(watch, self._own_sockets()) if self._setup.preload != "none" else []
@@ -129,6 +132,25 @@ class Template:
         gc.collect()
         gc.freeze()
         self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
+
+    def _load_packages(self, watch: Watch) -> None:
+        """In development: load package by package, so that one that must not be forked is left out, and not all."""
+        before = traces()
+        for name in preload.load_each(self._setup.modules):
+            if traces() == before:
+                continue
+            found = hazards(watch, self._own_sockets())
+            if found:
+                self._leave_out({name, *(each.module for each in found)}, "; ".join(map(str, found)))
+            before = traces()
+
+    def _leave_out(self, culprits: set[str], why: str) -> NoReturn:
+        packages = sorted({each.partition(".")[0] for each in culprits if each})
+        self._channel.send(
+            SteppedDown(f"{', '.join(packages)}: imported anew for each change, because {why}", packages)
+        )
+        kept = [name for name in self._setup.modules if name.partition(".")[0] not in packages]
+        self._start_over(replace(self._setup, modules=kept, preload="deps" if kept else "none"))
 
     def serve(self) -> None:
         """Fork on request until the master says to leave, or is gone."""
@@ -168,12 +190,14 @@ class Template:
     def _step_down(self, why: str) -> NoReturn:
         mode = preload.LOWER[self._setup.preload]
         self._channel.send(SteppedDown(f"not safe to fork with --preload {self._setup.preload}: {why}; using {mode}"))
-        lower = replace(self._setup, preload=mode)
+        self._start_over(replace(self._setup, preload=mode))
+
+    def _start_over(self, setup: Setup) -> NoReturn:
         end_children()
         for fd in self._setup.inherited:
             os.set_inheritable(fd, True)
         logs.flush_standard_streams()
-        os.execv(sys.executable, [*sys.orig_argv[:-1], str(lower.write())])  # noqa: S606 - itself, by its own arguments
+        os.execv(sys.executable, [*sys.orig_argv[:-1], str(setup.write())])  # noqa: S606 - itself, by its own arguments
 
     def _fork(self, order: Fork, fds: tuple[int, int]) -> None:
         if "pre_fork" in self._hooks.names:

@@ -52,6 +52,13 @@ MISTAKES = [
     (["--zzz"], "unknown option '--zzz'; see 'corn --help'"),
     (["serve", "--wokers", "3"], "unknown option '--wokers'; did you mean '--workers'?"),
     (["serve", "--no-acces-log"], "unknown option '--no-acces-log'; did you mean '--no-access-log'?"),
+    (["serve", "main:app", "--reload"], "--reload is an option of 'corn dev'"),
+    (["dev", "main:app", "--soak", "3"], "--soak is an option of 'corn serve'"),
+    (
+        ["dev", "main:app", "--preload", "app"],
+        "corn dev cannot load the application before it changes; use --preload auto, deps or none",
+    ),
+    (["dev", "main:app", "--reload-dir", "nowhere"], "--reload-dir: there is no directory 'nowhere'"),
     (["serve", "-x"], "unknown option '-x'; see 'corn serve --help'"),
     (["serve", "a:b", "c:d"], "got unexpected extra argument (c:d); see 'corn serve --help'"),
     (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
@@ -103,3 +110,22 @@ def test_windows_is_refused_before_anything_is_imported():
 
 def _with_corn(code):
     return f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); {code}"
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("main.py", 0, "main.py: counts, and reloads the application: files like *.py count\n"),
+        ("style.css", 0, "style.css: counts, and refreshes browsers only: files like *.css count\n"),
+        (
+            "x.json",
+            1,
+            "x.json: does not count: files of this kind are not watched; --reload-include '*.json' adds them\n",
+        ),
+        ("/etc/x.py", 1, "/etc/x.py: does not count: it is in none of the watched directories"),
+    ],
+)
+def test_explain_reload_says_whether_a_path_counts_and_why(corn, path, code, said):
+    done = corn("dev", "--explain-reload", path)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert done.stdout.startswith(said)

@@ -264,8 +264,12 @@ def test_all_processes_run_as_the_user_and_the_files_are_the_users(shared_dir):
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
         assert served.client().get().startswith("one ")
-        served.signal(signal.SIGTERM)
+        (control,) = Path(f"/run/corn-{nobody}").glob(f"*{shared_dir.name}*")
+        assert (control.stat().st_uid, control.stat().st_mode & 0o777) == (nobody, 0o600)
+        done = subprocess.run([sys.executable, "-m", "corn", "stop", "--wait", "--pid", str(served.pid)], check=True)
+        assert done.returncode == 0
         assert served.wait_exit() == 0
+        assert not control.exists()
     assert (shared_dir / "corn.pid").read_text() == ""
 
 

@@ -171,3 +171,40 @@ def test_what_cannot_be_done_is_refused_in_one_line(served):
         assert (done.returncode, done.stdout) == (code, "")
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+BUSY = """
+import asyncio, time
+
+async def app(scope, receive, send):
+    if scope["path"] == "/slow":
+        await asyncio.sleep(60)
+    if scope["path"] == "/stuck":
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_requests_and_stacks_are_told_also_by_a_worker_that_is_stuck(tmp_path, sockets):
+    (tmp_path / "main.py").write_text(BUSY)
+    arguments = ("--timeout-worker", "1000", *QUICK)
+    with Commanded(tmp_path, "main:app", *arguments, sockets=sockets).wait_ready() as served:
+        assert served.told("ps") == "no requests in flight\n"
+        with served.client().connect() as slow, served.client().connect() as stuck:
+            slow.sendall(b"GET /slow?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            served.wait_until(lambda: "GET /slow" in served.told("ps"), "a request in flight")
+            stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+            served.wait_until(lambda: "GET /stuck" in served.told("ps"), "both requests")
+            (worker,) = json.loads(served.told("ps", "--json"))["workers"]
+            assert [each["path"] for each in worker["requests"]] == ["/slow", "/stuck"]
+            assert worker["requests"][0]["age"] >= worker["requests"][1]["age"] > 0
+            shown = served.told("stacks", "0")
+            assert "in app" in shown
+            assert "asyncio tasks: " in shown
+            assert "await asyncio.sleep(60)" in shown
+            assert served.ask("stacks", "9").returncode == 1
+            served.wait_until(lambda: "its event loop has not turned for" in served.told("status"), "a note")
+        assert served.ask("stop", "--now", "--wait").returncode == 0

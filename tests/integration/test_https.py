@@ -280,3 +280,19 @@ def _stop_new(master, known):
     for each in new:
         each.suspend()
     return bool(new)
+
+
+def test_a_new_master_goes_on_with_a_key_that_it_cannot_read(tmp_path):
+    """As with --user: the first master read it as root, and gave root up. Here the file is gone."""
+    issued = Issued(tmp_path, "a")
+    with serve(tmp_path, issued) as served:
+        served.wait_ready()
+        before = serial(served.address)
+        issued.keyfile.unlink()
+        mark = served.mark()
+        served.signal(signal.SIGUSR2)
+        served.wait_for("the new master serves: stopping", since=mark)
+        served.wait_for("--ssl-keyfile: .* cannot be read any more: a renewed one needs a restart", since=mark)
+        assert served.process.wait(40) == 0
+        assert serial(served.address) == before
+        assert get(served.address)[0] == 200

@@ -144,6 +144,23 @@ class Master(RuleBasedStateMachine):
         self.may_lose = True
         self.world.scale(delta)
 
+    @rule(number=PICK)
+    def operator_restarts_a_worker(self, number):
+        self.world.happens(events.RestartRequested(self.world.now, number % 6))
+
+    @rule(number=PICK)
+    def operator_drains_a_worker(self, number):
+        worker = self._worker_in(Stage.READY, number)
+        if worker:
+            self.may_lose = True
+            self.world.happens(events.DrainRequested(self.world.now, worker))
+
+    @rule(really=st.integers(0, 4))
+    def operator_rolls_back(self, really):
+        if really == 0:
+            self.may_lose = True
+            self.world.happens(events.RollbackRequested(self.world.now))
+
     @rule(seconds=st.sampled_from([0.01, 0.3, 1, 5, 40, 100]))
     def time_passes(self, seconds):
         self.world.passes(seconds)

@@ -1,0 +1,288 @@
+"""The control socket's server in a loop of its own: whoever misuses it is dropped, and nobody is held up."""
+
+import contextlib
+import json
+import os
+import selectors
+import socket
+import threading
+import time
+
+import pytest
+
+from corn.errors import ConfigError
+from corn.instances import make_home, socket_name, sockets
+from corn.supervisor import control as module
+from corn.supervisor.control import MOST_CLIENTS, Control
+from corn.supervisor.rendezvous import appoint
+from corn.supervisor.state import Settings, State
+from corn.supervisor.waiting import Outcome
+
+DEADLINE = 20.0
+LARGE = "x" * 3_000_000
+
+
+def meet(control):
+    return appoint(str(control), "http://127.0.0.1:1", os.geteuid(), None)()
+
+
+class Never:
+    def seen(self, before, after):
+        return Outcome(True, "done") if after.target == 7 else None
+
+
+class Turning:
+    """A control server whose loop turns in a thread, as the master's does."""
+
+    def __init__(self, path):
+        self.rendezvous = meet(path)
+        self.path = str(path)
+        self._selector = selectors.DefaultSelector()
+        self._stop = threading.Event()
+        self._peers = []
+        self.turns = 0
+        self.control = Control(self.rendezvous, self._selector, self._answer)
+        self.control.listen()
+        self._thread = threading.Thread(target=self._turn, daemon=True)
+        self._thread.start()
+
+    def _answer(self, request, reply):
+        if request.get("do") == "wait":
+            reply.wait(Never())
+        elif request.get("do") == "large":
+            reply.send({"ok": True, "text": LARGE})
+        else:
+            reply.send({"ok": True, "said": request})
+
+    def _turn(self):
+        while not self._stop.is_set():
+            wake = self.control.next_at()
+            patience = 0.05 if wake is None else max(0.0, min(0.05, wake - time.monotonic()))
+            for key, mask in self._selector.select(patience):
+                key.data(mask)
+            self.control.tick(time.monotonic())
+            self.turns += 1
+
+    def state_changes(self):
+        before, after = State(Settings(), 1), State(Settings(), 7)
+        self.control.observe(before, after)
+
+    def connect(self):
+        sock = socket.socket(socket.AF_UNIX)
+        self._peers.append(sock)
+        sock.connect(self.path)  # one with a time-out does not wait for a place in the queue
+        sock.settimeout(DEADLINE)
+        return sock
+
+    def ask(self, line, sock=None):
+        sock = sock or self.connect()
+        sock.sendall(line)
+        return json.loads(read_line(sock))
+
+    def close(self):
+        self._stop.set()
+        self._thread.join(DEADLINE)
+        self.control.leave(keep_file=False)
+        for client in list(self.control._clients.values()):
+            self.control.drop(client)
+        self._selector.close()
+        for sock in self._peers:
+            sock.close()
+
+
+def read_line(sock):
+    got = b""
+    while not got.endswith(b"\n"):
+        seen = sock.recv(1 << 20, socket.MSG_PEEK)
+        if not seen:
+            return got
+        got += sock.recv(seen.find(b"\n") + 1 or len(seen))
+    return got
+
+
+def is_dropped(sock):
+    try:
+        while sock.recv(1 << 20):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+@pytest.fixture
+def turning(tmp_path):
+    turning = Turning(tmp_path / "s")
+    yield turning
+    turning.close()
+    assert not (tmp_path / "s").exists()
+
+
+def test_requests_are_answered_in_their_order_also_when_sent_at_once(turning):
+    sock = turning.connect()
+    sock.sendall(b'{"do": "a"}\n{"do": "b"}\n{"do"')
+    assert json.loads(read_line(sock))["said"] == {"do": "a"}
+    assert json.loads(read_line(sock))["said"] == {"do": "b"}
+    assert turning.ask(b': "c"}\n', sock)["said"] == {"do": "c"}
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[1, 2]\n", b"\xff\xfe\n", b"3\n", b"\n", b"[" * 60000 + b"\n"])
+def test_what_is_no_request_is_told_so_and_the_connection_goes_on(turning, line):
+    sock = turning.connect()
+    assert turning.ask(line, sock) == {"ok": False, "error": "a request is a line that holds a JSON object"}
+    assert turning.ask(b'{"do": "a"}\n', sock)["ok"]
+
+
+def test_a_request_without_an_end_is_dropped(turning):
+    sock = turning.connect()
+    with contextlib.suppress(ConnectionError):
+        sock.sendall(b"x" * 200_000)
+    assert is_dropped(sock)
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+
+
+def test_a_client_that_does_not_read_is_dropped_and_others_are_answered(turning, monkeypatch):
+    monkeypatch.setattr(module, "SILENCE", 0.3)
+    deaf = turning.connect()
+    deaf.sendall(b'{"do": "large"}\n')
+    silent = turning.connect()
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert is_dropped(silent)
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while data := deaf.recv(65536):
+            got += data
+            if len(got) == len(data):
+                time.sleep(0.8)
+    assert len(got) < len(LARGE)
+
+
+def test_a_slow_reader_gets_its_answer_whole(turning):
+    answer = turning.ask(b'{"do": "large"}\n')
+    assert answer["text"] == LARGE
+
+
+def test_a_flood_of_clients_locks_nobody_out(turning):
+    flood = [turning.connect() for _ in range(MOST_CLIENTS * 3)]
+    for sock in flood[:: MOST_CLIENTS // 4]:
+        with contextlib.suppress(OSError):
+            sock.sendall(b"half a requ")
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    for sock in flood:
+        sock.close()
+
+
+def test_where_all_wait_for_an_answer_one_more_is_refused(turning):
+    waiting = [turning.connect() for _ in range(MOST_CLIENTS)]
+    for sock in waiting:
+        sock.sendall(b'{"do": "wait"}\n')
+    deadline = time.monotonic() + DEADLINE
+    while sum(each.wish is not None for each in list(turning.control._clients.values())) < MOST_CLIENTS:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert json.loads(read_line(turning.connect()))["error"] == "too many clients wait already"
+    turning.state_changes()
+    for sock in waiting:
+        assert json.loads(read_line(sock)) == {"ok": True, "text": "done", "detail": ""}
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+
+
+def test_one_that_leaves_while_it_waits_is_forgotten(turning):
+    sock = turning.connect()
+    sock.sendall(b'{"do": "wait"}\n')
+    sock.close()
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    deadline = time.monotonic() + DEADLINE
+    while turning.control._clients and any(each.wish for each in list(turning.control._clients.values())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    turning.state_changes()
+
+
+def test_an_idle_server_does_not_turn_its_loop(turning):
+    turning.connect()
+    before = turning.turns
+    time.sleep(0.5)
+    assert turning.turns - before < 50  # the thread above looks 20 times a second by itself
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused_even_where_the_file_lets_him_in(turning, tmp_path):
+    os.chmod(turning.path, 0o666)
+    reader, writer = os.pipe()
+    sock = socket.socket(socket.AF_UNIX)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.fchmod(descriptor, 0o755)
+            os.fchdir(descriptor)
+            os.setuid(65534)
+            sock.connect("s")
+            os.write(writer, read_line(sock))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.close(descriptor)
+    sock.close()
+    os.waitpid(pid, 0)
+    with os.fdopen(reader) as pipe:
+        assert json.loads(pipe.read())["error"] == "only the user who runs corn, and root, may ask"
+    assert turning.ask(b'{"do": "a"}\n')["ok"]
+
+
+# Where the socket is
+
+
+def test_a_socket_of_a_dead_master_is_removed_and_one_of_a_living_is_not(tmp_path):
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(tmp_path / "127.0.0.1:1.sock"))
+    dead.close()
+    first = meet(tmp_path)
+    assert first.path.name == "127.0.0.1:1.sock"
+    second = meet(tmp_path)
+    assert second.path.name == f"127.0.0.1:1.{os.getpid()}.sock"
+    assert sorted(sockets({}, str(tmp_path))) == sorted([first.path, second.path])
+    assert first.path.stat().st_mode & 0o777 == 0o600
+    first.close()
+    second.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_had_is_a_mistake_and_off_is_none(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match=r"--control: .*file cannot be made: it exists and is not a socket"):
+        meet(tmp_path / "file")
+    with pytest.raises(ConfigError, match=r"--control: .*No such file or directory"):
+        meet(tmp_path / "no" / "socket")
+    with pytest.raises(ConfigError, match=r"--control: .*the path of a socket has at most 103 bytes"):
+        meet(tmp_path / ("x" * 120))
+    assert meet("off") is None
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_directory_that_others_can_enter_is_not_trusted(tmp_path):
+    home = tmp_path / "corn-0"
+    home.mkdir(mode=0o755)
+    os.chmod(home, 0o755)
+    with pytest.raises(PermissionError, match="is not a directory that user"):
+        make_home(home, os.geteuid())
+    link = tmp_path / "link"
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    link.symlink_to(private)
+    with pytest.raises(PermissionError):
+        make_home(link, os.geteuid())
+    make_home(private, os.geteuid())
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000.sock"),
+        ("http://[::1]:80", "::1-:80.sock"),
+        ("unix:/run/a b/app.sock", "unix:-run-a-b-app.sock.sock"),
+        ("unix:/" + "long/" * 50 + "end", ("long-" * 50 + "end")[-60:] + ".sock"),
+    ],
+)
+def test_the_name_comes_from_the_address(address, name):
+    assert socket_name(address) == name
