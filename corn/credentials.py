@@ -71,27 +71,16 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
 
 
 class FileStamps:
-    """Tells when the files of credentials have changed, and have come to rest since."""
+    """Tells when the files of credentials have changed."""
 
     def __init__(self, config: Config) -> None:
         self._files = [Path(name) for _, name in files_of(config)]
-        self._told: tuple[object, ...] | None = None
-        self._last = self._look()
+        self._last: tuple[object, ...] | None = None
 
     def have_changed(self) -> bool:
-        """Whether they are others than when this was last true, which it is at first; to be asked from time to time.
-
-        A change is told when two looks in a row have seen the same: certificate and key are not replaced at once.
-        """
-        now = self._look()
-        at_rest, self._last = now == self._last, now
-        if not at_rest or now == self._told:
-            return False
-        self._told = now
-        return True
-
-    def _look(self) -> tuple[object, ...]:
-        return tuple(_stamp(path) for path in self._files)
+        """Whether they are others than at the last look; at the first they are."""
+        before, self._last = self._last, tuple(_stamp(path) for path in self._files)
+        return self._last != before
 
 
 def _stamp(path: Path) -> object:

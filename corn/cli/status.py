@@ -64,7 +64,8 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
     notes = [note for each in found["slots"] if (note := _restarts(each))]
     notes += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
     notes += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
-    if found["last_error"]:
+    told = [each["reason"] for each in found["slots"] if each["reason"]]
+    if found["last_error"] and not any(reason in found["last_error"] for reason in told):
         notes.append(f"last error: {found['last_error']}")
     return "\n".join([*lines, *([""] if notes else []), *notes])
 

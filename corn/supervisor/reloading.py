@@ -188,7 +188,7 @@ class Reloading:
         """Write the line that people read."""
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
-        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked by signal")
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
         self._outcome = Reloaded(action.revision, self._paths)
         self._tell(self._outcome)
 

@@ -1,7 +1,10 @@
 r"""The certificates that are served, from the first look at their files to each renewal.
 
-    files at rest -> changed, and at rest again -> read -> examined -> in the vault, and the workers are told
-                                                      \-> refused: one line in the log, and those in use stay
+    files change -> read -> examined -> in the vault, and the workers are told
+                                    \-> refused: one line in the log, and those in use stay
+
+Whatever was found of files that change once more meanwhile is forgotten, and they are read anew. So a refusal is logged
+at the look that follows: certificate and key are two files, and are not replaced at once.
 
 The master reads the files: at the start as root, where it begins as root, and later as whoever it has become. It loads
 no TLS, so whether they can be used is found out by a process of its own, the examiner, which the master waits for at
@@ -24,10 +27,9 @@ from corn.logs import logger
 from corn.messages import Examine, Examined, Message, RenewCredentials
 from corn.supervisor.processes import execute_examiner
 
-_EVERY = 0.4  # seconds between two looks at the files
+_EVERY = 0.25  # seconds between two looks at the files
 _EVERY_WHILE_EXAMINED = 0.05
 _PATIENCE = 20.0  # seconds for an examiner
-_REFUSED = "the certificates are not renewed, and those in use stay: %s"
 
 
 class Examiner:
@@ -104,6 +106,7 @@ class Renewal:
                 logger.warning("%s: '%s' cannot be read any more: a renewed one needs a restart", flag_of(option), name)
                 self._stamps.have_changed()
         self._examiner: Examiner | None = None
+        self._refusal = ""
         self._children: set[int] = set()  # examiners that have not been waited for
         self._next = time.monotonic() + _EVERY
 
@@ -128,32 +131,40 @@ class Renewal:
         """Do what is due by now; never waits."""
         if self._vault is None or now < self._next:
             return
-        if self._examiner is not None:
-            self._conclude(self._vault, self._examiner)
-        elif self._stamps.have_changed():
+        if self._stamps.have_changed():
             self._begin(self._vault)
+        elif self._refusal:
+            logger.error("the certificates are not renewed, and those in use stay: %s", self._refusal)
+            self._refusal = ""
+        elif self._examiner is not None:
+            self._conclude(self._vault, self._examiner)
         self._next = now + (_EVERY_WHILE_EXAMINED if self._examiner else _EVERY)
 
     def _begin(self, vault: Vault) -> None:
+        self._refusal = ""
+        self._let_go()
         try:
             credentials = read_credentials(self._config)
             if credentials != vault.load():
                 self._examiner = Examiner(self._config, credentials)
                 self._children.add(self._examiner.pid)
         except (ConfigError, OSError) as error:
-            logger.error(_REFUSED, error)
+            self._refusal = str(error)
 
     def _conclude(self, vault: Vault, examiner: Examiner) -> None:
         found = examiner.verdict()
         if found is None:
             return
-        self._examiner = None
-        examiner.close()
-        if time.monotonic() > examiner.ends:
-            self.close()
+        self._let_go()
         if found.usable and found.timely:
             vault.store(examiner.credentials)
             self._tell(RenewCredentials())
             logger.info("certificates renewed: %s", found.text)
         else:
-            logger.error(_REFUSED, found.text)
+            self._refusal = found.text
+
+    def _let_go(self) -> None:
+        if self._examiner is not None:
+            self._examiner.close()
+            self._examiner = None
+            self.close()

@@ -37,7 +37,7 @@ def tls_extension(connection: ssl.SSLObject, tls: TLS) -> dict[str, Any]:
     }
 
 
-def client_chain(connection: ssl.SSLObject) -> list[str]:
+def client_chain(connection: ssl.SSLObject) -> tuple[str, ...]:
     """The certificates that the client sent, its own first, as PEM; before Python 3.13 its own alone is to be had."""
     if hasattr(connection, "get_unverified_chain"):
         chain = list(connection.get_unverified_chain())
@@ -47,7 +47,7 @@ def client_chain(connection: ssl.SSLObject) -> list[str]:
     else:
         own = connection.getpeercert(binary_form=True)
         chain = [own] if own else []
-    return [ssl.DER_cert_to_PEM_cert(each) for each in chain]
+    return tuple(map(ssl.DER_cert_to_PEM_cert, chain))
 
 
 def _name(fields: Any) -> str | None:

@@ -41,14 +41,18 @@ def renewed(tls: TLS | None, config: Config) -> Iterator[None]:
 
 
 async def _keep_renewed(tls: TLS, config: Config) -> None:
-    stamps = FileStamps(config)
+    stamps, refusal = FileStamps(config), ""
     while True:
         await asyncio.sleep(_EVERY)
         if stamps.have_changed():
-            _renew(tls, config)
+            refusal = _renew(tls, config)
+        elif refusal:  # and not at once: certificate and key are two files
+            logger.error("the certificates are not renewed, and those in use stay: %s", refusal)
+            refusal = ""
 
 
-def _renew(tls: TLS, config: Config) -> None:
+def _renew(tls: TLS, config: Config) -> str:
+    """Why the files cannot be used, or ""."""
     try:
         credentials = read_credentials(config)
         if credentials != tls.credentials:
@@ -56,4 +60,5 @@ def _renew(tls: TLS, config: Config) -> None:
             tls.renew(credentials)
             logger.info("certificates renewed: %s", until)
     except ConfigError as error:
-        logger.error("the certificates are not renewed, and those in use stay: %s", error)
+        return str(error)
+    return ""

@@ -88,7 +88,7 @@ class WebSocketCycle(Cycle):
         if self.ended:
             raise ClientDisconnected
         service = self.connection.service
-        headers = [*message.get("headers", ())]
+        headers = [*(message.get("headers") or ())]
         check_fields(headers)
         if message.get("subprotocol") is not None:
             headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("ascii")))
@@ -113,6 +113,8 @@ class WebSocketCycle(Cycle):
 
     def _take_message(self, message: Message) -> None:
         assert self.session is not None
+        if self.session.is_lost:
+            raise ClientDisconnected  # though there may be messages left to receive
         data = message.get("text")
         if data is None:
             data = message.get("bytes")

@@ -46,6 +46,8 @@ _LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _TEXT_HEADS, _BINARY_HEADS = ([bytes((first, size)) for size in range(_SMALL + 1)] for first in (_TEXT, _BINARY))
 
+_PROGRESS = "current_size" if hasattr(Protocol(SERVER), "current_size") else "cur_size"  # websockets before 16
+
 _silent = logging.getLogger("corn.websocket.frames")  # what the library logs is in the access log already
 _silent.setLevel(logging.CRITICAL)
 
@@ -111,7 +113,8 @@ class Frames:
         at = 0
         messages: list[str | bytes] = []
         if self._data:
-            data, self._data = self._data[self._at :] + data, b""
+            data, at = (self._data[self._at :] + data, 0) if data else (self._data, self._at)
+            self._data = b""
         if self._due:
             at = min(self._due, len(data))
             self._due -= at
@@ -166,7 +169,8 @@ class Frames:
         """Pass on a frame, or what has come of it."""
         if data[0] == _CLOSE and self._fragments is not None:
             # Control frames may come amid a message (RFC 6455, 5.4), but the library wants it completed first.
-            self._fragments = self._protocol.current_size = None
+            self._fragments = None
+            setattr(self._protocol, _PROGRESS, None)
         self._pass_on(data, messages)
 
     def _pass_on(self, data: bytes, messages: list[str | bytes]) -> None:

@@ -89,7 +89,8 @@ def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
     scope["type"] = "websocket"
     scope["scheme"] = _SCHEMES[scope["scheme"]]
     scope["subprotocols"] = offer.subprotocols
-    scope["extensions"] = {"websocket.http.response": {}}
+    kept = {name: each for name, each in scope["extensions"].items() if name == "tls"}
+    scope["extensions"] = {"websocket.http.response": {}, **kept}
     return scope
 
 

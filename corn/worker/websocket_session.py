@@ -1,6 +1,7 @@
 """An open WebSocket, whatever carries its bytes: its messages, its pings, its end.
 
-The transport calls `feed` with what it reads and `lost` when nothing more comes; the worker's sweep calls `expire`.
+The transport calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
+nothing more comes; the worker's sweep calls `expire`.
 Messages wait in `messages`, at most `--ws-max-queue`: when it is full nothing more is taken apart, and reading stops
 until the application has taken three quarters of them. A large message fills it alone, so that a queue of the largest
 is never held. Answers to pings that the peer does not read fill it too.
@@ -67,7 +68,6 @@ class Session:
         "_heard",
         "_leave_at",
         "_limit",
-        "_lost",
         "_low",
         "_on_end",
         "_on_news",
@@ -76,6 +76,7 @@ class Session:
         "carrier",
         "deadline",
         "is_full",
+        "is_lost",
         "messages",
         "outcome",
     )
@@ -95,7 +96,7 @@ class Session:
         self._limit = service.config.ws_max_queue
         self.is_full = False  # nothing more is read until the application has caught up, as far as `_low`
         self._low = 0
-        self._lost = False  # the carrier is gone
+        self.is_lost = False  # the carrier is gone
         self._pinged = False
         self._heard = False  # anything, since the last ping
         self._leave_at = service.clock.now if service.draining else math.inf
@@ -127,7 +128,7 @@ class Session:
 
     def lost(self) -> None:
         """Nothing more comes, and nothing that is written arrives."""
-        self._lost = True
+        self.is_lost = True
         self._service.websockets.discard(self)
         if not self._frames.holds:
             self._settle(End(ABNORMAL, ""))
@@ -136,7 +137,7 @@ class Session:
         """Wait until there are no more than `low` messages."""
         if not self.is_full and self.outcome is None:
             self.is_full, self._low = True, low
-            if not self._lost:
+            if not self.is_lost:
                 self.carrier.pause_reading()
 
     # The application's side
@@ -146,14 +147,14 @@ class Session:
         if self.is_full and len(self.messages) <= self._low:
             self.is_full = False
             self._proceed()
-            if not self.is_full and not self._lost:
+            if not self.is_full and not self.is_lost:
                 self.carrier.resume_reading()
 
     def _proceed(self) -> None:
         """Go on with what was held back."""
         if self._frames.holds and not self.is_full:
             self.feed(b"")
-            if self._lost and not self._frames.holds:
+            if self.is_lost and not self._frames.holds:
                 self._settle(End(ABNORMAL, ""))
 
     def send(self, message: str | bytes) -> int:
@@ -187,7 +188,7 @@ class Session:
             self._settle(End(ABNORMAL, "no answer to a ping"))
             self._frames.fail(INTERNAL_ERROR, "keepalive ping timeout")
             self._answer()
-        elif self._pinged and config.ws_ping_interval > config.ws_ping_timeout:
+        elif self._pinged and config.ws_ping_interval > config.ws_ping_timeout > 0:
             self._pinged = False
             self._wait(config.ws_ping_interval - config.ws_ping_timeout)
         else:
@@ -206,13 +207,13 @@ class Session:
         """Write what the frames have to say for themselves, and close once both sides have closed."""
         frames = self._frames
         out, frames.out = frames.out, b""
-        if out and not self._lost:
+        if out and not self.is_lost:
             self.carrier.write(out)
             if self.carrier.write_paused:
                 self._stop_reading(self._limit // 4)
         if frames.end is not None:
             self._settle(frames.end)
-            if frames.done and not self._lost:
+            if frames.done and not self.is_lost:
                 self.carrier.finish(expecting=frames.failed)
 
     def _settle(self, outcome: End) -> None:
@@ -221,7 +222,7 @@ class Session:
         service = self._service
         self.outcome = outcome
         self.deadline = service.clock.now + (_CLOSING_DRAINING if service.draining else _CLOSING)
-        if self.is_full and not self._lost:
+        if self.is_full and not self.is_lost:
             self.is_full = False
             self.carrier.resume_reading()
             service.loop.call_soon(self._proceed)

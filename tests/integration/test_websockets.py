@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.integration.served import DEADLINE, Served, write_app
+from tests.worker.websocketing import HANDSHAKE
 
 WEBSOCKET = """
 async def echo(scope, receive, send):
@@ -85,10 +87,7 @@ def test_peers_that_do_not_read_hold_up_neither_reload_nor_stop(app_dir):
         peers = []
         for _ in range(3):
             sock = served.client().connect()
-            sock.sendall(
-                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
+            sock.sendall(HANDSHAKE)
             assert b" 101 " in sock.recv(16)
             peers.append(sock)
         served.signal(signal.SIGHUP)
@@ -133,3 +132,29 @@ def test_messages_in_both_directions_at_once(app_dir):
         received = [int(peer.recv(DEADLINE).split()[2]) for _ in range(count)]
         sender.join(DEADLINE)
         assert received == list(range(count))
+
+
+DEAF = """
+async def deaf(scope, receive, send):
+    if scope["type"] != "websocket":
+        return await app(scope, receive, send)
+    await send({"type": "websocket.accept"})
+    import asyncio
+    await asyncio.Event().wait()
+"""
+
+
+def test_a_reload_in_development_waits_neither_for_applications_nor_for_peers(app_dir):
+    write_app(app_dir, "one", more=WEBSOCKET + DEAF)
+    dev = [sys.executable, "-m", "corn", "dev"]
+    with (
+        Served(app_dir, "main:deaf", "--port", "0", program=dev).wait_ready() as served,
+        several(served, 3) as peers,
+        served.client().connect() as silent,
+    ):
+        silent.sendall(HANDSHAKE)
+        assert b" 101 " in silent.recv(16)
+        write_app(app_dir, "two", more=WEBSOCKET + DEAF)
+        assert [end_of(peer) for peer in peers] == [1012] * 3
+        served.wait_for(r"reloaded in")
+        assert served.client().get().startswith("two ")

@@ -7,6 +7,7 @@ import socket
 import ssl
 
 import pytest
+from websockets.asyncio.client import connect
 
 from corn.config import Config
 from corn.credentials import read_credentials
@@ -80,6 +81,23 @@ def test_the_scope_says_https_and_what_was_agreed_on(run, tmp_path):
     assert tls["client_cert_chain"] == []
     assert tls["client_cert_name"] is None
     assert tls["client_cert_error"] is None
+
+
+def test_a_websocket_is_told_of_tls_too(run, tmp_path):
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        tls = scope["extensions"]["tls"]
+        await send({"type": "websocket.send", "text": f"{scope['scheme']} {tls['tls_version']:#06x}"})
+        await receive()
+
+    async def main():
+        async with serving(app, tls=tls_of(Issued(tmp_path, "a"))) as running:
+            url = f"wss://localhost:{running.address[1]}/"
+            async with connect(url, ssl=client(), proxy=None) as peer:
+                return await peer.recv()
+
+    assert run(main()) == "wss 0x0304"
 
 
 def test_a_client_certificate_is_told_to_the_application(run, tmp_path):

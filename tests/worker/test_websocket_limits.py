@@ -185,3 +185,41 @@ def test_a_peer_that_answers_pings_is_kept(run, interval, timeout):
             assert frame == b"\x81\x01"
 
     run(main())
+
+
+def test_sending_ends_when_the_peer_is_gone_though_messages_wait_to_be_received(run):
+    ends = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "x"})
+                await asyncio.sleep(0.01)
+        except OSError:
+            ends.append("gone")
+        ends.append((await receive())["text"])
+
+    async def main():
+        async with serving(app, ws_max_queue=2) as at:
+            peer = await at.connect(HANDSHAKE + b"\x81\x81\0\0\0\0y" * 10)
+            await peer.reader.readuntil(b"\r\n\r\n")
+            peer.writer.transport.abort()
+            await until(lambda: len(ends) == 2)
+
+    run(main())
+    assert ends == ["gone", "y"]
+
+
+def test_pings_without_a_timeout_go_out_once_an_interval(run):
+    async def main():
+        async with serving(echo, ws_ping_interval=0.5, ws_ping_timeout=0) as at:
+            peer = await at.connect(HANDSHAKE)
+            await peer.reader.readuntil(b"\r\n\r\n")
+            assert await peer.reader.readexactly(4) == b"\x89\x00\x89\x00"
+            (session,) = await sessions(at)
+            assert session.outcome is None
+            assert session.deadline <= at.server._service.clock.now + 0.5
+
+    run(main())

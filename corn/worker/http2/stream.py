@@ -209,6 +209,12 @@ class Stream(Sending):
     def write(self, data: bytes) -> None:
         self.send(data, end=False)
 
+    def send_some(self) -> bool:
+        sent = super().send_some()
+        if self._session is not None and not self.write_paused:
+            self._session.catch_up()
+        return sent
+
     def pause_reading(self) -> None:
         self._is_paused = True
 

@@ -9,6 +9,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.settings
+from h2.connection import ConnectionState
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -154,6 +155,21 @@ class H2Peer:
             response.ended = True
         elif isinstance(event, StreamReset):
             response.reset = int(event.error_code)
+
+
+def tolerant(client):
+    """Make the h2 package go on after a GOAWAY, which it takes for the end of everything."""
+    machine = client.h2.state_machine
+    take = machine.process_input
+
+    def go_on(input_):
+        events = take(input_)
+        if machine.state is ConnectionState.CLOSED:
+            machine.state = ConnectionState.CLIENT_OPEN
+        return events
+
+    machine.process_input = go_on
+    return client
 
 
 async def connect(at, *, takes=True):

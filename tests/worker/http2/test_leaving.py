@@ -7,7 +7,7 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated
 
 from corn.worker.http2 import frames
-from tests.worker.http2.client import GET, POST, connect
+from tests.worker.http2.client import GET, POST, connect, tolerant
 from tests.worker.serving import echo, hello, serving, until
 
 
@@ -15,28 +15,8 @@ def goaways(client):
     return [each for each in client.events if isinstance(each, ConnectionTerminated)]
 
 
-class Tolerant:
-    """Makes the h2 package go on after a GOAWAY, which it takes for the end of everything."""
-
-    def __init__(self, client):
-        from h2.connection import ConnectionState
-
-        machine = client.h2.state_machine
-        take = machine.process_input
-
-        def go_on(input_):
-            events = take(input_)
-            if machine.state is ConnectionState.CLOSED:
-                machine.state = ConnectionState.CLIENT_OPEN
-            return events
-
-        machine.process_input = go_on
-
-
-async def tolerant(at):
-    client = await connect(at)
-    Tolerant(client)
-    return client
+async def left(at):
+    return tolerant(await connect(at))
 
 
 def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
@@ -48,7 +28,7 @@ def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
 
     async def main():
         async with serving(app, timeout_keep_alive=0.1) as at:
-            client = await tolerant(at)
+            client = await left(at)
             begun = await client.begin()
             uploading = await client.begin(POST, end=False)
             await client.data(uploading, b"abc")
@@ -73,7 +53,7 @@ def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
 def test_a_drain_closes_an_idle_connection(run):
     async def main():
         async with serving(hello) as at:
-            client, unused = await tolerant(at), await tolerant(at)
+            client, unused = await left(at), await left(at)
             await client.request()
             at.server.drain(grace=10, final=True)
             for each in (client, unused):
@@ -109,7 +89,7 @@ def test_the_end_of_the_grace_resets_what_is_left(run):
     async def main():
         for each in (app, late):
             async with serving(each) as at:
-                client = await tolerant(at)
+                client = await left(at)
                 stream = await client.begin()
                 await until(lambda: at.server._service.running)
                 at.server.drain(grace=0.1, final=True)

@@ -182,3 +182,26 @@ def test_a_drain_closes_it_with_1012(run):
             assert seen[-1]["code"] == 1012
 
     run(main())
+
+
+def test_a_peer_that_reads_the_answers_to_its_pings_late_is_read_again(run):
+    async def main():
+        async with serving(echo) as at:
+            client = await connect(at, takes=False)
+            stream, response = await opened(client)
+            ping = masked(Opcode.PING, b"p" * 125)
+            count = client.h2.local_flow_control_window(stream) // len(ping)
+            answers = 127 * count
+            assert answers > 65535, "more than the window for them"
+            await client.data(stream, ping * count)
+            (session,) = at.server._service.websockets
+            await until(lambda: session.is_full)
+            while len(response.body) < 65535:
+                await client.hear()
+            client.takes = True
+            client.h2.acknowledge_received_data(65535, stream)
+            await client.data(stream, text("after " * 50))
+            await client.until(lambda: len(response.body) == answers + 304)
+            assert response.body.endswith(b"after ")
+
+    run(main())
