@@ -17,6 +17,7 @@ PACKAGES = {
     "haproxy": "haproxy",
     "nghttp": "nghttp2-client",
     "tmux": "tmux",
+    "unshare": "util-linux",
 }
 
 

@@ -27,6 +27,8 @@ _MAY_THINK = 5.0  # seconds to wait for an answer that the master gives at once
 _LONGEST_ANSWER = 1 << 26
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_FACTS = {"pid", "app", "addresses", "pidfile", "config_file", "phase", "uptime"}
+
 Answer = dict[str, Any]
 
 
@@ -94,7 +96,9 @@ class Instance:
                 raise ValueError("it hung up")
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
-        answer: Answer = json.loads(line)
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("it does not speak corn's protocol")
         return answer
 
 
@@ -131,7 +135,8 @@ def instances(control: str | None) -> Iterator[Instance]:
             answer = instance.ask("hello", patience=1.0)
             if not answer.get("ok"):
                 raise CornError(f"{path}: {shown(str(answer.get('error')))}")
-            instance.about = answer
+            if answer.keys() >= _FACTS:
+                instance.about = answer
         yield instance
 
 

@@ -78,6 +78,9 @@ class Commands:
             command(request, reply)
         except (Refused, ConfigError) as refusal:
             reply.send({"ok": False, "error": str(refusal)})
+        except Exception:  # a question must not cost the service its master
+            logs.logger.exception("a fault of corn: the request %.200r could not be answered", request)
+            reply.send({"ok": False, "error": "a fault of corn's own, which is in its log"})
 
     # What only looks
 

@@ -143,6 +143,7 @@ def _spawn(draft: Draft, slot: int) -> None:
         draft.at + SPAWN_TIMEOUT,
         revision=state.revision,
         responder=state.broken is not None,
+        born=draft.at,
     )
     draft.worker(worker)
     draft.change(next_worker=worker.id + 1)

@@ -231,6 +231,7 @@ class Loop:
             self._service_manager.reload_refused(self.state, time.monotonic(), str(error))
             raise
         self.executor.config = config
+        logs.set_level(config.log_level)
         return config
 
     def _hear(self, handle: Handle) -> None:

@@ -174,7 +174,10 @@ class Reloading:
             logger.info("%s", _profile(message))
         if self._config.preload == "none":
             return None
-        self._imported.update({name: file for name, file in message.libraries if name not in self._imported})
+        new = {name: file for name, file in message.libraries if name not in self._imported}
+        if not new:
+            return None
+        self._imported.update(new)
         rules = self._rules
         packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
         if packages == self.packages:
@@ -188,7 +191,7 @@ class Reloading:
         """Write the line that people read."""
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
-        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked by signal")
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
         self._outcome = Reloaded(action.revision, self._paths)
         self._tell(self._outcome)
 

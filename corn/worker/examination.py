@@ -9,6 +9,7 @@ In a process of its own (`main`) it examines credentials for the master, which l
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 import time
@@ -21,6 +22,7 @@ from corn.credentials import Credentials, KeyPair
 from corn.errors import ConfigError
 from corn.messages import Examine, Examined
 from corn.worker.tls_context import make_context
+from corn.worker.unanswered import BY_TEMPLATES, unanswered
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are for the caller to judge
 
@@ -110,7 +112,9 @@ def _date(seconds: float) -> str:
 
 
 def main(fd: int) -> None:
-    """Examine what the master asks for on this descriptor, answer, and end."""
+    """Examine what the master asks for on this descriptor, answer, and end; also when the master goes."""
+    for number in BY_TEMPLATES:  # Ctrl-C at a terminal is the master's to answer
+        signal.signal(number, unanswered)
     channel = Channel(socket.socket(fileno=fd))
     while not channel.closed:
         for message in channel.receive():

@@ -45,7 +45,7 @@ _ANSWER_TO_HTTP1 = Refusal(505, "this port speaks HTTP/2 only")
 class HTTP2Connection(Dispatching):
     """A connection that begins with the preface of a client."""
 
-    __slots__ = ("_decoder", "_eof", "_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_reader")
+    __slots__ = ("_decoder", "_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_peer_left", "_reader")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:  # noqa: ARG002 - as of HTTP/1.1
         super().__init__(service, ends)
@@ -55,7 +55,7 @@ class HTTP2Connection(Dispatching):
         self._head_due = math.inf  # for a frame that is not complete
         self._leave_at = math.inf
         self._leaving = False
-        self._eof = False
+        self._peer_left = False
 
     # What the transport calls
 
@@ -117,7 +117,7 @@ class HTTP2Connection(Dispatching):
 
     def eof_received(self) -> bool:
         """Whether to stay open, for responses that are due: the peer may have closed its sending side only."""
-        self._eof = True
+        self._peer_left = True
         for stream in list(self.streams.values()):
             stream.hang_up()
         return bool(self.streams)
@@ -128,14 +128,14 @@ class HTTP2Connection(Dispatching):
             self._leave_for_good()
 
     def peer_leaves(self) -> None:
-        """The peer will begin no more streams."""
-        self._left = True
+        """The peer has said that it leaves."""
+        self._peer_left = True
         if not self.streams:
             self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
-        self._eof = self.is_over = True
+        self._peer_left = self.is_over = True
         self._drop_streams()
 
     def resume_writing(self) -> None:
@@ -148,7 +148,7 @@ class HTTP2Connection(Dispatching):
         now = self.service.clock.now
         if self.write_paused or self.transport.is_closing():
             self.abort()
-        elif not self._greeted or not (self.streams or self._reader.is_amid_head or self._leave_at < math.inf):
+        elif not (self.streams or self._reader.is_amid_head or self._leave_at < math.inf):
             self._close()
         elif self._head_due <= now:
             self._fail(ConnectionFault(Code.NO_ERROR, "a frame did not arrive in time"))
@@ -175,7 +175,7 @@ class HTTP2Connection(Dispatching):
     # The end
 
     def rest(self) -> None:
-        if self._left or self._eof:
+        if self._left or self._peer_left:
             self._close()
         else:
             self.look_again()

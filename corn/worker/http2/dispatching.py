@@ -67,7 +67,7 @@ class Dispatching(Streams):
         raise NotImplementedError
 
     def peer_leaves(self) -> None:
-        """The peer will begin no more streams."""
+        """The peer has said that it leaves."""
         raise NotImplementedError
 
     def apply_settings(self, payload: bytes) -> None:

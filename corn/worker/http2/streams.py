@@ -97,6 +97,8 @@ class Streams(Carrying):
         if not stream.received:
             self.reset_stream(stream.number, Code.NO_ERROR)
         self._remove(stream)
+        if stream.cycle is not None and stream.cycle.gone:  # it was answered over the application's head
+            self._abandon(stream.cycle)
 
     def end_stream(self, stream: Stream, code: Code) -> None:
         """Reset a stream that both sides still know."""
@@ -107,8 +109,8 @@ class Streams(Carrying):
         """One side has reset the stream."""
         self._remove(stream)
         stream.lost()
-        if stream.cycle is not None and not stream.cycle.task.done():
-            self._abandoned.add(stream.cycle)
+        if stream.cycle is not None:
+            self._abandon(stream.cycle)
 
     def reset_stream(self, number: int, code: Code) -> None:
         """Tell the peer that a stream is over, and remember that it may not know for a moment."""
@@ -139,6 +141,10 @@ class Streams(Carrying):
             self.give_back(stream.unread)
         if not self.streams:
             self.rest()
+
+    def _abandon(self, cycle: Cycle) -> None:
+        if not cycle.task.done():
+            self._abandoned.add(cycle)
 
     def _count_abandoned(self) -> int:
         if self._abandoned:

@@ -1,0 +1,65 @@
+"""The options of TLS and static files, and what they need of each other."""
+
+import pytest
+
+from corn.config.sources import resolve
+from corn.config.static_kinds import Mount, split_mount
+from corn.config.tls_kinds import ClientCertificates, Secret
+from corn.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("written", "mount"),
+    [
+        ("/assets=./public", ("/assets", "./public")),
+        ("/assets/=public", ("/assets", "public")),
+        ("/=dist", ("", "dist")),
+        ("/a/b=/srv/x=y", ("/a/b", "/srv/x=y")),
+        ("/.well-known=acme", ("/.well-known", "acme")),
+    ],
+)
+def test_a_mount(written, mount):
+    assert split_mount(Mount().parse(written)) == mount
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "public", "/assets", "/assets=", "assets=public", "//a=b", "/a/../b=c", "/%41=b", "/a?b=c", "/a\0=b", 3],
+)
+def test_what_is_no_mount(written):
+    with pytest.raises(ValueError, match="expected a path and a directory"):
+        Mount().parse(written)
+
+
+@pytest.mark.parametrize(
+    ("raw", "word"), [("optional", "optional"), ("REQUIRED", "required"), (2, "required"), ("0", "none")]
+)
+def test_client_certificates_by_word_or_number(raw, word):
+    assert ClientCertificates().parse(raw) == word
+
+
+@pytest.mark.parametrize("raw", ["3", True, None, "maybe"])
+def test_what_says_nothing_of_client_certificates(raw):
+    with pytest.raises(ValueError, match="expected one of none, optional, required"):
+        ClientCertificates().parse(raw)
+
+
+def test_a_secret_is_not_shown():
+    assert Secret().parse("abc") == "abc"
+    assert "abc" not in Secret().show("abc")
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({"ssl_keyfile": ["a"]}, "--ssl-keyfile: give a certificate too"),
+        ({"ssl_certfile": ["a", "b"], "ssl_keyfile": ["a"]}, "2 certificates and 1 keys"),
+        ({"ssl_certfile": ["a"], "ssl_ca_certs": "c"}, "--ssl-ca-certs: it needs --ssl-cert-reqs"),
+        ({"ssl_certfile": ["a"], "ssl_cert_reqs": "2"}, "--ssl-cert-reqs: name the clients' authorities"),
+        ({"redirect_bind": ["127.0.0.1:80"]}, "--redirect-bind: give a certificate too"),
+        ({"static": ["/a=nowhere"]}, "--static: there is no directory 'nowhere'"),
+    ],
+)
+def test_options_that_lack_what_they_need(tmp_path, given, refusal):
+    with pytest.raises(ConfigError, match=refusal):
+        resolve(given, {}, tmp_path, None)
