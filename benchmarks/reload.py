@@ -35,6 +35,7 @@ from benchmarks.circumstances import machine, versions
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
+SETTLING = 4.0  # seconds from the first answer to the first edit
 SERVERS = {
     "corn": "corn dev main:app --port {port}",
     "uvicorn": "uvicorn main:app --port {port} --reload",
@@ -133,7 +134,7 @@ def edit(server: str, project: str, count: int, edits: Edits) -> None:
             if ask_until(port, 0, None) is None:
                 log = directory.with_suffix(".log").read_text()
                 raise SystemExit(f"{server} does not serve {project}:\n{log}")
-            time.sleep(2)
+            time.sleep(SETTLING)
             for version in range(1, count + 1):
                 saved = time.perf_counter()
                 projects.save(project, directory, version)

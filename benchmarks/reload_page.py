@@ -45,9 +45,9 @@ page is written by `python -m benchmarks.reload_page RESULTS.json`; the words st
 - Versions: {versions}.
 - `main.py` of a project was saved {edits} times with another version in it, the pause between saves random. A client
   asked for the page all the time, each time over a new connection. The time is from before the save to the first answer
-  with the new version; the median of all saves. The servers ran one at a time, in turns of {rounds} rounds.
+  with the new version; the median of all saves. The servers ran one at a time, and took turns.
 - *Failed* is every request that was refused, broken off, not answered with 200, or answered by the old code after the
-  new code had answered.
+  new code had answered. A refused one is asked again after 2 ms, so a long refusal counts many times.
 - `tiny` is an ASGI application of five lines. `heavy` has FastAPI with 24 routes, pydantic models, SQLAlchemy tables,
   numpy and pandas, in four modules of its own (`benchmarks/projects.py`). What its own modules take to import is in
   every server's time; what the packages take is in all but corn's, whose template has them loaded.
@@ -128,7 +128,6 @@ def combined(files: list[dict[str, Any]]) -> dict[str, Any]:
         whole.failed += each.failed
         whole.lost += each.lost
     about = files[-1]["about"] | {"edits": len(next(iter(runs.values())).times)}
-    about["rounds"] = sum(data["about"]["rounds"] for data in files)
     return {"about": about, "runs": [asdict(each) for each in runs.values()]}
 
 

@@ -26,7 +26,17 @@ _MODULES = {
     "drain": "corn.cli.operate:drain",
     "upgrade": "corn.cli.operate:upgrade",
     "stop": "corn.cli.operate:stop",
+    "completion": "corn.cli.completion:completion",
 }
+# How `corn --help` groups them, by the first of each group.
+_GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "completion": "More"}
+_EXAMPLES = """\b
+Examples:
+  corn dev main:app                      while you write it
+  corn serve main:app --workers auto     in production
+  corn reload --wait                     new code; fails if it is refused
+  corn config                            every option, and where it comes from
+"""
 
 
 class _Commands(click.Group):
@@ -39,6 +49,18 @@ class _Commands(click.Group):
         module, _, name = _MODULES[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        rows: list[tuple[str, str]] = []
+        width = max(map(len, _MODULES))
+        for name in _MODULES:
+            command = self.get_command(ctx, name)
+            rows = groups.setdefault(_GROUPS[name], []) if name in _GROUPS else rows
+            rows.append((f"{name:<{width}}", command.get_short_help_str(limit=60) if command else ""))
+        for title, each in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(each)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in _MODULES:
@@ -57,6 +79,7 @@ def _hint(word: str) -> str:
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGUMENTS]",
     options_metavar="",
+    epilog=_EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="corn %(version)s", help="Show the version and exit.")

@@ -43,6 +43,8 @@ def _sentence(error: click.UsageError) -> str:
     message = error.message.rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = ""
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        message = f"missing argument {error.param.human_readable_name}"
     if isinstance(error, click.NoSuchOption):
         elsewhere = _command_that_has(error.option_name)
         if elsewhere:

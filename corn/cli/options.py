@@ -6,13 +6,16 @@ be told from what was not, and so that a value is read by the same code whatever
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from corn.config.kinds import Many, Switch
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONFIGURATION = "Configuration"
 
@@ -30,11 +33,25 @@ class SettingOption(click.Option):
         )
         self.option = option
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from corn.cli.completion import values_of
+
+        return values_of(self.option.kind, incomplete)
+
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         option = self.option
         flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Switch) else option.flag
         short = f"-{option.short}, " if option.short else ""
         return f"{short}{flag} {option.kind.metavar}".rstrip(), option.help + _default(option)
+
+
+class FileOption(click.Option):
+    """An option that names a file, and is none of the settings."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
 
 
 class SettingArgument(click.Argument):
@@ -55,7 +72,7 @@ class SettingsCommand(click.Command):
     """
 
     def __init__(self, *, command: str = "", **attributes: Any) -> None:
-        config = click.Option(
+        config = FileOption(
             ["config_file", "-c", "--config"],
             metavar="FILE",
             help="Read options from FILE instead of corn.toml or [tool.corn] in pyproject.toml.",

@@ -27,7 +27,9 @@ def test_the_console_script_is_the_same_command():
 def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
     done = corn()
     assert (done.returncode, done.stdout) == (2, "")
-    assert "serve     Serve an application." in done.stderr
+    assert "serve       Serve an application." in done.stderr
+    assert "corn serve main:app --workers auto" in done.stderr
+    assert max(map(len, done.stderr.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", ["serve", "dev", "config"])
@@ -48,6 +50,7 @@ def test_help_lists_every_option_in_80_columns(corn, command):
 MISTAKES = [
     (["serv"], "unknown command 'serv'; did you mean 'serve'?"),
     (["main:app"], "unknown command 'main:app'; did you mean 'corn serve main:app'?"),
+    (["scale"], "missing argument N|+N|-N; see 'corn scale --help'"),
     (["zzz"], "unknown command 'zzz'; see 'corn --help'"),
     (["--zzz"], "unknown option '--zzz'; see 'corn --help'"),
     (["serve", "--wokers", "3"], "unknown option '--wokers'; did you mean '--workers'?"),

@@ -1,0 +1,42 @@
+"""`corn completion`: the script that has a shell complete corn's commands, options and values."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from corn.config.kinds import Choice, IntegerOrAuto, Kind, Many, Maybe
+
+_VARIABLE = "_CORN_COMPLETE"  # the name that click looks for
+
+
+@click.command(short_help="Print the script that completes corn in a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> int:
+    r"""Print the script that has SHELL complete corn's commands, options and values.
+
+    \b
+    bash  eval "$(corn completion bash)"    in ~/.bashrc
+    zsh   eval "$(corn completion zsh)"     in ~/.zshrc, after compinit
+    fish  corn completion fish > ~/.config/fish/completions/corn.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, "corn", _VARIABLE).source())
+    return 0
+
+
+def values_of(kind: Kind, incomplete: str) -> list[CompletionItem]:
+    """What may stand for a value of this kind, where that can be said; for a path, that the shell shall look."""
+    while isinstance(kind, (Many, Maybe)):
+        kind = kind.item
+    if isinstance(kind, Choice):
+        return [CompletionItem(name) for name in kind.names if name.startswith(incomplete)]
+    if isinstance(kind, IntegerOrAuto):
+        return [CompletionItem("auto")] if "auto".startswith(incomplete) else []
+    if kind.metavar == "DIRECTORY":
+        return [CompletionItem(incomplete, type="dir")]
+    if kind.metavar.startswith(("FILE", "PATH")):
+        return [CompletionItem(incomplete, type="file")]
+    return []

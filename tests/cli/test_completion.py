@@ -1,0 +1,57 @@
+"""Completion as a shell asks for it: the script is loaded by a real bash, which is asked what it would offer."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """
+eval "$(corn completion bash)"
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_corn_completion corn
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+TIMEOUT = 40
+
+
+def offered(*words):
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    # Outside of an interactive completion bash refuses compopt, with which a script leaves files to the shell.
+    command = ["bash", "-c", "compopt() { echo $2; }\n" + ASK, "bash", *words]
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, check=True)
+    assert done.stderr == ""
+    return done.stdout.split("\n")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("corn", "sca"), ["scale"]),
+        (("corn", "serve", "--preload", ""), ["auto", "app", "deps", "none"]),
+        (("corn", "serve", "--workers", "a"), ["auto"]),
+        (("corn", "serve", "--drain"), ["--drain-delay"]),
+        (("corn", "serve", "--hooks", ""), ["default", ""]),
+        (("corn", "serve", "--config", ""), ["default", ""]),
+        (("corn", "serve", "--chdir", ""), ["dirnames", ""]),
+        (("corn", "serve", "--port", ""), [""]),
+        (("corn", "completion", ""), ["bash", "zsh", "fish"]),
+    ],
+    ids=" ".join,
+)
+def test_bash_offers(words, expected):
+    assert offered(*words) == expected
+
+
+def test_there_is_a_script_for_each_shell(corn):
+    for shell in ("bash", "zsh", "fish"):
+        done = corn("completion", shell)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"_CORN_COMPLETE={shell}_complete" in done.stdout
+
+
+def test_a_shell_that_is_missing_or_unknown_is_told_in_one_line(corn):
+    assert corn("completion").stderr == "corn: missing argument SHELL; see 'corn completion --help'\n"
+    assert "'ksh' is not one of" in corn("completion", "ksh").stderr
