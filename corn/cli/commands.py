@@ -34,7 +34,7 @@ _EXAMPLES = """\b
 Examples:
   corn dev main:app                      while you write it
   corn serve main:app --workers auto     in production
-  corn reload --wait                     new code; exit code 1 if it is refused
+  corn reload --wait                     new code; fails if it is refused
   corn config                            every option, and where it comes from
 """
 
