@@ -174,7 +174,10 @@ class Reloading:
             logger.info("%s", _profile(message))
         if self._config.preload == "none":
             return None
-        self._imported.update({name: file for name, file in message.libraries if name not in self._imported})
+        new = {name: file for name, file in message.libraries if name not in self._imported}
+        if not new:
+            return None
+        self._imported.update(new)
         rules = self._rules
         packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
         if packages == self.packages:

@@ -25,7 +25,6 @@ from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.credentials import Vault
-from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from corn.worker.mailbox import Mailbox
 
 _MASTER_MAY_ANSWER = 1.0
+_AFTER_FIRST_ANSWERS = 0.2
 _FAILED = 3
 
 
@@ -134,6 +134,7 @@ def run(birth: Birth) -> int:
 def _application(birth: Birth) -> Any:
     """The application, or what stands in for it; raises what `load_application` raises."""
     if birth.order.failure is not None:
+        from corn.diagnosis.failure import Failure
         from corn.worker.responder import responder
 
         return responder(Failure.from_json(birth.order.failure))
@@ -271,14 +272,18 @@ class _Worker:
         self._server.accept()
         self._channel.send(Ready(self._loading, starting))
         if birth.developing is not None:
-            gc.enable()  # collections while modules are imported find nothing, and a person waits
-            birth.developing.report()
-            self._flush()
-            if birth.config.verify_reload and birth.setup.modules:
-                from corn.worker.verification import verify_in_background
-
-                verify_in_background(birth.config)
+            self._loop.call_later(_AFTER_FIRST_ANSWERS, self._report, birth.developing)
         await self._server.wait_closed()
+
+    def _report(self, developing: Developing) -> None:
+        """What a developer need not wait for."""
+        gc.enable()  # collections while modules were imported would have found nothing
+        developing.report()
+        self._flush()
+        if self._birth.config.verify_reload and self._birth.setup.modules:
+            from corn.worker.verification import verify_in_background
+
+            verify_in_background(self._birth.config)
 
     def _wrap(self, app: ASGIApplication) -> ASGIApplication:
         if not self._birth.setup.development:

@@ -7,6 +7,8 @@ import sys
 import threading
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests.integration.client import Load
 from tests.integration.served import DEADLINE, Served
@@ -159,6 +161,26 @@ def test_open_streams_do_not_delay_a_reload(project):
         served.wait_for_answer("two")
         served.wait_until(lambda: has_ended(stream), "the old stream ends")
         stream.close()
+        served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
+
+
+def test_an_open_websocket_is_told_to_come_back_and_does_not_delay_a_reload(project):
+    websocket = """
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+"""
+    text = source("one").replace('    if scope["path"] == "/die":', websocket + '    if scope["path"] == "/die":')
+    (project / "main.py").write_text(text)
+    with Developed(project).wait_ready() as served, connect(served.address.replace("http", "ws")) as client:
+        client.send("hello")
+        save(project / "main.py", text.replace("'one'", "'two'"))
+        served.wait_for_answer("two")
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=DEADLINE)
+        assert client.protocol.close_code == 1012
         served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
 
 
