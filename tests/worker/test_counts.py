@@ -1,6 +1,8 @@
 """What a worker counts in shared memory: every request once, by its status and by the time it took."""
 
 import asyncio
+import socket
+import struct
 
 from corn.slots import LATENCY_BOUNDS, Field
 from corn.supervisor.readings import Readings, reading_of
@@ -44,7 +46,10 @@ def test_a_client_that_leaves_counts_as_an_error_of_its_own(run):
         async with serving(app) as at:
             peer = await at.connect(get("/wait"))
             await until(lambda: at.field(Field.ACTIVE) == 1)
+            sock = peer.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing it is a reset
             peer.close()
+            await until(lambda: at.field(Field.CONNECTIONS) == 0)
         assert reading_of(at.slots.cell(0)).statuses[4] == 1
 
     run(test())

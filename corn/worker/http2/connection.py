@@ -45,7 +45,7 @@ _ANSWER_TO_HTTP1 = Refusal(505, "this port speaks HTTP/2 only")
 class HTTP2Connection(Dispatching):
     """A connection that begins with the preface of a client."""
 
-    __slots__ = ("_decoder", "_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_peer_left", "_reader")
+    __slots__ = ("_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_peer_left", "_reader")
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:  # noqa: ARG002 - as of HTTP/1.1
         super().__init__(service, ends)

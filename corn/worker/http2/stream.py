@@ -79,12 +79,14 @@ class Stream(Sending):
             raise StreamFault(Code.FLOW_CONTROL_ERROR, "more than the window allows")
         self._measure(len(data), ends=ends)
         self.received = ends
-        if self._session is not None:
+        if self.cycle is None:  # it was refused, and the answer waits for room
+            self._give_back(self._unread)
+        elif self._session is not None:
             self._feed_session(self._session, data)
         elif self._early is not None:
             self._early += data
         else:
-            self._feed_cycle(data, size - len(data))
+            self._feed_cycle(self.cycle, data, size - len(data))
 
     def resume_body(self) -> None:
         """Let the peer go on: the application has taken all that came so far."""
@@ -105,11 +107,10 @@ class Stream(Sending):
             if self._budget < 0:
                 raise Refusal(413, "the body is too large")
 
-    def _feed_cycle(self, data: bytes, padding: int) -> None:
-        assert self.cycle is not None
+    def _feed_cycle(self, cycle: Cycle, data: bytes, padding: int) -> None:
         if padding:
             self._give_back(padding)
-        catch_up = self.cycle.feed(data, not self.received)
+        catch_up = cycle.feed(data, not self.received)
         self._await_body()
         if catch_up:
             self.body_due = math.inf

@@ -162,6 +162,21 @@ def test_one_request_too_many_is_answered_with_503(run):
     run(main())
 
 
+def test_a_refusal_that_has_no_room_yet_waits_while_the_body_comes(run):
+    async def main():
+        async with serving(echo) as at:
+            client = await connect(at)
+            await client.raw(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 0))
+            stream = await client.begin((*POST, ("expect", "x")), end=False)
+            await client.until(lambda: client.responses[stream].status)
+            await client.data(stream, b"abc", end=True)
+            await client.raw(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 65535))
+            response = await client.response(stream)
+            assert (response.status, response.ended) == (417, True)
+
+    run(main())
+
+
 BROKEN = {
     "a frame that is too large": (b"\0\x40\1\0\0\0\0\0\1" + b"x" * 16385, Code.FRAME_SIZE_ERROR),
     "DATA on no stream": (frames.frame(frames.DATA, 0, 0, b"x"), Code.PROTOCOL_ERROR),

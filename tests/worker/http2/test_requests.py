@@ -471,6 +471,7 @@ def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
         b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
         + base64.urlsafe_b64encode(b"\0\2\0\0\0\7").strip(b"=")
         + b"\r\n",
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\nX-Forwarded-For: 1.2.3.4\r\n",
     ],
 )
 def test_an_upgrade_that_is_not_asked_for_in_full_is_ignored(run, fields):
