@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
-from watchfiles._rust_notify import RustNotify
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 STEP = 10  # milliseconds without a change before those so far are told
 _DEBOUNCE = 50  # the longest time for which changes are gathered
@@ -44,7 +44,7 @@ class Notices:
                 return RustNotify(there, False, self.polling, _POLL, False, True)
             except FileNotFoundError:
                 continue  # one of them went meanwhile
-            except OSError:
+            except (OSError, WatchfilesRustInternalError):
                 if self.polling:
                     raise
                 self.polling = True
