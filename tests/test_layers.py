@@ -48,3 +48,9 @@ def test_the_policy_loads_nothing_that_touches_the_system():
 def test_a_command_loads_no_other_and_no_tool_for_mistakes():
     run = "from click.testing import CliRunner; from corn.cli.serve import serve; CliRunner().invoke(serve, ['--help'])"
     assert loaded_by(run) & (HEAVY | {"corn.cli.show"}) == set()
+
+
+def test_serving_loads_nothing_of_development():
+    loaded = loaded_by("import corn.worker.template")
+    rooms = ("corn.browser", "corn.reload", "corn.diagnosis", "corn.worker.refresh", "corn.worker.errorpages")
+    assert [name for name in loaded if name.startswith(rooms)] == []

@@ -25,7 +25,6 @@ from corn import logs
 from corn.channel import Channel
 from corn.config import Config
 from corn.credentials import Vault
-from corn.diagnosis.failure import Failure
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
@@ -135,6 +134,7 @@ def run(birth: Birth) -> int:
 def _application(birth: Birth) -> Any:
     """The application, or what stands in for it; raises what `load_application` raises."""
     if birth.order.failure is not None:
+        from corn.diagnosis.failure import Failure
         from corn.worker.responder import responder
 
         return responder(Failure.from_json(birth.order.failure))
