@@ -17,7 +17,6 @@ PACKAGES = {
     "haproxy": "haproxy",
     "nghttp": "nghttp2-client",
     "tmux": "tmux",
-    "unshare": "util-linux",
 }
 
 

@@ -1,4 +1,4 @@
-"""How many descriptors a process of corn's may have open (RLIMIT_NOFILE).
+"""The descriptors of corn's processes: that 0, 1 and 2 are streams, and how many there may be (RLIMIT_NOFILE).
 
 A connection is a descriptor, and the soft limit that processes are born with is 1024 nearly everywhere, for the sake of
 programs that call select(2). corn does not, so it raises the limit for itself and all it starts. Not beyond `ENOUGH`:
@@ -9,11 +9,22 @@ minutes. Programs that the application runs inherit the limit; decision 5 says w
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 
 from corn.logs import logger
 
 ENOUGH = 65536
+
+
+def occupy_standard_streams() -> None:
+    """Open /dev/null in the place of a standard stream that was closed.
+
+    The next socket would have its number otherwise, and be written to by whoever prints (stdin(3)).
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def raise_descriptor_limit() -> None:

@@ -28,7 +28,7 @@ from corn.prctl import become_subreaper, name_process
 from corn.sockets import HandedOver, Listener, open_listeners
 from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
-from corn.supervisor.descriptors import raise_descriptor_limit
+from corn.supervisor.descriptors import occupy_standard_streams, raise_descriptor_limit
 from corn.supervisor.executor import Executor
 from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
@@ -63,6 +63,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     """As `run_master`, for a configuration that no source but the caller has."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
+    occupy_standard_streams()
     predecessor = Predecessor(os.environ)
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:

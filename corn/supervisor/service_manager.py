@@ -43,6 +43,7 @@ class ServiceManager:
         self._succeeds = succeeds
         self._stored: dict[str, tuple[socket.socket, ...]] = {}
         self._unsent: deque[Datagram] = deque()
+        self._is_deaf = False
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -129,7 +130,11 @@ class ServiceManager:
             except BlockingIOError:
                 return
             except OSError as error:
-                logger.warning("the service manager at NOTIFY_SOCKET cannot be told: %s", error.strerror)
+                if not self._is_deaf:
+                    logger.warning("the service manager at NOTIFY_SOCKET cannot be told: %s", error.strerror)
+                self._is_deaf = True
+            else:
+                self._is_deaf = False
             self._unsent.popleft()
 
 

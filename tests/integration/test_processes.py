@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import psutil
 import pytest
 
+from tests.integration.client import Client
 from tests.integration.served import Served, write_app
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
@@ -142,6 +144,27 @@ def test_as_process_1_it_answers_signals_and_reaps(app_dir):
         master.send_signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
         served.wait_until(lambda: served.client().get().startswith("two "), "the new code")
+        master.send_signal(signal.SIGUSR2)
+        served.wait_for("process 1 of a container cannot be replaced")
         master.send_signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert served.leftovers() == []
+
+
+@linux
+def test_no_socket_takes_the_place_of_a_standard_stream_that_was_closed(app_dir):
+    write_app(app_dir, "one")
+    sock = app_dir / "corn.sock"
+    run = f"exec {sys.executable} -m corn serve main:app --uds {sock} --pid corn.pid --soak 0 <&- >&- 2>&-"
+    with Served(app_dir, "-c", run, program=["sh"]) as served:
+        served.wait_until((app_dir / "corn.pid").exists, "the pidfile of a service that is ready")
+        client = Client(f"unix:{sock}")
+        assert client.get().startswith("one ")
+        for process in (psutil.Process(served.pid), *served.workers()):
+            streams = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+            assert streams == ["/dev/null"] * 3
+        write_app(app_dir, "two")
+        served.signal(signal.SIGHUP)
+        served.wait_until(lambda: client.get().startswith("two "), "the new code")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
