@@ -41,7 +41,8 @@ page is written by `python -m benchmarks.reload_page RESULTS.json`; the words st
 
 ## How it was measured
 
-- {processor}, {cores} cores, Linux {kernel}, Python {python}, {date}, corn at commit {commit}. {note}
+- {processor}, {cores} cores, Linux {kernel}, Python {python}, {date}, corn at commit {commit}.
+- {note}
 - Versions: {versions}.
 - `main.py` of a project was saved {edits} times with another version in it, the pause between saves random. A client
   asked for the page all the time, each time over a new connection. The time is from before the save to the first answer

@@ -232,9 +232,10 @@ class WatchSetup(Message):
 
 @dataclass(frozen=True, slots=True)
 class Watching(Message):
-    """Watcher to master: it watches. `how` is for the log."""
+    """Watcher to master: it watches. `how` is for the log, and so is `warning`, where a person should know of it."""
 
     how: str
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

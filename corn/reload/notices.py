@@ -6,10 +6,11 @@ tell of is told twice.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 
-from watchfiles._rust_notify import RustNotify
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 STEP = 10  # milliseconds without a change before those so far are told
 _DEBOUNCE = 50  # the longest time for which changes are gathered
@@ -31,17 +32,22 @@ class Notices:
 
         Where the kernel's limit of watches is reached, all are polled from then on.
         """
-        try:
-            notifier = self._notifier(directories)
-        except OSError:
-            self.polling = True
-            notifier = self._notifier(directories)
+        notifier = self._notifier(directories)
         self._stop.set()
         self._stop = threading.Event()
         threading.Thread(target=self._listen, args=(notifier, self._stop), daemon=True, name="notices").start()
 
     def _notifier(self, directories: Sequence[str]) -> RustNotify:
-        return RustNotify(list(directories), False, self.polling, _POLL, False, True)
+        while True:
+            there = [each for each in directories if os.path.isdir(each)]
+            try:
+                return RustNotify(there, False, self.polling, _POLL, False, True)
+            except FileNotFoundError:
+                continue  # one of them went meanwhile
+            except (OSError, WatchfilesRustInternalError):
+                if self.polling:
+                    raise
+                self.polling = True
 
     def _listen(self, notifier: RustNotify, stop: threading.Event) -> None:
         while True:

@@ -30,6 +30,10 @@ from corn.titles import show_title
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
+_LIMIT = (
+    "the system's limit of watches is reached, so files are looked at again and again, which takes time; raise "
+    "fs.inotify.max_user_watches and max_user_instances, or leave directories out with --reload-exclude"
+)
 
 
 def main(channel_fd: int) -> NoReturn:
@@ -85,7 +89,8 @@ class Watcher:
         self._watch()
         why = f", because it is on {kind}" if kind else ""
         how = f"polling{why}" if self._notices.polling else "told by the system"
-        self._send(Watching(f"{len(self._directories)} directories are watched ({how})"))
+        unasked = self._notices.polling and not (self._setup.polling or kind)
+        self._send(Watching(f"{len(self._directories)} directories are watched ({how})", _LIMIT if unasked else ""))
         looking = asyncio.create_task(self._look_at_all())
         await self._gone.wait()
         looking.cancel()
@@ -146,6 +151,8 @@ class Watcher:
             if name.endswith((".dist-info", ".pth", ".egg-link")):
                 self._batch.packages.add(path)
                 self._batch.add(time.monotonic())
+        elif gone and path in self._directories:
+            self._leave(path)
         elif os.path.isdir(path):
             if path not in self._directories and self._rules.enters(path):
                 self._enter(path)
@@ -168,6 +175,14 @@ class Watcher:
                 saved = self._contents.changed(path)
                 if saved is not None:
                     self._note(path, saved)
+
+    def _leave(self, directory: str) -> None:
+        """A directory is gone, with all that was in it, and may be back as another one."""
+        inside = directory + os.sep
+        self._directories = {each for each in self._directories if each != directory and not each.startswith(inside)}
+        self._note(directory, time.time())
+        if os.path.isdir(directory):
+            self._enter(directory)
 
     # What is passed on
 
@@ -200,4 +215,4 @@ class Watcher:
         effects = {self._rules.judge(path).effect for path in batch.changed}
         if batch.packages or COLD in effects:
             return COLD
-        return RELOAD if RELOAD in effects else ASSET
+        return ASSET if effects == {ASSET} else RELOAD

@@ -129,6 +129,8 @@ class Reloading:
         match message:
             case Watching():
                 logger.debug("%s", message.how)
+                if message.warning:
+                    logger.warning("%s", message.warning)
             case Changed() if message.effect == ASSET:
                 self._tell(Reloaded(0, message.paths, assets=True))
             case Changed():

@@ -51,6 +51,7 @@ from corn.worker.ends import forget_ends
 from corn.worker.hookfile import HookFile
 from corn.worker.importer import failed, load_application, user_traceback
 from corn.worker.server import Server
+from corn.worker.signalstack import widen_signal_stack
 from corn.worker.stacks import answer_requests
 from corn.worker.tls import TLS
 from corn.worker.unanswered import BY_WORKERS, unanswered
@@ -190,6 +191,7 @@ def _take_leave(birth: Birth) -> None:
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
+    widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)

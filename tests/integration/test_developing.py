@@ -271,6 +271,22 @@ def test_a_new_directory_is_watched_from_its_first_file_on(project):
         served.wait_for(r"reloaded in .*part\.py", since=mark)
 
 
+def test_a_directory_that_goes_and_comes_back_is_watched_again(project):
+    package = project / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("NAME = 'one'")
+    text = source("x", before="import package").replace("VERSION = 'x'", "VERSION = package.NAME")
+    (project / "main.py").write_text(text)
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        package.rename(project / "elsewhere")
+        served.wait_for_failure("No module named 'package'")
+        (project / "elsewhere").rename(package)
+        served.wait_for_answer("one")
+        save(package / "__init__.py", "NAME = 'two'")
+        served.wait_for_answer("two")
+
+
 def test_a_changed_env_file_is_a_new_environment(project):
     (project / ".env").write_text("NAME=one\n")
     (project / "main.py").write_text(source("x").replace("VERSION = 'x'", "VERSION = os.environ['NAME']"))

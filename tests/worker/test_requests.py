@@ -61,7 +61,8 @@ class Table:
 
     def __init__(self):
         self.app = Recorder()
-        self.server = Server(self.app, Config(access_log=False, lifespan="off"), [], slots=Slots.create(), cell=0)
+        config = Config(access_log=False, lifespan="off", http="1")
+        self.server = Server(self.app, config, [], slots=Slots.create(), cell=0)
 
     async def connect(self):
         """A protocol of the server's with its transport, and the peer's reader and writer."""

@@ -8,6 +8,7 @@ It costs some bytes for each response; nginx does the same.
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -16,6 +17,8 @@ from hpack.hpack import encode_integer
 from hpack.table import HeaderTable
 
 from corn.worker.http2.frames import Code, ConnectionFault
+
+logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every field it decodes, passwords among them
 
 Fields = list[tuple[bytes, bytes]]
 

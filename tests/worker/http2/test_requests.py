@@ -534,3 +534,16 @@ def test_a_connection_has_no_part_of_the_one_before(run):
                 assert a.status == b.status == 200
 
     run(main())
+
+
+def test_the_log_says_nothing_of_what_a_client_sends(run, caplog):
+    """hpack logs what it decodes when everything is logged."""
+    caplog.set_level(0)
+
+    async def main():
+        async with serving(hello) as at:
+            await (await connect(at)).request(asks(("authorization", "hunter2")))
+
+    run(main())
+    server = [each for each in caplog.records if "hunter2" in each.getMessage() and "Decod" in each.getMessage()]
+    assert not server
