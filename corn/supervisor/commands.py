@@ -172,7 +172,9 @@ class Commands:
 
     def _stop(self, request: dict[str, Any], reply: Reply) -> None:
         now = bool(request.get("now"))
-        text = "stopping at once" if now else "stopping; requests in flight are finished"
+        delay = self._state.settings.drain_delay if self._state.stop_at is None else 0.0
+        when = f"stopping, after --drain-delay ({delay:g} s)" if delay else "stopping"
+        text = "stopping at once" if now else f"{when}; requests in flight are finished"
         event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", ASKED)
         self._do(event, request, reply, waiting.Stopped(), text)
 

@@ -166,6 +166,22 @@ def test_a_master_that_is_killed_is_followed_on_the_same_queue(tmp_path, manager
         assert refused == [], "nobody was refused"
 
 
+def test_a_stored_listener_for_an_address_that_is_not_asked_for_any_more_is_let_go(tmp_path, manager):
+    write_app(tmp_path, "one")
+    with manager.start(tmp_path, "main:app", "--uds", "old.sock") as first:
+        manager.wait_for("READY=1")
+        (old,) = manager.store
+        first.process.kill()
+        first.process.wait(DEADLINE)
+        first.wait_until(lambda: not first.leftovers(), "its workers gone")
+    since = len(manager.notices)
+    with manager.start(tmp_path, "main:app", "--uds", "new.sock"):
+        manager.wait_for("READY=1", since=since)
+        assert manager.wait_for("FDSTOREREMOVE=1", since=since).endswith(old)
+        assert len(manager.store) == 1
+        assert Client(f"unix:{tmp_path / 'new.sock'}").get().startswith("one ")
+
+
 def test_an_upgrade_names_the_new_main_process_which_speaks_for_itself(tmp_path, manager):
     write_app(tmp_path, "one")
     with manager.start(tmp_path, "main:app", "--port", "0", WATCHDOG_USEC="300000").wait_ready() as served:
