@@ -54,9 +54,11 @@ def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
     wanted = {stored_name(asked): asked for asked in _opened_by_corn(config)}
     for index in range(int(count)):
         name = names[index] if index < len(names) and names[index] else _UNNAMED
-        sock = _socket_of(_FIRST + index)
-        if sock is None:
-            continue
+        try:
+            sock = _socket_of(_FIRST + index)
+        except OSError as error:
+            logger.warning("LISTEN_FDS=%s: %d is not a socket: %s", count, _FIRST + index, error.strerror)
+            break
         if name.startswith(_STORED) and name not in wanted:
             passed.outdated.add(name)
             sock.close()
@@ -69,12 +71,8 @@ def _opened_by_corn(config: Config) -> list[str]:
     return [asked_as(each) for each in (*addresses(config), *map(parse_address, config.redirect_bind))]
 
 
-def _socket_of(fd: int) -> socket.socket | None:
-    try:
-        os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=fd)
-    except OSError as error:
-        logger.warning("file descriptor %d, which LISTEN_FDS names, is not a socket: %s", fd, error.strerror)
-        return None
+def _socket_of(fd: int) -> socket.socket:
+    os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
     sock.setblocking(False)
     return sock

@@ -66,7 +66,7 @@ class ServiceManager:
             self._send(notice)
             if notice == "STOPPING=1":
                 self._forget_stored()
-        if before.phase is Phase.STARTING and after.phase is Phase.RUNNING and self._succeeds:
+        if self._succeeds and before.phase is Phase.STARTING and after.phase is not Phase.STARTING:
             self._repeat_at = at + _SUCCESSION
 
     def reload_refused(self, state: State, at: float, why: str) -> None:
@@ -84,11 +84,12 @@ class ServiceManager:
         self._flush()
         if self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = None
-            self._send(f"READY=1\nSTATUS={status_line(state, now)}")
             self._send_stored()
+            if state.phase is Phase.RUNNING and state.stop_at is None:  # otherwise the next notice says what is so
+                self._send(f"READY=1\nSTATUS={status_line(state, now)}")
         if self._every is not None and now >= self._next_ping:
             self._next_ping = now + self._every
-            if is_healthy(state):
+            if is_healthy(state) and not self._unsent:
                 self._send("WATCHDOG=1")
 
     def next_at(self, now: float) -> float | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from corn.worker.body import BodyDecoder, ChunkedBody, LengthBody
@@ -19,10 +18,8 @@ from corn.worker.cycle import Cycle
 from corn.worker.framing import CONTINUE
 from corn.worker.head import PRINTABLE, Head, Repeated, parse_head
 from corn.worker.http1_cycle import HTTP1Cycle, HTTP1WebSocketCycle
+from corn.worker.http1_leaving import Leaving
 from corn.worker.http2.upgrade import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
-from corn.worker.last_answer import last_answer
-from corn.worker.lingering import linger
-from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends, http_scope
 from corn.worker.service import Service
@@ -35,24 +32,16 @@ if TYPE_CHECKING:
 
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 
 
-class HTTP1Connection(Outgoing):
+class HTTP1Connection(Leaving):
     """A connection from its first byte to its last."""
 
-    __slots__ = ("_decoder", "_eof", "_held", "_repeated", "_socket", "_used", "cycle", "ends")
+    __slots__ = ("_repeated",)
 
     def __init__(self, service: Service, sock: socket.socket, ends: Ends) -> None:
-        super().__init__(service)
-        self.cycle: Cycle | None = None
-        self.ends = ends
-        self._socket = sock
-        self._decoder: BodyDecoder | None = None
-        self._held = b""
+        super().__init__(service, sock, ends)
         self._repeated: Repeated | None = None
-        self._used = False  # for a request
-        self._eof = False
 
     # What the transport calls
 
@@ -81,10 +70,6 @@ class HTTP1Connection(Outgoing):
         elif self._held:
             self.service.loop.call_soon(self._next, context=self.service.context)
         return self.cycle is not None or bool(self._held)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
-        self.service.closed(self)
-        self._forget()
 
     def resume_writing(self) -> None:
         self._expect_body()
@@ -271,10 +256,6 @@ class HTTP1Connection(Outgoing):
         rate = config.min_body_rate
         self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
-    def _expect_body(self) -> None:
-        due = self._decoder is not None
-        self.deadline = self.service.clock.now + self.service.config.timeout_body if due else math.inf
-
     # From one request to the next
 
     def may_go_on(self, head: Head) -> bool:
@@ -324,103 +305,6 @@ class HTTP1Connection(Outgoing):
             self._resume_reading()
         if self._eof and self.cycle is None:
             self.transport.close()
-
-    # The end
-
-    def expire(self) -> None:
-        """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
-        if self.write_paused or self.transport.is_closing():
-            self.abort()
-        elif self._held or self.cycle is not None:
-            self._refuse(Refusal(408, "the request did not arrive in time"))
-        elif self._decoder is not None:
-            self._close(expecting=True)
-        elif self._has_unread():
-            self.deadline = self.service.header_deadline
-        else:
-            self.transport.close()
-
-    def idle_socket(self) -> socket.socket | None:
-        """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
-        waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
-        plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
-        if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
-            return None
-        return self._socket
-
-    def linger_until(self, first: float, idle: float) -> None:
-        if self.cycle is None and self._decoder is None and not self._held:
-            self.deadline = min(self.deadline, idle if self._used else first)
-
-    def fileno(self) -> int:
-        """The descriptor of the socket."""
-        return self._socket.fileno()
-
-    def stalled(self) -> None:
-        """A write beside the transport waits for the peer."""
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
-        self.write_paused = True
-
-    def progressed(self) -> None:
-        """A write beside the transport has moved on."""
-        self.write_paused = False
-        self._expect_body()
-
-    @property
-    def is_busy(self) -> bool:
-        return self.cycle is not None
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    def break_off(self, cycle: Cycle) -> None:
-        """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
-        if self.transport.is_closing():
-            return
-        self.flush()
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
-        if cycle.ends_with_connection:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self.transport.abort()
-        else:
-            self.transport.close()
-
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer what cannot be served, unless an answer has begun, and close."""
-        cycle = self.cycle
-        if cycle is not None and cycle.committed:
-            self.break_off(cycle)
-            cycle.disconnect()
-            return
-        if cycle is not None:
-            cycle.status, cycle.committed = refusal.status, True
-        elif self.service.access is not None:
-            self.service.access.refused(self.ends.client, refusal)
-        self.write(last_answer(refusal, self.service.defaults))
-        self._close(expecting=True)
-
-    def _close(self, *, expecting: bool) -> None:
-        """Close after all that was written; `expecting` says whether the peer may send more."""
-        if (expecting or self._decoder is not None or self._held) and not self._eof:
-            self._forget()
-            self.service.connections.discard(self)
-            linger(self.service, self.transport)
-        else:
-            self.deadline = self.service.clock.now + self.service.config.timeout_send
-            self.transport.close()
-
-    def _forget(self) -> None:
-        self.wake_writers()
-        cycle, self.cycle = self.cycle, None
-        if cycle is not None:
-            cycle.disconnect()
-
-    def _has_unread(self) -> bool:
-        """Whether the kernel has bytes that the loop has not handed over: a request that came at the last moment."""
-        try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:
-            return False
 
 
 def _too_large(data: bytes, limit: int) -> Refusal:

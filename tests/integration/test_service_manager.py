@@ -145,6 +145,15 @@ def test_sockets_for_another_process_are_named_and_left(tmp_path):
         served.wait_for("LISTEN_FDS is for process 1, not for this one")
 
 
+def test_what_is_no_socket_is_told_once(tmp_path, manager):
+    write_app(tmp_path, "one")
+    with (
+        (tmp_path / "file").open("w") as file,
+        manager.start(tmp_path, "main:app", "--port", "0", passed=[("a", file), ("b", file)]).wait_ready() as served,
+    ):
+        assert served.output.count("3 is not a socket: Socket operation on non-socket") == 1
+
+
 @pytest.mark.parametrize("where", ["tcp", "unix"])
 def test_a_master_that_is_killed_is_followed_on_the_same_queue(tmp_path, manager, where):
     write_app(tmp_path, "one")
