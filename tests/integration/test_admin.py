@@ -66,7 +66,7 @@ def test_counters_do_not_go_back_when_workers_are_replaced(directory):
         load.stop()
         assert counts == sorted(counts)
         answered = len(load.answers)
-        # The kill may have come between the sending of a client's answer and its count, or between that and its arrival.
+        # The kill may have come after an answer was sent and before it was counted, or before it arrived.
         fewest, most = answered - load.clients, answered + len(load.failures)
         served.wait_until(lambda: served.samples()["corn_requests_total", "2xx"] >= fewest, "all are counted")
         samples = served.samples()

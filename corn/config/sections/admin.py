@@ -16,8 +16,8 @@ class AdminOptions:
     admin: str | None = option(
         None,
         Maybe(AdminAddress()),
-        "Tell on ADDRESS how the service is: /livez, /readyz, /status and /metrics for Prometheus. "
-        "A port alone is one of 127.0.0.1; host:port and unix:path are taken too. Nobody is asked who they are. Needs "
+        "Tell on ADDRESS how the service is: /livez, /readyz, /status, /metrics for Prometheus, and / with a page for "
+        "people. A port alone is one of 127.0.0.1; host:port and unix:path are taken too. There is no password. Needs "
         "the extra 'admin'.",
         ADMIN,
         reloadable=False,

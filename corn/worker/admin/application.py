@@ -1,4 +1,4 @@
-"""The application on the admin address: what monitoring asks. It changes nothing.
+"""The application on the admin address: what monitoring asks, and a page for people. It changes nothing.
 
 Nobody is asked who they are, so nothing here acts, and nothing tells what a request held. Whatever a page of another
 origin may have a browser send, it does not get to read the answer: no answer allows it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from corn.config import Config
@@ -15,6 +16,13 @@ from corn.worker.admin.asking import Asking, MasterSilent
 from corn.worker.admin.metrics import exposition
 from corn.worker.admin.readiness import readiness
 
+_HERE = Path(__file__).parent
+_PAGE_POLICY = b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+_FILES = {
+    "/": ("dashboard.html", "text/html; charset=utf-8"),
+    "/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
+    "/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+}
 _TEXT = "text/plain; charset=utf-8"
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +37,7 @@ class Application:
     def __init__(self, asking: Asking, config: Config) -> None:
         self._asking = asking
         self._needed = config.admin_ready_workers
+        self._files = {path: (kind, (_HERE / name).read_bytes()) for path, (name, kind) in _FILES.items()}
         self._answers: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -44,6 +53,7 @@ class Application:
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
+            (b"content-security-policy", _PAGE_POLICY),
         ]
         if status == 405:
             headers.append((b"allow", b"GET, HEAD"))
@@ -52,11 +62,13 @@ class Application:
 
     async def _answer(self, scope: Scope) -> Answer:
         path = scope["path"]
-        if path not in self._answers:
-            known = ", ".join(self._answers)
+        if path not in self._answers and path not in self._files:
+            known = ", ".join(["/", *self._answers])
             return 404, _TEXT, f"nothing is here; there are {known}\n".encode()
         if scope["method"] not in ("GET", "HEAD"):
             return 405, _TEXT, b"this address only tells; use GET\n"
+        if path in self._files:
+            return 200, *self._files[path]
         try:
             return await self._answers[path](scope)
         except MasterSilent as silence:
