@@ -62,6 +62,12 @@ def test_what_is_told_is_what_prometheus_reads(accept, parse):
     assert samples["corn_memory_bytes", "worker"] == 2000
 
 
+def test_memory_that_is_not_known_is_left_out():
+    status = a_status() | {"pss": None}
+    (memory,) = [each for each in metrics(status) if each.name == "corn_memory_bytes"]
+    assert [each.labels["process"] for each in memory.samples] == ["template", "worker"]
+
+
 def test_the_reference_lists_each_metric_and_no_other():
     def name(metric):
         return metric.name + ("_total" if metric.type == "counter" else "")

@@ -133,7 +133,7 @@ function remember(status, passed, then) {
 }
 
 function draw() {
-  chart("rate", "Requests per second", rate, [[history.rate, "all", "first"], [history.errors, "5xx", "second"]]);
+  chart("rate", "Requests/s", rate, [[history.rate, "all", "first"], [history.errors, "5xx", "second"]]);
   chart("latency", "Latency", time, [[history.p50, "p50", "first"], [history.p99, "p99", "second"]]);
   chart("flight", "Load", number, [[history.flight, "in flight", "first"], [history.connections, "connections", "second"]]);
   chart("memory", "Memory", size, [[history.memory, "all processes", "first"]]);

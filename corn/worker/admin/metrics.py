@@ -101,7 +101,9 @@ def _of_workers(status: Status) -> Iterator[Metric]:
     yield silent
     memory = GaugeMetricFamily("corn_memory_bytes", "Memory (PSS) by kind of process.", labels=["process"])
     for kind, processes in (("master", [status]), ("template", status["templates"]), ("worker", status["workers"])):
-        memory.add_metric([kind], sum(each["pss"] or 0 for each in processes))
+        sizes = [each["pss"] for each in processes if each["pss"] is not None]
+        if sizes or not processes:
+            memory.add_metric([kind], sum(sizes))
     yield memory
 
 
