@@ -80,7 +80,7 @@ def test_it_shows_and_changes_an_instance_and_outlives_it(tmp_path, sockets, scr
             shown.press("r")
             shown.wait_for("reload the code? y/n")
             shown.press("y")
-            shown.wait_for("generation 2")
+            shown.wait_for("serving, generation 2")
             shown.press("+", "y")
             shown.wait_for("3/3 ready")
             shown.press("Down", "s")
