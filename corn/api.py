@@ -26,7 +26,7 @@ from corn.errors import ConfigError, CornError
 from corn.slots import Slots
 from corn.sockets import Listener, open_listeners
 
-_OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks", "control"}
+_OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks", "control", "admin"}
 
 
 def run(app: Any, **options: Any) -> None:

@@ -350,6 +350,26 @@ class HookDone(Message):
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class AdminSetup(Message):
+    """Master to admin process, first of all: the configuration, and the descriptors of its listeners."""
+
+    config: dict[str, Any]
+    listeners: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TellStatus(Message):
+    """Admin process to master: tell how the service is."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold(Message):
+    """Master to admin process: the fields of corn.supervisor.status.Status."""
+
+    status: dict[str, Any]
+
+
 _KINDS: tuple[type[Message], ...] = (
     Fork,
     Quit,
@@ -382,5 +402,8 @@ _KINDS: tuple[type[Message], ...] = (
     HooksLoaded,
     HookCall,
     HookDone,
+    AdminSetup,
+    TellStatus,
+    StatusTold,
 )
 KINDS = {kind.__name__: kind for kind in _KINDS}

@@ -26,6 +26,7 @@ HandedOver = Sequence[tuple[str, socket.socket]]
 
 
 PASSED = "passed by name: "
+FOR_ADMIN = "admin: "
 
 
 @dataclass(slots=True)
@@ -89,13 +90,32 @@ def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listene
             opened += redirecting
             for listener in redirecting:
                 listener.redirects = True
-        for _, sock in handed_over:
-            if all(sock is not listener.sock for listener in opened):
+        for asked, sock in handed_over:
+            if not asked.startswith(FOR_ADMIN) and all(sock is not listener.sock for listener in opened):
                 sock.close()
     except BaseException:
         for listener in opened:
             listener.close()
         raise
+    return opened
+
+
+def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
+    """Open what option admin asks to listen on, or take it over; raises BindError where it cannot be had."""
+    passed = [(asked.removeprefix(FOR_ADMIN), sock) for asked, sock in handed_over if asked.startswith(FOR_ADMIN)]
+    opened: list[Listener] = []
+    if config.admin is not None:
+        address = parse_address(config.admin)
+        try:
+            opened = _take_over(address, passed) or _open(address, config)
+        except BindError as error:
+            told = str(error).replace("--port", "--admin").replace("--host", "--admin")
+            raise BindError(f"--admin: {told}") from error
+    for listener in opened:
+        listener.asked = f"{FOR_ADMIN}{asked_as(address)}"
+    for _, sock in passed:
+        if all(sock is not listener.sock for listener in opened):
+            sock.close()
     return opened
 
 

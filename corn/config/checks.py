@@ -8,6 +8,7 @@ image never stands in the way of a flag.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from corn.config.envfile import read_env_file
@@ -59,6 +60,13 @@ def check_tls(chosen: Layer) -> None:
         raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
     if wanted and asks and not authorities:
         raise ConfigError(f"{wanted.place}{wanted.word}: name the clients' authorities with --ssl-ca-certs")
+
+
+def check_extras(chosen: Layer) -> None:
+    """Raise ConfigError where an option needs a package that is not installed."""
+    given = chosen.get("admin")
+    if given and given.value and find_spec("prometheus_client") is None:
+        raise ConfigError(f"{given.place}{given.word} needs the extra 'admin': pip install 'corn-server[admin]'")
 
 
 def check_files(chosen: Layer, directory: Path) -> None:

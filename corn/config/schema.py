@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corn.config.options import Option, declared
+from corn.config.sections.admin import AdminOptions
 from corn.config.sections.development import DevelopmentOptions
 from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
@@ -24,6 +25,7 @@ from corn.config.sections.websocket import WebSocketOptions
 @dataclass(frozen=True, kw_only=True)
 class Config(  # a dataclass takes the fields of its bases from the last to the first
     DevelopmentOptions,
+    AdminOptions,
     LogsOptions,
     TimesOptions,
     LimitsOptions,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from corn.config.checks import check_files, check_tls, settle_addresses
+from corn.config.checks import check_extras, check_files, check_tls, settle_addresses
 from corn.config.environment import CONFIG_VARIABLE, read_environment
 from corn.config.given import BY_NAME, Layer, give
 from corn.config.schema import OPTIONS, Config
@@ -47,6 +47,7 @@ def resolve(
     layers = [_read_command_line(command_line), read_environment(environ), read_file(file) if file else {}]
     chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
     check_tls(chosen)
+    check_extras(chosen)
     check_files(chosen, directory / chosen["chdir"].value if "chdir" in chosen else directory)
     return Resolved(
         Config(**{name: given.value for name, given in chosen.items()}),

@@ -93,6 +93,10 @@ class Commands:
 
     def _status(self, request: dict[str, Any], reply: Reply) -> None:
         del request
+        reply.send({"ok": True, "status": self.status()})
+
+    def status(self) -> dict[str, Any]:
+        """The fields of the master's Status, now."""
         master, executor = self._master, self._master.executor
         observed = Observed(
             readings=executor.readings.now(executor.workers),
@@ -101,8 +105,7 @@ class Commands:
             log_level=executor.config.log_level,
             latency_bounds=LATENCY_BOUNDS,
         )
-        status = status_of(master.about, master.state, master.history, observed, time.monotonic())
-        reply.send({"ok": True, "status": asdict(status)})
+        return asdict(status_of(master.about, master.state, master.history, observed, time.monotonic()))
 
     def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
         workers = self._asked_workers(request)

@@ -20,6 +20,7 @@ from corn.sockets import Listener
 from corn.supervisor import actions
 from corn.supervisor.dumps import Dumps
 from corn.supervisor.processes import (
+    AdminHandle,
     HooksHandle,
     TemplateHandle,
     WatcherHandle,
@@ -31,7 +32,7 @@ from corn.supervisor.readings import Readings
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.state import State
 
-Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle
+Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle | AdminHandle
 Watch = Callable[[Handle], None]
 
 

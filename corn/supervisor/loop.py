@@ -17,6 +17,7 @@ from corn import logs, messages
 from corn.config import Config
 from corn.errors import ConfigError, ExitCode
 from corn.logs import logger
+from corn.sockets import Listener
 from corn.supervisor import events
 from corn.supervisor.actions import (
     Action,
@@ -29,6 +30,7 @@ from corn.supervisor.actions import (
     StartSuccessor,
     StopSuccessor,
 )
+from corn.supervisor.admin import AdminRunner
 from corn.supervisor.autopsy import Autopsy
 from corn.supervisor.commands import Commands
 from corn.supervisor.control import Control
@@ -38,7 +40,7 @@ from corn.supervisor.history import History, continued
 from corn.supervisor.hooksrunner import HooksRunner
 from corn.supervisor.inquiries import Inquiries
 from corn.supervisor.policy import decide
-from corn.supervisor.processes import HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
+from corn.supervisor.processes import AdminHandle, HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
 from corn.supervisor.reaper import Reaper
 from corn.supervisor.reloading import Reloading
 from corn.supervisor.rendezvous import Rendezvous
@@ -57,7 +59,8 @@ class Loop:
     """Runs the policy against the world until it says to exit.
 
     `reread` reads the configuration again for a reload; `announce` is called once, when the first start is complete.
-    `about` and `rendezvous` are for those who ask on the control socket, `service_manager` is told without being asked.
+    `about` and `rendezvous` are for those who ask on the control socket, `admin` is where monitoring asks, and
+    `service_manager` is told without being asked.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Loop:
         service_manager: ServiceManager,
         reread: Callable[[], Config],
         announce: Callable[[str], None],
+        admin: list[Listener],
         reloading: Reloading | None = None,
     ) -> None:
         settings = settings_of(config, development=reloading is not None)
@@ -87,7 +91,9 @@ class Loop:
         self.reloading = reloading
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
-        self.control = Control(rendezvous, self._selector, Commands(self).answer)
+        commands = Commands(self)
+        self.control = Control(rendezvous, self._selector, commands.answer)
+        self.admin = AdminRunner(config, admin, commands.status, watch=self.watch, unwatch=self.unwatch)
         self._service_manager = service_manager
         self._succession = Succession(self._selector, self.control, service_manager, self.handle)
 
@@ -97,7 +103,7 @@ class Loop:
         self._rounds = Rounds(executor, self._vitals)
         self.inquiries = Inquiries(executor)
         self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
-        self._timed = (self.control, executor.dumps, self.inquiries)
+        self._timed = (self.control, self.admin, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
             self.reloading.start(self.watch)
@@ -152,6 +158,7 @@ class Loop:
             self.history = continued(self.history, before, self.state, event.at)
             self._tell_hooks(before)
             self.control.observe(before, self.state)
+            self.admin.observe(self.state)
             self._service_manager.observe(before, self.state, event.at)
             for action in actions:
                 self._act(action)
@@ -172,7 +179,7 @@ class Loop:
         elif isinstance(action, (AnnounceReload, ShowFailure)):
             self._tell_of_reload(action)
         elif isinstance(action, StartSuccessor):
-            self._succession.start(self.executor.listeners, self.executor.vault)
+            self._succession.start([*self.executor.listeners, *self.admin.listeners], self.executor.vault)
         elif isinstance(action, StopSuccessor):
             self._succession.stop()
         else:
@@ -211,6 +218,7 @@ class Loop:
                 logs.reopen()
                 self.executor.tell_all(messages.ReopenLogs())
                 self.hooks.reopen_logs()
+                self.admin.reopen_logs()
             elif number == signal.SIGUSR2:
                 self.handle(events.UpgradeRequested(at))
             elif number in (signal.SIGTTIN, signal.SIGTTOU):
@@ -250,6 +258,9 @@ class Loop:
     def _understand(self, handle: Handle, message: messages.Message) -> events.Event | None:
         if isinstance(handle, HooksHandle):
             self.hooks.hear(message)
+            return None
+        if isinstance(handle, AdminHandle):
+            self.admin.hear(message)
             return None
         if isinstance(handle, WatcherHandle):
             assert self.reloading is not None
@@ -336,6 +347,9 @@ class Loop:
         if self.hooks.handle is not None and self.hooks.handle.pid == pid:
             self._hear(self.hooks.handle)
             self.hooks.ended(end)
+            return
+        if self.admin.handle is not None and self.admin.handle.pid == pid:
+            self.admin.ended(end)
             return
         if self.reloading is not None and self.reloading.handle is not None and self.reloading.handle.pid == pid:
             self.unwatch(self.reloading.handle)

@@ -25,7 +25,7 @@ from corn.credentials import Credentials, Vault
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.prctl import become_subreaper, name_process
-from corn.sockets import HandedOver, Listener, open_listeners
+from corn.sockets import HandedOver, Listener, open_admin, open_listeners
 from corn.supervisor.capacity import describe_workers, workers_of
 from corn.supervisor.daemon import Launch, daemonize
 from corn.supervisor.descriptors import occupy_standard_streams, raise_descriptor_limit
@@ -109,17 +109,18 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
-    with _listening(config, [*standing.predecessor.sockets, *standing.passed.sockets]) as listeners:
+    handed_over = [*standing.predecessor.sockets, *standing.passed.sockets]
+    with _listening(config, handed_over) as listeners, _closed_at_the_end(open_admin(config, handed_over)) as admin:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
         meet = appoint(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
         if standing.identity is not None:
-            hand_over(listeners, standing.identity)
+            hand_over([*listeners, *admin], standing.identity)
             standing.pidfile.reserve(standing.identity)
             become(standing.identity, config)
         if config.log_file is not None:
             logs.open_file(config.log_file)
         with _controlled(meet()) as rendezvous:
-            return _supervise(config, reread, listeners, rendezvous, standing)
+            return _supervise(config, reread, listeners, rendezvous, standing, admin=admin)
 
 
 def _supervise(
@@ -128,6 +129,8 @@ def _supervise(
     listeners: list[Listener],
     rendezvous: Rendezvous | None,
     standing: Standing,
+    *,
+    admin: list[Listener],
 ) -> int:
     addresses = tuple(listener.address for listener in listeners if not listener.redirects)
     about = About(
@@ -146,10 +149,13 @@ def _supervise(
         standing.pidfile.publish()
         how = f"{describe_workers(config)}, {_manner(config, preload, development=standing.development)}"
         logs.logger.info("%s", announcement(config, addresses, how))
-        for listener in listeners:
+        for listener in (*listeners, *admin):
             listener.borrowed = False
             if listener.redirects:
                 logs.logger.info("%s redirects to HTTPS", listener.address)
+        for listener in admin:
+            logs.logger.info("%s tells how the service is", listener.address)
+        loop.admin.begin()
         loop.control.listen()
         loop.hooks.call("when_ready", info)
         standing.predecessor.tell_that_we_serve()
@@ -168,9 +174,11 @@ def _supervise(
         service_manager=service_manager,
         reread=reread,
         announce=announce,
+        admin=admin,
         reloading=reloading,
     )
     if standing.predecessor.pid is None:
+        loop.admin.begin()
         loop.control.listen()
     relay = not become_subreaper()
     vault = _lay_up(standing.credentials)
@@ -185,6 +193,7 @@ def _supervise(
         if reloading is not None:
             reloading.finish()
         loop.hooks.finish()
+        loop.admin.finish()
         service_manager.close()
         signals.release()
 
@@ -217,7 +226,12 @@ def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
 @contextlib.contextmanager
 def _listening(config: Config, handed_over: HandedOver) -> Iterator[list[Listener]]:
     """The open listeners; those that nobody has closed by the end are closed then."""
-    listeners = open_listeners(config, handed_over)
+    with _closed_at_the_end(open_listeners(config, handed_over)) as listeners:
+        yield listeners
+
+
+@contextlib.contextmanager
+def _closed_at_the_end(listeners: list[Listener]) -> Iterator[list[Listener]]:
     try:
         yield listeners
     finally:

@@ -72,6 +72,14 @@ class HooksHandle:
 
 
 @dataclass(slots=True)
+class AdminHandle:
+    """The process that tells monitoring how the service is."""
+
+    pid: int
+    channel: Channel
+
+
+@dataclass(slots=True)
 class WatcherHandle:
     """The process that watches files for `corn dev`."""
 
@@ -96,6 +104,11 @@ def execute_hooks(sock: socket.socket, environment: Mapping[str, str]) -> int:
 def execute_watcher(sock: socket.socket, inherited: Sequence[int]) -> int:
     """Start a fresh interpreter that becomes the watcher; returns its id. Raises OSError if that cannot be."""
     return _execute("corn.reload.watcher", sock.fileno(), inherited, os.environ)
+
+
+def execute_admin(sock: socket.socket, inherited: Sequence[int]) -> int:
+    """Start a fresh interpreter that becomes the admin process; returns its id. Raises OSError if that cannot be."""
+    return _execute("corn.worker.admin.process", sock.fileno(), inherited, os.environ)
 
 
 def execute_examiner(sock: socket.socket) -> int:

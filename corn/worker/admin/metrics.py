@@ -1,0 +1,119 @@
+"""The status as Prometheus reads it: one scrape tells of all workers.
+
+Counters sum up all workers there are and have been since the master started, so they do not go back when a worker is
+replaced, nor over a reload. An upgrade (USR2) is a new master, whose counters begin at 0, which Prometheus takes for
+a restart, as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+_PHASES = ("starting", "serving", "reloading", "upgrading", "degraded", "stopping")
+_STATES = ("spawning", "booting", "ready", "stuck", "draining", "aborting", "killing")
+_CAUSES = ("boot", "command", "crash", "lifetime", "memory", "requests", "signal", "stuck")
+_OUTCOMES = ("done", "refused", "rolled back")
+_CLASSES = (1, 2, 3, 4, 5)
+
+Status = dict[str, Any]
+
+
+def exposition(status: Status, accept: str) -> tuple[bytes, str]:
+    """The text of all metrics in the format that an Accept field asks for, and its content type."""
+    encode, kind = choose_encoder(accept)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(status))
+    return encode(registry), kind
+
+
+class _Collected(Collector):
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        return metrics(self._status)
+
+
+def metrics(status: Status) -> Iterator[Metric]:
+    """All metrics."""
+    yield from _of_the_service(status)
+    yield from _of_requests(status)
+    yield from _of_workers(status)
+
+
+def _of_the_service(status: Status) -> Iterator[Metric]:
+    yield _gauge("corn_info", "What runs.", {"version": status["version"], "app": status["app"]}, 1)
+    yield _gauge("corn_uptime_seconds", "Time since the master started.", {}, status["uptime"])
+    phase = GaugeMetricFamily("corn_phase", "1 for the phase that the service is in.", labels=["phase"])
+    for each in _PHASES:
+        phase.add_metric([each], int(status["phase"] == each))
+    yield phase
+    yield _gauge("corn_generation", "The generation that serves, 0 for none.", {}, status["generation"] or 0)
+    yield _counted("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
+    yield _counted("corn_worker_restarts", "Workers that ended unplanned.", "reason", _CAUSES, status["restarts"])
+    yield _gauge("corn_workers_target", "Workers there are to be.", {}, status["target"])
+    yield _gauge("corn_workers_ready", "Slots in which a worker serves.", {}, status["ready"])
+    states = Counter(each["stage"] for each in status["workers"])
+    workers = GaugeMetricFamily("corn_workers", "Worker processes by state.", labels=["state"])
+    for state in _STATES:
+        workers.add_metric([state], states[state])
+    yield workers
+
+
+def _of_requests(status: Status) -> Iterator[Metric]:
+    counted = status["counted"]
+    requests = CounterMetricFamily("corn_requests", "Requests answered, by class of status.", labels=["class"])
+    for digit in _CLASSES:
+        requests.add_metric([f"{digit}xx"], counted["statuses"][digit])
+    requests.add_metric(["other"], sum(counted["statuses"]) - sum(counted["statuses"][1:6]))
+    yield requests
+    bounds = [*map(str, status["latency_bounds"]), "+Inf"]
+    yield HistogramMetricFamily(
+        "corn_request_duration_seconds",
+        "Time from the head of a request to the end of its response.",
+        buckets=list(zip(bounds, accumulate(counted["latency"]), strict=True)),
+        sum_value=counted["busy"],
+    )
+    sent = CounterMetricFamily("corn_response_body_bytes", "Bytes of response bodies sent.")
+    sent.add_metric([], counted["sent"])
+    yield sent
+    yield _gauge("corn_requests_in_flight", "Requests being answered.", {}, counted["active"])
+    yield _gauge("corn_connections", "Connections open.", {}, counted["connections"])
+
+
+def _of_workers(status: Status) -> Iterator[Metric]:
+    lag = GaugeMetricFamily("corn_loop_lag_seconds", "How late an event loop came to its last tick.", labels=["worker"])
+    silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since an event loop turned.", labels=["worker"])
+    seen = set()
+    for worker in status["workers"]:  # of a slot's workers, the one that serves comes first
+        if worker["slot"] not in seen:
+            seen.add(worker["slot"])
+            lag.add_metric([str(worker["slot"])], worker["counted"]["lag"])
+            silent.add_metric([str(worker["slot"])], worker["silent"])
+    yield lag
+    yield silent
+    memory = GaugeMetricFamily("corn_memory_bytes", "Memory (PSS) by kind of process.", labels=["process"])
+    for kind, processes in (("master", [status]), ("template", status["templates"]), ("worker", status["workers"])):
+        memory.add_metric([kind], sum(each["pss"] or 0 for each in processes))
+    yield memory
+
+
+def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric:
+    found = GaugeMetricFamily(name, text, labels=list(labels))
+    found.add_metric(list(labels.values()), value)
+    return found
+
+
+def _counted(name: str, text: str, label: str, known: tuple[str, ...], counts: dict[str, int]) -> Metric:
+    """A counter with all its label values from the start, so that the first increase is seen as one."""
+    found = CounterMetricFamily(name, text, labels=[label])
+    for each in (*known, *(other for other in counts if other not in known)):
+        found.add_metric([each.replace(" ", "_")], counts.get(each, 0))
+    return found

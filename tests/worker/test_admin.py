@@ -1,0 +1,111 @@
+"""What the admin process makes of a status: readiness, and the text for Prometheus."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as plain
+
+from corn.config.admin_kinds import AdminAddress
+from corn.config.checks import check_extras
+from corn.config.given import give
+from corn.errors import ConfigError
+from corn.slots import LATENCY_BOUNDS
+from corn.supervisor.history import History
+from corn.supervisor.state import Settings, Stage, State, Worker
+from corn.supervisor.status import About, Observed, Reading, status_of
+from corn.worker.admin.metrics import exposition, metrics
+from corn.worker.admin.readiness import readiness
+
+REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference" / "metrics.md"
+
+
+def a_status():
+    workers = {number: Worker(number, number, 1, Stage.READY, 1.0, pid=number + 100) for number in (0, 1)}
+    state = State(Settings(workers=2), 2, current=1, workers=workers)
+    reading = Reading(
+        requests=3, busy=0.5, statuses=(0, 0, 2, 0, 0, 1, 0, 0), latency=(1, 1, *(0,) * 13, 1), connections=2
+    )
+    observed = Observed({0: reading, 1: reading}, Reading(), {}, "info", LATENCY_BOUNDS)
+    history = History(causes={"crash": 2, "of a kind that comes later": 1}, reloads={"rolled back": 1})
+    status = asdict(
+        status_of(About("1", 1, 'main:app "x"\n\\', ("http://[::1]:1",), 0.0), state, history, observed, 9.0)
+    )
+    for each in (status, *status["workers"]):
+        each["pss"] = 1000
+    return status
+
+
+@pytest.mark.parametrize(
+    ("accept", "parse"), [("", plain), ("application/openmetrics-text;version=1.0.0", openmetrics)]
+)
+def test_what_is_told_is_what_prometheus_reads(accept, parse):
+    body, kind = exposition(a_status(), accept)
+    assert kind.startswith("application/openmetrics-text" if accept else "text/plain; version=0.0.4")
+    families = list(parse(body.decode()))
+    samples = {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+    assert all(family.documentation and family.name.startswith("corn_") for family in families)
+    assert samples["corn_requests_total", "2xx"] == 4
+    assert samples["corn_requests_total", "5xx"] == 2
+    assert samples["corn_request_duration_seconds_bucket", "0.001"] == 4
+    assert (
+        samples["corn_request_duration_seconds_bucket", "+Inf"] == samples["corn_request_duration_seconds_count",] == 6
+    )
+    assert samples["corn_request_duration_seconds_sum",] == 1.0
+    assert samples["corn_worker_restarts_total", "crash"] == 2
+    assert samples["corn_worker_restarts_total", "of_a_kind_that_comes_later"] == 1
+    assert samples["corn_reloads_total", "rolled_back"] == 1
+    assert samples["corn_memory_bytes", "worker"] == 2000
+
+
+def test_the_reference_lists_each_metric_and_no_other():
+    def name(metric):
+        return metric.name + ("_total" if metric.type == "counter" else "")
+
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", REFERENCE.read_text(), re.MULTILINE)
+    assert rows == [(name(each), each.type) for each in metrics(a_status())]
+
+
+@pytest.mark.parametrize(
+    ("phase", "ready", "needed", "is_ready"),
+    [
+        ("serving", 4, 1, True),
+        ("degraded", 1, 1, True),
+        ("degraded", 0, 1, False),
+        ("degraded", 3, 4, False),
+        ("serving", 4, 9, True),
+        ("reloading", 4, 4, True),
+        ("upgrading", 4, 1, True),
+        ("starting", 4, 1, False),
+        ("stopping", 4, 1, False),
+    ],
+)
+def test_readiness(phase, ready, needed, is_ready):
+    assert readiness({"phase": phase, "ready": ready, "target": 4}, needed)[0] is is_ready
+
+
+@pytest.mark.parametrize(
+    ("raw", "address"),
+    [
+        *(("9100", "127.0.0.1:9100"), (9100, "127.0.0.1:9100"), ("0", "127.0.0.1:0"), (":9100", ":9100")),
+        *(("[::1]:9100", "[::1]:9100"), ("unix:/run/admin.sock", "unix:/run/admin.sock"), ("a:1", "a:1")),
+    ],
+)
+def test_an_admin_address(raw, address):
+    assert AdminAddress().parse(raw) == address
+
+
+@pytest.mark.parametrize("raw", ["", "localhost", "[::1]", "99999", "fd://3", "fd://admin", True, None, "http://a:1"])
+def test_no_admin_address(raw):
+    with pytest.raises(ValueError, match="expected a port, host:port"):
+        AdminAddress().parse(raw)
+
+
+def test_without_its_extra_the_option_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("corn.config.checks.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"--admin needs the extra 'admin': pip install 'corn-server\[admin\]'"):
+        check_extras({"admin": give("admin", "9100", "command line", "--admin")})
