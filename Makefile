@@ -21,7 +21,7 @@ serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check

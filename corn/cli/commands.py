@@ -15,6 +15,7 @@ _MODULES = {
     "dev": "corn.cli.dev:dev",
     "config": "corn.cli.show:config",
     "status": "corn.cli.status:status",
+    "top": "corn.cli.top.command:top",
     "list": "corn.cli.status:list_instances",
     "ps": "corn.cli.inspect:ps",
     "stacks": "corn.cli.inspect:stacks",

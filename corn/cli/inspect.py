@@ -10,7 +10,7 @@ from corn.cli.instance import Answer, Choice, find, takes_instance
 from corn.cli.operate import show
 from corn.cli.tables import duration, size, table
 
-_PATIENCE = 20.0  # a worker may take a while to answer, one that is stuck longest
+PATIENCE = 20.0  # a worker may take a while to answer, one that is stuck longest
 _HEAD = ("AGE", "WORKER", "PID", "STATUS", "SENT", "CLIENT", "REQUEST")
 
 
@@ -22,7 +22,7 @@ def ps(*, worker: int | None, choice: Choice, as_json: bool) -> int:
 
     A worker whose event loop is stuck in Python code tells them too; one that is stuck in C code cannot.
     """
-    return show(find(choice).ask("requests", patience=_PATIENCE, worker=worker), as_json=as_json, text=_requests)
+    return show(find(choice).ask("requests", patience=PATIENCE, worker=worker), as_json=as_json, text=_requests)
 
 
 @click.command(short_help="Show what the threads and tasks of workers are doing.")
@@ -34,7 +34,7 @@ def stacks(*, worker: int | None, choice: Choice, as_json: bool) -> int:
     It goes on working. A worker whose event loop is stuck in Python code answers too; of one that is stuck in C code
     only the threads are shown.
     """
-    return show(find(choice).ask("stacks", patience=_PATIENCE, worker=worker), as_json=as_json, text=_stacks)
+    return show(find(choice).ask("stacks", patience=PATIENCE, worker=worker), as_json=as_json, text=stacks_told)
 
 
 @click.command(short_help="Show or change the level of the log.")
@@ -71,7 +71,8 @@ def _row(worker: dict[str, Any], request: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _stacks(answer: Answer) -> str:
+def stacks_told(answer: Answer) -> str:
+    """The stacks in an answer to `stacks`, worker by worker."""
     parts = []
     for worker in answer["workers"]:
         head = f"worker {worker['slot']} (generation {worker['generation']}, pid {worker['pid']}), {worker['stage']}"

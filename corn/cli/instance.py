@@ -175,6 +175,11 @@ def shown(text: str) -> str:
 
 def takes_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which instance is meant, and `--json`, for a click command that takes a `choice`."""
+    return means_instance(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
+
+
+def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which instance is meant, for a click command that takes a `choice`."""
 
     def run(**values: Any) -> Any:
         names = ("pid", "bind", "config", "control")
@@ -197,7 +202,6 @@ _OPTIONS = [
     click.option(
         "--control", metavar="PATH", envvar="CORN_CONTROL", help="The control socket, or the directory it is in."
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 ]
 
 

@@ -57,20 +57,27 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
     lines = [
         f"corn {found['version']} serves {found['app']} at {', '.join(found['addresses'])}",
         f"master {found['pid']}, up {duration(found['uptime'])}, {_memory(sizes)}",
-        _phase(found),
+        phase(found),
         "",
         table(_HEAD, [_row(found, each, sizes) for each in found["workers"]], right=_NUMBERS),
     ]
-    notes = [note for each in found["slots"] if (note := _restarts(each))]
-    notes += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
-    notes += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
+    remarks = notes(found)
+    return "\n".join([*lines, *([""] if remarks else []), *remarks])
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    """What there is to remark about the workers: restarts, those that leave, those that are silent, the last error."""
+    remarks = [note for each in found["slots"] if (note := _restarts(each))]
+    remarks += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
+    remarks += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
     told = [each["reason"] for each in found["slots"] if each["reason"]]
     if found["last_error"] and not any(reason in found["last_error"] for reason in told):
-        notes.append(f"last error: {found['last_error']}")
-    return "\n".join([*lines, *([""] if notes else []), *notes])
+        remarks.append(f"last error: {found['last_error']}")
+    return remarks
 
 
-def _phase(found: dict[str, Any]) -> str:
+def phase(found: dict[str, Any]) -> str:
+    """The phase, why, and which generation serves."""
     why = f" ({found['reason']})" if found["reason"] else ""
     back = ""
     if found["rollback_to"] is not None:

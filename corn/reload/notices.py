@@ -1,4 +1,4 @@
-"""What the kernel, or polling, tells of watched directories: watchfiles' notifier, in a thread of its own.
+"""What the kernel tells of watched directories through watchfiles' notifier, or polling finds; in a thread of its own.
 
 A new set of directories is watched before the old set is let go, so that nothing is missed between the two; what both
 tell of is told twice.
@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+from corn.reload.polling import Poller
+
 STEP = 10  # milliseconds without a change before those so far are told
 _DEBOUNCE = 50  # the longest time for which changes are gathered
-_POLL = 300
 
 Heard = Callable[[set[tuple[int, str]]], None]
 
@@ -37,19 +38,18 @@ class Notices:
         self._stop = threading.Event()
         threading.Thread(target=self._listen, args=(notifier, self._stop), daemon=True, name="notices").start()
 
-    def _notifier(self, directories: Sequence[str]) -> RustNotify:
-        while True:
+    def _notifier(self, directories: Sequence[str]) -> RustNotify | Poller:
+        while not self.polling:
             there = [each for each in directories if os.path.isdir(each)]
             try:
-                return RustNotify(there, False, self.polling, _POLL, False, True)
+                return RustNotify(there, False, False, 0, False, True)
             except FileNotFoundError:
                 continue  # one of them went meanwhile
             except (OSError, WatchfilesRustInternalError):
-                if self.polling:
-                    raise
                 self.polling = True
+        return Poller(directories)
 
-    def _listen(self, notifier: RustNotify, stop: threading.Event) -> None:
+    def _listen(self, notifier: RustNotify | Poller, stop: threading.Event) -> None:
         while True:
             told = notifier.watch(_DEBOUNCE, STEP, 0, stop)
             if isinstance(told, set):

@@ -1,0 +1,110 @@
+"""`corn top`, the command: what happens between the keys, the instance and the screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from queue import Empty
+from typing import TYPE_CHECKING
+
+import click
+
+from corn.cli.instance import Choice, find, means_instance
+from corn.cli.top.figures import KEPT, Sample, View, view_of
+from corn.cli.top.interaction import Interaction
+from corn.errors import ConfigError
+
+if TYPE_CHECKING:
+    from corn.cli.top.terminal import Terminal
+    from corn.cli.top.watch import News, Watch
+
+_TURN = 0.2  # seconds; how soon an answer, a signal or another size of the terminal is noticed
+
+
+@click.command(short_help="Watch an instance live.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(0.1, 60.0),
+    default=1.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How often the figures change.",
+)
+@means_instance
+def top(*, choice: Choice, interval: float) -> int:
+    """Watch an instance and its workers live, and reload, scale, drain or restart by single keys, which it explains.
+
+    Rates are of the last interval, latencies and errors of the last ten. It waits for an instance that goes away.
+    """
+    try:
+        from corn.cli.top.terminal import Terminal
+    except ImportError:
+        raise ConfigError("corn top needs the extra 'top': pip install 'corn-server[top]'") from None
+    from corn.cli.top.watch import Watch
+
+    terminal = Terminal()
+    watch = Watch(find(choice), interval)
+    try:
+        with terminal:
+            _Session(terminal, watch).run()
+    except OSError:
+        return 1  # the terminal is gone, as after a lost connection, so there is nobody to tell
+    return 0
+
+
+class _Session:
+    def __init__(self, terminal: Terminal, watch: Watch) -> None:
+        self._terminal, self._watch = terminal, watch
+        self._person = Interaction()
+        self._samples: deque[Sample] = deque(maxlen=KEPT)
+        self._view: View | None = None
+        self._lost = ""
+
+    def run(self) -> None:
+        shown: object = None
+        while not (self._person.is_over or self._terminal.is_ended):
+            heard = self._listen()
+            if heard or shown != self._terminal.size:
+                shown = self._terminal.size
+                self._draw()
+            keys = self._terminal.keys(_TURN)
+            for key in keys:
+                self._press(key)
+            shown = None if keys else shown
+
+    def _draw(self) -> None:
+        from corn.cli.top.screen import BLOCKS, PLAIN, Area, lines
+
+        width, height = self._terminal.size
+        area = Area(width, height, BLOCKS if self._terminal.has_blocks else PLAIN, self._lost)
+        self._terminal.show(lines(self._view, self._person, area))
+
+    def _press(self, key: str) -> None:
+        order = self._person.press(key, [row.slot for row in self._view.rows] if self._view else [])
+        if order is not None:
+            self._person.said = f"{order.do} ..."
+            self._watch.carry(order)
+
+    def _listen(self) -> bool:
+        """Take all news; whether there were any."""
+        count = 0
+        while True:
+            try:
+                self._hear(self._watch.news.get_nowait())
+            except Empty:
+                return count > 0
+            count += 1
+
+    def _hear(self, news: News) -> None:
+        from corn.cli.top.watch import Lost, Page
+
+        if isinstance(news, Sample):
+            if self._samples and self._samples[-1].status["pid"] != news.status["pid"]:
+                self._samples.clear()  # another master counts from the start
+            self._samples.append(news)
+            self._view, self._lost = view_of(tuple(self._samples)), ""
+        elif isinstance(news, Lost):
+            self._lost = news
+        elif isinstance(news, Page):
+            self._person.show(news)
+        else:
+            self._person.said = news

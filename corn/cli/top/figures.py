@@ -1,0 +1,148 @@
+"""What the screen shows, worked out from the last samples of an instance. Pure.
+
+Counters only grow while a worker lives, so a rate is the difference of two samples, and the quantiles of a window are
+those of the difference of two histograms. A worker that has only one sample so far has no rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+Counted = Mapping[str, Any]
+
+KEPT = 60  # samples
+_WINDOW = 10  # samples that the quantiles and the share of errors are of
+_SILENT = 2.0  # seconds; the heartbeat beats twice a second
+_BEATING = ("ready", "stuck")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The answer to `status` at the monotonic time `at`; processor seconds and bytes of memory by process id."""
+
+    at: float
+    status: Mapping[str, Any]
+    cpu: Mapping[int, float]
+    pss: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests a second, now and before (oldest first), and latency in seconds; None where it is not known."""
+
+    rate: float | None
+    rates: tuple[float, ...]
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One worker. `lag` is in seconds, `cpu` in percent of one CPU, `pss` in bytes."""
+
+    slot: int
+    stage: str
+    generation: int
+    pid: int | None
+    traffic: Traffic
+    active: int
+    lag: float
+    cpu: float | None
+    pss: int | None
+    age: float
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole service. `errors` is the share of responses with 5xx, `memory` is of all processes in bytes."""
+
+    status: Mapping[str, Any]
+    traffic: Traffic
+    errors: float | None
+    memory: int
+    processes: int
+    rows: tuple[Row, ...]
+
+
+def view_of(samples: Sequence[Sample]) -> View:
+    """The view after the last of the samples, of which there is at least one, all of one master."""
+    status = samples[-1].status
+    bounds = status["latency_bounds"]
+    whole = [(each.at, each.status["counted"]) for each in samples]
+    workers = [{worker["worker"]: worker for worker in each.status["workers"]} for each in samples]
+    restarts = {each["slot"]: each["restarts"] for each in status["slots"]}
+    rows = []
+    for worker in status["workers"]:
+        number = worker["worker"]
+        lived = [
+            (each.at, known[number]["counted"]) for each, known in zip(samples, workers, strict=True) if number in known
+        ]
+        rows.append(_row(worker, _traffic(lived, bounds), samples, restarts.get(worker["slot"], 0)))
+    sizes = samples[-1].pss
+    return View(status, _traffic(whole, bounds), _errors(whole), sum(sizes.values()), len(sizes), tuple(rows))
+
+
+def quantile(buckets: Sequence[int], bounds: Sequence[float], share: float) -> float | None:
+    """The latency that `share` of the requests stayed below, by linear interpolation in its bucket; None for none.
+
+    What took longer than the last bound counts as the last bound.
+    """
+    wanted, below, lower = share * sum(buckets), 0, 0.0
+    if not wanted:
+        return None
+    for count, upper in zip(buckets, bounds, strict=False):
+        if count and below + count >= wanted:
+            return lower + (upper - lower) * (wanted - below) / count
+        below, lower = below + count, upper
+    return bounds[-1]
+
+
+def _traffic(lived: Sequence[tuple[float, Counted]], bounds: Sequence[float]) -> Traffic:
+    rates = tuple(
+        max(0, then["requests"] - before["requests"]) / (at - since) if at > since else 0.0
+        for (since, before), (at, then) in pairwise(lived)
+    )
+    buckets = _grown(lived, "latency")
+    return Traffic(rates[-1] if rates else None, rates, quantile(buckets, bounds, 0.5), quantile(buckets, bounds, 0.99))
+
+
+def _errors(lived: Sequence[tuple[float, Counted]]) -> float | None:
+    statuses = _grown(lived, "statuses")
+    return statuses[5] / sum(statuses) if sum(statuses) else None
+
+
+def _grown(lived: Sequence[tuple[float, Counted]], name: str) -> list[int]:
+    """How much each of some counters has grown in the window."""
+    first, last = lived[-min(len(lived), _WINDOW + 1)][1][name], lived[-1][1][name]
+    return [max(0, now - before) for now, before in zip(last, first, strict=True)]
+
+
+def _row(worker: Mapping[str, Any], traffic: Traffic, samples: Sequence[Sample], restarts: int) -> Row:
+    counted, silent, pid = worker["counted"], worker["silent"], worker["pid"]
+    is_silent = worker["stage"] in _BEATING and silent > _SILENT
+    return Row(
+        slot=worker["slot"],
+        stage=worker["stage"],
+        generation=worker["generation"],
+        pid=pid,
+        traffic=traffic,
+        active=counted["active"],
+        lag=silent if is_silent else counted["lag"],
+        cpu=_cpu(pid, samples),
+        pss=samples[-1].pss.get(pid),
+        age=worker["age"],
+        restarts=restarts,
+    )
+
+
+def _cpu(pid: int | None, samples: Sequence[Sample]) -> float | None:
+    if pid is None or len(samples) < 2:
+        return None
+    before, now = samples[-2:]
+    if pid not in before.cpu or pid not in now.cpu or now.at <= before.at:
+        return None
+    return max(0.0, now.cpu[pid] - before.cpu[pid]) / (now.at - before.at) * 100

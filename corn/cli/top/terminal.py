@@ -1,0 +1,104 @@
+"""The terminal: keys come one by one from it, and it is left as it was found, however the program ends.
+
+termios(3) non-canonical mode without echo; signals of keys stay on, so that Ctrl-C and Ctrl-Z work. A stop by Ctrl-Z
+gives the terminal back first and takes it again afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import sys
+import termios
+import tty
+from typing import Any
+
+from rich.console import Console, Group
+from rich.screen import Screen
+from rich.text import Text
+
+from corn.errors import ConfigError
+
+_NAMES = {
+    "\x1b[A": "up",
+    "\x1bOA": "up",
+    "\x1b[B": "down",
+    "\x1bOB": "down",
+    "\x1b[5~": "pageup",
+    "\x1b[6~": "pagedown",
+    "\x1b": "escape",
+    "\x03": "q",
+}
+_KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
+
+
+def keys_in(data: bytes) -> list[str]:
+    """What was pressed: characters, or names such as `up`."""
+    found = _KEY.findall(data.decode(errors="replace"))
+    return [_NAMES.get(each, each) for each in found]
+
+
+class Terminal:
+    """A context in which the whole screen belongs to this program. Raises ConfigError where there is no terminal."""
+
+    def __init__(self) -> None:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+            raise ConfigError("corn top needs a terminal that can move its cursor; 'corn status' needs none")
+        self.console = Console(highlight=False, markup=False, emoji=False)
+        self.has_blocks = self.console.encoding.startswith("utf")
+        self.is_ended = False
+        self._is_stopped = False
+        self._keyboard = sys.stdin.fileno()
+
+    def __enter__(self) -> None:
+        self._before = termios.tcgetattr(self._keyboard)
+        self._take()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._end)
+        signal.signal(signal.SIGTSTP, self._stop)
+
+    def __exit__(self, *reason: object) -> None:
+        self._give_back()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines now."""
+        return self.console.size
+
+    def show(self, lines: list[Text]) -> None:
+        """Replace what the screen shows."""
+        self.console.print(Screen(Group(*lines)), end="")
+
+    def keys(self, patience: float) -> list[str]:
+        """The keys that were pressed, waiting at most `patience` seconds for the first."""
+        if self._is_stopped:
+            self._pause()
+        if not select.select([self._keyboard], [], [], patience)[0]:
+            return []
+        data = os.read(self._keyboard, 1024)
+        self.is_ended = self.is_ended or not data
+        return keys_in(data)
+
+    def _take(self) -> None:
+        tty.setcbreak(self._keyboard)
+        self.console.set_alt_screen(True)
+        self.console.show_cursor(False)
+
+    def _give_back(self) -> None:
+        termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
+        self.console.show_cursor(True)
+        self.console.set_alt_screen(False)
+
+    def _pause(self) -> None:
+        self._is_stopped = False
+        self._give_back()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._take()
+
+    def _end(self, *_: Any) -> None:
+        self.is_ended = True
+
+    def _stop(self, *_: Any) -> None:
+        self._is_stopped = True

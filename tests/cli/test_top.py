@@ -1,0 +1,202 @@
+"""What `corn top` shows and what its keys do, without an instance and without a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corn.cli.top.figures import Sample, quantile, view_of
+from corn.cli.top.interaction import Interaction, Order
+from corn.cli.top.screen import PLAIN, Area, latency, lines, rate, sparkline
+from corn.cli.top.terminal import keys_in
+from corn.slots import LATENCY_BOUNDS
+from corn.supervisor.status import Reading
+
+KEYS = ["r", "b", "+", "-", "d", "x", "s", "y", "n", "q", "j", "k", "up", "down", "escape", "pagedown", "é"]
+
+
+def counted(requests=0, *, bucket=0, failed=0):
+    """What a worker has counted that answered `requests`, all in one bucket of latency."""
+    latency = [0] * 16
+    latency[bucket] = requests
+    reading = Reading(requests=requests, statuses=(0, 0, requests - failed, 0, 0, failed, 0, 0), latency=tuple(latency))
+    return {name: getattr(reading, name) for name in Reading.__slots__}
+
+
+def worker(slot, requests=0, *, number=None, stage="ready", silent=0.1, pid=None):
+    return {
+        "slot": slot, "worker": number or slot + 1, "generation": 3, "pid": pid or 100_000 + slot, "stage": stage,
+        "age": 100.0, "in_stage": 90.0, "silent": silent, "reason": "", "counted": counted(requests),
+    }  # fmt: skip
+
+
+def status(workers, *, requests=0, failed=0, slots=(), **more):
+    return {
+        "version": "0.1.0", "pid": 99, "uptime": 100.0, "app": "shop:app", "addresses": ["http://127.0.0.1:8000"],
+        "phase": "serving", "reason": "", "generation": 3, "rollback_to": None, "rollback_for": 0.0,
+        "target": len(workers), "ready": len(workers), "last_error": "", "latency_bounds": LATENCY_BOUNDS,
+        "counted": counted(requests, failed=failed), "workers": workers, "slots": slots, "templates": [], **more,
+    }  # fmt: skip
+
+
+def sample(at, workers, **more):
+    pids = [each["pid"] for each in workers]
+    return Sample(at, status(workers, **more), dict.fromkeys(pids, at / 4), dict.fromkeys(pids, 9 << 20))
+
+
+def screen(view, person=None, width=80, height=24, **more):
+    return [line.plain.rstrip() for line in lines(view, person or Interaction(), Area(width, height, **more))]
+
+
+def test_rates_are_of_the_last_interval_and_cpu_of_one_processor():
+    row = view_of([sample(0.0, [worker(0, 10)]), sample(2.0, [worker(0, 110)])]).rows[0]
+    assert row.traffic.rate == 50.0
+    assert row.cpu == 25.0
+    assert row.pss == 9 << 20
+
+
+def test_one_sample_tells_no_rate():
+    view = view_of([sample(0.0, [worker(0, 10)], requests=10)])
+    assert (view.rows[0].traffic.rate, view.rows[0].traffic.p50, view.rows[0].cpu, view.errors) == (None,) * 4
+
+
+def test_the_successor_of_a_worker_does_not_take_its_count():
+    row = view_of([sample(0.0, [worker(0, 5000)]), sample(1.0, [worker(0, 7, number=9)])]).rows[0]
+    assert row.traffic.rate is None
+
+
+def test_the_share_of_errors_is_of_the_window():
+    assert view_of([sample(0.0, [], requests=100), sample(1.0, [], requests=200, failed=5)]).errors == 0.05
+
+
+def test_the_lag_of_a_worker_that_does_not_turn_is_its_silence():
+    assert view_of([sample(0.0, [worker(0, stage="stuck", silent=7.0)])]).rows[0].lag == 7.0
+
+
+def test_quantiles_lie_in_the_bucket_that_they_fall_into():
+    assert quantile([0] * 16, LATENCY_BOUNDS, 0.5) is None
+    assert quantile([0, 10, *[0] * 14], LATENCY_BOUNDS, 0.5) == pytest.approx(0.00075)
+    assert quantile([0] * 15 + [3], LATENCY_BOUNDS, 0.5) == 30.0
+
+
+@given(st.lists(st.integers(0, 1000), min_size=16, max_size=16), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
+def test_quantiles_grow_with_their_share(buckets, one, other):
+    low, high = (quantile(buckets, LATENCY_BOUNDS, share) for share in sorted((one, other)))
+    assert (low is None) == (sum(buckets) == 0)
+    assert low is None or 0.0 < low <= high <= 30.0
+
+
+def test_a_sparkline_has_the_highest_at_its_top():
+    assert sparkline([0.0, 5.0, 10.0], 4, "_-^") == " _-^"
+    assert sparkline([], 3, "_-^") == "   "
+    assert sparkline([1.0] * 9, 2, "_-^") == "^^"
+
+
+@given(st.floats(0.0, 29.9), st.floats(0.0, 900_000.0))
+def test_figures_are_short(seconds, count):
+    assert len(latency(seconds)) <= 5
+    assert len(rate(count)) <= 6
+
+
+def test_the_screen_shows_workers_and_why_they_were_restarted():
+    slots = [
+        {"slot": 0, "restarts": 2, "reason": "crashed: killed by SIGKILL " + "x " * 40, "ago": 4.0, "starts_in": 0}
+    ]
+    shown = screen(
+        view_of([sample(0.0, [worker(0), worker(1)]), sample(1.0, [worker(0, 312), worker(1)], slots=slots)])
+    )
+    assert shown[0] == f"{'corn 0.1.0 serves shop:app at http://127.0.0.1:8000':<70}  up 1m40s"
+    assert shown[1] == "serving, generation 3, 2/2 ready"
+    assert " ".join(shown[5].split()) == "W STATE GEN PID REQ/S P50 P99 BUSY LAG CPU% PSS AGE RST"
+    assert shown[6].split()[:5] == [">0", "ready", "3", "100000", "312"]
+    assert shown[6].split()[-7:] == ["0.5ms", "0", "0.0ms", "25", "9.0M", "1m40s", "2"]
+    assert shown[9].startswith("worker 0 was restarted 2 times, last 4.0s ago: crashed: killed by SIGKILL")
+    assert shown[10].startswith("  x x")
+    assert len(shown) == 24
+
+
+def test_a_long_list_shows_the_selected_worker():
+    view = view_of([sample(0.0, [worker(slot) for slot in range(64)])])
+    shown = screen(view, Interaction(selected=50))
+    assert any(line.startswith(">50 ") for line in shown)
+    seen = [line for line in shown[6:] if " ready " in line]
+    assert f"  {64 - len(seen)} more" in shown
+
+
+def test_an_instance_that_is_gone_is_said_to_be():
+    assert screen(None, lost="it does not run")[0] == "NO ANSWER: it does not run; trying again"
+    view = view_of([sample(0.0, [worker(0)])])
+    assert screen(view, lost="it does not run")[1].startswith("corn 0.1.0")
+
+
+def test_nothing_that_a_terminal_would_obey_is_shown():
+    hostile = view_of([sample(0.0, [worker(0)], last_error="no\x1b[2J\nmore")])
+    assert "last error: no?[2J more" in screen(hostile)
+
+
+def test_a_terminal_without_utf8_gets_ascii():
+    view = view_of([sample(at, [worker(0, int(at * at))], requests=int(at * at)) for at in range(9)])
+    assert "".join(screen(view, sparks=PLAIN)).isascii()
+
+
+@given(st.integers(10, 200), st.integers(1, 60), st.integers(0, 40), st.integers(0, 100))
+def test_no_line_is_wider_than_the_screen_and_none_is_below_it(width, height, count, selected):
+    workers = [worker(slot, 10**6 * slot) for slot in range(count)]
+    view = view_of([sample(0.0, [worker(slot) for slot in range(count)]), sample(1.0, workers, last_error="x " * 300)])
+    shown = lines(view, Interaction(selected=selected), Area(width, height))
+    assert len(shown) <= max(2, height)
+    assert all(line.cell_len <= width for line in shown)
+
+
+def test_what_changes_the_service_is_asked_for():
+    person = Interaction()
+    assert person.press("down", [0, 4]) is None
+    assert person.press("d", [0, 4]) is None
+    assert "drain worker 4? y/n" in screen(None, person)
+    order = person.press("y", [0, 4])
+    assert (order.do, order.fields) == ("drain", {"worker": 4})
+    assert person.press("r", [0]) is None
+    assert person.press("n", [0]) is None
+    assert person.said == "left as it is"
+
+
+def test_stacks_are_asked_for_at_once_and_cover_the_workers():
+    person = Interaction()
+    assert person.press("s", [3]) == Order("stacks", "", {"worker": 3})
+    person.show("\n".join(f"line {number}" for number in range(100)))
+    person.press("pagedown", [3])
+    assert screen(None, person)[0] == "line 10"
+    person.press("q", [3])
+    assert person.page is None
+    assert not person.is_over
+
+
+@given(st.lists(st.sampled_from(KEYS)), st.lists(st.integers(0, 9)))
+def test_no_order_that_changes_anything_comes_without_a_yes(keys, slots):
+    person = Interaction()
+    for key in keys:
+        order = person.press(key, slots)
+        assert order is None or key == "y" or order.do == "stacks"
+        assert person.page is None
+
+
+def test_keys_are_told_apart():
+    assert keys_in(b"j\x1b[Aq\x1b[6~\x1b") == ["j", "up", "q", "pagedown", "escape"]
+
+
+def test_without_a_terminal_it_says_so(corn):
+    done = corn("top")
+    assert done.returncode == 2
+    assert done.stderr == "corn: corn top needs a terminal that can move its cursor; 'corn status' needs none\n"
+
+
+def test_without_the_extra_it_says_so(monkeypatch):
+    from corn.cli.commands import corn
+
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.delitem(sys.modules, "corn.cli.top.terminal")
+    with pytest.raises(Exception, match=r"needs the extra 'top': pip install 'corn-server\[top\]'"):
+        corn.main(["top"], standalone_mode=False)
