@@ -42,10 +42,12 @@ class Screen:
             time.sleep(0.05)
         return shown.splitlines()
 
+    def programs(self):
+        """The processes that the shell of the terminal runs."""
+        return psutil.Process(int(self._run("display-message", "-p", "#{pane_pid}"))).children()
+
     def terminate(self):
-        """Send SIGTERM to what the shell of the terminal runs."""
-        shell = psutil.Process(int(self._run("display-message", "-p", "#{pane_pid}")))
-        for each in shell.children():
+        for each in self.programs():
             each.terminate()
 
     def _run(self, *arguments):
@@ -112,3 +114,16 @@ def test_however_it_ends_the_terminal_is_as_it_was(tmp_path, sockets, screen, ke
         assert shown.wait_for("ended with")[0] == "ended with 0"
         lines = shown.wait_for("\necho")
         assert {"icanon", "echo"} <= set(lines)
+
+
+def test_it_ends_without_a_word_when_its_terminal_is_gone(tmp_path, sockets, program):
+    write_app(tmp_path, "one")
+    command = [sys.executable, "-m", "corn", "top", "--control", str(sockets)]
+    said = tmp_path / "said"
+    with Commanded(tmp_path, "main:app", "--port", "0", *QUICK, sockets=sockets).wait_ready():
+        with Screen(program("tmux"), tmp_path, f"{shlex.join(command)} 2>{shlex.quote(str(said))}") as shown:
+            shown.wait_for("1/1 ready")
+            programs = shown.programs()
+        assert programs
+        assert not psutil.wait_procs(programs, DEADLINE)[1]
+    assert said.read_text() == ""

@@ -6,6 +6,7 @@ gives the terminal back first and takes it again afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -60,7 +61,8 @@ class Terminal:
         signal.signal(signal.SIGTSTP, self._stop)
 
     def __exit__(self, *reason: object) -> None:
-        self._give_back()
+        with contextlib.suppress(OSError, termios.error):  # the terminal is gone, and there is nothing to restore
+            self._give_back()
 
     @property
     def size(self) -> tuple[int, int]:
