@@ -28,7 +28,7 @@ from corn.supervisor.state import End, State
 
 _FIRST_BACKOFF = 0.2
 _LONGEST_BACKOFF = 30.0
-_GOOD_AFTER = 60.0  # a process that lived so long is replaced without delay
+_GOOD_AFTER = 60.0  # seconds; a process that lived so long is replaced as soon as the first
 _MAY_LEAVE = 1.0
 _HANDED_OVER_GRACE = 2.0
 Watch = Callable[[AdminHandle], None]
