@@ -227,7 +227,7 @@ def _packages_known(draft: Draft, _: PackagesKnown) -> None:
 
 def _begin_reload(draft: Draft, event: ReloadRequested) -> None:
     candidate = spawn_template(draft, event.settings)
-    draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None)
+    draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None, scaled=None)
     draft.say(Level.INFO, f"reloading: generation {candidate} loads")
 
 

@@ -1,7 +1,8 @@
 """What an operator asks for beside reloads and stops: another number of workers, another worker, the code before. Pure.
 
 To restart a worker is to put another in its place first; to drain it is to have it accept nothing more from now on, so
-that for as long as a fork takes there is one worker less. Both are replaced whatever their age.
+that for as long as a fork takes there is one worker less. Both are replaced whatever their age. A number of workers
+that was asked for stands until the next reload is, also where a reload is under way, or a template replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def scale_requested(draft: Draft, event: ScaleRequested) -> None:
     target = max(1, min(MOST_WORKERS, draft.state.target + event.delta))
     if target != draft.state.target and draft.state.phase is not Phase.STOPPING:
         draft.say(Level.INFO, f"scaling from {draft.state.target} to {target} workers")
-        draft.change(target=target)
+        draft.change(target=target, scaled=target)
 
 
 def rollback_requested(draft: Draft, _: RollbackRequested) -> None:

@@ -189,6 +189,7 @@ class State:
     previous: int | None = None
     committed_at: float = 0.0
     again: Settings | None = None
+    scaled: int | None = None  # the number of workers that was asked for since the last reload was
     last_error: str = ""
     last_detail: str = ""  # the traceback of that error, or ""
     was_ready: bool = False  # some worker has been, so the start has not failed

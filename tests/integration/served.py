@@ -126,6 +126,12 @@ class Served:
                     found.append(child)
         return found
 
+    def title(self, process: psutil.Process) -> str:
+        """What ps(1) shows of a process, "" if it is gone."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return " ".join(process.cmdline())
+        return ""
+
     def zombies(self) -> list[psutil.Process]:
         """Children that the master has not waited for."""
         return [each for each in psutil.Process(self.pid).children() if _is_zombie(each)]

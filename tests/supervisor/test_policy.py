@@ -740,7 +740,18 @@ class TestScale:
         world.template_ready(2)
         world.scale(+1)
         world.settle()
-        assert set(world.ready_generations()) == {2}
+        assert world.ready_generations() == [2] * 3
+
+    def test_a_number_that_was_asked_for_outlives_a_lost_template_but_not_a_reload(self):
+        world = running(2)
+        world.scale(+1)
+        world.settle()
+        world.template_exits(1, KILLED)
+        world.settle()
+        assert world.ready_generations() == [2] * 3
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [3] * 2
 
 
 class TestStop:
