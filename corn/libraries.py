@@ -11,7 +11,8 @@ import site
 import sysconfig
 from pathlib import Path
 
-_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+# What a path has in it that leads to packages, of this environment or another.
+PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 @functools.lru_cache(maxsize=1)
@@ -25,7 +26,7 @@ def library_roots() -> tuple[str, ...]:
 def is_library_file(path: str) -> bool:
     """Whether the file at `path` belongs to a library; packages of another environment on the path are some too."""
     real = os.path.realpath(path)
-    return real.startswith(library_roots()) or any(part in real for part in _PACKAGES)
+    return real.startswith(library_roots()) or any(part in real for part in PACKAGES)
 
 
 def package_directories() -> list[str]:
