@@ -11,8 +11,7 @@ import site
 import sysconfig
 from pathlib import Path
 
-# What a path has in it that leads to packages, of this environment or another.
-PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 @functools.lru_cache(maxsize=1)
@@ -26,7 +25,7 @@ def library_roots() -> tuple[str, ...]:
 def is_library_file(path: str) -> bool:
     """Whether the file at `path` belongs to a library; packages of another environment on the path are some too."""
     real = os.path.realpath(path)
-    return real.startswith(library_roots()) or any(part in real for part in PACKAGES)
+    return real.startswith(library_roots()) or any(part in real for part in _PACKAGES)
 
 
 def package_directories() -> list[str]:

@@ -8,8 +8,7 @@ import socket
 from corn.channel import Channel
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
-from corn.messages import Failed, Loaded, Message
-from corn.setup import Setup
+from corn.messages import Failed, Loaded, Message, Setup
 from corn.slots import Slots
 from corn.supervisor.processes import end_of, environment_of, execute_template
 from corn.supervisor.renewal import first_credentials

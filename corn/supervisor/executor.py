@@ -13,9 +13,8 @@ from corn.channel import Channel
 from corn.config import Config
 from corn.credentials import Vault
 from corn.logs import logger
-from corn.messages import Drain, Fork, Message, Quit
+from corn.messages import Drain, Fork, Message, Quit, Setup
 from corn.reports import new_report
-from corn.setup import Setup
 from corn.slots import CELLS, Slots
 from corn.sockets import Listener
 from corn.supervisor import actions

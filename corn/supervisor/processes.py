@@ -15,7 +15,7 @@ from pathlib import Path
 from corn.channel import Channel
 from corn.config import Config
 from corn.config.envfile import read_env_file
-from corn.setup import Setup
+from corn.messages import Setup
 from corn.supervisor.service_manager import VARIABLES
 from corn.supervisor.state import End
 

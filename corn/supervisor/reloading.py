@@ -21,11 +21,10 @@ from corn.diagnosis import terminal
 from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.errors import ConfigError
 from corn.logs import logger, wants_color
-from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Watching
+from corn.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
 from corn.reload.plan import packages_to_load, shadowed
 from corn.reload.rules import ASSET, COLD, Rules
 from corn.reload.setup import rules_of, watch_setup
-from corn.setup import Setup
 from corn.supervisor import events
 from corn.supervisor.actions import AnnounceReload, ShowFailure
 from corn.supervisor.processes import WatcherHandle, execute_watcher

@@ -14,8 +14,7 @@ from corn.diagnosis import terminal
 from corn.diagnosis.diagnose import diagnose
 from corn.errors import CornError
 from corn.logs import wants_color
-from corn.messages import Debugging, Fork, Imported
-from corn.setup import Setup
+from corn.messages import Debugging, Fork, Imported, Setup
 from corn.worker.asgi import ASGIApplication
 from corn.worker.errorpages import with_error_pages
 from corn.worker.ownmodules import OwnModules

@@ -40,10 +40,10 @@ from corn.messages import (
     RequestsTold,
     Retiring,
     SetLogLevel,
+    Setup,
     TellRequests,
 )
 from corn.prctl import die_with_parent, name_process
-from corn.setup import Setup
 from corn.slots import Slots
 from corn.titles import show_title
 from corn.worker.asgi import ASGIApplication

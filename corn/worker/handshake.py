@@ -15,7 +15,6 @@ from typing import cast
 from corn.logs import logger
 from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
-from corn.worker.opening import Opening
 from corn.worker.peer import tls_extension
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends
@@ -29,18 +28,22 @@ NO_TLS = Refusal(400, "this port speaks HTTPS, and the request came as plain HTT
 Factory = Callable[[Ends, "str | None"], asyncio.Protocol]
 
 
-class Handshake(Opening):
+class Handshake(asyncio.Protocol):
     """Shakes hands; then the protocol that `factory` makes for the ends and the ALPN protocol takes over."""
 
-    __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_tls")
+    __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_raw", "_service", "_tls", "deadline")
 
     def __init__(self, service: Service, tls: TLS, ends: Ends, factory: Factory) -> None:
-        self.service = service
+        self._service = service
         self._tls = tls
         self._ends = ends
         self._factory = factory
         self._object: ssl.SSLObject | None = None
         self.deadline = service.clock.now + tls.timeout
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._raw = cast("asyncio.Transport", transport)
+        self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._object is None:
@@ -61,32 +64,48 @@ class Handshake(Opening):
         else:
             self._hand_over(self._object)
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self._service.closed(self)
+
+    def expire(self) -> None:
+        self._raw.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
+        self.deadline = min(self.deadline, first)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self._raw.abort()
+
     def _hand_over(self, tls_object: ssl.SSLObject) -> None:
-        stream = TLSStream(self.transport, tls_object, self._incoming, self._outgoing)
+        stream = TLSStream(self._raw, tls_object, self._incoming, self._outgoing)
         ends = self._ends._replace(scheme="https", tls=tls_extension(tls_object, self._tls))
         protocol = self._factory(ends, tls_object.selected_alpn_protocol())
         stream.set_protocol(protocol)
-        self.transport.set_protocol(cast("asyncio.BaseProtocol", stream))
-        self.service.connections.discard(self)
+        self._raw.set_protocol(cast("asyncio.BaseProtocol", stream))
+        self._service.connections.discard(self)
         protocol.connection_made(stream)
-        if self.service.draining:
+        if self._service.draining:
             cast("Connection", protocol).linger_until(self.deadline, self.deadline)
         stream.deliver()
         self._flush()
 
     def _refuse(self, data: bytes) -> None:
         if data[:1].isalpha():
-            if self.service.access is not None:
-                self.service.access.refused(self._ends.client, NO_TLS)
-            self.transport.write(last_answer(NO_TLS, self.service.defaults))
+            if self._service.access is not None:
+                self._service.access.refused(self._ends.client, NO_TLS)
+            self._raw.write(last_answer(NO_TLS, self._service.defaults))
             self._end()
         else:
-            self.transport.abort()
+            self._raw.abort()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
-            self.transport.write(self._outgoing.read())
+            self._raw.write(self._outgoing.read())
 
     def _end(self) -> None:
-        self.service.connections.discard(self)
-        linger(self.service, self.transport)
+        self._service.connections.discard(self)
+        linger(self._service, self._raw)

@@ -12,8 +12,8 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Callable
+from typing import cast
 
-from corn.worker.opening import Opening
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends
 from corn.worker.service import Service
@@ -85,34 +85,54 @@ def _v2_ends(block: bytes, family: socket.AddressFamily, ends: Ends) -> Ends:
     return ends._replace(client=(source, source_port), server=(target, target_port))
 
 
-class Preamble(Opening):
+class Preamble(asyncio.Protocol):
     """A connection until its preamble is read; then the protocol that `factory` makes for the named ends takes over."""
 
-    __slots__ = ("_data", "_ends", "_factory")
+    __slots__ = ("_data", "_ends", "_factory", "_service", "_transport", "deadline")
 
     def __init__(self, service: Service, ends: Ends, factory: Callable[[Ends], asyncio.Protocol]) -> None:
-        self.service = service
+        self._service = service
         self._ends = ends
         self._factory = factory
         self._data = b""
         self.deadline = service.header_deadline
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
         try:
             found = read_preamble(self._data, self._ends)
         except Refusal as refusal:
-            if self.service.access is not None:
-                self.service.access.refused(self._ends.client, refusal)
-            self.transport.abort()
+            if self._service.access is not None:
+                self._service.access.refused(self._ends.client, refusal)
+            self._transport.abort()
             return
         if found is not None:
             self._hand_over(*found)
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self._service.closed(self)
+
+    def expire(self) -> None:
+        self._transport.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
+        self.deadline = min(self.deadline, first)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self._transport.abort()
+
     def _hand_over(self, ends: Ends, rest: bytes) -> None:
-        self.service.connections.discard(self)
+        self._service.connections.discard(self)
         protocol = self._factory(ends)
-        self.transport.set_protocol(protocol)
-        protocol.connection_made(self.transport)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
         if rest:
             protocol.data_received(rest)

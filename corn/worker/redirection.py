@@ -7,13 +7,14 @@ to send, over HTTPS.
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import cast
 
 from corn.worker.framing import encode_fields, status_line
 from corn.worker.head import Head, parse_head
 from corn.worker.last_answer import last_answer
 from corn.worker.lingering import linger
-from corn.worker.opening import Opening
 from corn.worker.outgoing import Outgoing
 from corn.worker.refusal import Refusal
 from corn.worker.scope import Ends
@@ -21,7 +22,7 @@ from corn.worker.service import Service
 from corn.worker.target import GOOD, origin_form
 
 
-class Redirection(Opening, Outgoing):
+class Redirection(Outgoing):
     """Reads one head, answers, and closes."""
 
     __slots__ = ("_data", "_ends", "_port")
@@ -31,6 +32,10 @@ class Redirection(Opening, Outgoing):
         self._ends = ends
         self._port = port
         self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -42,6 +47,22 @@ class Redirection(Opening, Outgoing):
                 self._redirect(parse_head(self._data[:end], self.service.limit_header_count))
         except Refusal as refusal:
             self._answer(refusal, last_answer(refusal, self.service.defaults))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.service.closed(self)
+
+    def expire(self) -> None:
+        self.transport.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
+        self.deadline = min(self.deadline, first)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     def _redirect(self, head: Head) -> None:
         headers = [(b"location", location(head, self._port)), (b"content-length", b"0")]
