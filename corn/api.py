@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from corn import logs
-from corn.announcement import announcement
 from corn.config import OPTIONS, Config
 from corn.config.options import DEV
-from corn.config.sources import Resolved, resolve
-from corn.directory import enter_directory
+from corn.config.resolution import Resolved, resolve
 from corn.errors import ConfigError, CornError
-from corn.slots import Slots
-from corn.sockets import Listener, open_listeners
+from corn.ipc.scoreboard import Scoreboard
+from corn.logs.banner import announcement
+from corn.net.listeners import Listener, open_listeners
+from corn.system.working_directory import enter_directory
 
 _OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks", "control", "admin"}
 
@@ -53,9 +53,9 @@ async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, *
     cancelled it drains and then lets the cancellation pass. `ready` is called with the addresses once connections are
     accepted. Raises ConfigError, BindError, or ApplicationError where the application does not start.
     """
+    from corn.server.server import Server
+    from corn.server.tls.renewal import auto_renewal, open_tls
     from corn.worker.importer import load_application
-    from corn.worker.renewing import open_tls, renewed
-    from corn.worker.server import Server
 
     config = _resolve(app, options).config
     _refuse_what_needs_a_master(config)
@@ -63,7 +63,7 @@ async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, *
     application = load_application(config) if isinstance(app, str) else app
     tls = open_tls(config)
     listeners = open_listeners(config)
-    slots = Slots.create()
+    slots = Scoreboard.create()
     try:
         server = Server(
             application,
@@ -80,7 +80,7 @@ async def serve(app: Any, *, ready: Callable[[list[str]], None] | None = None, *
             server.drain(grace=grace, final=True)
 
         await server.start()
-        with _stop_signals(drain), renewed(tls, config):
+        with _stop_signals(drain), auto_renewal(tls, config):
             server.accept()
             _tell(config, listeners, ready)
             await _until_closed(server.wait_closed(), drain)
@@ -99,14 +99,14 @@ def _run_master(app: str, options: dict[str, Any]) -> int:
 
     def read() -> Resolved:
         resolved = _resolve(app, options, directory)
-        enter_directory(directory, resolved.config)
+        enter_directory(directory, resolved.config.chdir)
         return resolved
 
     return run_master(read(), read)
 
 
 def _run_alone(app: Any, options: dict[str, Any]) -> int:
-    from corn.worker.entrypoint import new_event_loop
+    from corn.worker.process import new_event_loop
 
     config = _resolve(app, options).config
     if isinstance(config.workers, int) and config.workers > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from corn.cli.commands import corn
+from corn.cli.group import corn
 from corn.config.schema import OPTIONS
 
 HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"

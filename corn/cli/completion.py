@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from corn.config.kinds import Choice, IntegerOrAuto, Kind, Many, Maybe
+from corn.config.types import Choice, IntegerOrAuto, ListOf, Nullable, OptionType
 
 _VARIABLE = "_CORN_COMPLETE"  # the name that click looks for
 
@@ -27,9 +27,9 @@ def completion(ctx: click.Context, shell: str) -> int:
     return 0
 
 
-def values_of(kind: Kind, incomplete: str) -> list[CompletionItem]:
+def values_of(kind: OptionType, incomplete: str) -> list[CompletionItem]:
     """What may stand for a value of this kind, where that can be said; for a path, that the shell shall look."""
-    while isinstance(kind, (Many, Maybe)):
+    while isinstance(kind, (ListOf, Nullable)):
         kind = kind.item
     if isinstance(kind, Choice):
         return [CompletionItem(name) for name in kind.names if name.startswith(incomplete)]

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from corn.cli.options import SettingsCommand
-from corn.cli.resolving import require_application, resolver
+from corn.cli.resolve import require_application, resolver
 from corn.config import Config
 from corn.config.options import DEV
-from corn.config.sources import DEFAULT, Resolved
+from corn.config.resolution import DEFAULT, Resolved
 from corn.errors import ConfigError
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
@@ -60,7 +60,7 @@ def _for_development(resolved: Resolved) -> Resolved:
 
 def _secured(config: Config) -> Config:
     """With the user's own certificate for localhost, unless options name one."""
-    from corn.cli.local_certificate import local_certificate
+    from corn.cli.dev_certificate import local_certificate
 
     if config.ssl_certfile:
         raise ConfigError("--tls makes a certificate, and --ssl-certfile names one; keep one of them")
@@ -79,7 +79,7 @@ def _capped(config: Config, resolved: Resolved) -> Config:
 
 
 def _explain(resolved: Resolved, path: str) -> int:
-    from corn.reload.setup import rules_of
+    from corn.reload.watch_config import rules_of
 
     named = Path(path)
     verdict = rules_of(resolved.config, str(resolved.file or "")).judge(str(named.parent.resolve() / named.name))

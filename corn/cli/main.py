@@ -19,8 +19,8 @@ def main() -> None:
 def _run() -> int:
     import click
 
-    from corn.cli.commands import corn
-    from corn.cli.failures import report, report_usage
+    from corn.cli.errors import report, report_usage
+    from corn.cli.group import corn
     from corn.errors import CornError
 
     try:

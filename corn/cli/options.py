@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from corn.config.kinds import Many, Switch
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
+from corn.config.types import Flag, ListOf
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -25,11 +25,11 @@ class SettingOption(click.Option):
 
     def __init__(self, option: Option) -> None:
         flags = [option.flag, *option.aliases]
-        if isinstance(option.kind, Switch):
+        if isinstance(option.kind, Flag):
             flags = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in flags]
         short = ["-" + option.short] if option.short else []
         super().__init__(
-            [option.name, *short, *flags], default=None, multiple=isinstance(option.kind, Many), help=option.help
+            [option.name, *short, *flags], default=None, multiple=isinstance(option.kind, ListOf), help=option.help
         )
         self.option = option
 
@@ -40,7 +40,7 @@ class SettingOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         option = self.option
-        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Switch) else option.flag
+        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Flag) else option.flag
         short = f"-{option.short}, " if option.short else ""
         return f"{short}{flag} {option.kind.metavar}".rstrip(), option.help + _default(option)
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from corn.cli.options import SettingsCommand
-from corn.cli.resolving import check_loads, require_application, resolver
+from corn.cli.resolve import check_loads, require_application, resolver
 from corn.config.options import SERVE
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from corn.cli.instance import Choice, describe, find, instances, shown, takes_instance
-from corn.cli.tables import amount, duration, size, table
+from corn.cli.control_client import InstanceSelector, describe, find, instances, shown, takes_instance
+from corn.cli.formatting import amount, duration, size, table
 from corn.errors import NoInstance
-from corn.memory import proportional_sizes
+from corn.system.memory import proportional_sizes
 
 _HEALTHY = ("serving", "reloading", "upgrading")
 _BEATING = ("ready", "stuck")
@@ -21,7 +21,7 @@ _NUMBERS = frozenset({2, 3, 4, 5, 6, 7, 8, 9})
 
 @click.command(short_help="Show how a running instance is.")
 @takes_instance
-def status(*, choice: Choice, as_json: bool) -> int:
+def status(*, choice: InstanceSelector, as_json: bool) -> int:
     """Show an instance, its phase and its workers. Exit code 0 if it serves with all its workers, 1 if not."""
     found: dict[str, Any] = find(choice).ask("status")["status"]
     pids = [found["pid"], *(each["pid"] for each in (*found["templates"], *found["workers"]) if each["pid"])]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from corn.config.given import Layer, give
 from corn.config.schema import OPTIONS
 from corn.config.suggestions import did_you_mean
+from corn.config.values import Layer, parse_value
 from corn.errors import ConfigError
 
 PREFIX = "CORN_"
@@ -33,7 +33,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
     for option in OPTIONS:
         for variable in (option.variable, *option.variables):
             if variable in present and option.name not in layer:
-                layer[option.name] = give(option.name, present[variable], variable, variable)
+                layer[option.name] = parse_value(option.name, present[variable], variable, variable)
     return layer
 
 

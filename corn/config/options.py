@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from corn.config.kinds import Kind
+from corn.config.types import OptionType
 
 SERVE, DEV = "serve", "dev"
 
@@ -26,7 +26,7 @@ class Option:
     """
 
     name: str
-    kind: Kind
+    kind: OptionType
     default: Any
     help: str
     section: str
@@ -51,13 +51,13 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    kind: Kind
+    kind: OptionType
     help: str
     section: str
     extra: dict[str, Any]
 
 
-def option(default: Any, kind: Kind, help: str, section: str, **extra: Any) -> Any:  # noqa: A002 - the field's own word
+def option(default: Any, kind: OptionType, help: str, section: str, **extra: Any) -> Any:  # noqa: A002 - the field's own word
     """Declare a field of `Config`; `extra` is what `Option` takes besides."""
     return field(default=default, metadata={"option": _Declared(kind, help, section, extra)})
 

@@ -10,9 +10,9 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from corn.config.kinds import Many, Switch
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
+from corn.config.types import Flag, ListOf
 
 PAGE = Path("docs/reference/settings.md")
 
@@ -69,15 +69,15 @@ def _row(option: Option) -> str:
 
 def _flags(option: Option) -> tuple[str, ...]:
     long = (option.flag, *option.aliases)
-    if isinstance(option.kind, Switch):
+    if isinstance(option.kind, Flag):
         return tuple(chain.from_iterable((flag, flag.replace("--", "--no-", 1)) for flag in long))
     return (f"-{option.short}", *long) if option.short else long
 
 
 def _type(option: Option) -> str:
-    if isinstance(option.kind, Switch):
+    if isinstance(option.kind, Flag):
         return "true|false"
-    return f"list of {option.kind.metavar}" if isinstance(option.kind, Many) else option.kind.metavar
+    return f"list of {option.kind.metavar}" if isinstance(option.kind, ListOf) else option.kind.metavar
 
 
 def main(arguments: list[str]) -> int:

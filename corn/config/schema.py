@@ -13,9 +13,9 @@ from typing import Any
 from corn.config.options import Option, declared
 from corn.config.sections.admin import AdminOptions
 from corn.config.sections.development import DevelopmentOptions
+from corn.config.sections.http import HTTPOptions, WorkerOptions
 from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
-from corn.config.sections.requests import HTTPOptions, WorkerOptions
 from corn.config.sections.service import AddressesOptions, ApplicationOptions, ProcessesOptions, ReloadsOptions
 from corn.config.sections.static import StaticOptions
 from corn.config.sections.tls import TLSOptions

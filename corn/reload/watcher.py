@@ -17,16 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from corn.channel import Channel
-from corn.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
-from corn.prctl import die_with_parent, name_process
-from corn.reload.announcing import Announcer, State
-from corn.reload.batches import Batch
-from corn.reload.contents import Contents
-from corn.reload.notices import Notices
-from corn.reload.rules import ASSET, COLD, RELOAD, Rules
-from corn.reload.tree import directories_below, files_in, needs_polling, read_mounts
-from corn.titles import show_title
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
+from corn.reload.debounce import Batch
+from corn.reload.directory_tree import directories_below, files_in, needs_polling, read_mounts
+from corn.reload.file_digests import FileDigests
+from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
+from corn.reload.live_reload_server import LiveReloadServer, ReloadState
+from corn.reload.notifier import FileNotifier
+from corn.system.prctl import die_with_parent, name_process
+from corn.system.proctitle import show_title
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
@@ -51,7 +51,7 @@ def main(channel_fd: int) -> NoReturn:
     os._exit(0)
 
 
-def told_after(before: State, message: Message) -> State:
+def told_after(before: ReloadState, message: Message) -> ReloadState:
     """What browsers are to know after the master has said how a change ended."""
     match message:
         case Reloaded(assets=True):
@@ -70,14 +70,16 @@ class Watcher:
     def __init__(self, setup: WatchSetup, channel: Channel) -> None:
         self._setup = setup
         self._channel = channel
-        self._rules = Rules(tuple(setup.directories), tuple(setup.include), tuple(setup.exclude), tuple(setup.files))
-        self._contents = Contents()
+        self._rules = WatchFilter(
+            tuple(setup.directories), tuple(setup.include), tuple(setup.exclude), tuple(setup.files)
+        )
+        self._contents = FileDigests()
         self._batch = Batch()
         self._timer: asyncio.TimerHandle | None = None
-        self._told = State()
-        self._announcer: Announcer | None = None
+        self._told = ReloadState()
+        self._announcer: LiveReloadServer | None = None
         if setup.refresh_fd >= 0:
-            self._announcer = Announcer(socket.socket(fileno=setup.refresh_fd), setup.token)
+            self._announcer = LiveReloadServer(socket.socket(fileno=setup.refresh_fd), setup.token)
             self._announcer.start()
 
     async def run(self) -> None:
@@ -85,7 +87,7 @@ class Watcher:
         self._gone = asyncio.Event()
         self._loop.add_reader(self._channel.fileno(), self._hear)
         kind = self._kind_that_needs_polling()
-        self._notices = Notices(self._heard_in_thread, polling=self._setup.polling or bool(kind))
+        self._notices = FileNotifier(self._heard_in_thread, polling=self._setup.polling or bool(kind))
         self._watch()
         why = f", because it is on {kind}" if kind else ""
         how = f"polling{why}" if self._notices.polling else "told by the system"

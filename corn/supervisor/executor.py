@@ -9,17 +9,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from corn.channel import Channel
 from corn.config import Config
-from corn.credentials import Vault
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Drain, Fork, Message, Quit, Setup
+from corn.ipc.scoreboard import CELLS, Scoreboard
+from corn.ipc.stack_report import new_report
 from corn.logs import logger
-from corn.messages import Drain, Fork, Message, Quit, Setup
-from corn.reports import new_report
-from corn.slots import CELLS, Slots
-from corn.sockets import Listener
-from corn.supervisor import actions
-from corn.supervisor.dumps import Dumps
-from corn.supervisor.processes import (
+from corn.net.listeners import Listener
+from corn.supervisor.children.spawn import (
     AdminHandle,
     HooksHandle,
     TemplateHandle,
@@ -28,9 +25,12 @@ from corn.supervisor.processes import (
     environment_of,
     execute_template,
 )
-from corn.supervisor.readings import Readings
-from corn.supervisor.reloading import Reloading
-from corn.supervisor.state import State
+from corn.supervisor.children.watcher import DevReloader
+from corn.supervisor.monitoring.counters import WorkerCounters
+from corn.supervisor.monitoring.stack_dumps import StackDumps
+from corn.supervisor.policy import actions
+from corn.supervisor.policy.state import State
+from corn.tls.credentials import Vault
 
 Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle | AdminHandle
 Watch = Callable[[Handle], None]
@@ -51,16 +51,16 @@ class Executor:
         relay: bool,
         watch: Watch,
         unwatch: Watch,
-        reloading: Reloading | None = None,
+        reloading: DevReloader | None = None,
         vault: Vault | None = None,
     ) -> None:
         self.config = config
         self.vault = vault
         self.templates: dict[int, TemplateHandle] = {}
         self.workers: dict[int, WorkerHandle] = {}
-        self.slots = Slots.create()
-        self.readings = Readings(self.slots)
-        self.dumps = Dumps()
+        self.slots = Scoreboard.create()
+        self.readings = WorkerCounters(self.slots)
+        self.dumps = StackDumps()
         self.listeners = listeners
         self._relay = relay
         self._reloading = reloading

@@ -13,13 +13,29 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from corn import logs, messages
+from corn import logs
 from corn.config import Config
 from corn.errors import ConfigError, ExitCode
+from corn.ipc import messages
 from corn.logs import logger
-from corn.sockets import Listener
-from corn.supervisor import events
-from corn.supervisor.actions import (
+from corn.net.listeners import Listener
+from corn.supervisor._upgrade_watch import UpgradeMonitor
+from corn.supervisor.children.admin import AdminProcess
+from corn.supervisor.children.certificates import CertificateRenewal
+from corn.supervisor.children.hooks import HooksProcess
+from corn.supervisor.children.spawn import AdminHandle, HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
+from corn.supervisor.children.watcher import DevReloader
+from corn.supervisor.config_reload import reread_config, settings_of
+from corn.supervisor.control.commands import Commands
+from corn.supervisor.control.server import ControlServer
+from corn.supervisor.control.socket_file import ControlSocket
+from corn.supervisor.executor import Executor, Handle
+from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
+from corn.supervisor.monitoring.memory import MemorySampler
+from corn.supervisor.monitoring.sampler import Sampler
+from corn.supervisor.monitoring.worker_queries import WorkerQueries
+from corn.supervisor.policy import events
+from corn.supervisor.policy.actions import (
     Action,
     Announce,
     AnnounceReload,
@@ -30,29 +46,14 @@ from corn.supervisor.actions import (
     StartSuccessor,
     StopSuccessor,
 )
-from corn.supervisor.admin import AdminRunner
-from corn.supervisor.autopsy import Autopsy
-from corn.supervisor.commands import Commands
-from corn.supervisor.control import Control
-from corn.supervisor.deadlines import next_wake
-from corn.supervisor.executor import Executor, Handle
-from corn.supervisor.history import History, continued
-from corn.supervisor.hooksrunner import HooksRunner
-from corn.supervisor.inquiries import Inquiries
-from corn.supervisor.policy import decide
-from corn.supervisor.processes import AdminHandle, HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
-from corn.supervisor.reaper import Reaper
-from corn.supervisor.reloading import Reloading
-from corn.supervisor.rendezvous import Rendezvous
-from corn.supervisor.renewal import Renewal
-from corn.supervisor.rereading import reread_config, settings_of
-from corn.supervisor.rounds import Rounds
-from corn.supervisor.service_manager import ServiceManager
-from corn.supervisor.signals import Signals
-from corn.supervisor.state import End, State
-from corn.supervisor.status import About
-from corn.supervisor.succession import Succession
-from corn.supervisor.vitals import Vitals
+from corn.supervisor.policy.deadlines import next_wake
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.policy.state import ProcessExit, State
+from corn.supervisor.process.reaper import Reaper
+from corn.supervisor.process.signals import Signals
+from corn.supervisor.projections.history import History, continued
+from corn.supervisor.projections.status import About
+from corn.supervisor.systemd import SystemdNotifier
 
 
 class Loop:
@@ -69,12 +70,12 @@ class Loop:
         signals: Signals,
         *,
         about: About,
-        rendezvous: Rendezvous | None,
-        service_manager: ServiceManager,
+        rendezvous: ControlSocket | None,
+        service_manager: SystemdNotifier,
         reread: Callable[[], Config],
         announce: Callable[[str], None],
         admin: list[Listener],
-        reloading: Reloading | None = None,
+        reloading: DevReloader | None = None,
     ) -> None:
         settings = settings_of(config, development=reloading is not None)
         self.state = State(settings=settings, target=settings.workers)
@@ -85,24 +86,24 @@ class Loop:
         self._reread = reread
         self._announce = announce
         self._reaper = Reaper()
-        self._vitals = Vitals()
-        self._autopsy = Autopsy()
-        self.hooks = HooksRunner(config, watch=self.watch, unwatch=self.unwatch)
+        self._vitals = MemorySampler()
+        self._autopsy = ExitCauseFinder()
+        self.hooks = HooksProcess(config, watch=self.watch, unwatch=self.unwatch)
         self.reloading = reloading
         self._exit_code: int | None = None
         self._queue: deque[events.Event] = deque()
         commands = Commands(self)
-        self.control = Control(rendezvous, self._selector, commands.answer)
-        self.admin = AdminRunner(config, admin, commands.status, watch=self.watch, unwatch=self.unwatch)
+        self.control = ControlServer(rendezvous, self._selector, commands.answer)
+        self.admin = AdminProcess(config, admin, commands.status, watch=self.watch, unwatch=self.unwatch)
         self._service_manager = service_manager
-        self._succession = Succession(self._selector, self.control, service_manager, self.handle)
+        self._succession = UpgradeMonitor(self._selector, self.control, service_manager, self.handle)
 
     def run(self, executor: Executor) -> int:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
-        self._rounds = Rounds(executor, self._vitals)
-        self.inquiries = Inquiries(executor)
-        self._renewal = Renewal(executor.config, executor.vault, executor.tell_workers)
+        self._rounds = Sampler(executor, self._vitals)
+        self.inquiries = WorkerQueries(executor)
+        self._renewal = CertificateRenewal(executor.config, executor.vault, executor.tell_workers)
         self._timed = (self.control, self.admin, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
         if self.reloading is not None:
@@ -200,7 +201,7 @@ class Loop:
             at, reason = time.monotonic(), str(error)
             if isinstance(action, SpawnTemplate):
                 self.handle(events.TemplateFailed(at, action.generation, reason, "", int(ExitCode.INTERNAL)))
-                self.handle(events.TemplateExited(at, action.generation, End(code=int(ExitCode.INTERNAL))))
+                self.handle(events.TemplateExited(at, action.generation, ProcessExit(code=int(ExitCode.INTERNAL))))
             elif isinstance(action, SpawnWorker):
                 self.handle(events.WorkerNotForked(at, action.worker, reason))
             else:
@@ -323,14 +324,14 @@ class Loop:
         return None if self.reloading is None else self._from_developing_worker(self.reloading, handle, message, at)
 
     def _from_developing_worker(
-        self, reloading: Reloading, handle: WorkerHandle, message: messages.Message, at: float
+        self, reloading: DevReloader, handle: WorkerHandle, message: messages.Message, at: float
     ) -> events.Event | None:
         if isinstance(message, messages.Debugging):
             reloading.debugging(handle.id)
             return events.WorkerDebugging(at, handle.id)
         return reloading.imported(message, at) if isinstance(message, messages.Imported) else None
 
-    def _examine(self, worker: WorkerHandle, end: End) -> End:
+    def _examine(self, worker: WorkerHandle, end: ProcessExit) -> ProcessExit:
         if end.code == 0:
             return end
         cell, history = self.executor.slots.cell(worker.cell), self._vitals.history(worker.pid or 0)
@@ -340,7 +341,7 @@ class Loop:
         for pid, end in self._reaper.reap():
             self._ended(pid, end)
 
-    def _ended(self, pid: int, end: End) -> None:
+    def _ended(self, pid: int, end: ProcessExit) -> None:
         """Hear the last words of a process first, then take note of its end."""
         if self._renewal.ended(pid):
             return

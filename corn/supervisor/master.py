@@ -17,29 +17,35 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corn import logs
-from corn.activation import Passed, passed_sockets
-from corn.announcement import announcement
 from corn.config import Config
-from corn.config.sources import Resolved
-from corn.credentials import Credentials, Vault
+from corn.config.resolution import Resolved
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
-from corn.prctl import become_subreaper, name_process
-from corn.sockets import HandedOver, Listener, open_admin, open_listeners
-from corn.supervisor.capacity import describe_workers, workers_of
-from corn.supervisor.daemon import Launch, daemonize
-from corn.supervisor.descriptors import occupy_standard_streams, raise_descriptor_limit
+from corn.logs.banner import announcement
+from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
+from corn.net.socket_activation import Passed, passed_sockets
+from corn.supervisor.children.certificates import first_credentials
+from corn.supervisor.children.watcher import DevReloader
+from corn.supervisor.control.socket_file import ControlSocket, plan_control_socket
 from corn.supervisor.executor import Executor
-from corn.supervisor.identity import Identity, become, hand_over, identity_of, try_on
 from corn.supervisor.loop import Loop
-from corn.supervisor.pidfile import Pidfile
-from corn.supervisor.reloading import Reloading
-from corn.supervisor.rendezvous import Rendezvous, appoint
-from corn.supervisor.renewal import first_credentials
-from corn.supervisor.service_manager import ServiceManager
-from corn.supervisor.signals import Signals
-from corn.supervisor.status import About
+from corn.supervisor.process.daemon import Launch, daemonize
+from corn.supervisor.process.pidfile import Pidfile
+from corn.supervisor.process.privileges import (
+    ProcessUser,
+    check_privileges,
+    chown_sockets,
+    drop_privileges,
+    identity_of,
+)
+from corn.supervisor.process.signals import Signals
+from corn.supervisor.projections.status import About
+from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.upgrade import Predecessor
+from corn.supervisor.worker_count import describe_workers, workers_of
+from corn.system.prctl import become_subreaper, name_process
+from corn.system.rlimits import occupy_standard_streams, raise_descriptor_limit
+from corn.tls.credentials import Credentials, Vault
 from corn.version import __version__
 
 
@@ -67,13 +73,13 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     predecessor = Predecessor(os.environ)
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
-        try_on(identity, config)
+        check_privileges(identity, config)
     credentials = first_credentials(config, predecessor.credentials)
     passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        standing = Standing(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
+        standing = BootContext(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
         code = _serve(config, reread, standing)
     except CornError as error:
         code = int(error.exit_code)
@@ -85,7 +91,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BootContext:
     """What is settled before a master begins: after whom, as whom, who is to know, what it proves itself
     with, and what it was `passed`.
 
@@ -93,7 +99,7 @@ class Standing:
     """
 
     predecessor: Predecessor
-    identity: Identity | None
+    identity: ProcessUser | None
     pidfile: Pidfile
     launch: Launch
     config_file: str
@@ -102,7 +108,7 @@ class Standing:
     development: bool = False
 
 
-def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> int:
+def _serve(config: Config, reread: Callable[[], Config], standing: BootContext) -> int:
     name_process("corn master")
     logs.configure(logs.Source("master"), config)
     standing.launch.begin_log(logs.Source("master"), config)
@@ -112,11 +118,11 @@ def _serve(config: Config, reread: Callable[[], Config], standing: Standing) -> 
     handed_over = [*standing.predecessor.sockets, *standing.passed.sockets]
     with _listening(config, handed_over) as listeners, _closed_at_the_end(open_admin(config, handed_over)) as admin:
         user = os.geteuid() if standing.identity is None else standing.identity.uid
-        meet = appoint(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
+        meet = plan_control_socket(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
         if standing.identity is not None:
-            hand_over([*listeners, *admin], standing.identity)
+            chown_sockets([*listeners, *admin], standing.identity)
             standing.pidfile.reserve(standing.identity)
-            become(standing.identity, config)
+            drop_privileges(standing.identity, config)
         if config.log_file is not None:
             logs.open_file(config.log_file)
         with _controlled(meet()) as rendezvous:
@@ -127,8 +133,8 @@ def _supervise(
     config: Config,
     reread: Callable[[], Config],
     listeners: list[Listener],
-    rendezvous: Rendezvous | None,
-    standing: Standing,
+    rendezvous: ControlSocket | None,
+    standing: BootContext,
     *,
     admin: list[Listener],
 ) -> int:
@@ -163,8 +169,8 @@ def _supervise(
 
     signals = Signals()
     signals.catch()
-    reloading = Reloading(config, standing.config_file) if standing.development else None
-    service_manager = ServiceManager(os.environ, succeeds=standing.predecessor.pid is not None)
+    reloading = DevReloader(config, standing.config_file) if standing.development else None
+    service_manager = SystemdNotifier(os.environ, succeeds=standing.predecessor.pid is not None)
     service_manager.store(listeners, standing.passed.outdated)
     loop = Loop(
         config,
@@ -214,7 +220,7 @@ def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
 
 
 @contextlib.contextmanager
-def _controlled(rendezvous: Rendezvous | None) -> Iterator[Rendezvous | None]:
+def _controlled(rendezvous: ControlSocket | None) -> Iterator[ControlSocket | None]:
     """The control socket, which is gone by the end unless a successor has it."""
     try:
         yield rendezvous

@@ -20,11 +20,11 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
-from corn.credentials import Credentials, Vault
-from corn.directory import back_at_the_start
 from corn.errors import CornError
-from corn.sockets import Listener
-from corn.supervisor.rendezvous import Rendezvous, taken_over
+from corn.net.listeners import Listener
+from corn.supervisor.control.socket_file import ControlSocket, taken_over
+from corn.system.working_directory import back_at_the_start
+from corn.tls.credentials import Credentials, Vault
 
 _VARIABLE = "_CORN_TAKES_OVER"
 
@@ -51,7 +51,9 @@ class Successor:
         os.close(self.pipe)
 
 
-def execute_successor(listeners: Sequence[Listener], rendezvous: Rendezvous | None, vault: Vault | None) -> Successor:
+def execute_successor(
+    listeners: Sequence[Listener], rendezvous: ControlSocket | None, vault: Vault | None
+) -> Successor:
     """Start a new master that inherits what this one holds. Raises CornError where that cannot be."""
     if os.getpid() == 1:
         raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")

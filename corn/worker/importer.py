@@ -12,11 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from corn.config import Config
+from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError, ConfigError
-from corn.worker.interface import check_interface
-
-_CORN = str(Path(__file__).resolve().parent.parent)
-_MACHINERY = ("<frozen importlib", "importlib/__init__.py", "importlib/_bootstrap")
+from corn.server.asgi.interface import check_interface
 
 
 def load_application(config: Config) -> Any:
@@ -34,25 +32,6 @@ def load_application(config: Config) -> Any:
         raise ConfigError(f"{config.app} is not an application: it is of type {kind}, and cannot be called")
     check_interface(found, config)
     return found
-
-
-def user_traceback(error: BaseException) -> str:
-    """The traceback as the user needs it: without the frames of corn and of the import machinery."""
-    shown = traceback.TracebackException.from_exception(error)
-    _strip(shown)
-    return "".join(shown.format()).rstrip()
-
-
-def _strip(shown: traceback.TracebackException) -> None:
-    kept = [frame for frame in shown.stack if not _is_ours(frame.filename)]
-    shown.stack = traceback.StackSummary.from_list(kept)
-    for chained in (shown.__cause__, shown.__context__):
-        if chained is not None:
-            _strip(chained)
-
-
-def _is_ours(filename: str) -> bool:
-    return filename.startswith(_CORN) or any(part in filename for part in _MACHINERY)
 
 
 def put_first_on_path(app_dir: str) -> None:

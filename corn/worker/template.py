@@ -26,11 +26,10 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from corn import logs
-from corn.channel import Channel
-from corn.credentials import Vault
 from corn.errors import CornError
 from corn.hooks import WorkerInfo
-from corn.messages import (
+from corn.ipc.channel import Channel
+from corn.ipc.messages import (
     Exited,
     Failed,
     Fork,
@@ -43,19 +42,21 @@ from corn.messages import (
     Setup,
     SteppedDown,
 )
-from corn.prctl import die_with_parent, name_process
-from corn.slots import Slots
-from corn.titles import show_title
-from corn.worker import entrypoint, preload
-from corn.worker.audit import Watch, end_children, hazards, traces
-from corn.worker.ends import Ends
-from corn.worker.hookfile import HookFile, limited, load_hooks
-from corn.worker.http_versions import http2_connection
-from corn.worker.logconfig import apply_log_config
-from corn.worker.orphans import Brood
-from corn.worker.spare import SETTLED, Spare
-from corn.worker.tls import TLS
-from corn.worker.unanswered import BY_TEMPLATES, unanswered
+from corn.ipc.scoreboard import Scoreboard
+from corn.server.http2.optional import http2_connection
+from corn.server.tls.context import TLSContexts
+from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
+from corn.system.prctl import die_with_parent, name_process
+from corn.system.proctitle import show_title
+from corn.tls.credentials import Vault
+from corn.worker import preload
+from corn.worker import process as entrypoint
+from corn.worker.fork_safety import ImportMonitor, end_children, hazards, traces
+from corn.worker.forked_workers import ForkedWorkers
+from corn.worker.hooks.loader import HookFile, limited, load_hooks
+from corn.worker.logging_config import apply_log_config
+from corn.worker.sigchld import ChildExits
+from corn.worker.spare_worker import SETTLED, SpareWorker
 
 # Shorter than the master's patience, so that it hears of it.
 _FORK_TIMEOUT = 4.0
@@ -66,7 +67,7 @@ def main(setup_fd: int) -> NoReturn:
     """Run a template; the process ends here."""
     setup = Setup.read(setup_fd)
     for number in BY_TEMPLATES:
-        signal.signal(number, unanswered)
+        signal.signal(number, ignore_signal)
     name_process("corn template")
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
@@ -92,14 +93,14 @@ class Template:
         self._setup = setup
         self._config = setup.parsed_config()
         self._channel = channel
-        self._brood = Brood()
+        self._brood = ForkedWorkers()
         self._application: Any = None
-        self._spare: Spare | None = None
+        self._spare: SpareWorker | None = None
         self._hooks = HookFile({})
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         self._redirecting = [socket.socket(fileno=fd) for fd in setup.redirecting]
         self._vault = None if setup.vault is None else Vault(setup.vault)
-        self._tls: TLS | None = None
+        self._tls: TLSContexts | None = None
         for fd in setup.inherited:
             os.set_inheritable(fd, False)
 
@@ -110,11 +111,11 @@ class Template:
             entrypoint.import_for_development()
         http2_connection(self._config)
         if self._vault is not None:
-            self._tls = TLS(self._config, self._vault.load())
+            self._tls = TLSContexts(self._config, self._vault.load())
         if self._config.log_config is not None:
             apply_log_config(self._config.log_config)
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
-        watch = Watch()
+        watch = ImportMonitor()
         if self._setup.preload != "none":
             watch.begin()
         if self._setup.development and self._setup.modules:
@@ -133,7 +134,7 @@ class Template:
         gc.freeze()
         self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
 
-    def _load_packages(self, watch: Watch) -> None:
+    def _load_packages(self, watch: ImportMonitor) -> None:
         """In development: load package by package, so that one that must not be forked is left out, and not all."""
         before = traces()
         for name in preload.load_each(self._setup.modules):
@@ -154,7 +155,7 @@ class Template:
 
     def serve(self) -> None:
         """Fork on request until the master says to leave, or is gone."""
-        ends = Ends() if self._setup.relay else None
+        ends = ChildExits() if self._setup.relay else None
         leaving = False
         while not leaving or (ends is not None and self._brood):
             if ends is not None and not self._hear_or_report(ends):
@@ -230,7 +231,7 @@ class Template:
     def _fork_ahead(self) -> None:
         """Fork a spare, unless that is not possible now."""
         self._may_fork_ahead = False
-        spare = self._spare = Spare()
+        spare = self._spare = SpareWorker()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             spare.forked(self._fork_twice(lambda: self._become_spare(spare)))
@@ -245,7 +246,7 @@ class Template:
             self._spare = None
         self._may_fork_ahead = self._forks_ahead
 
-    def _become_spare(self, spare: Spare) -> NoReturn:
+    def _become_spare(self, spare: SpareWorker) -> NoReturn:
         try:
             self._channel.close()
             self._brood.forget()
@@ -297,8 +298,8 @@ class Template:
             self._brood.forget()
             self._drop_spare()
             channel = Channel(socket.socket(fileno=fds[0]))
-            slots = Slots(self._setup.slots)
-            birth = entrypoint.Birth(
+            slots = Scoreboard(self._setup.slots)
+            birth = entrypoint.WorkerStartup(
                 setup=self._setup,
                 config=self._config,
                 order=order,
@@ -317,7 +318,7 @@ class Template:
             logs.logger.exception("a fault of corn ended the worker")
         entrypoint.end(code)
 
-    def _hear_or_report(self, ends: Ends) -> bool:
+    def _hear_or_report(self, ends: ChildExits) -> bool:
         """Where the template is the parent: pass on the ends of workers until there is a message to hear."""
         for pid, status in ends.wait(self._channel.fileno()):
             self._brood.discard(pid)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from corn.config.kinds import Switch
 from corn.config.schema import OPTIONS
+from corn.config.types import Flag
 from corn.version import __version__
 
 WINDOWS = "import sys; sys.platform = 'win32'; before = set(sys.modules); from corn.cli.main import main; "
@@ -38,7 +38,7 @@ def test_help_lists_every_option_in_80_columns(corn, command):
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
     for option in OPTIONS:
-        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Switch) else option.flag
+        flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Flag) else option.flag
         assert (f"{flag} " in done.stdout) == (command == "config" or option.command in ("", command))
     assert "Addresses:\n" in done.stdout
     assert "-w, --workers N|auto" in done.stdout

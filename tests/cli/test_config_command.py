@@ -1,8 +1,8 @@
 import json
 from dataclasses import fields
 
-from corn.config.kinds import Mode
 from corn.config.schema import OPTIONS, Config
+from corn.config.types import Mode
 
 
 def test_every_value_stands_in_columns_with_its_origin(corn, tmp_path):

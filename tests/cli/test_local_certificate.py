@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from corn.cli.local_certificate import local_certificate
+from corn.cli.dev_certificate import local_certificate
 from corn.errors import ConfigError
 from tests.integration.served import Served, write_app
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from corn.cli.resolving import require_application, resolver
+from corn.cli.resolve import require_application, resolver
 from corn.errors import ConfigError
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.cli.top.figures import Sample, quantile, view_of
-from corn.cli.top.interaction import Interaction, Order
-from corn.cli.top.screen import PLAIN, Area, latency, lines, rate, sparkline
+from corn.cli.top.keys import Interaction, Order
+from corn.cli.top.model import Sample, quantile, view_of
 from corn.cli.top.terminal import keys_in
-from corn.slots import LATENCY_BOUNDS
-from corn.supervisor.status import Reading
+from corn.cli.top.view import PLAIN, Area, latency, lines, rate, sparkline
+from corn.ipc.scoreboard import LATENCY_BOUNDS
+from corn.supervisor.projections.status import Reading
 
 KEYS = ["r", "b", "+", "-", "d", "x", "s", "y", "n", "q", "j", "k", "up", "down", "escape", "pagedown", "é"]
 
@@ -194,7 +194,7 @@ def test_without_a_terminal_it_says_so(corn):
 
 
 def test_without_the_extra_it_says_so(monkeypatch):
-    from corn.cli.commands import corn
+    from corn.cli.group import corn
 
     monkeypatch.setitem(sys.modules, "rich.console", None)
     monkeypatch.delitem(sys.modules, "corn.cli.top.terminal")

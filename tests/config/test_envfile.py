@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.config.envfile import parse_env, read_env_file
+from corn.config.env_file import parse_env, read_env_file
 from corn.errors import ConfigError
 
 

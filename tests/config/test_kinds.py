@@ -2,27 +2,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.config.kinds import (
+from corn.config.schema import OPTIONS
+from corn.config.types import (
+    AnyText,
     ApplicationName,
     Choice,
+    Flag,
     Integer,
-    Many,
-    Maybe,
-    MaybeEmpty,
+    ListOf,
     Mode,
+    Nullable,
     Seconds,
     Size,
-    Switch,
     Text,
 )
-from corn.config.schema import OPTIONS
 
 
 @pytest.mark.parametrize(
     ("kind", "raw", "value"),
     [
         (Text(), "a b", "a b"),
-        (MaybeEmpty(), "", ""),
+        (AnyText(), "", ""),
         (Integer(0, 9), "7", 7),
         (Integer(-5, 9), "-5", -5),
         (Seconds(), "0", 0.0),
@@ -31,16 +31,16 @@ from corn.config.schema import OPTIONS
         (Size(), "64KiB", 65536),
         (Size(), "512 MB", 512_000_000),
         (Size(), 10, 10),
-        (Switch(), True, True),
-        (Switch(), "Off", False),
-        (Switch(), "1", True),
+        (Flag(), True, True),
+        (Flag(), "Off", False),
+        (Flag(), "1", True),
         (Choice(("auto", "on")), "AUTO", "auto"),
         (Mode(), "660", 0o660),
         (Mode(), "0o1777", 0o1777),
-        (Many(Text()), "a, b,", ("a", "b")),
-        (Many(Text()), ["a,b"], ("a,b",)),
-        (Many(Text()), "", ()),
-        (Maybe(Integer(0, 9)), "7", 7),
+        (ListOf(Text()), "a, b,", ("a", "b")),
+        (ListOf(Text()), ["a,b"], ("a,b",)),
+        (ListOf(Text()), "", ()),
+        (Nullable(Integer(0, 9)), "7", 7),
     ],
 )
 def test_reads(kind, raw, value):
@@ -53,7 +53,7 @@ def test_reads(kind, raw, value):
         (Text(), "", "a text that is not empty"),
         (Text(), "a\0b", "a text that is not empty"),
         (Text(), 5, "a text that is not empty"),
-        (MaybeEmpty(), None, "a text"),
+        (AnyText(), None, "a text"),
         (Integer(1, 9), "0", "a whole number from 1 to 9"),
         (Integer(1, 9), "1.0", "a whole number from 1 to 9"),
         (Integer(1, 9), 1.0, "a whole number from 1 to 9"),
@@ -69,13 +69,13 @@ def test_reads(kind, raw, value):
         (Size(), "5 parsecs", "a size such as 65536, 64KiB or 512MB"),
         (Size(), -1, "a size such as 65536, 64KiB or 512MB"),
         (Size(1024), 1000, "a size of at least 1KiB"),
-        (Switch(), "maybe", "true or false"),
-        (Switch(), 1, "true or false"),
+        (Flag(), "maybe", "true or false"),
+        (Flag(), 1, "true or false"),
         (Choice(("auto", "on")), "off", "one of auto, on"),
         (Mode(), 660, 'permissions in octal, such as "660"'),
         (Mode(), "888", 'permissions in octal, such as "660"'),
-        (Many(Integer(0, 9)), 5, "a list"),
-        (Many(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
+        (ListOf(Integer(0, 9)), 5, "a list"),
+        (ListOf(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
     ],
 )
 def test_says_what_it_expected(kind, raw, expected):

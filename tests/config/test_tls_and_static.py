@@ -2,9 +2,9 @@
 
 import pytest
 
-from corn.config.sources import resolve
-from corn.config.static_kinds import Mount, split_mount
-from corn.config.tls_kinds import ClientCertificates, Secret
+from corn.config.resolution import resolve
+from corn.config.sections._static_types import Mount, split_mount
+from corn.config.sections._tls_types import ClientCertificates, Secret
 from corn.errors import ConfigError
 
 

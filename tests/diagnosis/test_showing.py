@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.diagnosis.answer import HTML, JSON, TEXT, answer, choose
 from corn.diagnosis.failure import Failure, Frame, Raised
-from corn.diagnosis.page import page
-from corn.diagnosis.terminal import text
+from corn.diagnosis.html import page
+from corn.diagnosis.response import HTML, JSON, TEXT, answer, choose
+from corn.diagnosis.text import text
 
 CODE = ("def load(path):", "    with open(path) as file:", "        return json.laods(file.read())", "", "CONFIG = 1")
 OWN = Frame("/srv/app/main.py", 12, "load", True, CODE, 10, 15, 25)

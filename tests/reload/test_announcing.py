@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from corn.reload.announcing import Announcer, Asked, State, judge
+from corn.reload.live_reload_server import Asked, LiveReloadServer, ReloadState, judge
 
 TOKEN = "sesame"
 
@@ -11,7 +11,7 @@ TOKEN = "sesame"
 @pytest.fixture
 def announcer():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        announcer = Announcer(listener, TOKEN)
+        announcer = LiveReloadServer(listener, TOKEN)
         announcer.start()
         yield announcer, listener.getsockname()[1]
 
@@ -39,7 +39,7 @@ def next_state(stream):
 
 def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
     announcer, port = announcer
-    announcer.announce(State(revision=4))
+    announcer.announce(ReloadState(revision=4))
     peer, stream = connect(port, f"/{TOKEN}", "Origin: http://localhost:8000")
     with peer, stream:
         head = head_of(stream)
@@ -48,7 +48,7 @@ def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
         assert "access-control-allow-origin: http://localhost:8000" in head
         while next_state(stream)["revision"] != 4:
             pass
-        announcer.announce(State(revision=5, failed=True, styles=1, paths=("a.css",)))
+        announcer.announce(ReloadState(revision=5, failed=True, styles=1, paths=("a.css",)))
         assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "paths": ["a.css"]}
 
 
@@ -69,7 +69,7 @@ def test_listeners_that_left_harm_nobody(announcer):
         stream.close()
     peer, stream = connect(port, f"/{TOKEN}")
     with peer, stream:
-        announcer.announce(State(revision=2))
+        announcer.announce(ReloadState(revision=2))
         while next_state(stream)["revision"] != 2:
             pass
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.reload.batches import FEW, Batch
+from corn.reload.debounce import FEW, Batch
 
 
 def batch_of(files, *, at=100.0, gone=0, packages=0):

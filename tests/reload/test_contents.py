@@ -3,11 +3,11 @@
 import os
 import time
 
-from corn.reload.contents import Contents
+from corn.reload.file_digests import FileDigests
 
 
 def test_a_touch_is_no_change_and_an_edit_is(tmp_path):
-    file, contents = tmp_path / "main.py", Contents()
+    file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     os.utime(file, (1000, 1000))
     assert contents.remember(str(file)) == 1000
@@ -19,7 +19,7 @@ def test_a_touch_is_no_change_and_an_edit_is(tmp_path):
 
 
 def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
-    file, contents = tmp_path / "main.py", Contents()
+    file, contents = tmp_path / "main.py", FileDigests()
     for text, changed in (("one", True), ("two", True), ("two", False), ("six", True)):
         file.write_text(text)
         os.utime(file, (1000, 1000))
@@ -27,7 +27,7 @@ def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
 
 
 def test_what_was_changed_before_the_first_look_may_not_have_been_told_of(tmp_path):
-    file, contents = tmp_path / "main.py", Contents()
+    file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     os.utime(file, (time.time() - 1, time.time() - 1))
     contents.remember(str(file))
@@ -36,7 +36,7 @@ def test_what_was_changed_before_the_first_look_may_not_have_been_told_of(tmp_pa
 
 
 def test_a_file_that_goes_has_changed_once_and_one_that_nobody_knew_has_not(tmp_path):
-    file, contents = tmp_path / "main.py", Contents()
+    file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     contents.remember(str(file))
     file.unlink()
@@ -46,7 +46,7 @@ def test_a_file_that_goes_has_changed_once_and_one_that_nobody_knew_has_not(tmp_
 
 
 def test_a_file_that_comes_back_as_it_was_has_changed(tmp_path):
-    file, contents = tmp_path / "main.py", Contents()
+    file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     contents.remember(str(file))
     file.unlink()

@@ -1,6 +1,6 @@
 """Which packages a warm template loads."""
 
-from corn.reload.plan import packages_to_load, shadowed
+from corn.reload.preload_plan import packages_to_load, shadowed
 
 NOTHING = frozenset()
 

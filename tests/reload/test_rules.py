@@ -2,13 +2,13 @@
 
 import pytest
 
-from corn.reload.rules import ASSET, COLD, RELOAD, Rules
+from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 
 ROOT = "/work/project"
 
 
 def rules(*, include=(), exclude=(), directories=(ROOT,), files=()):
-    return Rules(tuple(directories), tuple(include), tuple(exclude), tuple(files))
+    return WatchFilter(tuple(directories), tuple(include), tuple(exclude), tuple(files))
 
 
 @pytest.mark.parametrize(

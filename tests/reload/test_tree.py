@@ -1,7 +1,7 @@
 """Directories below the watched ones, and the file systems they are on."""
 
-from corn.reload.rules import Rules
-from corn.reload.tree import directories_below, files_in, needs_polling
+from corn.reload.directory_tree import directories_below, files_in, needs_polling
+from corn.reload.filters import WatchFilter
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
@@ -17,7 +17,7 @@ def test_ignored_directories_and_links_are_left_out(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "package" / "a.py").write_text("")
     (tmp_path / "package" / "a.bin").write_text("")
-    rules = Rules((str(tmp_path),))
+    rules = WatchFilter((str(tmp_path),))
     found = sorted(each.removeprefix(str(tmp_path)) for each in directories_below(str(tmp_path), rules))
     assert found == ["", "/package", "/package/inner"]
     assert list(files_in(str(tmp_path / "package"), rules)) == [str(tmp_path / "package" / "a.py")]
@@ -25,8 +25,8 @@ def test_ignored_directories_and_links_are_left_out(tmp_path):
 
 def test_what_is_gone_is_empty(tmp_path):
     gone = str(tmp_path / "gone")
-    assert list(directories_below(gone, Rules((gone,)))) == [gone]
-    assert list(files_in(gone, Rules((gone,)))) == []
+    assert list(directories_below(gone, WatchFilter((gone,)))) == [gone]
+    assert list(files_in(gone, WatchFilter((gone,)))) == []
 
 
 def test_file_systems_that_change_elsewhere_are_polled():

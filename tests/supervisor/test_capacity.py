@@ -4,9 +4,9 @@ import resource
 
 import pytest
 
-from corn.supervisor.capacity import Machine, capacity, this_machine
-from corn.supervisor.cgroups import cpu_quota, memory_limit
-from corn.supervisor.descriptors import ENOUGH, wanted_limit
+from corn.supervisor.worker_count import Machine, capacity, this_machine
+from corn.system.cgroups import cpu_quota, memory_limit
+from corn.system.rlimits import ENOUGH, wanted_limit
 
 MIB = 1 << 20
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.supervisor.commands import Commands
-from corn.supervisor.history import History
-from corn.supervisor.policy import decide
-from corn.supervisor.status import About, Reading
+from corn.supervisor.control.commands import Commands
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.projections.history import History
+from corn.supervisor.projections.status import About, Reading
 from tests.supervisor.world import running
 
 VALUES = st.recursive(

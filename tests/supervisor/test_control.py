@@ -11,19 +11,19 @@ import time
 import pytest
 
 from corn.errors import ConfigError
-from corn.instances import make_home, socket_name, sockets
-from corn.supervisor import control as module
-from corn.supervisor.control import MOST_CLIENTS, Control
-from corn.supervisor.rendezvous import appoint
-from corn.supervisor.state import Settings, State
-from corn.supervisor.waiting import Outcome
+from corn.ipc.control_paths import make_home, socket_name, sockets
+from corn.supervisor.control import server as module
+from corn.supervisor.control.server import MOST_CLIENTS, ControlServer
+from corn.supervisor.control.socket_file import plan_control_socket
+from corn.supervisor.policy.state import Settings, State
+from corn.supervisor.projections.wait_conditions import Outcome
 
 DEADLINE = 20.0
 LARGE = "x" * 3_000_000
 
 
 def meet(control):
-    return appoint(str(control), "http://127.0.0.1:1", os.geteuid(), None)()
+    return plan_control_socket(str(control), "http://127.0.0.1:1", os.geteuid(), None)()
 
 
 class Never:
@@ -41,7 +41,7 @@ class Turning:
         self._stop = threading.Event()
         self._peers = []
         self.turns = 0
-        self.control = Control(self.rendezvous, self._selector, self._answer)
+        self.control = ControlServer(self.rendezvous, self._selector, self._answer)
         self.control.listen()
         self._thread = threading.Thread(target=self._turn, daemon=True)
         self._thread.start()

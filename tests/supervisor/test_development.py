@@ -2,8 +2,8 @@
 
 import pytest
 
-from corn.supervisor import actions, events
-from corn.supervisor.state import End, Phase, Settings, Stage
+from corn.supervisor.policy import actions, events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage
 from tests.supervisor.world import World
 
 
@@ -29,7 +29,7 @@ def breaks(world, *, exit_code=3):
     for worker in [each for each in world.state.workers.values() if each.stage is Stage.SPAWNING]:
         world.boots(worker.id)
         world.happens(events.WorkerFailed(world.now, worker.id, "it broke", "Traceback", exit_code))
-        world.exits(worker.id, End(code=3))
+        world.exits(worker.id, ProcessExit(code=3))
 
 
 def serving(world):
@@ -116,7 +116,7 @@ def test_a_name_that_leads_to_nothing_ends_the_first_start_and_no_other():
     assert serving(world) == [(2, True)]
 
 
-@pytest.mark.parametrize("end", [End(code=0), End(code=1), End(signal="SIGSEGV")])
+@pytest.mark.parametrize("end", [ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV")])
 def test_a_worker_that_ends_before_it_is_ready_is_a_failure(end):
     world = served()
     change(world)
@@ -142,7 +142,7 @@ def test_a_worker_that_crashes_is_started_again_and_nothing_gives_up():
     world = served()
     for _ in range(15):
         (worker,) = world.state.ready()
-        world.exits(worker.id, End(signal="SIGSEGV"))
+        world.exits(worker.id, ProcessExit(signal="SIGSEGV"))
         while not world.state.ready():
             world.passes(1)
             world.settle()
@@ -158,7 +158,7 @@ def test_a_change_forgets_the_backoff_of_a_crash():
         (worker,) = world.state.ready() or world.in_stage(Stage.SPAWNING) or [None]
         if worker is None:
             break
-        world.exits(worker.id, End(code=1))
+        world.exits(worker.id, ProcessExit(code=1))
         world.settle()
     assert not world.state.ready()
     change(world)
@@ -190,7 +190,7 @@ def test_without_its_warm_template_it_goes_on_with_the_bare_one():
     world = served()
     world.happens(events.PackagesKnown(world.now))
     world.settle()
-    world.template_exits(2, End(signal="SIGKILL"))
+    world.template_exits(2, ProcessExit(signal="SIGKILL"))
     change(world)
     world.settle()
     assert [each.generation for each in world.state.ready()] == [1]
@@ -198,7 +198,7 @@ def test_without_its_warm_template_it_goes_on_with_the_bare_one():
 
 def test_without_its_bare_template_it_gets_another():
     world = served()
-    world.template_exits(1, End(signal="SIGKILL"))
+    world.template_exits(1, ProcessExit(signal="SIGKILL"))
     change(world)
     world.settle()
     assert serving(world) == [(2, False)]
@@ -240,7 +240,7 @@ def test_keep_last_good_answers_with_the_failure_where_there_is_no_good_code():
     breaks(world)
     world.settle()
     (old,) = world.state.ready()
-    world.exits(old.id, End(signal="SIGKILL"))
+    world.exits(old.id, ProcessExit(signal="SIGKILL"))
     world.settle()
     assert serving(world) == [(2, True)]
 

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corn.supervisor import events
-from corn.supervisor.state import End, Phase, Settings, Stage, TemplateStage
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage, TemplateStage
 from tests.supervisor.world import World
 
-ENDS = (End(code=0), End(code=1), End(signal="SIGSEGV"), End(signal="SIGKILL"))
+ENDS = (ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV"), ProcessExit(signal="SIGKILL"))
 STEPS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 9)), max_size=60)
 
 

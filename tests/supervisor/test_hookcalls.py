@@ -1,10 +1,10 @@
 """Which hooks follow from what the policy decides; driven by the policy itself."""
 
 from corn.hooks import ExitInfo, ReloadInfo, ScaleInfo, WorkerInfo
-from corn.supervisor import events
-from corn.supervisor.hookcalls import hook_calls
-from corn.supervisor.policy import decide
-from corn.supervisor.state import End, Settings, State
+from corn.supervisor.policy import events
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.policy.state import ProcessExit, Settings, State
+from corn.supervisor.projections.hook_calls import hook_calls
 
 
 def told(*happened, state=None):
@@ -40,7 +40,7 @@ def test_a_reload_that_is_done():
         events.WorkerBooting(4.0, 2),
         events.WorkerReady(5.0, 2),
         events.Tick(60.0),
-        events.WorkerExited(60.0, 1, End(code=0)),
+        events.WorkerExited(60.0, 1, ProcessExit(code=0)),
         state=started()[1],
     )
     assert calls[0] == ("on_reload", ReloadInfo(2))
@@ -69,9 +69,9 @@ def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
     calls, _ = told(
         events.ReloadRequested(3.0, Settings(workers=1)),
         events.StopRequested(4.0, "SIGTERM"),
-        events.WorkerExited(5.0, 1, End(code=0)),
-        events.TemplateExited(5.0, 1, End(code=0)),
-        events.TemplateExited(5.0, 2, End(code=0)),
+        events.WorkerExited(5.0, 1, ProcessExit(code=0)),
+        events.TemplateExited(5.0, 1, ProcessExit(code=0)),
+        events.TemplateExited(5.0, 2, ProcessExit(code=0)),
         state=started()[1],
     )
     assert calls == [
@@ -88,8 +88,8 @@ def test_a_reload_that_is_rolled_back_after_it_was_done():
         events.TemplateReady(4.0, 2, "app"),
         events.WorkerForked(4.0, 2, 200),
         events.WorkerReady(5.0, 2),
-        events.WorkerExited(6.0, 1, End(code=0)),
-        events.WorkerExited(7.0, 2, End(signal="SIGSEGV")),
+        events.WorkerExited(6.0, 1, ProcessExit(code=0)),
+        events.WorkerExited(7.0, 2, ProcessExit(signal="SIGSEGV")),
         state=started()[1],
     )
     assert [hook for hook, _ in calls if hook.startswith("reload")] == ["reload_done", "reload_failed"]
@@ -101,7 +101,7 @@ def test_a_reload_that_is_rolled_back_after_it_was_done():
 def test_a_crash_and_scaling():
     calls, _ = told(
         events.ScaleRequested(3.0, 2),
-        events.WorkerExited(4.0, 1, End(signal="SIGKILL")),
+        events.WorkerExited(4.0, 1, ProcessExit(signal="SIGKILL")),
         state=started()[1],
     )
     assert calls == [

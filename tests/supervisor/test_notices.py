@@ -7,9 +7,9 @@ import re
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
-from corn.supervisor import events
-from corn.supervisor.notices import is_healthy, notices, refused_reload
-from corn.supervisor.state import End, Phase, Settings
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings
+from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_reload
 from tests.supervisor.test_policy_properties import Master
 from tests.supervisor.world import World, running
 
@@ -126,7 +126,7 @@ def test_health_is_work_done_or_under_way():
         if world.workers:
             worker = next(iter(world.workers))
             world.boots(worker)
-            world.exits(worker, End(signal="SIGSEGV"))
+            world.exits(worker, ProcessExit(signal="SIGSEGV"))
     assert not world.workers
     assert not is_healthy(world.state)
 

@@ -6,13 +6,13 @@ import itertools
 
 import pytest
 
-from corn.supervisor import actions, events
-from corn.supervisor.actions import AbortWorker, Announce, DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
-from corn.supervisor.policy import _RULES
-from corn.supervisor.state import End, Phase, Settings, Stage
+from corn.supervisor.policy import actions, events
+from corn.supervisor.policy.actions import AbortWorker, Announce, DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
+from corn.supervisor.policy.decide import _RULES
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage
 from tests.supervisor.world import KILLED, World, running
 
-SEGV = End(signal="SIGSEGV")
+SEGV = ProcessExit(signal="SIGSEGV")
 
 
 def of_kind(found, kind):
@@ -65,14 +65,14 @@ class TestStart:
         world = World()
         world.start()
         world.happens(events.TemplateFailed(world.now, 1, "no module named 'x'", "", 2))
-        world.template_exits(1, End(code=2))
+        world.template_exits(1, ProcessExit(code=2))
         assert world.exit_code == 2
         assert texts(world) == ["could not start: no module named 'x'"]
 
     def test_a_template_that_ends_without_a_word_ends_the_start_even_with_code_0(self):
         world = World()
         world.start()
-        world.template_exits(1, End(code=0))
+        world.template_exits(1, ProcessExit(code=0))
         assert world.exit_code == 3
         assert "exited with code 0 while loading" in texts(world)[0]
 
@@ -153,7 +153,7 @@ class TestCrash:
         for _ in range(6):
             (victim,) = [worker for worker in world.state.ready() if worker.slot == 0]
             at = world.now
-            world.exits(victim.id, End(code=1))
+            world.exits(victim.id, ProcessExit(code=1))
             while not world.state.in_slot(0):
                 world.passes(0.05)
             waits.append(world.now - at)
@@ -165,12 +165,12 @@ class TestCrash:
     def test_a_minute_of_health_forgets_the_crashes(self):
         world = running(1)
         for _ in range(3):
-            world.exits(world.state.ready()[0].id, End(code=1))
+            world.exits(world.state.ready()[0].id, ProcessExit(code=1))
             world.settle()
             world.passes(5)
             world.settle()
         world.passes(61)
-        world.exits(world.state.ready()[0].id, End(code=1))
+        world.exits(world.state.ready()[0].id, ProcessExit(code=1))
         assert world.state.in_slot(0)
 
     def test_workers_killed_from_outside_come_back_at_once_ten_times(self):
@@ -195,7 +195,7 @@ class TestCrash:
 
     def test_an_exit_with_code_0_that_nobody_asked_for_is_a_crash(self):
         world = running(1)
-        world.exits(world.state.ready()[0].id, End(code=0))
+        world.exits(world.state.ready()[0].id, ProcessExit(code=0))
         assert "crashed: exited with code 0" in texts(world)[-1]
 
     def test_boot_failures_of_a_good_generation_never_end_the_master_while_one_is_ready(self):
@@ -432,7 +432,7 @@ class TestReload:
     def test_backoff_of_the_old_code_does_not_hold_up_the_new(self):
         world = running(1)
         while world.workers:
-            world.exits(world.state.ready()[0].id, End(code=1))
+            world.exits(world.state.ready()[0].id, ProcessExit(code=1))
             world.settle()
         world.hup()
         world.settle()
@@ -463,7 +463,7 @@ class TestSoak:
         world.boots(canary)
         world.ready(canary)
         world.passes(1)
-        world.exits(canary, End(code=1))
+        world.exits(canary, ProcessExit(code=1))
         assert not world.draining
         world.settle()
         assert world.ready_generations() == [1, 1]

@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from corn.supervisor import events
-from corn.supervisor.state import End, Phase, Settings, Stage, TemplateStage
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage, TemplateStage
 from tests.supervisor.world import KILLED, World
 
-ENDS = st.sampled_from([KILLED, End(signal="SIGSEGV"), End(code=0), End(code=1), End(signal="SIGTERM")])
+ENDS = st.sampled_from(
+    [KILLED, ProcessExit(signal="SIGSEGV"), ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGTERM")]
+)
 PICK = st.integers(0, 1000)
 
 

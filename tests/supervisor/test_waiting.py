@@ -1,10 +1,11 @@
 """What a waiting client is told: pure, over the states of a world without processes."""
 
-from corn.supervisor import events, waiting
-from corn.supervisor.history import History, continued
-from corn.supervisor.policy import decide
-from corn.supervisor.state import End, Settings
-from corn.supervisor.status import About, Observed, Reading, condition, status_of
+from corn.supervisor.policy import events
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.policy.state import ProcessExit, Settings
+from corn.supervisor.projections import wait_conditions as waiting
+from corn.supervisor.projections.history import History, continued
+from corn.supervisor.projections.status import About, Observed, Reading, condition, status_of
 from tests.supervisor.world import KILLED, World, running
 
 
@@ -103,7 +104,7 @@ def test_a_worker_is_replaced_before_it_leaves():
 def test_a_slot_that_waits_for_its_backoff_is_started_at_once():
     world = watched(workers=1)
     while world.workers:
-        world.exits(max(world.workers), End(code=1))
+        world.exits(max(world.workers), ProcessExit(code=1))
         world.settle()
     world.happens(events.RestartRequested(world.now, 0))
     assert len(world.workers) == 1
@@ -187,7 +188,7 @@ def test_the_phase_in_an_operators_words():
 
 def test_a_status_tells_workers_restarts_and_what_was_counted():
     world = watched()
-    world.exits(2, End(signal="SIGSEGV"))
+    world.exits(2, ProcessExit(signal="SIGSEGV"))
     world.settle()
     found = status(world)
     assert (found.phase, found.ready, found.target) == ("serving", 2, 2)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from corn.supervisor import actions, events
-from corn.supervisor.deadlines import next_wake
-from corn.supervisor.policy import decide
-from corn.supervisor.state import End, Settings, Stage, State, TemplateStage
+from corn.supervisor.policy import actions, events
+from corn.supervisor.policy.deadlines import next_wake
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.policy.state import ProcessExit, Settings, Stage, State, TemplateStage
 
-KILLED = End(signal="SIGKILL")
-CLEAN = End(code=0)
+KILLED = ProcessExit(signal="SIGKILL")
+CLEAN = ProcessExit(code=0)
 
 
 @dataclass
@@ -74,9 +74,9 @@ class World:
 
     def template_fails(self, generation: int, error: str = "it broke") -> None:
         self.happens(events.TemplateFailed(self.now, generation, error, "Traceback"))
-        self.template_exits(generation, End(code=3))
+        self.template_exits(generation, ProcessExit(code=3))
 
-    def template_exits(self, generation: int, end: End = CLEAN) -> None:
+    def template_exits(self, generation: int, end: ProcessExit = CLEAN) -> None:
         self.templates.discard(generation)
         self.stopping_templates.discard(generation)
         self.happens(events.TemplateExited(self.now, generation, end))
@@ -91,9 +91,9 @@ class World:
 
     def fails(self, worker: int, error: str = "lifespan broke") -> None:
         self.happens(events.WorkerFailed(self.now, worker, error, "Traceback"))
-        self.exits(worker, End(code=3))
+        self.exits(worker, ProcessExit(code=3))
 
-    def exits(self, worker: int, end: End = CLEAN) -> None:
+    def exits(self, worker: int, end: ProcessExit = CLEAN) -> None:
         self.workers.pop(worker)
         self.draining.discard(worker)
         self.killed.discard(worker)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from corn.config import Config
-from corn.slots import Field, Slots
-from corn.worker.server import Server
+from corn.ipc.scoreboard import Field, Scoreboard
+from corn.server.server import Server
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Peer:
 class Serving:
     """A server under test."""
 
-    def __init__(self, server: Server, slots: Slots, address: Any) -> None:
+    def __init__(self, server: Server, slots: Scoreboard, address: Any) -> None:
         self.server = server
         self.slots = slots
         self.address = address
@@ -129,7 +129,7 @@ async def serving(
     **options: Any,
 ) -> AsyncIterator[Serving]:
     """Serve `app` until the block is left, then stop at once."""
-    slots = Slots.create()
+    slots = Scoreboard.create()
     listener = listener or listen()
     address = listener.getsockname()
     options = {"access_log": False, "lifespan": "off", **options}

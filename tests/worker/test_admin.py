@@ -10,16 +10,16 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from corn.config.admin_kinds import AdminAddress
-from corn.config.checks import check_extras
-from corn.config.given import give
+from corn.admin.metrics import exposition, metrics
+from corn.admin.readiness import readiness
+from corn.config.sections._admin_types import AdminAddress
+from corn.config.validation import check_extras
+from corn.config.values import parse_value
 from corn.errors import ConfigError
-from corn.slots import LATENCY_BOUNDS
-from corn.supervisor.history import History
-from corn.supervisor.state import Settings, Stage, State, Worker
-from corn.supervisor.status import About, Observed, Reading, status_of
-from corn.worker.admin.metrics import exposition, metrics
-from corn.worker.admin.readiness import readiness
+from corn.ipc.scoreboard import LATENCY_BOUNDS
+from corn.supervisor.policy.state import Settings, Stage, State, Worker
+from corn.supervisor.projections.history import History
+from corn.supervisor.projections.status import About, Observed, Reading, status_of
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference" / "metrics.md"
 
@@ -112,6 +112,6 @@ def test_no_admin_address(raw):
 
 
 def test_without_its_extra_the_option_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("corn.config.checks.find_spec", lambda name: None)
+    monkeypatch.setattr("corn.config.validation.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"--admin needs the extra 'admin': pip install 'corn-server\[admin\]'"):
-        check_extras({"admin": give("admin", "9100", "command line", "--admin")})
+        check_extras({"admin": parse_value("admin", "9100", "command line", "--admin")})

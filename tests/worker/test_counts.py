@@ -4,8 +4,8 @@ import asyncio
 import socket
 import struct
 
-from corn.slots import LATENCY_BOUNDS, Field
-from corn.supervisor.readings import Readings, reading_of
+from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
+from corn.supervisor.monitoring.counters import WorkerCounters, reading_of
 from tests.worker.serving import serving, until
 
 
@@ -59,7 +59,7 @@ def test_the_counts_of_a_worker_outlive_it(run):
     async def test():
         async with serving(app) as at:
             await at.request(get("/"))
-            readings = Readings(at.slots)
+            readings = WorkerCounters(at.slots)
             readings.leave(at.slots.cell(0))
             assert readings.gone.requests == 1
             assert readings.gone.connections == 0

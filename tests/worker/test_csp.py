@@ -1,8 +1,8 @@
 import pytest
 
-from corn.worker.csp import Wish, allow
+from corn.worker.dev.csp import ScriptPermission, allow
 
-WISH = Wish("'sha256-x'", "http://127.0.0.1:9")
+WISH = ScriptPermission("'sha256-x'", "http://127.0.0.1:9")
 REACH = "'self' http://127.0.0.1:9"
 
 

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from corn.browser.script import Script
-from corn.reload.announcing import Announcer, State
-from corn.worker.errorpages import with_error_pages
-from corn.worker.refresh import with_refresh
+from corn.reload.live_reload_server import LiveReloadServer, ReloadState
+from corn.worker.dev.error_pages import with_error_pages
+from corn.worker.dev.live_reload import with_refresh
+from corn.worker.dev.live_reload_script import Script
 from tests.worker.serving import serving
 
 BROWSER = "Accept: text/html\r\nSec-Fetch-Dest: document\r\n"
@@ -91,8 +91,8 @@ def test_a_policy_lets_the_script_in(run):
 def test_the_question_of_a_page_is_passed_on(run):
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            announcer = Announcer(listener, "sesame")
-            announcer.announce(State(revision=7))
+            announcer = LiveReloadServer(listener, "sesame")
+            announcer.announce(ReloadState(revision=7))
             announcer.start()
             app = with_refresh(answering(PAGE), f"http://127.0.0.1:{listener.getsockname()[1]}/sesame", 3, root="/api")
             async with serving(app) as served:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from corn.slots import Field
+from corn.ipc.scoreboard import Field
 from tests.worker.serving import hello, listen, listen_unix, serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corn.worker.body import ChunkedBody
-from corn.worker.head import parse_head
-from corn.worker.refusal import Refusal
-from corn.worker.target import GOOD
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import parse_head
+from corn.server.http.target import GOOD
+from corn.server.http1.body import ChunkedBody
 from tests.worker.test_requests import TABLE, Table
 
 SEEDS = [each.read_bytes() for each in sorted(Path(TABLE).glob("*/*.http")) if each.stat().st_size < 400]
@@ -75,7 +75,7 @@ def test_a_head_that_is_taken_means_the_same_to_another_parser(data):
     block, found, _ = data.partition(b"\r\n\r\n")
     try:
         head = parse_head(block, 100)
-    except Refusal:
+    except HTTPError:
         return
     if not found or head.method not in ORDINARY or head.upgrade or not head.target.startswith(b"/"):
         return

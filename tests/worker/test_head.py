@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.worker.framing import encode_fields
-from corn.worker.head import Repeated, parse_head
-from corn.worker.refusal import Refusal
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import RepeatedFields, parse_head
+from corn.server.http.response_fields import encode_fields
 from tests.worker.serving import hello, serving
 
 LINES = st.sampled_from(
@@ -53,7 +53,7 @@ FIELDS = st.lists(
 def read(line, block):
     try:
         return vars(parse_head(line + block, 100))
-    except Refusal as refusal:
+    except HTTPError as refusal:
         return refusal.status
 
 
@@ -62,9 +62,9 @@ def test_repeated_fields_are_read_as_if_for_the_first_time(first, second, fields
     block = b"".join(b"\r\n" + field for field in fields)
     try:
         head = parse_head(first + block, 100)
-    except Refusal:
+    except HTTPError:
         return
-    repeated = Repeated.of(block, head)
+    repeated = RepeatedFields.of(block, head)
     head.headers.append((b"the application's own", b""))
     again = repeated.after(second) if repeated is not None else None
     if again is not None:

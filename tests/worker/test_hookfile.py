@@ -10,7 +10,7 @@ import pytest
 from corn.config import Config
 from corn.errors import HooksError
 from corn.hooks import HOOKS, WorkerInfo
-from corn.worker.hookfile import limited, load_hooks
+from corn.worker.hooks.loader import limited, load_hooks
 
 PAGE = Path(__file__).parent.parent.parent / "docs/reference/hooks.md"
 WORKER = WorkerInfo(0, 1, 4711)

@@ -354,7 +354,7 @@ def test_a_response_survives_a_peer_that_still_sends(run):
 
 
 def test_connections_are_counted_at_once(run):
-    from corn.slots import Field
+    from corn.ipc.scoreboard import Field
 
     async def main():
         async with serving(hello) as at:

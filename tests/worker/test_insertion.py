@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.worker.insertion import Insertion
+from corn.worker.dev.html_injection import HTMLInjection
 
 MARK = b"<script>!</script>"
 
@@ -14,7 +14,7 @@ def passed(messages, policies=None):
         seen.extend(given)
         return policies if policies is not None else given, MARK
 
-    insertion = Insertion(element_for)
+    insertion = HTMLInjection(element_for)
     return [each for message in messages for each in insertion.feed(message)]
 
 
@@ -70,7 +70,7 @@ def test_an_error_page_is_a_page():
 
 
 def test_a_stream_is_not_held_back():
-    insertion = Insertion(lambda given: (given, MARK))
+    insertion = HTMLInjection(lambda given: (given, MARK))
     assert list(insertion.feed(start())) == []
     assert [each["type"] for each in insertion.feed(body(b"<html>", more=True))] == [
         "http.response.start",

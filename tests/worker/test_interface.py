@@ -6,7 +6,7 @@ import pytest
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.worker.interface import check_interface, interface_of
+from corn.server.asgi.interface import check_interface, interface_of
 from tests.worker.serving import hello, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from corn.slots import Field
-from corn.worker.mailbox import Mailbox
+from corn.ipc.scoreboard import Field
+from corn.server.connection_handoff import ConnectionHandoff
 from tests.worker.serving import serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -26,7 +26,7 @@ def mailbox():
     opened = []
 
     def access():
-        opened.append(Mailbox(*(os.dup(end.fileno()) for end in ends)))
+        opened.append(ConnectionHandoff(*(os.dup(end.fileno()) for end in ends)))
         return opened[-1]
 
     yield access

@@ -9,8 +9,8 @@ import textwrap
 _BEGIN = """
 import json, os, sys, time
 sys.path.insert(0, {directory!r})
-from corn.worker.ownmodules import OwnModules
-own = OwnModules()
+from corn.worker.dev.import_hook import ProjectImporter
+own = ProjectImporter()
 own.install()
 """
 

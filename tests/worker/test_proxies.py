@@ -5,11 +5,11 @@ import struct
 
 import pytest
 
-from corn.config.http_kinds import HeaderField, Network
-from corn.worker.preamble import read_preamble
-from corn.worker.refusal import Refusal
-from corn.worker.scope import Ends
-from corn.worker.trust import Trust
+from corn.config.sections._http_types import HeaderField, Network
+from corn.server.asgi.scope import Endpoints
+from corn.server.http.errors import HTTPError
+from corn.server.proxy.proxy_protocol import parse_proxy_header
+from corn.server.proxy.trusted_networks import TrustedNetworks
 from tests.worker.serving import hello, listen_unix, serving
 
 ALL = ("for", "proto", "host", "port", "prefix")
@@ -144,11 +144,11 @@ def test_a_peer_on_a_unix_socket_is_trusted(run, tmp_path):
 
 
 def test_trust():
-    trust = Trust(["10.0.0.0/8", "::1"])
+    trust = TrustedNetworks(["10.0.0.0/8", "::1"])
     hosts = ("10.1.2.3", "11.0.0.1", "::1", "::ffff:10.1.2.3", "fe80::1%eth0", "host", "")
     assert [trust.contains(each) for each in hosts] == [True, False, True, True, False, False, False]
-    assert Trust(["*"]).contains("anything")
-    assert not Trust([]).believes(None)
+    assert TrustedNetworks(["*"]).contains("anything")
+    assert not TrustedNetworks([]).believes(None)
 
 
 V4 = b"\1\2\3\4\5\6\7\x08" + struct.pack("!HH", 1000, 80)
@@ -159,7 +159,7 @@ def v2(command=0x21, family=0x11, block=V4, size=None):
     return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", command, family, length) + block
 
 
-ENDS = Ends(("127.0.0.1", 1), ("127.0.0.1", 80), "http")
+ENDS = Endpoints(("127.0.0.1", 1), ("127.0.0.1", 80), "http")
 V6 = socket.inet_pton(socket.AF_INET6, "2001:db8::1") * 2 + struct.pack("!HH", 1000, 80)
 
 PREAMBLES = [
@@ -179,8 +179,8 @@ PREAMBLES = [
 @pytest.mark.parametrize(("data", "client", "server"), PREAMBLES)
 def test_preambles(data, client, server):
     for end in range(len(data)):
-        assert read_preamble(data[:end], ENDS) is None
-    ends, rest = read_preamble(data + b"GET", ENDS)
+        assert parse_proxy_header(data[:end], ENDS) is None
+    ends, rest = parse_proxy_header(data + b"GET", ENDS)
     assert (ends.client, ends.server, rest) == (client, server, b"GET")
 
 
@@ -204,8 +204,8 @@ def test_preambles(data, client, server):
     ],
 )
 def test_invalid_preambles(data):
-    with pytest.raises(Refusal):
-        read_preamble(data, ENDS)
+    with pytest.raises(HTTPError):
+        parse_proxy_header(data, ENDS)
 
 
 @pytest.mark.parametrize("data", [PREAMBLES[0][0], v2()])

@@ -8,7 +8,7 @@ import pytest
 import corn
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.worker.renewing import open_tls, renewed
+from corn.server.tls.renewal import auto_renewal, open_tls
 from tests.certificates import DAY, NOW, Issued, client
 from tests.worker.serving import Peer, hello, until
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_used_is_refused_and_what_is_late_is_not(tmp_path, caplog
 def test_without_certificates_there_is_nothing_to_do(run):
     async def main():
         assert open_tls(Config()) is None
-        with renewed(None, Config()):
+        with auto_renewal(None, Config()):
             await asyncio.sleep(0)
 
     run(main())

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from corn.config import Config
-from corn.slots import Slots
-from corn.worker.scope import Ends
-from corn.worker.server import Server
+from corn.ipc.scoreboard import Scoreboard
+from corn.server.asgi.scope import Endpoints
+from corn.server.server import Server
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,14 +62,14 @@ class Table:
     def __init__(self):
         self.app = Recorder()
         config = Config(access_log=False, lifespan="off", http="1")
-        self.server = Server(self.app, config, [], slots=Slots.create(), cell=0)
+        self.server = Server(self.app, config, [], slots=Scoreboard.create(), cell=0)
 
     async def connect(self):
         """A protocol of the server's with its transport, and the peer's reader and writer."""
         self.app.requests = []
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        protocol = self.server._protocols.first(ours, Ends(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
+        protocol = self.server._protocols.first(ours, Endpoints(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
         self.server._service.opened()
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
         return protocol, transport, *await asyncio.open_connection(sock=theirs)

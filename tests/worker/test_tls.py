@@ -10,10 +10,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from corn.config import Config
-from corn.credentials import read_credentials
 from corn.errors import ConfigError
-from corn.worker.peer import escape
-from corn.worker.tls import TLS
+from corn.server.tls.context import TLSContexts
+from corn.server.tls.handshake import TLSHandshake
+from corn.server.tls.scope_extension import escape
+from corn.tls.credentials import read_credentials
 from tests.certificates import Issued, authorities, client
 from tests.worker.serving import echo, hello, serving, until
 
@@ -27,7 +28,7 @@ def tls_of(*issued, **options):
         ssl_keyfile=tuple(str(each.keyfile) for each in issued),
         **options,
     )
-    return TLS(config, read_credentials(config))
+    return TLSContexts(config, read_credentials(config))
 
 
 async def show_scope(scope, receive, send):
@@ -203,7 +204,7 @@ def test_a_drain_lets_a_handshake_finish_and_answers(run, tmp_path):
                 tls.do_handshake()
             hello_bytes = outgoing.read()
             peer = await running.connect(hello_bytes[:20])
-            await until(lambda: any(type(each).__name__ == "Handshake" for each in running.server._service.connections))
+            await until(lambda: any(isinstance(each, TLSHandshake) for each in running.server._service.connections))
             running.server.drain(grace=10, final=False)
             await peer.send(hello_bytes[20:])
             while True:

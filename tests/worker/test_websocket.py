@@ -7,7 +7,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import connect
 
-from corn.slots import Field
+from corn.ipc.scoreboard import Field
 from tests.worker.serving import serving, until
 from tests.worker.websocketing import ACCEPT, HANDSHAKE, at_port, echo, recording
 

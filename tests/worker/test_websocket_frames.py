@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.uri import parse_uri
 
-from corn.worker.websocket_frames import Frames
+from corn.server.websocket.frames import FrameCodec
 
 MAX_SIZE = 1000
 
@@ -33,7 +33,7 @@ class Reader:
     """What comes out of `Frames`, asked as a session asks."""
 
     def __init__(self, extension=None, room=1 << 30):
-        self.frames = Frames(MAX_SIZE, extension)
+        self.frames = FrameCodec(MAX_SIZE, extension)
         self.messages = []
         self.out = b""
         self.room = room
@@ -151,7 +151,7 @@ def test_no_bytes_make_it_raise(data, cuts):
 
 @given(messages=st.lists(MESSAGES, max_size=5), compress=st.booleans())
 def test_a_client_reads_what_is_written(messages, compress):
-    frames = Frames(MAX_SIZE, deflate() if compress else None)
+    frames = FrameCodec(MAX_SIZE, deflate() if compress else None)
     client = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
     client.extensions = [deflate()] if compress else []
     for message in messages:
@@ -164,7 +164,7 @@ def test_a_client_reads_what_is_written(messages, compress):
 @pytest.mark.parametrize("step", [1, 7, 65536])
 def test_sizes_at_the_edges_of_the_length_fields(size, step):
     payload = os.urandom(size)
-    frames = Frames(1 << 20)
+    frames = FrameCodec(1 << 20)
     data = frame(2, payload) * 2
     messages = [each for at in range(0, len(data), step) for each in frames.feed(data[at : at + step], 100)]
     assert messages == [payload, payload]
@@ -212,7 +212,7 @@ def test_a_bomb_is_not_unpacked():
 
 
 def test_what_may_end_it_waits_until_the_messages_before_are_taken():
-    frames = Frames(MAX_SIZE)
+    frames = FrameCodec(MAX_SIZE)
     data = frame(1, b"a") + frame(1, b"b") + close() + b"never looked at"
     assert frames.feed(data, 100) == ["a", "b"]
     assert (frames.end, frames.holds) == (None, True)
@@ -237,7 +237,7 @@ def test_messages_after_closing_are_dropped_until_the_answer():
 
 @pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, ""), (999, ""), (5000, ""), (1000, "x" * 124)])
 def test_what_cannot_be_sent_in_a_close_frame_is_refused(code, reason):
-    frames = Frames(MAX_SIZE)
+    frames = FrameCodec(MAX_SIZE)
     with pytest.raises(ValueError, match="cannot close with"):
         frames.close(code, reason)
     assert (frames.end, frames.out) == (None, b"")

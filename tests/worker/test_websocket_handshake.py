@@ -2,8 +2,8 @@
 
 import pytest
 
-from corn.worker.head import parse_head
-from corn.worker.websocket_handshake import accept_key, agree_on_deflate, read_offer
+from corn.server.http.head import parse_head
+from corn.server.websocket.handshake import accept_key, agree_on_deflate, read_offer
 from tests.worker.serving import serving
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="

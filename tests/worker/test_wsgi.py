@@ -10,8 +10,8 @@ from wsgiref.validate import validator
 
 import pytest
 
-from corn.worker.wsgi import application
-from corn.worker.wsgi.threads import Threads
+from corn.server.wsgi import adapter as application
+from corn.server.wsgi.thread_pool import Threads
 from tests.worker.serving import serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: corn.test\r\n\r\n"

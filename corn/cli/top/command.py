@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from corn.cli.instance import Choice, find, means_instance
-from corn.cli.top.figures import KEPT, Sample, View, view_of
-from corn.cli.top.interaction import Interaction
+from corn.cli.control_client import InstanceSelector, find, means_instance
+from corn.cli.top.keys import Interaction
+from corn.cli.top.model import KEPT, Sample, View, view_of
 from corn.errors import ConfigError
 
 if TYPE_CHECKING:
+    from corn.cli.top.poller import News, Watch
     from corn.cli.top.terminal import Terminal
-    from corn.cli.top.watch import News, Watch
 
 _TURN = 0.2  # seconds; how soon an answer, a signal or another size of the terminal is noticed
 
@@ -30,7 +30,7 @@ _TURN = 0.2  # seconds; how soon an answer, a signal or another size of the term
     help="How often the figures change.",
 )
 @means_instance
-def top(*, choice: Choice, interval: float) -> int:
+def top(*, choice: InstanceSelector, interval: float) -> int:
     """Watch an instance and its workers live, and reload, scale, drain or restart by single keys, which it explains.
 
     Rates are of the last interval, latencies and errors of the last ten. It waits for an instance that goes away.
@@ -39,7 +39,7 @@ def top(*, choice: Choice, interval: float) -> int:
         from corn.cli.top.terminal import Terminal
     except ImportError:
         raise ConfigError("corn top needs the extra 'top': pip install 'corn-server[top]'") from None
-    from corn.cli.top.watch import Watch
+    from corn.cli.top.poller import Watch
 
     terminal = Terminal()
     watch = Watch(find(choice), interval)
@@ -72,7 +72,7 @@ class _Session:
             shown = None if keys else shown
 
     def _draw(self) -> None:
-        from corn.cli.top.screen import BLOCKS, PLAIN, Area, lines
+        from corn.cli.top.view import BLOCKS, PLAIN, Area, lines
 
         width, height = self._terminal.size
         area = Area(width, height, BLOCKS if self._terminal.has_blocks else PLAIN, self._lost)
@@ -95,7 +95,7 @@ class _Session:
             count += 1
 
     def _hear(self, news: News) -> None:
-        from corn.cli.top.watch import Lost, Page
+        from corn.cli.top.poller import Lost, Page
 
         if isinstance(news, Sample):
             if self._samples and self._samples[-1].status["pid"] != news.status["pid"]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.admin_kinds import AdminAddress
-from corn.config.kinds import Integer, Maybe
 from corn.config.options import option
+from corn.config.sections._admin_types import AdminAddress
+from corn.config.types import Integer, Nullable
 
 ADMIN = "Monitoring"
 
@@ -15,7 +15,7 @@ ADMIN = "Monitoring"
 class AdminOptions:
     admin: str | None = option(
         None,
-        Maybe(AdminAddress()),
+        Nullable(AdminAddress()),
         "Tell on ADDRESS how the service is: /livez, /readyz, /status, /metrics for Prometheus, and / with a page for "
         "people. A port alone is one of 127.0.0.1; host:port and unix:path are taken too. There is no password. Needs "
         "the extra 'admin'.",

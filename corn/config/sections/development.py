@@ -4,57 +4,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import Many, Switch, Text
 from corn.config.options import DEV, option
+from corn.config.types import Flag, ListOf, Text
 
 DEVELOPMENT = "Development"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DevelopmentOptions:
-    reload: bool = option(True, Switch(), "Reload the application when its files change.", DEVELOPMENT, command=DEV)
+    reload: bool = option(True, Flag(), "Reload the application when its files change.", DEVELOPMENT, command=DEV)
     reload_dir: tuple[str, ...] = option(
         (),
-        Many(Text("DIRECTORY")),
+        ListOf(Text("DIRECTORY")),
         "Watch DIRECTORY and what is below it, instead of the working directory and --app-dir; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_include: tuple[str, ...] = option(
         (),
-        Many(Text("PATTERN")),
+        ListOf(Text("PATTERN")),
         "Files like PATTERN count too, such as *.json or data/; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_exclude: tuple[str, ...] = option(
         (),
-        Many(Text("PATTERN")),
+        ListOf(Text("PATTERN")),
         "Files like PATTERN do not count, whatever else says so; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_polling: bool = option(
         False,
-        Switch(),
+        Flag(),
         "Look at files again and again, for file systems that report no changes, such as network and some container "
         "mounts; corn does so by itself where the system cannot report them.",
         DEVELOPMENT,
         command=DEV,
     )
     refresh: bool = option(
-        True, Switch(), "Have browsers load a page again when what it shows has changed.", DEVELOPMENT, command=DEV
+        True, Flag(), "Have browsers load a page again when what it shows has changed.", DEVELOPMENT, command=DEV
     )
     keep_last_good: bool = option(
         False,
-        Switch(),
+        Flag(),
         "While new code cannot be served, serve the old instead of the error.",
         DEVELOPMENT,
         command=DEV,
     )
     tls: bool = option(
         False,
-        Switch(),
+        Flag(),
         "Serve HTTPS with a certificate for localhost, made for this user; needs the extra 'tls'.",
         DEVELOPMENT,
         command=DEV,
@@ -62,14 +62,14 @@ class DevelopmentOptions:
     )
     verify_reload: bool = option(
         False,
-        Switch(),
+        Flag(),
         "After each reload, import the application in a process without preloaded packages too, and say what differs.",
         DEVELOPMENT,
         command=DEV,
     )
     profile_reload: bool = option(
         False,
-        Switch(),
+        Flag(),
         "After each reload, list the modules of the project that took the longest to import.",
         DEVELOPMENT,
         command=DEV,

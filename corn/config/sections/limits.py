@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import Integer, Maybe, Seconds, Size
 from corn.config.options import option
+from corn.config.types import Integer, Nullable, Seconds, Size
 
 LIMITS = "Limits"
 TIMES = "Times"
@@ -14,14 +14,14 @@ TIMES = "Times"
 @dataclass(frozen=True, kw_only=True)
 class LimitsOptions:
     limit_max_requests: int | None = option(
-        None, Maybe(Integer(1, 10**9)), "Replace a worker after this many requests.", LIMITS
+        None, Nullable(Integer(1, 10**9)), "Replace a worker after this many requests.", LIMITS
     )
     limit_max_requests_jitter: int = option(
         0, Integer(0, 10**9), "Add up to this many requests to the limit, chosen by chance for each worker.", LIMITS
     )
     limit_max_messages: int | None = option(
         None,
-        Maybe(Integer(1, 10**12)),
+        Nullable(Integer(1, 10**12)),
         "Replace a worker after it received this many WebSocket messages, and up to a tenth more by chance.",
         LIMITS,
     )
@@ -30,7 +30,7 @@ class LimitsOptions:
     )
     limit_header_count: int = option(100, Integer(1, 10000), "Most header fields in a request.", LIMITS)
     limit_body: int | None = option(
-        None, Maybe(Size()), "Largest body of a request; a larger one is answered with 413.", LIMITS
+        None, Nullable(Size()), "Largest body of a request; a larger one is answered with 413.", LIMITS
     )
     min_body_rate: int = option(
         240,
@@ -41,13 +41,13 @@ class LimitsOptions:
     )
     limit_concurrency: int | None = option(
         None,
-        Maybe(Integer(1, 10**6)),
+        Nullable(Integer(1, 10**6)),
         "Most requests a worker answers at a time; one more is answered with 503.",
         LIMITS,
     )
     limit_connections: int | None = option(
         None,
-        Maybe(Integer(1, 10**6)),
+        Nullable(Integer(1, 10**6)),
         "Most connections of a worker; more are left to the other workers, or wait.",
         LIMITS,
     )
@@ -67,19 +67,22 @@ class LimitsOptions:
         LIMITS,
     )
     limit_lifetime: float | None = option(
-        None, Maybe(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
+        None, Nullable(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
     )
     limit_memory: int | None = option(
         None,
-        Maybe(Size(1 << 20)),
+        Nullable(Size(1 << 20)),
         "Replace a worker that holds more memory than this (PSS) for several samples.",
         LIMITS,
     )
     limit_memory_hard: int | None = option(
-        None, Maybe(Size(1 << 20)), "Stop a worker at once that holds more memory than this (PSS).", LIMITS
+        None, Nullable(Size(1 << 20)), "Stop a worker at once that holds more memory than this (PSS).", LIMITS
     )
     limit_memory_total: int | None = option(
-        None, Maybe(Size(1 << 20)), "Replace the largest worker when all processes hold more than this (PSS).", LIMITS
+        None,
+        Nullable(Size(1 << 20)),
+        "Replace the largest worker when all processes hold more than this (PSS).",
+        LIMITS,
     )
     min_worker_lifetime: float = option(1.0, Seconds(), "No worker is replaced for a limit before this time.", LIMITS)
 
@@ -96,7 +99,7 @@ class TimesOptions:
     timeout_header: float = option(10.0, Seconds(0.1), "Longest time for a request's head to arrive.", TIMES)
     timeout_request: float | None = option(
         None,
-        Maybe(Seconds(0.1)),
+        Nullable(Seconds(0.1)),
         "Longest time for the application to answer a request; then it is cancelled, and 503 answered.",
         TIMES,
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.http_kinds import LineFormat
-from corn.config.kinds import Choice, Maybe, Switch, Text
-from corn.config.log_kinds import Levels
 from corn.config.options import option
+from corn.config.sections._http_types import LineFormat
+from corn.config.sections._log_types import Levels
+from corn.config.types import Choice, Flag, Nullable, Text
 
 LOGS = "Logs"
 
@@ -23,7 +23,7 @@ class LogsOptions:
     )
     log_file: str | None = option(
         None,
-        Maybe(Text("FILE")),
+        Nullable(Text("FILE")),
         "Append the log to FILE, opened anew on USR1; it goes to standard error otherwise. The access log goes there "
         "too, unless it has its own file.",
         LOGS,
@@ -31,27 +31,27 @@ class LogsOptions:
     )
     log_config: str | None = option(
         None,
-        Maybe(Text("FILE")),
+        Nullable(Text("FILE")),
         "Set up Python's logging in templates and workers from FILE: TOML, JSON or YAML for dictConfig, or INI. "
         "The access log goes through the logger corn.access then.",
         LOGS,
     )
     request_id: bool = option(
         False,
-        Switch(),
+        Flag(),
         "Give each request an X-Request-ID: a trusted proxy's, or a new one. It is in the request, the response and "
         "the access log.",
         LOGS,
     )
-    access_log: bool = option(True, Switch(), "Log each request.", LOGS)
+    access_log: bool = option(True, Flag(), "Log each request.", LOGS)
     access_log_file: str | None = option(
         None,
-        Maybe(Text("FILE")),
+        Nullable(Text("FILE")),
         "Append the access log to FILE; it goes to standard output otherwise, as with -.",
         LOGS,
     )
     access_log_format: str | None = option(
-        None, Maybe(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS
+        None, Nullable(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS
     )
     log_format: str = option("text", Choice(("text", "json")), "How lines are written.", LOGS)
     color: str = option(

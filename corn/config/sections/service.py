@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import (
+from corn.config.options import SERVE, option
+from corn.config.types import (
     Address,
     ApplicationName,
     Choice,
+    Flag,
     Integer,
     IntegerOrAuto,
-    Many,
-    Maybe,
+    ListOf,
     Mode,
+    Nullable,
     Seconds,
-    Switch,
     Text,
     UrlPath,
 )
-from corn.config.options import SERVE, option
 
 APPLICATION = "Application"
 ADDRESSES = "Addresses"
@@ -32,18 +32,18 @@ MAX_WORKERS = 512
 class ApplicationOptions:
     app: str | None = option(
         None,
-        Maybe(ApplicationName()),
+        Nullable(ApplicationName()),
         "The application: a module and the name in it, as in main:app.",
         APPLICATION,
         argument=True,
     )
     factory: bool = option(
-        False, Switch(), "Call what the application string names; its result is the application.", APPLICATION
+        False, Flag(), "Call what the application string names; its result is the application.", APPLICATION
     )
     app_dir: str = option(".", Text("DIRECTORY"), "Where the application's modules are looked for first.", APPLICATION)
     env_file: tuple[str, ...] = option(
         (),
-        Many(Text("FILE")),
+        ListOf(Text("FILE")),
         "Read the application's environment variables from FILE, anew on each reload; may be repeated.",
         APPLICATION,
     )
@@ -55,7 +55,7 @@ class AddressesOptions:
     port: int = option(8000, Integer(0, 65535), "Port to listen on; 0 picks a free one.", ADDRESSES, reloadable=False)
     bind: tuple[str, ...] = option(
         (),
-        Many(Address()),
+        ListOf(Address()),
         "Listen on ADDRESS instead: host:port, [::1]:port, unix:path, fd://N for an inherited descriptor, or "
         "fd://NAME for a socket that systemd passes; may be repeated.",
         ADDRESSES,
@@ -63,12 +63,12 @@ class AddressesOptions:
         reloadable=False,
     )
     uds: str | None = option(
-        None, Maybe(Text("PATH")), "Listen on a Unix socket instead of a port.", ADDRESSES, reloadable=False
+        None, Nullable(Text("PATH")), "Listen on a Unix socket instead of a port.", ADDRESSES, reloadable=False
     )
     uds_mode: int = option(0o666, Mode(), "Permissions of Unix sockets.", ADDRESSES, reloadable=False)
     fd: int | None = option(
         None,
-        Maybe(Integer(0, 65535)),
+        Nullable(Integer(0, 65535)),
         "Listen on an inherited file descriptor instead of a port.",
         ADDRESSES,
         reloadable=False,
@@ -102,7 +102,7 @@ class ProcessesOptions:
     )
     user: str | None = option(
         None,
-        Maybe(Text("NAME")),
+        Nullable(Text("NAME")),
         "Run as this user, by name or number, once the addresses and the pidfile are open; needs root.",
         PROCESSES,
         reloadable=False,
@@ -110,7 +110,7 @@ class ProcessesOptions:
     )
     group: str | None = option(
         None,
-        Maybe(Text("NAME")),
+        Nullable(Text("NAME")),
         "Run as this group, by name or number, instead of the user's own; needs root.",
         PROCESSES,
         reloadable=False,
@@ -118,7 +118,7 @@ class ProcessesOptions:
     )
     umask: int | None = option(
         None,
-        Maybe(Mode()),
+        Nullable(Mode()),
         "Permissions that files made by corn and the application do not get.",
         PROCESSES,
         reloadable=False,
@@ -131,7 +131,7 @@ class ProcessesOptions:
     )
     pid: str | None = option(
         None,
-        Maybe(Text("FILE")),
+        Nullable(Text("FILE")),
         "Write the master's process id to FILE while corn serves; refused if another living master's is there.",
         PROCESSES,
         reloadable=False,
@@ -146,7 +146,7 @@ class ProcessesOptions:
     )
     daemon: bool = option(
         False,
-        Switch(),
+        Flag(),
         "Go to the background; the command ends when the service is ready, or tells why it is not. Output that was "
         "redirected to a file goes on there, other output is dropped.",
         PROCESSES,
@@ -155,7 +155,7 @@ class ProcessesOptions:
     )
     hooks: str | None = option(
         None,
-        Maybe(Text("FILE")),
+        Nullable(Text("FILE")),
         "Call the functions of a Python file when something happens to the service; see docs/reference/hooks.md.",
         PROCESSES,
     )
@@ -165,7 +165,7 @@ class ProcessesOptions:
 class ReloadsOptions:
     health_path: str | None = option(
         None,
-        Maybe(UrlPath()),
+        Nullable(UrlPath()),
         "On a reload, ask the new code for this path first; an answer of 500 or above refuses it.",
         RELOADS,
         command=SERVE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import Many, Seconds, UrlPath
 from corn.config.options import option
-from corn.config.static_kinds import Mount
+from corn.config.sections._static_types import Mount
+from corn.config.types import ListOf, Seconds, UrlPath
 
 STATIC = "Static files"
 
@@ -15,7 +15,7 @@ STATIC = "Static files"
 class StaticOptions:
     static: tuple[str, ...] = option(
         (),
-        Many(Mount()),
+        ListOf(Mount()),
         "Serve the files of DIRECTORY under PATH; what is no file there goes to the application. May be repeated.",
         STATIC,
     )
@@ -24,7 +24,7 @@ class StaticOptions:
     )
     static_immutable: tuple[str, ...] = option(
         (),
-        Many(UrlPath("PATTERN")),
+        ListOf(UrlPath("PATTERN")),
         "Paths such as /assets/* of files that never change, so that clients need not ask again for a year; may be "
         "repeated. A name with a hash in it, eight or more hexadecimal digits, counts by itself.",
         STATIC,

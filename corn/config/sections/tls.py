@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import Address, Choice, Many, Maybe, Seconds, Text
 from corn.config.options import option
-from corn.config.tls_kinds import ClientCertificates, Secret
+from corn.config.sections._tls_types import ClientCertificates, Secret
+from corn.config.types import Address, Choice, ListOf, Nullable, Seconds, Text
 
 TLS = "TLS"
 
@@ -15,7 +15,7 @@ TLS = "TLS"
 class TLSOptions:
     ssl_certfile: tuple[str, ...] = option(
         (),
-        Many(Text("FILE")),
+        ListOf(Text("FILE")),
         "Serve HTTPS with the certificate in FILE (PEM, its chain behind it). May be repeated: clients get the one "
         "whose names match, or the first. A file that changes is taken up while corn serves.",
         TLS,
@@ -23,22 +23,22 @@ class TLSOptions:
     )
     ssl_keyfile: tuple[str, ...] = option(
         (),
-        Many(Text("FILE")),
+        ListOf(Text("FILE")),
         "The private key of the certificate, one for each in the same order; none if the keys stand in their files.",
         TLS,
         reloadable=False,
     )
     ssl_keyfile_password: str | None = option(
-        None, Maybe(Secret()), "Password of the private keys; better given by its variable.", TLS, reloadable=False
+        None, Nullable(Secret()), "Password of the private keys; better given by its variable.", TLS, reloadable=False
     )
     ssl_ca_certs: str | None = option(
-        None, Maybe(Text("FILE")), "Authorities whose client certificates are accepted (PEM).", TLS, reloadable=False
+        None, Nullable(Text("FILE")), "Authorities whose client certificates are accepted (PEM).", TLS, reloadable=False
     )
     ssl_cert_reqs: str = option(
         "none", ClientCertificates(), "Whether clients are asked for a certificate.", TLS, reloadable=False
     )
     ssl_ciphers: str | None = option(
-        None, Maybe(Text("CIPHERS")), "Ciphers of TLS 1.2, as OpenSSL writes them.", TLS, reloadable=False
+        None, Nullable(Text("CIPHERS")), "Ciphers of TLS 1.2, as OpenSSL writes them.", TLS, reloadable=False
     )
     ssl_min_version: str = option(
         "1.2", Choice(("1.2", "1.3")), "Oldest version of TLS that is spoken.", TLS, reloadable=False
@@ -46,7 +46,7 @@ class TLSOptions:
     timeout_handshake: float = option(10.0, Seconds(0.1), "Longest time for a TLS handshake.", TLS)
     redirect_bind: tuple[str, ...] = option(
         (),
-        Many(Address()),
+        ListOf(Address()),
         "Listen on ADDRESS too, for plain HTTP, and send clients from there to HTTPS (308); may be repeated.",
         TLS,
         reloadable=False,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corn.config.kinds import Choice, Integer, Seconds, Size, Switch
 from corn.config.options import option
+from corn.config.types import Choice, Flag, Integer, Seconds, Size
 
 WEBSOCKET = "WebSocket"
 
@@ -37,5 +37,5 @@ class WebSocketOptions:
         20.0, Seconds(), "Close when nothing is heard for so long after a ping; 0 for never.", WEBSOCKET
     )
     ws_per_message_deflate: bool = option(
-        True, Switch(), "Compress messages for clients that offer to (permessage-deflate).", WEBSOCKET
+        True, Flag(), "Compress messages for clients that offer to (permessage-deflate).", WEBSOCKET
     )

@@ -21,7 +21,7 @@ from h2.events import (
     TrailersReceived,
 )
 
-from corn.worker.http2.frames import frame
+from corn.server.http2.frames import frame
 
 GET = (":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "x")
 POST = (":method", "POST"), *GET[1:]

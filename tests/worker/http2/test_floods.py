@@ -7,9 +7,9 @@ import pytest
 from h2.errors import ErrorCodes
 from hpack import Encoder
 
-from corn.worker.http2 import frames
-from corn.worker.http2.frames import Code, ConnectionFault
-from corn.worker.http2.patience import EACH_SECOND, MOST, Patience
+from corn.server.http2 import frames
+from corn.server.http2.flood_guard import EACH_SECOND, MOST, FloodGuard
+from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 from tests.worker.http2.client import GET, POST, connect
 from tests.worker.serving import hello, serving, until
 
@@ -19,7 +19,7 @@ CALM = ErrorCodes.ENHANCE_YOUR_CALM
 
 def rapid_reset(at):
     number = 3 + 2 * at
-    return frames.frame(frames.HEADERS, 5, number, HEAD) + frames.reset(number, Code.CANCEL)
+    return frames.frame(frames.HEADERS, 5, number, HEAD) + frames.reset(number, ErrorCode.CANCEL)
 
 
 def made_you_reset(at):
@@ -40,7 +40,7 @@ FLOODS = {
     "empty settings": lambda _: frames.frame(frames.SETTINGS, 0, 0, b""),
     "window updates": lambda _: frames.window_update(0, 1),
     "window updates of a stream": lambda _: frames.window_update(1, 1),
-    "resets of a stream that has ended": lambda _: frames.reset(1, Code.CANCEL),
+    "resets of a stream that has ended": lambda _: frames.reset(1, ErrorCode.CANCEL),
     "priorities": lambda _: frames.frame(frames.PRIORITY, 0, 1, b"\0\0\0\0\0"),
     "unknown frames": lambda _: frames.frame(0x42, 0, 0, b""),
     "empty data": lambda _: frames.frame(frames.DATA, 0, 1, b""),
@@ -49,7 +49,7 @@ FLOODS = {
 }
 
 
-class Endless(Patience):
+class Endless(FloodGuard):
     """For floods of which the end of patience is not what ends them."""
 
     def spend(self, amount, now):
@@ -303,21 +303,21 @@ def test_an_honest_client_may_be_busy(run):
 
 
 def test_patience_is_spent_and_comes_back_with_time():
-    patience = Patience(0.0)
+    patience = FloodGuard(0.0)
     for _ in range(MOST):
         patience.spend(1, 0.0)
-    with pytest.raises(ConnectionFault) as raised:
+    with pytest.raises(HTTP2ConnectionError) as raised:
         patience.spend(1, 0.0)
-    assert raised.value.code == Code.ENHANCE_YOUR_CALM
-    patience = Patience(0.0)
+    assert raised.value.code == ErrorCode.ENHANCE_YOUR_CALM
+    patience = FloodGuard(0.0)
     for second in range(100):
         for _ in range(EACH_SECOND):
             patience.spend(1, float(second))
 
 
 def test_patience_is_never_more_than_it_was_at_first():
-    patience = Patience(0.0)
+    patience = FloodGuard(0.0)
     patience.earn(10 * MOST)
-    with pytest.raises(ConnectionFault):
+    with pytest.raises(HTTP2ConnectionError):
         for _ in range(MOST + 1):
             patience.spend(1, 0.0)

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corn.worker.http2 import frames
+from corn.server.http2 import frames
 from tests.worker.http2.client import connect
 from tests.worker.serving import echo, serving
 

@@ -6,7 +6,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated
 
-from corn.worker.http2 import frames
+from corn.server.http2 import frames
 from tests.worker.http2.client import GET, POST, connect, tolerant
 from tests.worker.serving import echo, hello, serving, until
 

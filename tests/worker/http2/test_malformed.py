@@ -10,10 +10,10 @@ from hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corn.worker.http2 import frames
-from corn.worker.http2.fields import FieldDecoder, encode_field, encode_lines, encode_status
-from corn.worker.http2.frames import Code, ConnectionFault
-from corn.worker.http2.reader import FrameReader
+from corn.server.http2 import frames
+from corn.server.http2.frame_reader import FrameReader
+from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
+from corn.server.http2.header_codec import FieldDecoder, encode_field, encode_lines, encode_status
 from tests.worker.http2.client import GET, POST, connect
 from tests.worker.serving import echo, hello, serving
 
@@ -179,47 +179,50 @@ def test_a_refusal_that_has_no_room_yet_waits_while_the_body_comes(run):
 
 
 BROKEN = {
-    "a frame that is too large": (b"\0\x40\1\0\0\0\0\0\1" + b"x" * 16385, Code.FRAME_SIZE_ERROR),
-    "DATA on no stream": (frames.frame(frames.DATA, 0, 0, b"x"), Code.PROTOCOL_ERROR),
-    "DATA on an idle stream": (frames.frame(frames.DATA, 0, 9, b"x"), Code.PROTOCOL_ERROR),
-    "more padding than payload": (frames.frame(frames.DATA, frames.PADDED, 1, b"\7abc"), Code.PROTOCOL_ERROR),
-    "HEADERS on no stream": (frames.frame(frames.HEADERS, 4, 0, b"\x82"), Code.PROTOCOL_ERROR),
-    "HEADERS on a stream of the server's": (frames.frame(frames.HEADERS, 5, 2, b"\x82"), Code.PROTOCOL_ERROR),
-    "HEADERS that cannot be decoded": (frames.frame(frames.HEADERS, 5, 3, b"\xff\xff\xff"), Code.COMPRESSION_ERROR),
-    "a reference to nothing": (frames.frame(frames.HEADERS, 5, 3, b"\xfe"), Code.COMPRESSION_ERROR),
-    "a table that is too large": (frames.frame(frames.HEADERS, 5, 3, b"\x3f\xff\xff\x03"), Code.COMPRESSION_ERROR),
-    "CONTINUATION of nothing": (frames.frame(frames.CONTINUATION, 4, 1, b""), Code.PROTOCOL_ERROR),
+    "a frame that is too large": (b"\0\x40\1\0\0\0\0\0\1" + b"x" * 16385, ErrorCode.FRAME_SIZE_ERROR),
+    "DATA on no stream": (frames.frame(frames.DATA, 0, 0, b"x"), ErrorCode.PROTOCOL_ERROR),
+    "DATA on an idle stream": (frames.frame(frames.DATA, 0, 9, b"x"), ErrorCode.PROTOCOL_ERROR),
+    "more padding than payload": (frames.frame(frames.DATA, frames.PADDED, 1, b"\7abc"), ErrorCode.PROTOCOL_ERROR),
+    "HEADERS on no stream": (frames.frame(frames.HEADERS, 4, 0, b"\x82"), ErrorCode.PROTOCOL_ERROR),
+    "HEADERS on a stream of the server's": (frames.frame(frames.HEADERS, 5, 2, b"\x82"), ErrorCode.PROTOCOL_ERROR),
+    "HEADERS that cannot be decoded": (
+        frames.frame(frames.HEADERS, 5, 3, b"\xff\xff\xff"),
+        ErrorCode.COMPRESSION_ERROR,
+    ),
+    "a reference to nothing": (frames.frame(frames.HEADERS, 5, 3, b"\xfe"), ErrorCode.COMPRESSION_ERROR),
+    "a table that is too large": (frames.frame(frames.HEADERS, 5, 3, b"\x3f\xff\xff\x03"), ErrorCode.COMPRESSION_ERROR),
+    "CONTINUATION of nothing": (frames.frame(frames.CONTINUATION, 4, 1, b""), ErrorCode.PROTOCOL_ERROR),
     "PING amid a header block": (
         frames.frame(frames.HEADERS, 0, 3, b"\x82") + frames.frame(frames.PING, 0, 0, b"x" * 8),
-        Code.PROTOCOL_ERROR,
+        ErrorCode.PROTOCOL_ERROR,
     ),
     "CONTINUATION of another stream": (
         frames.frame(frames.HEADERS, 0, 3, b"\x82") + frames.frame(frames.CONTINUATION, 4, 5, b""),
-        Code.PROTOCOL_ERROR,
+        ErrorCode.PROTOCOL_ERROR,
     ),
     "a stream that depends on itself": (
         frames.frame(frames.HEADERS, 0x25, 3, b"\0\0\0\3\0\x82"),
-        Code.PROTOCOL_ERROR,
+        ErrorCode.PROTOCOL_ERROR,
     ),
-    "PRIORITY of the wrong size": (frames.frame(frames.PRIORITY, 0, 1, b"x"), Code.FRAME_SIZE_ERROR),
-    "RST_STREAM on an idle stream": (frames.reset(9, Code.CANCEL), Code.PROTOCOL_ERROR),
-    "RST_STREAM of the wrong size": (frames.frame(frames.RST_STREAM, 0, 1, b"x"), Code.FRAME_SIZE_ERROR),
-    "SETTINGS on a stream": (frames.frame(frames.SETTINGS, 0, 1, b""), Code.PROTOCOL_ERROR),
-    "SETTINGS of the wrong size": (frames.frame(frames.SETTINGS, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
-    "an acknowledgement that says more": (frames.frame(frames.SETTINGS, 1, 0, b"x" * 6), Code.FRAME_SIZE_ERROR),
+    "PRIORITY of the wrong size": (frames.frame(frames.PRIORITY, 0, 1, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "RST_STREAM on an idle stream": (frames.reset(9, ErrorCode.CANCEL), ErrorCode.PROTOCOL_ERROR),
+    "RST_STREAM of the wrong size": (frames.frame(frames.RST_STREAM, 0, 1, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "SETTINGS on a stream": (frames.frame(frames.SETTINGS, 0, 1, b""), ErrorCode.PROTOCOL_ERROR),
+    "SETTINGS of the wrong size": (frames.frame(frames.SETTINGS, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "an acknowledgement that says more": (frames.frame(frames.SETTINGS, 1, 0, b"x" * 6), ErrorCode.FRAME_SIZE_ERROR),
     "an initial window too large": (
         frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 1 << 31)),
-        Code.FLOW_CONTROL_ERROR,
+        ErrorCode.FLOW_CONTROL_ERROR,
     ),
-    "a frame size too small": (frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 5, 1)), Code.PROTOCOL_ERROR),
-    "PUSH_PROMISE": (frames.frame(frames.PUSH_PROMISE, 4, 1, b"\0\0\0\2\x82"), Code.PROTOCOL_ERROR),
-    "PING of the wrong size": (frames.frame(frames.PING, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
-    "PING on a stream": (frames.frame(frames.PING, 0, 1, b"x" * 8), Code.PROTOCOL_ERROR),
-    "GOAWAY of the wrong size": (frames.frame(frames.GOAWAY, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
-    "WINDOW_UPDATE by nothing": (frames.window_update(0, 0), Code.PROTOCOL_ERROR),
-    "WINDOW_UPDATE of the wrong size": (frames.frame(frames.WINDOW_UPDATE, 0, 0, b"x"), Code.FRAME_SIZE_ERROR),
-    "a window too large": (frames.window_update(0, (1 << 31) - 1), Code.FLOW_CONTROL_ERROR),
-    "HEADERS on a stream that has ended": (frames.frame(frames.HEADERS, 5, 1, b"\x82"), Code.STREAM_CLOSED),
+    "a frame size too small": (frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 5, 1)), ErrorCode.PROTOCOL_ERROR),
+    "PUSH_PROMISE": (frames.frame(frames.PUSH_PROMISE, 4, 1, b"\0\0\0\2\x82"), ErrorCode.PROTOCOL_ERROR),
+    "PING of the wrong size": (frames.frame(frames.PING, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "PING on a stream": (frames.frame(frames.PING, 0, 1, b"x" * 8), ErrorCode.PROTOCOL_ERROR),
+    "GOAWAY of the wrong size": (frames.frame(frames.GOAWAY, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "WINDOW_UPDATE by nothing": (frames.window_update(0, 0), ErrorCode.PROTOCOL_ERROR),
+    "WINDOW_UPDATE of the wrong size": (frames.frame(frames.WINDOW_UPDATE, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
+    "a window too large": (frames.window_update(0, (1 << 31) - 1), ErrorCode.FLOW_CONTROL_ERROR),
+    "HEADERS on a stream that has ended": (frames.frame(frames.HEADERS, 5, 1, b"\x82"), ErrorCode.STREAM_CLOSED),
 }
 
 
@@ -243,7 +246,7 @@ def test_another_beginning_than_the_preface_is_refused(run, data):
     async def main():
         async with serving(hello, http="2") as at:
             peer = await at.connect(data)
-            goaway = struct.pack("!BBLLL", frames.GOAWAY, 0, 0, 0, Code.PROTOCOL_ERROR)
+            goaway = struct.pack("!BBLLL", frames.GOAWAY, 0, 0, 0, ErrorCode.PROTOCOL_ERROR)
             assert goaway in await peer.everything()
 
     run(main())
@@ -324,12 +327,12 @@ def test_frames_are_the_same_however_they_are_cut(data):
         try:
             for part in parts:
                 found += list(reader.feed(part))
-        except ConnectionFault as fault:
+        except HTTP2ConnectionError as fault:
             found.append(fault.code)
         return found
 
     whole = read([stream])
-    if whole and isinstance(whole[-1], Code):
+    if whole and isinstance(whole[-1], ErrorCode):
         whole = read([stream[at : at + 1] for at in range(len(stream))])
     assert read(pieces)[-1:] == whole[-1:]
 
@@ -337,5 +340,5 @@ def test_frames_are_the_same_however_they_are_cut(data):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=100))
 def test_no_header_block_is_worse_than_an_error(block):
-    with contextlib.suppress(ConnectionFault):
+    with contextlib.suppress(HTTP2ConnectionError):
         FieldDecoder(1000).decode(block)

@@ -7,8 +7,8 @@ import json
 import pytest
 from h2.errors import ErrorCodes
 
-from corn.slots import Field
-from corn.worker.http2.frames import DATA, END_STREAM
+from corn.ipc.scoreboard import Field
+from corn.server.http2.frames import DATA, END_STREAM
 from tests.worker.http2.client import GET, POST, H2Peer, Response, connect, together
 from tests.worker.serving import echo, hello, serving, until
 

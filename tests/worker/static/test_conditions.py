@@ -2,8 +2,8 @@
 
 import pytest
 
-from corn.worker.static.conditions import chosen_range, precondition
-from corn.worker.static.representation import accepted_codings, cache_control, content_type
+from corn.server.static.conditional import chosen_range, precondition
+from corn.server.static.negotiation import accepted_codings, cache_control, content_type
 
 TAG, TIME = '"abc-1"', 1_700_000_000
 THEN, BEFORE, AFTER = (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corn.worker.static.files import Directory
+from corn.server.static.files import Directory
 from tests.certificates import Issued, client
 from tests.worker.serving import serving
 from tests.worker.test_tls import tls_of

@@ -1,0 +1,95 @@
+"""The application on the admin address: what monitoring asks, and a page for people. It changes nothing.
+
+Nobody is asked who they are, so nothing here acts, and nothing tells what a request held. Whatever a page of another
+origin may have a browser send, it does not get to read the answer: no answer allows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from corn.admin.metrics import exposition
+from corn.admin.readiness import readiness
+from corn.admin.status_client import Asking, MasterSilent
+from corn.config import Config
+
+_HERE = Path(__file__).parent
+_PAGE_POLICY = b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+_FILES = {
+    "/": ("dashboard.html", "text/html; charset=utf-8"),
+    "/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
+    "/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+}
+_TEXT = "text/plain; charset=utf-8"
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Answer = tuple[int, str, bytes]
+
+
+class Application:
+    """An ASGI application that answers from what `asking` finds out."""
+
+    def __init__(self, asking: Asking, config: Config) -> None:
+        self._asking = asking
+        self._needed = config.admin_ready_workers
+        self._files = {path: (kind, (_HERE / name).read_bytes()) for path, (name, kind) in _FILES.items()}
+        self._answers: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/status": self._status,
+            "/metrics": self._metrics,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        status, kind, body = await self._answer(scope)
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"content-security-policy", _PAGE_POLICY),
+        ]
+        if status == 405:
+            headers.append((b"allow", b"GET, HEAD"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope) -> Answer:
+        path = scope["path"]
+        if path not in self._answers and path not in self._files:
+            known = ", ".join(["/", *self._answers])
+            return 404, _TEXT, f"nothing is here; there are {known}\n".encode()
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, _TEXT, b"this address only tells; use GET\n"
+        if path in self._files:
+            return 200, *self._files[path]
+        try:
+            return await self._answers[path](scope)
+        except MasterSilent as silence:
+            return 503, _TEXT, f"{silence}\n".encode()
+
+    async def _livez(self, scope: Scope) -> Answer:
+        del scope
+        await self._asking.status()
+        return 200, _TEXT, b"the master answers\n"
+
+    async def _readyz(self, scope: Scope) -> Answer:
+        del scope
+        is_ready, told = readiness(await self._asking.status(), self._needed)
+        return 200 if is_ready else 503, _TEXT, f"{told}\n".encode()
+
+    async def _status(self, scope: Scope) -> Answer:
+        del scope
+        status = await self._asking.status_with_memory()
+        return 200, "application/json", json.dumps(status).encode()
+
+    async def _metrics(self, scope: Scope) -> Answer:
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        body, kind = exposition(await self._asking.status_with_memory(), accept)
+        return 200, kind, body

@@ -1,0 +1,86 @@
+"""The admin process: a fresh interpreter that serves corn's own application on the admin address.
+
+Nothing of the service's waits for it. Its server has a table of counters of its own, so no worker takes it for one of
+theirs. If its event loop stands still for `_MAY_HANG` seconds, it writes where, and ends (a thread in C, faulthandler,
+sees to it); the master starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import socket
+from typing import NoReturn
+
+from corn import logs
+from corn.admin.app import Application
+from corn.admin.status_client import Asking
+from corn.config import Config
+from corn.ipc.channel import Channel
+from corn.ipc.messages import AdminSetup
+from corn.ipc.scoreboard import Scoreboard
+from corn.server.server import Server
+from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
+from corn.system.prctl import die_with_parent, name_process
+from corn.system.proctitle import show_title
+
+_MAY_HANG = 10.0
+_CONNECTIONS = 256
+_GRACE = 0.5
+
+
+def main(channel_fd: int) -> NoReturn:
+    """Run the admin process until the master says to leave, or is gone."""
+    for number in BY_TEMPLATES:
+        signal.signal(number, ignore_signal)
+    name_process("corn admin")
+    die_with_parent(signal.SIGKILL)
+    channel = Channel(socket.socket(fileno=channel_fd))
+    first = next(iter(channel.receive()), None)
+    while first is None and not channel.closed:
+        first = next(iter(channel.receive()), None)
+    if isinstance(first, AdminSetup):
+        asyncio.run(_serve(channel, first))
+    logs.flush_standard_streams()
+    os._exit(0)
+
+
+async def _serve(channel: Channel, setup: AdminSetup) -> None:
+    config = Config.from_json(setup.config)
+    show_title(f"corn: admin {config.admin}")
+    logs.configure(logs.Source("admin"), config)
+    channel.set_blocking(False)
+    asking = Asking(channel)
+    listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
+    server = Server(Application(asking, config), _own(config), listeners, slots=Scoreboard.create(), cell=0)
+    await server.start()
+    server.accept()
+    watching = asyncio.get_running_loop().create_task(_watch_the_loop())
+    grace = await asking.over
+    watching.cancel()
+    server.drain(grace=grace or _GRACE, final=False, brisk=not grace)
+    await server.wait_closed()
+
+
+def _own(config: Config) -> Config:
+    """The options that the server of this process has: none that are meant for the application."""
+    return Config(
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        http="1.1",
+        access_log=False,
+        limit_connections=_CONNECTIONS,
+        log_level=config.log_level,
+    )
+
+
+async def _watch_the_loop() -> None:
+    try:
+        while True:
+            faulthandler.dump_traceback_later(_MAY_HANG, exit=True)
+            await asyncio.sleep(_MAY_HANG / 10)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

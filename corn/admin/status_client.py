@@ -1,0 +1,110 @@
+"""How the admin process knows how the service is: it asks the master, and psutil for memory, no more than it must.
+
+However many ask, the master hears one question at a time and at most ten in a second, and nobody walks the page tables
+of a process (PSS) more than once in `_MEMORY_EVERY`. A master that does not answer is told from one that does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from corn import logs
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Drain, Message, Quit, ReopenLogs, StatusTold, TellStatus
+from corn.system.memory import proportional_sizes
+
+_FRESH = 0.1
+_PATIENCE = 3.0
+_MEMORY_EVERY = 5.0
+
+Status = dict[str, Any]
+
+
+class MasterSilent(Exception):  # noqa: N818 - it is the master's fault
+    """The master has not answered within `_PATIENCE`; it is stopped, or hangs."""
+
+
+class Asking:
+    """Asks over a channel. `over` is done when the process is to leave, with how many seconds it has for that.
+
+    From then on the last answer stands: the master may not be there to ask, or speak for a service that is another's.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[None] | None = None
+        self._status: Status = {}
+        self._told_at = -1.0
+        self._sizes: dict[int, int] = {}
+        self._measured: set[int] = set()
+        self._measuring: asyncio.Task[None] | None = None
+        self._measured_at = -_MEMORY_EVERY
+        self.over: asyncio.Future[float] = self._loop.create_future()
+        self._loop.add_reader(channel.fileno(), self._hear)
+
+    async def status(self) -> Status:
+        """How the service is; with `pss` for each process, None where it is not known. Raises MasterSilent."""
+        if not self.over.done() and time.monotonic() - self._told_at >= _FRESH:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
+            except asyncio.TimeoutError:
+                raise MasterSilent(f"the master has not answered for {_PATIENCE:g} seconds") from None
+        if not self._status:
+            raise MasterSilent("the master has not answered yet, and leaves")
+        return self._status
+
+    async def status_with_memory(self) -> Status:
+        """As `status`, and `pss` of each process is as good as it gets."""
+        status = await self.status()
+        if time.monotonic() - self._measured_at >= _MEMORY_EVERY or self._pids(status) - self._measured:
+            if self._measuring is None or self._measuring.done():
+                self._measuring = self._loop.create_task(self._measure(self._pids(status)))
+            await asyncio.shield(self._measuring)
+        for each in (status, *status["templates"], *status["workers"]):
+            each["pss"] = self._sizes.get(each["pid"])
+        return status
+
+    def _ask(self) -> asyncio.Future[None]:
+        if self._answer is None:
+            self._answer = self._loop.create_future()
+            self._channel.send(TellStatus())
+        return self._answer
+
+    async def _measure(self, pids: set[int]) -> None:
+        self._measured_at, self._measured = time.monotonic(), pids
+        self._sizes = await self._loop.run_in_executor(None, proportional_sizes, pids)
+
+    def _pids(self, status: Status) -> set[int]:
+        found = (status["pid"], *(each["pid"] for each in (*status["templates"], *status["workers"])))
+        return {pid for pid in found if pid}
+
+    def _hear(self) -> None:
+        for message in self._channel.receive():
+            self._understand(message)
+        if self._channel.closed:
+            self._leave(0.0)
+
+    def _understand(self, message: Message) -> None:
+        if isinstance(message, StatusTold) and not self.over.done():
+            self._status, self._told_at = message.status, time.monotonic()
+            self._settle()
+        elif isinstance(message, ReopenLogs):
+            logs.reopen()
+        elif isinstance(message, Quit):
+            self._leave(0.0)
+        elif isinstance(message, Drain):
+            self._leave(message.grace)
+
+    def _settle(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_result(None)
+
+    def _leave(self, grace: float) -> None:
+        self._loop.remove_reader(self._channel.fileno())
+        if not self.over.done():
+            self.over.set_result(grace)
+        self._settle()

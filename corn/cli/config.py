@@ -1,0 +1,60 @@
+"""`corn config`: every value, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from corn.cli.options import SettingsCommand
+from corn.cli.resolve import check_loads, resolver
+from corn.config.options import Option
+from corn.config.resolution import DEFAULT, Resolved
+from corn.config.schema import OPTIONS
+from corn.config.sections._tls_types import Secret
+from corn.config.types import Mode, Nullable
+from corn.logs import wants_color
+
+_UNSET = "-"
+
+
+@click.command(cls=SettingsCommand, short_help="Show every option and where its value comes from.")
+@click.option("--check", is_flag=True, help="Check the options and that the application loads, then exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def config(*, config_file: str | None, check: bool, as_json: bool, **values: Any) -> int:
+    """Show every option that 'corn serve' would use, and where its value comes from. Defaults stand in [brackets]."""
+    resolved = resolver(values, config_file)()
+    if check:
+        check_loads(resolved)
+    if as_json:
+        click.echo(_as_json(resolved))
+    elif check:
+        click.echo(f"The configuration is good, and {resolved.config.app} loads.")
+    else:
+        click.echo(_as_columns(resolved, color=wants_color("auto", fd=1)))
+    return 0
+
+
+def _as_columns(resolved: Resolved, *, color: bool) -> str:
+    rows = [
+        (each.name, each.kind.show(getattr(resolved.config, each.name)) or _UNSET, resolved.origins[each.name])
+        for each in OPTIONS
+    ]
+    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [(f"{name:<{name_width}}  {value:<{value_width}}  {origin}", origin) for name, value, origin in rows]
+    return "\n".join(click.style(line, dim=True) if color and origin == DEFAULT else line for line, origin in lines)
+
+
+def _as_json(resolved: Resolved) -> str:
+    options = {
+        each.name: {"value": _plain(each, getattr(resolved.config, each.name)), "origin": resolved.origins[each.name]}
+        for each in OPTIONS
+    }
+    return json.dumps({"file": str(resolved.file) if resolved.file else None, "options": options}, indent=2)
+
+
+def _plain(option: Option, value: Any) -> Any:
+    """The value as a TOML file would hold it."""
+    kind = option.kind.item if isinstance(option.kind, Nullable) else option.kind
+    return kind.show(value) if isinstance(kind, (Mode, Secret)) and value is not None else value

@@ -1,0 +1,105 @@
+"""The commands that change a running instance: reload, rollback, scale, stop, upgrade, restart, drain."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from corn.cli.control_client import Answer, ControlClient, InstanceSelector, find, shown, takes_instance
+from corn.cli.errors import report_refusal
+from corn.errors import ConfigError, ExitCode
+
+_wait = click.option("--wait", is_flag=True, help="Return when it is done, with exit code 1 if it was not.")
+
+
+@click.command("reload", short_help="Replace the code, without dropping a request.")
+@_wait
+@takes_instance
+def reload_code(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Read the configuration again and replace the workers by new ones, as HUP does.
+
+    With --wait, print why the new code was refused, if it was, and exit with 1: the old code serves on.
+    """
+    return _order(find(choice), "reload", as_json=as_json, wait=wait)
+
+
+@click.command(short_help="Return to the code before the last reload.")
+@_wait
+@takes_instance
+def rollback(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Serve the previous generation again, from memory, whatever is on disk."""
+    return _order(find(choice), "rollback", as_json=as_json, wait=wait)
+
+
+@click.command(short_help="Change the number of workers.", context_settings={"ignore_unknown_options": True})
+@click.argument("number", metavar="N|+N|-N")
+@_wait
+@takes_instance
+def scale(*, number: str, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Serve with N workers, or with N more or fewer, until the next reload."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", number):
+        raise ConfigError(f"'{number}' is no number of workers; give one, such as 4, or a change, such as +1 or -1")
+    fields = {"by": int(number)} if number[0] in "+-" else {"to": int(number)}
+    return _order(find(choice), "scale", as_json=as_json, wait=wait, **fields)
+
+
+@click.command(short_help="Stop an instance.")
+@click.option("--now", is_flag=True, help="Cancel the requests in flight instead of finishing them.")
+@_wait
+@takes_instance
+def stop(*, choice: InstanceSelector, now: bool, wait: bool, as_json: bool) -> int:
+    """Stop an instance: finish the requests in flight, then end. With --wait, return when it has ended."""
+    instance = find(choice)
+    code = _order(instance, "stop", as_json=as_json, wait=wait, now=now)
+    if wait and code == 0:
+        instance.wait_for_end()
+    return code
+
+
+@click.command(short_help="Replace corn itself, without dropping a request.")
+@_wait
+@takes_instance
+def upgrade(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Start a new master, of the corn and Python that are installed now, and have it take over, as USR2 does."""
+    return _order(find(choice), "upgrade", as_json=as_json, wait=wait)
+
+
+@click.command(short_help="Replace one worker by another.")
+@click.argument("worker", type=int)
+@_wait
+@takes_instance
+def restart(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Replace WORKER, by its number or process id: another is ready in its place before it is asked to finish."""
+    return _order(find(choice), "restart", as_json=as_json, wait=wait, worker=worker)
+
+
+@click.command(short_help="Take one worker out of service at once.")
+@click.argument("worker", type=int)
+@_wait
+@takes_instance
+def drain(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
+    """Have WORKER, by its number or process id, accept nothing more, finish and leave; another takes its place."""
+    return _order(find(choice), "drain", as_json=as_json, wait=wait, worker=worker)
+
+
+def _order(instance: ControlClient, what: str, *, as_json: bool, wait: bool, **fields: Any) -> int:
+    """Ask for something to be done, and show the answer; returns the exit code."""
+    more: dict[str, Any] = {"patience": None, "wait": True} if wait else {}
+    return show(instance.ask(what, **more, **fields), as_json=as_json)
+
+
+def show(answer: Answer, *, as_json: bool, text: Callable[[Answer], str] = lambda answer: str(answer["text"])) -> int:
+    """Print an answer, a refusal to standard error; returns the exit code."""
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    elif answer.get("ok"):
+        click.echo(shown(text(answer)))
+    else:
+        return report_refusal(shown(str(answer.get("error"))), shown(str(answer.get("detail") or "")))
+    sys.stdout.flush()
+    return 0 if answer.get("ok") else int(ExitCode.INTERNAL)

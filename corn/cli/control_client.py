@@ -1,0 +1,216 @@
+"""Finds the running instance that a command is meant for, and asks it.
+
+A command needs no name where one instance runs. Where several do, it is told which by its pidfile or process id, by an
+address it listens on, or by its configuration file; where that does not single one out, nothing is asked of any, and
+the choices are listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from corn.errors import ConfigError, CornError, NoAnswer, NoInstance
+from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
+
+_MAY_THINK = 5.0  # seconds to wait for an answer that the master gives at once
+_LONGEST_ANSWER = 1 << 26
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_FACTS = {"pid", "app", "addresses", "pidfile", "config_file", "phase", "uptime"}
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSelector:
+    """What a user says of the instance that is meant; None for what was not said."""
+
+    pid: str | None = None
+    bind: str | None = None
+    config: str | None = None
+    control: str | None = None
+
+    def fits(self, about: Answer) -> bool:
+        """Whether an instance, by what it says of itself, is one that was meant."""
+        if self.pid is not None and str(about["pid"]) != self.pid and not _same(about["pidfile"], self.pid):
+            return False
+        if self.config is not None and not _same(about["config_file"], self.config):
+            return False
+        return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
+
+    def may_mean(self, name: str) -> bool:
+        """Whether an instance that says nothing, and of which only the name is known, may be meant."""
+        return self.bind is None or _is_address(name, self.bind)
+
+
+class ControlClient:
+    """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.about: Answer = {}
+        self._received = b""
+        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _connect(self._sock, path)
+
+    @property
+    def name(self) -> str:
+        """What stands for the instance in a list."""
+        return self.path.name.removesuffix(SUFFIX)
+
+    def ask(self, request: str, *, patience: float | None = _MAY_THINK, **fields: Any) -> Answer:
+        """Ask, and wait for the answer, without end where patience is None."""
+        self._sock.settimeout(patience)
+        try:
+            self._sock.sendall(json.dumps({"do": request, **fields}).encode() + b"\n")
+            return self._answer()
+        except (OSError, ValueError) as error:
+            why = "in time" if isinstance(error, TimeoutError) else f"({error})"
+            raise NoAnswer(f"the instance {self.name} does not answer {why}; is its master stopped?") from None
+
+    def wait_for_end(self) -> None:
+        """Wait until the master has closed the connection, which it does when it ends."""
+        self._sock.settimeout(None)
+        with contextlib.suppress(OSError):
+            while self._sock.recv(65536):
+                pass
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _answer(self) -> Answer:
+        while b"\n" not in self._received:
+            data = self._sock.recv(1 << 20)
+            if not data or len(self._received) > _LONGEST_ANSWER:
+                raise ValueError("it hung up")
+            self._received += data
+        line, _, self._received = self._received.partition(b"\n")
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ValueError("it does not speak corn's protocol")
+        return answer
+
+
+def _connect(sock: socket.socket, path: Path) -> None:
+    """Connect within `_MAY_THINK`, however many wait for the same."""
+    sock.settimeout(_MAY_THINK)
+    deadline = time.monotonic() + _MAY_THINK
+    while True:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:  # noqa: PERF203 - the queue is full, and nothing but connecting again waits for a place
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def instances(control: str | None) -> Iterator[ControlClient]:
+    """A connection to each running instance that this user may control, acquainted; those that are silent too.
+
+    One that does not say who it is has an empty `about`.
+    """
+    for path in sockets(os.environ, control):
+        try:
+            instance = ControlClient(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            continue  # its master is dead
+        except PermissionError:
+            raise NoAnswer(f"{path}: only the user who runs that instance, and root, may control it") from None
+        except OSError as error:
+            raise NoAnswer(f"{path}: {error.strerror or error}") from None
+        with contextlib.suppress(NoAnswer):
+            answer = instance.ask("hello", patience=1.0)
+            if not answer.get("ok"):
+                raise CornError(f"{path}: {shown(str(answer.get('error')))}")
+            if answer.keys() >= _FACTS:
+                instance.about = answer
+        yield instance
+
+
+def find(choice: InstanceSelector) -> ControlClient:
+    """The instance that is meant. Raises NoInstance where there is none, ConfigError where there are several."""
+    found = list(instances(choice.control))
+    fitting = [each for each in found if each.about and choice.fits(each.about)]
+    if len(fitting) > 1:
+        lines = [describe(each) for each in fitting]
+        raise ConfigError("several instances run; name one with --pid, --bind or --config:\n  " + "\n  ".join(lines))
+    for each in found:
+        if each not in fitting:
+            each.close()
+    if fitting:
+        return fitting[0]
+    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
+    if silent is not None:
+        raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
+    if not found:
+        raise NoInstance("no instance runs that this user may control; start one with 'corn serve'")
+    raise NoInstance("no running instance fits; 'corn list' shows which there are")
+
+
+def describe(instance: ControlClient) -> str:
+    """One line for one instance."""
+    about = instance.about
+    if not about:
+        return f"{instance.name}: does not answer"
+    return shown(f"pid {about['pid']}: {about['app']} at {', '.join(about['addresses'])}")
+
+
+def shown(text: str) -> str:
+    """Text from an instance that may belong to somebody else, with nothing in it that a terminal would obey."""
+    return _CONTROL.sub("?", text)
+
+
+def takes_instance(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which instance is meant, and `--json`, for a click command that takes a `choice`."""
+    return means_instance(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
+
+
+def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which instance is meant, for a click command that takes a `choice`."""
+
+    def run(**values: Any) -> Any:
+        names = ("pid", "bind", "config", "control")
+        choice = InstanceSelector(**{name: values.pop(name) for name in names})
+        if choice.control in (AUTO, OFF):
+            choice = InstanceSelector(choice.pid, choice.bind, choice.config)
+        return command(choice=choice, **values)
+
+    run.__doc__ = command.__doc__
+    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_OPTIONS):
+        option(run)
+    return run
+
+
+_OPTIONS = [
+    click.option("--pid", metavar="PID|FILE", help="The instance with this process id or pidfile."),
+    click.option("-b", "--bind", metavar="ADDRESS", help="The instance that listens on this address."),
+    click.option("-c", "--config", metavar="FILE", help="The instance that was started with this configuration file."),
+    click.option(
+        "--control", metavar="PATH", envvar="CORN_CONTROL", help="The control socket, or the directory it is in."
+    ),
+]
+
+
+def _same(path: str, other: str) -> bool:
+    return bool(path) and os.path.realpath(path) == os.path.realpath(other)
+
+
+def _is_address(address: str, wanted: str) -> bool:
+    """Whether what an instance calls its address is what a user means by `host:port`, `:port`, `port` or a path."""
+    plain = address.split("://", 1)[-1].removeprefix("unix:")
+    wanted = wanted.split("://", 1)[-1].removeprefix("unix:")
+    return plain == wanted or plain.endswith(":" + wanted.removeprefix(":")) or _same(plain, wanted)

@@ -1,0 +1,93 @@
+"""The commands there are. Each is imported when it is named: the process of `corn serve` becomes the master."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from corn.config.suggestions import did_you_mean
+from corn.version import __version__
+
+_MODULES = {
+    "serve": "corn.cli.serve:serve",
+    "dev": "corn.cli.dev:dev",
+    "config": "corn.cli.config:config",
+    "status": "corn.cli.status:status",
+    "top": "corn.cli.top.command:top",
+    "list": "corn.cli.status:list_instances",
+    "ps": "corn.cli.diagnostics:ps",
+    "stacks": "corn.cli.diagnostics:stacks",
+    "logs": "corn.cli.diagnostics:logs",
+    "reload": "corn.cli.control:reload_code",
+    "rollback": "corn.cli.control:rollback",
+    "scale": "corn.cli.control:scale",
+    "restart": "corn.cli.control:restart",
+    "drain": "corn.cli.control:drain",
+    "upgrade": "corn.cli.control:upgrade",
+    "stop": "corn.cli.control:stop",
+    "completion": "corn.cli.completion:completion",
+}
+# How `corn --help` groups them, by the first of each group.
+_GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "completion": "More"}
+_EXAMPLES = """\b
+Examples:
+  corn dev main:app                      while you write it
+  corn serve main:app --workers auto     in production
+  corn reload --wait                     new code; fails if it is refused
+  corn config                            every option, and where it comes from
+"""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module, _, name = _MODULES[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        rows: list[tuple[str, str]] = []
+        width = max(map(len, _MODULES))
+        for name in _MODULES:
+            command = self.get_command(ctx, name)
+            rows = groups.setdefault(_GROUPS[name], []) if name in _GROUPS else rows
+            rows.append((f"{name:<{width}}", command.get_short_help_str(limit=60) if command else ""))
+        for title, each in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(each)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in _MODULES:
+            raise click.UsageError(f"unknown command '{args[0]}'{_hint(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _hint(word: str) -> str:
+    if ":" in word:
+        return f"; did you mean 'corn serve {word}'?"
+    return did_you_mean(word, _MODULES)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGUMENTS]",
+    options_metavar="",
+    epilog=_EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="corn %(version)s", help="Show the version and exit.")
+@click.pass_context
+def corn(ctx: click.Context) -> int:
+    """Serve Python web applications from supervised worker processes."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return 2
+    return 0

@@ -1,0 +1,50 @@
+"""What a command line asks for, resolved now and again on every reload."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from corn.cli.options import given
+from corn.config.resolution import Resolved, resolve
+from corn.errors import ConfigError
+from corn.system.working_directory import enter_directory
+
+
+def resolver(values: dict[str, Any], config_file: str | None) -> Callable[[], Resolved]:
+    """A function that resolves `values` against the environment of now and against the file as it is at each call.
+
+    It returns to the directory in which corn was started, by the path that the shell knew, or where option chdir leads
+    from there: where a deployment switches a symbolic link on it, a reload finds the new release.
+    """
+    command_line, environ, directory = given(values), dict(os.environ), _start_directory()
+
+    def read() -> Resolved:
+        resolved = resolve(command_line, environ, directory, config_file)
+        enter_directory(directory, resolved.config.chdir)
+        return resolved
+
+    return read
+
+
+def require_application(resolved: Resolved) -> Resolved:
+    """The same, if it names an application; raises ConfigError."""
+    if resolved.config.app is None:
+        raise ConfigError("no application was named; give one, as in 'corn serve main:app', or set app in corn.toml")
+    return resolved
+
+
+def check_loads(resolved: Resolved) -> None:
+    """Import the application in a process of its own; raises ApplicationError where it cannot be loaded."""
+    config = require_application(resolved).config
+    from corn.supervisor.config_check import check_application
+
+    check_application(config)
+
+
+def _start_directory() -> Path:
+    """The working directory, by the path in $PWD as long as that is the same place."""
+    shell, real = Path(os.environ.get("PWD", "")), Path.cwd()
+    return shell if shell.is_absolute() and shell.exists() and shell.samefile(real) else real

@@ -1,0 +1,120 @@
+"""Asks one instance again and again how it is, in a thread, and carries orders to it.
+
+The instance is known by its control socket, whose name stays the same over an upgrade and over a new start: when it
+goes away, the connection is tried until it is back. Never another instance instead: a key would reach the wrong one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from queue import SimpleQueue
+
+from corn.cli.control_client import Answer, ControlClient, shown
+from corn.cli.diagnostics import PATIENCE, stacks_told
+from corn.cli.top.keys import Order
+from corn.cli.top.model import Sample
+from corn.errors import CornError, NoAnswer
+from corn.system.memory import proportional_sizes
+
+_MEMORY_EVERY = 5.0  # seconds: the kernel walks all pages of a process to tell its PSS
+
+
+class Lost(str):
+    """Why the instance does not answer."""
+
+    __slots__ = ()
+
+
+class Told(str):
+    """What the instance answered to an order, in one line."""
+
+    __slots__ = ()
+
+
+class Page(str):
+    """What it answered in many."""
+
+    __slots__ = ()
+
+
+News = Sample | Lost | Told | Page
+
+
+class Watch:
+    """Puts what it hears into `news`, beginning at once. Times in seconds."""
+
+    def __init__(self, instance: ControlClient, interval: float) -> None:
+        self.news: SimpleQueue[News] = SimpleQueue()
+        self._path: Path = instance.path
+        self._instance: ControlClient | None = instance
+        self._interval = interval
+        self._sizes: dict[int, int] = {}
+        self._sizes_until = 0.0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def carry(self, order: Order) -> None:
+        """Carry an order to the instance; its answer becomes news."""
+        threading.Thread(target=self._carry, args=(order,), daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            self.news.put(self._look())
+            time.sleep(max(0.05, began + self._interval - time.monotonic()))
+
+    def _look(self) -> News:
+        try:
+            if self._instance is None:
+                self._instance = _connected(self._path)
+            return self._sample(self._instance.ask("status"))
+        except CornError as error:
+            if self._instance is not None:
+                self._instance.close()
+            self._instance = None
+            return Lost(shown(str(error)))
+
+    def _sample(self, answer: Answer) -> Sample:
+        if not answer.get("ok"):
+            raise NoAnswer(str(answer.get("error")))
+        at, status = time.monotonic(), answer["status"]
+        workers = [each["pid"] for each in status["workers"] if each["pid"]]
+        if at >= self._sizes_until or not self._sizes.keys() >= set(workers):
+            templates = [each["pid"] for each in status["templates"] if each["pid"]]
+            self._sizes = proportional_sizes([status["pid"], *templates, *workers])
+            self._sizes_until = at + _MEMORY_EVERY
+        return Sample(at, status, _processor_times(workers), self._sizes)
+
+    def _carry(self, order: Order) -> None:
+        try:
+            instance = _connected(self._path)
+            with contextlib.closing(instance):
+                answer = instance.ask(order.do, patience=PATIENCE, **order.fields)
+        except CornError as error:
+            self.news.put(Told(shown(str(error))))
+            return
+        if answer.get("ok") and order.do == "stacks":
+            self.news.put(Page(shown(stacks_told(answer))))
+        else:
+            self.news.put(Told(shown(str(answer.get("text") if answer.get("ok") else answer.get("error")))))
+
+
+def _connected(path: Path) -> ControlClient:
+    try:
+        return ControlClient(path)
+    except OSError:
+        raise NoAnswer("it does not run") from None
+
+
+def _processor_times(pids: list[int]) -> dict[int, float]:
+    """User and system time by process id, in seconds; a process that is gone is left out."""
+    import psutil
+
+    times = {}
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            spent = psutil.Process(pid).cpu_times()
+            times[pid] = spent.user + spent.system
+    return times

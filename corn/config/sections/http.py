@@ -1,0 +1,73 @@
+"""How connections and requests are read and answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corn.config.options import option
+from corn.config.sections._http_types import HeaderField, Network
+from corn.config.types import AnyText, Choice, Flag, Integer, ListOf
+
+WORKER = "Worker"
+HTTP = "HTTP"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
+    lifespan: str = option(
+        "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
+    )
+    interface: str = option(
+        "auto",
+        Choice(("auto", "asgi3", "asgi2", "wsgi")),
+        "How the application is called; auto looks at what it can be called with.",
+        WORKER,
+    )
+    wsgi_threads: int = option(
+        10,
+        Integer(1, 1000),
+        "Most threads of a worker in which a WSGI application is called; further requests wait for one.",
+        WORKER,
+    )
+    root_path: str = option("", AnyText("PATH"), "Path under which a proxy serves the application.", WORKER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HTTPOptions:
+    http: str = option(
+        "auto",
+        Choice(("auto", "1", "2")),
+        "HTTP/1.1 and, with the extra 'http2', HTTP/2 (auto), HTTP/1.1 only (1), or HTTP/2 only (2).",
+        HTTP,
+    )
+    proxy_headers: bool = option(
+        True, Flag(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
+    )
+    proxy_fields: tuple[str, ...] = option(
+        ("for", "proto"),
+        ListOf(Choice(("for", "proto", "host", "port", "prefix", "forwarded"))),
+        "Which X-Forwarded-* fields are taken, or forwarded for RFC 7239 instead; the proxy must set or remove each.",
+        HTTP,
+    )
+    forwarded_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        ListOf(Network()),
+        "Proxies whose headers are trusted: addresses, networks, or *. Peers on a Unix socket are.",
+        HTTP,
+        variables=("FORWARDED_ALLOW_IPS",),
+    )
+    proxy_protocol: bool = option(
+        False, Flag(), "Expect the PROXY protocol, version 1 or 2, at the start of connections from proxies.", HTTP
+    )
+    proxy_protocol_allow_ips: tuple[str, ...] = option(
+        ("127.0.0.1/32", "::1/128"),
+        ListOf(Network()),
+        "Proxies that speak the PROXY protocol; nobody else may. Peers on a Unix socket do.",
+        HTTP,
+    )
+    header: tuple[str, ...] = option(
+        (), ListOf(HeaderField()), "Send this header with every response; may be repeated.", HTTP
+    )
+    server_header: bool = option(True, Flag(), "Send a Server header.", HTTP)
+    date_header: bool = option(True, Flag(), "Send a Date header.", HTTP)

@@ -1,0 +1,305 @@
+"""The kinds of options: how text or a TOML value becomes an option's value, and how the value is shown.
+
+A `Kind` either yields the value or says in one sentence what it expected. Nothing else in corn parses an option.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from corn.config.addresses import parse_address
+
+
+class OptionType(Protocol):
+    """The type of an option: how its value is read from a source and shown to a person."""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in help texts, such as SECONDS."""
+
+    def parse(self, raw: object) -> Any:
+        """Turn text or a TOML value into the option's value; raise ValueError("expected ...") where it is neither."""
+
+    def show(self, value: Any) -> str:
+        """Write the value as a person would type it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    metavar: str = "TEXT"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not raw or "\0" in raw:
+            raise ValueError("expected a text that is not empty")
+        return raw
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class AnyText:
+    """A text that may be empty, such as a root path."""
+
+    metavar: str = "TEXT"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError("expected a text")
+        return raw
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPath:
+    """A path as it stands in a request, perhaps with a query."""
+
+    metavar: str = "PATH"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(r"/[!-~]*", raw):
+            raise ValueError("expected a path such as /health")
+        return raw
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    low: int
+    high: int
+    metavar: str = "N"
+
+    def parse(self, raw: object) -> int:
+        expected = f"expected a whole number from {self.low} to {self.high}"
+        if isinstance(raw, bool) or not isinstance(raw, (int, str)):
+            raise ValueError(expected)
+        if isinstance(raw, str) and not re.fullmatch(r"-?[0-9]{1,18}", raw):
+            raise ValueError(expected)
+        if not self.low <= int(raw) <= self.high:
+            raise ValueError(expected)
+        return int(raw)
+
+    def show(self, value: int) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerOrAuto:
+    """A whole number, or `auto` for what corn finds fitting."""
+
+    low: int
+    high: int
+    metavar: str = "N|auto"
+
+    def parse(self, raw: object) -> int | str:
+        if isinstance(raw, str) and raw.lower() == "auto":
+            return "auto"
+        try:
+            return Integer(self.low, self.high).parse(raw)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto") from None
+
+    def show(self, value: int | str) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """A time in seconds; `low` is the least that makes sense."""
+
+    low: float = 0.0
+    high: float = 1e9
+    metavar: str = "SECONDS"
+
+    def parse(self, raw: object) -> float:
+        expected = f"expected seconds, {self.low:g} or more" if self.low else "expected seconds, 0 or more"
+        if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+            raise ValueError(expected)
+        if isinstance(raw, str) and not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", raw):
+            raise ValueError(expected)
+        if not self.low <= float(raw) <= self.high:
+            raise ValueError(expected)
+        return float(raw)
+
+    def show(self, value: float) -> str:
+        return f"{value:.9f}".rstrip("0").rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationName:
+    """Where the application is: a module, a colon, and the name in it, which may have dots."""
+
+    metavar: str = "MODULE:ATTRIBUTE"
+
+    def parse(self, raw: object) -> str:
+        if isinstance(raw, str) and _names_attribute(raw):
+            return raw
+        guess = _guess_application(raw) if isinstance(raw, str) else ""
+        raise ValueError(f"expected {self.metavar}, " + (f"perhaps {guess}" if guess else "such as main:app"))
+
+    def show(self, value: str) -> str:
+        return value
+
+
+def _names_attribute(text: str) -> bool:
+    return text.count(":") == 1 and all(part.isidentifier() for part in re.split("[.:]", text))
+
+
+def _guess_application(text: str) -> str:
+    """What somebody who wrote `src/main.py`, `main` or `main:create_app()` may have meant, or ""."""
+    module, _, attribute = text.partition(":")
+    module = module.removeprefix("./").removesuffix(".py").replace("/", ".")
+    usual = "application" if module.endswith(("wsgi", "asgi")) else "app"  # as in a Django project
+    guess = f"{module}:{attribute.removesuffix('()') or usual}"
+    return guess if _names_attribute(guess) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address to listen on, kept as it was written."""
+
+    metavar: str = "ADDRESS"
+
+    def parse(self, raw: object) -> str:
+        text = raw if isinstance(raw, str) else ""
+        parse_address(text)
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+_UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An amount of bytes: a whole number with an optional unit (KB, MB, GB are powers of 1000, KiB ... of 1024)."""
+
+    low: int = 0
+    high: int = 10**18
+    metavar: str = "SIZE"
+
+    def parse(self, raw: object) -> int:
+        expected = "expected a size such as 65536, 64KiB or 512MB"
+        if isinstance(raw, bool) or not isinstance(raw, (int, str)):
+            raise ValueError(expected)
+        match = re.fullmatch(r"([0-9]{1,15})\s*([a-zA-Z]*)", str(raw))
+        if match is None or match[2].upper() not in _UNITS:
+            raise ValueError(expected)
+        value = int(match[1]) * _UNITS[match[2].upper()]
+        if value < self.low:
+            raise ValueError(f"expected a size of at least {self.show(self.low)}")
+        if value > self.high:
+            raise ValueError(f"expected a size of at most {self.show(self.high)}")
+        return value
+
+    def show(self, value: int) -> str:
+        for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+            if value and value % unit == 0:
+                return f"{value // unit}{name}"
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """On or off: `--name` or `--no-name` as a flag, a boolean in TOML, true/false/1/0/yes/no/on/off in text."""
+
+    metavar: str = ""
+
+    def parse(self, raw: object) -> bool:
+        words = {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }
+        if isinstance(raw, bool):
+            return raw
+        if isinstance(raw, str) and raw.lower() in words:
+            return words[raw.lower()]
+        raise ValueError("expected true or false")
+
+    def show(self, value: bool) -> str:
+        return "true" if value else "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    names: tuple[str, ...]
+
+    @property
+    def metavar(self) -> str:
+        return "|".join(self.names)
+
+    def parse(self, raw: object) -> str:
+        if isinstance(raw, str) and raw.lower() in self.names:
+            return raw.lower()
+        raise ValueError(f"expected one of {', '.join(self.names)}")
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """File permissions in octal, as chmod(1) takes them."""
+
+    metavar: str = "OCTAL"
+
+    def parse(self, raw: object) -> int:
+        text = raw if isinstance(raw, str) else ""
+        if not re.fullmatch(r"(0o)?[0-7]{3,4}", text):
+            raise ValueError('expected permissions in octal, such as "660"')
+        return int(text.removeprefix("0o"), 8)
+
+    def show(self, value: int) -> str:
+        return f"{value:03o}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """An option that may be given more than once; in TOML a list, in a variable separated by commas."""
+
+    item: OptionType
+
+    @property
+    def metavar(self) -> str:
+        return self.item.metavar
+
+    def parse(self, raw: object) -> tuple[Any, ...]:
+        if isinstance(raw, str):
+            raw = [part.strip() for part in raw.split(",") if part.strip()]
+        if not isinstance(raw, (list, tuple)):
+            raise ValueError("expected a list")
+        return tuple(self.item.parse(part) for part in raw)
+
+    def show(self, value: tuple[Any, ...]) -> str:
+        return ", ".join(self.item.show(part) for part in value)
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """An option that may be left unset (None): unset by default, and there is no text for it."""
+
+    item: OptionType
+
+    @property
+    def metavar(self) -> str:
+        return self.item.metavar
+
+    def parse(self, raw: object) -> Any:
+        return self.item.parse(raw)
+
+    def show(self, value: Any) -> str:
+        return "" if value is None else self.item.show(value)

@@ -1,0 +1,97 @@
+"""What no option can tell about itself: which options exclude each other, and whether named files are there.
+
+Four ways say where to listen: --bind, --host and --port, --uds, --fd. One source may use one of them. Where several
+sources use different ones, the highest source decides and the others' are set aside, so that a variable in a container
+image never stands in the way of a flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from corn.config.env_file import read_env_file
+from corn.config.sections._static_types import split_mount
+from corn.config.values import Layer, OptionValue
+from corn.errors import ConfigError
+
+_WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds", "fd": "fd"}
+
+
+def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
+    """Leave one way to listen in `layers`, which come highest first; raises ConfigError where one has two."""
+    used = [_way_to_listen(layer) for layer in layers]
+    winner = next((way for way in used if way), None)
+    return [
+        {name: given for name, given in layer.items() if _WAYS_TO_LISTEN.get(name, winner) == winner}
+        for layer in layers
+    ]
+
+
+def _way_to_listen(layer: Layer) -> str | None:
+    first: tuple[str, OptionValue] | None = None
+    for name, given in layer.items():
+        way = _WAYS_TO_LISTEN.get(name)
+        if way is None:
+            continue
+        if first is not None and way != first[0]:
+            words = f"{first[1].word} and {given.word}"
+            raise ConfigError(f"{given.place}{words} both say where to listen; keep one of them")
+        first = (way, given)
+    return first[0] if first else None
+
+
+def check_tls(chosen: Layer) -> None:
+    """Raise ConfigError where options of TLS lack what they need."""
+    certfiles, keyfiles = chosen.get("ssl_certfile"), chosen.get("ssl_keyfile")
+    if certfiles and keyfiles and keyfiles.value and len(certfiles.value) != len(keyfiles.value):
+        raise ConfigError(
+            f"{keyfiles.place}{keyfiles.word}: there are {len(certfiles.value)} certificates and "
+            f"{len(keyfiles.value)} keys; give one key for each, in the same order"
+        )
+    for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_keyfile_password", "redirect_bind"):
+        given = chosen.get(name)
+        if given and given.value and not (certfiles and certfiles.value):
+            raise ConfigError(f"{given.place}{given.word}: give a certificate too, with --ssl-certfile")
+    authorities, wanted = chosen.get("ssl_ca_certs"), chosen.get("ssl_cert_reqs")
+    asks = wanted is not None and wanted.value != "none"
+    if authorities and not asks:
+        raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
+    if wanted and asks and not authorities:
+        raise ConfigError(f"{wanted.place}{wanted.word}: name the clients' authorities with --ssl-ca-certs")
+
+
+def check_extras(chosen: Layer) -> None:
+    """Raise ConfigError where an option needs a package that is not installed."""
+    given = chosen.get("admin")
+    if given and given.value and find_spec("prometheus_client") is None:
+        raise ConfigError(f"{given.place}{given.word} needs the extra 'admin': pip install 'corn-server[admin]'")
+
+
+def check_files(chosen: Layer, directory: Path) -> None:
+    """Raise ConfigError where a directory or a file is not there, or an env_file cannot be understood.
+
+    `directory` is the one that option chdir leads to.
+    """
+    for name, path in (("chdir", "."), ("app_dir", None)):
+        given = chosen.get(name)
+        if given and not (directory / (path or given.value)).is_dir():
+            raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
+    if given := chosen.get("static"):
+        for _, name in map(split_mount, given.value):
+            if not (directory / name).is_dir():
+                raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
+    for name in ("hooks", "log_config"):
+        given = chosen.get(name)
+        if given and not (directory / given.value).is_file():
+            raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
+    if given := chosen.get("env_file"):
+        for name in given.value:
+            _check_env_file(given, directory / name, name)
+
+
+def _check_env_file(given: OptionValue, path: Path, name: str) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{given.place}{given.word}: there is no file '{name}'")
+    read_env_file(path)

@@ -1,0 +1,133 @@
+"""A failure as a page for a browser: one document that needs nothing else, light or dark as the reader's system is.
+
+Everything that comes from the failure is escaped: a message may hold what a client has sent. There is no console and no
+value of any variable in it, because a page that evaluates code is a hole in every machine that is reached by others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from corn.diagnosis import text as terminal
+from corn.diagnosis.failure import (
+    CAUSE,
+    EXCEPTION,
+    EXIT,
+    HANDLED,
+    IMPORT,
+    MEMBER,
+    STARTUP,
+    SYNTAX,
+    Failure,
+    Frame,
+    Raised,
+)
+
+_KINDS = {
+    SYNTAX: "Syntax error",
+    IMPORT: "The import failed",
+    EXCEPTION: "Exception",
+    STARTUP: "The start-up failed",
+    EXIT: "The application ended itself",
+}
+_RELATIONS = {CAUSE: "It was caused by", HANDLED: "It was raised while this was handled", MEMBER: "In the group"}
+
+
+# The script of corn/browser finds the page by this, and says what it does about it.
+_NOTICE = '<span id="corn-failure" role="status">Save a fix, and load this page again.</span>'
+
+
+def page(failure: Failure, directory: str = "") -> str:
+    """The document. Files below `directory` are named relative to it."""
+    return "".join(_document(failure, directory))
+
+
+def _document(failure: Failure, directory: str) -> Iterator[str]:
+    title, *rest = failure.title.splitlines() or [failure.kind]
+    place = failure.place
+    where = f"{_relative(place, directory)}:{place.line}" if place else ""
+    yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+    yield f"<title>{escape(f'{title} {where}'.strip())}</title>"
+    yield f"<style>{_style()}</style></head><body><main>"
+    yield f'<p class="kind">{_KINDS.get(failure.kind, "Failure")}</p><h1>{escape(title)}</h1>'
+    if rest:
+        yield _words("\n".join(rest))
+    yield from _circumstances(failure, directory)
+    if failure.detail:
+        yield _words(failure.detail)
+    if place is not None and len(failure.raised[0].frames) + len(failure.raised) > 2:
+        yield _frame(place, directory)
+    for raised in failure.raised:
+        yield from _raised(raised, directory)
+    yield f'<details class="text"><summary>As text</summary><pre>{escape(_text(failure, directory))}</pre></details>'
+    yield f"<footer>{_NOTICE}</footer></main></body></html>\n"
+
+
+def _words(text: str) -> str:
+    return f'<pre class="detail">{escape(text)}</pre>'
+
+
+def _circumstances(failure: Failure, directory: str) -> Iterator[str]:
+    if failure.raised:
+        yield f'<p class="summary">{escape(failure.summary)}</p>'
+    if failure.changed:
+        names = ", ".join(terminal.relative(each, directory) for each in failure.changed[:5])
+        more = f" and {len(failure.changed) - 5} more" if len(failure.changed) > 5 else ""
+        yield f'<p class="changed">after a change of {escape(names)}{more}</p>'
+
+
+def _raised(raised: Raised, directory: str) -> Iterator[str]:
+    """One exception: its message, unless it is the heading, and its frames; those of libraries are folded."""
+    if raised.relation:
+        yield f'<p class="relation">{_RELATIONS[raised.relation]}</p>'
+        yield f"<h2>{escape(f'{raised.type}: {raised.message}'.rstrip(': '))}</h2>"
+    elif len(raised.frames) > 1:
+        yield "<h2>How it got there</h2>"
+    has_own = any(frame.own for frame in raised.frames)
+    for own, group in groupby(raised.frames, key=lambda frame: frame.own):
+        frames = list(group)
+        yield _frames(frames, directory) if own or not has_own else _folded(frames, directory)
+
+
+def _frames(frames: Iterable[Frame], directory: str) -> str:
+    return "".join(_frame(each, directory) for each in frames)
+
+
+def _folded(frames: list[Frame], directory: str) -> str:
+    return f"<details><summary>{escape(terminal.folded(frames))}</summary>{_frames(frames, directory)}</details>"
+
+
+def _frame(frame: Frame, directory: str) -> str:
+    file = escape(_relative(frame, directory))
+    function = f" <span>in {escape(frame.function)}</span>" if frame.function not in ("", "<module>") else ""
+    code = "".join(_line(frame, number, line) for number, line in enumerate(frame.code, frame.first))
+    shown = f'<pre tabindex="0"><code>{code}</code></pre>' if code else ""
+    return f'<div class="frame"><p class="place"><b>{file}:{frame.line}</b>{function}</p>{shown}</div>'
+
+
+def _line(frame: Frame, number: int, line: str) -> str:
+    if number != frame.line:
+        return f'<span class="line" data-number="{number}">{escape(line) or " "}</span>'
+    words = escape(line)
+    if frame.mark is not None:
+        start, end = frame.mark
+        words = f"{escape(line[:start])}<mark>{escape(line[start:end])}</mark>{escape(line[end:])}"
+    return f'<span class="line here" data-number="{number}">{words or " "}</span>'
+
+
+def _relative(frame: Frame, directory: str) -> str:
+    return terminal.relative(frame.file, directory)
+
+
+def _text(failure: Failure, directory: str) -> str:
+    return terminal.text(failure, color=False, directory=directory)
+
+
+@cache
+def _style() -> str:
+    return Path(__file__).with_name("html.css").read_text("utf-8")

@@ -1,0 +1,409 @@
+"""What master, template and worker say to each other; channel.py carries it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from corn.config import Config
+
+# Asks a worker for its stacks: a signal that no user, no group and no library sends by habit.
+STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a template is told when it is executed. The numbers are inherited descriptors, or process ids.
+
+    It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
+    itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
+    they shall not. `mailbox` are the two ends of the one in which workers leave connections to each other.
+
+    `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
+    that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
+    listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/tls/credentials.py).
+    """
+
+    generation: int
+    config: dict[str, Any]
+    preload: str
+    strict: bool
+    channel: int
+    listeners: list[int]
+    slots: int
+    master: int
+    relay: bool
+    modules: list[str] = field(default_factory=list)
+    redirecting: list[int] = field(default_factory=list)
+    vault: int | None = None
+    development: bool = False
+    refresh: str = ""
+    mailbox: list[int] = field(default_factory=list)
+
+    @property
+    def inherited(self) -> list[int]:
+        """All the descriptors that come with it."""
+        vault = [] if self.vault is None else [self.vault]
+        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault]
+
+    def write(self) -> int:
+        """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
+        with tempfile.TemporaryFile() as file:
+            file.write(json.dumps(asdict(self)).encode())
+            file.flush()
+            file.seek(0)
+            fd = os.dup(file.fileno())
+        os.set_inheritable(fd, True)
+        return fd
+
+    @classmethod
+    def read(cls, fd: int) -> Setup:
+        """Read what `write` wrote, and close it."""
+        with os.fdopen(fd, "rb") as file:
+            return cls(**json.loads(file.read()))
+
+    def parsed_config(self) -> Config:
+        return Config.from_json(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Common to all messages; `fds` says how many descriptors follow with one."""
+
+    fds: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fork(Message):
+    """Master to template: fork one worker. Two descriptors follow: the worker's end of its channel, and its report.
+
+    In `corn dev`, `revision` counts the versions of the code, and `failure` (diagnosis.Failure as JSON) makes the
+    worker a responder, which serves that instead of the application.
+    """
+
+    worker: int
+    slot: int
+    cell: int
+    gated: bool
+    revision: int = 0
+    failure: dict[str, Any] | None = None
+    fds: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Message):
+    """Template to master: ready to fork. `preload` is what was loaded in the end, `warnings` are for the log."""
+
+    preload: str
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedDown(Message):
+    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log.
+
+    In development only the packages in `left_out` are loaded no more.
+    """
+
+    reason: str
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Message):
+    """Master to template: leave at once. A template that finds the master gone sees its workers out first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Message):
+    """Template or worker to master: the application could not be loaded or started.
+
+    `failure` is diagnosis.Failure as JSON, where more is known than the message and the traceback in `detail`.
+    """
+
+    error: str
+    detail: str
+    exit_code: int
+    failure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forked(Message):
+    """Template to master: a worker was forked."""
+
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotForked(Message):
+    """Template to master: fork(2) failed."""
+
+    worker: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited(Message):
+    """Template to master, where the template is the workers' parent: a worker ended with this wait status."""
+
+    pid: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booting(Message):
+    """Worker to master: it runs, and starts to load the application."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """Worker to master: lifespan start-up is done and it accepts connections.
+
+    `loading` and `starting` are the seconds that the application took to be imported, and for its lifespan start-up.
+    """
+
+    loading: float = 0.0
+    starting: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring(Message):
+    """Worker to master: it wants to be replaced, and serves until it is told to drain."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Message):
+    """Master to worker: finish what is in flight within `grace` seconds, then leave.
+
+    `final`: no other worker goes on, so accept what still waits in the queue before closing the listeners. `brisk`: it
+    is development, so idle connections and streams are closed now and only requests without an answer have the grace.
+    """
+
+    grace: float
+    final: bool
+    brisk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported(Message):
+    """Worker to master, in development: what its application imported, in order.
+
+    `libraries` holds [name, file or ""] of the library modules that were looked for before the application changed the
+    environment. `own` holds [name, file, seconds that its own code took] of the project's modules.
+    """
+
+    libraries: list[list[str]]
+    own: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Debugging(Message):
+    """Worker to master, in development: it waits in a debugger, so its silence means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSetup(Message):
+    """Master to watcher, first of all: what to watch (corn/reload/watcher.py).
+
+    `directories` are watched by the rules of `include` and `exclude`; `files` count too, wherever they lie, and mean a
+    new environment; `packages` are directories where installers work. `since` is a time.time(): what changed after it
+    is reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and
+    `token` what they must know.
+    """
+
+    directories: list[str]
+    include: list[str]
+    exclude: list[str]
+    files: list[str]
+    packages: list[str]
+    since: float
+    polling: bool
+    refresh_fd: int = -1
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watching(Message):
+    """Watcher to master: it watches. `how` is for the log, and so is `warning`, where a person should know of it."""
+
+    how: str
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Message):
+    """Watcher to master: these files have other contents than before, were added, or are gone.
+
+    `effect` is "reload", "cold" (a new environment: templates are thrown away too) or "asset" (browsers alone care).
+    `age` is how many seconds ago the last of them was saved.
+    """
+
+    paths: list[str]
+    effect: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded(Message):
+    """Master to watcher: generation N of the code serves. `assets` says that no code changed, so CSS can be swapped."""
+
+    generation: int
+    paths: list[str]
+    assets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFailed(Message):
+    """Master to watcher: generation N of the code cannot be served; `failure` is diagnosis.Failure as JSON."""
+
+    generation: int
+    paths: list[str]
+    failure: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draining(Message):
+    """Worker to master: it accepts no more connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenLogs(Message):
+    """Master to template and worker: open the log files anew, because somebody has moved them away."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLogLevel(Message):
+    """Master to template and worker: log from these levels on (option log_level), and so do whoever you fork."""
+
+    levels: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellRequests(Message):
+    """Master to worker: say which requests you are answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsTold(Message):
+    """Worker to master: the requests in flight (see corn/server/in_flight.py)."""
+
+    requests: list[dict[str, Any]]
+
+
+class RenewCredentials(Message):
+    """Master to worker: there are other credentials in the vault; use them for the connections to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examine(Message):
+    """Master to examiner, first of all: credentials as JSON, and the configuration that they are to serve."""
+
+    config: dict[str, Any]
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined(Message):
+    """Examiner to master: what `text` says. `usable`: they work; `timely`: and clients accept them now."""
+
+    usable: bool
+    timely: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HooksSetup(Message):
+    """Master to hooks process, first of all: the configuration, which names the file."""
+
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HooksLoaded(Message):
+    """Hooks process to master: the file is loaded, and defines these of the hooks that run here."""
+
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall(Message):
+    """Master to hooks process: call a hook; `info` holds the fields of its info object (corn/hooks.py)."""
+
+    hook: str
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HookDone(Message):
+    """Hooks process to master: a hook returned, or raised `error`."""
+
+    hook: str
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSetup(Message):
+    """Master to admin process, first of all: the configuration, and the descriptors of its listeners."""
+
+    config: dict[str, Any]
+    listeners: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TellStatus(Message):
+    """Admin process to master: tell how the service is."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold(Message):
+    """Master to admin process: the fields of corn.supervisor.projections.status.Status."""
+
+    status: dict[str, Any]
+
+
+_KINDS: tuple[type[Message], ...] = (
+    Fork,
+    Quit,
+    Loaded,
+    SteppedDown,
+    Failed,
+    Forked,
+    NotForked,
+    Exited,
+    Booting,
+    Ready,
+    Retiring,
+    Drain,
+    Imported,
+    Debugging,
+    WatchSetup,
+    Watching,
+    Changed,
+    Reloaded,
+    ReloadFailed,
+    Draining,
+    ReopenLogs,
+    SetLogLevel,
+    TellRequests,
+    RequestsTold,
+    RenewCredentials,
+    Examine,
+    Examined,
+    HooksSetup,
+    HooksLoaded,
+    HookCall,
+    HookDone,
+    AdminSetup,
+    TellStatus,
+    StatusTold,
+)
+KINDS = {kind.__name__: kind for kind in _KINDS}

@@ -1,0 +1,78 @@
+"""Sockets that a service manager has opened for corn, or kept for it: LISTEN_FDS, of sd_listen_fds(3).
+
+They come as descriptors from 3 on, in LISTEN_FDNAMES each with a name: that of the socket unit, or the one under which
+corn itself has put a listener into the manager's store (FDSTORE=1 of sd_notify(3)), so that after a crash the next
+master goes on with the same accept queue. A stored one's name is made of the address that it was opened for; whoever
+reads it must have the same address in mind to find it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+
+from corn.config import Config
+from corn.config.addresses import parse_address
+from corn.logs import logger
+from corn.net.listeners import PASSED, addresses, asked_as
+
+_FIRST = 3
+_STORED = "corn-listener-"
+_UNNAMED = "unknown"  # what sd_listen_fds(3) calls a socket that was given no name
+
+
+def stored_name(asked: str) -> str:
+    """The name of a listener in the manager's store; `asked` is the address that it was opened for."""
+    return _STORED + hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+
+@dataclass(slots=True)
+class Passed:
+    """The `sockets` that were passed, each with the address that it is for; `outdated` names stored ones for none."""
+
+    sockets: list[tuple[str, socket.socket]] = field(default_factory=list)
+    outdated: set[str] = field(default_factory=set)
+
+
+def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
+    """Take over what was passed to this process.
+
+    The variables are taken out of the environment, so that no other process takes the descriptors for its own.
+    """
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    environ.pop("LISTEN_PIDFDID", None)
+    passed = Passed()
+    if not count.isdigit():
+        return passed
+    if pid != str(os.getpid()):
+        logger.warning("LISTEN_FDS is for process %s, not for this one; start corn without a shell, or with exec", pid)
+        return passed
+    wanted = {stored_name(asked): asked for asked in _opened_by_corn(config)}
+    for index in range(int(count)):
+        name = names[index] if index < len(names) and names[index] else _UNNAMED
+        try:
+            sock = _socket_of(_FIRST + index)
+        except OSError as error:
+            logger.warning("LISTEN_FDS=%s: %d is not a socket: %s", count, _FIRST + index, error.strerror)
+            break
+        if name.startswith(_STORED) and name not in wanted:
+            passed.outdated.add(name)
+            sock.close()
+        else:
+            passed.sockets.append((wanted.get(name, PASSED + name), sock))
+    return passed
+
+
+def _opened_by_corn(config: Config) -> list[str]:
+    return [asked_as(each) for each in (*addresses(config), *map(parse_address, config.redirect_bind))]
+
+
+def _socket_of(fd: int) -> socket.socket:
+    os.set_inheritable(fd, False)
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return sock

@@ -1,0 +1,68 @@
+"""Whether a file has other contents than before: a touch, or a formatter that changes nothing, is no change.
+
+What a file held is known from the first look at it. One that came after the file was last changed may already have seen
+the change that is being asked about; then equal contents prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+
+_MOST_BYTES = 4 << 20  # a larger file has changed whenever its time or size has
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a file: a digest of its contents, and the time.time() from which on a change was not seen."""
+
+    digest: bytes
+    at: float = 0.0
+
+
+class FileDigests:
+    """What the watched files held when they were last looked at."""
+
+    def __init__(self) -> None:
+        self._looks: dict[str, Look] = {}
+
+    def remember(self, path: str) -> float:
+        """Look at a file for the first time; returns when it was last changed.
+
+        Returns 0.0 if it cannot be read, and if it has been looked at before.
+        """
+        at, found = time.time(), look_at(path)
+        if found is None or path in self._looks:
+            return 0.0
+        digest, modified = found
+        self._looks[path] = Look(digest, at)
+        return modified
+
+    def changed(self, path: str) -> float | None:
+        """When a file was changed to other contents (a time.time()), or None if it holds what it held before."""
+        found, before = look_at(path), self._looks.pop(path, None)
+        if found is None:
+            return None if before is None else time.time()
+        digest, modified = found
+        self._looks[path] = Look(digest)
+        same = before is not None and before.digest == digest and modified > before.at
+        return None if same else modified
+
+
+def look_at(path: str) -> tuple[bytes, float] | None:
+    """Read a file; returns a digest of what it holds and its modification time, None where there is no such file."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > _MOST_BYTES:
+            seen = b"%d %d" % (status.st_size, status.st_mtime_ns)
+        else:
+            with open(path, "rb") as file:
+                seen = file.read()
+    except OSError:
+        return None
+    return blake2b(seen, digest_size=16).digest(), status.st_mtime

@@ -1,0 +1,137 @@
+"""Which files count in `corn dev`, and what a change of each means. Pure but for looking at paths.
+
+One rule set, in this order; the first that fits decides:
+
+1. a file that lies in no watched directory does not count
+2. what --reload-exclude names does not count
+3. what --reload-include names counts, and reloads
+4. what is in an ignored directory, or looks like an editor's or a tool's own file, does not count
+5. what the names in `_EFFECTS` fit counts, with that effect; nothing else does
+
+A pattern is one of the shell (fnmatch). Without a slash it is compared with the file's name, and with that of each
+directory above it up to the watched one; with a slash, with the path from the watched directory on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+RELOAD, COLD, ASSET = "reload", "cold", "asset"
+
+_IGNORED_DIRECTORIES = (
+    *(".*", "__pycache__", "node_modules", "bower_components", "site-packages", "dist-packages", "__pypackages__"),
+    *("venv", "virtualenv", "*.egg-info", "*.dist-info", "htmlcov"),
+)
+_IGNORED_FILES = ("*~", "#*#", "*.sw?", "*.tmp", "*.bak", "*.pyc", "*.pyo", "___jb_*", "4913", "flycheck_*")
+_EFFECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (COLD, ("pyproject.toml", "corn.toml", "*.so", "*.pyd")),
+    (RELOAD, (".env", ".env.*", "*.py", "*.pyx", "*.toml", "*.yaml", "*.yml", "*.ini", "*.cfg")),
+    (RELOAD, ("*.html", "*.htm", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.tmpl", "*.mo", "*.sql", "*.graphql")),
+    (RELOAD, ("*.js", "*.mjs", "*.svg", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.woff2")),
+    (ASSET, ("*.css",)),
+)
+_VISIBLE = (".env", ".env.*")
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """Whether a file counts, what its change does ("" where it does not count), and why."""
+
+    effect: str
+    why: str
+
+    @property
+    def counts(self) -> bool:
+        return bool(self.effect)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFilter:
+    """The rule set for some watched directories, absolute and resolved.
+
+    `files` count wherever they lie, as the environment: the configuration file and the env files.
+    """
+
+    directories: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def judge(self, path: str) -> FilterResult:
+        """What the rules say of the file at an absolute path; it need not exist."""
+        if path in self.files:
+            return FilterResult(COLD, "the configuration or an env file of corn's")
+        root = self.root_of(path)
+        if root is None:
+            return FilterResult("", f"it is in none of the watched directories ({', '.join(self.directories)})")
+        parts = os.path.relpath(path, root).split(os.sep)
+        if pattern := _fitting(self.exclude, parts):
+            return FilterResult("", f"--reload-exclude {pattern}")
+        if pattern := _fitting(self.include, parts):
+            return FilterResult(RELOAD, f"--reload-include {pattern}")
+        return _by_default(parts)
+
+    def root_of(self, path: str) -> str | None:
+        """The innermost watched directory that a path is in."""
+        roots = [each for each in self.directories if path.startswith(each.rstrip(os.sep) + os.sep)]
+        return max(roots, key=len, default=None)
+
+    def enters(self, directory: str) -> bool:
+        """Whether anything in a directory, given by absolute path, may count."""
+        root = self.root_of(directory)
+        if root is None:
+            return directory in self.directories
+        parts = os.path.relpath(directory, root).split(os.sep)
+        if _fitting(self.exclude, parts):
+            return False
+        if not any(_ignored_directory(each) for each in parts):
+            return not os.path.exists(os.path.join(directory, "pyvenv.cfg"))
+        return any(_may_lead_into(pattern, parts) for pattern in self.include)
+
+
+def _by_default(parts: Sequence[str]) -> FilterResult:
+    *directories, name = parts
+    for each in directories:
+        if pattern := _ignored_directory(each):
+            return FilterResult("", f"directories like {pattern} are ignored; --reload-include {each} overrides that")
+    if pattern := next((each for each in _IGNORED_FILES if fnmatchcase(name, each)), ""):
+        return FilterResult("", f"files like {pattern} are ignored")
+    if name.startswith(".") and not any(fnmatchcase(name, each) for each in _VISIBLE):
+        return FilterResult("", "hidden files are ignored")
+    for effect, patterns in _EFFECTS:
+        for each in patterns:
+            if fnmatchcase(name, each):
+                return FilterResult(effect, f"files like {each} count")
+    return FilterResult("", f"files of this kind are not watched; --reload-include {_kind(name)} adds them")
+
+
+def _kind(name: str) -> str:
+    suffix = os.path.splitext(name)[1]
+    return f"'*{suffix}'" if suffix else name
+
+
+def _ignored_directory(name: str) -> str:
+    return next((each for each in _IGNORED_DIRECTORIES if fnmatchcase(name, each)), "")
+
+
+def _fitting(patterns: Sequence[str], parts: Sequence[str]) -> str:
+    """The first of the patterns that fits a path or one of the directories above it."""
+    for pattern in patterns:
+        plain = pattern.strip("/").removeprefix("./")
+        if "/" not in plain:
+            if any(fnmatchcase(each, plain) for each in parts):
+                return pattern
+        elif any(fnmatchcase("/".join(parts[:length]), plain) for length in range(1, len(parts) + 1)):
+            return pattern
+    return ""
+
+
+def _may_lead_into(pattern: str, parts: Sequence[str]) -> bool:
+    """Whether a pattern names an ignored directory, or something in one, by name and not by a suffix alone."""
+    wanted = pattern.strip("/").removeprefix("./").split("/")
+    if len(wanted) == 1:
+        return any(fnmatchcase(each, wanted[0]) for each in parts)
+    return all(fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=False))

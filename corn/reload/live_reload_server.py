@@ -1,0 +1,203 @@
+"""Tells browsers of reloads, from the watcher's process: server-sent events on a port of its own of 127.0.0.1.
+
+    GET /TOKEN         text/event-stream: the state at once, and whenever it changes
+    GET /TOKEN/state   the state, once
+
+One thread, non-blocking sockets. Who does not know the token learns nothing, and `Host` and `Origin` must be of this
+machine: a page from elsewhere can make a browser connect here (DNS rebinding too), and must not read file names.
+A client that does not take what it is sent is dropped, and asks again. (html.spec.whatwg.org, 9.2; RFC 9112.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import re
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+_LONGEST_HEAD = 16384
+_HEAD_WITHIN = 5.0
+_MOST_CLIENTS = 200
+_SIGN_OF_LIFE = 15.0
+_LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadState:
+    """What browsers are told. `revision` counts the versions of the code and `failed` says that the newest is not
+    served; `styles` counts changes of style sheets, and `paths` are those of the last change.
+    """
+
+    revision: int = 0
+    failed: bool = False
+    styles: int = 0
+    paths: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, as far as it matters here: its target, and its fields by lower-case name."""
+
+    method: str
+    target: str
+    fields: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, head: bytes) -> Asked:
+        """Raises ValueError on what is not a request of HTTP/1."""
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ")
+        pairs = (line.partition(":") for line in lines)
+        return cls(method, target, {name.lower(): value.strip() for name, _, value in pairs})
+
+
+def judge(asked: Asked, token: str, port: int) -> int:
+    """The status to answer with: 200, or why not."""
+    if asked.fields.get("host", "") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        return 421
+    origin = asked.fields.get("origin")
+    if origin is not None and not _LOCAL.fullmatch(origin):
+        return 403
+    given = asked.target.removesuffix("/state").removeprefix("/")
+    if not hmac.compare_digest(given.encode("latin-1"), token.encode()):
+        return 404
+    return 200 if asked.method == "GET" else 405
+
+
+class Client:
+    """One connection: its request as far as it has come, and until when that may take."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.received = b""
+        self.listens = False
+        self.deadline = time.monotonic() + _HEAD_WITHIN
+
+
+class LiveReloadServer:
+    """Serves the state on `listener`, in a thread of its own."""
+
+    def __init__(self, listener: socket.socket, token: str) -> None:
+        self._listener = listener
+        self._token = token
+        self._port: int = listener.getsockname()[1]
+        self._state = ReloadState()
+        self._clients: set[Client] = set()
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._wakes = socket.socketpair()
+        self._changed = threading.Event()
+
+    def start(self) -> None:
+        for sock in (self._listener, self._wakes, self._waker):
+            sock.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wakes, selectors.EVENT_READ)
+        threading.Thread(target=self._run, name="announcer", daemon=True).start()
+
+    def announce(self, state: ReloadState) -> None:
+        """Tell all browsers; may be called from any thread."""
+        self._state = state
+        self._changed.set()
+        with contextlib.suppress(OSError):
+            self._waker.send(b"x")
+
+    def _run(self) -> None:
+        alive = time.monotonic() + _SIGN_OF_LIFE
+        while True:
+            for key, _ in self._selector.select(_HEAD_WITHIN):
+                self._serve(key)
+            if self._changed.is_set():
+                self._changed.clear()
+                self._tell(_event(self._state))
+            now = time.monotonic()
+            if now >= alive:
+                alive = now + _SIGN_OF_LIFE
+                self._tell(b":\n\n")
+            for client in [each for each in self._clients if not each.listens and each.deadline <= now]:
+                self._drop(client)
+
+    def _serve(self, key: selectors.SelectorKey) -> None:
+        if key.fileobj is self._listener:
+            self._accept()
+        elif key.fileobj is self._wakes:
+            with contextlib.suppress(OSError):
+                self._wakes.recv(4096)
+        else:
+            self._read(key.data)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            sock, _ = self._listener.accept()
+            if len(self._clients) >= _MOST_CLIENTS:
+                sock.close()
+                return
+            sock.setblocking(False)
+            client = Client(sock)
+            self._clients.add(client)
+            self._selector.register(sock, selectors.EVENT_READ, client)
+
+    def _read(self, client: Client) -> None:
+        try:
+            data = client.socket.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        client.received += data
+        if not data or len(client.received) > _LONGEST_HEAD:
+            self._drop(client)
+        elif not client.listens and b"\r\n\r\n" in client.received:
+            self._answer(client)
+
+    def _answer(self, client: Client) -> None:
+        try:
+            asked = Asked.parse(client.received.partition(b"\r\n\r\n")[0])
+            status = judge(asked, self._token, self._port)
+        except ValueError:
+            asked, status = Asked("", "", {}), 400
+        client.listens = status == 200 and not asked.target.endswith("/state")
+        if client.listens:
+            self._send(client, _head(200, asked, "text/event-stream") + _event(self._state))
+            return
+        body = self._state.encode() if status == 200 else b""
+        self._send(client, _head(status, asked, "application/json") + body)
+        self._drop(client)
+
+    def _tell(self, data: bytes) -> None:
+        for client in [each for each in self._clients if each.listens]:
+            self._send(client, data)
+
+    def _send(self, client: Client, data: bytes) -> None:
+        try:
+            whole = client.socket.send(data) == len(data)
+        except OSError:
+            whole = False
+        if not whole:
+            self._drop(client)
+
+    def _drop(self, client: Client) -> None:
+        if client in self._clients:
+            self._clients.discard(client)
+            self._selector.unregister(client.socket)
+            client.socket.close()
+
+
+def _event(state: ReloadState) -> bytes:
+    return b"data: " + state.encode() + b"\n\n"
+
+
+def _head(status: int, asked: Asked, kind: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} ", f"content-type: {kind}", "cache-control: no-store", "connection: close"]
+    origin = asked.fields.get("origin")
+    if status == 200 and origin is not None:
+        lines += [f"access-control-allow-origin: {origin}", "vary: origin"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

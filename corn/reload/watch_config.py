@@ -1,0 +1,32 @@
+"""What the options say of watching, for the watcher and for those who ask what it does."""
+
+from __future__ import annotations
+
+import os
+
+from corn.config import Config
+from corn.ipc.messages import WatchSetup
+from corn.reload.filters import WatchFilter
+from corn.system.library_paths import package_directories
+
+
+def rules_of(config: Config, file: str) -> WatchFilter:
+    """The rules that the options ask for; `file` is the configuration file, "" where there is none."""
+    named = config.reload_dir or (".", config.app_dir)
+    directories = dict.fromkeys(os.path.realpath(each) for each in named)
+    files = [os.path.realpath(each) for each in (*config.env_file, *((file,) if file else ()))]
+    return WatchFilter(tuple(directories), config.reload_include, config.reload_exclude, tuple(files))
+
+
+def watch_setup(config: Config, file: str, since: float) -> WatchSetup:
+    """What the watcher is told."""
+    rules = rules_of(config, file)
+    return WatchSetup(
+        directories=list(rules.directories),
+        include=list(rules.include),
+        exclude=list(rules.exclude),
+        files=list(rules.files),
+        packages=package_directories(),
+        since=since,
+        polling=config.reload_polling,
+    )

@@ -1,0 +1,121 @@
+"""The access log: a line for each request, formatted without the logging module, written once per loop iteration.
+
+All lines of one iteration carry the time at which the first of them was made. A descriptor that takes no more costs
+lines, never requests (see `corn.logs.LineWriter`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from corn.config import Config
+from corn.logs import LineWriter, is_journal, logger, open_append, source, wants_color
+from corn.logs.levels import level_of
+from corn.server.access_log.formats import AccessRecord, AtomFormat, Format, JSONFormat, TextFormat
+from corn.server.asgi.scope import Address
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import RequestHead
+
+if TYPE_CHECKING:
+    from corn.server.asgi.cycle import RequestCycle
+
+CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
+_STDOUT = 1
+
+
+class AccessLog:
+    """Collects lines, and writes them when the loop comes round."""
+
+    __slots__ = ("_fd", "_format", "_least", "_lines", "_loop", "_path", "_writer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config) -> None:
+        self._loop = loop
+        self._path = _path_of(config)
+        self._fd = _STDOUT if self._path is None else open_append(self._path, "--access-log-file")
+        self._writer = LineWriter(self._fd)
+        self._format = _format(config, self._fd)
+        self._lines: list[str] = []
+        self.set_level(config.log_level)
+
+    def set_level(self, levels: str) -> None:
+        """Log requests from the level on that `levels` (option log_level) gives to this part; see `level_of_status`."""
+        level = level_of(levels, "access")
+        self._least = 500 if level >= logging.ERROR else 400 if level >= logging.WARNING else 0
+
+    def log(self, cycle: RequestCycle, status: int, took: float) -> None:
+        """Add the line of a request that is done, in `took` seconds."""
+        if status < self._least:
+            return
+        self._add(AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
+
+    def accepted(self, cycle: RequestCycle) -> None:
+        """Add the line of a WebSocket that is open now, where the format has one."""
+        if self._format.tells_of_opening and not self._least:
+            self._add_websocket(cycle, "accepted")
+
+    def closed(self, cycle: RequestCycle, code: int) -> None:
+        """Add the line of a WebSocket that has come to its end."""
+        if not self._least:
+            self._add_websocket(cycle, f"closed {code}")
+
+    def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
+        """Add the line of a request that no application saw; without a head, it could not be read."""
+        if refusal.status < self._least:
+            return
+        self._add(AccessRecord(client, head, refusal.status, 0, 0.0, None, refusal.reason))
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        lines, self._lines = self._lines, []
+        self._writer.write("".join(lines).encode("utf-8", "backslashreplace"))
+
+    def tick(self) -> None:
+        """Write again what a slow reader has not taken, and say how many lines were lost."""
+        self.flush()
+        if self._writer.dropped:
+            logger.warning("%d lines of the access log were lost", self._writer.dropped)
+            self._writer.dropped = 0
+
+    def reopen(self) -> None:
+        """Open the file again by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+        if self._path is None:
+            return
+        self.flush()
+        opened = open_append(self._path, "--access-log-file")
+        os.close(self._fd)
+        self._fd = opened
+        self._writer = LineWriter(opened)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self.flush()
+        if self._path is not None:
+            os.close(self._fd)
+
+    def _add_websocket(self, cycle: RequestCycle, phase: str) -> None:
+        took = time.monotonic() - cycle.started_at
+        self._add(AccessRecord(cycle.scope["client"], cycle.head, cycle.status, cycle.sent, took, cycle, "", phase))
+
+    def _add(self, answered: AccessRecord) -> None:
+        if not self._lines:
+            self._format.begin(time.time())
+            self._loop.call_soon(self.flush)
+        self._lines.append(self._format.line(answered))
+
+
+def _path_of(config: Config) -> str | None:
+    """The file to append to, None for standard output."""
+    path = config.access_log_file or config.log_file
+    return None if path == "-" else path
+
+
+def _format(config: Config, fd: int) -> Format:
+    if config.access_log_format is not None:
+        return AtomFormat(config.access_log_format)
+    if config.log_format == "json":
+        return JSONFormat(source(), journal=is_journal(fd))
+    return TextFormat(color=wants_color(config.color, fd), journal=is_journal(fd))

@@ -1,0 +1,222 @@
+"""One request and its response: the application is called here, and what it sends is seen to be in order.
+
+This is the contract of ASGI, whatever the version of HTTP. How a response is put on the wire is what a class that
+derives from `Cycle` adds: `http1_cycle` and `http2_cycle`.
+
+A response passes through stages, each a table of the message types that are in order there:
+
+    START  http.response.start  -> BODY
+    BODY   http.response.body   -> BODY while more_body, else DONE
+    DONE   nothing
+
+and more by `extensions`. Whatever is not in the table is out of order, and the application is told what it sent and
+what was allowed. The head is written together with the first body, as the specification asks ("HTTP", "Response
+Start"); until then every failure, an invalid header and a body that contradicts its Content-Length included, can
+still become a 500.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from corn.logs import logger
+from corn.server.asgi.receive import RequestReceiver
+from corn.server.asgi.types import ClientDisconnected, Message
+from corn.server.http.errors import plain_response
+from corn.server.http.head import RequestHead
+from corn.server.http.response_fields import (
+    NO_BODY,
+    STATUS_LINES,
+    TRAILERS,
+    encode_fields,
+    status_line,
+    without_length,
+)
+from corn.server.request_id import FIELD, request_id
+
+if TYPE_CHECKING:
+    from corn.server.asgi.stream import HTTPStream
+
+Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
+DONE: Stage = {}
+
+
+class RequestCycle(RequestReceiver):
+    """A request on its way through the application, and the response on its way back."""
+
+    task: asyncio.Task[None]
+    keep_alive = True
+    sent = 0  # bytes of the response's body
+    ends_with_connection = False  # closing the connection would pass for the end of the response
+    cut = ""  # why corn cancelled the task, if it did
+    expires = math.inf  # on `Clock.now`; only where requests are limited in time
+    _remaining = -1  # of the announced length
+    _flags = 0
+    _line = b""
+    _block = b""
+
+    def __init__(self, connection: HTTPStream, head: RequestHead, scope: dict[str, Any]) -> None:
+        self.connection = connection
+        self.head = head
+        self.scope = scope
+        self._stage = self.START
+        if not head.keep_alive:
+            self.keep_alive = False
+        self.started_at = monotonic()
+        limit = connection.service.timeout_request
+        if limit is not None:
+            self.expires = connection.service.clock.now + limit
+
+    def begin(self) -> None:
+        """Call the application in a task of its own."""
+        service = self.connection.service
+        service.running.add(self)
+        self.task = service.create_task(self.run())
+
+    def cancel(self, why: str) -> None:
+        """Stop the application; a request whose response has not begun is answered with 503."""
+        if not self.cut:
+            self.cut = why
+            self.task.cancel()
+
+    async def run(self) -> None:
+        """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
+        service = self.connection.service
+        try:
+            await service.app(self.scope, self.receive, self.send)
+            if not self.responded:
+                self._unfinished()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
+        finally:
+            service.running.discard(self)
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the response; waits while the peer reads more slowly than the application writes."""
+        handler = self._stage.get(message["type"])
+        if handler is None:
+            raise self._out_of_order(message["type"])
+        if self.gone or (self.committed and self.connection.transport.is_closing()):
+            raise ClientDisconnected
+        waiting = handler(self, message)
+        if waiting is not None:
+            await waiting
+        elif self.connection.write_paused:
+            await self.connection.drained()
+
+    def _take_start(self, message: Message) -> None:
+        status, headers = message["status"], message.get("headers", ())
+        self._line = STATUS_LINES.get(status) or status_line(status)
+        if status == 204:
+            headers = without_length(headers)
+        self._block, self._remaining, self._flags = encode_fields(headers)
+        if status in (204, 304):
+            self._flags |= NO_BODY
+        if message.get("trailers", False):
+            self._flags |= TRAILERS
+        self.status = status
+        self._stage = self.BODY
+
+    def _take_body(self, message: Message) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if type(body) is not bytes:
+            body = bytes(body)
+        if self.committed:
+            self._write_body(body, more)
+        else:
+            self._write_first(body, more)
+        if not more:
+            if self._flags & TRAILERS:
+                self._stage = self.TRAILERS
+            else:
+                self._finish()
+
+    def _write_first(self, body: bytes, more: bool) -> None:
+        """Write the head, and the first of the body with it."""
+        raise NotImplementedError
+
+    def _write_body(self, body: bytes, more: bool) -> None:
+        """Write a part of the body that is not the first; raises where it breaks its length."""
+        raise NotImplementedError
+
+    def _check_length(self, size: int, more: bool) -> None:
+        if size > self._remaining:
+            raise RuntimeError("the response body is longer than its Content-Length")
+        if size < self._remaining and not more:
+            raise RuntimeError("the response body is shorter than its Content-Length")
+
+    START: ClassVar[Stage] = {"http.response.start": _take_start}
+    BODY: ClassVar[Stage] = {"http.response.body": _take_body}
+    TRAILERS: ClassVar[Stage] = DONE
+
+    def _finish(self) -> None:
+        self._stage = DONE
+        self.responded = True
+        if self._waiters:
+            self.wake()
+        self.connection.finished(self)
+
+    # What goes wrong
+
+    def _out_of_order(self, sent: str) -> RuntimeError:
+        allowed = " or ".join(f"'{each}'" for each in self._stage) or "nothing, since the response is complete"
+        return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
+
+    def _unfinished(self) -> None:
+        if self.ended:  # it was told so, and saw no use in going on
+            self.connection.break_off(self)
+            self._finish()
+            return
+        did = "without completing the response" if self.status else "without sending a response"
+        logger.error("%s: the application returned %s", self._name(), did)
+        self._fail(500)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.cut:
+            logger.warning("%s was cancelled: %s", self._name(), self.cut)
+        elif not _is_disconnection(error):
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            logger.error("%s failed with %s\n%s", self._name(), what, self.connection.service.describe(error))
+        self._fail(503 if self.cut else 500)
+
+    def _name(self) -> str:
+        name = f"{self.head.method} {self.scope['path']}"
+        is_named = self.connection.service.request_ids is not None
+        return f"{name} ({request_id(self.scope).decode()})" if is_named else name
+
+    def _fail(self, status: int) -> None:
+        """Answer with `status` if nothing is on the wire yet; else break off so that the peer can tell."""
+        if self.responded:
+            return
+        if self.gone or self.committed:
+            self.connection.break_off(self)
+            self._finish()
+            return
+        if status == 503:
+            self.keep_alive = False
+        headers, body = plain_response(status)
+        if self.connection.service.request_ids is not None:
+            headers.append((FIELD, request_id(self.scope)))
+        self._take_start({"type": "http.response.start", "status": status, "headers": headers})
+        self._take_body({"type": "http.response.body", "body": body})
+
+    @property
+    def response_fields(self) -> bytes:
+        """The field lines of the response that are the application's."""
+        return self._block
+
+
+def _is_disconnection(error: BaseException | None) -> bool:
+    """Whether `error` comes from sending to a peer that was gone."""
+    seen = 0
+    while error is not None and seen < 16:
+        if isinstance(error, ClientDisconnected):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False

@@ -1,0 +1,112 @@
+"""The application's lifespan (the lifespan specification of ASGI, 2.0).
+
+With `auto`, an application that raises before it has received anything has no lifespan, which is how the specification
+lets it say so. One that has received `lifespan.startup` and raises then did not start, and is not served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from corn.diagnosis.user_traceback import user_traceback
+from corn.errors import ApplicationError
+from corn.logs import logger
+from corn.server.asgi.types import LIFESPAN_SPEC, ASGIApplication, Message
+
+
+class Lifespan:
+    """Runs the application's lifespan in a task of its own, from `startup` to `shutdown`."""
+
+    def __init__(self, app: ASGIApplication, mode: str) -> None:
+        self.state: dict[str, Any] = {}
+        self._app = app
+        self._mode = mode
+        self._task: asyncio.Task[None] | None = None
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self._received = False
+        self._started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the application has a lifespan, and is in it."""
+        return self._task is not None
+
+    async def startup(self) -> None:
+        """Wait until the application has started; raises ApplicationError if it did not."""
+        if self._mode == "off":
+            return
+        self._incoming.put_nowait({"type": "lifespan.startup"})
+        self._task = asyncio.create_task(self._run(), name="lifespan")
+        if not await self._started:
+            self._task = None
+
+    async def shutdown(self, timeout: float) -> None:
+        """Let the application shut down, for at most `timeout` seconds; its failure to is logged."""
+        if self._task is None:
+            return
+        self._incoming.put_nowait({"type": "lifespan.shutdown"})
+        await asyncio.wait([self._task, self._stopped], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if not self._task.done() and not self._stopped.done():
+            logger.error("the application's lifespan did not shut down within %g seconds", timeout)
+        self._task.cancel()
+        await asyncio.wait([self._task], timeout=1)
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": LIFESPAN_SPEC.copy(), "state": self.state}
+        try:
+            await self._app(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            self._ended(None)
+        except (Exception, SystemExit) as error:
+            self._ended(error)
+        else:
+            self._ended(None)
+
+    async def _receive(self) -> Message:
+        self._received = True
+        return await self._incoming.get()
+
+    async def _send(self, message: Message) -> None:
+        kind, text = message["type"], str(message.get("message", ""))
+        if kind == "lifespan.startup.complete" and not self._started.done():
+            self._started.set_result(True)
+        elif kind == "lifespan.startup.failed" and not self._started.done():
+            self._started.set_exception(_startup_failed(text))
+        elif kind in ("lifespan.shutdown.complete", "lifespan.shutdown.failed") and not self._stopped.done():
+            if kind == "lifespan.shutdown.failed":
+                logger.error("the application's lifespan failed to shut down\n%s", text)
+            self._stopped.set_result(None)
+        else:
+            raise RuntimeError(f"the application sent '{kind}', which is out of order in its lifespan")
+
+    def _ended(self, error: BaseException | None) -> None:
+        """The application has returned from its lifespan, or raised."""
+        if self._started.done():
+            if error is not None and not self._is_known(error):
+                logger.error("the application's lifespan failed\n%s", user_traceback(error))
+        elif self._mode == "auto" and not self._received:
+            logger.debug("the application has no lifespan")
+            self._started.set_result(False)
+        elif error is None:
+            self._started.set_exception(ApplicationError("the application's lifespan returned before it had started"))
+        else:
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            failed = ApplicationError(f"the application's lifespan failed to start: {what}", user_traceback(error))
+            failed.__cause__ = error
+            self._started.set_exception(failed)
+
+    def _is_known(self, error: BaseException) -> bool:
+        """Whether it was told as `lifespan.startup.failed` before it was raised, as Starlette does; it is the cause."""
+        failed = self._started.exception()
+        if failed is None or failed.__cause__ is not None:
+            return False
+        failed.__cause__ = error
+        return True
+
+
+def _startup_failed(text: str) -> ApplicationError:
+    lines = text.strip().splitlines()
+    message = "the application's lifespan failed to start"
+    return ApplicationError(f"{message}: {lines[-1]}" if lines else message, text.strip() if len(lines) > 1 else "")

@@ -1,0 +1,115 @@
+"""How a worker lets go of its connections without dropping a request.
+
+What is in flight finishes, and its response says `Connection: close`. A connection that waits for a request is given
+some time for one more, since the peer may be sending it at this moment; the ends of these times are spread, so that
+the peers do not all come back at once. At the end of the grace what still runs is cancelled, and then cut: a task
+that ignores its cancellation holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from corn.server.context import ServerContext
+
+if TYPE_CHECKING:
+    from corn.server.connection_handoff import ConnectionHandoff
+
+_STEP = 0.02
+_FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
+_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
+_IDLE_ROLLING = 5.0  # others go on serving
+_IDLE_FINAL = 1.0
+_WEBSOCKETS_PER_SECOND = 200
+_AFTER_CANCEL = 1.0  # for cancelled requests to end
+
+
+class GracefulDrain:
+    """Watches over the end of a worker's connections. Times are of the loop's clock, which never stands still."""
+
+    def __init__(self, service: ServerContext, mailbox: ConnectionHandoff | None = None) -> None:
+        self._service = service
+        self._mailbox = mailbox
+        self._leaves_behind = False  # what is idle goes to the next worker
+        self._deadline: float | None = None
+        self._cancelled: float | None = None
+        self.done: asyncio.Future[None] = service.loop.create_future()
+
+    def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
+        """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
+        self._service.tick()  # what is granted from now on is short beside the time between two ticks
+        now = self._service.loop.time()
+        idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
+        if brisk:
+            idle, first = 0.0, _FIRST_BYTE_BRISK
+            self._cut_short()
+            self._leaves_behind = self._mailbox is not None and not final
+            self._leave_idle()
+        if self._deadline is None:
+            self._deadline = now + grace
+            self._service.draining = True
+            self._spread(grace, idle, first)
+            self._close_websockets(min(grace / 4, idle))
+            self._service.loop.call_soon(self._step)
+        elif now + grace < self._deadline:
+            self._deadline = now + grace
+            self._spread(grace, _IDLE_FINAL, first)
+            self._close_websockets(min(grace / 4, _IDLE_FINAL))
+
+    def _leave_idle(self) -> None:
+        if self._mailbox is not None and self._leaves_behind:
+            self._mailbox.leave_all(self._service)
+
+    def _cut_short(self) -> None:
+        for cycle in list(self._service.running):
+            if cycle.committed:
+                cycle.cancel("the worker leaves")
+
+    def _spread(self, grace: float, idle: float, first: float) -> None:
+        now = self._service.clock.now
+        idle = min(grace, idle, self._service.config.timeout_keep_alive)
+        first = min(grace, first, self._service.config.timeout_keep_alive)
+        connections = list(self._service.connections)
+        for position, connection in enumerate(connections, start=1):
+            connection.linger_until(now + first, now + idle * position / len(connections))
+
+    def _close_websockets(self, longest: float) -> None:
+        """One after the other, so that their clients do not all come back at once."""
+        now = self._service.clock.now
+        sessions = list(self._service.websockets)
+        spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
+        for position, session in enumerate(sessions):
+            session.leave(now + spread * position / len(sessions))
+
+    def _step(self) -> None:
+        service, now = self._service, self._service.loop.time()
+        service.tick()
+        self._leave_idle()  # also what was accepted at the last moment
+        service.sweep()
+        if self._deadline is not None and now >= self._deadline and self._cancelled is None:
+            self._cancelled = now
+            self._cancel()
+        if self._cancelled is not None:
+            self._cut(by_force=now >= self._cancelled + _AFTER_CANCEL)
+        if self._is_over(now):
+            self.done.set_result(None)
+        else:
+            service.loop.call_later(_STEP, self._step)
+
+    def _is_over(self, now: float) -> bool:
+        if self._service.open == 0 and not self._service.running:
+            return True
+        return self._cancelled is not None and now >= self._cancelled + 2 * _AFTER_CANCEL
+
+    def _cancel(self) -> None:
+        for cycle in list(self._service.running):
+            cycle.cancel("the worker leaves")
+
+    def _cut(self, *, by_force: bool) -> None:
+        """Close the connections that no request holds open; by force also those that one does."""
+        for cycle in [each for each in self._service.running if each.task.done()]:
+            self._service.running.discard(cycle)  # cancelled before its first step, it could not do so itself
+        for connection in list(self._service.connections):
+            if by_force or not connection.is_busy:
+                connection.abort()

@@ -1,0 +1,29 @@
+"""What a peer is told when its request cannot be served, and why it is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+
+class HTTPError(Exception):
+    """The peer sent what corn does not serve: `status` answers it, with `fields`; `reason` is for the body and the log.
+
+    After a refusal nothing on the connection can be trusted, so it is always closed (RFC 9112, 11.2 and 9.6).
+    """
+
+    def __init__(self, status: int, reason: str, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.fields = fields
+
+
+def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of an answer that corn gives itself."""
+    phrase = HTTPStatus(status).phrase
+    body = f"{phrase}: {reason}\n".encode() if reason else f"{phrase}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    return headers, body

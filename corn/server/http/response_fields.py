@@ -1,0 +1,130 @@
+"""How a response is put on the wire: status lines, header fields, chunks (RFC 9112, 4, 5 and 7.1).
+
+What the application wants to send is checked once, on the joined bytes: the only control bytes among them may be the
+line ends that corn put there, so a CR, LF or NUL in a name or a value never reaches the wire, whatever it was meant
+for. Most applications send few different sets of fields, so those that were checked are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+from corn.server.http.head import PRINTABLE, TOKEN
+
+CLOSE: Final = 1  # the application wants the connection closed
+OWN_DATE: Final = 2  # the application sends a date of its own
+OWN_SERVER: Final = 4
+NO_BODY: Final = 8  # the status allows none
+TRAILERS: Final = 16  # trailers follow the body
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+_PLAIN, _LENGTH, _CODING, _CONNECTION, _DATE, _SERVER = range(6)
+_SPECIAL = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"date": _DATE,
+    b"server": _SERVER,
+}
+_MAX_NAMES = 1024
+_MAX_ENCODED = 512
+_MAX_REMEMBERED = 1024  # bytes
+_names: dict[bytes, int] = {}
+_encoded: dict[tuple[Iterable[bytes], ...], tuple[bytes, int, int]] = {}
+STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus if each >= 200}
+
+
+def status_line(status: Any) -> bytes:
+    """The first line of a response; raises ValueError for what is no final status (RFC 9110, 15)."""
+    if not isinstance(status, int) or not 200 <= status <= 999:
+        raise ValueError(f"'status' must be a number from 200 to 999, not {status!r}")
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
+    """The field lines; the Content-Length in them, or -1; and the flags above.
+
+    `connection` and `transfer-encoding` are left out: they belong to the connection, which is corn's to run.
+    Raises ValueError or TypeError for a field that cannot be sent, naming it.
+    """
+    fields = tuple(headers)
+    try:
+        known = _encoded.get(fields)
+    except TypeError:  # fields that are lists, or hold what is no bytes
+        return _encode(fields)
+    if known is None:
+        known = _encode(fields)
+        if len(known[0]) <= _MAX_REMEMBERED:
+            if len(_encoded) >= _MAX_ENCODED:
+                _encoded.clear()
+            _encoded[fields] = known
+    return known
+
+
+def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
+    parts: list[bytes] = []
+    length, flags = -1, 0
+    try:
+        for name, value in headers:
+            kind = _names.get(name)
+            if kind is None:
+                kind = _learn(name)
+            if kind:
+                if kind == _LENGTH:
+                    if length >= 0 or not value.isdigit():
+                        raise ValueError(f"invalid or repeated Content-Length in the response: {value!r}")
+                    length = int(value)
+                elif kind <= _CONNECTION:
+                    flags |= _connection_field(kind, value)
+                    continue
+                else:
+                    flags |= OWN_DATE if kind == _DATE else OWN_SERVER
+            parts += (name, b": ", value, b"\r\n")
+        block = b"".join(parts)
+    except TypeError:
+        raise _not_bytes(headers) from None
+    if len(block.translate(None, PRINTABLE)) != len(parts) // 2:
+        raise _unsendable(parts)
+    return block, length, flags
+
+
+def without_length(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, ...]]:
+    """The fields but for Content-Length, which a 204 must not have (RFC 9110, 8.6)."""
+    return [field for field in map(tuple, headers) if field[0].lower() != b"content-length"]
+
+
+def _learn(name: bytes) -> int:
+    if not TOKEN.fullmatch(name):
+        raise ValueError(f"invalid response header name {name!r}")
+    kind = _SPECIAL.get(name.lower(), _PLAIN)
+    if len(_names) < _MAX_NAMES:
+        _names[name] = kind
+    return kind
+
+
+def _connection_field(kind: int, value: bytes) -> int:
+    options = [each.strip() for each in value.lower().split(b",")]
+    if kind == _CODING:
+        if options != [b"chunked"]:
+            raise ValueError(f"corn frames responses itself and cannot apply Transfer-Encoding {value!r}")
+        return 0
+    return CLOSE if b"close" in options else 0
+
+
+def _not_bytes(headers: Iterable[Iterable[bytes]]) -> TypeError:
+    for field in headers:
+        name, value = field
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            return TypeError(f"response headers are pairs of bytes, not {name!r}: {value!r}")
+    return TypeError("response headers are pairs of bytes")
+
+
+def _unsendable(parts: list[bytes]) -> ValueError:
+    for name, value in zip(parts[::4], parts[2::4], strict=True):
+        if value.translate(None, PRINTABLE):
+            return ValueError(f"response header {name!r} holds a control byte: {value!r}")
+    return ValueError("a response header holds a control byte")

@@ -1,0 +1,51 @@
+"""The request target: its four forms, and what of it reaches the application (RFC 9112, 3.2).
+
+A target is refused when two readers could take it for two different resources: with a fragment, a backslash (which many
+clients and proxies turn into a slash), bytes outside ASCII, or a malformed or NUL escape in the path.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+from corn.server.http.errors import HTTPError
+
+GOOD = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#\\")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
+_ABSOLUTE = re.compile(rb"https?://([^/?]*)([^?]*)(\?.*)?", re.IGNORECASE)
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?",
+)
+
+
+def decode_path(raw: bytes) -> str:
+    """The path as text: escapes decoded, and what is not UTF-8 replaced. Raises `Refusal` for a malformed escape."""
+    if _BAD_ESCAPE.search(raw):
+        raise HTTPError(400, "invalid percent-encoding in the path")
+    return unquote_to_bytes(raw).decode("utf-8", "replace")
+
+
+def origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
+    """What a target of another form stands for: its path and query, and its authority where it has one.
+
+    Raises `Refusal` for a target that is malformed, or of a form that the method does not allow.
+    """
+    if target[:1] == b"/" or target.translate(None, GOOD):
+        raise HTTPError(400, "invalid byte in the request target")
+    if target == b"*" and method == "OPTIONS":
+        return b"*", None
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise HTTPError(400, "invalid request target")
+    authority, path, query = absolute.groups(b"")
+    if not authority or not is_host(authority):
+        raise HTTPError(400, "invalid authority in the request target")
+    if not path and not query and method == "OPTIONS":  # RFC 9112, 3.2.4: the asterisk form, sent by way of a proxy
+        return b"*", authority
+    return (path or b"/") + query, authority
+
+
+def is_host(value: bytes) -> bool:
+    """Whether `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2); an empty one is."""
+    return _HOST.fullmatch(value) is not None

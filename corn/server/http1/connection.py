@@ -1,0 +1,313 @@
+"""One HTTP/1.1 connection: bytes in, requests out, one at a time and in order (RFC 9112, 9).
+
+At any moment the connection reads a head (`cycle` and `_decoder` are None), reads a body (`_decoder` is set), or
+holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
+the bound, reading stops until the application has caught up. A deadline stands for each of these states and is looked
+at by the worker's sweep; there is no timer for a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from corn.server.asgi.cycle import RequestCycle
+from corn.server.asgi.scope import Endpoints, http_scope
+from corn.server.context import ServerContext
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import PRINTABLE, RepeatedFields, RequestHead, parse_head
+from corn.server.http.response_fields import CONTINUE
+from corn.server.http1._closing import Leaving
+from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
+from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
+from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
+from corn.server.websocket.connection import WebSocketConnection, switching_head
+from corn.server.websocket.handshake import check_handshake, read_offer, wants_websocket
+from corn.server.websocket.session import WebSocketSession
+
+if TYPE_CHECKING:
+    from corn.server.http2.connection import HTTP2Connection
+
+_HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
+_READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
+
+
+class HTTP1Connection(Leaving):
+    """A connection from its first byte to its last."""
+
+    __slots__ = ("_repeated",)
+
+    def __init__(self, service: ServerContext, sock: socket.socket, ends: Endpoints) -> None:
+        super().__init__(service, sock, ends)
+        self._repeated: RepeatedFields | None = None
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._decoder is not None:
+            self._read_body(data)
+        elif self.cycle is not None:
+            self._hold(data)
+        elif self._held:
+            held, self._held = self._held, b""
+            self._read_head(held + data, fresh=False)
+        else:
+            self._read_head(data, fresh=True)
+
+    def eof_received(self) -> bool:
+        """Whether to stay open, for the response that is due: the peer may have closed its sending side only."""
+        self._eof = True
+        if self._decoder is not None:
+            return False
+        if self.cycle is not None:
+            self.cycle.hang_up()
+        elif self._held:
+            self.service.loop.call_soon(self._next, context=self.service.context)
+        return self.cycle is not None or bool(self._held)
+
+    def resume_writing(self) -> None:
+        self._expect_body()
+        super().resume_writing()
+
+    # Reading
+
+    def _read_head(self, data: bytes, *, fresh: bool) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end <= 0 or data[0] == 0x0D:
+            self._read_odd_head(data, fresh=fresh)
+            return
+        service = self.service
+        try:
+            if end > service.limit_header_size:
+                raise _too_large(data, service.limit_header_size)
+            head = self._parse_head(data, end)
+            scope = http_scope(head, self.ends, service.template)
+            if head.forwarded or service.request_ids is not None:
+                service.heed_proxies(head, scope, self.ends.client)
+            if len(service.running) >= service.limit_concurrency:
+                raise HTTPError(503, "too many requests at a time")
+            if head.upgrade and self._switch(head, scope, data[end + 4 :]):
+                return
+        except HTTPError as refusal:
+            if self._is_http2(data[:end]):
+                self._become_http2().data_received(data)
+            else:
+                self._refuse(refusal)
+        else:
+            self._used = True
+            if head.length or head.chunked:
+                self._begin_with_body(head, scope, data[end + 4 :])
+            else:
+                self.deadline = math.inf
+                cycle = self.cycle = HTTP1Cycle(self, head, scope)
+                if len(data) > end + 4:
+                    self._hold(data[end + 4 :])
+                cycle.begin()
+
+    def _parse_head(self, data: bytes, end: int) -> RequestHead:
+        repeated, line_end = self._repeated, data.find(b"\r\n")
+        if repeated is not None:
+            block = repeated.block
+            if line_end + len(block) == end and data.startswith(block, line_end):
+                head = repeated.after(data[:line_end])
+                if head is not None:
+                    return head
+        head = parse_head(data[:end], self.service.limit_header_count)
+        if self._used:  # the first request of a connection is often its only one
+            self._repeated = RepeatedFields.of(data[line_end:end], head)
+        return head
+
+    def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
+        """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
+        while data.startswith(b"\r\n"):
+            data = data[2:]
+        if b"\r\n\r\n" in data and data[0] != 0x0D:
+            self._read_head(data, fresh=fresh)
+        elif data:
+            self._keep_partial(data, fresh=fresh)
+
+    def _keep_partial(self, data: bytes, *, fresh: bool) -> None:
+        if fresh:
+            self.deadline = self.service.header_deadline
+        controls = len(data.translate(None, PRINTABLE)) - data.endswith(b"\r")
+        if controls != 2 * data.count(b"\r\n"):
+            self._refuse(HTTPError(400, "a control byte, or a line that does not end in CRLF"))
+        elif len(data) > self.service.limit_header_size:
+            self._refuse(_too_large(data, self.service.limit_header_size))
+        else:
+            self._held = data
+
+    def _begin_with_body(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> None:
+        limit_body = self.service.config.limit_body
+        if limit_body is not None and head.length > limit_body:
+            self._refuse(HTTPError(413, "the body is too large"))
+            return
+        cycle = self.cycle = HTTP1Cycle(self, head, scope)
+        if len(rest) == head.length and not head.chunked:
+            self.deadline = math.inf
+            cycle.feed(rest, False)
+        else:
+            limit_trailers = self.service.limit_header_size
+            self._decoder = ChunkedBody(limit_trailers, limit_body) if head.chunked else LengthBody(head.length)
+            cycle.arriving = True
+            self._expect_body()
+            if rest:
+                self._read_body(rest)
+        if self.cycle is cycle:
+            cycle.begin()
+
+    def _is_http2(self, head: bytes) -> bool:
+        """Whether the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
+        return head == PRIOR_KNOWLEDGE and not self._used and self.service.http2 is not None
+
+    def _become_http2(self) -> HTTP2Connection:
+        assert self.service.http2 is not None
+        connection = self.service.http2(self.service, self._socket, self.ends)
+        self.service.connections.discard(self)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        return connection
+
+    def _switch(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> bool:
+        """Switch to the protocol that a request asks for, if it is one that is spoken here; else the request stands."""
+        if wants_websocket(head) and self.service.opens_websockets:
+            self._begin_websocket(head, scope, rest)
+            return True
+        settings = upgrade_settings(head)
+        if settings is None or self.service.http2 is None or self.ends.scheme != "http":
+            return False
+        self.write(SWITCHING)
+        connection = self._become_http2()
+        connection.begin_upgraded(without_upgrade(head), settings)
+        if rest:
+            connection.data_received(rest)
+        return True
+
+    def _begin_websocket(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> None:
+        check_handshake(head)
+        cycle = self.cycle = HTTP1WebSocketCycle(self, head, scope, read_offer(head.headers))
+        self._used = True
+        self.deadline = math.inf
+        if rest:
+            self._hold(rest)
+        cycle.begin()
+
+    def open_websocket(self, head: RequestHead, session: WebSocketSession, block: bytes, flags: int) -> None:
+        """Leave the connection to a session, after the answer that opens it."""
+        self.write(switching_head(self.service, head, block, flags))
+        carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
+        carrier.write_paused = self.write_paused
+        self.cycle = None
+        self.service.connections.discard(self)
+        self.transport.set_protocol(carrier)
+        self._resume_reading()
+        if self._held:
+            session.feed(self._held)
+
+    def _read_body(self, data: bytes) -> None:
+        decoder, cycle = cast("BodyDecoder", self._decoder), self.cycle
+        try:
+            body = decoder.feed(data)
+        except HTTPError as refusal:
+            self._refuse(refusal)
+            return
+        arriving = not decoder.done
+        if arriving:
+            self._grant_time(len(data))
+        else:
+            self._decoder = None
+            self.deadline = math.inf
+        if cycle is not None and cycle.feed(body, arriving) and arriving:
+            self.transport.pause_reading()
+            self.deadline = math.inf
+        if decoder.rest:
+            self._hold(decoder.rest)
+        if not arriving and cycle is None:
+            self._await_request()
+
+    def tell_to_continue(self) -> None:
+        self.write(CONTINUE)
+
+    def resume_body(self) -> None:
+        """Read on: the application has caught up with the body."""
+        if self._decoder is not None:
+            self._resume_reading()
+            self._expect_body()
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > _HOLD_LIMIT:
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if not self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _grant_time(self, received: int) -> None:
+        """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
+        config = self.service.config
+        latest = self.service.clock.now + config.timeout_body
+        rate = config.min_body_rate
+        self.deadline = min(self.deadline + received / rate, latest) if rate else latest
+
+    # From one request to the next
+
+    def may_go_on(self, head: RequestHead) -> bool:
+        """Whether the connection can be kept after the response that is about to start, as far as one can say now.
+
+        A peer that was never told to continue may send the body or not, so what follows it cannot be told from it. A
+        worker that drains still answers what was pipelined.
+        """
+        return not head.expects_continue and (not self.service.draining or bool(self._held))
+
+    def finished(self, cycle: RequestCycle) -> None:
+        """The response is complete, or there will be none."""
+        service = self.service
+        service.answered(cycle)
+        if self.cycle is not cycle:
+            return
+        self.cycle = None
+        if self.transport.is_closing():
+            return
+        if not cycle.keep_alive or (service.draining and not self._held):
+            self._close(expecting=cycle.head.keep_alive)
+        elif self._decoder is None:
+            self._await_request()
+        elif isinstance(self._decoder, LengthBody) and self._decoder.remaining <= _READ_ON_LIMIT:
+            self._resume_reading()
+            self._expect_body()
+        else:
+            self._close(expecting=True)
+
+    def _await_request(self) -> None:
+        if self._held:
+            self.service.loop.call_soon(self._next, context=self.service.context)
+        elif self._eof:
+            self.transport.close()
+        elif self.service.draining:
+            self._close(expecting=True)
+        else:
+            self.deadline = self.service.idle_deadline
+
+    def _next(self) -> None:
+        """Take up what was pipelined; in the worker's context, so that nothing of the last request's leaks into it."""
+        if self.cycle is not None or not self._held or self.transport.is_closing():
+            return
+        held, self._held = self._held, b""
+        self._read_head(held, fresh=True)
+        if len(self._held) <= _HOLD_LIMIT:
+            self._resume_reading()
+        if self._eof and self.cycle is None:
+            self.transport.close()
+
+
+def _too_large(data: bytes, limit: int) -> HTTPError:
+    if 0 < data.find(b"\r\n") <= limit:
+        return HTTPError(431, "the header fields are too large")
+    return HTTPError(414, "the request target is too long")

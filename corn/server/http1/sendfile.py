@@ -1,0 +1,91 @@
+"""Sending a file's bytes without copying them through Python: sendfile(2) on the connection's own socket.
+
+uvloop has no `loop.sendfile`, so the socket is written beside its transport, on a duplicate of its descriptor (a loop
+lets nobody watch a descriptor that a transport owns). That is in order only while the transport has nothing left to
+write, and nobody else writes: the response that owns the connection waits here for both.
+
+Over TLS the bytes must pass through OpenSSL: they are read and written piece by piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from corn.server.asgi.types import ClientDisconnected
+
+if TYPE_CHECKING:
+    from corn.server.http1.connection import HTTP1Connection
+
+_TURN = 1 << 20  # bytes after which the other connections have their turn
+_SHORTER = "the file became shorter while it was sent"
+_PIECE = 1 << 17  # bytes read at a time where they must be copied
+
+
+async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: int) -> None:
+    """Send `count` bytes of the file from `offset` on, after all that was written before.
+
+    Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
+    """
+    if connection.ends.tls is not None:
+        await _copy(connection, fd, offset, offset + count)
+        return
+    await _let_transport_write(connection)
+    out = os.dup(connection.fileno())
+    try:
+        end = offset + count
+        while offset < end:
+            offset += await _send_some(connection, out, fd, offset, min(end - offset, _TURN))
+    finally:
+        os.close(out)
+        connection.progressed()
+
+
+async def _copy(connection: HTTP1Connection, fd: int, offset: int, end: int) -> None:
+    while offset < end:
+        piece = os.pread(fd, min(end - offset, _PIECE), offset)
+        if not piece:
+            raise RuntimeError(_SHORTER)
+        if connection.transport.is_closing():
+            raise ClientDisconnected
+        connection.write(piece)
+        offset += len(piece)
+        await (connection.drained() if connection.write_paused else asyncio.sleep(0))
+
+
+async def _let_transport_write(connection: HTTP1Connection) -> None:
+    connection.flush()
+    transport = connection.transport
+    transport.set_write_buffer_limits(high=0)
+    while transport.get_write_buffer_size() and not transport.is_closing():
+        await (connection.drained() if connection.write_paused else asyncio.sleep(0))
+    transport.set_write_buffer_limits()
+
+
+async def _send_some(connection: HTTP1Connection, out: int, fd: int, offset: int, count: int) -> int:
+    if connection.transport.is_closing():
+        raise ClientDisconnected
+    try:
+        sent = os.sendfile(out, fd, offset, count)
+    except BlockingIOError:
+        await _wait_writable(connection, out)
+        return 0
+    except OSError as error:
+        raise ClientDisconnected from error
+    if sent == 0:
+        raise RuntimeError(_SHORTER)
+    connection.progressed()
+    await asyncio.sleep(0)
+    return sent
+
+
+async def _wait_writable(connection: HTTP1Connection, out: int) -> None:
+    """Wait for the peer to read, or to go."""
+    loop = connection.service.loop
+    loop.add_writer(out, connection.wake_writers)
+    connection.stalled()
+    try:
+        await connection.drained()
+    finally:
+        loop.remove_writer(out)

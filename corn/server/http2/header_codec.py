@@ -1,0 +1,96 @@
+"""Header fields, compressed (RFC 7541).
+
+Requests are decoded by `hpack`. Responses are encoded here, from the field lines that `framing` has checked, without
+the table that both sides would have to keep: what a block says then does not depend on what was sent before, so one is
+encoded once for all connections, and a secret in it is never compressed beside what an attacker chose (RFC 7541, 7.1).
+It costs some bytes for each response; nginx does the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from http import HTTPStatus
+
+from hpack import Decoder, HPACKError, OversizedHeaderListError
+from hpack.hpack import encode_integer
+from hpack.table import HeaderTable
+
+from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
+
+logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every field it decodes, passwords among them
+
+Fields = list[tuple[bytes, bytes]]
+
+EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: said once to a peer that wants it small (RFC 7541, 4.2)
+
+_REFERENCES = bytes(range(0x80, 0x100))  # each a field of the tables, in one byte
+_MOST_KNOWN = 32
+_LONGEST_KNOWN = 1024
+_OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+_STATIC = {name: index for index, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, start=1)))}
+_STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_TABLE, start=1)}
+
+
+class FieldDecoder:
+    """Decodes the blocks of one connection, in their order.
+
+    A block that consists of references only does not change the table, so while nothing else comes its fields stay the
+    same: a client that repeats a request repeats such a block.
+    """
+
+    __slots__ = ("_decoder", "_known")
+
+    def __init__(self, limit: int) -> None:
+        self._decoder = Decoder(max_header_list_size=limit)
+        self._known: dict[bytes, Fields] = {}
+
+    def decode(self, block: bytes) -> Fields:
+        """The fields, not to be changed; raises ConnectionFault, since a table that was not kept is lost."""
+        known = self._known.get(block)
+        if known is not None:
+            return known
+        try:
+            fields: Fields = list(self._decoder.decode(block, raw=True))
+        except OversizedHeaderListError:
+            raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list is too large") from None
+        except HPACKError:
+            raise HTTP2ConnectionError(ErrorCode.COMPRESSION_ERROR, "a header block cannot be decoded") from None
+        if block.translate(None, _REFERENCES):
+            self._known.clear()
+        elif len(self._known) < _MOST_KNOWN:
+            self._known[block] = fields
+        return fields
+
+
+def encode_lines(lines: bytes) -> bytes:
+    """Field lines, each with its CRLF and checked, as a block."""
+    return _encoded(lines) if len(lines) <= _LONGEST_KNOWN else _encode(lines)
+
+
+def encode_status(status: int) -> bytes:
+    """The pseudo-header field of a response (RFC 9113, 8.3.2)."""
+    return _STATUS.get(status) or encode_field(b":status", b"%d" % status)
+
+
+def encode_field(name: bytes, value: bytes) -> bytes:
+    """One field: a reference to the static table where it is there, else a literal that is not indexed."""
+    whole = _STATIC_FIELDS.get((name, value))
+    if whole is not None:
+        return bytes((0x80 | whole,))
+    index = _STATIC.get(name, 0)
+    return b"".join((encode_integer(index, 4), _string(name) if not index else b"", _string(value)))
+
+
+def _encode(lines: bytes) -> bytes:
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])
+    fields = ((name.lower(), value.strip(b" \t")) for name, _, value in pairs)
+    return b"".join([encode_field(name, value) for name, value in fields if name not in _OF_HTTP1])
+
+
+def _string(value: bytes) -> bytes:
+    return bytes(encode_integer(len(value), 7)) + value
+
+
+_encoded = lru_cache(512)(_encode)
+_STATUS = {int(each): encode_field(b":status", b"%d" % each) for each in HTTPStatus}

@@ -1,0 +1,167 @@
+"""The head of a request, from its fields (RFC 9113, 8.2, 8.3 and 8.5; RFC 8441).
+
+What makes a request malformed is an error of its stream. What is well-formed and not served is answered as in HTTP/1.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import HANDLERS, PRINTABLE, TOKEN, RequestHead, read_method
+from corn.server.http.target import GOOD, is_host
+from corn.server.http2.frames import MalformedRequestError
+from corn.server.http2.header_codec import Fields
+
+_PSEUDO = (b":method", b":scheme", b":path", b":authority", b":protocol")
+_OVERHEAD = 32  # of a field, when a header list is measured (RFC 9113, 6.5.2)
+_MAX_NAMES = 1024
+
+Meaning = Callable[[RequestHead, bytes], None]
+
+
+def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
+    """Read a head; `ends`: no body follows. Raises Malformed, or `Refusal` for what must not be served."""
+    head = RequestHead()
+    head.version, head.accepts_trailers = "2", True
+    pseudo, size = _read_fields(head, fields)
+    if size > limit_size:
+        raise HTTPError(431, "the header fields are too large")
+    if len(head.headers) > limit_count:
+        raise HTTPError(431, "too many header fields")
+    _read_pseudo(head, pseudo)
+    if ends:
+        if head.length:
+            raise MalformedRequestError("a Content-Length without a body")
+        head.expects_continue = False
+    return head
+
+
+def _read_fields(head: RequestHead, fields: Fields) -> tuple[dict[bytes, bytes], int]:
+    """Take the fields over; the pseudo-header fields, and the size of all."""
+    pseudo: dict[bytes, bytes] = {}
+    headers = head.headers = []
+    names, size, crumbs = _names, _OVERHEAD * len(fields), 0
+    for name, value in fields:
+        size += len(name) + len(value)
+        if name[:1] == b":":
+            if headers or name in pseudo or name not in _PSEUDO:
+                raise MalformedRequestError("an unknown, repeated or misplaced pseudo-header field")
+            pseudo[name] = value
+            continue
+        meaning = names[name] if name in names else _learn(name)
+        if value.strip(b" \t") != value:
+            raise MalformedRequestError("white space around a field value")
+        headers.append((name, value))
+        if meaning is _cookie:
+            crumbs += 1
+        elif meaning is not None:
+            _apply(meaning, head, value)
+    if b"".join([value for _, value in fields]).translate(None, PRINTABLE):
+        raise MalformedRequestError("a control byte in a field value")
+    if crumbs > 1:
+        _join_cookies(headers)
+    return pseudo, size
+
+
+def read_trailers(fields: Fields) -> None:
+    """Check the trailers of a request: nothing in ASGI could carry them. Raises Malformed."""
+    for name, value in fields:
+        if name[:1] == b":" or name in _OF_HTTP1:
+            raise MalformedRequestError("a field that trailers must not have")
+        if name not in _names:
+            _learn(name)
+        if value.translate(None, PRINTABLE):
+            raise MalformedRequestError("a control byte in a field value")
+
+
+def _apply(meaning: Meaning, head: RequestHead, value: bytes) -> None:
+    try:
+        meaning(head, value)
+    except HTTPError as refusal:
+        if refusal.status != 400:
+            raise
+        raise MalformedRequestError(refusal.reason) from None
+
+
+def _read_pseudo(head: RequestHead, pseudo: dict[bytes, bytes]) -> None:
+    method, path, protocol = pseudo.get(b":method", b""), pseudo.get(b":path", b""), pseudo.get(b":protocol")
+    if method == b"CONNECT":
+        if protocol is None:
+            raise HTTPError(501, "method not implemented")
+        head.method, head.upgrade = "GET", protocol.lower()
+    elif protocol is not None:
+        raise MalformedRequestError(":protocol without CONNECT")
+    else:
+        _apply(read_method, head, method)
+    if not pseudo.get(b":scheme") or (path[:1] != b"/" and not (path == b"*" and method == b"OPTIONS")):
+        raise MalformedRequestError("no scheme or no path")
+    if path.translate(None, GOOD):
+        raise MalformedRequestError("invalid byte in the path")
+    head.target = path
+    _read_authority(head, pseudo.get(b":authority"))
+
+
+def _read_authority(head: RequestHead, authority: bytes | None) -> None:
+    if authority is None:
+        if head.host is None:
+            raise HTTPError(400, "neither :authority nor Host")
+        return
+    if head.host is not None:
+        if head.host.lower() != authority.lower():
+            raise MalformedRequestError(":authority and Host differ")
+        head.headers[:] = [field for field in head.headers if field[0] != b"host"]
+    if authority not in _authorities:
+        if not is_host(authority):
+            raise MalformedRequestError("invalid :authority")
+        if len(_authorities) < _MAX_NAMES:
+            _authorities.add(authority)
+    head.host = authority
+    head.headers.insert(0, (b"host", authority))
+
+
+def _learn(name: bytes) -> Meaning | None:
+    if not TOKEN.fullmatch(name) or name != name.lower():
+        raise MalformedRequestError("invalid field name")
+    if len(_names) < _MAX_NAMES and len(name) <= 64:
+        _names[name] = None
+    return None
+
+
+def _of_http1(_: RequestHead, __: bytes) -> None:
+    raise MalformedRequestError("a field that belongs to a connection of HTTP/1.1")
+
+
+def _te(_: RequestHead, value: bytes) -> None:
+    if value.lower() != b"trailers":
+        raise MalformedRequestError("TE says more than trailers")
+
+
+def _cookie(_: RequestHead, __: bytes) -> None:
+    """Stands for the field: its values are joined in the end."""
+
+
+def _join_cookies(headers: Fields) -> None:
+    """RFC 9113, 8.2.3: what was split for compression is put together for everybody else."""
+    crumbs = [value for name, value in headers if name == b"cookie"]
+    at = headers.index((b"cookie", crumbs[0]))
+    headers[:] = [field for field in headers if field[0] != b"cookie"]
+    headers.insert(at, (b"cookie", b"; ".join(crumbs)))
+
+
+_OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
+_authorities: set[bytes] = set()
+_shared = (
+    b"host",
+    b"content-length",
+    b"expect",
+    b"forwarded",
+    *(name for name in HANDLERS if name.startswith(b"x-forwarded")),
+)
+_names: dict[bytes, Any] = {
+    **{name: HANDLERS[name] for name in _shared},
+    **dict.fromkeys(_OF_HTTP1, _of_http1),
+    b"te": _te,
+    b"cookie": _cookie,
+}

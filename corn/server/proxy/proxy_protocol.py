@@ -1,0 +1,140 @@
+"""The PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt).
+
+A proxy in front may begin each connection with the addresses of the client's. Whether it does cannot be guessed from
+the bytes without letting every client choose its own address: so it is expected from the peers that are configured,
+always, and from nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections.abc import Callable
+from typing import cast
+
+from corn.server.asgi.scope import Endpoints
+from corn.server.context import ServerContext
+from corn.server.http.errors import HTTPError
+
+_V1_MAX = 107
+_V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+_V2_MAX = 4096
+_FAMILIES = {0x11: socket.AF_INET, 0x21: socket.AF_INET6}
+
+
+def parse_proxy_header(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
+    """The ends that a preamble names, and the bytes behind it; None while it is incomplete.
+
+    Raises `Refusal` for what is no preamble. One that names no addresses (LOCAL, UNKNOWN) leaves the ends as they are.
+    """
+    if data.startswith(_V2_SIGNATURE[: len(data)]):
+        return _read_v2(data, ends)
+    if data.startswith(b"PROXY "[: len(data)]):
+        return _read_v1(data, ends)
+    raise HTTPError(400, "no PROXY protocol")
+
+
+def _read_v1(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
+    line, found, rest = data.partition(b"\r\n")
+    if not found:
+        if len(data) > _V1_MAX:
+            raise HTTPError(400, "invalid PROXY protocol")
+        return None
+    words = line.split(b" ")
+    if words[1] == b"UNKNOWN":
+        return ends, rest
+    try:
+        _, family, source, target, source_port, target_port = (word.decode("ascii") for word in words)
+        version = {"TCP4": 4, "TCP6": 6}[family]
+        client, server = _endpoint(source, source_port, version), _endpoint(target, target_port, version)
+    except (ValueError, KeyError):
+        raise HTTPError(400, "invalid PROXY protocol") from None
+    return ends._replace(client=client, server=server), rest
+
+
+def _endpoint(host: str, port: str, version: int) -> tuple[str, int]:
+    address = ipaddress.ip_address(host)
+    if address.version != version or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError(host)
+    return str(address), int(port)
+
+
+def _read_v2(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
+    if len(data) < 16:
+        return None
+    command, family, size = struct.unpack_from("!BBH", data, 12)
+    if command not in (0x20, 0x21) or size > _V2_MAX:
+        raise HTTPError(400, "invalid PROXY protocol")
+    if len(data) < 16 + size:
+        return None
+    block, rest = data[16 : 16 + size], data[16 + size :]
+    if command == 0x20 or family not in _FAMILIES:
+        return ends, rest
+    return _v2_ends(block, _FAMILIES[family], ends), rest
+
+
+def _v2_ends(block: bytes, family: socket.AddressFamily, ends: Endpoints) -> Endpoints:
+    width = 4 if family == socket.AF_INET else 16
+    if len(block) < 2 * width + 4:
+        raise HTTPError(400, "invalid PROXY protocol")
+    source_port, target_port = struct.unpack_from("!HH", block, 2 * width)
+    source = socket.inet_ntop(family, block[:width])
+    target = socket.inet_ntop(family, block[width : 2 * width])
+    return ends._replace(client=(source, source_port), server=(target, target_port))
+
+
+class ProxyProtocolReader(asyncio.Protocol):
+    """A connection until its preamble is read; then the protocol that `factory` makes for the named ends takes over."""
+
+    __slots__ = ("_data", "_ends", "_factory", "_service", "_transport", "deadline")
+
+    def __init__(
+        self, service: ServerContext, ends: Endpoints, factory: Callable[[Endpoints], asyncio.Protocol]
+    ) -> None:
+        self._service = service
+        self._ends = ends
+        self._factory = factory
+        self._data = b""
+        self.deadline = service.header_deadline
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        try:
+            found = parse_proxy_header(self._data, self._ends)
+        except HTTPError as refusal:
+            if self._service.access is not None:
+                self._service.access.refused(self._ends.client, refusal)
+            self._transport.abort()
+            return
+        if found is not None:
+            self._hand_over(*found)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self._service.closed(self)
+
+    def expire(self) -> None:
+        self._transport.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
+        self.deadline = min(self.deadline, first)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _hand_over(self, ends: Endpoints, rest: bytes) -> None:
+        self._service.connections.discard(self)
+        protocol = self._factory(ends)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        if rest:
+            protocol.data_received(rest)

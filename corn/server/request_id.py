@@ -1,0 +1,75 @@
+"""X-Request-ID: one name for a request, from the outermost proxy to the application's log.
+
+With option request_id each request has exactly one such field: that of a peer that is trusted (forwarded_allow_ips), if
+it is one that can be written to a log, else a new one. The application finds it in its scope, and the response carries
+it unless the application has set one itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from corn.server.asgi.scope import Address
+from corn.server.asgi.types import ASGIApplication, Message, Receive, Scope, Send
+from corn.server.proxy.trusted_networks import TrustedNetworks
+
+FIELD = b"x-request-id"
+_USABLE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+
+
+class RequestIds:
+    """Makes and settles names; `trusted` says whose are taken over."""
+
+    def __init__(self, trusted: TrustedNetworks | None) -> None:
+        self._trusted = trusted
+        self._prefix = os.urandom(8).hex().encode()
+        self._count = int.from_bytes(os.urandom(4), "big")
+
+    def settle(self, scope: dict[str, Any], peer: Address) -> None:
+        """Leave one field in the headers of a scope, for a request that came from `peer`."""
+        headers = scope["headers"]
+        given = [value for name, value in headers if name == FIELD]
+        if len(given) == 1 and self._believes(peer) and _USABLE.fullmatch(given[0]):
+            return
+        if given:
+            headers[:] = [field for field in headers if field[0] != FIELD]
+        headers.append((FIELD, self._new()))
+
+    def _believes(self, peer: Address) -> bool:
+        return self._trusted is not None and self._trusted.believes(peer)
+
+    def _new(self) -> bytes:
+        """32 hexadecimal digits: random for the worker, then a count."""
+        self._count += 1
+        return self._prefix + b"%016x" % self._count
+
+
+def request_id(scope: Scope) -> bytes:
+    """The name of a request that was settled."""
+    return next((value for name, value in scope["headers"] if name == FIELD), b"")
+
+
+def with_request_id(app: ASGIApplication) -> ASGIApplication:
+    """The application, with the request's name in its responses."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+
+        async def send_named(message: Message) -> None:
+            if message["type"] in _STARTS:
+                headers = list(message.get("headers", ()))
+                if not any(name.lower() == FIELD for name, _ in headers):
+                    headers.append((FIELD, request_id(scope)))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, send_named)
+
+    return named
+
+
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})

@@ -1,0 +1,204 @@
+"""One worker's service, from the application's start-up to the last connection.
+
+    start()        the application's lifespan begins
+    accept()       connections are taken from the listeners, which other workers share
+    drain()        no new ones are; what is in flight finishes
+    wait_closed()  all are gone, and the application's lifespan has ended
+
+Whoever owns the worker calls these in this order. The server takes no signals and ends no process, so that it can run
+in a loop that is somebody else's too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from corn.config import Config
+from corn.diagnosis.user_traceback import user_traceback
+from corn.ipc.scoreboard import Field, Scoreboard
+from corn.logs import is_handed_over
+from corn.server.accept_balance import AcceptBalance
+from corn.server.acceptor import Acceptor
+from corn.server.access_log.log import AccessLog
+from corn.server.asgi.health_check import check_health
+from corn.server.asgi.interface import as_asgi3
+from corn.server.asgi.lifespan import Lifespan
+from corn.server.asgi.types import ASGIApplication
+from corn.server.clock import INTERVAL
+from corn.server.context import ServerContext
+from corn.server.drain import GracefulDrain
+from corn.server.in_flight import requests_in_flight
+from corn.server.protocol_factory import ProtocolFactory
+from corn.server.request_id import with_request_id
+from corn.server.static.middleware import with_static
+from corn.server.tls.context import TLSContexts
+
+if TYPE_CHECKING:
+    from corn.server.access_log.logging_bridge import LoggingAccessLog
+    from corn.server.connection_handoff import ConnectionHandoff
+
+
+def _retire_never(reason: str) -> None:
+    """For an owner that does not replace the worker."""
+
+
+def _as_it_is(app: ASGIApplication) -> ASGIApplication:
+    """For an owner that wraps nothing around the application."""
+    return app
+
+
+class Server:
+    """Serves an application on listeners that are open already; to be made and used within a running loop.
+
+    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
+    the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
+    speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
+    whatever its own calling convention, and `describe` says of an exception what the log is to hold. Through `mailbox`
+    idle connections go to the next worker in a brisk drain, and come from the last.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        config: Config,
+        listeners: Sequence[socket.socket],
+        *,
+        slots: Scoreboard,
+        cell: int,
+        tls: TLSContexts | None = None,
+        redirecting: Sequence[socket.socket] = (),
+        on_retire: Callable[[str], None] = _retire_never,
+        wrap: Callable[[ASGIApplication], ASGIApplication] = _as_it_is,
+        describe: Callable[[BaseException], str] = user_traceback,
+        mailbox: ConnectionHandoff | None = None,
+    ) -> None:
+        self._words = slots.cell(cell).words
+        served = wrap(with_static(as_asgi3(app, config, on_retire), config))
+        served = with_request_id(served) if config.request_id else served
+        self._service = ServerContext(served, config, self._words, on_retire)
+        self._service.describe = describe
+        self._service.retire_at = _retire_at(config)
+        self._service.retire_at_message = _retire_at_message(config)
+        self._fleet = AcceptBalance(slots, self._words)
+        self._lifespan = Lifespan(self._service.app, config.lifespan)
+        self._protocols = ProtocolFactory(self._service, tls, _port(listeners))
+        self._acceptors = [
+            Acceptor(self._service, self._fleet, listener, factory)
+            for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
+            for listener in listeners_of
+        ]
+        self._mailbox = mailbox
+        self._drain = GracefulDrain(self._service, mailbox)
+        self._ticking: asyncio.TimerHandle | None = None
+        self._expected = math.inf  # when the next tick is due
+
+    async def start(self) -> None:
+        """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
+        self._tick()
+        config, service = self._service.config, self._service
+        await self._lifespan.startup()
+        service.application_started(self._lifespan.state if self._lifespan.is_running else None)
+        if config.access_log:
+            service.access = _access_log(service)
+
+    async def check_health(self, path: str) -> None:
+        """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
+        state = self._lifespan.state if self._lifespan.is_running else None
+        await check_health(self._service.app, path, self._service.config.root_path, state)
+
+    def accept(self) -> None:
+        """Begin to accept connections."""
+        self._words[Field.ACCEPTING] = 1
+        self._tick()
+        for acceptor in self._acceptors:
+            acceptor.start()
+        if self._mailbox is not None:
+            self._mailbox.open(self._service, self._protocols.first)
+
+    def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
+        """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
+
+        `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
+        can only shorten the grace; with 0 everything is cancelled now. `brisk`: only requests that have no answer yet
+        have the grace; idle connections and responses that have begun end now.
+        """
+        self._words[Field.ACCEPTING] = 0
+        for acceptor in self._acceptors:
+            acceptor.stop(final=final)
+        if self._mailbox is not None:
+            self._mailbox.close(self._service)
+        self._drain.begin(grace, final=final, brisk=brisk)
+
+    async def wait_closed(self) -> None:
+        """Wait until a drain is over and the application has shut down (or had its time to)."""
+        await asyncio.shield(self._drain.done)
+        await self._lifespan.shutdown(self._service.config.timeout_lifespan_shutdown)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._service.show_counts()
+        if self._service.access is not None:
+            self._service.access.close()
+
+    def in_flight(self) -> list[dict[str, Any]]:
+        """The requests that are being answered, see `requests_in_flight`."""
+        return requests_in_flight(self._service)
+
+    def set_log_level(self, levels: str) -> None:
+        """Log requests from another level on (option log_level)."""
+        if self._service.access is not None:
+            self._service.access.set_level(levels)
+
+    def reopen_logs(self) -> None:
+        """Open the access log's file anew, after it was renamed."""
+        if self._service.access is not None:
+            self._service.access.reopen()
+
+    def _tick(self) -> None:
+        service, words = self._service, self._words
+        now = time.monotonic()
+        words[Field.HEARTBEAT_MS] = int(now * 1000)
+        words[Field.LAG_US] = int(max(0.0, now - self._expected) * 1_000_000)
+        service.show_counts()
+        service.tick()
+        service.sweep()
+        if service.messages >= service.retire_at_message:
+            service.on_retire("max messages")
+        if service.access is not None:
+            service.access.tick()
+        self._fleet.tick(service.closings)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self._ticking = service.loop.call_later(INTERVAL, self._tick)
+        self._expected = time.monotonic() + INTERVAL
+
+
+def _access_log(service: ServerContext) -> AccessLog | LoggingAccessLog:
+    if not is_handed_over():
+        return AccessLog(service.loop, service.config)
+    from corn.server.access_log.logging_bridge import LoggingAccessLog
+
+    return LoggingAccessLog()
+
+
+def _retire_at(config: Config) -> int:
+    """The number of requests after which the worker asks to be replaced; 0 for never."""
+    if config.limit_max_requests is None:
+        return 0
+    return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
+
+
+def _retire_at_message(config: Config) -> float:
+    if config.limit_max_messages is None:
+        return math.inf
+    return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
+
+
+def _port(listeners: Sequence[socket.socket]) -> int | None:
+    """The first TCP port that is listened on."""
+    return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)

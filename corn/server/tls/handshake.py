@@ -1,0 +1,111 @@
+"""A connection to a TLS listener until its handshake is done.
+
+It counts as a connection that waits for its first byte: it has a deadline, a drain lets it finish, and the stop at the
+end of the grace cuts it. What begins with no handshake record (RFC 8446, 5.1) is no TLS: somebody who speaks plain HTTP
+is told so, in plain HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from corn.logs import logger
+from corn.server.asgi.scope import Endpoints
+from corn.server.context import Connection, ServerContext
+from corn.server.http._error_response import error_response
+from corn.server.http.errors import HTTPError
+from corn.server.lingering_close import close_lingering
+from corn.server.tls.context import TLSContexts
+from corn.server.tls.scope_extension import tls_extension
+from corn.server.tls.transport import TLSStream
+
+_HANDSHAKE_RECORD = 0x16
+NO_TLS = HTTPError(400, "this port speaks HTTPS, and the request came as plain HTTP; ask for an https:// address")
+
+Factory = Callable[[Endpoints, "str | None"], asyncio.Protocol]
+
+
+class TLSHandshake(asyncio.Protocol):
+    """Shakes hands; then the protocol that `factory` makes for the ends and the ALPN protocol takes over."""
+
+    __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_raw", "_service", "_tls", "deadline")
+
+    def __init__(self, service: ServerContext, tls: TLSContexts, ends: Endpoints, factory: Factory) -> None:
+        self._service = service
+        self._tls = tls
+        self._ends = ends
+        self._factory = factory
+        self._object: ssl.SSLObject | None = None
+        self.deadline = service.clock.now + tls.timeout
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._raw = cast("asyncio.Transport", transport)
+        self._service.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._object is None:
+            if data[0] != _HANDSHAKE_RECORD:
+                self._refuse(data)
+                return
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._object = self._tls.new_object(self._incoming, self._outgoing)
+        self._incoming.write(data)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+        except ssl.SSLError as error:
+            logger.debug("a TLS handshake with %s failed: %s", self._ends.client, error.reason or error)
+            self._flush()
+            self._end()
+        else:
+            self._hand_over(self._object)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self._service.closed(self)
+
+    def expire(self) -> None:
+        self._raw.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
+        self.deadline = min(self.deadline, first)
+
+    @property
+    def is_busy(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        self._raw.abort()
+
+    def _hand_over(self, tls_object: ssl.SSLObject) -> None:
+        stream = TLSStream(self._raw, tls_object, self._incoming, self._outgoing)
+        ends = self._ends._replace(scheme="https", tls=tls_extension(tls_object, self._tls))
+        protocol = self._factory(ends, tls_object.selected_alpn_protocol())
+        stream.set_protocol(protocol)
+        self._raw.set_protocol(cast("asyncio.BaseProtocol", stream))
+        self._service.connections.discard(self)
+        protocol.connection_made(stream)
+        if self._service.draining:
+            cast("Connection", protocol).linger_until(self.deadline, self.deadline)
+        stream.deliver()
+        self._flush()
+
+    def _refuse(self, data: bytes) -> None:
+        if data[:1].isalpha():
+            if self._service.access is not None:
+                self._service.access.refused(self._ends.client, NO_TLS)
+            self._raw.write(error_response(NO_TLS, self._service.defaults))
+            self._end()
+        else:
+            self._raw.abort()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._raw.write(self._outgoing.read())
+
+    def _end(self) -> None:
+        self._service.connections.discard(self)
+        close_lingering(self._service, self._raw)

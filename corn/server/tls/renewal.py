@@ -1,0 +1,64 @@
+"""Certificates where there is no master: the process that serves reads, examines and renews them itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.logs import logger
+from corn.server.tls.certificate_check import NotValidNowError, check_credentials
+from corn.server.tls.context import TLSContexts
+from corn.tls.credentials import FileStamps, read_credentials
+
+_EVERY = 0.5  # seconds between two looks at the files
+
+
+def open_tls(config: Config) -> TLSContexts | None:
+    """What HTTPS is served with; None where it is not. Raises ConfigError where the files cannot be used."""
+    if not config.ssl_certfile:
+        return None
+    credentials = read_credentials(config)
+    try:
+        check_credentials(config, credentials, time.time())
+    except NotValidNowError as error:
+        logger.warning("%s; clients will refuse it until it is renewed", error)
+    return TLSContexts(config, credentials)
+
+
+@contextlib.contextmanager
+def auto_renewal(tls: TLSContexts | None, config: Config) -> Iterator[None]:
+    """Within the block, the files are taken up whenever they change. To be used in a running loop."""
+    renewing = None if tls is None else asyncio.get_running_loop().create_task(_keep_renewed(tls, config))
+    try:
+        yield
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+
+
+async def _keep_renewed(tls: TLSContexts, config: Config) -> None:
+    stamps, refusal = FileStamps(config), ""
+    while True:
+        await asyncio.sleep(_EVERY)
+        if stamps.have_changed():
+            refusal = _renew(tls, config)
+        elif refusal:  # and not at once: certificate and key are two files
+            logger.error("the certificates are not renewed, and those in use stay: %s", refusal)
+            refusal = ""
+
+
+def _renew(tls: TLSContexts, config: Config) -> str:
+    """Why the files cannot be used, or ""."""
+    try:
+        credentials = read_credentials(config)
+        if credentials != tls.credentials:
+            until = check_credentials(config, credentials, time.time())
+            tls.renew(credentials)
+            logger.info("certificates renewed: %s", until)
+    except ConfigError as error:
+        return str(error)
+    return ""

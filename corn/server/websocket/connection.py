@@ -1,0 +1,89 @@
+"""A WebSocket over HTTP/1.1: the connection is its own from the 101 on (RFC 6455, 4.2.2; RFC 9110, 7.8)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from corn.server.context import ServerContext
+from corn.server.http.head import RequestHead
+from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
+from corn.server.lingering_close import close_lingering
+from corn.server.websocket.handshake import accept_key
+from corn.server.websocket.session import WebSocketSession
+from corn.server.write_buffer import BufferedProtocol
+
+_SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "
+
+
+def switching_head(service: ServerContext, head: RequestHead, block: bytes, flags: int) -> bytes:
+    """The answer that opens a WebSocket; `block` and `flags` are those of `encode_fields`."""
+    defaults = service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
+    return b"".join((_SWITCHING, accept_key(head), b"\r\n", block, defaults, b"\r\n"))
+
+
+class WebSocketConnection(BufferedProtocol):
+    """Carries a session."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, service: ServerContext, transport: asyncio.Transport, session: WebSocketSession) -> None:
+        super().__init__(service)
+        self.transport = transport
+        self.deadline = math.inf
+        self._session = session
+        service.connections.add(self)
+
+    # What the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        self._session.feed(data)
+
+    def eof_received(self) -> None:
+        self._session.lost()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.service.closed(self)
+        self._session.lost()
+        self.wake_writers()
+
+    def resume_writing(self) -> None:
+        if not self.transport.is_closing():
+            self.deadline = math.inf
+        super().resume_writing()
+        self._session.catch_up()
+
+    # What the session asks for
+
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def finish(self, *, expecting: bool) -> None:
+        if expecting:
+            self.wake_writers()
+            self.service.connections.discard(self)
+            close_lingering(self.service, self.transport)
+            self._session.lost()
+        else:
+            self.deadline = self.service.clock.now + self.service.config.timeout_send
+            self.transport.close()
+
+    # What the worker asks for
+
+    def expire(self) -> None:
+        """The peer has taken nothing of what was written, for too long."""
+        self.abort()
+
+    def linger_until(self, first: float, idle: float) -> None:
+        """The session leaves by itself."""
+
+    @property
+    def is_busy(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        self.transport.abort()

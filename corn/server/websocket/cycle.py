@@ -1,0 +1,179 @@
+"""A WebSocket on its way through the application (ASGI, "WebSocket", 2.5).
+
+It begins as the request that it is: a cycle, to which the application may give an answer in HTTP, or which it accepts.
+From there on a `Session` carries messages.
+
+    START   websocket.accept                 -> OPEN
+            websocket.close                  -> DONE, by 403
+            websocket.http.response.start    -> BODY
+    BODY    websocket.http.response.body     -> BODY while more_body, else DONE
+    OPEN    websocket.send                   -> OPEN
+            websocket.close                  -> DONE
+
+Whoever ended it, the application receives `websocket.disconnect` after the messages that came before; if it was not
+the application itself, sending raises ClientDisconnected.
+
+To carry it over another transport: give the cycle a connection with
+`open_websocket(head, session, block, flags)`, which writes the answer (101 with the accept key over HTTP/1.1, 200 over
+HTTP/2) with the field lines of `block`, sets `session.carrier`, and feeds the session what comes from then on.
+`HTTP1Connection` and `websocket_http1` do so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from corn.server.asgi.cycle import DONE, RequestCycle, Stage
+from corn.server.asgi.types import ClientDisconnected, Message
+from corn.server.http.errors import plain_response
+from corn.server.http.head import RequestHead
+from corn.server.http.response_fields import encode_fields
+from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
+from corn.server.websocket.handshake import Offer, agree_on_deflate, check_fields, websocket_scope
+from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
+
+if TYPE_CHECKING:
+    from corn.server.asgi.stream import HTTPStream
+
+_NORMAL = 1000
+_NOTICE = 0.25  # seconds from websocket.disconnect until the application is cancelled, where it must be
+
+
+class WebSocketCycle(RequestCycle):
+    """A WebSocket, from its handshake to its end."""
+
+    keep_alive = False  # of an answer in HTTP: frames may follow the handshake, which would pass for requests
+    session: WebSocketSession | None = None
+    _told = False  # the application received websocket.connect
+
+    def __init__(self, connection: HTTPStream, head: RequestHead, scope: dict[str, Any], offer: Offer) -> None:
+        super().__init__(connection, head, websocket_scope(scope, offer))
+        self._offer = offer
+
+    async def receive(self) -> Message:
+        """The next message, waited for; in the end websocket.disconnect, however often it is asked for."""
+        if not self._told:
+            self._told = True
+            return {"type": "websocket.connect"}
+        while True:
+            session = self.session
+            if session is None:
+                if self.ended or self.responded:
+                    return _disconnection(CloseInfo(ABNORMAL, ""))
+            elif session.messages:
+                message = session.messages.popleft()
+                if session.is_full:
+                    session.catch_up()
+                return message
+            elif session.outcome is not None:
+                return _disconnection(session.outcome)
+            await self._wait()
+
+    async def send(self, message: Message) -> None:
+        """Take one message; waits while the peer reads more slowly than the application writes."""
+        handler = self._stage.get(message["type"])
+        if self.gone:
+            raise ClientDisconnected
+        if handler is None:
+            raise self._out_of_order(message["type"])
+        handler(self, message)
+        writer = self.connection if self.session is None else self.session.carrier
+        if writer.write_paused:
+            await writer.drained()
+
+    # The handshake
+
+    def _take_accept(self, message: Message) -> None:
+        if self.ended:
+            raise ClientDisconnected
+        service = self.connection.service
+        headers = [*(message.get("headers") or ())]
+        check_fields(headers)
+        if message.get("subprotocol") is not None:
+            headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("ascii")))
+        agreed = agree_on_deflate(self._offer) if service.config.ws_per_message_deflate else None
+        if agreed is not None:
+            headers.append((b"sec-websocket-extensions", agreed[1]))
+        self._block, _, flags = encode_fields(headers)
+        frames = FrameCodec(service.config.ws_max_size, agreed[0] if agreed is not None else None)
+        self.session = WebSocketSession(service, frames, self.wake, self._end)
+        self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
+        self.connection.open_websocket(self.head, self.session, self._block, flags)
+        service.answered(self)
+        if service.access is not None:
+            service.access.accepted(self)
+
+    def _take_refusal(self, _: Message) -> None:
+        headers, body = plain_response(403)
+        self._take_start({"status": 403, "headers": headers})
+        self._take_body({"body": body})
+
+    # Open
+
+    def _take_message(self, message: Message) -> None:
+        assert self.session is not None
+        if self.session.is_lost:
+            raise ClientDisconnected  # though there may be messages left to receive
+        data = message.get("text")
+        if data is None:
+            data = message.get("bytes")
+            if data is None:
+                raise ValueError("'websocket.send' has neither text nor bytes")
+        self.sent += self.session.send(data)
+
+    def _take_close(self, message: Message) -> None:
+        assert self.session is not None
+        self._stage = DONE
+        self.session.close(message.get("code", _NORMAL), message.get("reason") or "")
+        self.session.messages.clear()
+
+    def _end(self, outcome: CloseInfo) -> None:
+        self.gone = self._stage is not DONE
+        self.connection.service.sent += self.sent
+        if self.connection.service.access is not None:
+            self.connection.service.access.closed(self, outcome.code)
+
+    START: ClassVar[Stage] = {
+        "websocket.accept": _take_accept,
+        "websocket.close": _take_refusal,
+        "websocket.http.response.start": RequestCycle._take_start,
+    }
+    BODY: ClassVar[Stage] = {"websocket.http.response.body": RequestCycle._take_body}
+    OPEN: ClassVar[Stage] = {"websocket.send": _take_message, "websocket.close": _take_close}
+
+    # What goes wrong
+
+    def cancel(self, why: str) -> None:
+        """Stop the application; where it has accepted, it is given a moment to leave when it is told."""
+        if self.session is None:
+            super().cancel(why)
+        else:
+            self.session.close(SERVICE_RESTART, RESTART_REASON)
+            self.connection.service.loop.call_later(_NOTICE, super().cancel, why)
+
+    def _unfinished(self) -> None:
+        if self.session is None:
+            super()._unfinished()
+        else:
+            self.session.close(_NORMAL, "")
+
+    def _fail(self, status: int) -> None:
+        if self.session is None:
+            super()._fail(status)
+        elif status == 503:
+            self.session.close(SERVICE_RESTART, RESTART_REASON)
+        else:
+            self.session.close(INTERNAL_ERROR, "internal error")
+
+    def _failed(self, error: BaseException) -> None:
+        if self.gone and type(error).__name__ == "WebSocketDisconnect":
+            return  # Starlette and Litestar raise it for websocket.disconnect, and nobody has to catch it
+        super()._failed(error)
+
+    def _name(self) -> str:
+        return f"WebSocket {self.scope['path']}"
+
+
+def _disconnection(end: CloseInfo) -> Message:
+    return {"type": "websocket.disconnect", "code": end.code, "reason": end.reason}

@@ -1,0 +1,125 @@
+"""How a WebSocket is opened: what the request must say, and what the answer does (RFC 6455, 4; RFC 7692, 5). Pure.
+
+Whoever asks over HTTP/2 (RFC 8441) has no key and no Upgrade field, but offers subprotocols and extensions by the same
+fields: `read_offer` serves both.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from websockets.exceptions import InvalidHeaderFormat, NegotiationError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.headers import build_extension, parse_extension
+from websockets.typing import ExtensionHeader
+
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import TOKEN, RequestHead
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_VERSION = b"13"
+_KEY_BYTES = 16
+_SCHEMES = {"http": "ws", "https": "wss"}
+_RESERVED = (b"upgrade", b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol")
+
+# A window of 4 KiB on both sides costs a quarter of the memory of the largest, and compresses messages as well as that.
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
+
+
+class Offer(NamedTuple):
+    """What the client would speak."""
+
+    subprotocols: list[str]
+    extensions: list[ExtensionHeader]
+
+
+def wants_websocket(head: RequestHead) -> bool:
+    """Whether a request asks for a WebSocket. Asked otherwise than by GET, it is served as what it is.
+
+    RFC 9110, 7.8: an upgrade may be ignored, and has to be in HTTP/1.0 and without the connection option.
+    """
+    asked = b"websocket" in [each.strip() for each in head.upgrade.split(b",")]
+    return asked and head.method == "GET" and head.minor > 0 and b"upgrade" in head.options
+
+
+def check_handshake(head: RequestHead) -> None:
+    """Raises `Refusal` for a handshake over HTTP/1.1 that cannot be accepted."""
+    versions, keys = _values(head.headers, b"sec-websocket-version"), _values(head.headers, b"sec-websocket-key")
+    if len(versions) != 1 or len(keys) != 1:
+        raise HTTPError(400, "a WebSocket handshake needs one Sec-WebSocket-Version and one Sec-WebSocket-Key")
+    if versions != [_VERSION]:
+        raise HTTPError(
+            426, "the WebSocket version is 13", [(b"upgrade", b"websocket"), (b"sec-websocket-version", b"13")]
+        )
+    if not _is_key(keys[0]):
+        raise HTTPError(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    if head.length or head.chunked:
+        raise HTTPError(400, "a WebSocket handshake has no body")
+
+
+def accept_key(head: RequestHead) -> bytes:
+    """The value of Sec-WebSocket-Accept that answers a handshake that was checked."""
+    (key,) = _values(head.headers, b"sec-websocket-key")
+    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def read_offer(headers: Iterable[tuple[bytes, bytes]]) -> Offer:
+    """What a handshake offers; raises `Refusal` if that is malformed."""
+    protocols = b",".join(_values(headers, b"sec-websocket-protocol"))
+    names = [each.strip(b" \t") for each in protocols.split(b",")] if protocols else []
+    if not all(TOKEN.fullmatch(each) for each in names):
+        raise HTTPError(400, "invalid Sec-WebSocket-Protocol")
+    extensions = b",".join(_values(headers, b"sec-websocket-extensions")).decode("latin-1")
+    try:
+        return Offer([each.decode("ascii") for each in names], parse_extension(extensions) if extensions else [])
+    except InvalidHeaderFormat:
+        raise HTTPError(400, "invalid Sec-WebSocket-Extensions") from None
+
+
+def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
+    """An HTTP scope made one of a WebSocket (ASGI, "WebSocket Connection Scope")."""
+    del scope["method"]
+    scope["type"] = "websocket"
+    scope["scheme"] = _SCHEMES[scope["scheme"]]
+    scope["subprotocols"] = offer.subprotocols
+    kept = {name: each for name, each in scope["extensions"].items() if name == "tls"}
+    scope["extensions"] = {"websocket.http.response": {}, **kept}
+    return scope
+
+
+def agree_on_deflate(offer: Offer) -> tuple[Extension, bytes] | None:
+    """The compression that both sides have, and the field value that says so."""
+    for name, parameters in offer.extensions:
+        if name == _DEFLATE.name:
+            try:
+                agreed, extension = _DEFLATE.process_request_params(parameters, [])
+            except (NegotiationError, ValueError):
+                continue  # ValueError: zlib has no window of 8 bits, and websockets before 17 does not know
+            return extension, build_extension([(name, list(agreed))]).encode("ascii")
+    return None
+
+
+def check_fields(headers: Iterable[Iterable[bytes]]) -> None:
+    """Raises ValueError for a field of `websocket.accept` that is corn's to send."""
+    for name, _ in headers:
+        if name.lower() in _RESERVED:
+            hint = "; the message has 'subprotocol' for it" if name.lower() == b"sec-websocket-protocol" else ""
+            raise ValueError(f"'websocket.accept' must not have the header {name!r}{hint}")
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
+    return [value for name, value in headers if name == wanted]
+
+
+def _is_key(value: bytes) -> bool:
+    try:
+        return len(base64.b64decode(value, validate=True)) == _KEY_BYTES
+    except binascii.Error:
+        return False

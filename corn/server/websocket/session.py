@@ -1,0 +1,234 @@
+"""An open WebSocket, whatever carries its bytes: its messages, its pings, its end.
+
+The transport calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
+nothing more comes; the worker's sweep calls `expire`.
+Messages wait in `messages`, at most `--ws-max-queue`: when it is full nothing more is taken apart, and reading stops
+until the application has taken three quarters of them. A large message fills it alone, so that a queue of the largest
+is never held. Answers to pings that the peer does not read fill it too.
+
+What ends it, from whichever side, is its `outcome`, set once. What comes before is still for the application, what
+comes after is dropped. Then the close frame is to be answered within a deadline, or the carrier is cut.
+
+There is no timer for a WebSocket. A ping is a deadline like any other, and whatever is heard answers it: a peer that is
+busy sending one large message is alive, though its pong has to wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from corn.server.asgi.types import Message
+from corn.server.context import ServerContext
+from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
+
+INTERNAL_ERROR, SERVICE_RESTART = 1011, 1012
+RESTART_REASON = "service restart"
+
+_CLOSING = 10.0  # seconds for the peer to answer a close frame
+_CLOSING_DRAINING = 1.0
+_UNBOUNDED = 1 << 62
+_LARGE = 1 << 16  # bytes or characters of a message that fills the queue alone
+
+
+class SessionTransport(Protocol):
+    """What carries the bytes: a connection, or a stream of HTTP/2."""
+
+    write_paused: bool
+
+    def write(self, data: bytes) -> None:
+        """Write, however much waits to be written."""
+
+    async def drained(self) -> None:
+        """Wait until more should be written; returns too when the peer is gone."""
+
+    def pause_reading(self) -> None:
+        """Call `feed` no more for now."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
+
+    def finish(self, *, expecting: bool) -> None:
+        """Close after what was written; `expecting`: the peer may be sending still."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class WebSocketSession:
+    """One open WebSocket. `deadline` is on `Clock.now`; past it, `expire` is called.
+
+    `on_news` is called when there are messages to take, and `on_end` once, with the outcome.
+    """
+
+    __slots__ = (
+        "_frames",
+        "_heard",
+        "_leave_at",
+        "_limit",
+        "_low",
+        "_on_end",
+        "_on_news",
+        "_pinged",
+        "_service",
+        "carrier",
+        "deadline",
+        "is_full",
+        "is_lost",
+        "messages",
+        "outcome",
+    )
+
+    carrier: SessionTransport
+    deadline: float
+
+    def __init__(
+        self,
+        service: ServerContext,
+        frames: FrameCodec,
+        on_news: Callable[[], None],
+        on_end: Callable[[CloseInfo], None],
+    ) -> None:
+        self.messages: deque[Message] = deque()
+        self.outcome: CloseInfo | None = None
+        self._service = service
+        self._frames = frames
+        self._on_news = on_news
+        self._on_end = on_end
+        self._limit = service.config.ws_max_queue
+        self.is_full = False  # nothing more is read until the application has caught up, as far as `_low`
+        self._low = 0
+        self.is_lost = False  # the carrier is gone
+        self._pinged = False
+        self._heard = False  # anything, since the last ping
+        self._leave_at = service.clock.now if service.draining else math.inf
+        self._wait(service.config.ws_ping_interval)
+        service.websockets.add(self)
+
+    # The transport's side
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read."""
+        self._heard = True
+        messages, frames = self.messages, self._frames
+        room = self._limit - len(messages) if self.outcome is None else _UNBOUNDED
+        large = False
+        for each in frames.feed(data, room):
+            if type(each) is str:
+                messages.append({"type": "websocket.receive", "text": each})
+            else:
+                messages.append({"type": "websocket.receive", "bytes": each})
+            self._service.messages += 1
+            large = large or len(each) > _LARGE
+        if frames.out or frames.end is not None:
+            self._answer()
+        if large or len(messages) >= self._limit:
+            self._stop_reading(0 if large else self._limit // 4)
+        self._on_news()
+        if frames.holds and not self.is_full:
+            self._service.loop.call_soon(self._proceed)
+
+    def lost(self) -> None:
+        """Nothing more comes, and nothing that is written arrives."""
+        self.is_lost = True
+        self._service.websockets.discard(self)
+        if not self._frames.holds:
+            self._settle(CloseInfo(ABNORMAL, ""))
+
+    def _stop_reading(self, low: int) -> None:
+        """Wait until there are no more than `low` messages."""
+        if not self.is_full and self.outcome is None:
+            self.is_full, self._low = True, low
+            if not self.is_lost:
+                self.carrier.pause_reading()
+
+    # The application's side
+
+    def catch_up(self) -> None:
+        """Read on, if the application has taken enough, or the peer."""
+        if self.is_full and len(self.messages) <= self._low:
+            self.is_full = False
+            self._proceed()
+            if not self.is_full and not self.is_lost:
+                self.carrier.resume_reading()
+
+    def _proceed(self) -> None:
+        """Go on with what was held back."""
+        if self._frames.holds and not self.is_full:
+            self.feed(b"")
+            if self.is_lost and not self._frames.holds:
+                self._settle(CloseInfo(ABNORMAL, ""))
+
+    def send(self, message: str | bytes) -> int:
+        """Send a message; the size of its frame. Not to be called once there is an outcome."""
+        frame = self._frames.encode(message)
+        self.carrier.write(frame)
+        return len(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """Close, unless it is closing already. Raises ValueError for a code or a reason that cannot be sent."""
+        if self.outcome is None:
+            self._frames.close(code, reason)
+            self._answer()
+
+    # The worker's side
+
+    def leave(self, at: float) -> None:
+        """Close with 1012 at this time of `Clock.now`, because the worker leaves."""
+        self._leave_at = at
+        self.deadline = min(self.deadline, at)
+
+    def expire(self) -> None:
+        """The deadline is over: for the answer to a close frame, for leaving, or about a ping."""
+        now, config = self._service.clock.now, self._service.config
+        if self.outcome is not None:
+            self.deadline = math.inf
+            self.carrier.abort()
+        elif self._leave_at <= now:
+            self.close(SERVICE_RESTART, RESTART_REASON)
+        elif self._pinged and not self._heard and not self.is_full and config.ws_ping_timeout:
+            self._settle(CloseInfo(ABNORMAL, "no answer to a ping"))
+            self._frames.fail(INTERNAL_ERROR, "keepalive ping timeout")
+            self._answer()
+        elif self._pinged and config.ws_ping_interval > config.ws_ping_timeout > 0:
+            self._pinged = False
+            self._wait(config.ws_ping_interval - config.ws_ping_timeout)
+        else:
+            self._pinged, self._heard = True, False
+            self._frames.ping()
+            self._answer()
+            self._wait(config.ws_ping_timeout or config.ws_ping_interval)
+
+    def _wait(self, seconds: float) -> None:
+        """Look again after so long; 0 for never."""
+        self.deadline = min(self._service.clock.now + seconds if seconds else math.inf, self._leave_at)
+
+    # The end
+
+    def _answer(self) -> None:
+        """Write what the frames have to say for themselves, and close once both sides have closed."""
+        frames = self._frames
+        out, frames.out = frames.out, b""
+        if out and not self.is_lost:
+            self.carrier.write(out)
+            if self.carrier.write_paused:
+                self._stop_reading(self._limit // 4)
+        if frames.end is not None:
+            self._settle(frames.end)
+            if frames.done and not self.is_lost:
+                self.carrier.finish(expecting=frames.failed)
+
+    def _settle(self, outcome: CloseInfo) -> None:
+        if self.outcome is not None:
+            return
+        service = self._service
+        self.outcome = outcome
+        self.deadline = service.clock.now + (_CLOSING_DRAINING if service.draining else _CLOSING)
+        if self.is_full and not self.is_lost:
+            self.is_full = False
+            self.carrier.resume_reading()
+            service.loop.call_soon(self._proceed)
+        self._on_end(outcome)
+        self._on_news()

@@ -1,0 +1,170 @@
+"""One request between the event loop and the thread in which it is answered.
+
+    thread   puts what it answers into the outbox and posts; waits for a part of the body, or for room in the outbox
+    loop     converses: receives what is asked for, sends what is in the outbox, and lets the thread go on
+
+Each field is written by one side alone, and is in place before the other side is told to look (`_post`, `_let_go_on`),
+and whoever waits looks again each time it is woken up: so no lock guards the fields, and no notice is lost. The loop is
+told once for all that it has not looked at yet. A short response therefore crosses over once, head, body and end.
+
+Rejected: a queue and `run_coroutine_threadsafe` for each message, which cross over four times for a short response, and
+which leave the thread waiting for ever when nobody takes from the queue any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from corn.server.asgi.types import ClientDisconnected, Message, Receive, Send
+
+ROOM = 65536  # bytes of a response that a thread may be ahead of the client
+
+
+class Exchange:
+    """What is said on both sides. To be made on the loop; `run` is for a thread, `converse` for the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        # Written by the thread
+        self.begun = False
+        self.ended = False
+        self._outbox: deque[Message | bytes] = deque()
+        self._put = 0  # bytes of the response
+        self._complete = False
+        self._asks = False  # for a part of the body
+        self._error: BaseException | None = None
+        # Written by the loop
+        self.abandoned = False  # nobody is there to be answered
+        self._sent = 0  # bytes of the response
+        self._received: deque[Message] = deque()
+        self._over = False  # the response's end was sent
+        self._noticed = False
+        self._waiter: asyncio.Future[None] | None = None
+        # Written by both, each in its own direction
+        self._posted = False
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    # In the thread
+
+    def run(self, answer: Callable[[], None]) -> None:
+        """Answer, unless nobody is there any more. What `answer` raises is raised by `converse`."""
+        self.begun = True
+        try:
+            if not self.abandoned:
+                self._context.run(answer)
+        except BaseException as error:
+            self._error = error
+        self.ended = True
+        self._post()
+
+    def put_message(self, message: Message) -> None:
+        """Add the response's start or a file to it; the loop is not told yet."""
+        self._outbox.append(message)
+        self._put += message.get("count", 0)
+
+    def put(self, body: bytes) -> None:
+        """Add a part of the body to the response; the loop is not told yet."""
+        self._outbox.append(body)
+        self._put += len(body)
+
+    def complete(self) -> None:
+        """Have the loop send all that was put, and say that it is all."""
+        self._complete = True
+        self._post()
+
+    def flush(self, room: int = ROOM) -> None:
+        """Have the loop send what was put, and wait until no more than `room` bytes of it are left."""
+        self._post()
+        while self._put - self._sent > room and not self.abandoned:
+            self._turn.acquire()
+
+    def pull(self) -> tuple[bytes, bool]:
+        """The next part of the request's body, and whether there is more. Raises ClientDisconnected, an OSError."""
+        self._asks = True
+        self._post()
+        while not self._received:
+            if self.abandoned:
+                raise ClientDisconnected
+            self._turn.acquire()
+        self._asks = False
+        message = self._received.popleft()
+        if message["type"] != "http.request":
+            raise ClientDisconnected
+        return message.get("body", b""), message.get("more_body", False)
+
+    def _post(self) -> None:
+        if not self._posted:
+            self._posted = True
+            try:
+                self._loop.call_soon_threadsafe(self._notice)
+            except RuntimeError:  # the loop is closed, because the worker is about to end
+                self.abandoned = True
+
+    # On the loop
+
+    async def converse(self, receive: Receive, send: Send) -> None:
+        """Answer the client as the thread says, until the thread has ended; raises what ended it.
+
+        A client that goes away does not end the thread: it is told when it next writes or reads. A cancellation does
+        not either, but is not waited for.
+        """
+        gone: OSError | None = None
+        try:
+            while True:
+                ended = self.ended  # before looking: what comes later is seen in the next turn
+                try:
+                    await self._deliver(send)
+                    if self._asks and not self._received and not self.abandoned:
+                        self._received.append(await receive())
+                except OSError as error:
+                    gone = error
+                    self.abandoned = True
+                self._let_go_on()
+                if ended:
+                    break
+                await self._news()
+        finally:
+            self.abandoned = True
+            self._let_go_on()
+        failure, self._error = self._error or gone, None
+        if failure is not None:
+            raise failure
+
+    async def _deliver(self, send: Send) -> None:
+        """Send what is in the outbox, with all that is there of the body in one message."""
+        complete = self._complete  # before looking, as above
+        parts: list[bytes] = []
+        while self._outbox and not self.abandoned:
+            item = self._outbox.popleft()
+            if isinstance(item, bytes):
+                parts.append(item)
+            else:
+                await send(item)
+                self._sent += item.get("count", 0)
+        if parts or (complete and not self._over):
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            self._over = complete
+            await send({"type": "http.response.body", "body": body, "more_body": not complete})
+            self._sent += len(body)
+
+    def _let_go_on(self) -> None:
+        if self._turn.locked():
+            self._turn.release()
+
+    def _notice(self) -> None:
+        self._posted = False
+        self._noticed = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _news(self) -> None:
+        if not self._noticed:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        self._noticed = False

@@ -1,0 +1,80 @@
+"""The environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
+
+Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, also where that
+is no UTF-8. A header with an underscore in its name is left out: it would pass for the one with hyphens, which a proxy
+may have set or checked.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.util import FileWrapper
+
+from corn.server.asgi.types import Scope
+from corn.version import __version__
+
+Environ = dict[str, Any]
+
+_MOST_NAMES = 1024
+_PORTS = {"http": "80", "https": "443"}
+_keys: dict[bytes, str] = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+_ALIKE: Environ = {
+    "SERVER_SOFTWARE": f"corn/{__version__}",
+    "wsgi.version": (1, 0),
+    "wsgi.run_once": False,
+    # While a reload or a recycling is under way, even a single worker is one of two.
+    "wsgi.multiprocess": True,
+    "wsgi.file_wrapper": FileWrapper,
+    "wsgi.input_terminated": True,  # reading past the body is safe, with and without a Content-Length
+}
+
+
+def environ_of(scope: Scope) -> Environ:
+    """All but `wsgi.input` and `wsgi.multithread`, which depend on how the application is called."""
+    environ = _ALIKE.copy()
+    environ["REQUEST_METHOD"] = scope["method"]
+    environ["SERVER_PROTOCOL"] = "HTTP/" + scope["http_version"]
+    environ["wsgi.url_scheme"] = scope["scheme"]
+    environ["wsgi.errors"] = sys.stderr
+    _add_target(environ, scope)
+    _add_ends(environ, scope)
+    for name, value in scope["headers"]:
+        key = _keys.get(name) or _key_of(name)
+        if key in environ:
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] += separator + value.decode("latin-1")
+        elif key:
+            environ[key] = value.decode("latin-1")
+    return environ
+
+
+def _add_target(environ: Environ, scope: Scope) -> None:
+    raw = scope["raw_path"].decode("latin-1")
+    path = raw if "%" not in raw else unquote_to_bytes(scope["raw_path"]).decode("latin-1")
+    prefix = scope["root_path"].encode("utf-8").decode("latin-1").rstrip("/")
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        path = path[len(prefix) :]
+    query = scope["query_string"].decode("latin-1")
+    environ["SCRIPT_NAME"] = prefix
+    environ["PATH_INFO"] = path
+    environ["QUERY_STRING"] = query
+    environ["REQUEST_URI"] = environ["RAW_URI"] = f"{raw}?{query}" if query else raw
+
+
+def _add_ends(environ: Environ, scope: Scope) -> None:
+    client, server = scope["client"], scope["server"]
+    environ["REMOTE_ADDR"] = client[0] if client else ""
+    environ["REMOTE_PORT"] = str(client[1]) if client else ""
+    has_port = server is not None and server[1] is not None  # a Unix socket has none
+    environ["SERVER_NAME"] = server[0] if has_port else "localhost"
+    environ["SERVER_PORT"] = str(server[1]) if has_port else _PORTS.get(scope["scheme"], "80")
+
+
+def _key_of(name: bytes) -> str:
+    """The variable of a header; "" for one that is left out."""
+    key = "" if b"_" in name else "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    if len(_keys) < _MOST_NAMES:
+        _keys[name] = key
+    return key

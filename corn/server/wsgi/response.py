@@ -1,0 +1,154 @@
+"""The thread's side of a request: the application is called as PEP 3333 says, and its answer put into the exchange.
+
+The head goes out with the first bytes of the body, so that until then `start_response` may replace it, and a failure
+can still become a 500. A response whose length is known (a Content-Length, or a list of one item) is complete with its
+last byte.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+from wsgiref.util import FileWrapper
+
+from corn.server.asgi.types import ClientDisconnected
+from corn.server.wsgi.bridge import Exchange
+from corn.server.wsgi.environ import Environ
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType]
+WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
+
+
+class Response:
+    """One response, while the application makes it. `sends_files`: the exchange's other side can."""
+
+    def __init__(self, app: WSGIApplication, environ: Environ, exchange: Exchange, sends_files: bool) -> None:
+        self._app = app
+        self._environ = environ
+        self._exchange = exchange
+        self._sends_files = sends_files
+        self._status = 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._length = -1  # by its Content-Length
+        self._begun = False  # the head was handed over
+        self._size = 0  # of the body that was
+
+    def answer(self) -> None:
+        """Call the application and hand over what it answers; raises what it raises."""
+        answered = self._app(self._environ, self.start_response)
+        try:
+            if isinstance(answered, FileWrapper) and self._hand_over_file(answered.filelike):
+                self._exchange.complete()
+                self._exchange.flush(room=0)  # before it is closed
+            else:
+                self._hand_over(answered)
+                self._begin()
+                self._exchange.complete()
+        finally:
+            close = getattr(answered, "close", None)
+            if close is not None:
+                close()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExceptionInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """Take the head of the response and return `write`, as PEP 3333 asks in its section on this callable."""
+        try:
+            if exc_info is not None and self._begun:
+                raise exc_info[1].with_traceback(exc_info[2])
+            if exc_info is None and self._status:
+                raise RuntimeError("the application called start_response twice, without exc_info")
+        finally:
+            exc_info = None  # it refers to this frame
+        self._status = _status(status)
+        self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._length = _length(self._headers)
+        return self.write
+
+    def write(self, body: bytes) -> None:
+        """Hand over a part of the body, before what the application returns; raises ClientDisconnected."""
+        self._put(body)
+        self._exchange.flush()
+        if self._exchange.abandoned:
+            raise ClientDisconnected
+
+    def _hand_over(self, answered: Iterable[bytes]) -> None:
+        is_whole = isinstance(answered, (list, tuple)) and len(answered) == 1
+        for body in answered:
+            if self._exchange.abandoned:
+                break
+            self._put(body)
+            if self._size == self._length:
+                self._exchange.complete()
+            elif body and not is_whole:
+                self._exchange.flush()
+
+    def _put(self, body: bytes) -> None:
+        if not isinstance(body, bytes):
+            raise TypeError(f"a WSGI response consists of bytes, not of {type(body).__name__}")
+        if body:
+            self._begin()
+            self._size += len(body)
+            if self._size > self._length >= 0:
+                raise RuntimeError("the response body is longer than its Content-Length")
+            self._exchange.put(body)
+
+    def _begin(self) -> None:
+        if not self._status:
+            raise RuntimeError("the application did not call start_response before its response")
+        if not self._begun:
+            self._begun = True
+            start = {"type": "http.response.start", "status": self._status, "headers": self._headers}
+            self._exchange.put_message(start)
+
+    def _hand_over_file(self, file: Any) -> bool:
+        """Have the loop send a file (PEP 3333, "Optional Platform-Specific File Handling"); whether it can."""
+        available = _regular_bytes(file) if self._sends_files and not self._begun else -1
+        if available < 0:
+            return False
+        if self._length < 0:
+            self._length = available
+            self._headers.append((b"content-length", b"%d" % available))
+        self._begin()
+        if self._length:
+            self._exchange.put_message(
+                {
+                    "type": "http.response.zerocopysend",
+                    "file": file.fileno(),
+                    "offset": file.tell(),
+                    "count": self._length,
+                    "more_body": True,
+                }
+            )
+        return True
+
+
+def _status(line: str) -> int:
+    """The number of "200 OK"."""
+    code = line[:3]
+    if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
+        raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
+    return int(code)
+
+
+def _length(headers: list[tuple[bytes, bytes]]) -> int:
+    """The Content-Length, or -1; whether it is valid is looked at when the head is sent."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return -1
+
+
+def _regular_bytes(file: Any) -> int:
+    """How much is left of a file on disk that is read as it is, or -1 (a compressed one has a descriptor too)."""
+    if not isinstance(file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
+        return -1
+    try:
+        status = os.fstat(file.fileno())
+        return max(status.st_size - file.tell(), 0) if stat.S_ISREG(status.st_mode) else -1
+    except (OSError, ValueError):
+        return -1

@@ -1,0 +1,66 @@
+"""Find out whether the application loads, without serving it: what a template would do, in a process that then ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from corn.config import Config
+from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Failed, Loaded, Message, Setup
+from corn.ipc.scoreboard import Scoreboard
+from corn.supervisor.children.certificates import first_credentials
+from corn.supervisor.children.spawn import end_of, environment_of, execute_template
+
+
+def check_application(config: Config) -> None:
+    """Import the application in a fresh interpreter.
+
+    Raises ConfigError where its name leads to nothing, ApplicationError where its own code fails or takes longer than
+    timeout_boot.
+    """
+    _check_credentials(config)
+    ours, theirs = socket.socketpair()
+    slots = Scoreboard.create()
+    setup = Setup(
+        generation=0,
+        config=config.to_json(),
+        preload="app",
+        strict=True,
+        channel=theirs.fileno(),
+        listeners=[],
+        slots=slots.fd,
+        master=os.getpid(),
+        relay=True,
+    )
+    pid = execute_template(setup, environment_of(config))
+    theirs.close()
+    slots.close()
+    ours.settimeout(config.timeout_boot)
+    answer = _first_answer(Channel(ours))
+    ours.close()
+    os.kill(pid, 9)
+    end = end_of(os.waitpid(pid, 0)[1])
+    if isinstance(answer, Failed):
+        if answer.exit_code != ExitCode.USAGE:
+            raise ApplicationError(answer.error, answer.detail)
+        raise HooksError(answer.error, answer.detail) if answer.detail else ConfigError(answer.error)
+    if answer is None and end.signal == "SIGKILL":
+        raise ApplicationError(f"{config.app} did not load within --timeout-boot ({config.timeout_boot:g} s)")
+    if answer is None:
+        raise ApplicationError(f"the application's process {end} while loading")
+
+
+def _check_credentials(config: Config) -> None:
+    found = first_credentials(config)
+    if found is not None and found[1]:
+        raise ConfigError(found[1])
+
+
+def _first_answer(channel: Channel) -> Message | None:
+    while not channel.closed:
+        for message in channel.receive():
+            if isinstance(message, (Loaded, Failed)):
+                return message
+    return None

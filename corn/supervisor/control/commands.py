@@ -1,0 +1,249 @@
+"""What the requests on the control socket do: each becomes an event, and its answer comes from the state that follows.
+
+A command is understood here and decided by the policy, as a signal is. An answer is given at once, or, if the request
+says `wait`, when what was asked for has come about (waiting.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from corn import logs
+from corn.config.sections._log_types import Levels
+from corn.errors import ConfigError
+from corn.ipc.messages import SetLogLevel
+from corn.ipc.scoreboard import LATENCY_BOUNDS
+from corn.supervisor.control.server import Reply
+from corn.supervisor.executor import Executor
+from corn.supervisor.monitoring.worker_queries import Found, WorkerQueries
+from corn.supervisor.policy import events
+from corn.supervisor.policy.events import Event
+from corn.supervisor.policy.operator_requests import ASKED, MOST_WORKERS
+from corn.supervisor.policy.state import Phase, State, Worker
+from corn.supervisor.projections import wait_conditions as waiting
+from corn.supervisor.projections.history import History
+from corn.supervisor.projections.status import About, Observed, status_of
+
+PROTOCOL = 1
+
+
+class Refused(Exception):  # noqa: N818 - it is no error of corn's
+    """A request that cannot be done; the message is for the person who asked."""
+
+
+class Master(Protocol):
+    """What a command may do to the master."""
+
+    about: About
+    history: History
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def executor(self) -> Executor: ...
+    @property
+    def inquiries(self) -> WorkerQueries: ...
+    def handle(self, event: Event) -> None: ...
+    def ask_for_reload(self, at: float) -> None: ...
+
+
+class Commands:
+    """Answers requests for a master."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+        self._known: dict[str, Callable[[dict[str, Any], Reply], None]] = {
+            "hello": self._hello,
+            "status": self._status,
+            "reload": self._reload,
+            "rollback": self._rollback,
+            "scale": self._scale,
+            "stop": self._stop,
+            "upgrade": self._upgrade,
+            "restart": self._restart,
+            "drain": self._drain,
+            "stacks": self._stacks,
+            "requests": self._requests,
+            "log-level": self._log_level,
+        }
+
+    def answer(self, request: dict[str, Any], reply: Reply) -> None:
+        """Do what a request asks; whatever it holds, it is answered."""
+        command = self._known.get(str(request.get("do")))
+        try:
+            if command is None:
+                raise Refused(f"unknown request; this is one of {', '.join(self._known)}")
+            command(request, reply)
+        except (Refused, ConfigError) as refusal:
+            reply.send({"ok": False, "error": str(refusal)})
+        except Exception:  # a question must not cost the service its master
+            logs.logger.exception("a fault of corn: the request %.200r could not be answered", request)
+            reply.send({"ok": False, "error": "a fault of corn's own, which is in its log"})
+
+    # What only looks
+
+    def _hello(self, request: dict[str, Any], reply: Reply) -> None:
+        del request
+        about, state = self._master.about, self._master.state
+        facts = {name: value for name, value in asdict(about).items() if name != "began"}
+        facts["uptime"] = time.monotonic() - about.began
+        reply.send({"ok": True, "protocol": PROTOCOL, "phase": state.phase.value, **facts})
+
+    def _status(self, request: dict[str, Any], reply: Reply) -> None:
+        del request
+        reply.send({"ok": True, "status": self.status()})
+
+    def status(self) -> dict[str, Any]:
+        """The fields of the master's Status, now."""
+        master, executor = self._master, self._master.executor
+        observed = Observed(
+            readings=executor.readings.now(executor.workers),
+            gone=executor.readings.gone,
+            template_pids={each.generation: each.pid for each in executor.templates.values()},
+            log_level=executor.config.log_level,
+            latency_bounds=LATENCY_BOUNDS,
+        )
+        return asdict(status_of(master.about, master.state, master.history, observed, time.monotonic()))
+
+    def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.stacks([each.id for each in workers], tell)
+
+    def _requests(self, request: dict[str, Any], reply: Reply) -> None:
+        workers = self._asked_workers(request)
+
+        def tell(found: Found) -> None:
+            told = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": told})
+
+        self._master.inquiries.requests([each.id for each in workers], tell)
+
+    def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
+        """Tell the level, or change it until the next reload."""
+        executor, wanted = self._master.executor, request.get("level")
+        if wanted is not None:
+            try:
+                levels = Levels().parse(wanted)
+            except ValueError as error:
+                raise Refused(f"{wanted!r} is no level; {error}") from None
+            executor.config = replace(executor.config, log_level=levels)
+            logs.set_level(levels)
+            executor.tell_all(SetLogLevel(levels))
+        reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
+
+    def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
+        """The worker that a request names, or all of them."""
+        if request.get("worker") is not None:
+            return [self._worker(_whole(request, "worker"))]
+        return sorted(self._state.workers.values(), key=lambda each: (each.slot, each.id))
+
+    # What changes something
+
+    def _reload(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        if request.get("wait"):
+            reply.wait(waiting.Reloaded(self._state.next_generation))
+        self._master.ask_for_reload(time.monotonic())
+        if not request.get("wait"):
+            reply.send({"ok": True, "text": "reloading"})
+
+    def _rollback(self, request: dict[str, Any], reply: Reply) -> None:
+        state = self._state
+        if state.phase is not Phase.RUNNING:
+            raise Refused(f"no rollback while corn is {state.phase.value}")
+        if state.previous is None or not state.can_fork(state.previous):
+            raise Refused("there is no previous generation in memory to return to; see --rollback-window")
+        wish = waiting.AllServedBy(state.previous, f"rolled back: generation {state.previous} serves")
+        event = events.RollbackRequested(time.monotonic())
+        self._do(event, request, reply, wish, f"rolling back to generation {state.previous}")
+
+    def _scale(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        before = self._state.target
+        target = _whole(request, "to") if "to" in request else before + _whole(request, "by")
+        if not 1 <= target <= MOST_WORKERS:
+            raise Refused(f"there can be 1 to {MOST_WORKERS} workers, not {target}")
+        event = events.ScaleRequested(time.monotonic(), target - before)
+        self._do(event, request, reply, waiting.Scaled(target), f"scaling from {before} to {target} workers")
+
+    def _stop(self, request: dict[str, Any], reply: Reply) -> None:
+        now = bool(request.get("now"))
+        delay = self._state.settings.drain_delay if self._state.stop_at is None else 0.0
+        when = f"stopping, after --drain-delay ({delay:g} s)" if delay else "stopping"
+        text = "stopping at once" if now else f"{when}; requests in flight are finished"
+        event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", ASKED)
+        self._do(event, request, reply, waiting.Stopped(), text)
+
+    def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
+        state = self._state
+        self._refuse_if_stopping()
+        if state.upgrading or state.phase not in (Phase.RUNNING, Phase.RELOADING):
+            raise Refused("no upgrade now: one is under way, or corn is starting or stopping")
+        event = events.UpgradeRequested(time.monotonic())
+        self._do(event, request, reply, waiting.HandedOver(), "upgrading: a new master starts")
+
+    def _restart(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        slot = self._slot(_whole(request, "worker"))
+        wish = waiting.Replaced(slot, frozenset(each.id for each in self._state.in_slot(slot)))
+        event = events.RestartRequested(time.monotonic(), slot)
+        self._do(event, request, reply, wish, f"worker {slot} is being replaced")
+
+    def _drain(self, request: dict[str, Any], reply: Reply) -> None:
+        self._refuse_if_stopping()
+        worker = self._worker(_whole(request, "worker"))
+        if not worker.is_ready:
+            raise Refused(f"{worker} is {worker.stage.value} and accepts no connections")
+        wish = waiting.Gone(worker.id, str(worker))
+        event = events.DrainRequested(time.monotonic(), worker.id)
+        self._do(event, request, reply, wish, f"{worker} finishes what it has, and leaves")
+
+    def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.WaitCondition, text: str) -> None:
+        """Have an event decided, and answer now with `text`, or when the wish has come true if the request waits."""
+        if not request.get("wait"):
+            reply.send({"ok": True, "text": text})
+            self._master.handle(event)
+            return
+        reply.wait(wish)
+        self._master.handle(event)
+        reply.observe(self._state, self._state)  # it may have been so before
+
+    @property
+    def _state(self) -> State:
+        return self._master.state
+
+    def _refuse_if_stopping(self) -> None:
+        if self._state.phase in (Phase.STOPPING, Phase.STOPPED) or self._state.stop_at is not None:
+            raise Refused("the service stops")
+
+    def _slot(self, number: int) -> int:
+        """The slot that a person means by its number, or by the process id of a worker in it."""
+        return number if 0 <= number < self._state.target else self._worker(number).slot
+
+    def _worker(self, number: int) -> Worker:
+        """The worker that a person means: by slot the one that serves there, or by process id."""
+        workers = list(self._state.workers.values())
+        found = [each for each in workers if each.slot == number and each.is_live]
+        found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]
+        if not found:
+            raise Refused(f"there is no worker {number}; name one by its number or process id, as in 'corn status'")
+        return found[0]
+
+
+def _named(worker: Worker) -> dict[str, Any]:
+    return {"slot": worker.slot, "generation": worker.generation, "pid": worker.pid, "stage": worker.stage.value}
+
+
+def _whole(request: dict[str, Any], name: str) -> int:
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"'{name}' must be a whole number")
+    return value

@@ -1,0 +1,231 @@
+"""The control socket's server: clients that ask by a line of JSON and are answered by one, within the master's loop.
+
+A client costs a bounded amount of memory and no waiting: one that says nothing, says it slowly, sends what is no
+request, or does not read its answer is dropped. There are at most `MOST_CLIENTS`; one more takes the place of the one
+that has been silent for longest, so that a flood does not lock an operator out. Whether a user may ask is decided by
+who the kernel says has connected; that only this user can enter the socket's directory is the first wall.
+
+The protocol is in docs/reference/control.md. What a request does is in commands.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from corn.supervisor.control.socket_file import ControlSocket
+from corn.supervisor.policy.state import State
+from corn.supervisor.projections.wait_conditions import WaitCondition
+from corn.system.peer_credentials import peer_uid
+
+MOST_CLIENTS = 32
+MOST_ACCEPTED = 8  # in one turn of the loop, which has other things to do
+SILENCE = 10.0  # seconds in which a client must ask, or take its answer
+LONGEST_REQUEST = 65536
+_NO_DESCRIPTOR = 1.0  # seconds without accepting, where there was none left
+
+Answer = dict[str, Any]
+Turned = Callable[[int], None]
+
+
+class Reply(Protocol):
+    """Where an answer goes. `wait` has it sent by `observe`, when a wish has come true, or failed."""
+
+    def send(self, answer: Answer) -> None: ...
+    def wait(self, wish: WaitCondition) -> None: ...
+    def observe(self, before: State, after: State) -> None: ...
+
+
+class Client:
+    """One connection: collects a request, and keeps what is not sent yet. `wish` is what it waits for."""
+
+    def __init__(self, sock: socket.socket, control: ControlServer) -> None:
+        self.sock = sock
+        self.deadline: float | None = time.monotonic() + SILENCE
+        self.wish: WaitCondition | None = None
+        self._control = control
+        self._received = b""
+        self._unsent = b""
+        self._asked = False
+
+    def turn(self, mask: int) -> None:
+        """Send, receive and answer what can be now; drops the client where that fails."""
+        try:
+            if mask & selectors.EVENT_WRITE:
+                self._flush()
+            if mask & selectors.EVENT_READ:
+                self._receive()
+        except (OSError, ValueError):
+            self._control.drop(self)
+
+    def send(self, answer: Answer) -> None:
+        self._asked, self.wish = False, None
+        self._unsent += json.dumps(answer).encode() + b"\n"
+        self.deadline = time.monotonic() + SILENCE
+        with contextlib.suppress(OSError):  # noticed when it is read from
+            self._flush()
+        self._control.watch(self, writing=bool(self._unsent))
+
+    def wait(self, wish: WaitCondition) -> None:
+        self.wish = wish
+
+    def observe(self, before: State, after: State) -> None:
+        """Answer, if a change of the state is what was waited for."""
+        outcome = self.wish.seen(before, after) if self.wish is not None else None
+        if outcome is not None:
+            word = "text" if outcome.ok else "error"
+            self.send({"ok": outcome.ok, word: outcome.text, "detail": outcome.detail})
+
+    def _receive(self) -> None:
+        data = self.sock.recv(LONGEST_REQUEST)
+        self._received += data
+        if not data or len(self._received) > LONGEST_REQUEST:
+            raise ValueError("gone, or no request")
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a request is here that can be taken up: the last one is answered, and the answer is gone."""
+        return not self._asked and not self._unsent and b"\n" in self._received
+
+    def go_on(self) -> None:
+        """Take up the next request: one in a turn of the loop, which has other things to do."""
+        line, _, self._received = self._received.partition(b"\n")
+        self._asked, self.deadline = True, None
+        self._control.serve(line, self)
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self.sock.send(self._unsent)
+            except BlockingIOError:
+                return
+            self._unsent = self._unsent[sent:]
+            self.deadline = time.monotonic() + SILENCE
+        self._control.watch(self, writing=False)
+
+
+class ControlServer:
+    """Serves a `Rendezvous`; without one every method does nothing.
+
+    `answer` takes a request's fields and a `Reply`. It is called with what a client sent, and must not trust it.
+    """
+
+    def __init__(
+        self,
+        rendezvous: ControlSocket | None,
+        selector: selectors.BaseSelector,
+        answer: Callable[[dict[str, Any], Reply], None],
+    ) -> None:
+        self.rendezvous = rendezvous
+        self._selector = selector
+        self._answer = answer
+        self._clients: dict[int, Client] = {}
+        self._listens = False
+        self._resumes_at: float | None = None
+
+    def listen(self) -> None:
+        """Begin to accept."""
+        if self.rendezvous is not None and not self._listens:
+            self._listens, self.rendezvous.borrowed = True, False
+            self._selector.register(self.rendezvous.sock, selectors.EVENT_READ, self._accept)
+
+    def leave(self, *, keep_file: bool) -> None:
+        """Accept no more; whoever is here already is answered still."""
+        self._pause()
+        self._resumes_at = None
+        if self.rendezvous is not None:
+            self.rendezvous.close(keep_file=keep_file)
+            self.rendezvous = None
+
+    def observe(self, before: State, after: State) -> None:
+        """Answer the clients that waited for what a decision changed."""
+        for client in [each for each in self._clients.values() if each.wish is not None]:
+            client.observe(before, after)
+
+    def next_at(self) -> float | None:
+        """When `tick` has something to do; the past, if it has something at once."""
+        if any(each.has_asked for each in self._clients.values()):
+            return 0.0
+        times = [each.deadline for each in self._clients.values() if each.deadline is not None]
+        return min((*times, *([] if self._resumes_at is None else [self._resumes_at])), default=None)
+
+    def tick(self, now: float) -> None:
+        """Answer who has asked, drop who took too long, and accept again after a pause."""
+        for client in [each for each in self._clients.values() if each.has_asked]:
+            client.go_on()
+        for client in [each for each in self._clients.values() if each.deadline is not None and each.deadline <= now]:
+            self.drop(client)
+        if self._resumes_at is not None and self._resumes_at <= now:
+            self._resumes_at = None
+            self.listen()
+
+    def serve(self, line: bytes, client: Client) -> None:
+        """Answer one request."""
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            request = None
+        if isinstance(request, dict):
+            self._answer(request, client)
+        else:
+            client.send({"ok": False, "error": "a request is a line that holds a JSON object"})
+
+    def watch(self, client: Client, *, writing: bool) -> None:
+        """Listen to a client; while it has something unsent, for when it can be sent."""
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        if client.sock.fileno() in self._clients:
+            self._selector.modify(client.sock, wanted, client.turn)
+
+    def drop(self, client: Client) -> None:
+        if self._clients.pop(client.sock.fileno(), None) is not None:
+            self._selector.unregister(client.sock)
+        client.sock.close()
+
+    def _accept(self, mask: int) -> None:
+        del mask
+        assert self.rendezvous is not None
+        for _ in range(MOST_ACCEPTED):
+            try:
+                sock, _address = self.rendezvous.sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # no descriptor left: what waits would wake the loop again and again
+                self._pause()
+                self._resumes_at = time.monotonic() + _NO_DESCRIPTOR
+                return
+            self._welcome(sock)
+
+    def _pause(self) -> None:
+        if self._listens and self.rendezvous is not None:
+            self._selector.unregister(self.rendezvous.sock)
+        self._listens = False
+
+    def _welcome(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        try:
+            is_allowed = peer_uid(sock) in (0, os.geteuid())
+        except OSError:
+            is_allowed = False
+        if not is_allowed or not self._make_room():
+            why = "too many clients wait already" if is_allowed else "only the user who runs corn, and root, may ask"
+            with contextlib.suppress(OSError):
+                sock.send(json.dumps({"ok": False, "error": why}).encode() + b"\n")
+            sock.close()
+            return
+        client = self._clients[sock.fileno()] = Client(sock, self)
+        self._selector.register(sock, selectors.EVENT_READ, client.turn)
+
+    def _make_room(self) -> bool:
+        """Where there are too many, let the most silent one go; false if all wait for an answer."""
+        if len(self._clients) < MOST_CLIENTS:
+            return True
+        silent = [each for each in self._clients.values() if each.deadline is not None]
+        if silent:
+            self.drop(min(silent, key=lambda each: each.deadline or 0.0))
+        return bool(silent)

@@ -1,0 +1,172 @@
+"""The control socket as a file: made, handed to a successor, removed.
+
+It appears by rename(2) when it is listened on already, so a connection that is refused means a master that is dead, and
+nothing else. The file of a dead one is removed by the next master that starts in the directory. A name that a living
+master has is left to it: this one adds its process id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from corn.errors import ConfigError
+from corn.ipc.control_paths import AUTO, OFF, SUFFIX, homes, make_home, socket_name
+from corn.logs import logger
+
+_BACKLOG = 64
+_WITHOUT = "no control socket, so no command can reach this instance"
+_LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
+
+
+@dataclass(slots=True)
+class ControlSocket:
+    """An open control socket. `asked` says what it was made for, so that a successor can tell whether it fits.
+
+    While it is `borrowed`, another master listens on it, and may go on after this one.
+    """
+
+    sock: socket.socket
+    path: Path
+    asked: str
+    borrowed: bool = False
+    _closed: bool = False
+
+    def note(self) -> dict[str, object]:
+        """What a successor must be told beside the descriptor."""
+        return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.asked}
+
+    def close(self, *, keep_file: bool = False) -> None:
+        """Listen no more. The file stays where another master listens on it."""
+        if self._closed:
+            return
+        self._closed = True
+        self.sock.close()
+        if not keep_file and not self.borrowed:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+def taken_over(note: Mapping[str, object] | None) -> ControlSocket | None:
+    """The control socket that the predecessor handed over."""
+    if note is None:
+        return None
+    fd = int(str(note["fd"]))
+    os.set_inheritable(fd, False)
+    return ControlSocket(socket.socket(fileno=fd), Path(str(note["path"])), str(note["asked"]), borrowed=True)
+
+
+def plan_control_socket(
+    control: str, address: str, uid: int, inherited: ControlSocket | None
+) -> Callable[[], ControlSocket | None]:
+    """Do what takes the rights of now; what is returned makes the socket, called as user `uid`; None for `off`.
+
+    Raises ConfigError where a path that was named cannot be had. Where corn chooses, it warns and serves without.
+    """
+    asked = f"{control} {address}"
+    if inherited is not None and inherited.asked == asked:
+        return lambda: inherited
+    if inherited is not None:
+        inherited.close()
+    if control == OFF:
+        return lambda: None
+    if control == AUTO:
+        home = _home(uid)
+        return lambda: _at_home(home, address, asked, uid)
+    path = Path(control).absolute()
+    try:
+        named = _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
+    except OSError as error:
+        raise ConfigError(f"--control: {path} cannot be made: {error.strerror or error}") from None
+    return lambda: named
+
+
+def _home(uid: int) -> Path | None:
+    """The first directory that can be made for a user, or is that user's already."""
+    refusals = []
+    for home in homes(os.environ, uid, os.geteuid()):
+        try:
+            make_home(home, uid)
+        except OSError as error:  # noqa: PERF203 - there are two of them
+            refusals.append(f"{home}: {error.strerror or error}")
+        else:
+            return home
+    logger.warning("%s: %s", _WITHOUT, "; ".join(refusals))
+    return None
+
+
+def _at_home(home: Path | None, address: str, asked: str, uid: int) -> ControlSocket | None:
+    try:
+        return None if home is None else _named(home / socket_name(address), asked, uid)
+    except OSError as error:
+        logger.warning("%s: %s: %s", _WITHOUT, home, error.strerror or error)
+        return None
+
+
+def _named(path: Path, asked: str, uid: int) -> ControlSocket:
+    """As `_made`, among others in a directory: dead ones are removed, and a living one of the same name is avoided."""
+    with _locked(path.parent) as is_locked:
+        for other in path.parent.glob("*" + SUFFIX) if is_locked else ():
+            if _is_dead(other):
+                other.unlink(missing_ok=True)
+        if path.exists() and not _is_dead(path):
+            path = path.with_name(f"{path.name.removesuffix(SUFFIX)}.{os.getpid()}{SUFFIX}")
+        return _made(path, asked, uid)
+
+
+def _made(path: Path, asked: str, uid: int) -> ControlSocket:
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_LONGEST_PATH} bytes")
+    if path.exists() and not path.is_socket():
+        raise FileExistsError("it exists and is not a socket")
+    if path.exists() and not _is_dead(path):
+        raise FileExistsError("another instance is controlled there")
+    fresh = path.with_name(f".{os.getpid()}")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        fresh.unlink(missing_ok=True)
+        sock.bind(str(fresh))
+        if os.geteuid() != uid:
+            os.chown(fresh, uid, -1)
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+        fresh.rename(path)
+    except OSError:
+        sock.close()
+        fresh.unlink(missing_ok=True)
+        raise
+    finally:
+        os.umask(umask)
+    return ControlSocket(sock, path, asked)
+
+
+def _is_dead(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[bool]:
+    """Whether this process has the directory for itself; who holds it otherwise is not waited for."""
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(fd)

@@ -1,0 +1,35 @@
+"""Why a worker died, as far as the system tells: what follows its signal or exit code in the log."""
+
+from __future__ import annotations
+
+from corn.ipc.scoreboard import Field, ScoreboardEntry
+from corn.supervisor.policy.state import ProcessExit
+from corn.system.cgroups import oom_kills
+
+_MIB = 1 << 20
+
+
+class ExitCauseFinder:
+    """Compares the count of out-of-memory kills in the control group with what it was at the last death."""
+
+    def __init__(self) -> None:
+        self._oom_kills = oom_kills()
+
+    def examine(
+        self, end: ProcessExit, cell: ScoreboardEntry, history: list[int], *, killed_by_us: bool
+    ) -> ProcessExit:
+        """The same end, with what can be said about its cause."""
+        notes = []
+        if end.signal == "SIGKILL" and not killed_by_us:
+            notes.append(self._about_kill())
+        if history:
+            notes.append(f"memory {', '.join(str(size // _MIB) for size in history)} MiB")
+        if active := cell.words[Field.ACTIVE]:
+            notes.append(f"{active} {'request' if active == 1 else 'requests'} in flight")
+        return ProcessExit(end.code, end.signal, "; ".join(notes))
+
+    def _about_kill(self) -> str:
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        if self._oom_kills > before:
+            return f"out of memory: oom_kill {before} -> {self._oom_kills}"
+        return "not by corn"

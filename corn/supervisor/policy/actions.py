@@ -1,0 +1,130 @@
+"""What the policy can ask the shell to do: imperatives, carried out by executor.py in the order they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from corn.supervisor.policy.state import RevisionFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnTemplate(Action):
+    """Execute a fresh interpreter that loads what the newest configuration says."""
+
+    generation: int
+    warm: bool = False  # in development, whether to load the packages that the application imports
+
+
+@dataclass(frozen=True, slots=True)
+class StopTemplate(Action):
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillTemplate(Action):
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnWorker(Action):
+    worker: int
+    slot: int
+    generation: int
+    gated: bool = False  # it must pass the health check before it accepts connections
+    revision: int = 0
+    broken: RevisionFailure | None = None  # serve this instead of the application
+
+
+@dataclass(frozen=True, slots=True)
+class DrainWorker(Action):
+    worker: int
+    grace: float
+    final: bool
+    brisk: bool = False  # streams and idle connections have no grace
+
+
+@dataclass(frozen=True, slots=True)
+class AbortWorker(Action):
+    """SIGABRT: the worker's fault handler writes its stacks, then it dies."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class DumpWorker(Action):
+    """Have the worker write its stacks to the log, and go on."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker(Action):
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseListeners(Action):
+    """`handed_over`: a successor listens on the same sockets, so their files stay."""
+
+    handed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartSuccessor(Action):
+    """Execute a new master that inherits the listening sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSuccessor(Action):
+    pass
+
+
+class Level(Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Say(Action):
+    """Log one line; `detail` (a traceback) follows it."""
+
+    level: Level
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Action):
+    """All workers of the first start are ready: tell what is served, and where."""
+
+    preload: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceReload(Action):
+    """In development: all slots are served by this revision, `seconds` after it was saved."""
+
+    revision: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFailure(Action):
+    """In development: show why this revision cannot be served."""
+
+    revision: int
+    broken: RevisionFailure
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit(Action):
+    code: int

@@ -1,0 +1,321 @@
+"""What the master decides: `decide(state, event)` returns the new state and the actions to carry out. Pure.
+
+Theory. The shell turns signals, messages, process ends and timers into events; the policy answers each at once and
+never waits. Anything that takes time (a boot, a rolling reload, a drain) is state, and every event may change its
+course, so a stop overtakes a reload by construction. Each event is handled in two steps: its own rule in the table
+below changes the facts, then `reconcile` brings the workers to what the facts ask for.
+
+Invariants, checked over random sequences of events in tests/supervisor/test_policy_properties.py:
+- while a good generation exists, no slot that could be filled stays empty, and no ready worker is asked to leave before
+  another is ready in its place, except by a stop or when scaled down;
+- at most two generations have live workers, and one after a reload has ended either way;
+- every worker's end is logged once, with its reason;
+- after a stop, every sequence of exits ends in `Exit`.
+
+Rejected: a loop that performs the reload and waits for each worker (uvicorn, gunicorn): a signal that arrives meanwhile
+sits unread. Rejected: one object with methods for master, worker and reload: it cannot be tested without processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from corn.supervisor.policy import development, failures
+from corn.supervisor.policy._steps import spawn_template
+from corn.supervisor.policy.actions import Action, Announce, Exit, Level
+from corn.supervisor.policy.deadlines import overdue_templates, overdue_workers, press_template, press_worker
+from corn.supervisor.policy.events import (
+    CodeChanged,
+    DrainRequested,
+    Event,
+    HeartbeatsSeen,
+    MemorySampled,
+    PackagesKnown,
+    ReloadRequested,
+    RestartRequested,
+    RollbackRequested,
+    ScaleRequested,
+    Started,
+    StopRequested,
+    SuccessorFailed,
+    SuccessorReady,
+    TemplateExited,
+    TemplateFailed,
+    TemplateReady,
+    TemplateSteppedDown,
+    Tick,
+    UpgradeRequested,
+    WorkerBooting,
+    WorkerDebugging,
+    WorkerDraining,
+    WorkerExited,
+    WorkerFailed,
+    WorkerForked,
+    WorkerNotForked,
+    WorkerReady,
+    WorkerRetiring,
+)
+from corn.supervisor.policy.heartbeats import heartbeats_seen
+from corn.supervisor.policy.operator_requests import (
+    drain_requested,
+    restart_requested,
+    rollback_requested,
+    scale_requested,
+)
+from corn.supervisor.policy.reconcile import reconcile
+from corn.supervisor.policy.recycling import memory_sampled
+from corn.supervisor.policy.shutdown import (
+    stop_requested,
+    stop_when_due,
+    successor_failed,
+    successor_ready,
+    upgrade_requested,
+)
+from corn.supervisor.policy.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
+from corn.supervisor.policy.transition import Transition
+
+
+class Decision(NamedTuple):
+    state: State
+    actions: tuple[Action, ...]
+
+
+def decide(state: State, event: Event) -> Decision:
+    """Answer one event. Total: an event about a worker or a template that is gone changes nothing."""
+    if state.phase is Phase.STOPPED:
+        return Decision(state, ())
+    draft = Transition(state, event.at)
+    _RULES[type(event)](draft, event)
+    _press_the_overdue(draft)
+    stop_when_due(draft)
+    failures.give_up(draft)
+    reconcile(draft)
+    _settle(draft)
+    return Decision(draft.state, tuple(draft.actions))
+
+
+def _started(draft: Transition, event: Started) -> None:
+    if draft.state.settings.development:
+        draft.change(unready_since=event.at, changed_at=event.at)
+        return
+    draft.change(candidate=spawn_template(draft, draft.state.settings), unready_since=event.at)
+
+
+def _template_ready(draft: Transition, event: TemplateReady) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is None or template.stage is not TemplateStage.LOADING:
+        return
+    draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
+    if draft.state.settings.development:
+        draft.change(template_retries=0)
+        if template.warm:
+            draft.say(Level.DEBUG, f"packages are loaded: the next worker is of generation {event.generation}")
+    elif draft.state.phase is Phase.STARTING:
+        draft.change(current=event.generation, candidate=None)
+
+
+def _template_stepped_down(draft: Transition, event: TemplateSteppedDown) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is not None and template.stage is TemplateStage.LOADING:
+        draft.template(template, deadline=draft.at + template.settings.timeout_boot)
+        draft.say(Level.WARNING, event.reason)
+
+
+def _template_failed(draft: Transition, event: TemplateFailed) -> None:
+    failures.template_failed(draft, event.generation, event.error, event.detail, event.exit_code)
+
+
+def _template_exited(draft: Transition, event: TemplateExited) -> None:
+    template = draft.state.templates.get(event.generation)
+    if template is None:
+        return
+    draft.forget_template(event.generation)
+    if draft.state.settings.development and template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+        development.template_gone(draft, template, str(event.end))
+    elif template.stage is TemplateStage.LOADING:
+        failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading")
+    elif template.stage is TemplateStage.READY:
+        failures.template_lost(draft, event.generation, str(event.end))
+
+
+def _worker_forked(draft: Transition, event: WorkerForked) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.worker(worker, pid=event.pid)
+        template = draft.state.templates.get(worker.generation)
+        if template is not None and template.missed:
+            draft.template(template, missed=0)
+
+
+def _worker_not_forked(draft: Transition, event: WorkerNotForked) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.forget_worker(worker)
+        failures.worker_failed(draft, worker, f"it could not be forked: {event.error}")
+
+
+def _worker_booting(draft: Transition, event: WorkerBooting) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.stage is Stage.SPAWNING:
+        template = draft.state.templates.get(worker.generation)
+        settings = template.settings if template else draft.state.settings
+        deadline = draft.at + settings.timeout_boot
+        draft.worker(worker, stage=Stage.BOOTING, since=draft.at, deadline=deadline)
+
+
+def _worker_ready(draft: Transition, event: WorkerReady) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is None or worker.stage not in (Stage.SPAWNING, Stage.BOOTING):
+        return
+    draft.worker(worker, stage=Stage.READY, since=draft.at, deadline=None)
+    draft.say(Level.DEBUG, f"{draft.state.workers[worker.id]} is ready")
+
+
+def _worker_failed(draft: Transition, event: WorkerFailed) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
+        kill_at = draft.at + QUICK_GRACE
+        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
+        failures.worker_failed(draft, worker, event.error, event.detail, event.exit_code, failure=event.failure)
+
+
+def _worker_debugging(draft: Transition, event: WorkerDebugging) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        development.debugging(draft, worker)
+
+
+def _worker_retiring(draft: Transition, event: WorkerRetiring) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.is_live:
+        draft.worker(worker, retiring=worker.retiring or event.reason)
+
+
+def _worker_draining(draft: Transition, event: WorkerDraining) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None:
+        draft.worker(worker, accepts=False)
+
+
+def _worker_exited(draft: Transition, event: WorkerExited) -> None:
+    worker = draft.state.workers.get(event.worker)
+    if worker is None:
+        return
+    draft.forget_worker(worker)
+    in_order = event.end.code == 0
+    if worker.is_live and not (worker.retiring and in_order):
+        failures.worker_ended(draft, worker, event.end)
+    else:
+        how = "" if in_order else f", {event.end}"
+        level = Level.INFO if in_order else Level.WARNING
+        if draft.state.settings.development:
+            level = Level.DEBUG  # what comes of it is told, and is all that a developer wants to know
+        draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
+
+
+def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
+    if draft.state.phase is Phase.STOPPING or draft.state.stop_at is not None:
+        return
+    if draft.state.settings.development:
+        _code_changed(draft, CodeChanged(event.at, event.settings, cold=True))
+        return
+    if draft.state.phase is not Phase.RUNNING:
+        draft.change(again=event.settings)
+        draft.say(Level.INFO, "reload noted; it follows the one under way")
+        return
+    _begin_reload(draft, event)
+
+
+def _code_changed(draft: Transition, event: CodeChanged) -> None:
+    draft.change(settings=event.settings, target=event.settings.workers)
+    development.code_changed(draft, cold=event.cold, since=draft.at - event.age)
+
+
+def _packages_known(draft: Transition, _: PackagesKnown) -> None:
+    development.packages_known(draft)
+
+
+def _begin_reload(draft: Transition, event: ReloadRequested) -> None:
+    candidate = spawn_template(draft, event.settings)
+    draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None, scaled=None)
+    draft.say(Level.INFO, f"reloading: generation {candidate} loads")
+
+
+def _tick(draft: Transition, event: Tick) -> None:
+    """Deadlines are looked at after every event, so time alone needs no rule."""
+
+
+def _press_the_overdue(draft: Transition) -> None:
+    for worker in overdue_workers(draft.state, draft.at):
+        if worker.pid is None:
+            draft.forget_worker(worker)
+            if worker.stage is Stage.SPAWNING:
+                failures.fork_missed(draft, worker)
+        else:
+            press_worker(draft, worker)
+            if worker.is_live:
+                failures.worker_failed(draft, worker, draft.state.workers[worker.id].reason)
+    for template in overdue_templates(draft.state, draft.at):
+        press_template(draft, template)
+        if template.stage is TemplateStage.LOADING:
+            error = f"not loaded within --timeout-boot ({template.settings.timeout_boot:g} s)"
+            failures.template_failed(draft, template.generation, error)
+
+
+def _settle(draft: Transition) -> None:
+    """Go on to the next phase where this one has come to its end."""
+    state = draft.state
+    if state.phase is Phase.STARTING and _is_started(state):
+        draft.change(phase=Phase.RUNNING)
+        draft.do(Announce(_preload_of(state)))
+    elif state.phase is Phase.STOPPING and not state.workers and not state.templates:
+        draft.change(phase=Phase.STOPPED)
+        draft.do(Exit(state.exit_code))
+    if draft.state.phase is Phase.RUNNING and draft.state.again is not None:
+        again = ReloadRequested(draft.at, draft.state.again)
+        draft.change(again=None)
+        _begin_reload(draft, again)
+
+
+def _preload_of(state: State) -> str:
+    template = state.templates.get(state.current or 0)
+    return template.preload if template else ""
+
+
+def _is_started(state: State) -> bool:
+    """All slots are served; or some are, and another has failed already and is left to its backoff."""
+    served = {worker.slot for worker in state.ready() if worker.slot < state.target}
+    return len(served) == state.target or bool(served and state.restarts)
+
+
+_RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
+    Started: _started,
+    TemplateReady: _template_ready,
+    TemplateSteppedDown: _template_stepped_down,
+    TemplateFailed: _template_failed,
+    TemplateExited: _template_exited,
+    WorkerForked: _worker_forked,
+    WorkerNotForked: _worker_not_forked,
+    WorkerBooting: _worker_booting,
+    WorkerReady: _worker_ready,
+    WorkerFailed: _worker_failed,
+    WorkerRetiring: _worker_retiring,
+    WorkerDraining: _worker_draining,
+    WorkerDebugging: _worker_debugging,
+    CodeChanged: _code_changed,
+    PackagesKnown: _packages_known,
+    WorkerExited: _worker_exited,
+    ReloadRequested: _reload_requested,
+    ScaleRequested: scale_requested,
+    RollbackRequested: rollback_requested,
+    RestartRequested: restart_requested,
+    DrainRequested: drain_requested,
+    UpgradeRequested: upgrade_requested,
+    SuccessorReady: successor_ready,
+    SuccessorFailed: successor_failed,
+    StopRequested: stop_requested,
+    MemorySampled: memory_sampled,
+    HeartbeatsSeen: heartbeats_seen,
+    Tick: _tick,
+}

@@ -1,0 +1,183 @@
+"""What is different in `corn dev`: a change takes the old code away at once, and a failure is served, not fatal. Pure.
+
+    revision    counts the versions of the code; it grows with every change, and each worker belongs to one
+    bare        a template that has loaded corn's worker code alone; there is always one
+    warm        a template that has loaded the packages which the application was seen to import; workers are forked
+                from it as soon as there is one
+    responder   a worker that serves the failure of the current revision in place of the application
+
+Rules, in place of those of reconcile.py and failures.py:
+- No worker of an older revision accepts a connection: it is told to leave when the change is known. What arrives
+  meanwhile waits in the listening sockets.
+- A worker of the current revision that cannot be started makes that revision a failure, of which responders tell until
+  the next change. Nothing is tried twice, and nothing ends the master.
+- With `keep_last_good` the old workers go on until a new one is ready, which may be never.
+- A change of the environment (packages, env files, options) throws the templates away.
+
+Rejected: to make a dev reload a reload of generations (rolling.py). It would have to take back each of its promises:
+the canary, the soak, the way back, and the old code that serves on.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.policy._steps import leave, spawn_template, stop_template
+from corn.supervisor.policy.actions import AnnounceReload, Level, ShowFailure, SpawnWorker
+from corn.supervisor.policy.backoff import delay_after
+from corn.supervisor.policy.recycling import is_to_be_replaced
+from corn.supervisor.policy.state import (
+    SPAWN_TIMEOUT,
+    Phase,
+    RevisionFailure,
+    Stage,
+    State,
+    Template,
+    TemplateStage,
+    Worker,
+)
+from corn.supervisor.policy.transition import Transition
+
+USAGE = 2
+_CHANGED = "the code has changed"
+
+
+def code_changed(draft: Transition, *, cold: bool, since: float) -> None:
+    """Begin a new revision; `since` is when its first file was saved."""
+    state = draft.state
+    if state.phase in (Phase.STOPPING, Phase.STOPPED):
+        return
+    draft.change(revision=state.revision + 1, changed_at=since, broken=None, restarts={}, announced=False)
+    if cold:
+        for template in list(state.templates.values()):
+            if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+                stop_template(draft, template)
+
+
+def packages_known(draft: Transition) -> None:
+    """The packages that the application imports are known, or others than before: load them into a new template."""
+    for template in list(draft.state.templates.values()):
+        if template.warm and template.stage is TemplateStage.LOADING:
+            stop_template(draft, template)
+    if draft.state.phase is not Phase.STOPPING:
+        spawn_template(draft, draft.state.settings, warm=True)
+
+
+def boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> bool:
+    """Take note that a worker could not be started; returns whether that ends the master."""
+    state = draft.state
+    if worker.revision != state.revision or worker.responder or state.phase is Phase.STOPPING:
+        return False
+    if exit_code == USAGE and not state.was_ready:
+        return True
+    if state.broken is None:
+        draft.change(broken=failure, last_error=failure.error, announced=True)
+        draft.do(ShowFailure(state.revision, failure, draft.at - state.changed_at))
+    return False
+
+
+def reconcile_development(draft: Transition) -> None:
+    """Bring workers and templates to what the current revision asks for."""
+    _keep_templates(draft)
+    for slot in range(draft.state.target):
+        _fill(draft, slot)
+    for worker in list(draft.state.workers.values()):
+        if worker.is_live and worker.slot >= draft.state.target:
+            leave(draft, worker, "scaled down")
+    _announce(draft)
+
+
+def _keep_templates(draft: Transition) -> None:
+    """Fork from the newest warm template that can, or else from a bare one; keep one of each, and no more."""
+    state = draft.state
+    ready = [each for each in state.templates.values() if each.stage is TemplateStage.READY]
+    warm, bare = ([each for each in ready if each.warm is kind] for kind in (True, False))
+    for each in (*warm[:-1], *bare[:-1]):
+        stop_template(draft, each)
+    best = (*bare[-1:], *warm[-1:])
+    draft.change(current=best[-1].generation if best else None)
+    if not any(not each.warm and _comes(each) for each in draft.state.templates.values()):
+        _spawn_bare(draft)
+
+
+def _comes(template: Template) -> bool:
+    return template.stage in (TemplateStage.LOADING, TemplateStage.READY)
+
+
+def _spawn_bare(draft: Transition) -> None:
+    state = draft.state
+    if state.template_retry_at is None:
+        wait = 0.0 if state.template_retries == 0 else delay_after(state.template_retries)
+        draft.change(template_retry_at=draft.at + wait, template_retries=state.template_retries + 1)
+    if draft.state.template_retry_at is not None and draft.state.template_retry_at <= draft.at:
+        spawn_template(draft, state.settings)
+        draft.change(template_retry_at=None)
+
+
+def _fill(draft: Transition, slot: int) -> None:
+    state = draft.state
+    live = state.in_slot(slot)
+    current = [each for each in live if _is_current(state, each)]
+    good = [each for each in current if not is_to_be_replaced(state, each, draft.at)]
+    keeps_old = state.settings.keep_last_good and not any(each.is_ready for each in current)
+    for worker in live:
+        if worker in good:
+            continue
+        serves_on = (keeps_old and not worker.responder) or worker in current
+        if not (serves_on and worker.is_ready) or any(each.is_ready for each in good):
+            _dismiss(draft, worker)
+    kept = [each for each in draft.state.in_slot(slot) if each.is_ready and not each.responder]
+    if not good and not (state.broken is not None and kept):
+        _spawn(draft, slot)
+
+
+def _is_current(state: State, worker: Worker) -> bool:
+    return worker.revision == state.revision and worker.responder is (state.broken is not None)
+
+
+def _dismiss(draft: Transition, worker: Worker) -> None:
+    """One that serves has a moment for its requests; of one that boots nothing is expected any more."""
+    leave(draft, worker, worker.retiring or _CHANGED)
+
+
+def _spawn(draft: Transition, slot: int) -> None:
+    state = draft.state
+    if not state.can_fork(state.current) or draft.restarts(slot).not_before > draft.at:
+        return
+    assert state.current is not None
+    worker = Worker(
+        state.next_worker,
+        slot,
+        state.current,
+        Stage.SPAWNING,
+        draft.at,
+        draft.at + SPAWN_TIMEOUT,
+        revision=state.revision,
+        responder=state.broken is not None,
+        born=draft.at,
+    )
+    draft.worker(worker)
+    draft.change(next_worker=worker.id + 1)
+    broken = state.broken if worker.responder else None
+    draft.do(SpawnWorker(worker.id, slot, state.current, revision=state.revision, broken=broken))
+
+
+def _announce(draft: Transition) -> None:
+    """Tell, once for each revision, that all slots are served by it."""
+    state = draft.state
+    if state.announced or state.phase is not Phase.RUNNING:
+        return
+    serving = {each.slot for each in state.ready() if each.revision == state.revision and not each.responder}
+    if len(serving) >= state.target:
+        draft.change(announced=True)
+        draft.do(AnnounceReload(state.revision, draft.at - state.changed_at))
+
+
+def template_gone(draft: Transition, template: Template, how: str) -> None:
+    """A template ended that was not told to: without a warm one there is the bare one, which `reconcile` replaces."""
+    kind = "preloaded packages" if template.warm else "no packages"
+    draft.say(Level.WARNING, f"the template with {kind} was lost ({how})")
+
+
+def debugging(draft: Transition, worker: Worker) -> None:
+    """A person thinks, in a debugger: wait for as long as that takes."""
+    if worker.stage is Stage.BOOTING:
+        draft.worker(worker, deadline=None)

@@ -1,0 +1,155 @@
+"""What a failure means, by when it happens. Pure.
+
+The same failure has four outcomes: at the first start, with nothing ready yet, corn reports it and leaves with exit
+code 3; of a reload's candidate, the reload is abandoned and the current generation goes on; of the current generation,
+the slot is filled again after its backoff; during a stop it is only logged. No failure ends a master that has something
+ready, or had it less than a minute ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from corn.supervisor.policy._steps import kill, stop_template
+from corn.supervisor.policy.actions import Level
+from corn.supervisor.policy.backoff import after_crash, after_kill
+from corn.supervisor.policy.deadlines import press_template
+from corn.supervisor.policy.development import boot_failed
+from corn.supervisor.policy.rolling_reload import abandon, can_roll_back, is_on_probation, roll_back
+from corn.supervisor.policy.state import Phase, ProcessExit, RevisionFailure, Stage, Stop, TemplateStage, Worker
+from corn.supervisor.policy.transition import Transition
+
+START_FAILED = 3
+GAVE_UP = 5
+GIVE_UP_AFTER = 60.0
+GIVE_UP_FAILURES = 10
+_OUTSIDE_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
+_MISSED_FORKS = 2
+
+
+def template_failed(
+    draft: Transition, generation: int, error: str, detail: str = "", exit_code: int = START_FAILED
+) -> None:
+    """The template of the first start or of a reload could not load the application."""
+    if draft.state.settings.development and draft.state.was_ready:
+        draft.say(Level.ERROR, f"the template of generation {generation} failed: {error}", detail)
+    elif draft.state.settings.development or (
+        draft.state.phase is Phase.STARTING and generation == draft.state.candidate
+    ):
+        _abort_start(draft, error, detail, exit_code)
+    elif generation == draft.state.candidate:
+        abandon(draft, error, detail)
+
+
+def template_lost(draft: Transition, generation: int, how: str) -> None:
+    """A template that could fork is gone. Workers go on; `reconcile` replaces the current one from disk."""
+    if draft.state.settings.development:
+        draft.say(Level.WARNING, f"the template of generation {generation} was lost ({how})")
+    elif generation == draft.state.current:
+        draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
+    elif generation == draft.state.candidate:
+        abandon(draft, f"its template was lost ({how})")
+
+
+def worker_failed(
+    draft: Transition,
+    worker: Worker,
+    error: str,
+    detail: str = "",
+    exit_code: int = START_FAILED,
+    *,
+    failure: Mapping[str, Any] | None = None,
+) -> None:
+    """A worker could not boot."""
+    if draft.state.settings.development and worker.stage is Stage.BOOTING and not worker.responder:
+        if boot_failed(draft, worker, RevisionFailure(error, detail, failure), exit_code):
+            _abort_start(draft, error, detail, exit_code)
+    elif draft.state.phase is Phase.STARTING and not draft.state.was_ready:
+        _abort_start(draft, error, detail, exit_code)
+    elif worker.generation == draft.state.candidate:
+        abandon(draft, error, detail)
+    elif draft.state.phase is not Phase.STOPPING:
+        _back_off(draft, worker, None)
+        draft.change(last_error=error, last_detail=detail)
+        draft.say(Level.ERROR, f"{worker} failed: {error}{_next_attempt(draft, worker)}", detail)
+
+
+def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
+    """A worker that nobody asked to leave is gone."""
+    if not worker.is_ready:
+        worker_failed(draft, worker, f"{end} before it was ready")
+        return
+    if draft.state.phase is not Phase.STOPPING:
+        _back_off(draft, worker, end)
+    draft.change(last_error=f"{worker} crashed: {end}", last_detail="")
+    draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
+    if worker.generation == draft.state.candidate:
+        abandon(draft, f"a new worker crashed: {end}")
+    elif _convicts_the_deploy(draft, worker, end):
+        roll_back(draft, f"a worker crashed soon after the reload: {end}")
+
+
+def _convicts_the_deploy(draft: Transition, worker: Worker, end: ProcessExit) -> bool:
+    """Whether a crash speaks against code that was deployed a moment ago, and there is other code to return to."""
+    state = draft.state
+    is_new = worker.generation == state.current and is_on_probation(state, draft.at)
+    return is_new and can_roll_back(state) and end.signal not in _OUTSIDE_SIGNALS
+
+
+def fork_missed(draft: Transition, worker: Worker) -> None:
+    """The template did not fork when asked: twice in a row means that it never will."""
+    template = draft.state.templates.get(worker.generation)
+    if template is not None and template.stage is TemplateStage.READY:
+        draft.template(template, missed=template.missed + 1)
+        if template.missed + 1 >= _MISSED_FORKS:
+            draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
+            press_template(draft, draft.state.templates[template.generation])
+            template_lost(draft, template.generation, "it does not answer")
+    worker_failed(draft, worker, "it was not forked in time")
+
+
+def give_up(draft: Transition) -> None:
+    """Leave, so that systemd or Kubernetes can act, when nothing was ready for long and no attempt helped."""
+    state = draft.state
+    if state.settings.development or state.phase not in (Phase.STARTING, Phase.RUNNING):
+        return
+    if state.ready() or state.unready_since is None:
+        return
+    if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
+        draft.say(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
+        _stop_at_once(draft, GAVE_UP)
+
+
+def _abort_start(draft: Transition, error: str, detail: str, exit_code: int) -> None:
+    draft.say(Level.ERROR, f"could not start: {error}", detail)
+    draft.change(last_error=error, last_detail=detail)
+    _stop_at_once(draft, exit_code)
+
+
+def _stop_at_once(draft: Transition, exit_code: int) -> None:
+    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=exit_code, candidate=None, again=None)
+    for worker in list(draft.state.workers.values()):
+        if worker.is_live:
+            kill(draft, worker, "stop")
+    for template in list(draft.state.templates.values()):
+        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+
+
+def _back_off(draft: Transition, worker: Worker, end: ProcessExit | None) -> None:
+    history = draft.restarts(worker.slot)
+    ready_for = draft.at - worker.since if worker.stage is Stage.READY else None
+    if end is not None and end.signal in _OUTSIDE_SIGNALS and ready_for is not None:
+        history = after_kill(history, draft.at, ready_for, worker.spread)
+    else:
+        history = after_crash(history, draft.at, ready_for, worker.spread)
+    draft.set_restarts(worker.slot, history)
+    draft.change(failures=draft.state.failures + 1)
+
+
+def _next_attempt(draft: Transition, worker: Worker) -> str:
+    if draft.state.phase is Phase.STOPPING:
+        return ""
+    wait = draft.restarts(worker.slot).not_before - draft.at
+    return f"; replaced in {wait:.1f} s" if wait > 0 else "; replaced at once"

@@ -1,0 +1,118 @@
+"""Bring the workers to what the phase asks for. Pure, and without memory of its own: after each event the state alone
+says which generation every slot should be served by, so a rolling reload, a rollback, a recycle and a respawn are the
+same few rules, and a stop overtakes all of them by changing the phase.
+
+In development other rules hold (development.py). Rules:
+- A slot without a live worker of the generation it wants gets one, when its template can fork and its backoff is over.
+- The old worker of a slot is drained only when the new one is ready: capacity never falls below what it was.
+- During a reload, slot n wants the candidate once all slots below n have it ready: one slot at a time, the first is the
+  canary, beside which the old workers stay until it has soaked. With no candidate any more, all slots want the current
+  generation again: that is the rollback.
+- Where a slot is served by workers of withdrawn generations, because the current one has lost its template, the newest
+  of them is enough: attempts that fail one after the other must not fill the machine.
+- Of the workers that drain, the oldest are hurried when there are many more than slots.
+- Of the workers that are to be replaced for a limit, one at a time is.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.policy._steps import drain, leave
+from corn.supervisor.policy.actions import Level, SpawnWorker
+from corn.supervisor.policy.development import reconcile_development
+from corn.supervisor.policy.heartbeats import abort_the_replaced
+from corn.supervisor.policy.recycling import is_recycling, is_to_be_replaced, reason_to_recycle
+from corn.supervisor.policy.rolling_reload import (
+    commit,
+    is_soaked,
+    replace_lost_template,
+    stop_templates_without_use,
+    wanted_generation,
+)
+from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
+from corn.supervisor.policy.transition import Transition
+
+LEAST_DRAINING = 8
+
+
+def reconcile(draft: Transition) -> None:
+    """Apply the rules above to every slot; a stopping master fills none."""
+    if draft.state.phase in (Phase.STOPPING, Phase.STOPPED):
+        return
+    if draft.state.settings.development:
+        _remember_readiness(draft)
+        reconcile_development(draft)
+        return
+    commit(draft)
+    replace_lost_template(draft)
+    _remember_readiness(draft)
+    for slot in range(draft.state.target):
+        _fill(draft, slot)
+    for worker in list(draft.state.workers.values()):
+        if worker.is_live and worker.slot >= draft.state.target:
+            leave(draft, worker, "scaled down")
+    _thin_out_the_draining(draft)
+    abort_the_replaced(draft)
+    stop_templates_without_use(draft)
+
+
+def _thin_out_the_draining(draft: Transition) -> None:
+    """Deploys that follow each other faster than old workers finish must not fill the machine."""
+    draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
+    for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
+        if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:
+            draft.say(Level.WARNING, f"{worker} is stopped at once: too many old workers")
+            drain(draft, worker, worker.reason, quick=True)
+
+
+def _fill(draft: Transition, slot: int) -> None:
+    wanted = wanted_generation(draft.state, slot, draft.at)
+    for worker in draft.state.in_slot(slot):
+        if not worker.is_ready and worker.generation != wanted:
+            leave(draft, worker, _reason_to_leave(draft.state, worker))
+    live = draft.state.in_slot(slot)
+    good = [each for each in live if each.generation == wanted and not is_to_be_replaced(draft.state, each, draft.at)]
+    if not good:
+        _spawn(draft, slot, wanted, live)
+    _keep_newest_withdrawn(draft, slot)
+    keeper = next((worker for worker in good if worker.is_ready), None)
+    if keeper is None or (keeper.generation == draft.state.candidate and not is_soaked(draft.state, draft.at)):
+        return
+    for worker in live:
+        if worker is not keeper:
+            leave(draft, worker, _reason_to_leave(draft.state, worker))
+
+
+def _keep_newest_withdrawn(draft: Transition, slot: int) -> None:
+    state = draft.state
+    current = (state.current, state.candidate)
+    withdrawn = [each for each in state.in_slot(slot) if each.is_ready and each.generation not in current]
+    for worker in withdrawn[:-1]:
+        leave(draft, worker, _reason_to_leave(state, worker))
+
+
+def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker]) -> None:
+    state = draft.state
+    if wanted is None or not state.can_fork(wanted):
+        return
+    if wanted == state.current and draft.restarts(slot).not_before > draft.at:
+        return
+    replaced = next((worker for worker in live if worker.is_ready and worker.generation == wanted), None)
+    if replaced is not None and not replaced.retires_at_once and is_recycling(state, draft.at):
+        return
+    worker = Worker(state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT, born=draft.at)
+    draft.worker(worker)
+    draft.change(next_worker=worker.id + 1)
+    draft.do(SpawnWorker(worker.id, slot, wanted, gated=wanted == state.candidate))
+
+
+def _reason_to_leave(state: State, worker: Worker) -> str:
+    if worker.generation == state.current:
+        return reason_to_recycle(worker) if state.phase is not Phase.RELOADING or worker.retiring else "reload"
+    return "rolled back" if worker.generation > (state.current or 0) else "reload"
+
+
+def _remember_readiness(draft: Transition) -> None:
+    if draft.state.ready():
+        draft.change(was_ready=True, failures=0, unready_since=None)
+    elif draft.state.unready_since is None:
+        draft.change(unready_since=draft.at)

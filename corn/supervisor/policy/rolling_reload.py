@@ -1,0 +1,153 @@
+"""A reload, from the canary to the commit, and both ways back. Pure.
+
+    candidate's template loads -> canary in slot 0, gated -> it soaks beside all old workers -> slots follow, one by one
+    -> commit: the candidate is the current generation, the old one the previous, whose template stays for a while
+
+Nothing is taken away before the canary has soaked, and nothing from a slot before its new worker is ready. Before the
+commit a failure of the candidate abandons it. After the commit, a crash within the probation of a worker that nobody
+killed from outside rolls back: the previous generation is made current again, and `reconcile` does the rest by forking
+from its template. Neither reads the disk.
+
+Rejected: to commit only after a probation. A deploy that follows closely would have to wait, for the same outcome.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.policy._steps import spawn_template, stop_template
+from corn.supervisor.policy.actions import Level
+from corn.supervisor.policy.backoff import delay_after
+from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
+from corn.supervisor.policy.transition import Transition
+
+PROBATION = 5.0
+_TIME_TO_CLOSE = 1.0
+
+
+def wanted_generation(state: State, slot: int, at: float) -> int | None:
+    """The generation that should serve a slot now."""
+    if state.phase is Phase.RELOADING and state.can_fork(state.candidate):
+        below = range(min(slot, state.target))
+        if slot == 0 or (is_soaked(state, at) and all(_is_served_by(state, each, state.candidate) for each in below)):
+            return state.candidate
+    return state.current
+
+
+def is_soaked(state: State, at: float) -> bool:
+    """Whether a worker of the candidate has been ready for as long as its settings ask; true with no candidate."""
+    soaked_at = soak_ends(state)
+    return state.candidate is None or (soaked_at is not None and soaked_at <= at)
+
+
+def soak_ends(state: State) -> float | None:
+    """When the candidate's first ready worker has soaked, None if there is none."""
+    if state.candidate is None or state.candidate not in state.templates:
+        return None
+    ready = [worker.since for worker in state.ready() if worker.generation == state.candidate]
+    return min(ready) + state.templates[state.candidate].settings.soak if ready else None
+
+
+def commit(draft: Transition) -> None:
+    """Make the candidate current once it serves every slot, and the old code accepts no more connections."""
+    state = draft.state
+    if state.phase is not Phase.RELOADING or state.candidate is None or not is_soaked(state, draft.at):
+        return
+    if not all(_is_served_by(state, slot, state.candidate) for slot in range(state.target)):
+        return
+    if any(worker.is_live and worker.generation != state.candidate for worker in state.workers.values()):
+        return
+    if any(still > draft.at for still in may_still_accept(state)):
+        return
+    template = state.templates[state.candidate]
+    draft.change(
+        phase=Phase.RUNNING,
+        current=state.candidate,
+        candidate=None,
+        previous=state.current,
+        committed_at=draft.at,
+        settings=template.settings,
+        target=state.scaled or template.settings.workers,
+        last_error="",
+        last_detail="",
+        template_retries=0,
+        restarts={},
+    )
+    draft.say(Level.INFO, f"reloaded: generation {template.generation} serves, after {draft.at - template.since:.2f} s")
+
+
+def may_still_accept(state: State) -> list[float]:
+    """Until when to wait for each draining worker to say that it accepts no more; one that is stuck never does."""
+    return [
+        worker.since + _TIME_TO_CLOSE
+        for worker in state.workers.values()
+        if worker.stage is Stage.DRAINING and worker.accepts and worker.generation != state.candidate
+    ]
+
+
+def abandon(draft: Transition, error: str, detail: str = "") -> None:
+    """Withdraw the candidate; the current generation never stopped serving."""
+    state = draft.state
+    draft.change(phase=Phase.RUNNING, candidate=None, last_error=error, last_detail=detail)
+    what = f"generation {state.current} goes on serving, generation {state.candidate} is withdrawn"
+    draft.say(Level.ERROR, f"reload failed: {what}: {error}", detail)
+
+
+def can_roll_back(state: State) -> bool:
+    return state.phase is Phase.RUNNING and state.can_fork(state.previous)
+
+
+def is_on_probation(state: State, at: float) -> bool:
+    return state.previous is not None and at - state.committed_at < PROBATION
+
+
+def roll_back(draft: Transition, why: str, *, level: Level = Level.ERROR) -> None:
+    """Make the previous generation current again, from memory."""
+    state = draft.state
+    assert state.previous is not None
+    settings = state.templates[state.previous].settings
+    draft.change(
+        current=state.previous,
+        previous=None,
+        settings=settings,
+        target=state.scaled or settings.workers,
+        last_error=why if level is Level.ERROR else "",
+        last_detail="",
+        restarts={},
+    )
+    what = f"generation {state.previous} serves again, generation {state.current} is withdrawn"
+    draft.say(level, f"rolled back: {what}: {why}")
+
+
+def previous_until(state: State) -> float | None:
+    """When the previous generation's template is no longer kept."""
+    return None if state.previous is None else state.committed_at + state.settings.rollback_window
+
+
+def stop_templates_without_use(draft: Transition) -> None:
+    until = previous_until(draft.state)
+    if until is not None and until <= draft.at:
+        draft.change(previous=None)
+    state = draft.state
+    for template in list(state.templates.values()):
+        in_use = template.generation in (state.current, state.candidate, state.previous)
+        if not in_use and template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+
+
+def replace_lost_template(draft: Transition) -> None:
+    """Without the current template no worker can be replaced: load the code from disk, as a reload that may fail."""
+    state = draft.state
+    if state.phase is not Phase.RUNNING or state.current is None or state.current in state.templates:
+        return
+    if not state.ready() and state.can_fork(state.previous):
+        roll_back(draft, "its template and all its workers were lost")
+        return
+    if state.template_retry_at is None:
+        wait = 0.0 if state.template_retries == 0 else delay_after(state.template_retries)
+        draft.change(template_retry_at=draft.at + wait, template_retries=state.template_retries + 1)
+    if draft.state.template_retry_at is not None and draft.state.template_retry_at <= draft.at:
+        candidate = spawn_template(draft, state.settings)
+        draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None)
+
+
+def _is_served_by(state: State, slot: int, generation: int | None) -> bool:
+    return any(worker.is_ready and worker.generation == generation for worker in state.in_slot(slot))

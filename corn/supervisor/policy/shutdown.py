@@ -1,0 +1,113 @@
+"""How a master ends: asked to by a signal, or because a successor serves in its place. Pure.
+
+A stop is only ever made more urgent. With a drain delay, SIGTERM is first of all a date: everything goes on as before,
+connections are accepted and crashed workers replaced, so that whoever sends requests here has the time to learn that
+the service leaves; only what would begin anew, a reload or an upgrade, is refused. Any further request to stop ends the
+wait. In a last stop the workers answer what waits in the queues, for nobody else will;
+after a hand-over they leave it to the successor, which accepts from the same sockets.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.policy._steps import drain, kill, stop_template
+from corn.supervisor.policy.actions import CloseListeners, Level, StartSuccessor, StopSuccessor
+from corn.supervisor.policy.deadlines import kill_now
+from corn.supervisor.policy.events import StopRequested, SuccessorFailed, SuccessorReady, UpgradeRequested
+from corn.supervisor.policy.heartbeats import abort
+from corn.supervisor.policy.state import Phase, Stage, Stop, TemplateStage
+from corn.supervisor.policy.transition import Transition
+
+KILLED_BY_INT = 130
+_STOPPING = {
+    Stop.GRACEFUL: "stopping; requests in flight are finished",
+    Stop.QUICK: "stopping at once; requests in flight are cancelled",
+    Stop.KILL: "killing what is left",
+}
+
+
+def upgrade_requested(draft: Transition, _: UpgradeRequested) -> None:
+    state = draft.state
+    if state.upgrading or state.stop_at is not None or state.phase not in (Phase.RUNNING, Phase.RELOADING):
+        draft.say(Level.WARNING, "no upgrade now: one is under way, or corn is starting or stopping")
+        return
+    draft.say(Level.INFO, "upgrading: a new master starts")
+    draft.change(upgrading=True)
+    draft.do(StartSuccessor())
+
+
+def successor_ready(draft: Transition, _: SuccessorReady) -> None:
+    if draft.state.upgrading:
+        draft.change(upgrading=False, handed_over=True)
+        _stop(draft, Stop.GRACEFUL, "the new master serves")
+
+
+def successor_failed(draft: Transition, event: SuccessorFailed) -> None:
+    if draft.state.upgrading:
+        draft.change(upgrading=False, last_error=event.error, last_detail="")
+        draft.say(Level.ERROR, f"upgrade failed, this master goes on serving: {event.error}")
+
+
+def stop_requested(draft: Transition, event: StopRequested) -> None:
+    stop = _urgency(draft.state.stop, event.signal)
+    if stop is draft.state.stop:
+        return
+    if draft.state.upgrading:
+        draft.change(upgrading=False)
+        draft.do(StopSuccessor())
+    if _may_wait(draft, event):
+        _set_a_date(draft, event)
+        return
+    _stop(draft, stop, event.cause or event.signal)
+    if stop is Stop.KILL and event.signal == "SIGINT":
+        draft.change(exit_code=KILLED_BY_INT)
+
+
+def stop_when_due(draft: Transition) -> None:
+    """Begin the stop whose date has come."""
+    if draft.state.stop is Stop.NO and draft.state.stop_at is not None and draft.state.stop_at <= draft.at:
+        _stop(draft, Stop.GRACEFUL, "the drain delay is over")
+
+
+def _may_wait(draft: Transition, event: StopRequested) -> bool:
+    state = draft.state
+    serves = state.phase in (Phase.RUNNING, Phase.RELOADING) and bool(state.ready())
+    return event.signal == "SIGTERM" and serves and state.stop_at is None and state.settings.drain_delay > 0
+
+
+def _set_a_date(draft: Transition, event: StopRequested) -> None:
+    delay = draft.state.settings.drain_delay
+    draft.change(stop_at=draft.at + delay, again=None)
+    cause = event.cause or event.signal
+    draft.say(Level.INFO, f"{cause}: connections are accepted for {delay:g} s more, then this service stops")
+
+
+def _stop(draft: Transition, stop: Stop, cause: str) -> None:
+    draft.say(Level.INFO, f"{cause}: {_STOPPING[stop]}")
+    draft.change(phase=Phase.STOPPING, stop=stop, stop_at=None, candidate=None, again=None)
+    draft.do(CloseListeners(draft.state.handed_over))
+    for template in list(draft.state.templates.values()):
+        if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+            stop_template(draft, template)
+    if stop is Stop.KILL:
+        kill_now(draft)
+    else:
+        _drain_all(draft, quick=stop is Stop.QUICK)
+
+
+def _urgency(now: Stop, signal: str) -> Stop:
+    """How urgently to stop after one more signal: SIGTERM asks once, SIGINT presses on, SIGQUIT starts in haste."""
+    if signal == "SIGTERM":
+        return max(now, Stop.GRACEFUL)
+    if signal == "SIGQUIT":
+        return Stop.KILL if now >= Stop.QUICK else Stop.QUICK
+    return Stop(min(now + 1, Stop.KILL))
+
+
+def _drain_all(draft: Transition, *, quick: bool) -> None:
+    for worker in list(draft.state.workers.values()):
+        if worker.stage in (Stage.SPAWNING, Stage.BOOTING):
+            kill(draft, worker, "stop")
+        elif worker.stage in (Stage.READY, Stage.DRAINING):
+            drain(draft, worker, "stop", final=not draft.state.handed_over, quick=quick)
+        elif worker.stage is Stage.STUCK:
+            abort(draft, worker)

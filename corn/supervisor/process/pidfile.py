@@ -1,0 +1,132 @@
+"""The pidfile: the master's process id in a file, from when it serves until it ends.
+
+A file that is there already is looked at first. One whose process is gone, or is no master of corn's, is left over from
+a crash and is replaced; one of a living master is refused; one that holds no number was not meant for this, and is left
+alone. It appears whole, by rename(2). With --user that cannot be: the directory, such as /run, often belongs to root,
+who is gone by the time corn serves. Then the file is made beforehand, empty and given to the user, and filled by one
+write(2); and where it cannot be removed at the end, it is emptied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.logs import logger
+from corn.supervisor.process.privileges import ProcessUser
+
+
+class Pidfile:
+    """One pidfile; without a name every method does nothing.
+
+    Raises ConfigError where a living master has it, other than `predecessor`, from which this one takes over.
+    """
+
+    def __init__(self, config: Config, *, predecessor: int | None) -> None:
+        # The working directory may change before the file is removed.
+        self._path = None if config.pid is None else Path(config.pid).absolute()
+        self._reserved: int | None = None
+        if self._path is not None:
+            _check(self._path, {0, os.getpid(), predecessor})
+
+    def reserve(self, identity: ProcessUser) -> None:
+        """Make the file for who is going to fill it; raises ConfigError where that cannot be."""
+        if self._path is None or identity.is_assumed:
+            return
+        try:
+            self._path.unlink(missing_ok=True)
+            self._reserved = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            os.fchown(self._reserved, identity.uid, identity.gid)
+        except OSError as error:
+            raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
+
+    def publish(self) -> None:
+        """Say that this process is the master; a failure is logged, because the service runs already."""
+        if self._path is None:
+            return
+        try:
+            self._write(self._path, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            logger.error("the pidfile %s was not written: %s", self._path, error.strerror)
+
+    def remove(self) -> None:
+        """Remove the file if it is still this process's, or was reserved by it and never filled."""
+        if self._path is None:
+            return
+        reserved = self._reserved
+        number = _number_in(self._path)
+        if number == os.getpid() or (number == 0 and reserved is not None and _is_open_as(self._path, reserved)):
+            with contextlib.suppress(OSError):
+                _remove_or_empty(self._path)
+        if reserved is not None:
+            os.close(reserved)
+            self._reserved = None
+
+    def _write(self, path: Path, text: bytes) -> None:
+        if self._reserved is not None:
+            os.pwrite(self._reserved, text, 0)
+            return
+        if os.access(path.parent, os.W_OK | os.X_OK):
+            fresh = path.with_name(f".{path.name}.{os.getpid()}")
+            fresh.write_bytes(text)
+            fresh.rename(path)
+            return
+        fd = os.open(path, os.O_WRONLY)  # an earlier master made it before it gave up root
+        try:
+            os.pwrite(fd, text, 0)
+            os.ftruncate(fd, len(text))
+        finally:
+            os.close(fd)
+
+
+def _check(path: Path, harmless: set[int | None]) -> None:
+    """Raise ConfigError where the file is not to be had; `harmless` are the numbers that may stand in it."""
+    if not os.access(path.parent, os.W_OK | os.X_OK) and not os.access(path, os.W_OK):
+        raise ConfigError(f"--pid: no file can be made in {path.parent}; choose another directory, or its permissions")
+    if not path.exists():
+        return
+    number = _number_in(path)
+    if number is None:
+        raise ConfigError(f"--pid: {path} holds no process id; remove it, or choose another file")
+    if number not in harmless and _is_master(number):
+        raise ConfigError(f"--pid: corn runs already, as process {number} ({path}); stop that, or choose another file")
+
+
+def _number_in(path: Path) -> int | None:
+    """The number in the file, 0 for an empty one; None where there is none."""
+    try:
+        number = path.read_bytes().strip() or b"0"
+    except OSError:
+        return None
+    return int(number) if number.isdigit() and len(number) < 12 else None
+
+
+def _is_master(pid: int) -> bool:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/comm").read_bytes() == b"corn master\n"
+        return False
+    import psutil
+
+    try:
+        return any("corn" in word for word in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+
+
+def _is_open_as(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except OSError:
+        return False
+
+
+def _remove_or_empty(path: Path) -> None:
+    try:
+        path.unlink()
+    except PermissionError:
+        os.truncate(path, 0)

@@ -1,0 +1,138 @@
+"""Becoming the user and the group that corn was told to be.
+
+The master itself changes, for good, once it holds what only root may have: listening sockets and the pidfile.
+Templates, workers and everything after them are born without privileges, and a fault in the master is no fault of
+root's (decision 5 says what that costs). Names are looked up, and the change is tried on in a child that ends at once,
+before anything is opened: what is refused is refused with nothing done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from corn.config import Config
+from corn.config.suggestions import did_you_mean
+from corn.errors import ConfigError
+from corn.net.listeners import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUser:
+    """A user and a group to become. `account` is the user's entry, None where the number has none or no user is named.
+
+    `label` names both for a person.
+    """
+
+    uid: int
+    gid: int
+    account: pwd.struct_passwd | None
+    label: str
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether this process is that user and group already."""
+        return (os.geteuid(), os.getegid()) == (self.uid, self.gid)
+
+
+def identity_of(config: Config) -> ProcessUser | None:
+    """Who options user and group say to be; None where neither is given. Raises ConfigError for who is not known."""
+    if config.user is None and config.group is None:
+        return None
+    account = None if config.user is None else _account(config.user)
+    uid = os.geteuid() if config.user is None else account.pw_uid if account else int(config.user)
+    if config.group is not None:
+        gid = _group(config.group)
+    elif account is not None:
+        gid = account.pw_gid
+    else:
+        raise ConfigError(f"--user: {config.user} has no entry that tells its group; name one with --group")
+    words = [f"{word} {name}" for word, name in (("user", config.user), ("group", config.group)) if name is not None]
+    return ProcessUser(uid, gid, account, " and ".join(words))
+
+
+def check_privileges(identity: ProcessUser, config: Config) -> None:
+    """Find out in a forked child whether `become` is going to work; raises what it would raise."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            drop_privileges(identity, config)
+        except ConfigError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        refusal = pipe.read().decode()
+    os.waitpid(pid, 0)
+    if refusal:
+        raise ConfigError(refusal)
+
+
+def chown_sockets(listeners: Sequence[Listener], identity: ProcessUser) -> None:
+    """Give the files of Unix sockets to who is going to serve them (chown(2)); raises ConfigError where refused."""
+    for listener in listeners:
+        if listener.path and not identity.is_assumed:
+            try:
+                os.chown(listener.path, identity.uid, identity.gid)
+            except OSError as error:
+                raise ConfigError(f"{listener.path} cannot be given to {identity.label}: {error.strerror}") from None
+
+
+def drop_privileges(identity: ProcessUser, config: Config) -> None:
+    """Become that user and group with its supplementary groups, for good; HOME, USER and LOGNAME follow.
+
+    Raises ConfigError where that is refused, or where the user cannot run the interpreter or read the application.
+    """
+    if not identity.is_assumed:
+        try:
+            _change(identity)
+        except OSError as error:
+            raise ConfigError(f"cannot become {identity.label}: {error.strerror}{_advice()}") from None
+        if identity.account is not None:
+            os.environ.update(HOME=identity.account.pw_dir, USER=identity.account.pw_name)
+            os.environ["LOGNAME"] = identity.account.pw_name
+    for path, mode, what in ((sys.executable, os.X_OK, "run"), (config.app_dir, os.R_OK | os.X_OK, "read")):
+        if not os.access(path, mode):
+            raise ConfigError(f"{identity.label} may not {what} {Path(path).absolute()}; change its permissions")
+
+
+def _change(identity: ProcessUser) -> None:
+    """Groups first: whoever has given up root cannot change them any more."""
+    if identity.account is not None:
+        os.initgroups(identity.account.pw_name, identity.gid)
+    else:
+        os.setgroups([identity.gid])
+    os.setgid(identity.gid)
+    os.setuid(identity.uid)
+
+
+def _advice() -> str:
+    return "" if os.geteuid() == 0 else "; start as root, or leave out --user and --group"
+
+
+def _account(name: str) -> pwd.struct_passwd | None:
+    """The entry of a user by name or number; None for a number without one."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name)
+    if not name.isdigit():
+        raise ConfigError(f"--user: there is no user '{name}'{did_you_mean(name, [e.pw_name for e in pwd.getpwall()])}")
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(int(name))
+    return None
+
+
+def _group(name: str) -> int:
+    with contextlib.suppress(KeyError):
+        return grp.getgrnam(name).gr_gid
+    if name.isdigit():
+        return int(name)
+    known = [entry.gr_name for entry in grp.getgrall()]
+    raise ConfigError(f"--group: there is no group '{name}'{did_you_mean(name, known)}")

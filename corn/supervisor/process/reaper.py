@@ -1,0 +1,44 @@
+"""Collects the ends of child processes, including those that are not known, or not known yet.
+
+The master is a subreaper: every process that a worker leaves behind becomes its child, and would stay a zombie. So it
+waits for any child, and keeps the last ends that it could not place: a worker may end before the message that tells its
+process id has been read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from corn.logs import logger
+from corn.supervisor.children.spawn import end_of
+from corn.supervisor.policy.state import ProcessExit
+
+_KEPT = 256
+
+
+class Reaper:
+    def __init__(self) -> None:
+        self._unplaced: dict[int, ProcessExit] = {}
+
+    def reap(self) -> Iterator[tuple[int, ProcessExit]]:
+        """The process id and the end of each child that has ended; never waits (waitpid(2), WNOHANG)."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            yield pid, end_of(status)
+
+    def keep(self, pid: int, end: ProcessExit) -> None:
+        """Remember an end that belongs to no process known now."""
+        logger.debug("process %d, which is none of corn's, or not known yet, %s", pid, end)
+        self._unplaced[pid] = end
+        while len(self._unplaced) > _KEPT:
+            del self._unplaced[next(iter(self._unplaced))]
+
+    def ended_early(self, pid: int) -> ProcessExit | None:
+        """The end of a process that was kept, once."""
+        return self._unplaced.pop(pid, None)

@@ -1,0 +1,73 @@
+"""What became of workers and reloads since the master started: counted from the difference between two states. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from corn.supervisor.policy.state import Phase, State, Worker
+
+PLANNED = ("reload", "rolled back", "scaled down", "stop")
+# How a worker's reason begins, and the cause that it is counted under.
+_CAUSES = {
+    "stuck": "stuck",
+    "boot": "boot",
+    "did not start": "boot",
+    "memory": "memory",
+    "max requests": "requests",
+    "lifetime": "lifetime",
+    "SIG": "signal",
+    "asked": "command",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """How often a slot's worker ended unplanned, and the last time: why, and when on the monotonic clock."""
+
+    times: int = 0
+    reason: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`slots` by slot; `causes` counts ends of workers by cause, `reloads` reloads by outcome."""
+
+    slots: Mapping[int, Restarted] = field(default_factory=dict)
+    causes: Mapping[str, int] = field(default_factory=dict)
+    reloads: Mapping[str, int] = field(default_factory=dict)
+
+
+def continued(history: History, before: State, after: State, at: float) -> History:
+    """The history after a decision at time `at`."""
+    if before.workers is not after.workers:
+        for worker in before.workers.values():
+            if worker.id not in after.workers:
+                history = _with_end(history, worker, after, at)
+    outcome = _reload_outcome(before, after)
+    return replace(history, reloads=_one_more(history.reloads, outcome)) if outcome else history
+
+
+def _with_end(history: History, worker: Worker, after: State, at: float) -> History:
+    reason = worker.reason or worker.retiring
+    if reason in PLANNED or after.phase in (Phase.STOPPING, Phase.STOPPED):
+        return history
+    cause = next((cause for start, cause in _CAUSES.items() if reason.startswith(start)), "")
+    cause = cause or ("crash" if worker.is_ready else "boot")
+    so_far = history.slots.get(worker.slot, Restarted())
+    told = reason or after.last_error.removeprefix(f"{worker} ") or "ended by itself"
+    slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, told, at)}
+    return replace(history, slots=slots, causes=_one_more(history.causes, cause))
+
+
+def _reload_outcome(before: State, after: State) -> str:
+    if before.current is not None and after.current is not None and after.current < before.current:
+        return "rolled back"
+    if before.phase is Phase.RELOADING and before.candidate is not None and after.candidate != before.candidate:
+        return "done" if after.current == before.candidate else "refused"
+    return ""
+
+
+def _one_more(counts: Mapping[str, int], name: str) -> dict[str, int]:
+    return {**counts, name: counts.get(name, 0) + 1}

@@ -1,0 +1,99 @@
+"""What a service manager is to know of a decision: what differs between the state before and the state after it. Pure.
+
+Each notice is a datagram of sd_notify(3): assignments, one on a line. The manager waits for READY=1 before it starts
+what depends on the service, and takes RELOADING=1 with the time for the beginning of a reload, whose end is another
+READY=1. EXTEND_TIMEOUT_USEC says how long the present step of a start or a stop may still take, by the policy's own
+deadlines, so that no timeout of the manager's can be shorter than what corn was told to wait.
+
+Rejected: to have the policy ask for notices by actions. It would say everything twice, and what it forgets to say shows
+only under systemd; here a property test goes through every change of phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
+from corn.supervisor.projections.status import condition
+
+_MARGIN = 5.0  # seconds beyond a deadline, for what follows from it
+_LONGEST_STATUS = 200
+_SERVES = (Phase.RUNNING, Phase.RELOADING)
+_UNDER_WAY = (Stage.SPAWNING, Stage.BOOTING)
+
+
+def notices(before: State, after: State, at: float) -> Iterator[str]:
+    """The notices to send, in order; `at` is the monotonic time in seconds."""
+    yield from _of_phases(before, after, at)
+    extension = _patience(after)
+    if extension is not None and extension != _patience(before):
+        yield f"EXTEND_TIMEOUT_USEC={max(1, int((extension + _MARGIN - at) * 1e6))}"
+    status = status_line(after, at)
+    begins = before.next_generation == 1 and before.templates is not after.templates
+    if begins or status != status_line(before, at):
+        yield f"STATUS={status}"
+
+
+def refused_reload(state: State, at: float, why: str) -> Iterator[str]:
+    """What to send where a reload was asked for and did not even begin: the manager waits for its end."""
+    if state.phase is Phase.RUNNING:
+        yield reloading(at)
+        yield f"READY=1\nSTATUS={_one_line(f'reload refused: {why}')}"
+
+
+def reloading(at: float) -> str:
+    return f"RELOADING=1\nMONOTONIC_USEC={int(at * 1e6)}"
+
+
+def is_healthy(state: State) -> bool:
+    """Whether the service does its work: workers are ready, or a start or a stop is under way."""
+    if state.phase in (Phase.STOPPING, Phase.STOPPED) or state.ready():
+        return True
+    loads = any(each.stage is TemplateStage.LOADING for each in state.templates.values())
+    return loads or any(worker.stage in _UNDER_WAY for worker in state.workers.values())
+
+
+def status_line(state: State, at: float) -> str:
+    """How the service is, for `systemctl status`."""
+    word, more = condition(state, at)
+    more = more or f"{_workers(state.target)}, generation {state.current}"
+    error = f"; last error: {state.last_error}" if state.last_error else ""
+    return _one_line(f"{word}: {more}{error}")
+
+
+def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
+    if _leaves(before):
+        return  # a reload that ends now is no news
+    was, now = before.phase, after.phase
+    if was is Phase.STARTING and now in _SERVES:
+        yield "READY=1"
+    if now is Phase.RELOADING and (was is not Phase.RELOADING or before.candidate != after.candidate):
+        yield reloading(at)
+    elif was is Phase.RELOADING and now is Phase.RUNNING:
+        yield "READY=1"
+    if _leaves(after):
+        yield "STOPPING=1"
+
+
+def _leaves(state: State) -> bool:
+    """Whether the service ends; after a hand-over it does not, and the other master speaks for it."""
+    stops = state.phase in (Phase.STOPPING, Phase.STOPPED) or state.stop_at is not None
+    return stops and not state.handed_over
+
+
+def _patience(state: State) -> float | None:
+    """Until when the manager must wait for the next step of a start or a stop, None where nothing is bounded."""
+    if state.phase is not Phase.STARTING and not _leaves(state):
+        return None
+    times = [each.deadline for each in state.workers.values()] + [each.deadline for each in state.templates.values()]
+    times.append(state.stop_at)
+    return max((each for each in times if each is not None), default=None)
+
+
+def _workers(number: int) -> str:
+    return f"{number} worker" if number == 1 else f"{number} workers"
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_STATUS else line[: _LONGEST_STATUS - 3] + "..."

@@ -1,0 +1,249 @@
+"""What corn tells of itself: one model, from which `corn status`, the live screen and the metrics all read. Pure.
+
+    facts of the start (About) + State + History + what the workers' cells hold (Reading)  ->  Status
+
+Times in it are seconds ago or seconds from now, so that a reader needs no clock of the master's. What only the system
+knows of a process, its memory and its processor time, is not here: the master would have to wait for it. Whoever wants
+it asks psutil for the process ids that stand here (see corn/vitals.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from corn.supervisor.policy.rolling_reload import is_soaked, previous_until
+from corn.supervisor.policy.state import Phase, State, TemplateStage, Worker
+from corn.supervisor.projections.history import History, Restarted
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while a master lives; `began` is on its monotonic clock."""
+
+    version: str
+    pid: int
+    app: str
+    addresses: tuple[str, ...]
+    began: float
+    pidfile: str = ""
+    config_file: str = ""
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a worker has counted since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
+
+    `beat` is the time of its heartbeat on the monotonic clock, 0 for none yet. `statuses` counts responses by the first
+    digit, `latency` requests by the bucket of LATENCY_BOUNDS.
+    """
+
+    beat: float = 0.0
+    connections: int = 0
+    active: int = 0
+    requests: int = 0
+    sent: int = 0
+    busy: float = 0.0
+    lag: float = 0.0
+    statuses: tuple[int, ...] = (0,) * 8
+    latency: tuple[int, ...] = (0,) * 16
+
+    def plus(self, other: Reading) -> Reading:
+        """Both counted together."""
+        return Reading(
+            max(self.beat, other.beat),
+            self.connections + other.connections,
+            self.active + other.active,
+            self.requests + other.requests,
+            self.sent + other.sent,
+            self.busy + other.busy,
+            max(self.lag, other.lag),
+            tuple(map(sum, zip(self.statuses, other.statuses, strict=True))),
+            tuple(map(sum, zip(self.latency, other.latency, strict=True))),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker. `silent` is how long its event loop has not turned, `reason` why it leaves or is to be replaced."""
+
+    slot: int
+    worker: int
+    generation: int
+    pid: int | None
+    stage: str
+    age: float
+    in_stage: float
+    silent: float
+    reason: str
+    counted: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class SlotStatus:
+    """One place for a worker: how often it was filled again unplanned, why last and how long ago; None for never.
+
+    `starts_in` is the backoff that is left before the next attempt.
+    """
+
+    slot: int
+    restarts: int
+    reason: str
+    ago: float | None
+    starts_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateStatus:
+    generation: int
+    pid: int | None
+    stage: str
+    preload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole service.
+
+    `phase` is one of starting, serving, reloading, upgrading, degraded and stopping, and `reason` says why.
+    `rollback_to` is the generation that can be returned to, for `rollback_for` seconds more. `counted` is the sum over
+    all workers there have been.
+    """
+
+    version: str
+    pid: int
+    uptime: float
+    app: str
+    addresses: tuple[str, ...]
+    pidfile: str
+    config_file: str
+    directory: str
+    phase: str
+    reason: str
+    generation: int | None
+    loading: int | None
+    rollback_to: int | None
+    rollback_for: float
+    target: int
+    ready: int
+    last_error: str
+    log_level: str
+    restarts: Mapping[str, int]
+    reloads: Mapping[str, int]
+    counted: Reading
+    latency_bounds: tuple[float, ...]
+    workers: tuple[WorkerStatus, ...]
+    slots: tuple[SlotStatus, ...]
+    templates: tuple[TemplateStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the shell adds: readings by worker, the sum of those of workers that are gone, process ids of templates."""
+
+    readings: Mapping[int, Reading]
+    gone: Reading
+    template_pids: Mapping[int, int]
+    log_level: str
+    latency_bounds: tuple[float, ...]
+
+
+def status_of(about: About, state: State, history: History, observed: Observed, at: float) -> Status:
+    """The status at the monotonic time `at`."""
+    phase, reason = condition(state, at)
+    until = previous_until(state)
+    returns = state.previous if state.can_fork(state.previous) else None
+    counted = observed.gone
+    for reading in observed.readings.values():
+        counted = counted.plus(reading)
+    return Status(
+        version=about.version,
+        pid=about.pid,
+        uptime=at - about.began,
+        app=about.app,
+        addresses=about.addresses,
+        pidfile=about.pidfile,
+        config_file=about.config_file,
+        directory=about.directory,
+        phase=phase,
+        reason=reason,
+        generation=state.current,
+        loading=state.candidate,
+        rollback_to=returns,
+        rollback_for=max(0.0, until - at) if until is not None and returns is not None else 0.0,
+        target=state.target,
+        ready=_served(state),
+        last_error=state.last_error,
+        log_level=observed.log_level,
+        restarts=history.causes,
+        reloads=history.reloads,
+        counted=counted,
+        latency_bounds=observed.latency_bounds,
+        workers=tuple(_worker(each, observed.readings.get(each.id, Reading()), at) for each in _in_order(state)),
+        slots=tuple(_slot(state, slot, history.slots.get(slot, Restarted()), at) for slot in range(state.target)),
+        templates=tuple(
+            TemplateStatus(each.generation, observed.template_pids.get(each.generation), each.stage.value, each.preload)
+            for each in state.templates.values()
+        ),
+    )
+
+
+def condition(state: State, at: float) -> tuple[str, str]:
+    """The phase in an operator's words, and what there is to say about it."""
+    served = _served(state)
+    if state.stop_at is not None:
+        return "stopping", "connections are accepted until --drain-delay is over"
+    if state.phase in (Phase.STOPPING, Phase.STOPPED):
+        return "stopping", "the new master serves" if state.handed_over else ""
+    if state.phase is Phase.STARTING:
+        return "starting", f"{served} of {state.target} workers are ready"
+    if served < state.target:
+        return "degraded", f"{served or 'none'} of {state.target} workers {'is' if served < 2 else 'are'} ready"
+    if state.phase is Phase.RELOADING:
+        return "reloading", _how_far(state, at)
+    return ("upgrading", "a new master starts") if state.upgrading else ("serving", "")
+
+
+def _how_far(state: State, at: float) -> str:
+    template = state.templates.get(state.candidate or 0)
+    if template is None or template.stage is not TemplateStage.READY:
+        return f"generation {state.candidate} loads"
+    done = sum(worker.generation == state.candidate for worker in state.ready())
+    if done == 0:
+        return f"the first worker of generation {state.candidate} starts"
+    soaks = "" if is_soaked(state, at) else ", which soaks"
+    return f"{done} of {template.settings.workers} workers are of generation {state.candidate}{soaks}"
+
+
+def _served(state: State) -> int:
+    return len({worker.slot for worker in state.ready() if worker.slot < state.target})
+
+
+def _in_order(state: State) -> list[Worker]:
+    """By slot; of one slot's workers, the one that serves first, then those that come, then those that go."""
+    return sorted(state.workers.values(), key=lambda each: (each.slot, not each.is_ready, not each.is_live, each.id))
+
+
+def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
+    silent = max(0.0, at - max(counted.beat, worker.born)) if worker.pid is not None else 0.0
+    reason = worker.reason or worker.retiring
+    return WorkerStatus(
+        slot=worker.slot,
+        worker=worker.id,
+        generation=worker.generation,
+        pid=worker.pid,
+        stage=worker.stage.value,
+        age=at - worker.born,
+        in_stage=at - worker.since,
+        silent=silent,
+        reason=reason,
+        counted=counted,
+    )
+
+
+def _slot(state: State, slot: int, restarted: Restarted, at: float) -> SlotStatus:
+    restarts = state.restarts.get(slot)
+    waits = max(0.0, restarts.not_before - at) if restarts is not None and not state.in_slot(slot) else 0.0
+    ago = at - restarted.at if restarted.times else None
+    return SlotStatus(slot, restarted.times, restarted.reason, ago, waits)

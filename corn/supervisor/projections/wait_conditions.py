@@ -1,0 +1,141 @@
+"""What a command that waits is waiting for: told each change of the state, it says when it has come, or cannot. Pure.
+
+A wish is made before the command's event is decided, and looks at every state from then on. It holds no reference to
+whoever waits, so a client that has left costs nothing but the look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from corn.supervisor.policy.state import Phase, Stage, State
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went: one line, and what more there is to know, such as a traceback."""
+
+    ok: bool
+    text: str
+    detail: str = ""
+
+
+class WaitCondition(Protocol):
+    """Something to wait for."""
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        """The outcome, once a change has brought it about."""
+
+
+STOPS = Outcome(False, "the service stops")
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The next generation from `first` on serves, or was refused."""
+
+    first: int
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        if after.current is not None and after.current >= self.first:
+            return Outcome(True, f"reloaded: generation {after.current} serves")
+        if before.candidate is not None and before.candidate >= self.first and after.candidate != before.candidate:
+            if _stops(after):
+                return STOPS
+            kept = f"generation {after.current} goes on serving"
+            return Outcome(False, f"reload refused, {kept}: {after.last_error}", after.last_detail)
+        return STOPS if _stops(after) else None
+
+
+@dataclass(frozen=True, slots=True)
+class AllServedBy:
+    """Every slot is served by a generation, and nobody else accepts connections; `what` says it done."""
+
+    generation: int
+    what: str
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        del before
+        if _stops(after):
+            return STOPS
+        if after.current != self.generation:
+            return Outcome(False, f"generation {after.current} was made current meanwhile")
+        ready = {each.slot for each in after.ready() if each.generation == self.generation}
+        others = any(each.is_live and each.generation != self.generation for each in after.workers.values())
+        return Outcome(True, self.what) if len(ready) >= after.target and not others else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """As many workers serve as asked for, and no more."""
+
+    target: int
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        del before
+        if _stops(after):
+            return STOPS
+        if after.target != self.target:
+            return Outcome(False, f"scaled to {after.target} meanwhile")
+        served = {each.slot for each in after.ready()}
+        return Outcome(True, f"{self.target} workers serve") if served == set(range(self.target)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A slot is served by another worker than those, which have left or are leaving."""
+
+    slot: int
+    workers: frozenset[int]
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        del before
+        if _stops(after):
+            return STOPS
+        if self.slot >= after.target:
+            return Outcome(False, f"worker {self.slot} was scaled away meanwhile")
+        serving = [each for each in after.in_slot(self.slot) if each.is_ready]
+        if serving and not any(each.id in self.workers for each in serving):
+            return Outcome(True, f"worker {self.slot} is process {serving[0].pid} now")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A worker's process has ended."""
+
+    worker: int
+    name: str
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        if self.worker in after.workers:
+            return None
+        last = before.workers.get(self.worker)
+        forced = last is not None and last.stage in (Stage.KILLING, Stage.ABORTING)
+        return Outcome(not forced, f"{self.name} has {'been killed: it did not finish in time' if forced else 'left'}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Everything has ended but the master itself."""
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        del before
+        return Outcome(True, "stopped") if after.phase is Phase.STOPPED else None
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A new master serves, or there is none."""
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        if after.handed_over:
+            return Outcome(True, "upgraded: the new master serves")
+        if before.upgrading and not after.upgrading:
+            return Outcome(False, f"upgrade failed, the old master goes on serving: {after.last_error}")
+        return None
+
+
+def _stops(state: State) -> bool:
+    return state.phase in (Phase.STOPPING, Phase.STOPPED)

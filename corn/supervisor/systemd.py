@@ -1,0 +1,164 @@
+"""The service manager that started corn, as systemd does, and waits for its notices (NOTIFY_SOCKET, sd_notify(3)).
+
+A notice is one datagram, and is never waited for: what the manager does not take at once is kept and tried again, in
+order. Without NOTIFY_SOCKET all of this is silence.
+
+A successor (USR2) is not the service's main process until its predecessor has said so, and a manager that listens to
+the main process alone (NotifyAccess=main) drops what it says before. So it says everything once more a little later.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections import deque
+from collections.abc import MutableMapping, Sequence
+
+from corn.logs import logger
+from corn.net.listeners import Listener
+from corn.net.socket_activation import stored_name
+from corn.supervisor.policy.state import Phase, State
+from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_reload, status_line
+
+# What concerns the master alone: a worker that speaks to the manager would speak for the service.
+VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+
+_RETRY = 0.1
+_MOST_UNSENT = 64
+_SUCCESSION = 2.0
+_PINGS = 3  # in the time after which the manager takes the service for dead
+
+Datagram = tuple[bytes, tuple[socket.socket, ...]]
+
+
+class SystemdNotifier:
+    """What is sent to it, and when. Times are monotonic, in seconds. `succeeds`: another master served before."""
+
+    def __init__(self, environ: MutableMapping[str, str], *, succeeds: bool = False) -> None:
+        self._address = _address(environ.get("NOTIFY_SOCKET", ""))
+        self._every = _watchdog_period(environ) if self._address else None
+        self._next_ping = 0.0
+        self._repeat_at: float | None = None
+        self._succeeds = succeeds
+        self._stored: dict[str, tuple[socket.socket, ...]] = {}
+        self._unsent: deque[Datagram] = deque()
+        self._is_deaf = False
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def store(self, listeners: Sequence[Listener], outdated: set[str]) -> None:
+        """Have the listeners that corn has opened kept for the next master, should this one be killed."""
+        for name in sorted(outdated):
+            self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+        for listener in listeners:
+            if not listener.passed:
+                name = stored_name(listener.asked)
+                self._stored[name] = (*self._stored.get(name, ()), listener.sock)
+        self._send_stored()
+
+    def observe(self, before: State, after: State, at: float) -> None:
+        """Tell what a decision has changed."""
+        if self._socket is None or before is after:
+            return
+        for notice in notices(before, after, at):
+            self._send(notice)
+            if notice == "STOPPING=1":
+                self._forget_stored()
+        if self._succeeds and before.phase is Phase.STARTING and after.phase is not Phase.STARTING:
+            self._repeat_at = at + _SUCCESSION
+
+    def reload_refused(self, state: State, at: float, why: str) -> None:
+        for notice in refused_reload(state, at, why):
+            self._send(notice)
+
+    def main_is(self, pid: int) -> None:
+        """Another process is the service's main process from now on."""
+        self._send(f"MAINPID={pid}")
+
+    def tick(self, state: State, now: float) -> None:
+        """Send what is due: what the manager has not taken, what a successor says again, and the sign of life."""
+        if self._socket is None:
+            return
+        self._flush()
+        if self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = None
+            self._send_stored()
+            if state.phase is Phase.RUNNING and state.stop_at is None:  # otherwise the next notice says what is so
+                self._send(f"READY=1\nSTATUS={status_line(state, now)}")
+        if self._every is not None and now >= self._next_ping:
+            self._next_ping = now + self._every
+            if is_healthy(state) and not self._unsent:
+                self._send("WATCHDOG=1")
+
+    def next_at(self, now: float) -> float | None:
+        """When `tick` has something to do, None for never."""
+        times = [now + _RETRY] if self._unsent else []
+        times += [] if self._every is None else [self._next_ping]
+        times += [] if self._repeat_at is None else [self._repeat_at]
+        return min(times, default=None)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._flush()
+            self._socket.close()
+            self._socket = None
+
+    def _send_stored(self) -> None:
+        for name, socks in self._stored.items():
+            self._send(f"FDSTORE=1\nFDNAME={name}", socks)
+
+    def _forget_stored(self) -> None:
+        """Nobody shall wait in the queue of a service that was stopped."""
+        for name in self._stored:
+            self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+        self._stored.clear()
+
+    def _send(self, notice: str, socks: tuple[socket.socket, ...] = ()) -> None:
+        if self._socket is None:
+            return
+        if len(self._unsent) == _MOST_UNSENT:
+            self._unsent.popleft()
+        self._unsent.append((notice.encode(), socks))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent and self._socket is not None:
+            data, socks = self._unsent[0]
+            try:
+                _send(self._socket, self._address, data, socks)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if not self._is_deaf:
+                    logger.warning("the service manager at NOTIFY_SOCKET cannot be told: %s", error.strerror)
+                self._is_deaf = True
+            else:
+                self._is_deaf = False
+            self._unsent.popleft()
+
+
+def _send(sock: socket.socket, address: str, data: bytes, socks: tuple[socket.socket, ...]) -> None:
+    fds = [each.fileno() for each in socks if each.fileno() >= 0]
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
+    sock.sendmsg([data], ancillary, socket.MSG_DONTWAIT, address)
+
+
+def _address(name: str) -> str:
+    """The address of NOTIFY_SOCKET; "" where there is none. A name that begins with @ is abstract (unix(7))."""
+    if name and name[0] not in "/@":
+        logger.warning("NOTIFY_SOCKET=%s is neither a path nor an abstract name; nothing is told to it", name)
+        return ""
+    return "\0" + name[1:] if name.startswith("@") else name
+
+
+def _watchdog_period(environ: MutableMapping[str, str]) -> float | None:
+    """Seconds between signs of life, None where the manager expects none of this process (sd_watchdog_enabled(3)).
+
+    WATCHDOG_PID is taken out, since a successor is another process and is to go on with it.
+    """
+    pid, microseconds = environ.pop("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit() or int(microseconds) == 0 or pid not in ("", str(os.getpid())):
+        return None
+    return int(microseconds) / 1e6 / _PINGS

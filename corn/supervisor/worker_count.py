@@ -1,0 +1,74 @@
+"""How many workers `--workers auto` means.
+
+    by CPU      the CPUs this process may run on (sched_getaffinity(2)), or its cgroups' quota, rounded, if that is less
+    by memory   one for each 256 MiB that its cgroups allow, or that the machine has
+
+The lesser of the two, and at least 1. One worker per CPU, because an event loop keeps one CPU busy by itself; the twice
+as many and one more of servers with blocking workers would only add memory here. A quota of 1.5 makes 2 workers, one of
+1.4 makes 1: the second would be throttled for most of its time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from corn.config import Config
+from corn.config.sections.service import MAX_WORKERS
+from corn.system.cgroups import cpu_quota, memory_limit
+
+MEMORY_OF_A_WORKER = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a process has: CPUs, CPUs' worth of time (None without a quota), bytes of memory (None where unknown)."""
+
+    cpus: int
+    quota: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A number of workers, and what decided it, in words for the log."""
+
+    workers: int
+    by: str
+
+
+def capacity(machine: Machine) -> Capacity:
+    """The rule above. Pure."""
+    found = Capacity(machine.cpus, "1 CPU" if machine.cpus == 1 else f"{machine.cpus} CPUs")
+    if machine.quota is not None and machine.quota < machine.cpus:
+        found = Capacity(math.floor(machine.quota + 0.5), f"CPU quota {machine.quota:.3g}")
+    if machine.memory is not None and machine.memory // MEMORY_OF_A_WORKER < found.workers:
+        found = Capacity(machine.memory // MEMORY_OF_A_WORKER, f"memory {machine.memory >> 20} MiB")
+    return Capacity(max(1, min(found.workers, MAX_WORKERS)), found.by)
+
+
+def this_machine() -> Machine:
+    """What this process has now; a container's limits may be changed while it runs."""
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    limits = [limit for limit in (memory_limit(), _physical_memory()) if limit is not None]
+    return Machine(len(affinity), cpu_quota(), min(limits, default=None))
+
+
+def workers_of(config: Config) -> int:
+    """The number of workers that a configuration asks for."""
+    return config.workers if isinstance(config.workers, int) else capacity(this_machine()).workers
+
+
+def describe_workers(config: Config) -> str:
+    """As `workers_of`, in words: `4 workers`, or `2 workers by CPU quota 1.5` where corn chose the number."""
+    chosen = Capacity(config.workers, "") if isinstance(config.workers, int) else capacity(this_machine())
+    words = "1 worker" if chosen.workers == 1 else f"{chosen.workers} workers"
+    return f"{words} by {chosen.by}" if chosen.by else words
+
+
+def _physical_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None

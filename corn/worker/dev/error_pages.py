@@ -1,0 +1,92 @@
+"""In `corn dev`, an exception that leaves the application is shown to the client, if nothing was sent yet.
+
+Frameworks that show their own page have sent it by then, and keep it. One answer is taken back: the bare "Internal
+Server Error" that Starlette sends before it passes the exception on, which tells a developer nothing. It is held until
+the application has returned or raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from corn.diagnosis.diagnose import diagnose
+from corn.diagnosis.failure import Failure
+from corn.diagnosis.response import answer
+from corn.server.asgi.types import ASGIApplication, ClientDisconnected, Message, Receive, Scope, Send
+
+_BARE = b"Internal Server Error"
+
+
+def with_error_pages(app: ASGIApplication) -> ASGIApplication:
+    """The application, whose exceptions are shown and then raised again, so that they are logged as ever."""
+
+    async def showing(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        response = _Response(send)
+        try:
+            await app(scope, receive, response.send)
+        except ClientDisconnected:
+            raise
+        except Exception as error:
+            if not response.begun:
+                failure = replace(diagnose(error), summary=f"{scope['method']} {scope['path']} failed")
+                with contextlib.suppress(OSError):
+                    await send_failure(failure, scope, send)
+            raise
+        await response.release()
+
+    return showing
+
+
+async def send_failure(failure: Failure, scope: Scope, send: Send) -> None:
+    """Answer a request with a failure, in the form that its Accept asks for."""
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
+    content_type, body = answer(failure, accept, str(Path.cwd()))
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"accept"),
+    ]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+class _Response:
+    """What the application has sent; a bare answer is held."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._held: list[Message] = []
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        if not self.begun and (_is_bare_start(message) or (self._held and _is_bare_body(message))):
+            self._held.append(message)
+            return
+        await self.release()
+        self.begun = True
+        await self._send(message)
+
+    async def release(self) -> None:
+        """Send what was held."""
+        held, self._held = self._held, []
+        for message in held:
+            self.begun = True
+            await self._send(message)
+
+
+def _is_bare_start(message: Message) -> bool:
+    if message["type"] != "http.response.start" or message["status"] != 500:
+        return False
+    fields = {bytes(name).lower(): bytes(value) for name, value in message.get("headers", ())}
+    return fields.get(b"content-type", b"").startswith(b"text/plain") and fields.get(b"content-length") == b"21"
+
+
+def _is_bare_body(message: Message) -> bool:
+    whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+    return whole and message.get("body", b"") == _BARE

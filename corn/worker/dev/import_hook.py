@@ -1,0 +1,92 @@
+"""The project's own modules in `corn dev`: what is on disk now is what is imported, and how long each took is noted.
+
+CPython holds a .pyc file for current when the source has the size and the modification time, in whole seconds, that are
+written in it (PEP 552, "timestamp-based"). Two saves of equal length within a second look the same to it. So a source
+that was changed within the last two seconds is compiled from its text, and no .pyc is written for it; by the time that
+one is written, no later save can have the same second.
+
+Modules of libraries are imported as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from corn.system.library_paths import is_library_file
+
+_SETTLED_AFTER = 2.0  # seconds since the modification time
+
+
+class ProjectImporter:
+    """Imports the project's modules from now on; `seconds` maps their names to the time that their own code took."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+        self._within = [0.0]  # for each import under way, the time that imports within it took
+
+    def install(self) -> None:
+        """Put this before the interpreter's own way of importing, for directories that hold no libraries."""
+        loaders = (
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (self._loader(), SOURCE_SUFFIXES),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        )
+        finder = FileFinder.path_hook(*loaders)
+
+        def only_own(path: str) -> FileFinder:
+            if not Path(path).is_dir() or is_library_file(f"{path or '.'}/module.py"):
+                raise ImportError(path)
+            return finder(path)  # type: ignore[return-value]
+
+        sys.path_hooks.insert(0, only_own)
+        sys.path_importer_cache.clear()
+
+    def run(self, module: ModuleType, execute: Callable[[ModuleType], None]) -> None:
+        """Execute a module and note the time that it took, less that of the modules it imported."""
+        self.files[module.__name__] = getattr(module, "__file__", None) or ""
+        began = time.perf_counter()
+        self._within.append(0.0)
+        try:
+            execute(module)
+        finally:
+            took = time.perf_counter() - began
+            self.seconds[module.__name__] = took - self._within.pop()
+            self._within[-1] += took
+
+    def _loader(self) -> type[SourceFileLoader]:
+        owner = self
+
+        class FreshLoader(SourceFileLoader):
+            def get_code(self, fullname: str) -> CodeType | None:
+                path = self.get_filename(fullname)
+                if is_settled(path):
+                    return super().get_code(fullname)
+                code: CodeType = self.source_to_code(self.get_data(path), path)
+                return code
+
+            def exec_module(self, module: ModuleType) -> None:
+                owner.run(module, super().exec_module)
+
+        return FreshLoader
+
+
+def is_settled(path: str) -> bool:
+    """Whether a file was last changed long enough ago for its modification time to tell it from another version."""
+    try:
+        return abs(time.time() - Path(path).stat().st_mtime) >= _SETTLED_AFTER
+    except OSError:
+        return True

@@ -1,0 +1,87 @@
+"""What a worker of `corn dev` does besides serving: it notes what is imported, and tells when a debugger waits."""
+
+from __future__ import annotations
+
+import os
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+from corn.config import Config
+from corn.diagnosis import text as terminal
+from corn.diagnosis.diagnose import diagnose
+from corn.errors import CornError
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Debugging, Fork, Imported, Setup
+from corn.logs import wants_color
+from corn.server.asgi.types import ASGIApplication
+from corn.worker.dev.error_pages import with_error_pages
+from corn.worker.dev.import_hook import ProjectImporter
+from corn.worker.dev.live_reload import with_refresh
+from corn.worker.preload import Recorder
+
+
+class DevSession:
+    """Watches over the imports of one worker, from `begin` on."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._own = ProjectImporter()
+        self._recorder = Recorder()
+        self.loaded = False  # the application was imported
+
+    def begin(self) -> None:
+        self._own.install()
+        sys.meta_path.insert(0, self._recorder)
+        self._debugger = sys.breakpointhook
+        sys.breakpointhook = self._debug
+
+    def report(self) -> None:
+        """Tell the master what was imported so far, and listen no more."""
+        sys.meta_path.remove(self._recorder)
+        libraries = [[name, _file_of(name)] for name in self._recorder.library_modules()]
+        own = [[name, file, self._own.seconds.get(name, 0.0)] for name, file in self._own.files.items()]
+        self._channel.send(Imported(libraries, own))
+
+    def diagnose(self, error: CornError) -> dict[str, Any]:
+        """The failure of a boot as JSON."""
+        return diagnose(error, starting=self.loaded).to_json()
+
+    def _debug(self, *args: Any, **kwargs: Any) -> Any:
+        """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
+        self._channel.send(Debugging())
+        show_typing()
+        if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):
+            return self._debugger(*args, **kwargs)
+        import pdb  # noqa: T100 - what breakpoint() means
+
+        # pdb.set_trace would take this function for the place that asked for it, and later each Ctrl-C for a wish.
+        return pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
+
+
+def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> ASGIApplication:
+    """The application as developers see it: exceptions are shown to the client, and browsers hear of reloads."""
+    if order.failure is None:
+        app = with_error_pages(app)
+    if not setup.refresh:
+        return app
+    return with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
+
+
+def described(error: BaseException, config: Config) -> str:
+    """An exception of a request, as the log of a developer holds it: short, and the project's own frames first."""
+    return terminal.frames(diagnose(error), color=wants_color(config.color), directory=str(Path.cwd()))
+
+
+def show_typing() -> None:
+    """Have the terminal echo what is typed and hand it over line by line, whatever the last debugger left behind."""
+    if not os.isatty(0):
+        return
+    settings = termios.tcgetattr(0)
+    settings[3] |= termios.ECHO | termios.ICANON | termios.ISIG
+    termios.tcsetattr(0, termios.TCSANOW, settings)
+
+
+def _file_of(name: str) -> str:
+    return getattr(sys.modules.get(name), "__file__", None) or ""

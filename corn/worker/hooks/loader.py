@@ -1,0 +1,140 @@
+"""A hooks file: loaded, checked, and its functions called without harm to the caller.
+
+The file is compiled from its source each time, never from a cache: a cache would miss two saves within one second.
+Every public function in it is a hook, so a misspelt one is found; a function for the file's own use begins with _.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from corn.config import Config
+from corn.config.suggestions import did_you_mean
+from corn.diagnosis.user_traceback import user_traceback
+from corn.errors import HooksError
+from corn.hooks import HOOKS, Info
+from corn.logs import logger
+from corn.worker.importer import put_first_on_path
+
+_MODULE = "corn_hooks"
+
+Hook = Callable[[Info], object]
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailure:
+    """A hook raised: the exception in a line, and the traceback of the user's own frames."""
+
+    error: str
+    detail: str
+
+
+class HookFile:
+    """The hooks that a file defines, by name."""
+
+    def __init__(self, functions: Mapping[str, Hook]) -> None:
+        self._functions = functions
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._functions)
+
+    def call(self, name: str, info: Info) -> HookFailure | None:
+        """Call a hook if the file defines it; whatever it raises is returned, SystemExit too."""
+        function = self._functions.get(name)
+        if function is None:
+            return None
+        try:
+            function(info)
+        except BaseException as error:
+            return HookFailure(_summary(error), user_traceback(error))
+        return None
+
+    def run(self, name: str, info: Info) -> None:
+        """As `call`, with a failure logged."""
+        failure = self.call(name, info)
+        if failure is not None:
+            logger.error("hook %s failed: %s\n%s", name, failure.error, failure.detail)
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer, as far as it runs Python code (SIGALRM, setitimer(2))."""
+
+    def late(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise TimeoutError(f"longer than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def load_hooks(config: Config) -> HookFile:
+    """Load the file that option hooks names; without one there are no hooks.
+
+    Raises HooksError where the file cannot be read, raises an exception, or defines what is no hook.
+    """
+    if config.hooks is None:
+        return HookFile({})
+    put_first_on_path(config.app_dir)
+    module = _execute(config.hooks)
+    public = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_own(value)}
+    for name in public:
+        if name not in HOOKS:
+            hint = did_you_mean(name, HOOKS) or "; a function that is none begins with _"
+            raise HooksError(f"{config.hooks}: there is no hook '{name}'{hint}")
+    found = {name: value for name, value in vars(module).items() if name in HOOKS}
+    for name, value in found.items():
+        _check(config.hooks, name, value)
+    if not found:
+        raise HooksError(f"{config.hooks}: defines no hook; docs/reference/hooks.md lists them")
+    return HookFile(found)
+
+
+def _execute(name: str) -> ModuleType:
+    path = Path(name).absolute()
+    module = ModuleType(_MODULE)
+    module.__file__ = str(path)
+    sys.modules[_MODULE] = module
+    try:
+        exec(compile(path.read_bytes(), path, "exec"), vars(module))  # noqa: S102 - the user's file, named by the user
+    except OSError as error:
+        if error.filename in (str(path), path):
+            raise HooksError(f"{name}: cannot be read: {error.strerror}") from None
+        raise HooksError(f"{name} could not be loaded: {_summary(error)}", user_traceback(error)) from error
+    except BaseException as error:
+        raise HooksError(f"{name} could not be loaded: {_summary(error)}", user_traceback(error)) from error
+    return module
+
+
+def _is_own(value: Any) -> bool:
+    return inspect.isfunction(value) and value.__module__ == _MODULE
+
+
+def _check(file: str, name: str, value: Any) -> None:
+    if not callable(value):
+        raise HooksError(f"{file}: {name} is of type {type(value).__name__}, not a function")
+    if inspect.iscoroutinefunction(value):
+        raise HooksError(f"{file}: {name} is a coroutine function; hooks are plain ones")
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        raise HooksError(f"{file}: {name} must take one argument, as in def {name}(info)") from None
+
+
+def _summary(error: BaseException) -> str:
+    return traceback.format_exception_only(type(error), error)[-1].strip()

@@ -1,0 +1,93 @@
+"""The process in which the master's hooks run: a fresh interpreter that loads the hooks file and is told what happens.
+
+It calls one hook at a time, in the order in which it is told, and answers each. A hook that takes longer than its limit
+ends the process: the watchdog is a thread in C (faulthandler), which works while Python code holds the interpreter, and
+writes where the hook is stuck before it exits. The master starts another process for what is left to tell.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from corn import logs
+from corn.config import Config
+from corn.errors import CornError
+from corn.hooks import TOLD, Info
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
+from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
+from corn.system.prctl import die_with_parent, name_process
+from corn.system.proctitle import show_title
+from corn.worker.hooks.loader import HookFile, load_hooks
+
+
+def main(channel_fd: int) -> NoReturn:
+    """Run the hooks process until the master says to leave, or is gone."""
+    for number in BY_TEMPLATES:
+        signal.signal(number, ignore_signal)
+    name_process("corn hooks")
+    die_with_parent(signal.SIGKILL)
+    channel = Channel(socket.socket(fileno=channel_fd))
+    _serve(channel)
+    logs.flush_standard_streams()
+    os._exit(0)
+
+
+def _serve(channel: Channel) -> None:
+    hooks, limit = HookFile({}), 0.0
+    for message in _messages(channel):
+        if isinstance(message, HooksSetup):
+            config = Config.from_json(message.config)
+            hooks, limit = _begin(config, channel), config.timeout_hook
+            if not hooks.names & set(TOLD):
+                return
+        elif isinstance(message, HookCall):
+            channel.send(_call(hooks, message, limit))
+        elif isinstance(message, ReopenLogs):
+            logs.reopen()
+        elif isinstance(message, Quit):
+            return
+
+
+def _messages(channel: Channel) -> Iterator[Message]:
+    while not channel.closed:
+        yield from channel.receive()
+
+
+def _begin(config: Config, channel: Channel) -> HookFile:
+    """Load the file and tell the master; returns no hooks where it cannot be loaded."""
+    show_title(f"corn: hooks {config.hooks}")
+    logs.configure(logs.Source("hooks"), config)
+    faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
+    try:
+        hooks = load_hooks(config)
+    except CornError as error:
+        channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        return HookFile({})
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    channel.send(HooksLoaded(sorted(hooks.names & set(TOLD))))
+    return hooks
+
+
+def _call(hooks: HookFile, message: HookCall, limit: float) -> HookDone:
+    faulthandler.dump_traceback_later(limit, exit=True)
+    failure = hooks.call(message.hook, info_of(message))
+    faulthandler.cancel_dump_traceback_later()
+    logs.flush_standard_streams()
+    if failure is None:
+        return HookDone(message.hook, "", "")
+    return HookDone(message.hook, failure.error, failure.detail)
+
+
+def info_of(message: HookCall) -> Info:
+    """The info object that a message carries."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in message.info.items()
+    }
+    return TOLD[message.hook](**fields)

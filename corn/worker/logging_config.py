@@ -1,0 +1,65 @@
+"""Option log_config: the logging module set up by a file, as uvicorn takes it.
+
+It happens in a template, before the application is loaded: what the application sets up itself comes after, and workers
+are forked with it. Of the file's handlers, those that own a thread or a connection keep a template from being forked
+(see audit.py), so that `--preload auto` steps down. The master is not set up: a file may name classes of the
+application's, which the master never imports.
+
+The access log becomes records of the logger `corn.access`, with uvicorn's arguments: client, method, path with query,
+HTTP version, status. So what formats uvicorn's access log formats corn's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from corn import logs
+from corn.errors import ConfigError
+
+_access = logging.getLogger("corn.access")
+
+
+def apply_log_config(path: str) -> None:
+    """Set the logging module up; raises ConfigError, naming the file, where that fails."""
+    logs.hand_over()
+    try:
+        _apply(Path(path))
+    except ConfigError:
+        raise
+    except Exception as error:
+        why = " ".join(str(each) for each in (error, error.__cause__) if each is not None)
+        raise ConfigError(f"--log-config: {path} cannot be used: {why}") from error
+    logs.logger.disabled = _access.disabled = False
+
+
+def _apply(path: Path) -> None:
+    kind = path.suffix.lower()
+    if kind in (".toml", ".json", ".yaml", ".yml"):
+        logging.config.dictConfig(_READERS[kind](path.read_text(encoding="utf-8")))
+    else:
+        logging.config.fileConfig(path, disable_existing_loggers=False)
+
+
+def _toml(text: str) -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def _yaml(text: str) -> Any:
+    try:
+        import yaml  # type: ignore[import-untyped,unused-ignore]
+    except ImportError:
+        raise ConfigError("--log-config: a YAML file needs PyYAML: pip install pyyaml") from None
+    return yaml.safe_load(text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {".toml": _toml, ".json": json.loads, ".yaml": _yaml, ".yml": _yaml}

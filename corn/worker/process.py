@@ -1,0 +1,354 @@
+"""The first code in a forked worker: take leave of the template, make the event loop, serve, and end.
+
+Order matters, and is that of supervision.md 3.3: signal handlers first (signals were blocked across the fork), then the
+parent's death, the collector, the random state, the log, and only then the loop and the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import faulthandler
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from corn import logs
+from corn.config import Config
+from corn.diagnosis.user_traceback import user_traceback
+from corn.errors import ApplicationError, CornError
+from corn.forking import registered
+from corn.hooks import WorkerInfo
+from corn.ipc.channel import Channel
+from corn.ipc.messages import (
+    Booting,
+    Drain,
+    Draining,
+    Failed,
+    Fork,
+    Ready,
+    RenewCredentials,
+    ReopenLogs,
+    RequestsTold,
+    Retiring,
+    SetLogLevel,
+    Setup,
+    TellRequests,
+)
+from corn.ipc.scoreboard import Scoreboard
+from corn.server.asgi.types import ASGIApplication
+from corn.server.server import Server
+from corn.server.tls.context import TLSContexts
+from corn.system.ignored_signals import BY_WORKERS, ignore_signal
+from corn.system.prctl import die_with_parent, name_process
+from corn.system.proctitle import show_title
+from corn.system.sigaltstack import widen_signal_stack
+from corn.tls.credentials import Vault
+from corn.worker.hooks.loader import HookFile
+from corn.worker.importer import failed, load_application
+from corn.worker.sigchld import reset_sigchld
+from corn.worker.stack_dump import answer_requests
+
+if TYPE_CHECKING:
+    from corn.server.connection_handoff import ConnectionHandoff
+    from corn.worker.dev.session import DevSession
+
+_MASTER_MAY_ANSWER = 1.0
+_AFTER_FIRST_ANSWERS = 0.2
+_FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStartup:
+    """All that a worker is born with. `application` is None where the template did not load it.
+
+    `report` is the descriptor of the file that it writes its stacks to.
+    `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
+    """
+
+    setup: Setup
+    config: Config
+    order: Fork
+    channel: Channel
+    report: int
+    listeners: list[socket.socket]
+    redirecting: list[socket.socket]
+    slots: Scoreboard
+    application: Any
+    hooks: HookFile
+    vault: Vault | None
+    tls: TLSContexts | None
+    developing: DevSession | None = None
+    mailbox: ConnectionHandoff | None = None
+
+    def tell(self, hook: str) -> None:
+        """Call a hook of this worker's."""
+        self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
+
+    def renew_credentials(self) -> None:
+        """Use what is in the vault now: it may have changed since the template was loaded."""
+        if self.tls is not None and self.vault is not None:
+            self.tls.renew(self.vault.load())
+
+
+def in_development(birth: WorkerStartup) -> WorkerStartup:
+    """The same, as `corn dev` bears its workers."""
+    from corn.server.connection_handoff import ConnectionHandoff
+    from corn.worker.dev._error_app import config_of_responder
+    from corn.worker.dev.session import DevSession
+
+    birth = replace(birth, mailbox=ConnectionHandoff(*birth.setup.mailbox))
+    if birth.order.failure is not None:
+        return replace(birth, config=config_of_responder(birth.config))
+    return replace(birth, developing=DevSession(birth.channel))
+
+
+def run(birth: WorkerStartup) -> int:
+    """Live as a worker; returns the exit code."""
+    _take_leave(birth)
+    birth.channel.send(Booting())
+    birth.tell("post_fork")
+    try:
+        began = time.perf_counter()
+        application = _application(birth)
+        loading = time.perf_counter() - began
+        loop = new_event_loop(birth.config.loop)
+        try:
+            loop.run_until_complete(_Worker(birth, application, loop, loading).live())
+        finally:
+            asyncio.set_event_loop(None)
+    except CornError as error:
+        birth.channel.send(_failed(error, birth))
+        return _FAILED
+    finally:
+        birth.tell("worker_exit")
+    return 0
+
+
+def _application(birth: WorkerStartup) -> Any:
+    """The application, or what stands in for it; raises what `load_application` raises."""
+    if birth.order.failure is not None:
+        from corn.diagnosis.failure import Failure
+        from corn.worker.dev._error_app import responder
+
+        return responder(Failure.from_json(birth.order.failure))
+    if birth.developing is not None:
+        birth.developing.begin()
+    application = birth.application
+    if application is None:
+        application = load_application(birth.config)
+    logs.adopt_root(birth.config)
+    for function in registered():
+        _make_anew(function)
+    if birth.developing is not None:
+        birth.developing.loaded = True
+    return application
+
+
+def _failed(error: CornError, birth: WorkerStartup) -> Failed:
+    known = birth.developing.diagnose(error) if birth.developing is not None else None
+    return Failed(str(error), getattr(error, "detail", ""), int(error.exit_code), known)
+
+
+def end(code: int) -> NoReturn:
+    """End the process: exit handlers run, but nothing waits for threads that do not end by themselves."""
+    try:
+        atexit._run_exitfuncs()
+        logs.flush_standard_streams()
+    finally:
+        os._exit(code)
+
+
+def import_event_loop(name: str) -> ModuleType:
+    """The module of option `loop`: imported by the template, before the application can put another on the path."""
+    return importlib.import_module(name)
+
+
+def import_for_development() -> None:
+    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
+    for name in (
+        "corn.worker.dev.session",
+        "corn.worker.dev._error_app",
+        "corn.worker.dev.error_pages",
+        "corn.diagnosis.html",
+    ):
+        importlib.import_module(name)
+
+
+def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
+    """The event loop of option `loop`, made current for the application's module-level code."""
+    loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _take_leave(birth: WorkerStartup) -> None:
+    reset_sigchld()
+    for number in BY_WORKERS:
+        signal.signal(number, ignore_signal)
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
+    widen_signal_stack()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    if not birth.setup.relay:
+        _wait_for_adoption(birth.setup.master)
+    name_process(f"corn worker {birth.order.slot}")
+    show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
+    if birth.developing is None:
+        gc.enable()
+    _reseed()
+    logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
+    birth.slots.cell(birth.order.cell).clear()
+
+
+def _wait_for_adoption(master: int) -> None:
+    """Wait until the middle process is gone and the master is the parent; then tie this life to the master's."""
+    for _ in range(5000):
+        if os.getppid() == master:
+            break
+        time.sleep(0.0002)
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != master:
+        os._exit(0)
+
+
+def _make_anew(function: Callable[[], object]) -> None:
+    """Run what the application registered with `corn.after_fork`; raises ApplicationError where it fails."""
+    try:
+        function()
+    except BaseException as error:
+        name = getattr(function, "__qualname__", repr(function))
+        raise failed(f"after_fork function {name} failed", error) from error
+
+
+def _reseed() -> None:
+    """CPython reseeds `random` after a fork; numpy's global generator would repeat itself in every worker."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+class _Worker:
+    """Ties a server to its master: messages and signals in, readiness and wishes out."""
+
+    def __init__(self, birth: WorkerStartup, application: Any, loop: asyncio.AbstractEventLoop, loading: float) -> None:
+        self._birth = birth
+        self._loop = loop
+        self._channel = birth.channel
+        self._application = application
+        self._retiring = False
+        self._loading = loading
+
+    async def live(self) -> None:
+        birth = self._birth
+        birth.renew_credentials()
+        self._server = Server(
+            self._application,
+            birth.config,
+            birth.listeners,
+            slots=birth.slots,
+            cell=birth.order.cell,
+            tls=birth.tls,
+            redirecting=birth.redirecting,
+            on_retire=self._retire,
+            wrap=self._wrap,
+            describe=self._describe,
+            mailbox=birth.mailbox,
+        )
+        answer_requests(self._loop, birth.report, self._server.in_flight)
+        began = time.perf_counter()
+        await self._server.start()
+        starting = time.perf_counter() - began
+        if birth.order.gated and birth.config.health_path:
+            await self._server.check_health(birth.config.health_path)
+        if os.getppid() != self._birth.setup.master and not self._birth.setup.relay:
+            raise ApplicationError("the master went away while the application started")
+        self._loop.add_signal_handler(signal.SIGTERM, self._asked_by_signal, "SIGTERM")
+        self._loop.add_signal_handler(signal.SIGQUIT, self._asked_by_signal, "SIGQUIT")
+        self._channel.set_blocking(False)
+        self._loop.add_reader(self._channel.fileno(), self._hear)
+        birth.tell("post_worker_init")
+        self._server.accept()
+        self._channel.send(Ready(self._loading, starting))
+        if birth.developing is not None:
+            self._loop.call_later(_AFTER_FIRST_ANSWERS, self._report, birth.developing)
+        await self._server.wait_closed()
+
+    def _report(self, developing: DevSession) -> None:
+        """What a developer need not wait for."""
+        gc.enable()  # collections while modules were imported would have found nothing
+        developing.report()
+        self._flush()
+        if self._birth.config.verify_reload and self._birth.setup.modules:
+            from corn.worker.dev.verify_reload import verify_in_background
+
+            verify_in_background(self._birth.config)
+
+    def _wrap(self, app: ASGIApplication) -> ASGIApplication:
+        if not self._birth.setup.development:
+            return app
+        from corn.worker.dev.session import wrapped
+
+        return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
+
+    def _flush(self) -> None:
+        """Send what the socket did not take at once, when it does."""
+        self._channel.flush()
+        if self._channel.wants_write:
+            self._loop.add_writer(self._channel.fileno(), self._flush)
+        else:
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _describe(self, error: BaseException) -> str:
+        if not self._birth.setup.development:
+            return user_traceback(error)
+        from corn.worker.dev.session import described
+
+        return described(error, self._birth.config)
+
+    def _hear(self) -> None:
+        for message in self._channel.receive():
+            if isinstance(message, Drain):
+                self._server.drain(grace=message.grace, final=message.final, brisk=message.brisk)
+                self._channel.send(Draining())
+            elif isinstance(message, ReopenLogs):
+                logs.reopen()
+                self._server.reopen_logs()
+            elif isinstance(message, SetLogLevel):
+                logs.set_level(message.levels)
+                self._server.set_log_level(message.levels)
+            elif isinstance(message, TellRequests):
+                self._channel.send(RequestsTold(self._server.in_flight()))
+            elif isinstance(message, RenewCredentials):
+                self._birth.renew_credentials()
+        if self._channel.closed:
+            self._loop.remove_reader(self._channel.fileno())
+            self._leave_alone()
+
+    def _leave_alone(self) -> None:
+        """The master is gone: finish, and leave nothing in the queue that nobody would answer."""
+        self._server.drain(grace=self._birth.config.timeout_graceful_shutdown, final=True)
+
+    def _asked_by_signal(self, name: str) -> None:
+        """Somebody signalled this worker: have the master put another in its place first, unless it does not answer."""
+        if self._channel.closed or (not self._birth.setup.relay and os.getppid() != self._birth.setup.master):
+            self._leave_alone()
+            return
+        grace = 0.0 if name == "SIGQUIT" else self._birth.config.timeout_graceful_shutdown
+        self._retire(name)
+        patience = 0.0 if name == "SIGQUIT" else _MASTER_MAY_ANSWER
+        self._loop.call_later(patience, lambda: self._server.drain(grace=grace, final=False))
+
+    def _retire(self, reason: str) -> None:
+        if not self._retiring:
+            self._retiring = True
+            self._channel.send(Retiring(reason))

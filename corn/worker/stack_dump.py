@@ -1,0 +1,65 @@
+"""Stack dumps of a worker, written to its report (corn/ipc/stack_report.py) on request, also while the loop is blocked.
+
+Two handlers share one signal. faulthandler's runs in C as soon as the signal arrives, whatever holds the interpreter,
+and writes the stacks of all threads. It then passes the signal on to a Python handler, which runs when the main thread
+next executes bytecode (a tight loop does at once, and a sleep is woken up for it), and writes the asyncio tasks and the
+requests in flight. So of a worker that is lost in C code there are the stacks of its threads, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from corn.ipc.messages import STACKS_SIGNAL
+from corn.ipc.stack_report import LAST_LINE
+
+_MOST_FRAMES = 100
+# What is suspended has a frame, and waits for something: coroutines, generators, asynchronous generators.
+_SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
+
+
+def answer_requests(
+    loop: asyncio.AbstractEventLoop, report: int, in_flight: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """Write to `report` whenever `STACKS_SIGNAL` arrives; what is fatal writes the stacks there too, and then kills."""
+
+    def write_tasks(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        text = f"{tasks_of(loop)}{LAST_LINE}{json.dumps(in_flight())}\n"
+        os.write(report, text.encode("utf-8", "backslashreplace"))
+
+    signal.signal(STACKS_SIGNAL, write_tasks)
+    faulthandler.register(STACKS_SIGNAL, file=report, all_threads=True, chain=True)
+
+
+def tasks_of(loop: asyncio.AbstractEventLoop) -> str:
+    """The stacks of all tasks of a loop, the innermost call last."""
+    tasks = asyncio.all_tasks(loop)
+    lines = [f"asyncio tasks: {len(tasks)}\n"]
+    for task in tasks:
+        lines.append(f"Task {task.get_name()} {task.get_coro()!r}\n")
+        for frame in _frames(task):
+            lines += traceback.format_stack(frame, limit=1)
+    return "".join(lines)
+
+
+def _frames(task: asyncio.Task[Any]) -> list[FrameType]:
+    """The frames of a task. Of one that is suspended, `Task.get_stack` knows the outermost coroutine alone."""
+    frames: list[FrameType] = []
+    waits: Any = task.get_coro()
+    while waits is not None and len(frames) < _MOST_FRAMES:
+        kind = next((each for each in _SUSPENDED if hasattr(waits, each[0])), None)
+        frame = getattr(waits, kind[0]) if kind is not None else None
+        if kind is None or frame is None:
+            break
+        frames.append(frame)
+        waits = getattr(waits, kind[1])
+    return frames if len(frames) > 1 else task.get_stack(limit=_MOST_FRAMES)
