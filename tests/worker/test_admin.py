@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from corn.admin.metrics import exposition, metrics
 from corn.admin.readiness import readiness
-from corn.config.sections._admin_types import AdminAddress
+from corn.config.sections.admin import AdminAddress
 from corn.config.validation import check_extras
 from corn.config.values import parse_value
 from corn.errors import ConfigError

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from corn.config.addresses import UnixAddress, parse_address
 from corn.config.options import option
-from corn.config.sections._admin_types import AdminAddress
 from corn.config.types import Integer, Nullable
+
+_EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAddress:
+    """A TCP or Unix address; a port alone is one of the loopback interface, for whoever asks needs no password."""
+
+    metavar: str = "ADDRESS"
+
+    def parse(self, raw: object) -> str:
+        text = str(raw) if isinstance(raw, (str, int)) and not isinstance(raw, bool) else ""
+        if text.isdecimal():
+            text = f"127.0.0.1:{text}"
+        try:
+            address = parse_address(text)
+        except ValueError:
+            raise ValueError(_EXPECTED) from None
+        has_port = text.rpartition(":")[2].isdecimal() and not text.endswith("]")
+        if text.startswith("fd://") or not (isinstance(address, UnixAddress) or has_port):
+            raise ValueError(_EXPECTED)
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
 
 ADMIN = "Monitoring"
 
