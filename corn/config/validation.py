@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from corn.config.env_file import read_env_file
-from corn.config.sections._static_types import split_mount
+from corn.config.sections.static import split_mount
 from corn.config.values import Layer, OptionValue
 from corn.errors import ConfigError
 

@@ -11,7 +11,7 @@ step, the second is of WSGI and takes stock of all files at the start.
 from __future__ import annotations
 
 from corn.config import Config
-from corn.config.sections._static_types import split_mount
+from corn.config.sections.static import split_mount
 from corn.server.asgi.types import ASGIApplication, Receive, Scope, Send
 from corn.server.static.files import Directory
 from corn.server.static.response import Reply
