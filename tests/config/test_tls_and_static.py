@@ -3,8 +3,8 @@
 import pytest
 
 from corn.config.resolution import resolve
-from corn.config.sections._tls_types import ClientCertificates, Secret
 from corn.config.sections.static import Mount, split_mount
+from corn.config.sections.tls import ClientCertificates, Secret
 from corn.errors import ConfigError
 
 
