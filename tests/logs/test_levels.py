@@ -1,6 +1,6 @@
 import pytest
 
-from corn.config.sections._log_types import Levels
+from corn.config.sections.logs import Levels
 from corn.logs.levels import level_of, parse_levels
 
 

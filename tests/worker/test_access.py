@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from corn.config.sections._http_types import LineFormat
+from corn.config.sections.logs import LineFormat
 from corn.errors import ConfigError
 from tests.worker.serving import hello, serving, until
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from corn.config.sections._http_types import HeaderField, Network
+from corn.config.sections.http import HeaderField, Network
 from corn.server.asgi.scope import Endpoints
 from corn.server.http.errors import HTTPError
 from corn.server.proxy.proxy_protocol import parse_proxy_header

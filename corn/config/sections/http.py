@@ -2,11 +2,49 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from corn.config.options import option
-from corn.config.sections._http_types import HeaderField, Network
 from corn.config.types import AnyText, Choice, Flag, Integer, ListOf
+
+_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """A response header, `Name: value`."""
+
+    metavar: str = "NAME:VALUE"
+
+    def parse(self, raw: object) -> str:
+        match = _FIELD.fullmatch(raw.strip()) if isinstance(raw, str) else None
+        if match is None:
+            raise ValueError("expected a header such as 'X-Frame-Options: DENY'")
+        return f"{match[1]}: {match[2].strip()}"
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An address, a network in CIDR notation, or `*` for everyone."""
+
+    metavar: str = "NETWORK"
+
+    def parse(self, raw: object) -> str:
+        if raw == "*":
+            return "*"
+        try:
+            return str(ipaddress.ip_network(str(raw), strict=False))
+        except ValueError:
+            raise ValueError("expected an address, a network such as 10.0.0.0/8, or *") from None
+
+    def show(self, value: str) -> str:
+        return value
+
 
 WORKER = "Worker"
 HTTP = "HTTP"

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from corn.config.options import option
-from corn.config.sections._http_types import LineFormat
-from corn.config.sections._log_types import Levels
 from corn.config.types import Choice, Flag, Nullable, Text
+from corn.logs.levels import LEVELS, parse_levels
+
+# One atom of gunicorn's format strings: %(h)s, or %({name}i)s for a header.
+ATOM = re.compile(r"%\((?:(?P<atom>[hlutrmUqHsBbfaTMDLp])|\{(?P<name>[^{}]+)\}(?P<kind>[ioe]))\)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A level, and perhaps others for parts, kept as it was written, in lower case."""
+
+    metavar: str = "|".join(LEVELS)
+
+    def parse(self, raw: object) -> str:
+        text = raw.lower().replace(" ", "") if isinstance(raw, str) else ""
+        parse_levels(text)
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class LineFormat:
+    """A line of the access log, with gunicorn's atoms in it."""
+
+    metavar: str = "FORMAT"
+
+    def parse(self, raw: object) -> str:
+        rest = ATOM.sub("", raw).replace("%%", "") if isinstance(raw, str) else "%"
+        if not raw or "%" in rest or not rest.isprintable():
+            raise ValueError("expected a line with atoms such as %(h)s, %(r)s, %(s)s or %({user-agent}i)s")
+        return str(raw)
+
+    def show(self, value: str) -> str:
+        return value
+
 
 LOGS = "Logs"
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from corn.config.sections._http_types import ATOM
+from corn.config.sections.logs import ATOM
 from corn.logs.formats import Source, stamp_of
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from corn import logs
-from corn.config.sections._log_types import Levels
+from corn.config.sections.logs import Levels
 from corn.errors import ConfigError
 from corn.ipc.messages import SetLogLevel
 from corn.ipc.scoreboard import LATENCY_BOUNDS
