@@ -19,7 +19,7 @@ from typing import Any
 from corn import logs
 from corn.config import OPTIONS, Config
 from corn.config.options import DEV
-from corn.config.resolution import Resolved, resolve
+from corn.config.sources import Resolved, resolve
 from corn.errors import ConfigError, CornError
 from corn.ipc.scoreboard import Scoreboard
 from corn.logs.banner import announcement

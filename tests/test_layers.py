@@ -25,7 +25,7 @@ def test_importing_corn_loads_nothing_heavy():
     assert loaded_by("import corn") & (HEAVY | {"click", "logging", "socket"}) == set()
 
 
-@pytest.mark.parametrize("module", ["corn.config.resolution", "corn.cli.serve", "corn.supervisor.master"])
+@pytest.mark.parametrize("module", ["corn.config.sources", "corn.cli.serve", "corn.supervisor.master"])
 def test_the_master_is_light(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 

@@ -10,9 +10,9 @@ import click
 from corn.cli.options import SettingsCommand
 from corn.cli.resolve import check_loads, resolver
 from corn.config.options import Option
-from corn.config.resolution import DEFAULT, Resolved
 from corn.config.schema import OPTIONS
 from corn.config.sections.tls import Secret
+from corn.config.sources import DEFAULT, Resolved
 from corn.config.types import Mode, Nullable
 from corn.logs import wants_color
 

@@ -12,7 +12,7 @@ from corn.cli.options import SettingsCommand
 from corn.cli.resolve import require_application, resolver
 from corn.config import Config
 from corn.config.options import DEV
-from corn.config.resolution import DEFAULT, Resolved
+from corn.config.sources import DEFAULT, Resolved
 from corn.errors import ConfigError
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown

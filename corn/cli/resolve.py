@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corn.cli.options import given
-from corn.config.resolution import Resolved, resolve
+from corn.config.sources import Resolved, resolve
 from corn.errors import ConfigError
 from corn.system.working_directory import enter_directory
 

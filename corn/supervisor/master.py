@@ -18,7 +18,7 @@ from pathlib import Path
 
 from corn import logs
 from corn.config import Config
-from corn.config.resolution import Resolved
+from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
 from corn.logs.banner import announcement

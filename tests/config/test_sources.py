@@ -2,7 +2,7 @@
 
 import pytest
 
-from corn.config.resolution import resolve
+from corn.config.sources import resolve
 from corn.errors import ConfigError, ExitCode
 
 

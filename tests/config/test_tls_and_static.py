@@ -2,9 +2,9 @@
 
 import pytest
 
-from corn.config.resolution import resolve
 from corn.config.sections.static import Mount, split_mount
 from corn.config.sections.tls import ClientCertificates, Secret
+from corn.config.sources import resolve
 from corn.errors import ConfigError
 
 

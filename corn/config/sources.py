@@ -1,0 +1,197 @@
+"""Sources of option values: command line, environment, configuration file, default; the first that has one decides.
+
+Each source yields a layer of parsed values, and all layers are checked: a value that a higher source overrides must
+still be valid. HUP resolves again through here, with the same command line.
+
+Unknown names are refused in every source: a misspelt one would otherwise silently do nothing. Kubernetes is the
+exception. For a Service called `corn` (or `corn-api`) it puts CORN_SERVICE_HOST, CORN_PORT=tcp://10.0.0.1:80,
+CORN_PORT_80_TCP_ADDR and others into every container of the namespace; those are not settings. An empty variable counts
+as unset.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corn.config.schema import OPTIONS, Config
+from corn.config.suggestions import did_you_mean
+from corn.config.validation import check_extras, check_files, check_tls, settle_addresses
+from corn.config.values import BY_NAME, Layer, parse_value
+from corn.errors import ConfigError
+
+COMMAND_LINE = "command line"
+DEFAULT = "default"
+PREFIX = "CORN_"
+CONFIG_VARIABLE = "CORN_CONFIG"
+
+_SERVICE_NAME = re.compile(
+    r"CORN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
+)
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
+CORN_TOML = "corn.toml"
+PYPROJECT = "pyproject.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A configuration and where it came from.
+
+    `origins` says for each option "command line", the variable, the file ("corn.toml", "pyproject.toml [tool.corn]")
+    or "default". `file` is the configuration file that was read, if there was one.
+    """
+
+    config: Config
+    origins: dict[str, str]
+    file: Path | None
+
+
+def resolve(
+    command_line: Mapping[str, object], environ: Mapping[str, str], directory: Path, config_file: str | None
+) -> Resolved:
+    """Read all sources and settle what holds; paths are relative to `directory`.
+
+    `command_line` holds what was given there and nothing else, by option name, as text or as a TOML file would hold
+    it. `config_file` is the file named there. Raises ConfigError, in one line that says where and what to do.
+    """
+    file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
+    layers = [_read_command_line(command_line), read_environment(environ), read_file(file) if file else {}]
+    chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
+    check_tls(chosen)
+    check_extras(chosen)
+    check_files(chosen, directory / chosen["chdir"].value if "chdir" in chosen else directory)
+    return Resolved(
+        Config(**{name: given.value for name, given in chosen.items()}),
+        {each.name: chosen[each.name].origin if each.name in chosen else DEFAULT for each in OPTIONS},
+        file.path if file else None,
+    )
+
+
+def _read_command_line(command_line: Mapping[str, object]) -> Layer:
+    layer: Layer = {}
+    for name, raw in command_line.items():
+        if name not in BY_NAME:
+            raise ConfigError(f"unknown option '{name}'" + did_you_mean(name, BY_NAME))
+        layer[name] = parse_value(name, raw, COMMAND_LINE, BY_NAME[name].flag)
+    return layer
+
+
+def read_environment(environ: Mapping[str, str]) -> Layer:
+    """The options that variables give; raises ConfigError for an unknown CORN_ variable or a wrong value."""
+    present = {name: text for name, text in environ.items() if text and not _made_by_kubernetes(name, text)}
+    _refuse_unknown(present)
+    layer: Layer = {}
+    for option in OPTIONS:
+        for variable in (option.variable, *option.variables):
+            if variable in present and option.name not in layer:
+                layer[option.name] = parse_value(option.name, present[variable], variable, variable)
+    return layer
+
+
+def _made_by_kubernetes(name: str, text: str) -> bool:
+    if name.startswith(PREFIX) and name.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
+        return True
+    return _SERVICE_NAME.fullmatch(name) is not None
+
+
+def _refuse_unknown(present: Mapping[str, str]) -> None:
+    known = {CONFIG_VARIABLE, *(option.variable for option in OPTIONS)}
+    for name in sorted(present):
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigError(f"unknown variable '{name}'{_hint(name, known)}")
+
+
+def _hint(name: str, known: set[str]) -> str:
+    """Compare without the prefix, which alone makes any two of the names look alike."""
+    near = did_you_mean(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+    return near.replace("'", f"'{PREFIX}", 1) or "; unset it, or see 'corn config --help' for the options there are"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file that was found and read. `origin` is what `corn config` and errors call it."""
+
+    path: Path
+    origin: str
+    table: Mapping[str, object]
+
+
+def find_file(directory: Path, named: str | None) -> ConfigFile | None:
+    """The file `named`, else corn.toml in `directory`, else pyproject.toml there where it has a table [tool.corn].
+
+    Raises ConfigError where the file cannot be read, is not TOML, or was named and holds nothing for corn.
+    """
+    if named is not None:
+        file = _open(directory, named)
+        if file is None:
+            raise ConfigError(f"{named}: has no table [tool.corn]")
+        return file
+    found = next((name for name in (CORN_TOML, PYPROJECT) if (directory / name).exists()), None)
+    return _open(directory, found) if found else None
+
+
+def read_file(file: ConfigFile) -> Layer:
+    """The options that a file gives; raises ConfigError for an unknown key or a wrong value."""
+    layer: Layer = {}
+    for key, raw in file.table.items():
+        name = key.replace("-", "_")
+        if name not in BY_NAME:
+            raise ConfigError(f"{file.origin}: {_unknown(key, raw)}")
+        if name in layer:
+            raise ConfigError(f"{file.origin}: '{layer[name].word}' and '{key}' are the same option; keep one of them")
+        layer[name] = parse_value(name, raw, file.origin, key, f"{file.origin}: ")
+    return layer
+
+
+def _unknown(key: str, raw: object) -> str:
+    if isinstance(raw, dict):
+        return f"unknown table [{key}]; options stand at the top, outside of any table"
+    return f"unknown option '{key}'" + did_you_mean(key.replace("-", "_"), BY_NAME)
+
+
+def _open(directory: Path, name: str) -> ConfigFile | None:
+    """Read one file; a pyproject.toml is corn's only where it has a table [tool.corn]."""
+    path = directory / name
+    table = _parse(name, _read(name, path))
+    if path.name != PYPROJECT:
+        return ConfigFile(path, name, table)
+    tool = table.get("tool")
+    own = tool.get("corn") if isinstance(tool, dict) else None
+    return ConfigFile(path, f"{name} [tool.corn]", own) if isinstance(own, dict) else None
+
+
+def _read(name: str, path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{name}, line {line}: not UTF-8 text") from None
+
+
+def _parse(name: str, text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(_located(name, str(error))) from None
+    return table
+
+
+def _located(name: str, message: str) -> str:
+    """Move the position that tomllib writes at the end to where people look for it."""
+    match = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", message, re.DOTALL)
+    if match is None:
+        return f"{name}: {message}"
+    return f"{name}, {match[2] or 'last line'}: {match[1]}"
