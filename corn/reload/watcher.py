@@ -20,8 +20,7 @@ from typing import NoReturn
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
 from corn.reload.debounce import Batch
-from corn.reload.directory_tree import directories_below, files_in, needs_polling, read_mounts
-from corn.reload.file_digests import FileDigests
+from corn.reload.files import FileDigests, directories_below, files_in, needs_polling, read_mounts
 from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier

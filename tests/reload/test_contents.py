@@ -3,7 +3,7 @@
 import os
 import time
 
-from corn.reload.file_digests import FileDigests
+from corn.reload.files import FileDigests
 
 
 def test_a_touch_is_no_change_and_an_edit_is(tmp_path):

@@ -1,6 +1,6 @@
 """Directories below the watched ones, and the file systems they are on."""
 
-from corn.reload.directory_tree import directories_below, files_in, needs_polling
+from corn.reload.files import directories_below, files_in, needs_polling
 from corn.reload.filters import WatchFilter
 
 MOUNTS = """\
