@@ -1,23 +1,31 @@
-"""What the kernel tells of watched directories through watchfiles' notifier, or polling finds; in a thread of its own.
+"""File change notifier: inotify or FSEvents through watchfiles, or polling; each in a thread of its own.
 
-A new set of directories is watched before the old set is let go, so that nothing is missed between the two; what both
-tell of is told twice.
+A new set of directories is watched before the old set is released, so no change is missed between the two; a change
+that both report is reported twice.
+
+watchfiles can poll too, but it compares whole seconds: a file that is saved twice within a second counts as changed
+once, and the second change is lost. `Poller` compares the modification time to the nanosecond, the size and the inode.
+The pause between two scans grows with the time that a scan takes, so that a large tree does not occupy a core.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
-from corn.reload.polling import Poller
-
-STEP = 10  # milliseconds without a change before those so far are told
-_DEBOUNCE = 50  # the longest time for which changes are gathered
+ADDED, MODIFIED, DELETED = 1, 2, 3  # as watchfiles.Change has them
+STEP = 10  # milliseconds without a change before those so far are reported
+_DEBOUNCE = 50  # the longest time in milliseconds for which changes are gathered
+_PAUSE = 0.3  # seconds between two scans
+_SHARE = 20  # the pause is at least this many times the duration of a scan
 
 Heard = Callable[[set[tuple[int, str]]], None]
+Seen = Mapping[str, tuple[int, ...]]
 
 
 class FileNotifier:
@@ -57,3 +65,51 @@ class FileNotifier:
             elif stop.is_set():
                 notifier.close()
                 return
+
+
+class Poller:
+    """Looks at what is in the directories, not below them; to be used as watchfiles' RustNotify is."""
+
+    def __init__(self, directories: Sequence[str]) -> None:
+        self._directories = directories
+        self._pause = _PAUSE
+        self._seen = self._look()
+
+    def watch(self, debounce: int, step: int, timeout: int, stop: threading.Event) -> set[tuple[int, str]] | str:
+        """Wait for changes, as (kind, path), or for `stop`; changes are told as they are found."""
+        del debounce, step, timeout
+        while not stop.wait(self._pause):
+            before, self._seen = self._seen, self._look()
+            if told := differences(before, self._seen):
+                return told
+        return "stop"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _look(self) -> Seen:
+        began = time.perf_counter()
+        seen: dict[str, tuple[int, ...]] = {}
+        for directory in self._directories:
+            with contextlib.suppress(OSError), os.scandir(directory) as entries:  # it may be gone
+                seen.update((entry.path, _sign(entry)) for entry in entries)
+        self._pause = max(_PAUSE, _SHARE * (time.perf_counter() - began))
+        return seen
+
+
+def _sign(entry: os.DirEntry[str]) -> tuple[int, ...]:
+    """What changes when a file does; a directory is only there or not."""
+    try:
+        if entry.is_dir():
+            return ()
+        status = entry.stat()
+    except OSError:
+        return (0,)
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def differences(before: Seen, after: Seen) -> set[tuple[int, str]]:
+    """What has changed from one look to the next, as (kind, path)."""
+    gone = {(DELETED, path) for path in before.keys() - after.keys()}
+    new = {(ADDED, path) for path in after.keys() - before.keys()}
+    return gone | new | {(MODIFIED, path) for path, sign in after.items() if before.get(path, sign) != sign}

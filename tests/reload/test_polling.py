@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from corn.reload.polling import ADDED, DELETED, MODIFIED, Poller
+from corn.reload.notifier import ADDED, DELETED, MODIFIED, Poller
 
 
 def look(poller):
