@@ -102,7 +102,7 @@ class WorkerStartup:
 def in_development(birth: WorkerStartup) -> WorkerStartup:
     """The same, as `corn dev` bears its workers."""
     from corn.server.connection_handoff import ConnectionHandoff
-    from corn.worker.dev._error_app import config_of_responder
+    from corn.worker.dev.error_pages import config_of_responder
     from corn.worker.dev.session import DevSession
 
     birth = replace(birth, mailbox=ConnectionHandoff(*birth.setup.mailbox))
@@ -137,7 +137,7 @@ def _application(birth: WorkerStartup) -> Any:
     """The application, or what stands in for it; raises what `load_application` raises."""
     if birth.order.failure is not None:
         from corn.diagnosis.failure import Failure
-        from corn.worker.dev._error_app import responder
+        from corn.worker.dev.error_pages import responder
 
         return responder(Failure.from_json(birth.order.failure))
     if birth.developing is not None:
@@ -176,7 +176,6 @@ def import_for_development() -> None:
     """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
     for name in (
         "corn.worker.dev.session",
-        "corn.worker.dev._error_app",
         "corn.worker.dev.error_pages",
         "corn.diagnosis.html",
     ):

@@ -1,8 +1,8 @@
-"""In `corn dev`, an exception that leaves the application is shown to the client, if nothing was sent yet.
+"""Error pages of `corn dev`: for an exception of a request, and for an application that cannot be loaded.
 
-Frameworks that show their own page have sent it by then, and keep it. One answer is taken back: the bare "Internal
-Server Error" that Starlette sends before it passes the exception on, which tells a developer nothing. It is held until
-the application has returned or raised.
+Frameworks that show their own page have sent it by the time that the exception leaves the application, and keep it. One
+response is suppressed: the bare "Internal Server Error" that Starlette sends before it raises, which tells a developer
+nothing. It is held until the application has returned or raised.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
+from corn.config import Config
 from corn.diagnosis.diagnose import diagnose
 from corn.diagnosis.failure import Failure
 from corn.diagnosis.response import answer
 from corn.server.asgi.types import ASGIApplication, ClientDisconnected, Message, Receive, Scope, Send
 
+_INTERNAL_ERROR = 1011  # RFC 6455, 7.4.1
 _BARE = b"Internal Server Error"
 
 
@@ -90,3 +92,20 @@ def _is_bare_start(message: Message) -> bool:
 def _is_bare_body(message: Message) -> bool:
     whole = message["type"] == "http.response.body" and not message.get("more_body", False)
     return whole and message.get("body", b"") == _BARE
+
+
+def responder(failure: Failure) -> ASGIApplication:
+    """An ASGI application that answers with status 500 and `failure`, as the client's Accept asks for it."""
+
+    async def respond(scope: Scope, _: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send_failure(failure, scope, send)
+        else:
+            await send({"type": "websocket.close", "code": _INTERNAL_ERROR, "reason": "the application is broken"})
+
+    return respond
+
+
+def config_of_responder(config: Config) -> Config:
+    """The configuration for serving a responder: what the options say of the application does not hold for it."""
+    return replace(config, interface="asgi3", lifespan="off")
