@@ -7,8 +7,7 @@ import pytest
 
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.worker.dev.error_pages import with_error_pages
-from corn.worker.dev.live_reload import with_refresh
-from corn.worker.dev.live_reload_script import Script
+from corn.worker.dev.live_reload import Script, with_refresh
 from tests.worker.serving import serving
 
 BROWSER = "Accept: text/html\r\nSec-Fetch-Dest: document\r\n"

@@ -1,20 +1,27 @@
-"""Browser refresh, the worker's part: pages of `corn dev` are told where to listen for reloads.
+"""Live reload in workers of `corn dev`: pages receive a script that listens for reloads.
 
-The worker holds no connection for it. Where a page cannot reach the watcher's process, it asks here, and the question
-is passed on (docs/explanation/decisions, 9).
+The script listens at the watcher's process, `http://127.0.0.1:PORT/TOKEN`; the worker holds no connection for it. A
+page that cannot reach that address polls `/__corn__/TOKEN` of the application's own address instead, and the worker
+forwards the request to the watcher (docs/explanation/decisions, 9).
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from corn.server.asgi.types import ASGIApplication, Message, Receive, Scope, Send
 from corn.worker.dev.csp import ScriptPermission, allow
 from corn.worker.dev.html_injection import HTMLInjection
-from corn.worker.dev.live_reload_script import PREFIX, Script, origin_of, path_of
 
+PREFIX = "/__corn__/"
 _PATIENCE = 2.0
 _NAVIGATED = ("document", "iframe", "frame")
 # What sends a file without its bytes coming by here.
@@ -107,3 +114,55 @@ async def _ask(host: str, port: int, path: str) -> bytes:
         return body
     finally:
         writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The script of one worker's pages.
+
+    `url` is where to listen, `root` what the application is mounted at, `revision` counts the versions of the code, and
+    `failed` says that this one cannot be served. `repeatable`: the page may be asked for again without harm.
+    """
+
+    url: str
+    root: str
+    revision: int
+    failed: bool
+    repeatable: bool
+
+    @property
+    def source(self) -> str:
+        about = {
+            "listens": self.url,
+            "asks": f"{self.root}{path_of(self.url)}",
+            "revision": self.revision,
+            "failed": self.failed,
+            "repeatable": self.repeatable,
+        }
+        return _template().replace("__CORN__", json.dumps(about).replace("<", "\\u003c"), 1)
+
+    @property
+    def hash(self) -> str:
+        """The source expression that allows it (Content Security Policy 3, 2.3.1)."""
+        digest = hashlib.sha256(self.source.encode()).digest()
+        return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+    def element(self, nonce: str = "") -> bytes:
+        """The element for the page."""
+        attribute = f' nonce="{nonce}"' if nonce else ""
+        return f"<script{attribute}>{self.source}</script>".encode()
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of the address, for a policy that names what may be connected to."""
+    return "/".join(url.split("/")[:3])
+
+
+def path_of(url: str) -> str:
+    """Where the application's own address answers the same question."""
+    return PREFIX + url.rpartition("/")[2]
+
+
+@cache
+def _template() -> str:
+    return Path(__file__).with_name("live_reload.js").read_text("utf-8")
