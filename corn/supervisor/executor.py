@@ -25,7 +25,7 @@ from corn.supervisor.children.spawn import (
     environment_of,
     execute_template,
 )
-from corn.supervisor.children.watcher import DevReloader
+from corn.supervisor.dev_session import DevReloader
 from corn.supervisor.monitoring.counters import WorkerCounters
 from corn.supervisor.monitoring.stack_dumps import StackDumps
 from corn.supervisor.policy import actions

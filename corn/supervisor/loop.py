@@ -24,11 +24,11 @@ from corn.supervisor.children.admin import AdminProcess
 from corn.supervisor.children.certificates import CertificateRenewal
 from corn.supervisor.children.hooks import HooksProcess
 from corn.supervisor.children.spawn import AdminHandle, HooksHandle, TemplateHandle, WatcherHandle, WorkerHandle, end_of
-from corn.supervisor.children.watcher import DevReloader
 from corn.supervisor.config_reload import reread_config, settings_of
 from corn.supervisor.control.commands import Commands
 from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket
+from corn.supervisor.dev_session import DevReloader
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
 from corn.supervisor.monitoring.memory import MemorySampler

@@ -25,8 +25,8 @@ from corn.logs.banner import announcement
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import Passed, passed_sockets
 from corn.supervisor.children.certificates import first_credentials
-from corn.supervisor.children.watcher import DevReloader
 from corn.supervisor.control.socket_file import ControlSocket, plan_control_socket
+from corn.supervisor.dev_session import DevReloader
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
 from corn.supervisor.process.daemon import Launch, daemonize

@@ -1,78 +1,62 @@
-"""The master's side of `corn dev`: it starts the watcher, hears it, and tells people and browsers what came of it.
-
-It decides nothing about workers; what it hears becomes events for the policy (development.py). A watcher that ends is
-started again, a few times: without one, corn dev is a server that does not reload.
-"""
+"""Watcher child process: started with the session, and again, a few times, when it exits."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from corn.config import Config
-from corn.diagnosis import text as terminal
-from corn.diagnosis.failure import EXIT, STARTUP, Failure
-from corn.errors import ConfigError
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching
-from corn.logs import logger, wants_color
-from corn.reload.filters import ASSET, COLD, WatchFilter
-from corn.reload.preload_plan import packages_to_load, shadowed
-from corn.reload.watch_config import rules_of, watch_setup
-from corn.supervisor.children._dev_resources import BrowserPort, Terminal
+from corn.ipc.messages import Message, WatchSetup
+from corn.logs import logger
 from corn.supervisor.children.spawn import WatcherHandle, execute_watcher
-from corn.supervisor.config_reload import settings_of
-from corn.supervisor.policy import events
-from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
-from corn.supervisor.policy.state import ProcessExit, RevisionFailure
+from corn.supervisor.policy.state import ProcessExit
 
 _MOST_WATCHERS = 5
-_MOST_NAMED = 3
-_SLOWEST = 10
 
 
-class DevReloader:
-    """One for a master of `corn dev`. `file` is the configuration file, "" if there is none.
+class BrowserPort:
+    """Live reload port: a listener on the loopback interface, and the token that browsers must know.
 
-    `packages` are the modules that a warm template loads.
+    The master owns it, so that it is the same for every watcher and every template.
     """
 
-    def __init__(self, config: Config, file: str) -> None:
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.token = os.urandom(16).hex()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/{self.token}"
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+class WatcherProcess:
+    """Handle on the watcher, or None in `handle` where none runs.
+
+    `setup` gives what is to be watched at each start, and `watch` registers the channel with the loop.
+    """
+
+    def __init__(
+        self,
+        setup: Callable[[], WatchSetup],
+        browsers: BrowserPort | None,
+        watch: Callable[[WatcherHandle], None],
+    ) -> None:
         self.handle: WatcherHandle | None = None
-        self.packages: list[str] = []
-        self.left_out: frozenset[str] = frozenset()
-        self._config = config
-        self._file = file
-        self._watch: Callable[[WatcherHandle], None] = _not_yet
-        self._watchers = 0
-        self._terminal = Terminal()
-        self._debuggers: set[int] = set()
-        self._since = time.time()
-        self._paths: list[str] = []
-        self._ready = Ready()
-        self._outcome: Message = Reloaded(1, [])
-        self._imported: dict[str, str] = {}
-        self._browsers = BrowserPort() if config.reload and config.refresh else None
-        self._mailbox = socket.socketpair()
-
-    @property
-    def _rules(self) -> WatchFilter:
-        return rules_of(self._config, self._file)
-
-    def start(self, watch: Callable[[WatcherHandle], None]) -> None:
-        """Start the watcher, unless nothing is to be watched; `watch` tells the loop to listen to it."""
+        self._setup = setup
+        self._browsers = browsers
         self._watch = watch
-        if not self._config.reload:
-            return
-        self._watchers += 1
+        self._started = 0
+
+    def start(self) -> None:
+        self._started += 1
         ours, theirs = socket.socketpair()
-        setup = watch_setup(self._config, self._file, self._since)
+        setup = self._setup()
         inherited = [theirs.fileno()]
         if self._browsers is not None:
             setup = replace(setup, refresh_fd=self._browsers.fileno(), token=self._browsers.token)
@@ -81,163 +65,30 @@ class DevReloader:
             pid = execute_watcher(theirs, inherited)
         ours.setblocking(False)
         self.handle = WatcherHandle(pid, Channel(ours))
-        self._tell(setup)
-        self._tell(self._outcome)
+        self.send(setup)
 
-    def ended(self, end: ProcessExit) -> None:
-        """The watcher is gone: start another, that reports what changed meanwhile."""
+    def exited(self, end: ProcessExit) -> bool:
+        """Start another watcher, which reports what changed in between; returns whether there is one."""
         if self.handle is None:
-            return
+            return False
         self.handle.channel.close()
         self.handle = None
-        if self._watchers >= _MOST_WATCHERS:
+        if self._started >= _MOST_WATCHERS:
             logger.error("the watcher %s again; changes are not noticed any more", end)
-            return
+            return False
         logger.warning("the watcher %s; another is started", end)
-        self.start(self._watch)
+        self.start()
+        return True
 
-    def adapt(self, setup: Setup, *, warm: bool) -> Setup:
-        """The setup of a template, as it is in development."""
-        modules = self.packages if warm else []
-        return replace(
-            setup,
-            preload="deps" if warm else "none",
-            strict=False,
-            modules=modules,
-            development=True,
-            refresh=self._browsers.url if self._browsers is not None else "",
-            mailbox=[end.fileno() for end in self._mailbox],
-        )
+    def send(self, message: Message) -> None:
+        if self.handle is not None:
+            self.handle.channel.send(message)
+            self._watch(self.handle)
 
-    def finish(self) -> None:
-        """End the watcher, and wait for that."""
+    def kill(self) -> None:
+        """Kill the watcher and reap it."""
         if self.handle is not None:
             os.kill(self.handle.pid, signal.SIGKILL)
             os.waitpid(self.handle.pid, 0)
             self.handle.channel.close()
             self.handle = None
-        if self._browsers is not None:
-            self._browsers.close()
-        self._terminal.restore()
-        for end in self._mailbox:
-            end.close()
-
-    # What is heard
-
-    def hear(self, message: Message, at: float, reread: Callable[[], Config]) -> events.Event | None:
-        """What the watcher says, as an event; `reread` gives the options anew."""
-        match message:
-            case Watching():
-                logger.debug("%s", message.how)
-                if message.warning:
-                    logger.warning("%s", message.warning)
-            case Changed() if message.effect == ASSET:
-                self._tell(Reloaded(0, message.paths, assets=True))
-            case Changed():
-                return self._changed(message, at, reread)
-        return None
-
-    def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
-        self._since = time.time()
-        self._paths = message.paths
-        cold = message.effect == COLD
-        if cold:
-            with contextlib.suppress(ConfigError):  # it was logged
-                self._config = reread()
-        cold |= bool(shadowed(self._named_by(message.paths), self.packages))
-        if cold:
-            self.packages = []
-            self._imported.clear()
-        return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
-
-    def _named_by(self, paths: list[str]) -> set[str]:
-        """What changed directly below a watched directory: modules and packages by their base names."""
-        rules = self._rules
-        below = ((path, rules.root_of(path)) for path in paths)
-        return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
-
-    def ready(self, message: Ready) -> None:
-        """A worker serves; how long its application took is for the next announcement."""
-        self._ready = message
-
-    def debugging(self, worker: int) -> None:
-        """A debugger waits in this worker, at the terminal."""
-        self._debuggers.add(worker)
-
-    def worker_ended(self, worker: int) -> None:
-        """A worker is gone; if a debugger waited in it, it may not have tidied up."""
-        if worker in self._debuggers:
-            self._debuggers.discard(worker)
-            self._terminal.restore()
-
-    def imported(self, message: Imported, at: float) -> events.Event | None:
-        """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
-        if self._config.profile_reload:
-            logger.info("%s", _profile(message))
-        if self._config.preload == "none":
-            return None
-        new = {name: file for name, file in message.libraries if name not in self._imported}
-        if not new:
-            return None
-        self._imported.update(new)
-        rules = self._rules
-        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
-        if packages == self.packages:
-            return None
-        self.packages = packages
-        return events.PackagesKnown(at)
-
-    # What is told
-
-    def announce(self, action: AnnounceReload) -> None:
-        """Write the line that people read."""
-        ready = self._ready
-        took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
-        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
-        self._outcome = Reloaded(action.revision, self._paths)
-        self._tell(self._outcome)
-
-    def show(self, action: ShowFailure) -> None:
-        """Show why the code cannot be served."""
-        failure = self.failure_of(action.revision, action.broken)
-        text = terminal.text(failure, color=wants_color(self._config.color), directory=str(Path.cwd()))
-        logger.error("the application does not run; corn waits for a change\n%s", text)
-        self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
-        self._tell(self._outcome)
-
-    def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
-        """All that is known of a failure, for whoever shows it."""
-        if broken.failure is not None:
-            known = Failure.from_json(dict(broken.failure))
-        else:
-            ended = broken.error.startswith(("exited", "killed"))
-            summary = f"the application's process ended: {broken.error}" if ended else broken.error
-            known = Failure(EXIT if ended else STARTUP, summary, detail=broken.detail)
-        return replace(known, generation=revision, changed=tuple(self._paths))
-
-    def _tell(self, message: Message) -> None:
-        if self.handle is not None:
-            self.handle.channel.send(message)
-            self._watch(self.handle)
-
-
-def named(paths: list[str]) -> str:
-    """A few paths by name, and how many others."""
-    shown = [_relative(path) for path in paths[:_MOST_NAMED]]
-    others = len(paths) - len(shown)
-    return ", ".join(shown) + (f" and {others} others" if others else "")
-
-
-def _relative(path: str) -> str:
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative
-
-
-def _profile(message: Imported) -> str:
-    slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
-    lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
-    return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
-
-
-def _not_yet(handle: WatcherHandle) -> None:
-    """Before the start nobody listens."""

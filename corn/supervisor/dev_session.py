@@ -1,0 +1,236 @@
+"""Development session of the master: receives changes from the watcher, and reports reloads to people and browsers.
+
+It decides nothing about workers; the messages it receives become events for the policy (policy/development.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from corn.config import Config
+from corn.diagnosis import text as terminal
+from corn.diagnosis.failure import EXIT, STARTUP, Failure
+from corn.errors import ConfigError
+from corn.ipc.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching, WatchSetup
+from corn.logs import logger, wants_color
+from corn.reload.filters import ASSET, COLD, WatchFilter
+from corn.reload.preload_plan import packages_to_load, shadowed
+from corn.reload.watch_config import rules_of, watch_setup
+from corn.supervisor.children.spawn import WatcherHandle
+from corn.supervisor.children.watcher import BrowserPort, WatcherProcess
+from corn.supervisor.config_reload import settings_of
+from corn.supervisor.policy import events
+from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
+from corn.supervisor.policy.state import ProcessExit, RevisionFailure
+
+_MOST_NAMED = 3
+_SLOWEST = 10
+
+
+class DevReloader:
+    """One for a master of `corn dev`. `file` is the configuration file, "" if there is none.
+
+    `packages` are the modules that a warm template loads.
+    """
+
+    def __init__(self, config: Config, file: str) -> None:
+        self.packages: list[str] = []
+        self.left_out: frozenset[str] = frozenset()
+        self._config = config
+        self._file = file
+        self._watcher: WatcherProcess | None = None
+        self._terminal = Terminal()
+        self._debuggers: set[int] = set()
+        self._since = time.time()
+        self._paths: list[str] = []
+        self._ready = Ready()
+        self._outcome: Message = Reloaded(1, [])
+        self._imported: dict[str, str] = {}
+        self._browsers = BrowserPort() if config.reload and config.refresh else None
+        self._mailbox = socket.socketpair()
+
+    @property
+    def _rules(self) -> WatchFilter:
+        return rules_of(self._config, self._file)
+
+    @property
+    def handle(self) -> WatcherHandle | None:
+        """The watcher, None where none runs."""
+        return None if self._watcher is None else self._watcher.handle
+
+    def start(self, watch: Callable[[WatcherHandle], None]) -> None:
+        """Start the watcher, unless nothing is to be watched; `watch` registers its channel with the loop."""
+        if self._config.reload:
+            self._watcher = WatcherProcess(self._watch_setup, self._browsers, watch)
+            self._watcher.start()
+            self._tell(self._outcome)
+
+    def _watch_setup(self) -> WatchSetup:
+        return watch_setup(self._config, self._file, self._since)
+
+    def ended(self, end: ProcessExit) -> None:
+        """The watcher exited: start another."""
+        if self._watcher is not None and self._watcher.exited(end):
+            self._tell(self._outcome)
+
+    def adapt(self, setup: Setup, *, warm: bool) -> Setup:
+        """The setup of a template, as it is in development."""
+        modules = self.packages if warm else []
+        return replace(
+            setup,
+            preload="deps" if warm else "none",
+            strict=False,
+            modules=modules,
+            development=True,
+            refresh=self._browsers.url if self._browsers is not None else "",
+            mailbox=[end.fileno() for end in self._mailbox],
+        )
+
+    def finish(self) -> None:
+        """Kill the watcher, and close what workers had in common."""
+        if self._watcher is not None:
+            self._watcher.kill()
+        if self._browsers is not None:
+            self._browsers.close()
+        self._terminal.restore()
+        for end in self._mailbox:
+            end.close()
+
+    # What is heard
+
+    def hear(self, message: Message, at: float, reread: Callable[[], Config]) -> events.Event | None:
+        """What the watcher says, as an event; `reread` gives the options anew."""
+        match message:
+            case Watching():
+                logger.debug("%s", message.how)
+                if message.warning:
+                    logger.warning("%s", message.warning)
+            case Changed() if message.effect == ASSET:
+                self._tell(Reloaded(0, message.paths, assets=True))
+            case Changed():
+                return self._changed(message, at, reread)
+        return None
+
+    def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
+        self._since = time.time()
+        self._paths = message.paths
+        cold = message.effect == COLD
+        if cold:
+            with contextlib.suppress(ConfigError):  # it was logged
+                self._config = reread()
+        cold |= bool(shadowed(self._named_by(message.paths), self.packages))
+        if cold:
+            self.packages = []
+            self._imported.clear()
+        return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
+
+    def _named_by(self, paths: list[str]) -> set[str]:
+        """What changed directly below a watched directory: modules and packages by their base names."""
+        rules = self._rules
+        below = ((path, rules.root_of(path)) for path in paths)
+        return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
+
+    def ready(self, message: Ready) -> None:
+        """A worker serves; how long its application took is for the next announcement."""
+        self._ready = message
+
+    def debugging(self, worker: int) -> None:
+        """A debugger waits in this worker, at the terminal."""
+        self._debuggers.add(worker)
+
+    def worker_ended(self, worker: int) -> None:
+        """A worker is gone; if a debugger waited in it, it may not have tidied up."""
+        if worker in self._debuggers:
+            self._debuggers.discard(worker)
+            self._terminal.restore()
+
+    def imported(self, message: Imported, at: float) -> events.Event | None:
+        """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
+        if self._config.profile_reload:
+            logger.info("%s", _profile(message))
+        if self._config.preload == "none":
+            return None
+        new = {name: file for name, file in message.libraries if name not in self._imported}
+        if not new:
+            return None
+        self._imported.update(new)
+        rules = self._rules
+        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
+        if packages == self.packages:
+            return None
+        self.packages = packages
+        return events.PackagesKnown(at)
+
+    # What is told
+
+    def announce(self, action: AnnounceReload) -> None:
+        """Write the line that people read."""
+        ready = self._ready
+        took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
+        self._outcome = Reloaded(action.revision, self._paths)
+        self._tell(self._outcome)
+
+    def show(self, action: ShowFailure) -> None:
+        """Show why the code cannot be served."""
+        failure = self.failure_of(action.revision, action.broken)
+        text = terminal.text(failure, color=wants_color(self._config.color), directory=str(Path.cwd()))
+        logger.error("the application does not run; corn waits for a change\n%s", text)
+        self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
+        self._tell(self._outcome)
+
+    def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
+        """All that is known of a failure, for whoever shows it."""
+        if broken.failure is not None:
+            known = Failure.from_json(dict(broken.failure))
+        else:
+            ended = broken.error.startswith(("exited", "killed"))
+            summary = f"the application's process ended: {broken.error}" if ended else broken.error
+            known = Failure(EXIT if ended else STARTUP, summary, detail=broken.detail)
+        return replace(known, generation=revision, changed=tuple(self._paths))
+
+    def _tell(self, message: Message) -> None:
+        if self._watcher is not None:
+            self._watcher.send(message)
+
+
+def named(paths: list[str]) -> str:
+    """A few paths by name, and how many others."""
+    shown = [_relative(path) for path in paths[:_MOST_NAMED]]
+    others = len(paths) - len(shown)
+    return ", ".join(shown) + (f" and {others} others" if others else "")
+
+
+def _relative(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _profile(message: Imported) -> str:
+    slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
+    lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
+    return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
+
+
+class Terminal:
+    """The terminal's settings as they were when corn began, put back when a debugger may have left others."""
+
+    def __init__(self) -> None:
+        self._settings: list[object] | None = None
+        if sys.stdin is not None and os.isatty(0):
+            import termios
+
+            self._settings = termios.tcgetattr(0)
+
+    def restore(self) -> None:
+        if self._settings is not None:
+            import termios
+
+            termios.tcsetattr(0, termios.TCSANOW, self._settings)  # type: ignore[arg-type]
