@@ -36,7 +36,7 @@ from corn.server.drain import GracefulDrain
 from corn.server.in_flight import requests_in_flight
 from corn.server.protocol_factory import ProtocolFactory
 from corn.server.request_id import with_request_id
-from corn.server.static.middleware import with_static
+from corn.server.static.app import with_static
 from corn.server.tls.context import TLSContexts
 
 if TYPE_CHECKING:
