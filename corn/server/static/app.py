@@ -26,6 +26,7 @@ from corn.server.static.files import Directory, Opened, opened
 from corn.server.static.negotiation import CODINGS, accepted_codings, cache_control, content_type
 
 _ZERO_COPY = "http.response.zerocopysend"
+_READS = ("GET", "HEAD")
 _SMALL = 65536  # bytes up to which a file is read at once
 _PIECE = 131072  # bytes read at a time where a large one must be read
 
@@ -33,12 +34,12 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def with_static(app: ASGIApplication, config: Config) -> ASGIApplication:
-    """The application, behind the directories of option `static`; itself where there are none."""
+    """The application behind the directories of option `static`; the application itself where there are none."""
     return Static(app, config) if config.static else app
 
 
 class Static:
-    """Serves files, and has the application answer the rest."""
+    """Middleware that serves files and passes all other requests on."""
 
     def __init__(self, app: ASGIApplication, config: Config) -> None:
         self._app = app
@@ -51,7 +52,8 @@ class Static:
         if scope["type"] == "http":
             path = scope["path"].removeprefix(scope["root_path"])
             for mount, directory in self._mounts:
-                if path.startswith(mount + "/") and (found := directory.find(path[len(mount) :])) is not None:
+                inside = path == mount or path.startswith(mount + "/")
+                if inside and (found := directory.find(path[len(mount) :])) is not None:
                     if await Reply(scope, send, path, directory, self._config).serve(found):
                         return
                     break
@@ -59,7 +61,7 @@ class Static:
 
 
 class Reply:
-    """Answers a request for `path`, as it is under option root_path, with what is in the directory."""
+    """Response to a request for `path` (without the root path) from a directory."""
 
     def __init__(self, scope: Scope, send: Send, path: str, directory: Directory, config: Config) -> None:
         self._scope = scope
@@ -70,8 +72,14 @@ class Reply:
         self._asked = _fields(scope)
 
     async def serve(self, found: str) -> bool:
-        """Answer with the file at `found`, or with the page of the directory there; whether there was one."""
+        """Answer with the file at `found`, or with the index page of the directory; false if there is none.
+
+        Only a file refuses methods: what has no file at its very path is the application's, so a front end that owns
+        all paths does not shadow `POST /`.
+        """
         if Path(found).is_dir():
+            if self._scope["method"] not in _READS:
+                return False
             index = self._directory.sibling(found, "/index.html")
             if index is None:
                 return False
@@ -91,8 +99,8 @@ class Reply:
             return True
 
     async def _answer(self, found: str, file: Opened) -> None:
-        if self._scope["method"] not in ("GET", "HEAD"):
-            await self._plain(405, [(b"allow", b"GET, HEAD")])
+        if self._scope["method"] not in _READS:
+            await self._plain(405, [(b"allow", ", ".join(_READS).encode())])
             return
         modified = file.mtime_ns // 10**9
         with ExitStack() as stack:
@@ -109,7 +117,7 @@ class Reply:
                 await self._send_file(chosen, modified, headers)
 
     def _choose(self, stack: ExitStack, found: str, file: Opened) -> tuple[Opened, bool]:
-        """The file, or a compressed one beside it that is no older; and whether there is any beside it."""
+        """The file, or a compressed sibling that is no older; and whether there is any sibling."""
         beside = {coding: self._directory.sibling(found, suffix) for coding, suffix in CODINGS.items()}
         if any(beside.values()):
             for coding in accepted_codings(self._asked.get("accept-encoding", "")):

@@ -1,21 +1,29 @@
-"""Whether a file is sent at all, and which part of it (RFC 9110, 13 and 14). Pure.
+"""Conditional requests and range requests for a file (RFC 9110, 13 and 14).
 
-A request for several ranges is answered with the whole, as 14.2 allows: clients that ask so are rare, and a multipart
-answer is what attacks ask for.
+A request for several ranges gets the whole file, as 14.2 allows: clients that request several are rare, and a multipart
+response is what attacks are after.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timezone
 
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+_TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_DATES = (  # IMF-fixdate, RFC 850, asctime
+    re.compile(rf"[A-Z][a-z]{{2}}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
+    re.compile(rf"[A-Z][a-z]{{5,8}}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"),
+    re.compile(rf"[A-Z][a-z]{{2}} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
+)
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?:([0-9]{1,19})-([0-9]{1,19})?|-([0-9]{1,19}))[ \t]*", re.IGNORECASE)
 
 
 def precondition(headers: Mapping[str, str], etag: str, modified: int) -> int:
-    """200, 304 or 412: what the conditions of a GET or HEAD come to, in the order of 13.2.2; times in seconds."""
+    """Status of a GET or HEAD after its conditions, in the order of 13.2.2: 200, 304 or 412. Times are in seconds."""
     if "if-match" in headers:
         if not _matches(headers["if-match"], etag, weakly=False):
             return 412
@@ -28,7 +36,7 @@ def precondition(headers: Mapping[str, str], etag: str, modified: int) -> int:
 
 
 def chosen_range(headers: Mapping[str, str], etag: str, modified: int, size: int) -> tuple[int, int] | None:
-    """Where the part begins and how long it is; None for the whole. Raises ValueError where there is no such part."""
+    """Offset and length of the requested range; None for the whole file. Raises ValueError for one outside the file."""
     match = _RANGE.fullmatch(headers.get("range", ""))
     if match is None or not _holds(headers.get("if-range"), etag, modified):
         return None
@@ -47,7 +55,7 @@ def chosen_range(headers: Mapping[str, str], etag: str, modified: int, size: int
 
 
 def _holds(validator: str | None, etag: str, modified: int) -> bool:
-    """If-Range: whether the client's part is of the same file (13.1.5)."""
+    """Evaluate If-Range: true if the client's part is of the same file (13.1.5)."""
     if validator is None:
         return True
     if _TAG.fullmatch(validator.strip()):
@@ -65,11 +73,21 @@ def _matches(value: str, etag: str, *, weakly: bool) -> bool:
 
 
 def _date(value: str | None) -> int | None:
-    """Seconds since the epoch; None for what is no date, which is then ignored."""
-    if value is None:
+    """Seconds since the epoch of an HTTP-date in any of its three forms (5.6.7); None for any other text."""
+    match = next(filter(None, (form.fullmatch(value or "") for form in _DATES)), None)
+    if match is None:
         return None
+    day, month, year, hour, minute, second = match.group("day", "month", "year", "hour", "minute", "second")
+    at = (_year(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), min(int(second), 59))  # 60: leap
     try:
-        found = parsedate_to_datetime(value)
-        return int(found.timestamp()) if found.tzinfo is not None else None
-    except (ValueError, TypeError, OverflowError, IndexError):
+        return int(datetime(*at, tzinfo=timezone.utc).timestamp())
+    except ValueError:
         return None
+
+
+def _year(text: str) -> int:
+    """The year; two digits name the last such year that is not more than 50 years ahead (5.6.7)."""
+    if len(text) == 4:
+        return int(text)
+    latest = datetime.now(timezone.utc).year + 50
+    return latest - (latest - int(text)) % 100

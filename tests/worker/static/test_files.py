@@ -109,11 +109,27 @@ def test_a_file_can_only_be_read(run, site, method):
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("path", "mount"),
+    [("/", "/"), ("/docs", "/"), ("/docs/", "/"), ("/static", "/static"), ("/static/", "/static"), ("/none", "/")],
+)
+def test_a_method_that_writes_to_no_file_reaches_the_application(run, site, path, mount, method):
+    answer = ask(run, site, path, method=method, mount=mount)
+    assert (answer.status, answer.headers.get("x-app")) == (200, "yes")
+
+
 def test_a_directory_shows_its_index_page(run, site):
     assert ask(run, site, "/static/").body == b"<p>home"
     assert ask(run, site, "/static/docs/").body == b"<p>docs"
     moved = ask(run, site, "/static/docs?a=b")
     assert (moved.status, moved.headers["location"]) == (307, "/static/docs/?a=b")
+    moved = ask(run, site, "/static")
+    assert (moved.status, moved.headers["location"]) == (307, "/static/")
+    moved = ask(run, site, "/static?a", root_path="/api")
+    assert (moved.status, moved.headers["location"]) == (307, "/api/static/?a")
+    assert ask(run, site, "/static", method="HEAD").status == 307
+    assert ask(run, site / "empty", "/static").headers["x-app"] == "yes"
     assert ask(run, site, "/static/empty/").headers["x-app"] == "yes"
     assert ask(run, site, "/static/app.js/").headers["x-app"] == "yes"
 
