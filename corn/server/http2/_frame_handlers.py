@@ -8,14 +8,16 @@ from typing import Any, ClassVar
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError
-from corn.server.http2._settings import DEFAULT_TABLE, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, read_settings
 from corn.server.http2.flood_guard import ABANDONED, FAULT, TRIFLE
 from corn.server.http2.frames import (
     ACK,
     DATA,
+    DEFAULT_TABLE,
     END_STREAM,
     GOAWAY,
+    HEADER_TABLE_SIZE,
     HEADERS,
+    INITIAL_WINDOW_SIZE,
     MAX_STREAM,
     PING,
     PRIORITY,
@@ -29,6 +31,7 @@ from corn.server.http2.frames import (
     MalformedRequestError,
     frame,
     number,
+    read_settings,
     unpadded,
 )
 from corn.server.http2.header_codec import FieldDecoder

@@ -20,8 +20,6 @@ from corn.server.http._error_response import error_response
 from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
 from corn.server.http2._frame_handlers import TOO_LARGE, FrameHandlers
-from corn.server.http2._settings import own_settings
-from corn.server.http2.frame_reader import FrameReader
 from corn.server.http2.frames import (
     INITIAL_WINDOW,
     MAX_STREAM,
@@ -29,9 +27,11 @@ from corn.server.http2.frames import (
     PREFACE,
     SETTINGS,
     ErrorCode,
+    FrameReader,
     HTTP2ConnectionError,
     frame,
     goaway,
+    own_settings,
     window_update,
 )
 from corn.server.http2.stream import Stream

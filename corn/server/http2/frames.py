@@ -1,10 +1,17 @@
-"""Frames as they are on the wire, and what is wrong with one (RFC 9113, 4, 6 and 7)."""
+"""HTTP/2 frames: codec, settings, and the reader that splits a connection's bytes (RFC 9113, 4, 6 and 7).
+
+What the reader holds is bounded: one frame that is not complete, and one header block, whose size and number of frames
+are limited, because nothing else may come before its end (a "CONTINUATION flood" is one that has none).
+"""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final
+
+from corn.config import Config
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_FRAME: Final = 16384  # the payload that everybody takes; corn neither asks for more nor sends more
@@ -21,6 +28,29 @@ HAS_PRIORITY: Final = 0x20
 
 HEADER: Final = struct.Struct("!HBBBL")  # length (its high 16 bits, its low 8), type, flags, stream
 _LONG: Final = struct.Struct("!L")
+
+# Settings (RFC 9113, 6.5.2; RFC 8441, 3; RFC 9218, 2.1)
+HEADER_TABLE_SIZE: Final = 1
+ENABLE_PUSH: Final = 2
+MAX_CONCURRENT_STREAMS: Final = 3
+INITIAL_WINDOW_SIZE: Final = 4
+MAX_FRAME_SIZE: Final = 5
+MAX_HEADER_LIST_SIZE: Final = 6
+ENABLE_CONNECT_PROTOCOL: Final = 8
+NO_RFC7540_PRIORITIES: Final = 9
+
+DEFAULT_TABLE: Final = 4096
+_SETTING = struct.Struct("!HL")
+_LARGEST_FRAME = (1 << 24) - 1
+
+Frame = tuple[int, int, int, bytes]  # type, flags, stream, payload
+
+_SIZE = HEADER.size
+_PRIORITY_SIZE = 5
+_OF_BLOCKS = (HEADERS, CONTINUATION)
+_KIND = 3  # where a frame says what it is
+_DATA = b"\0"
+_MOST_FRAMES = 32  # of a header block
 
 
 class ErrorCode(IntEnum):
@@ -107,3 +137,102 @@ def unpadded(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
     return payload[1 : len(payload) - payload[0]]
+
+
+def own_settings(config: Config) -> bytes:
+    """The payload of corn's SETTINGS."""
+    settings = {
+        MAX_CONCURRENT_STREAMS: config.http2_max_concurrent_streams,
+        INITIAL_WINDOW_SIZE: config.http2_initial_stream_window_size,
+        MAX_HEADER_LIST_SIZE: config.limit_header_size,
+        ENABLE_CONNECT_PROTOCOL: int(config.ws != "none"),
+        NO_RFC7540_PRIORITIES: 1,
+    }
+    return b"".join([_SETTING.pack(*each) for each in settings.items()])
+
+
+def read_settings(payload: bytes) -> dict[int, int]:
+    """The peer's settings; raises ConnectionFault for a value that is not allowed."""
+    if len(payload) % _SETTING.size:
+        raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of the wrong size")
+    settings = dict(_SETTING.iter_unpack(payload))
+    if settings.get(ENABLE_PUSH, 0) > 1 or settings.get(ENABLE_CONNECT_PROTOCOL, 0) > 1:
+        raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a setting is neither 0 nor 1")
+    if settings.get(INITIAL_WINDOW_SIZE, 0) > MAX_WINDOW:
+        raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE is too large")
+    if not MAX_FRAME <= settings.get(MAX_FRAME_SIZE, MAX_FRAME) <= _LARGEST_FRAME:
+        raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "invalid SETTINGS_MAX_FRAME_SIZE")
+    return settings
+
+
+class FrameReader:
+    """Splits what a connection receives. A HEADERS frame is given with its CONTINUATIONs, and nothing but the block."""
+
+    __slots__ = ("_block", "_block_of", "_flags", "_frames", "_held", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._held = b""
+        self._limit = limit
+        self._block_of = 0  # the stream whose header block is not complete
+        self._block = b""
+        self._flags = 0
+        self._frames = 0
+
+    @property
+    def is_amid_head(self) -> bool:
+        """Whether a header block has begun and not ended, or a frame that is not of a body."""
+        return bool(self._block_of or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that are complete with `data`; raises ConnectionFault."""
+        if self._held:
+            data = self._held + data
+        at, size = 0, len(data)
+        self._held = b""
+        while size - at >= _SIZE:
+            high, low, kind, flags, stream = HEADER.unpack_from(data, at)
+            start = at + _SIZE
+            end = start + (high << 8 | low)
+            if end - start > MAX_FRAME:
+                raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
+            if end > size:
+                break
+            at = end
+            if self._block_of or kind in _OF_BLOCKS:
+                found = self._headers(kind, flags, stream & MAX_STREAM, data[start:end])
+                if found is not None:
+                    yield found
+            else:
+                yield kind, flags, stream & MAX_STREAM, data[start:end]
+        self._held = data[at:]
+
+    def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> Frame | None:
+        if kind == HEADERS and not self._block_of:
+            block = unpadded(flags, payload)
+            if flags & HAS_PRIORITY:
+                block = _without_priority(stream, block)
+            if flags & END_HEADERS:
+                return kind, flags, stream, block
+            self._block_of, self._block, self._flags, self._frames = stream, block, flags, 1
+            if not stream:
+                raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block on no stream")
+        elif kind == CONTINUATION and stream == self._block_of and stream:
+            self._block += payload
+            self._frames += 1
+        else:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block is not continued where it should be")
+        if len(self._block) > self._limit or self._frames > _MOST_FRAMES:
+            raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block is too large")
+        if not flags & END_HEADERS:
+            return None
+        self._block_of = 0
+        return HEADERS, self._flags, stream, self._block
+
+
+def _without_priority(stream: int, block: bytes) -> bytes:
+    """The block behind the priority, which corn does not heed (RFC 9113, 5.3.2)."""
+    if len(block) < _PRIORITY_SIZE:
+        raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a HEADERS frame without its priority")
+    if int.from_bytes(block[:4], "big") & MAX_STREAM == stream:
+        raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
+    return block[_PRIORITY_SIZE:]

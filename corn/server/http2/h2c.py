@@ -12,8 +12,7 @@ import base64
 import binascii
 
 from corn.server.http.head import RequestHead
-from corn.server.http2._settings import read_settings
-from corn.server.http2.frames import HTTP2ConnectionError
+from corn.server.http2.frames import HTTP2ConnectionError, read_settings
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n"
 PRIOR_KNOWLEDGE = b"PRI * HTTP/2.0"  # the head that the preface looks like

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corn.server.http2 import frames
-from corn.server.http2.frame_reader import FrameReader
-from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
+from corn.server.http2.frames import ErrorCode, FrameReader, HTTP2ConnectionError
 from corn.server.http2.header_codec import FieldDecoder, encode_field, encode_lines, encode_status
 from tests.worker.http2.client import GET, POST, connect
 from tests.worker.serving import echo, hello, serving
