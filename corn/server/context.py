@@ -20,7 +20,7 @@ from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
 from corn.server.clock import Clock
 from corn.server.http.head import RequestHead
-from corn.server.http2.optional import http2_connection
+from corn.server.http2 import http2_connection
 from corn.server.proxy.forwarded_headers import apply_forwarded
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.request_id import RequestIds

@@ -43,7 +43,7 @@ from corn.ipc.messages import (
     SteppedDown,
 )
 from corn.ipc.scoreboard import Scoreboard
-from corn.server.http2.optional import http2_connection
+from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
 from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
 from corn.system.prctl import die_with_parent, name_process

@@ -7,7 +7,7 @@ import ssl
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.server.http2.optional import http2_connection
+from corn.server.http2 import http2_connection
 from corn.tls.credentials import KeyPair, unnamed_file
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
