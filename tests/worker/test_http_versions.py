@@ -7,14 +7,14 @@ import pytest
 
 from corn.config import Config
 from corn.server.http2 import http2_connection
-from corn.server.tls._make_context import application_protocols
+from corn.server.tls.context import application_protocols
 
 WITHOUT_HPACK = """
 import sys
 sys.modules["hpack"] = None
 from corn.config import Config
 from corn.server.http2 import http2_connection
-from corn.server.tls._make_context import application_protocols
+from corn.server.tls.context import application_protocols
 config = Config(http=sys.argv[1])
 print(http2_connection(config), application_protocols(config))
 """

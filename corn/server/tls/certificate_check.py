@@ -1,92 +1,22 @@
-"""Whether credentials can be used, found out by a handshake with oneself in memory.
+"""Checks whether credentials can be used, by a handshake with each of them (see `inspection`).
 
-What a client would see is what is examined: the certificate as it is sent, the key that signs, the versions and
-ciphers that are left. It also yields the certificate's fields, which the `ssl` module tells to a verifying peer alone.
-
-In a process of its own (`main`) it examines credentials for the master, which loads no TLS.
+In a process of its own (`main`) it checks credentials for the master, which loads no TLS.
 """
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
-import ssl
 import time
-from dataclasses import dataclass
-from typing import Any
 
 from corn.config import Config
 from corn.errors import ConfigError
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Examine, Examined
-from corn.server.tls._make_context import make_context
+from corn.server.tls.context import make_context
+from corn.server.tls.inspection import date_of, inspect_certificate
 from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
-from corn.tls.credentials import Credentials, KeyPair
-
-_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are for the caller to judge
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateInfo:
-    """What a client sees of a certificate; times in seconds since the epoch."""
-
-    names: tuple[str, ...]
-    not_before: float
-    not_after: float
-
-    def trouble(self, now: float) -> str:
-        """Why clients refuse it at this time, or ""."""
-        if now > self.not_after:
-            return f"it has expired on {_date(self.not_after)}"
-        if now < self.not_before:
-            return f"it is not valid before {_date(self.not_before)}"
-        return ""
-
-
-def subject_names(pair: KeyPair, context: ssl.SSLContext) -> tuple[str, ...]:
-    """The DNS names that a certificate is for, in lower case."""
-    return inspect_certificate(pair, context).names
-
-
-def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateInfo:
-    """Shake hands with oneself; raises ConfigError where that fails."""
-    mode, context.verify_mode = context.verify_mode, ssl.CERT_NONE
-    try:
-        fields = _shake_hands(context, _trusting_client(pair))
-    except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "verify_message", "") or getattr(error, "reason", None) or error
-        raise ConfigError(f"--ssl-certfile: no client would accept '{pair.name}': {reason}") from None
-    finally:
-        context.verify_mode = mode
-    names = [value for kind, value in fields.get("subjectAltName", ()) if kind == "DNS"]
-    names += [value for rdn in fields["subject"] for kind, value in rdn if kind == "commonName" and not names]
-    return CertificateInfo(
-        tuple(name.lower() for name in names),
-        ssl.cert_time_to_seconds(fields["notBefore"]),
-        ssl.cert_time_to_seconds(fields["notAfter"]),
-    )
-
-
-def _trusting_client(pair: KeyPair) -> ssl.SSLContext:
-    """A client that trusts this certificate alone."""
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    first = pair.certificate.partition("-----END CERTIFICATE-----")
-    client.load_verify_locations(cadata=first[0] + first[1])
-    client.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME) | ssl.VERIFY_X509_PARTIAL_CHAIN
-    return client
-
-
-def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, Any]:
-    """The fields of the server's certificate as the client has verified it."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = server_context.wrap_bio(to_server, to_client, server_side=True)
-    client = client_context.wrap_bio(to_client, to_server)
-    for side in (client, server, client, server, client):
-        with contextlib.suppress(ssl.SSLWantReadError):
-            side.do_handshake()
-    return dict(client.getpeercert() or {})
+from corn.tls.credentials import Credentials
 
 
 def check_credentials(config: Config, credentials: Credentials, now: float) -> str:
@@ -100,15 +30,11 @@ def check_credentials(config: Config, credentials: Credentials, now: float) -> s
         if trouble := seen.trouble(now):
             raise NotValidNowError(f"--ssl-certfile: '{pair.name}': {trouble}")
         ends.append(seen.not_after)
-    return f"valid until {_date(min(ends))}"
+    return f"valid until {date_of(min(ends))}"
 
 
 class NotValidNowError(ConfigError):
     """The credentials are sound, but the time is not one for which the certificate was issued."""
-
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
 def main(fd: int) -> None:
