@@ -12,8 +12,7 @@ from websockets.asyncio.client import connect
 from corn.config import Config
 from corn.errors import ConfigError
 from corn.server.tls.context import TLSContexts
-from corn.server.tls.handshake import TLSHandshake
-from corn.server.tls.scope_extension import escape
+from corn.server.tls.handshake import TLSHandshake, escape
 from corn.tls.credentials import read_credentials
 from tests.certificates import Issued, authorities, client
 from tests.worker.serving import echo, hello, serving, until

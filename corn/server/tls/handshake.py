@@ -3,14 +3,17 @@
 It counts as a connection that waits for its first byte: it has a deadline, a drain lets it finish, and the stop at the
 end of the grace cuts it. What begins with no handshake record (RFC 8446, 5.1) is no TLS: somebody who speaks plain HTTP
 is told so, in plain HTTP.
+
+What the handshake agreed on is the application's to read in the scope (ASGI, "TLS Extension", version 0.2).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from corn.logs import logger
 from corn.server.asgi.scope import Endpoints
@@ -19,13 +22,26 @@ from corn.server.http._error_response import error_response
 from corn.server.http.errors import HTTPError
 from corn.server.lingering_close import close_lingering
 from corn.server.tls.context import TLSContexts
-from corn.server.tls.scope_extension import tls_extension
 from corn.server.tls.transport import TLSStream
 
 _HANDSHAKE_RECORD = 0x16
 NO_TLS = HTTPError(400, "this port speaks HTTPS, and the request came as plain HTTP; ask for an https:// address")
 
 Factory = Callable[[Endpoints, "str | None"], asyncio.Protocol]
+
+_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_SHORT = {
+    "commonName": "CN",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "localityName": "L",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "stateOrProvinceName": "ST",
+    "streetAddress": "STREET",
+    "userId": "UID",
+}
+_ESCAPED = re.compile(r'[\\"+,;<>]|^[ #]| $')
 
 
 class TLSHandshake(asyncio.Protocol):
@@ -109,3 +125,43 @@ class TLSHandshake(asyncio.Protocol):
     def _end(self) -> None:
         self._service.connections.discard(self)
         close_lingering(self._service, self._raw)
+
+
+def tls_extension(connection: ssl.SSLObject, tls: TLSContexts) -> dict[str, Any]:
+    """The extension's fields. A certificate that does not verify ends the handshake, so there is never an error."""
+    cipher = connection.cipher()
+    return {
+        "server_cert": tls.certificates.get(connection.context),
+        "client_cert_chain": client_chain(connection),
+        "client_cert_name": _name(connection.getpeercert() or {}),
+        "client_cert_error": None,
+        "tls_version": _VERSIONS.get(connection.version() or ""),
+        "cipher_suite": tls.suites.get(cipher[0]) if cipher else None,
+    }
+
+
+def client_chain(connection: ssl.SSLObject) -> tuple[str, ...]:
+    """The certificates that the client sent, its own first, as PEM; before Python 3.13 its own alone is to be had."""
+    if hasattr(connection, "get_unverified_chain"):
+        chain = list(connection.get_unverified_chain())
+        own = connection.getpeercert(binary_form=True)
+        if own and own not in chain:
+            chain.insert(0, own)
+    else:
+        own = connection.getpeercert(binary_form=True)
+        chain = [own] if own else []
+    return tuple(map(ssl.DER_cert_to_PEM_cert, chain))
+
+
+def _name(fields: Any) -> str | None:
+    """The subject as RFC 4514 writes it: the last part first; an empty one has no text."""
+    parts = [
+        "+".join(f"{_SHORT.get(kind, kind)}={escape(value)}" for kind, value in rdn)
+        for rdn in fields.get("subject", ())
+    ]
+    return ",".join(reversed(parts)) or None
+
+
+def escape(value: str) -> str:
+    """A value within a distinguished name (RFC 4514, 2.4)."""
+    return _ESCAPED.sub(lambda match: "\\" + match[0], value).replace("\0", "\\00")
