@@ -70,7 +70,7 @@ def _own(config: Config) -> Config:
         interface="asgi3",
         lifespan="off",
         ws="none",
-        http="1.1",
+        http="1",
         access_log=False,
         limit_connections=_CONNECTIONS,
         log_level=config.log_level,

@@ -1,6 +1,10 @@
 import json
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import pytest
 
 from corn.config.schema import OPTIONS, Config
+from corn.config.types import ListOf, Nullable
 
 
 def test_a_configuration_survives_the_way_to_a_template():
@@ -18,3 +22,21 @@ def test_no_two_options_share_a_flag_or_a_variable():
 
 def test_every_help_is_a_sentence():
     assert [each.name for each in OPTIONS if not each.help.endswith(".") or each.help[0] != each.help[0].upper()] == []
+
+
+def _innermost(kind):
+    return _innermost(kind.item) if isinstance(kind, (ListOf, Nullable)) else kind
+
+
+def _literals(annotation):
+    """The words that an annotation allows, whether it stands for one of them or for a tuple."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next(filter(None, map(_literals, get_args(annotation))), ())
+
+
+@pytest.mark.parametrize(
+    "option", [each for each in OPTIONS if hasattr(_innermost(each.kind), "names")], ids=lambda each: each.name
+)
+def test_annotation_of_a_choice_allows_exactly_its_names(option):
+    assert _literals(get_type_hints(Config)[option.name]) == _innermost(option.kind).names

@@ -162,3 +162,11 @@ def test_a_unix_socket_goes_with_the_service(directory):
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert not (directory / "admin.sock").exists()
+
+
+def test_admin_address_speaks_http_1_only(directory):
+    with Monitored(directory).wait_ready() as served:
+        port = served.wait_for(r"http://127\.0\.0\.1:(\d+) tells how the service is")[1]
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as sock:
+            sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 505 ")

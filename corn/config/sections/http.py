@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from corn.config.options import option
 from corn.config.types import AnyText, Choice, Flag, Integer, ListOf
@@ -52,11 +53,11 @@ HTTP = "HTTP"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    loop: str = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
-    lifespan: str = option(
+    loop: Literal["uvloop", "asyncio"] = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
+    lifespan: Literal["auto", "on", "off"] = option(
         "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
     )
-    interface: str = option(
+    interface: Literal["auto", "asgi3", "asgi2", "wsgi"] = option(
         "auto",
         Choice(("auto", "asgi3", "asgi2", "wsgi")),
         "How the application is called; auto looks at what it can be called with.",
@@ -73,7 +74,7 @@ class WorkerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class HTTPOptions:
-    http: str = option(
+    http: Literal["auto", "1", "2"] = option(
         "auto",
         Choice(("auto", "1", "2")),
         "HTTP/1.1 and, with the extra 'http2', HTTP/2 (auto), HTTP/1.1 only (1), or HTTP/2 only (2).",
@@ -82,7 +83,7 @@ class HTTPOptions:
     proxy_headers: bool = option(
         True, Flag(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
     )
-    proxy_fields: tuple[str, ...] = option(
+    proxy_fields: tuple[Literal["for", "proto", "host", "port", "prefix", "forwarded"], ...] = option(
         ("for", "proto"),
         ListOf(Choice(("for", "proto", "host", "port", "prefix", "forwarded"))),
         "Which X-Forwarded-* fields are taken, or forwarded for RFC 7239 instead; the proxy must set or remove each.",

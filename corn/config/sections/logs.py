@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from corn.config.options import option
 from corn.config.types import Choice, Flag, Nullable, Text
@@ -88,7 +89,7 @@ class LogsOptions:
     access_log_format: str | None = option(
         None, Nullable(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS
     )
-    log_format: str = option("text", Choice(("text", "json")), "How lines are written.", LOGS)
-    color: str = option(
+    log_format: Literal["text", "json"] = option("text", Choice(("text", "json")), "How lines are written.", LOGS)
+    color: Literal["auto", "always", "never"] = option(
         "auto", Choice(("auto", "always", "never")), "Colour in the log; auto colours a terminal.", LOGS
     )

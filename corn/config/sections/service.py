@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from corn.config.options import SERVE, option
 from corn.config.types import (
@@ -93,7 +94,7 @@ class ProcessesOptions:
         short="w",
         variables=("WEB_CONCURRENCY",),
     )
-    preload: str = option(
+    preload: Literal["auto", "app", "deps", "none"] = option(
         "auto",
         Choice(("auto", "app", "deps", "none")),
         "What the template loads before workers are forked from it: the application, only the packages it uses, or "

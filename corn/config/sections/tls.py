@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from corn.config.options import option
 from corn.config.types import Address, Choice, ListOf, Nullable, Seconds, Text
@@ -26,27 +27,14 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCertificates:
-    """Whether clients are asked for a certificate: a word, or the number that stands for it in Python and uvicorn."""
+class ClientCertificates(Choice):
+    """Client certificate policy: a word, or the number that stands for it in `ssl.VerifyMode` and uvicorn."""
 
-    @property
-    def metavar(self) -> str:
-        return "|".join(_WORDS)
+    names: tuple[str, ...] = ("none", "optional", "required")
 
     def parse(self, raw: object) -> str:
-        text = str(raw).lower()
-        if isinstance(raw, (int, str)) and not isinstance(raw, bool):
-            if text in _WORDS:
-                return text
-            if text in ("0", "1", "2"):
-                return _WORDS[int(text)]
-        raise ValueError(f"expected one of {', '.join(_WORDS)}")
-
-    def show(self, value: str) -> str:
-        return value
-
-
-_WORDS = ("none", "optional", "required")
+        text = str(int(raw)) if isinstance(raw, int) and not isinstance(raw, bool) else raw
+        return Choice.parse(self, self.names[int(text)] if text in ("0", "1", "2") else text)
 
 
 TLS = "TLS"
@@ -75,13 +63,13 @@ class TLSOptions:
     ssl_ca_certs: str | None = option(
         None, Nullable(Text("FILE")), "Authorities whose client certificates are accepted (PEM).", TLS, reloadable=False
     )
-    ssl_cert_reqs: str = option(
+    ssl_cert_reqs: Literal["none", "optional", "required"] = option(
         "none", ClientCertificates(), "Whether clients are asked for a certificate.", TLS, reloadable=False
     )
     ssl_ciphers: str | None = option(
         None, Nullable(Text("CIPHERS")), "Ciphers of TLS 1.2, as OpenSSL writes them.", TLS, reloadable=False
     )
-    ssl_min_version: str = option(
+    ssl_min_version: Literal["1.2", "1.3"] = option(
         "1.2", Choice(("1.2", "1.3")), "Oldest version of TLS that is spoken.", TLS, reloadable=False
     )
     timeout_handshake: float = option(10.0, Seconds(0.1), "Longest time for a TLS handshake.", TLS)

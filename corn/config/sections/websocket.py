@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from corn.config.options import option
 from corn.config.types import Choice, Flag, Integer, Seconds, Size
@@ -12,7 +13,7 @@ WEBSOCKET = "WebSocket"
 
 @dataclass(frozen=True, kw_only=True)
 class WebSocketOptions:
-    ws: str = option(
+    ws: Literal["auto", "none"] = option(
         "auto",
         Choice(("auto", "none")),
         "Open WebSockets; with none a handshake is served as the GET request that it also is.",
