@@ -39,8 +39,7 @@ def run(app: Any, **options: Any) -> None:
     try:
         code = _run_master(app, options) if isinstance(app, str) else _run_alone(app, options)
     except CornError as error:
-        detail = getattr(error, "detail", "")
-        print(f"corn: {error}" + (f"\n{detail}" if detail else ""), file=sys.stderr)
+        print(f"corn: {error}" + (f"\n{error.detail}" if error.detail else ""), file=sys.stderr)
         code = int(error.exit_code)
     if code:
         raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""Errors, named by whose fault they are, each with the outcome it leads to.
+"""Exceptions, named by whose fault they are, each with its exit code.
 
 CornError                 exit code 1   a fault of corn's own
  +- ConfigError           exit code 2   an option, a variable or a file asks for what corn cannot do
@@ -30,9 +30,16 @@ class ExitCode(IntEnum):
 
 
 class CornError(Exception):
-    """A fault that corn reports in one or two lines, without a traceback of its own."""
+    """A fault that corn reports in one or two lines, without a traceback of its own.
+
+    `detail` is the traceback of the user's own frames, or "" where the message is enough.
+    """
 
     exit_code = ExitCode.INTERNAL
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class ConfigError(CornError):
@@ -42,11 +49,7 @@ class ConfigError(CornError):
 
 
 class HooksError(ConfigError):
-    """A hooks file cannot be used. `detail` is the traceback of the user's own frames, or ""."""
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail
+    """A hooks file cannot be used."""
 
 
 class BindError(CornError):
@@ -56,7 +59,7 @@ class BindError(CornError):
 
 
 class NoInstance(CornError):  # noqa: N818 - that is what is wrong
-    """A command found no running instance, or none like the one it was told."""
+    """A command found no running instance, or none that fits its options."""
 
     exit_code = ExitCode.NO_INSTANCE
 
@@ -68,13 +71,6 @@ class NoAnswer(CornError):  # noqa: N818 - that is what is wrong
 
 
 class ApplicationError(CornError):
-    """The application could not be loaded or started.
-
-    `detail` is the traceback of the user's own frames, or "" where the message says it all.
-    """
+    """The application could not be loaded or started."""
 
     exit_code = ExitCode.APPLICATION
-
-    def __init__(self, message: str, detail: str = "") -> None:
-        super().__init__(message)
-        self.detail = detail

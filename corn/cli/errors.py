@@ -8,14 +8,14 @@ import click
 
 from corn.config.schema import OPTIONS
 from corn.config.suggestions import did_you_mean
-from corn.errors import ApplicationError, CornError, ExitCode, HooksError
+from corn.errors import CornError, ExitCode
 from corn.logs import wants_color
 
 
 def report(error: CornError) -> int:
     """Print an error, with the user's own frames where it has some; returns its exit code."""
     _print(str(error))
-    if isinstance(error, (ApplicationError, HooksError)) and error.detail:
+    if error.detail:
         print(error.detail.rstrip(), file=sys.stderr)
     return int(error.exit_code)
 

@@ -49,7 +49,7 @@ def diagnose(
         _kind(cause or error, starting=starting),
         _summary(error),
         raised,
-        "" if raised else str(getattr(error, "detail", "")),
+        "" if raised else error.detail if isinstance(error, CornError) else "",
         tuple(changed),
         generation,
     )
@@ -57,7 +57,7 @@ def diagnose(
 
 def _is_bare(error: BaseException, cause: BaseException) -> bool:
     """Whether corn's own message says it all: what the command line names was not found."""
-    return isinstance(error, CornError) and not getattr(error, "detail", "") and isinstance(cause, ImportError)
+    return isinstance(error, CornError) and not error.detail and isinstance(cause, ImportError)
 
 
 def _kind(error: BaseException, *, starting: bool) -> str:
@@ -76,7 +76,7 @@ def _summary(error: BaseException) -> str:
         return "the application raised an exception"
     text = str(error)
     cause = error.__cause__
-    if cause is None or not getattr(error, "detail", ""):
+    if cause is None or not error.detail:
         return text
     return text.removesuffix(f": {traceback.format_exception_only(type(cause), cause)[-1].strip()}")
 

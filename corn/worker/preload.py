@@ -95,7 +95,7 @@ def _scout(config: Config, writer: int) -> None:
     try:
         load_application(config)
     except CornError as failure:
-        error = [type(failure).__name__, str(failure), getattr(failure, "detail", "")]
+        error = [type(failure).__name__, str(failure), failure.detail]
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(json.dumps([recorder.library_modules(), error]).encode())
     os._exit(0)

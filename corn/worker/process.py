@@ -155,7 +155,7 @@ def _application(birth: WorkerStartup) -> Any:
 
 def _failed(error: CornError, birth: WorkerStartup) -> Failed:
     known = birth.developing.diagnose(error) if birth.developing is not None else None
-    return Failed(str(error), getattr(error, "detail", ""), int(error.exit_code), known)
+    return Failed(str(error), error.detail, int(error.exit_code), known)
 
 
 def end(code: int) -> NoReturn:

@@ -78,7 +78,7 @@ def main(setup_fd: int) -> NoReturn:
     try:
         template.load()
     except CornError as error:
-        channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        channel.send(Failed(str(error), error.detail, int(error.exit_code)))
         os._exit(int(error.exit_code))
     die_with_parent(0)
     template.serve()

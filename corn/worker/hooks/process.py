@@ -67,7 +67,7 @@ def _begin(config: Config, channel: Channel) -> HookFile:
     try:
         hooks = load_hooks(config)
     except CornError as error:
-        channel.send(Failed(str(error), getattr(error, "detail", ""), int(error.exit_code)))
+        channel.send(Failed(str(error), error.detail, int(error.exit_code)))
         return HookFile({})
     finally:
         faulthandler.cancel_dump_traceback_later()
