@@ -1,12 +1,22 @@
-"""What every test may ask for."""
+"""Fixtures of all tests."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
+import uvloop
+
+DEADLINE = 20
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
 
 # What `.ci/run` installs, and the Debian package that brings it.
 PACKAGES = {
@@ -33,3 +43,18 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(params=sorted(LOOPS))
+def run(request: pytest.FixtureRequest) -> Any:
+    """Runs a test's coroutine on both event loops, with a deadline."""
+
+    def run_on_loop(main: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
+        loop = LOOPS[request.param]()
+        try:
+            return loop.run_until_complete(asyncio.wait_for(main, DEADLINE))
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    return run_on_loop

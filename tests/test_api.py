@@ -11,8 +11,8 @@ import pytest
 
 import corn
 from corn.errors import ApplicationError, BindError, ConfigError
-from tests.integration.client import Client
-from tests.integration.served import DEADLINE, Served, write_app
+from tests.support.corn_process import DEADLINE, Served, write_app
+from tests.support.http_client import Client
 
 
 async def app(scope, receive, send):

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 import httpx
 import pytest
 
-from tests.integration.served import Served
+from tests.support.corn_process import Served
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DEADLINE = 20

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from tests.browser.driven import Chromium
-from tests.integration.client import Load
-from tests.integration.monitored import Monitored
+from tests.support.admin_client import Monitored
+from tests.support.chromium import Chromium
+from tests.support.http_client import Load
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from corn.diagnosis.diagnose import diagnose, is_own
 from corn.errors import ApplicationError
-from tests.diagnosis.broken import failure_of
+from tests.support.broken_apps import failure_of
 
 
 def test_a_syntax_error_is_shown_where_it_stands(tmp_path, monkeypatch):

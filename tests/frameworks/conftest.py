@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.frameworks.sites import APPS, SITES, Site
-from tests.integration.served import Served
+from tests.support.corn_process import Served
+from tests.support.framework_sites import APPS, SITES, Site
 
 
 class ServedSite(Served):

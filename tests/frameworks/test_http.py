@@ -8,7 +8,7 @@ import subprocess
 import httpx
 import pytest
 
-from tests.frameworks.sites import APPS
+from tests.support.framework_sites import APPS
 
 TIMEOUT = 20
 

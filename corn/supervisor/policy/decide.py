@@ -5,7 +5,7 @@ never waits. Anything that takes time (a boot, a rolling reload, a drain) is sta
 course, so a stop overtakes a reload by construction. Each event is handled in two steps: its own rule in the table
 below changes the facts, then `reconcile` brings the workers to what the facts ask for.
 
-Invariants, checked over random sequences of events in tests/supervisor/test_policy_properties.py:
+Invariants, checked over random sequences of events in tests/supervisor/policy/test_decide_properties.py:
 - while a good generation exists, no slot that could be filled stays empty, and no ready worker is asked to leave before
   another is ready in its place, except by a stop or when scaled down;
 - at most two generations have live workers, and one after a reload has ended either way;

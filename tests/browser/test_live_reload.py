@@ -1,0 +1,154 @@
+"""`corn dev` as a developer sees it: a real browser, a real editor's saves, and no key pressed in between."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import Chromium
+from tests.support.corn_process import Served
+
+APP = """
+PAGE = '''<!doctype html><html><head><link rel="stylesheet" href="/style.css"></head>
+<body><h1>{version}</h1><input id="field"></body></html>'''
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body, kind = PAGE.encode(), b"text/html; charset=utf-8"
+    if scope["path"] == "/style.css":
+        body, kind = open("style.css", "rb").read(), b"text/css"
+    if scope["path"] == "/broken":
+        raise LookupError("nothing is here")
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)){more}]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    await send({{"type": "http.response.body", "body": body}})
+"""
+
+
+def save(directory: Path, version: str, more: str = "", name: str = "main.py") -> None:
+    """Save as an editor does: whole, and at once."""
+    fresh = directory / f".{name}.swp"
+    fresh.write_text(APP.format(version=version, more=more))
+    fresh.rename(directory / name)
+
+
+@pytest.fixture(scope="module")
+def one_chromium(program, tmp_path_factory):
+    with Chromium(program("chromedriver"), program("chromium"), tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def chromium(one_chromium):
+    yield one_chromium
+    one_chromium.go("about:blank")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "style.css").write_text("h1 { color: rgb(1, 2, 3) }")
+    save(tmp_path, "first")
+    return tmp_path
+
+
+def develop(directory: Path, *arguments: str) -> Served:
+    dev = [sys.executable, "-m", "corn", "dev"]
+    return Served(directory, "main:app", "--port", "0", *arguments, program=dev).wait_ready()
+
+
+def test_an_error_is_shown_and_goes_when_it_is_mended(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        (project / "main.py").write_text("import os\n\ndef app(:\n    pass\n")
+        served.wait_for("SyntaxError")
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("SyntaxError")
+        assert "main.py:3" in chromium.text()
+        assert "def app(:" in chromium.text()
+        save(project, "mended")
+        chromium.wait_for_text("mended")
+
+
+def test_a_page_is_loaded_again_after_a_save(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/?kept=1")
+        chromium.wait_for_text("first")
+        for version in ("second", "third"):
+            save(project, version)
+            chromium.wait_for_text(version)
+        assert chromium.run("return location.search") == "?kept=1"
+
+
+def test_a_page_with_a_strict_policy_is_loaded_again(project, chromium):
+    save(project, "first", ', (b"content-security-policy", b"default-src \'self\'")')
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        save(project, "second")
+        chromium.wait_for_text("second")
+
+
+def test_a_style_sheet_is_exchanged_and_the_page_stays(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for("getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)'")
+        chromium.run("document.getElementById('field').value = 'typed'; window.stayed = true")
+        (project / "style.css").write_text("h1 { color: rgb(4, 5, 6) }")
+        chromium.wait_for("getComputedStyle(document.querySelector('h1')).color === 'rgb(4, 5, 6)'")
+        assert chromium.run("return [window.stayed, document.getElementById('field').value]") == [True, "typed"]
+        assert chromium.run("return document.querySelectorAll('link').length") == 1
+
+
+def test_a_failed_save_takes_no_page_away(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        chromium.run("window.stayed = true")
+        (project / "main.py").write_text("def app(:")
+        served.wait_for("SyntaxError")
+        assert chromium.run("return window.stayed") is True
+        save(project, "second")
+        chromium.wait_for_text("second")
+
+
+def test_an_exception_of_a_request_is_shown_and_goes_when_it_is_mended(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/broken")
+        chromium.wait_for_text("LookupError: nothing is here")
+        assert 'raise LookupError("nothing is here")' in chromium.text()
+        save(project, "mended")
+        source = (project / "main.py").read_text()
+        (project / "main.py").write_text(source.replace('raise LookupError("nothing is here")', "pass"))
+        chromium.wait_for_text("mended")
+
+
+def test_a_page_that_cannot_reach_the_watcher_asks_the_application(project, chromium):
+    """As in a container, whose port for browsers nobody publishes."""
+    with develop(project, "--host", "127.0.0.2") as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        save(project, "second")
+        chromium.wait_for_text("second")
+
+
+def test_a_page_waits_for_a_service_that_is_started_again(project, chromium):
+    with develop(project) as served:
+        address = served.address
+        chromium.go(f"{address}/")
+        chromium.wait_for_text("first")
+    save(project, "second")
+    port = address.rpartition(":")[2]
+    with Served(project, "main:app", "--port", port, program=[sys.executable, "-m", "corn", "dev"]).wait_ready():
+        chromium.wait_for_text("second")
+
+
+def test_without_refresh_a_page_is_as_the_application_sent_it(project, chromium):
+    with develop(project, "--no-refresh") as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        assert chromium.run("return document.querySelectorAll('script').length") == 0

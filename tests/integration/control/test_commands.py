@@ -1,0 +1,210 @@
+"""The commands against real instances: what they do, what they say, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.support.control_cli import Commanded, command
+from tests.support.corn_process import DEADLINE, write_app
+from tests.support.http_client import Load
+
+QUICK = ("--port", "0", "--soak", "0", "--no-access-log")
+
+
+@pytest.fixture
+def sockets(tmp_path):
+    directory = tmp_path / "sockets"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def served(tmp_path, sockets):
+    write_app(tmp_path, "one")
+    with Commanded(tmp_path, "main:app", "-w", "2", *QUICK, sockets=sockets).wait_ready() as served:
+        yield served
+
+
+def pids(status):
+    return {each["slot"]: each["pid"] for each in status["workers"] if each["stage"] == "ready"}
+
+
+def test_a_round_of_commands_under_load_costs_no_request(tmp_path, served):
+    with Load(served.address, clients=4) as load:
+        assert "serving" in served.told("status")
+        assert served.told("scale", "+1", "--wait") == "3 workers serve\n"
+        write_app(tmp_path, "two")
+        assert served.told("reload", "--wait") == "reloaded: generation 2 serves\n"
+        assert served.client().get().startswith("two ")
+        before = pids(served.status())
+        assert served.told("restart", "0", "--wait").startswith("worker 0 is process ")
+        assert served.told("drain", "1", "--wait").endswith("has left\n")
+        served.wait_until(lambda: served.status()["ready"] == 2, "both serve")
+        after = pids(served.status())
+        assert after[0] != before[0]
+        assert after[1] != before[1]
+        assert served.told("rollback", "--wait") == "rolled back: generation 1 serves\n"
+        assert served.client().get().startswith("one ")
+        load.stop()
+        assert load.failures == []
+        status = served.status()
+        assert status["counted"]["requests"] == len(load.answers) + 2
+        assert status["counted"]["statuses"][2] == len(load.answers) + 2
+        assert sum(status["counted"]["latency"]) == len(load.answers) + 2
+        assert {each["restarts"] for each in status["slots"]} == {1}
+        assert status["reloads"] == {"done": 1, "rolled back": 1}
+    assert served.told("stop", "--wait") == "stopped\n"
+    assert served.process.wait(DEADLINE) == 0
+
+
+def test_a_refused_reload_prints_why_and_exits_with_1(tmp_path, served):
+    (tmp_path / "main.py").write_text("import nothing_like_it\n")
+    done = served.ask("reload", "--wait")
+    assert done.returncode == 1
+    assert "reload refused, generation 1 goes on serving" in done.stderr
+    assert "Traceback" in done.stderr
+    assert "import nothing_like_it" in done.stderr
+    assert served.status()["phase"] == "serving"
+    assert "last error: " in served.told("status")
+    assert served.ask("rollback").returncode == 1
+
+
+def test_a_bad_configuration_refuses_the_reload_at_once(tmp_path, sockets):
+    write_app(tmp_path, "one")
+    (tmp_path / "corn.toml").write_text('app = "main:app"\nport = 0\n')
+    with Commanded(tmp_path, sockets=sockets).wait_ready() as served:
+        (tmp_path / "corn.toml").write_text('app = "main:app"\nport = 0\nwokers = 3\n')
+        done = served.ask("reload", "--wait")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "corn: corn.toml: unknown option 'wokers'; did you mean 'workers'?\n"
+        assert command(sockets, "status", "--config", str(tmp_path / "corn.toml")).returncode == 0
+
+
+def test_upgrade_hands_the_control_socket_over(tmp_path, served, sockets):
+    old = served.pid
+    write_app(tmp_path, "two")
+    with Load(served.address, clients=2) as load:
+        assert served.told("upgrade", "--wait") == "upgraded: the new master serves\n"
+        assert served.process.wait(DEADLINE) == 0
+        status = json.loads(command(sockets, "status", "--json").stdout)
+        assert status["pid"] != old
+        assert status["phase"] == "serving"
+        assert served.client().get().startswith("two ")
+        load.stop()
+        assert load.failures == []
+    assert len(list(sockets.iterdir())) == 1
+    assert command(sockets, "stop", "--wait").stdout == "stopped\n"
+    served.wait_until(lambda: not served.leftovers(), "all gone")
+    assert list(sockets.iterdir()) == []
+
+
+def test_an_upgrade_that_fails_says_so_and_the_old_master_stays_reachable(tmp_path, served):
+    (tmp_path / "main.py").write_text("1 / 0\n")
+    done = served.ask("upgrade", "--wait")
+    assert done.returncode == 1
+    assert "upgrade failed, the old master goes on serving" in done.stderr
+    assert served.status()["pid"] == served.pid
+
+
+def test_two_instances_at_once_do_not_disturb_each_other(tmp_path, sockets, served):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_app(other, "other")
+    with Commanded(other, "main:app", *QUICK, sockets=sockets).wait_ready() as second:
+        done = command(sockets, "status")
+        assert done.returncode == 2
+        assert "several instances run; name one with --pid, --bind or --config" in done.stderr
+        assert f"pid {served.pid}: main:app at {served.address}" in done.stderr
+        assert f"pid {second.pid}: main:app at {second.address}" in done.stderr
+        port = second.address.rpartition(":")[2]
+        assert f"serves main:app at {second.address}" in command(sockets, "status", "--bind", port).stdout
+        assert second.told("stop", "--wait") == "stopped\n"
+        assert served.status()["phase"] == "serving"
+        assert command(sockets, "list").stdout.count("\n") == 1
+
+
+def test_without_an_instance_a_command_says_so_in_one_line(sockets):
+    for arguments in (["status"], ["reload", "--wait"], ["list"], ["stop"]):
+        done = command(sockets, *arguments)
+        line = "corn: no instance runs that this user may control; start one with 'corn serve'\n"
+        assert (done.returncode, done.stdout, done.stderr) == (6, "", line)
+
+
+def test_a_killed_master_leaves_a_socket_that_means_nothing(tmp_path, sockets):
+    write_app(tmp_path, "one")
+    with Commanded(tmp_path, "main:app", *QUICK, sockets=sockets).wait_ready() as served:
+        served.process.kill()
+        served.process.wait(DEADLINE)
+        (left,) = sockets.iterdir()
+        assert command(sockets, "status").returncode == 6
+    with Commanded(tmp_path, "main:app", *QUICK, sockets=sockets).wait_ready() as again:
+        assert not left.exists()
+        assert again.status()["phase"] == "serving"
+
+
+def test_a_stopped_master_does_not_hang_a_command(served):
+    served.signal(signal.SIGSTOP)
+    try:
+        assert served.ask("status").returncode == 7
+        assert command(served.sockets, "status").returncode == 7
+    finally:
+        served.signal(signal.SIGCONT)
+    assert served.status()["phase"] == "serving"
+
+
+REFUSALS = [
+    (["scale", "0"], 1, "there can be 1 to 512 workers, not 0"),
+    (["scale", "many"], 2, "'many' is no number of workers"),
+    (["scale", "-5"], 1, "there can be 1 to 512 workers, not -3"),
+    (["restart", "7"], 1, "there is no worker 7"),
+    (["drain", "99999999"], 1, "there is no worker 99999999"),
+    (["rollback"], 1, "there is no previous generation in memory"),
+]
+
+
+def test_what_cannot_be_done_is_refused_in_one_line(served):
+    for arguments, code, words in REFUSALS:
+        done = served.ask(*arguments)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+BUSY = """
+import asyncio, time
+
+async def app(scope, receive, send):
+    if scope["path"] == "/slow":
+        await asyncio.sleep(60)
+    if scope["path"] == "/stuck":
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_requests_and_stacks_are_told_also_by_a_worker_that_is_stuck(tmp_path, sockets):
+    (tmp_path / "main.py").write_text(BUSY)
+    arguments = ("--timeout-worker", "1000", *QUICK)
+    with Commanded(tmp_path, "main:app", *arguments, sockets=sockets).wait_ready() as served:
+        assert served.told("ps") == "no requests in flight\n"
+        with served.client().connect() as slow, served.client().connect() as stuck:
+            slow.sendall(b"GET /slow?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            served.wait_until(lambda: "GET /slow" in served.told("ps"), "a request in flight")
+            stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
+            served.wait_until(lambda: "GET /stuck" in served.told("ps"), "both requests")
+            (worker,) = json.loads(served.told("ps", "--json"))["workers"]
+            assert [each["path"] for each in worker["requests"]] == ["/slow", "/stuck"]
+            assert worker["requests"][0]["age"] >= worker["requests"][1]["age"] > 0
+            shown = served.told("stacks", "0")
+            assert "in app" in shown
+            assert "asyncio tasks: " in shown
+            assert "await asyncio.sleep(60)" in shown
+            assert served.ask("stacks", "9").returncode == 1
+            served.wait_until(lambda: "its event loop has not turned for" in served.told("status"), "a note")
+        assert served.ask("stop", "--now", "--wait").returncode == 0

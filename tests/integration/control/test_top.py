@@ -1,0 +1,129 @@
+"""`corn top` on a real terminal (tmux), with a real instance that is changed, goes away and comes back."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.support.control_cli import Commanded
+from tests.support.corn_process import DEADLINE, write_app
+
+QUICK = ("--soak", "0", "--no-access-log")
+COLUMNS, LINES = 80, 24
+
+
+class Screen:
+    """A terminal of 80 columns and 24 lines in which a shell command runs."""
+
+    def __init__(self, tmux, directory, command):
+        self._tmux = [tmux, "-S", str(directory / "tmux"), "-f", "/dev/null"]
+        self._run("new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), f"{command}; exec sleep 1000")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *reason):
+        self._run("kill-server")
+
+    def press(self, *keys):
+        self._run("send-keys", *keys)
+
+    def wait_for(self, text):
+        """Wait until a text is shown; returns the lines that are."""
+        end = time.monotonic() + DEADLINE
+        while text not in (shown := self._run("capture-pane", "-p")):
+            assert time.monotonic() < end, f"no {text!r} in:\n{shown}"
+            time.sleep(0.05)
+        return shown.splitlines()
+
+    def programs(self):
+        """The processes that the shell of the terminal runs."""
+        return psutil.Process(int(self._run("display-message", "-p", "#{pane_pid}"))).children()
+
+    def terminate(self):
+        for each in self.programs():
+            each.terminate()
+
+    def _run(self, *arguments):
+        return subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+@pytest.fixture
+def sockets(tmp_path):
+    directory = tmp_path / "sockets"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def screen(tmp_path, program):
+    command = (
+        f"{shlex.quote(sys.executable)} -m corn top --interval 0.2 --control {shlex.quote(str(tmp_path / 'sockets'))}"
+    )
+    with_end = f"{command}; echo ended with $?; stty -a | tr ';' ' ' | tr ' ' '\\n' | grep -x -e '-*icanon' -e '-*echo'"
+    return lambda: Screen(program("tmux"), tmp_path, with_end)
+
+
+def test_it_shows_and_changes_an_instance_and_outlives_it(tmp_path, sockets, screen):
+    write_app(tmp_path, "one")
+    with Commanded(tmp_path, "main:app", "-w", "2", "--port", "0", *QUICK, sockets=sockets).wait_ready() as served:
+        address = served.address
+        with screen() as shown:
+            lines = shown.wait_for("2/2 ready")
+            assert max(map(len, lines)) <= COLUMNS
+            served.workers()[0].kill()
+            shown.wait_for("was restarted once")
+            shown.press("r")
+            shown.wait_for("reload the code? y/n")
+            shown.press("y")
+            shown.wait_for("serving, generation 2")
+            shown.press("+", "y")
+            shown.wait_for("3/3 ready")
+            shown.press("Down", "s")
+            shown.wait_for("asyncio tasks")
+            shown.press("q")
+            shown.wait_for("3/3 ready")
+            served.signal(signal.SIGTERM)
+            served.process.wait(DEADLINE)
+            shown.wait_for("NO ANSWER")
+            again = ("main:app", "-w", "4", "--bind", address.removeprefix("http://"), *QUICK)
+            with Commanded(tmp_path, *again, sockets=sockets).wait_ready():
+                shown.wait_for("4/4 ready")
+                shown.press("q")
+                shown.wait_for("ended with 0")
+
+
+@pytest.mark.parametrize("key", ["C-c", "terminate"])
+def test_however_it_ends_the_terminal_is_as_it_was(tmp_path, sockets, screen, key):
+    write_app(tmp_path, "one")
+    with (
+        Commanded(tmp_path, "main:app", "--port", "0", *QUICK, sockets=sockets).wait_ready(),
+        screen() as shown,
+    ):
+        shown.wait_for("1/1 ready")
+        if key == "terminate":
+            shown.terminate()
+        else:
+            shown.press(key)
+        assert shown.wait_for("ended with")[0] == "ended with 0"
+        lines = shown.wait_for("\necho")
+        assert {"icanon", "echo"} <= set(lines)
+
+
+def test_it_ends_without_a_word_when_its_terminal_is_gone(tmp_path, sockets, program):
+    write_app(tmp_path, "one")
+    command = [sys.executable, "-m", "corn", "top", "--control", str(sockets)]
+    said = tmp_path / "said"
+    with Commanded(tmp_path, "main:app", "--port", "0", *QUICK, sockets=sockets).wait_ready():
+        with Screen(program("tmux"), tmp_path, f"{shlex.join(command)} 2>{shlex.quote(str(said))}") as shown:
+            shown.wait_for("1/1 ready")
+            programs = shown.programs()
+        assert programs
+        assert not psutil.wait_procs(programs, DEADLINE)[1]
+    assert said.read_text() == ""

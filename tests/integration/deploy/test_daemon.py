@@ -1,0 +1,338 @@
+"""The service's place in the system: in the background, with a pidfile, in a directory, with a umask, as a user."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.conftest import clean_environment
+from tests.support.corn_process import DEADLINE, Served, write_app
+from tests.support.http_client import Client
+
+COMMAND = [sys.executable, "-m", "corn", "serve"]
+
+
+@pytest.fixture
+def app_dir(tmp_path):
+    write_app(tmp_path, "one")
+    return tmp_path
+
+
+@pytest.fixture
+def background(app_dir):
+    """`background(*arguments)` runs `corn serve --daemon` to its end; what it left behind is killed after the test."""
+    pidfile = app_dir / "corn.pid"
+
+    def run(*arguments, command=COMMAND, **streams):
+        return subprocess.run(
+            [*command, *arguments, "--daemon", "--pid", str(pidfile), "--uds", str(app_dir / "corn.sock")],
+            cwd=app_dir,
+            env=clean_environment(PYTHONDONTWRITEBYTECODE="1"),
+            timeout=DEADLINE,
+            check=False,
+            text=True,
+            **({"capture_output": True} | streams),
+        )
+
+    yield run
+    with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+        master = psutil.Process(int(pidfile.read_text()))
+        for each in [*master.children(recursive=True), master]:
+            each.kill()
+
+
+def wait_until(condition, what):
+    deadline, pause = time.monotonic() + DEADLINE, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
+        pause.wait(0.01)
+
+
+def test_the_command_ends_when_the_daemon_serves_and_the_pidfile_is_there(background, app_dir):
+    done = background("main:app")
+    assert done.returncode == 0, done.stderr
+    assert "serves main:app at unix:" in done.stderr
+    master = psutil.Process(int((app_dir / "corn.pid").read_text()))
+    assert master.name() == "corn master"
+    assert master.terminal() is None
+    assert os.getsid(master.pid) not in (os.getsid(0), master.pid)
+    assert {os.readlink(f"/proc/{master.pid}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    assert Client(f"unix:{app_dir}/corn.sock").get().startswith("one ")
+    master.terminate()
+    wait_until(lambda: not master.is_running(), "the end of the daemon")
+    assert not (app_dir / "corn.pid").exists()
+    assert not (app_dir / "corn.sock").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "code", "said"),
+    [
+        ("1 / 0", (), 3, "could not start: main could not be imported: ZeroDivisionError"),
+        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", (), 1, "ended before it was ready"),
+        ("import os, signal; os.kill(os.getppid(), signal.SIGTERM)\nimport time; time.sleep(60)", (), 1, "SIGTERM"),
+        ("", ("--user", "nobdy"), 2, "--user: there is no user 'nobdy'; did you mean 'nobody'?"),
+    ],
+)
+def test_a_start_that_fails_is_told_at_the_terminal(background, app_dir, source, arguments, code, said):
+    (app_dir / "main.py").write_text(source)
+    done = background("main:app", *arguments)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert not (app_dir / "corn.pid").exists()
+
+
+def test_an_address_in_use_is_told_at_the_terminal(background, app_dir):
+    (app_dir / "corn.sock").write_text("")
+    done = background("main:app")
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"corn: {app_dir}/corn.sock exists and is not a socket")
+
+
+def test_output_that_was_redirected_to_a_file_is_the_log(background, app_dir):
+    with (app_dir / "log").open("a") as log:
+        done = background("main:app", capture_output=False, stdout=log, stderr=log)
+    assert done.returncode == 0
+    Client(f"unix:{app_dir}/corn.sock").get()
+    wait_until(lambda: "GET /" in (app_dir / "log").read_text(), "the access log")
+    assert (app_dir / "log").read_text().count("serves main:app") == 1
+
+
+def test_a_terminal_is_let_go_of(background, app_dir):
+    ours, theirs = pty.openpty()
+    assert background("main:app", capture_output=False, stdin=theirs, stdout=theirs, stderr=theirs).returncode == 0
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    os.close(ours)
+    assert b"serves main:app" in shown
+
+
+def test_an_interrupt_at_the_terminal_ends_a_start(app_dir):
+    (app_dir / "main.py").write_text("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)")
+    with subprocess.Popen(
+        [*COMMAND, "main:app", "--daemon", "--port", "0"], cwd=app_dir, env=clean_environment()
+    ) as it:
+        wait_until((app_dir / "loading").exists, "the application to load")
+        it.send_signal(signal.SIGINT)
+        assert it.wait(DEADLINE) == 130
+    here = os.path.realpath(app_dir)
+    wait_until(lambda: not [each for each in psutil.process_iter() if _directory_of(each) == here], "nothing left")
+
+
+def _directory_of(process):
+    with contextlib.suppress(psutil.Error):
+        return process.cwd()
+
+
+def test_a_pidfile_is_there_while_it_serves_and_a_second_master_is_refused(app_dir):
+    pidfile = app_dir / "corn.pid"
+    with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
+        assert pidfile.read_text() == f"{served.pid}\n"
+        with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid") as second:
+            assert second.wait_exit() == 2
+            assert second.output.startswith(f"corn: --pid: corn runs already, as process {served.pid} ({pidfile})")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+    assert not pidfile.exists()
+
+
+@pytest.mark.parametrize("left", ["", "999999999\n", "{self}\n", "1\n"])
+def test_a_stale_pidfile_is_replaced(app_dir, left):
+    (app_dir / "corn.pid").write_text(left.format(self=os.getpid()))
+    with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
+        assert (app_dir / "corn.pid").read_text() == f"{served.pid}\n"
+
+
+def test_a_file_that_is_no_pidfile_is_left_alone(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--pid", "main.py") as served:
+        assert served.wait_exit() == 2
+        assert "main.py holds no process id" in served.output
+    assert "VERSION" in (app_dir / "main.py").read_text()
+
+
+def test_a_pidfile_that_became_somebody_elses_is_not_removed(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
+        (app_dir / "corn.pid").write_text("4711\n")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+    assert (app_dir / "corn.pid").read_text() == "4711\n"
+
+
+def test_no_pidfile_is_left_by_a_start_that_failed(app_dir):
+    (app_dir / "main.py").write_text("1 / 0")
+    with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid") as served:
+        assert served.wait_exit() == 3
+    assert not (app_dir / "corn.pid").exists()
+
+
+MADE = """
+async def made(scope, receive, send):
+    open("made", "w").close()
+    await app(scope, receive, send)
+"""
+
+
+def test_chdir_and_umask(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    write_app(inner, "one", more=MADE)
+    (tmp_path / "corn.toml").write_text(
+        'app = "main:made"\nport = 0\nchdir = "inner"\numask = "027"\npid = "corn.pid"\n'
+    )
+    with Served(tmp_path, "--lifespan", "off").wait_ready() as served:
+        served.client().get()
+        assert stat.S_IMODE((inner / "made").stat().st_mode) == 0o640
+        assert (inner / "corn.pid").exists()
+        (tmp_path / "corn.toml").write_text('app = "main:made"\nport = 0\nchdir = "other"\numask = "027"\n')
+        served.signal(signal.SIGHUP)
+        served.wait_for("reload refused.*chdir: there is no directory 'other'")
+        assert os.path.samefile(psutil.Process(served.pid).cwd(), inner)
+
+
+def test_a_directory_switched_by_link_is_entered_anew_on_a_reload(tmp_path):
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        write_app(tmp_path / version, version)
+    (tmp_path / "current").symlink_to("one")
+    with Served(tmp_path, "main:app", "--port", "0", "--chdir", "current").wait_ready() as served:
+        assert served.client().get().startswith("one ")
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").replace(tmp_path / "current")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        served.wait_until(lambda: served.client().get().startswith("two "), "the new code")
+
+
+# As root, with what lets the user read an interpreter that only root may: what is tested is who the processes are.
+READER = [
+    "setpriv",
+    "--bounding-set=-all,+setuid,+setgid,+chown,+dac_read_search",
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+    "--securebits=+no_setuid_fixup",
+]
+
+
+def _can_be_anybody():
+    with contextlib.suppress(OSError):
+        return os.geteuid() == 0 and subprocess.run([*READER, "true"], capture_output=True, check=False).returncode == 0
+    return False
+
+
+rooted = pytest.mark.skipif(not _can_be_anybody(), reason="only root can become somebody else")
+
+
+@pytest.fixture
+def shared_dir():
+    """A directory that everybody may read, and only root may write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        write_app(Path(name), "one")
+        yield Path(name)
+
+
+@rooted
+def test_all_processes_run_as_the_user_and_the_files_are_the_users(shared_dir):
+    arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
+    with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
+        master = psutil.Process(served.pid)
+        nobody = int(subprocess.run(["id", "-u", "nobody"], capture_output=True, check=True).stdout)
+        for process in (master, *served.templates(), *served.workers()):
+            assert set(process.uids()) == {nobody}, process
+            assert 0 not in process.gids(), process
+            assert "Groups:\t0 " not in Path(f"/proc/{process.pid}/status").read_text()
+        assert served.workers()[0].environ()["USER"] == "nobody"
+        for name in ("corn.sock", "corn.pid"):
+            assert (shared_dir / name).stat().st_uid == nobody
+        assert (shared_dir / "corn.pid").read_text() == f"{served.pid}\n"
+        served.workers()[0].kill()
+        served.wait_for("crashed: killed by SIGKILL.*; replaced at once")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        assert served.client().get().startswith("one ")
+        (control,) = Path(f"/run/corn-{nobody}").glob(f"*{shared_dir.name}*")
+        assert (control.stat().st_uid, control.stat().st_mode & 0o777) == (nobody, 0o600)
+        done = subprocess.run([sys.executable, "-m", "corn", "stop", "--wait", "--pid", str(served.pid)], check=True)
+        assert done.returncode == 0
+        assert served.wait_exit() == 0
+        assert not control.exists()
+    assert (shared_dir / "corn.pid").read_text() == ""
+
+
+@rooted
+def test_a_group_alone(shared_dir):
+    with Served(shared_dir, "main:app", "--port", "0", "--group", "nogroup").wait_ready() as served:
+        (worker,) = served.workers()
+        assert worker.uids().real == 0
+        assert worker.gids().real != 0
+
+
+@rooted
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--user", "nobdy"), "--user: there is no user 'nobdy'; did you mean 'nobody'"),
+        (("--user", "4711"), "--user: 4711 has no entry that tells its group; name one with --group"),
+        (("--group", "nogrop"), "--group: there is no group 'nogrop'; did you mean 'nogroup'"),
+        (("--user", "nobody", "--app-dir", "secret"), "user nobody may not (run|read) /"),
+    ],
+)
+def test_who_cannot_be_is_refused_in_one_line(shared_dir, arguments, said):
+    (shared_dir / "secret").mkdir(mode=0o700)
+    with Served(shared_dir, "main:app", "--uds", "corn.sock", "--pid", "corn.pid", *arguments) as served:
+        assert served.wait_exit() == 2
+        assert re.search(said, served.output)
+        assert served.output.count("\n") == 0
+    assert {each.name for each in shared_dir.iterdir()} == {"main.py", "secret"}
+
+
+@rooted
+def test_a_refused_setuid_is_one_line(shared_dir):
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_read_search"]
+    program = [*as_nobody, "--ambient-caps=+dac_read_search", *COMMAND]
+    with Served(shared_dir, "main:app", "--port", "0", "--user", "root", program=program) as served:
+        assert served.wait_exit() == 2
+        said = "corn: cannot become user root: Operation not permitted; start as root, or leave out --user and --group"
+        assert served.output == said
+
+
+def test_a_new_master_takes_over_pidfile_directory_and_background(background, app_dir):
+    (app_dir / "inner").mkdir()
+    write_app(app_dir / "inner", "one")
+    assert background("main:app", "--chdir", "inner").returncode == 0
+    pidfile = app_dir / "corn.pid"
+    old = psutil.Process(int(pidfile.read_text()))
+    old.send_signal(signal.SIGUSR2)
+    wait_until(lambda: not old.is_running() or old.status() == psutil.STATUS_ZOMBIE, "the end of the old master")
+    new = psutil.Process(int(pidfile.read_text()))
+    assert new.pid != old.pid
+    assert (new.name(), new.cwd()) == ("corn master", str(app_dir / "inner"))
+    assert Client(f"unix:{app_dir}/corn.sock").get().startswith("one ")
+
+
+@rooted
+def test_a_new_master_takes_over_a_pidfile_where_it_could_not_make_one(shared_dir):
+    arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
+    with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
+        served.signal(signal.SIGUSR2)
+        assert served.process.wait(DEADLINE) == 0
+        new = psutil.Process(int((shared_dir / "corn.pid").read_text()))
+        assert new.pid != served.pid
+        assert Client(f"unix:{shared_dir}/corn.sock").get().startswith("one ")
+        new.terminate()
+        wait_until(lambda: not new.is_running(), "the end of the new master")
+    assert (shared_dir / "corn.pid").read_text() == ""

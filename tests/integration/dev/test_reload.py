@@ -1,0 +1,455 @@
+"""corn dev, through the command line, with real files: what is saved is served, and nothing ends or hangs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.support.corn_process import DEADLINE, Served
+from tests.support.http_client import Load
+
+APP = """
+import asyncio, os
+{before}
+VERSION = {version!r}
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            {lifespan}
+            await send({{"type": message["type"] + ".complete"}})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["path"] == "/die":
+        os._exit(3)
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.4)
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}})
+    while scope["path"] == "/stream":
+        await send({{"type": "http.response.body", "body": VERSION.encode(), "more_body": True}})
+        await asyncio.sleep(0.05)
+    await send({{"type": "http.response.body", "body": VERSION.encode()}})
+"""
+
+
+def source(version, *, before="", lifespan="pass"):
+    return APP.format(version=version, before=before, lifespan=lifespan)
+
+
+def save(path, text):
+    """As most editors save: another file, renamed."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.rename(path)
+
+
+def has_ended(sock):
+    """Whether the peer has closed a connection, after what it may have sent."""
+    try:
+        return sock.recv(65536) == b""
+    except ConnectionError:
+        return True
+
+
+class Developed(Served):
+    """`corn dev` in a directory."""
+
+    def __init__(self, directory, *arguments, program=None, **environment):
+        program = program or [sys.executable, "-m", "corn", "dev"]
+        super().__init__(directory, "main:app", "--port", "0", *arguments, program=program, **environment)
+
+    def wait_for_answer(self, expected, path="/"):
+        """Ask until a new connection is answered so."""
+        self.wait_until(lambda: self.client().request(path) == (200, expected.encode()), f"answer {expected!r}")
+
+    def wait_for_failure(self, *expected):
+        def shown():
+            status, body = self.client().request()
+            return status == 500 and all(each in body.decode() for each in expected)
+
+        self.wait_until(shown, f"a failure that shows {expected}")
+
+    def reloads(self):
+        return [line for line in self.output.splitlines() if " reloaded in " in line]
+
+
+@pytest.fixture
+def project(tmp_path):
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "main.py").write_text(source("one"))
+    return directory
+
+
+def test_a_saved_change_is_served_and_told_in_one_line(project):
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+        served.wait_for(r"reloaded in \d+ ms \(app \d+, lifespan \d+\): main\.py$")
+        assert len(served.workers()) == 1
+
+
+def test_no_request_fails_while_code_is_saved_and_none_is_answered_by_old_code_after_new(project):
+    with Developed(project, "--no-access-log").wait_ready() as served, Load(served.address, clients=4) as load:
+        for version in ("two", "six", "ten"):
+            save(project / "main.py", source(version))
+            served.wait_for_answer(version)
+            assert served.client().get() == version
+        load.stop()
+        assert load.failures == []
+
+
+def test_two_saves_of_equal_size_within_a_second_are_both_served(project):
+    with Developed(project, PYTHONDONTWRITEBYTECODE="").wait_ready() as served:
+        for version in ("two", "six", "ten", "one"):
+            (project / "main.py").write_text(source(version))
+            served.wait_for_answer(version)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("def app(:\n    pass\n", ["main.py:1", "SyntaxError"]),
+        (source("two", before="import nothing_like_it"), ["main.py:3", "No module named 'nothing_like_it'"]),
+        (source("two", before="raise ValueError('too bad')"), ["main.py:3", "ValueError: too bad"]),
+        (source("two", lifespan="raise OSError('no database')"), ["main.py", "OSError: no database"]),
+        (source("two", before="import sys; sys.exit(0)"), ["main.py:3", "SystemExit: 0"]),
+        (source("two", before="os._exit(0)"), ["exited with code 0"]),
+        (source("two", before="os.abort()"), ["SIGABRT"]),
+        ("other = 1\n", ["has no 'app'"]),
+    ],
+    ids=["syntax", "import", "exception", "start-up", "exit", "hard-exit", "abort", "no-app"],
+)
+def test_broken_code_is_shown_where_it_is_seen_and_its_mending_is_served(project, text, shown):
+    with Developed(project).wait_ready() as served:
+        save(project / "main.py", text)
+        served.wait_for_failure(*shown)
+        served.wait_for("the application does not run; corn waits for a change")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+def test_a_first_start_that_fails_waits_for_its_mending(project):
+    (project / "main.py").write_text("import other\n" + source("one"))
+    with Developed(project).wait_ready() as served:
+        served.wait_for_failure("No module named 'other'")
+        (project / "other.py").write_text("")
+        served.wait_for_answer("one")
+
+
+def test_a_name_that_leads_to_nothing_is_one_line_and_exit_code_2(project):
+    with Served(project, "mian:app", "--port", "0", program=[sys.executable, "-m", "corn", "dev"]) as served:
+        assert served.wait_exit() == 2
+        assert "no module named 'mian'" in served.output
+        assert "Traceback" not in served.output
+
+
+def test_open_streams_do_not_delay_a_reload(project):
+    with Developed(project).wait_ready() as served:
+        client = served.client()
+        stream = client.connect()
+        stream.sendall(b"GET /stream HTTP/1.1\r\nHost: corn\r\n\r\n")
+        assert b"200" in stream.recv(4096)
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+        served.wait_until(lambda: has_ended(stream), "the old stream ends")
+        stream.close()
+        served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
+
+
+def test_an_open_websocket_is_told_to_come_back_and_does_not_delay_a_reload(project):
+    websocket = """
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+"""
+    text = source("one").replace('    if scope["path"] == "/die":', websocket + '    if scope["path"] == "/die":')
+    (project / "main.py").write_text(text)
+    with Developed(project).wait_ready() as served, connect(served.address.replace("http", "ws")) as client:
+        client.send("hello")
+        save(project / "main.py", text.replace("'one'", "'two'"))
+        served.wait_for_answer("two")
+        with pytest.raises(ConnectionClosed):
+            client.recv(timeout=DEADLINE)
+        assert client.protocol.close_code == 1012
+        served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
+
+
+def test_a_request_in_flight_is_finished_by_the_code_that_began_it(project):
+    with Developed(project).wait_ready() as served:
+        answers = []
+        slow = threading.Thread(target=lambda: answers.append(served.client().get("/slow")))
+        sock = served.client().connect()
+        sock.sendall(b"GET /slow HTTP/1.1\r\nHost: corn\r\nConnection: close\r\n\r\n")
+        slow.start()
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+        received = b"".join(iter(lambda: sock.recv(65536), b""))
+        slow.join(DEADLINE)
+        sock.close()
+        assert b"200 OK" in received
+        assert answers[0] in ("one", "two")
+
+
+def test_a_worker_that_crashes_is_started_again(project):
+    with Developed(project).wait_ready() as served:
+        with pytest.raises(OSError, match="closed"):
+            served.client().get("/die")
+        served.wait_for_answer("one")
+
+
+def test_a_touch_reloads_nothing_and_500_files_reload_once(project):
+    package = project / "package"
+    package.mkdir()
+    files = [package / f"module{number}.py" for number in range(500)]
+    for file in files:
+        file.write_text("VALUE = 1\n")
+    with Developed(project, "--log-level", "debug").wait_ready() as served:
+        served.wait_for("directories are watched")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+        mark = served.mark()
+        (project / ".git").mkdir()
+        lock = project / ".git" / "index.lock"
+        lock.write_text("")
+        for file in files:
+            file.write_text("VALUE = 2\n")
+        save(project / "main.py", source("six"))
+        lock.unlink()
+        served.wait_for_answer("six")
+        served.wait_for(r"reloaded in .*: .* and \d+ others", since=mark)
+        mark = served.mark()
+        for file in files:
+            os.utime(file)
+        save(project / "main.py", source("ten"))
+        served.wait_for(r"reloaded in .*: main\.py$", since=mark)
+        served.wait_for_answer("ten")
+        assert len(served.reloads()) == 3
+
+
+def test_several_workers_are_all_reloaded(project):
+    with Developed(project, "--workers", "3").wait_ready() as served:
+        before = {each.pid for each in served.workers()}
+        assert len(before) == 3
+        save(project / "main.py", source("two"))
+        served.wait_for("reloaded in")
+        served.wait_until(lambda: len({each.pid for each in served.workers()} - before) == 3, "three new workers")
+        assert {served.client().get() for _ in range(12)} == {"two"}
+
+
+def test_a_directory_elsewhere_is_watched_when_it_is_named(project, tmp_path):
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "shared.py").write_text("NAME = 'one'\n")
+    text = source("one", before="import shared").replace("VERSION = 'one'", "VERSION = shared.NAME")
+    (project / "main.py").write_text(text)
+    named = ("--reload-dir", ".", "--reload-dir", str(library))
+    with Developed(project, *named, PYTHONPATH=str(library)).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(library / "shared.py", "NAME = 'two'\n")
+        served.wait_for_answer("two")
+
+
+def test_a_new_directory_is_watched_from_its_first_file_on(project):
+    (project / "main.py").write_text(source("one", before="try:\n    import extra\nexcept ImportError: pass"))
+    with Developed(project).wait_ready() as served:
+        (project / "extra" / "deep").mkdir(parents=True)
+        (project / "extra" / "__init__.py").write_text("from extra.deep.part import VALUE")
+        (project / "extra" / "deep" / "part.py").write_text("VALUE = 1")
+        served.wait_for("reloaded in")
+        mark = served.mark()
+        save(project / "extra" / "deep" / "part.py", "VALUE = 2")
+        served.wait_for(r"reloaded in .*part\.py", since=mark)
+
+
+def test_a_directory_that_goes_and_comes_back_is_watched_again(project):
+    package = project / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("NAME = 'one'")
+    text = source("x", before="import package").replace("VERSION = 'x'", "VERSION = package.NAME")
+    (project / "main.py").write_text(text)
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        package.rename(project / "elsewhere")
+        served.wait_for_failure("No module named 'package'")
+        (project / "elsewhere").rename(package)
+        served.wait_for_answer("one")
+        save(package / "__init__.py", "NAME = 'two'")
+        served.wait_for_answer("two")
+
+
+def test_a_changed_env_file_is_a_new_environment(project):
+    (project / ".env").write_text("NAME=one\n")
+    (project / "main.py").write_text(source("x").replace("VERSION = 'x'", "VERSION = os.environ['NAME']"))
+    with Developed(project, "--env-file", ".env").wait_ready() as served:
+        served.wait_for_answer("one")
+        save(project / ".env", "NAME=two\n")
+        served.wait_for_answer("two")
+
+
+def test_a_changed_configuration_file_is_read_again(project):
+    config = project / "corn.toml"
+    config.write_text("header = ['x-name: one']\n")
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(config, "workers = 2\n")
+        served.wait_until(lambda: len(served.workers()) == 2, "two workers")
+        save(config, "workres = 3\n")
+        served.wait_for("unknown option 'workres'; did you mean 'workers'")
+        assert served.client().get() == "one"
+
+
+def test_keep_last_good_serves_the_old_code_while_the_new_is_broken(project):
+    with Developed(project, "--keep-last-good").wait_ready() as served:
+        save(project / "main.py", "raise ValueError('too bad')")
+        served.wait_for("ValueError: too bad")
+        assert {served.client().get() for _ in range(5)} == {"one"}
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+@pytest.mark.parametrize("how", [["--preload", "none"], ["--reload-polling"], ["--no-refresh"], ["--loop", "asyncio"]])
+def test_it_works_in_other_ways_too(project, how):
+    with Developed(project, *how).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+def test_without_reload_nothing_is_watched(project):
+    with Developed(project, "--no-reload").wait_ready() as served:
+        assert served._named("corn watcher") == []
+        served.wait_for_answer("one")
+
+
+def test_ctrl_c_ends_all_of_it(project):
+    with Developed(project).wait_ready() as served:
+        stream = served.client().connect()
+        stream.sendall(b"GET /stream HTTP/1.1\r\nHost: corn\r\n\r\n")
+        assert b"200" in stream.recv(4096)
+        os.killpg(served.pid, signal.SIGINT)
+        assert served.wait_exit() == 0
+        stream.close()
+        served.wait_until(lambda: served.leftovers() == [], "no process is left")
+
+
+def test_a_watcher_that_is_killed_is_started_again(project):
+    with Developed(project).wait_ready() as served:
+        (watcher,) = served._named("corn watcher")
+        watcher.kill()
+        served.wait_for("another is started")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+def test_a_template_that_is_killed_is_started_again(project):
+    with Developed(project).wait_ready() as served:
+        for template in served.templates():
+            template.kill()
+        served.wait_for("template .* was lost")
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+def test_profile_reload_lists_the_slowest_modules(project):
+    (project / "slow.py").write_text("import time; time.sleep(0.05)")
+    (project / "main.py").write_text(source("one", before="import slow"))
+    with Developed(project, "--profile-reload").wait_ready() as served:
+        served.wait_for(r"\d+\.\d ms  slow$")
+        served.wait_for(r"\d+\.\d ms  main$")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A virtual environment with a package of its own, in which corn and what it needs can be imported."""
+    directory = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True, timeout=60)
+    (packages,) = directory.glob("lib/python*/site-packages")
+    inherited = [path for path in sys.path if path and "site-packages" in path]
+    (packages / "inherited.pth").write_text("\n".join([*inherited, os.getcwd()]))
+    return directory, packages
+
+
+def install(packages, version):
+    (packages / "acme").mkdir(exist_ok=True)
+    (packages / "acme" / "__init__.py").write_text(f"VERSION = {version!r}\n")
+    for old in packages.glob("acme-*.dist-info"):
+        old.rmdir()
+    (packages / f"acme-{version}.dist-info").mkdir()
+
+
+def test_a_package_that_is_installed_anew_is_loaded_anew(project, environment):
+    directory, packages = environment
+    install(packages, "1.0")
+    text = source("x", before="import acme").replace("VERSION = 'x'", "VERSION = 'first ' + acme.VERSION")
+    (project / "main.py").write_text(text)
+    program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
+    with Developed(project, program=program).wait_ready() as served:
+        served.wait_for_answer("first 1.0")
+        served.wait_for("packages are loaded")
+        install(packages, "2.0")
+        served.wait_for_answer("first 2.0")
+        save(project / "main.py", text.replace("first", "second"))
+        served.wait_for_answer("second 2.0")
+
+
+def test_an_unwatched_moment_at_the_start_loses_nothing(project):
+    with Developed(project) as served:
+        save(project / "main.py", source("two"))
+        served.wait_ready().wait_for_answer("two")
+
+
+def test_a_package_that_must_not_be_forked_is_left_out_and_the_others_are_not(project, environment):
+    directory, packages = environment
+    install(packages, "1.0")
+    (packages / "threaded").mkdir()
+    started = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    (packages / "threaded" / "__init__.py").write_text(started)
+    loaded = "import acme, threaded, sys, threading"
+    text = source("x", before=loaded).replace("'x'", "f'first {acme.VERSION} {threading.active_count()}'")
+    (project / "main.py").write_text(text)
+    program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
+    with Developed(project, program=program).wait_ready() as served:
+        served.wait_for("threaded: imported anew for each change, because threaded started a thread")
+        served.wait_for("packages are loaded")
+        served.wait_for_answer("first 1.0 2")
+        save(project / "main.py", text.replace("first", "second"))
+        served.wait_for_answer("second 1.0 2")
+
+
+def test_a_module_of_the_project_that_takes_the_name_of_a_package_is_served(project, environment):
+    directory, packages = environment
+    install(packages, "1.0")
+    text = source("x", before="import acme").replace("VERSION = 'x'", "VERSION = acme.VERSION")
+    (project / "main.py").write_text(text)
+    program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
+    with Developed(project, program=program).wait_ready() as served:
+        served.wait_for_answer("1.0")
+        served.wait_for("packages are loaded")
+        save(project / "acme.py", "VERSION = 'mine'\n")
+        served.wait_for_answer("mine")
+
+
+def test_verify_reload_compares_with_a_cold_start(project, environment):
+    directory, packages = environment
+    install(packages, "1.0")
+    (packages / "acme" / "late.py").write_text("")
+    # What a library decides by the environment is decided anew in a cold start alone.
+    (packages / "acme" / "__init__.py").write_text("import os\nif 'ACME' in os.environ: import acme.late\n")
+    (project / "main.py").write_text(source("one", before="import acme"))
+    program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--verify-reload", "--log-level", "debug"]
+    with Developed(project, program=program).wait_ready() as served:
+        served.wait_for("packages are loaded")
+        save(project / "main.py", source("two", before="import acme"))
+        served.wait_for("verify-reload: a cold start has the same modules")
+        save(project / "main.py", source("two", before="os.environ['ACME'] = 'yes'\nimport acme"))
+        served.wait_for("verify-reload: compared with a cold start, module acme.late is not loaded")

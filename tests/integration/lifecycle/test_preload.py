@@ -1,0 +1,179 @@
+"""What the template may load, what the audit finds in it, and what is done about it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.support.corn_process import Served, write_app
+
+THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(3600,), name="collector", daemon=True).start()
+"""
+LOOP = """
+import asyncio
+loop = asyncio.new_event_loop()
+"""
+CHILD = """
+import subprocess
+child = subprocess.Popen(["sleep", "60"])
+"""
+CONNECTION = """
+import os, socket
+connection = socket.create_connection(("127.0.0.1", int(os.environ["PEER"])))
+"""
+
+
+@pytest.fixture
+def peer():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield str(sock.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (THREAD, r"not safe to fork with --preload app: pool started a thread \(collector\); using deps"),
+        (LOOP, r"not safe to fork with --preload app: pool made an event loop; using deps"),
+        (CHILD, r"not safe to fork with --preload app: pool runs a program; using deps"),
+        (CONNECTION, r"not safe to fork with --preload app: pool opened a connection \(127.0.0.1:\d+\); using deps"),
+    ],
+)
+def test_what_is_not_safe_to_fork_is_named_and_less_is_loaded(tmp_path, peer, source, said):
+    (tmp_path / "pool.py").write_text(source)
+    write_app(tmp_path, "one", more="import pool\n")
+    with Served(tmp_path, "main:app", "--port", "0", "--workers", "2", PEER=peer).wait_ready() as served:
+        assert served.wait_for(said)
+        assert "preload deps)" in served.output
+        assert served.client().get().startswith("one ")
+
+
+def test_a_thread_is_accepted_when_the_user_names_the_mode_and_is_told_of(tmp_path):
+    write_app(tmp_path, "one", more=THREAD)
+    with Served(tmp_path, "main:app", "--port", "0", "--preload", "app").wait_ready() as served:
+        assert served.wait_for(r"main started a thread \(collector\); forked all the same, as asked")
+        assert "preload app)" in served.output
+
+
+def test_a_connection_is_not_shared_even_when_the_user_names_the_mode(tmp_path, peer):
+    write_app(tmp_path, "one", more=CONNECTION)
+    with Served(tmp_path, "main:app", "--port", "0", "--preload", "app", PEER=peer).wait_ready() as served:
+        assert "preload deps)" in served.output
+
+
+WHERE = """
+import json, os, sys
+import wsgiref.handlers
+
+async def where(scope, receive, send):
+    loaded = {name: name in BEFORE for name in ("wsgiref.handlers", "httpx", "late", "own")}
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": json.dumps(loaded).encode()})
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "before"),
+    [
+        ("app", set()),
+        ("deps", {"wsgiref.handlers", "httpx"}),
+        ("none", set()),
+    ],
+)
+def test_deps_loads_libraries_only_and_none_that_the_application_may_have_configured(tmp_path, mode, before):
+    (tmp_path / "own.py").write_text("")
+    (tmp_path / "main.py").write_text(
+        "import sys\nBEFORE = set(sys.modules)\nimport httpx, own, os\nos.environ['LATE'] = '1'\nimport xmlrpc.client\n"
+        + WHERE.replace('"late"', '"xmlrpc.client"')
+    )
+    with Served(tmp_path, "main:where", "--port", "0", "--preload", mode, "--lifespan", "off").wait_ready() as served:
+        import json
+
+        loaded = json.loads(served.client().get())
+    assert {name for name, there in loaded.items() if there} == before - {"wsgiref.handlers"}
+
+
+def test_each_generation_sees_a_fresh_interpreter_and_its_own_random_numbers(tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import random\nasync def app(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200})\n"
+        "    await send({'type': 'http.response.body', 'body': str(random.random()).encode()})\n"
+    )
+    arguments = ("--port", "0", "--workers", "4", "--lifespan", "off")
+    with Served(tmp_path, "main:app", *arguments).wait_ready() as served:
+        numbers = [served.client().get() for _ in range(40)]
+    assert len(set(numbers)) == 40
+
+
+def test_exit_handlers_of_the_application_run_when_a_worker_ends(tmp_path):
+    write_app(tmp_path, "one", more="import atexit, os\natexit.register(lambda: print('goodbye from', os.getpid()))\n")
+    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+        (worker,) = served.workers()
+        worker.terminate()
+        served.wait_for(f"goodbye from {worker.pid}")
+
+
+def test_what_was_printed_while_loading_is_printed_once(tmp_path):
+    write_app(tmp_path, "one", more="print('loading', end=' ')\n")
+    with Served(tmp_path, "main:app", "--port", "0", "--workers", "3").wait_ready() as served:
+        served.process.terminate()
+        served.wait_exit()
+        assert served.output.count("loading") == 1
+
+
+def test_modules_beside_the_application_do_not_hide_corns_own_libraries(tmp_path):
+    for name in ("click.py", "worker.py", "cli.py", "httptools.py", "uvloop.py", "config.py"):
+        (tmp_path / name).write_text("raise RuntimeError('the wrong module')\n")
+    write_app(tmp_path, "one")
+    import sys
+
+    command = [f"{sys.prefix}/bin/corn", "serve"]
+    with Served(tmp_path, "main:app", "--port", "0", program=command).wait_ready() as served:
+        assert served.client().get().startswith("one ")
+
+
+RELAYED = """
+import sys
+import corn.supervisor.master
+corn.supervisor.master.become_subreaper = lambda: False
+from corn.cli.main import main
+sys.argv[0] = "corn"
+main()
+"""
+
+
+@pytest.fixture
+def relayed(tmp_path):
+    """corn as it is where there is no subreaper: the template stays the parent of its workers."""
+    import sys
+
+    write_app(tmp_path, "one")
+    (tmp_path / "relayed.py").write_text(RELAYED)
+    return Served(
+        tmp_path, "main:app", "--port", "0", "--workers", "2", program=[sys.executable, "relayed.py", "serve"]
+    )
+
+
+def test_without_a_subreaper_the_template_relays_the_ends_of_workers(relayed):
+    with relayed.wait_ready() as served:
+        victim = served.workers()[0]
+        victim.kill()
+        served.wait_for(rf"pid {victim.pid}\) crashed: killed by SIGKILL \(not by corn.*\); replaced at once")
+        served.wait_until(lambda: len(served.workers()) == 2, "a new worker")
+        write_app(served.directory, "two")
+        import signal
+
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        served.wait_until(lambda: served.client().get().startswith("two "), "the new code")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        assert served.leftovers() == []
+
+
+def test_without_a_subreaper_nothing_is_left_when_the_master_is_killed(relayed):
+    with relayed.wait_ready() as served:
+        served.process.kill()
+        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=5)

@@ -1,0 +1,170 @@
+"""What corn makes of its processes: titles, limits, how many there are, whose children, and life as process 1."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.support.corn_process import Served, write_app
+from tests.support.http_client import Client
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
+
+
+@pytest.fixture
+def app_dir(tmp_path):
+    write_app(tmp_path, "one")
+    return tmp_path
+
+
+@linux
+def test_titles_name_role_slot_and_generation(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+        assert psutil.Process(served.pid).name() == "corn master"
+        assert titles(served.templates()) == ["corn: template g1 main:app"]
+        assert titles(served.workers()) == ["corn: worker 0 g1 main:app", "corn: worker 1 g1 main:app"]
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        served.wait_until(lambda: len(served.workers()) == 2, "the old workers gone")
+        assert titles(served.workers()) == ["corn: worker 0 g2 main:app", "corn: worker 1 g2 main:app"]
+        assert served.workers()[0].environ()["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+def titles(processes):
+    shown = subprocess.run(
+        ["ps", "-o", "args=", "-p", ",".join(str(each.pid) for each in processes)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sorted(line.rstrip() for line in shown.stdout.splitlines())
+
+
+@linux
+def test_the_title_is_never_longer_than_the_command_line_was_and_leaves_the_environment_alone():
+    program = (
+        "import os, sys; from pathlib import Path; from corn.system.proctitle import show_title; "
+        "before = len(Path('/proc/self/cmdline').read_bytes()); assert show_title('x' * 100000); "
+        "shown = Path('/proc/self/cmdline').read_bytes(); assert shown == b'x' * (before - 1) + b'\\0', shown; "
+        "assert show_title('short'); assert Path('/proc/self/cmdline').read_bytes().rstrip(b'\\0') == b'short'; "
+        "assert b'MARK=whole' in Path('/proc/self/environ').read_bytes()"
+    )
+    subprocess.run([sys.executable, "-c", program], env={"MARK": "whole"}, check=True)
+
+
+def test_workers_auto_tells_what_it_chose_and_why(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--workers", "auto").wait_ready() as served:
+        found = served.wait_for(r"\((\d+) workers? by (\d+ CPUs?|CPU quota \S+|memory \d+ MiB), preload")
+        assert len(served.workers()) == int(found[1])
+
+
+@linux
+def test_workers_auto_counts_the_cpus_it_may_run_on(app_dir):
+    program = ["taskset", "-c", "0", sys.executable, "-m", "corn", "serve"]
+    with Served(app_dir, "main:app", "--port", "0", "-w", "auto", program=program).wait_ready() as served:
+        served.wait_for(r"\(1 worker by 1 CPU, preload")
+
+
+@linux
+def test_the_limit_of_descriptors_is_raised_for_all_processes(app_dir):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    program = ["prlimit", f"--nofile=256:{hard}", sys.executable, "-m", "corn", "serve", "--log-level", "debug"]
+    with Served(app_dir, "main:app", "--port", "0", program=program).wait_ready() as served:
+        served.wait_for(r"the limit of open files is raised from 256 to \d+")
+        for process in (psutil.Process(served.pid), *served.templates(), *served.workers()):
+            assert process.rlimit(psutil.RLIMIT_NOFILE) == (min(hard, 65536), hard)
+
+
+@linux
+def test_workers_get_sigterm_from_the_kernel_when_the_master_is_gone(app_dir):
+    """A worker whose channel outlives the master by mistake would still end: PR_GET_PDEATHSIG says so."""
+    write_app(app_dir, "one", more=PDEATHSIG)
+    with Served(app_dir, "main:tied", "--port", "0", "--lifespan", "off").wait_ready() as served:
+        assert served.client().get() == str(int(signal.SIGTERM))
+
+
+PDEATHSIG = """
+import ctypes
+
+async def tied(scope, receive, send):
+    number = ctypes.c_int()
+    ctypes.CDLL(None).prctl(2, ctypes.byref(number), 0, 0, 0)
+    body = str(number.value).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+ORPHANS = """
+import subprocess, sys
+
+# Each starts a process and ends, so that somebody else has to wait for the one that is left.
+for _ in range(5):
+    subprocess.run([sys.executable, "-c", "import subprocess; subprocess.Popen(['sleep', '0.2'])"])
+"""
+
+
+@linux
+def test_orphans_of_the_application_are_reaped(app_dir):
+    write_app(app_dir, "one", more=ORPHANS)
+    arguments = ("--port", "0", "--preload", "none", "--log-level", "debug")
+    with Served(app_dir, "main:app", *arguments).wait_ready() as served:
+        for _ in range(5):
+            served.wait_for("which is none of corn's, or not known yet, exited with code 0")
+        served.wait_until(lambda: not served.zombies(), "no zombie")
+        assert served.client().get().startswith("one ")
+
+
+def _unshares():
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@linux
+@pytest.mark.skipif(not _unshares(), reason="no process namespace can be made here")
+def test_as_process_1_it_answers_signals_and_reaps(app_dir):
+    write_app(app_dir, "one", more=ORPHANS)
+    program = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "corn", "serve"]
+    with Served(app_dir, "main:app", "--port", "0", "--preload", "none", program=program).wait_ready() as served:
+        served.wait_for(r"master \[1\] corn")
+        (master,) = [each for each in psutil.Process(served.pid).children() if each.name() == "corn master"]
+        assert served.client().get().startswith("one ")
+        served.wait_until(lambda: not served.zombies(), "no zombie")
+        write_app(app_dir, "two")
+        master.send_signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        served.wait_until(lambda: served.client().get().startswith("two "), "the new code")
+        master.send_signal(signal.SIGUSR2)
+        served.wait_for("process 1 of a container cannot be replaced")
+        master.send_signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        assert served.leftovers() == []
+
+
+@linux
+def test_no_socket_takes_the_place_of_a_standard_stream_that_was_closed(app_dir):
+    write_app(app_dir, "one")
+    sock = app_dir / "corn.sock"
+    run = f"exec {sys.executable} -m corn serve main:app --uds {sock} --pid corn.pid --soak 0 <&- >&- 2>&-"
+    with Served(app_dir, "-c", run, program=["sh"]) as served:
+        served.wait_until((app_dir / "corn.pid").exists, "the pidfile of a service that is ready")
+        client = Client(f"unix:{sock}")
+        assert client.get().startswith("one ")
+        for process in (psutil.Process(served.pid), *served.workers()):
+            streams = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in range(3)]
+            assert streams == ["/dev/null"] * 3
+        write_app(app_dir, "two")
+        served.signal(signal.SIGHUP)
+        served.wait_until(lambda: client.get().startswith("two "), "the new code")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0

@@ -1,0 +1,190 @@
+"""The extensions of ASGI that corn speaks: each works wherever the scope names it."""
+
+import asyncio
+import os
+
+import pytest
+
+from tests.support.asgi_server import listen_unix, serving, until
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+TAKES_TRAILERS = b"GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
+START = {"type": "http.response.start", "status": 200}
+SIZE = 5_000_000
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+def test_the_scope_names_what_works(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append({each.removeprefix("http.response.") for each in scope["extensions"]})
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    async def main():
+        async with serving(app) as at:
+            for request in (b"GET / HTTP/1.0\r\n\r\n", GET, TAKES_TRAILERS):
+                await at.request(request)
+
+    run(main())
+    files = {"pathsend", "zerocopysend"}
+    assert seen == [files, files | {"early_hint"}, files | {"early_hint", "trailers"}]
+
+
+@pytest.mark.parametrize("unix", [False, True])
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_path_is_sent(run, file, tmp_path, unix, announced):
+    async def app(scope, receive, send):
+        headers = [(b"content-length", b"%d" % SIZE)] if announced else []
+        await send({**START, "headers": headers})
+        await send({"type": "http.response.pathsend", "path": str(file)})
+
+    async def main():
+        listener = listen_unix(str(tmp_path / "socket")) if unix else None
+        async with serving(app, listener=listener) as at:
+            peer = await at.connect(GET + GET)
+            for _ in range(2):
+                answer = await peer.answer()
+                assert answer.body == file.read_bytes()
+                assert answer.headers["content-length"] == str(SIZE)
+            await peer.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await peer.answer(head_only=True)).status == 200
+
+    run(main())
+
+
+def test_a_path_that_is_not_there_is_a_500(run, tmp_path, caplog):
+    async def app(scope, receive, send):
+        await send(START)
+        await send({"type": "http.response.pathsend", "path": str(tmp_path / "none")})
+
+    async def main():
+        async with serving(app) as at:
+            assert (await at.request(GET)).status == 500
+
+    run(main())
+    assert "FileNotFoundError" in caplog.text
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_parts_of_a_file_and_bytes_are_sent_in_order(run, file, version):
+    content = file.read_bytes()
+
+    async def app(scope, receive, send):
+        await send(START)
+        with file.open("rb") as opened:
+            opened.seek(10)
+            part = {"type": "http.response.zerocopysend", "file": opened, "more_body": True}
+            await send({**part, "count": 100})
+            await send({"type": "http.response.body", "body": b"between", "more_body": True})
+            await send({**part, "count": 100})
+            await send({**part, "file": opened.fileno(), "offset": 4_000_000})
+            await send({**part, "count": 0, "more_body": False})
+
+    async def main():
+        async with serving(app) as at:
+            answer = await at.request(b"GET / HTTP/" + version + b"\r\nHost: x\r\n\r\n")
+            assert answer.body == content[10:110] + b"between" + content[110:210] + content[4_000_000:]
+
+    run(main())
+
+
+def test_a_client_that_leaves_during_a_file_is_noticed(run, file):
+    seen = []
+
+    async def app(scope, receive, send):
+        await send(START)
+        try:
+            for _ in range(100):
+                await send(
+                    {"type": "http.response.zerocopysend", "file": os.open(file, 0), "offset": 0, "more_body": True}
+                )
+        except OSError as error:
+            seen.append(error)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await peer.reader.readexactly(1000)
+            peer.writer.transport.abort()
+            await until(lambda: seen)
+
+    run(main())
+
+
+def test_a_client_that_reads_nothing_of_a_file_is_cut_off(run, file):
+    seen = []
+
+    async def app(scope, receive, send):
+        await send(START)
+        try:
+            while True:
+                with file.open("rb") as opened:
+                    await send({"type": "http.response.zerocopysend", "file": opened, "more_body": True})
+        except OSError as error:
+            seen.append(error)
+
+    async def main():
+        async with serving(app, timeout_send=0.5) as at:
+            await at.connect(GET)
+            await until(lambda: seen)
+
+    run(main())
+
+
+def test_trailers_follow_the_body(run):
+    async def app(scope, receive, send):
+        await send({**START, "trailers": True})
+        await send({"type": "http.response.body", "body": b"abc"})
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": True})
+        await send({"type": "http.response.trailers", "headers": [(b"x-more", b"2")]})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(TAKES_TRAILERS)
+            data = await peer.reader.readuntil(b"x-more: 2\r\n\r\n")
+            assert data.endswith(b"\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 1\r\nx-more: 2\r\n\r\n")
+            assert (await peer.request(GET)).body == b"abc"
+
+    run(main())
+
+
+def test_early_hints_come_before_the_response(run):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]})
+        await send(START)
+        await send({"type": "http.response.body", "body": b"abc"})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            hint = await peer.answer()
+            assert hint.lines == [
+                b"HTTP/1.1 103 Early Hints",
+                b"link: </a.css>; rel=preload",
+                b"link: </b.js>; rel=preload",
+            ]
+            assert (await peer.answer()).body == b"abc"
+
+    run(main())
+
+
+def test_a_failure_within_a_file_can_be_seen(run, file):
+    async def app(scope, receive, send):
+        await send({**START, "headers": [(b"content-length", b"%d" % (SIZE * 2))]})
+        with file.open("rb") as opened:
+            await send({"type": "http.response.zerocopysend", "file": opened, "more_body": True})
+
+    async def main():
+        async with serving(app) as at:
+            with pytest.raises(asyncio.IncompleteReadError):
+                await at.request(GET)
+
+    run(main())

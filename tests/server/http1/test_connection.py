@@ -1,0 +1,408 @@
+"""Requests and responses over one connection."""
+
+import asyncio
+import logging
+import socket
+
+import pytest
+
+from tests.support.asgi_server import echo, hello, serving, until
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_request_is_answered_and_the_connection_kept(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect(GET)
+            first = await peer.answer()
+            assert (first.status, first.body) == (200, b"hello")
+            assert first.headers["server"] == "corn"
+            assert first.headers["date"].endswith("GMT")
+            assert "connection" not in first.headers
+            assert (await peer.request(GET)).body == b"hello"
+
+    run(main())
+
+
+def test_the_scope_says_what_was_asked(run):
+    seen = {}
+
+    async def app(scope, receive, send):
+        seen.update(scope)
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app, root_path="/root") as at:
+            peer = await at.connect(b"GET /a%20b/%C3%A9?q=%31 HTTP/1.1\r\nHoST: x:1\r\nX-Two:  v \r\n\r\n")
+            await peer.answer()
+            assert seen["client"] == peer.writer.get_extra_info("sockname")
+            assert seen["server"] == at.address
+
+    run(main())
+    assert seen["type"] == "http"
+    assert seen["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+    assert seen["http_version"] == "1.1"
+    assert seen["method"] == "GET"
+    assert seen["scheme"] == "http"
+    assert seen["path"] == "/root/a b/é"
+    assert seen["raw_path"] == b"/root/a%20b/%C3%A9"
+    assert seen["query_string"] == b"q=%31"
+    assert seen["root_path"] == "/root"
+    assert seen["headers"] == [(b"host", b"x:1"), (b"x-two", b"v")]
+    assert "state" not in seen
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_is_given_in_whatever_pieces_it_comes(run, chunked):
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 10"
+    body = b"4\r\n0123\r\n6;a=b\r\n456789\r\n0\r\nX-Trailer: 1\r\n\r\n" if chunked else b"0123456789"
+    data = b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + body
+
+    async def main():
+        async with serving(echo) as at:
+            peer = await at.connect(data)
+            assert (await peer.answer()).body == b"0123456789"
+            for position in range(len(data)):
+                await peer.send(data[position : position + 1])
+                await asyncio.sleep(0)
+            assert (await peer.answer()).body == b"0123456789"
+
+    run(main())
+
+
+def test_pipelined_requests_are_answered_in_order(run):
+    async def app(scope, receive, send):
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.05)
+        body = scope["path"].encode()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+
+    async def main():
+        async with serving(app) as at:
+            request = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
+            peer = await at.connect(request % b"/slow" + request % b"/1" + request % b"/2")
+            assert [(await peer.answer()).body for _ in range(3)] == [b"/slow", b"/1", b"/2"]
+
+    run(main())
+
+
+def test_a_pipeline_is_held_back_in_bounded_memory(run):
+    release = None
+
+    async def app(scope, receive, send):
+        await release.wait()
+        await hello(scope, receive, send)
+
+    async def main():
+        nonlocal release
+        release = asyncio.Event()
+        async with serving(app) as at:
+            peer = await at.connect()
+            sent = 0
+            with pytest.raises(asyncio.TimeoutError):
+                for _ in range(1000):
+                    await asyncio.wait_for(peer.send(GET * 1000), 0.3)
+                    sent += 1000
+            assert sent < 1_000_000
+            release.set()
+            assert (await peer.answer()).status == 200
+
+    run(main())
+
+
+def test_a_response_without_length_is_chunked_or_ends_with_the_connection(run):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        for part in (b"ab", b"", b"cd"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            answer = await peer.answer()
+            assert answer.headers["transfer-encoding"] == "chunked"
+            assert answer.body == b"abcd"
+            old = await at.connect(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            answer = await old.answer()
+            assert answer.body == b"abcd"
+            assert answer.headers["connection"] == "close"
+
+    run(main())
+
+
+def test_http10_is_kept_only_when_asked(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            assert (await peer.answer()).headers["connection"] == "keep-alive"
+            assert (await peer.request(b"GET / HTTP/1.0\r\n\r\n")).headers["connection"] == "close"
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def test_head_and_bodiless_statuses_have_no_body(run):
+    async def app(scope, receive, send):
+        status = int(scope["path"][1:])
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.body", "body": b"abc"})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(b"HEAD /200 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await peer.answer(head_only=True)).headers["content-length"] == "3"
+            assert "content-length" not in (await peer.request(b"GET /204 HTTP/1.1\r\nHost: x\r\n\r\n")).headers
+            assert (await peer.request(b"GET /304 HTTP/1.1\r\nHost: x\r\n\r\n")).headers["content-length"] == "3"
+            assert (await peer.request(b"GET /200 HTTP/1.1\r\nHost: x\r\n\r\n")).body == b"abc"
+
+    run(main())
+
+
+def test_continue_is_sent_only_when_the_application_wants_the_body(run):
+    async def app(scope, receive, send):
+        await (echo if scope["path"] == "/read" else hello)(scope, receive, send)
+
+    request = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(request % b"/read")
+            assert (await peer.answer()).status == 100
+            assert (await peer.request(b"abc")).body == b"abc"
+            answer = await peer.request(request % b"/refuse")
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def test_an_early_response_keeps_the_connection_when_little_of_the_body_is_left(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+            assert (await peer.answer()).body == b"hello"
+            assert (await peer.request(b"56789" + GET)).body == b"hello"
+            peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n01234")
+            assert (await peer.answer()).body == b"hello"
+            await peer.send(b"x" * 100000)
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def test_a_fast_sender_waits_for_a_slow_application(run):
+    go = None
+
+    async def app(scope, receive, send):
+        await go.wait()
+        await echo(scope, receive, send)
+
+    async def main():
+        nonlocal go
+        go = asyncio.Event()
+        async with serving(app) as at:
+            size = 50_000_000
+            peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+            sending = asyncio.ensure_future(peer.send(b"x" * size))
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(sending), 0.3)
+            go.set()
+            await sending
+            assert len((await peer.answer()).body) == size
+
+    run(main())
+
+
+def test_a_slow_reader_holds_the_application_up(run):
+    sent = 0
+
+    async def app(scope, receive, send):
+        nonlocal sent
+        await send({"type": "http.response.start", "status": 200})
+        for _ in range(1000):
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+            sent += 1
+        await send({"type": "http.response.body"})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(until(lambda: sent > 500), 0.5)
+            assert len((await peer.answer()).body) == 100_000_000
+
+    run(main())
+
+
+def test_a_failure_before_the_response_is_a_500_with_the_users_frames(run, caplog):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        raise ZeroDivisionError("mine")
+
+    async def main():
+        with caplog.at_level(logging.ERROR, "corn"):
+            async with serving(app) as at:
+                peer = await at.connect(GET)
+                answer = await peer.answer()
+                assert (answer.status, answer.body) == (500, b"Internal Server Error\n")
+                assert (await peer.request(GET)).status == 500
+
+    run(main())
+    text = caplog.records[0].getMessage()
+    assert "GET /" in text
+    assert "ZeroDivisionError: mine" in text
+    assert "test_connection.py" in text
+    assert "corn/worker" not in text
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_a_failure_after_the_response_began_can_be_seen(run, caplog, version):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"abc", "more_body": True})
+        raise ZeroDivisionError
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(b"GET / HTTP/" + version + b"\r\nHost: x\r\n\r\n")
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await peer.answer()
+
+    run(main())
+
+
+def test_an_application_that_sends_nothing_is_a_500(run, caplog):
+    async def app(scope, receive, send):
+        pass
+
+    async def main():
+        async with serving(app) as at:
+            assert (await at.request(GET)).status == 500
+
+    run(main())
+    assert "returned without sending a response" in caplog.text
+
+
+def test_a_disconnect_reaches_receive_and_send(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((await receive())["type"])
+        seen.append((await receive())["type"])
+        await send({"type": "http.response.start", "status": 200})
+        try:
+            for _ in range(100):
+                await send({"type": "http.response.body", "body": b"x" * 100000, "more_body": True})
+        except OSError:
+            seen.append("OSError")
+            raise
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await until(lambda: seen)
+            peer.writer.transport.abort()
+            await until(lambda: len(seen) == 3)
+
+    run(main())
+    assert seen == ["http.request", "http.disconnect", "OSError"]
+
+
+def test_after_the_response_receive_says_disconnect(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        await hello(scope, receive, send)
+        seen.append((await receive())["type"])
+        seen.append((await receive())["type"])
+
+    async def main():
+        async with serving(app) as at:
+            assert (await at.request(GET)).status == 200
+            await until(lambda: len(seen) == 2)
+
+    run(main())
+    assert seen == ["http.request", "http.disconnect"]
+
+
+def test_a_half_closed_client_gets_its_answer(run):
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.05)
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET + GET)
+            peer.writer.write_eof()
+            assert (await peer.everything()).count(b"hello") == 2
+
+    run(main())
+
+
+def test_a_response_survives_a_peer_that_still_sends(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect(b"GET / HTTP/9.9\r\nHost: x\r\n\r\n" + b"x" * 200_000)
+            assert (await peer.answer()).status == 505
+            await peer.send(b"x" * 200_000)
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def test_connections_are_counted_at_once(run):
+    from corn.ipc.scoreboard import Field
+
+    async def main():
+        async with serving(hello) as at:
+            peers = [await at.connect(GET) for _ in range(3)]
+            for peer in peers:
+                await peer.answer()
+            assert at.field(Field.CONNECTIONS) == 3
+            peers[0].close()
+            await until(lambda: at.field(Field.CONNECTIONS) == 2)
+            await until(lambda: at.field(Field.REQUESTS) == 3)
+
+    run(main())
+
+
+def test_context_variables_do_not_leak_from_request_to_request(run):
+    import contextvars
+
+    variable = contextvars.ContextVar("variable", default=0)
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(variable.get())
+        variable.set(1)
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET * 3)
+            for _ in range(3):
+                await peer.answer()
+            await peer.request(GET)
+
+    run(main())
+    assert seen == [0, 0, 0, 0]
+
+
+def test_nagle_is_off(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await peer.answer()
+            (connection,) = at.server._service.connections
+            seen.append(connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    run(main())
+    assert seen[0]

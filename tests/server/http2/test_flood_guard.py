@@ -1,0 +1,323 @@
+"""Peers that ask for more than they are due: their connection ends, and the others go on."""
+
+import asyncio
+import struct
+
+import pytest
+from h2.errors import ErrorCodes
+from hpack import Encoder
+
+from corn.server.http2 import frames
+from corn.server.http2.flood_guard import EACH_SECOND, MOST, FloodGuard
+from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
+from tests.support.asgi_server import hello, serving, until
+from tests.support.http2_peer import GET, POST, connect
+
+HEAD = b"\x82\x86\x84\x41\x01x"  # GET / http x
+CALM = ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def rapid_reset(at):
+    number = 3 + 2 * at
+    return frames.frame(frames.HEADERS, 5, number, HEAD) + frames.reset(number, ErrorCode.CANCEL)
+
+
+def made_you_reset(at):
+    number = 3 + 2 * at
+    return frames.frame(frames.HEADERS, 5, number, HEAD) + frames.window_update(number, 0)
+
+
+def refused_streams(at):
+    return frames.frame(frames.HEADERS, 5, 3 + 2 * at, HEAD + b"\x40\x01X\x01x")
+
+
+FLOODS = {
+    "rapid reset": rapid_reset,
+    "streams that the server has to reset": made_you_reset,
+    "malformed requests": refused_streams,
+    "pings": lambda _: frames.frame(frames.PING, 0, 0, b"x" * 8),
+    "settings": lambda _: frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 65535)),
+    "empty settings": lambda _: frames.frame(frames.SETTINGS, 0, 0, b""),
+    "window updates": lambda _: frames.window_update(0, 1),
+    "window updates of a stream": lambda _: frames.window_update(1, 1),
+    "resets of a stream that has ended": lambda _: frames.reset(1, ErrorCode.CANCEL),
+    "priorities": lambda _: frames.frame(frames.PRIORITY, 0, 1, b"\0\0\0\0\0"),
+    "unknown frames": lambda _: frames.frame(0x42, 0, 0, b""),
+    "empty data": lambda _: frames.frame(frames.DATA, 0, 1, b""),
+    "padding": lambda _: frames.frame(frames.DATA, frames.PADDED, 1, b"\x03\0\0\0"),
+    "data on a stream that has ended": lambda at: frames.frame(frames.DATA, 0, 1, b"") if at else b"",
+}
+
+
+class Endless(FloodGuard):
+    """For floods of which the end of patience is not what ends them."""
+
+    def spend(self, amount, now):
+        pass
+
+
+async def flood(client, one):
+    """Send frames until the server has had enough of it; the code with which it ends the connection."""
+    client.h2.receive_data = lambda data: []  # the library would object to what its own server is made to send
+    received = []
+
+    async def read():
+        while data := await client.peer.reader.read(65536):
+            received.append(data)
+
+    async def write():
+        for at in range(0, 5000, 50):
+            await client.peer.send(b"".join(one(each) for each in range(at, at + 50)))
+            await asyncio.sleep(0)
+
+    _, wrote = await asyncio.gather(read(), write(), return_exceptions=True)
+    assert wrote is None or isinstance(wrote, (ConnectionError, RuntimeError))  # uvloop: the handle is closed
+    data = b"".join(received)
+    return struct.unpack("!L", data[data.index(b"too many frames") - 4 : data.index(b"too many frames")])[0]
+
+
+@pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS)
+def test_a_flood_is_ended_and_nobody_else_notices(run, one):
+    """The application never answers, so that nothing is earned."""
+    running = []
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/other":
+            await hello(scope, receive, send)
+            return
+        running.append(1)
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            running.pop()
+
+    async def main():
+        async with serving(app) as at:
+            client, other = await connect(at), await connect(at)
+            await client.begin(POST, end=False)
+            request = (*GET[:2], (":path", "/other"), GET[3])
+            flooding = asyncio.ensure_future(flood(client, one))
+            while not flooding.done():
+                assert (await other.request(request)).status == 200
+                await asyncio.sleep(0.01)
+            assert await flooding == CALM
+            await until(lambda: not running)
+            assert (await other.request(request)).status == 200
+
+    run(main())
+
+
+def test_an_application_that_goes_on_after_a_reset_counts_as_a_stream(run):
+    """However fast streams are reset, no more is done at a time than the limit allows."""
+    running, most = [], []
+    go_on = asyncio.Event()
+
+    async def app(scope, receive, send):
+        running.append(1)
+        most.append(len(running))
+        await go_on.wait()
+        running.pop()
+
+    async def main():
+        async with serving(app, http2_max_concurrent_streams=10) as at:
+            client = await connect(at)
+            for each in range(40):
+                await client.peer.send(rapid_reset(each))
+            await client.peer.send(frames.frame(frames.PING, 0, 0, b"all sent"))
+            await client.peer.reader.readuntil(b"all sent")
+            assert max(most) == 10
+            go_on.set()
+            await until(lambda: not running)
+            assert at.server._service.running == set()
+
+    run(main())
+
+
+def test_more_streams_than_allowed_are_refused_and_no_more(run):
+    async def app(scope, receive, send):
+        await receive()
+        await asyncio.sleep(0.05)
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app, http2_max_concurrent_streams=2) as at:
+            client = await connect(at)
+            assert client.settings[3] == 2
+            client.h2.remote_settings.max_concurrent_streams = 100
+            client.h2.remote_settings.acknowledge()
+            streams = [await client.begin() for _ in range(3)]
+            responses = [await client.response(each) for each in streams]
+            assert [each.reset for each in responses] == [None, None, ErrorCodes.REFUSED_STREAM]
+            assert (await client.request()).status == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [0, 1, 16000])
+def test_a_header_block_without_end_is_ended(run, size):
+    """A CONTINUATION flood: with nothing in it, with little, and with as much as can be."""
+
+    async def main():
+        async with serving(hello) as at:
+            client, other = await connect(at), await connect(at)
+            await client.peer.send(frames.frame(frames.HEADERS, 1, 1, HEAD))
+            client.h2.receive_data = lambda data: received.append(data) or []
+            received = []
+
+            async def write():
+                for _ in range(1000):
+                    await client.raw(frames.CONTINUATION, 0, 1, b"\0" * size)
+                    await asyncio.sleep(0)
+
+            writing = asyncio.ensure_future(write())
+            await client.wait_closed()
+            await writing
+            assert b"a header block is too large" in b"".join(received)
+            assert (await other.request()).status == 200
+
+    run(main())
+
+
+def test_a_header_bomb_is_ended(run):
+    """A few bytes that stand for many: a large field in the table, and references to it."""
+
+    async def main():
+        async with serving(hello) as at:
+            client, other = await connect(at), await connect(at)
+            block = Encoder().encode([(b"x-bomb", b"b" * 3900)])
+            await client.peer.send(frames.frame(frames.HEADERS, 5, 1, HEAD + block + b"\xbe" * 1000))
+            assert await client.wait_closed() == CALM
+            assert (await other.request()).status == 200
+
+    run(main())
+
+
+def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(run):
+    async def main():
+        async with serving(hello, timeout_header=0.6) as at:
+            client = await connect(at)
+            await client.peer.send(frames.frame(frames.HEADERS, 1, 1, HEAD))
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                await client.raw(frames.CONTINUATION, 0, 1, b"")
+            await client.wait_closed()
+
+    run(main())
+
+
+def test_a_body_that_does_not_come_is_answered_with_408(run):
+    async def app(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def main():
+        async with serving(app, timeout_body=0.6) as at:
+            client = await connect(at)
+            stream = await client.begin(POST, end=False)
+            await client.data(stream, b"abc")
+            assert (await client.response(stream)).status == 408
+            await until(lambda: not at.server._service.running)
+
+    run(main())
+
+
+@pytest.mark.parametrize("window", ["stream", "connection", "socket"])
+def test_a_client_that_takes_nothing_is_cut_off(run, window):
+    """By its window of the stream only the stream is; the others are no reason to keep the connection."""
+    seen = []
+
+    async def app(scope, receive, send):
+        if scope["path"] == "/other":
+            await hello(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+        except OSError as error:
+            seen.append(error)
+
+    async def main():
+        async with serving(app, timeout_send=0.6) as at:
+            client = await connect(at, takes=False)
+            if window != "connection":
+                client.h2.increment_flow_control_window(1 << 30)
+            stream = await client.begin()
+            if window == "socket":
+                client.h2.increment_flow_control_window(1 << 30, stream)
+                await client.flush()
+                await until(lambda: seen)
+                return
+            assert (await client.response(stream)).reset == ErrorCodes.CANCEL
+            await until(lambda: seen)
+            if window == "stream":
+                assert (await client.request((*GET[:2], (":path", "/other"), GET[3]))).status == 200
+
+    run(main())
+
+
+def test_a_client_that_pings_and_reads_nothing_is_not_read(run):
+    async def main():
+        async with serving(hello, timeout_send=0.6) as at:
+            client = await connect(at)
+            connection = next(iter(at.server._service.connections))
+            connection.patience = Endless(0.0)
+            client.peer.writer.transport.set_write_buffer_limits(1 << 20)
+            pings = frames.frame(frames.PING, 0, 0, b"x" * 8) * 5000
+
+            async def write():
+                while True:
+                    await client.peer.send(pings)
+
+            writing = asyncio.ensure_future(write())
+            await until(lambda: connection.write_paused)
+            assert not connection.transport.is_reading()
+            await until(lambda: connection not in at.server._service.connections)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    run(main())
+
+
+def test_an_honest_client_may_be_busy(run):
+    """Ten thousand requests, with as many resets as responses, and a window update for each frame."""
+
+    async def main():
+        async with serving(hello) as at:
+            client = await connect(at)
+            for _ in range(300):
+                streams = [await client.begin() for _ in range(10)]
+                for stream in streams[5:]:
+                    client.h2.reset_stream(stream)
+                client.h2.increment_flow_control_window(100)
+                client.h2.ping(b"x" * 8)
+                await client.flush()
+                for stream in streams[:5]:
+                    assert (await client.response(stream)).status == 200
+
+    run(main())
+
+
+# Without a server
+
+
+def test_patience_is_spent_and_comes_back_with_time():
+    patience = FloodGuard(0.0)
+    for _ in range(MOST):
+        patience.spend(1, 0.0)
+    with pytest.raises(HTTP2ConnectionError) as raised:
+        patience.spend(1, 0.0)
+    assert raised.value.code == ErrorCode.ENHANCE_YOUR_CALM
+    patience = FloodGuard(0.0)
+    for second in range(100):
+        for _ in range(EACH_SECOND):
+            patience.spend(1, float(second))
+
+
+def test_patience_is_never_more_than_it_was_at_first():
+    patience = FloodGuard(0.0)
+    patience.earn(10 * MOST)
+    with pytest.raises(HTTP2ConnectionError):
+        for _ in range(MOST + 1):
+            patience.spend(1, 0.0)

@@ -1,0 +1,208 @@
+"""A worker that leaves answers everything first."""
+
+import asyncio
+import time
+
+import pytest
+
+from corn.ipc.scoreboard import Field
+from tests.support.asgi_server import hello, listen, listen_unix, serving, until
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def gated():
+    gate = asyncio.Event()
+    started = asyncio.Event()
+
+    async def app(scope, receive, send):
+        started.set()
+        await gate.wait()
+        await hello(scope, receive, send)
+
+    return app, gate, started
+
+
+def test_requests_in_flight_finish_and_say_close(run):
+    async def main():
+        app, gate, started = gated()
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await started.wait()
+            at.server.drain(grace=10, final=False)
+            assert at.field(Field.ACCEPTING) == 0
+            gate.set()
+            answer = await peer.answer()
+            assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+            assert await peer.is_closed()
+            peer.close()
+            await at.server.wait_closed()
+
+    run(main())
+
+
+def test_a_connection_that_was_not_read_yet_gets_a_normal_answer(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect()
+            await until(lambda: at.field(Field.CONNECTIONS) == 1)
+            at.server.drain(grace=10, final=False)
+            await asyncio.sleep(0.3)
+            answer = await peer.request(GET)
+            assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+
+    run(main())
+
+
+def test_an_idle_connection_gets_one_more_answer(run):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect(GET)
+            await peer.answer()
+            at.server.drain(grace=10, final=False)
+            await asyncio.sleep(0.2)
+            answer = await peer.request(GET)
+            assert (answer.body, answer.headers["connection"]) == (b"hello", "close")
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def test_idle_connections_are_closed_spread_out(run):
+    async def main():
+        async with serving(hello) as at:
+            peers = [await at.connect(GET) for _ in range(10)]
+            for peer in peers:
+                await peer.answer()
+            began = time.monotonic()
+            at.server.drain(grace=10, final=True)
+            ends = []
+
+            async def wait(peer):
+                assert await peer.is_closed()
+                ends.append(time.monotonic() - began)
+
+            await asyncio.gather(*map(wait, peers))
+            assert max(ends) - min(ends) > 0.5
+            assert max(ends) < 1.6
+            await at.server.wait_closed()
+
+    run(main())
+
+
+def test_pipelined_requests_are_all_answered(run):
+    async def main():
+        app, gate, started = gated()
+        async with serving(app) as at:
+            peer = await at.connect(GET * 3)
+            await started.wait()
+            at.server.drain(grace=10, final=False)
+            gate.set()
+            answers = [await peer.answer() for _ in range(3)]
+            assert [each.headers.get("connection") for each in answers] == [None, None, "close"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_final_drain_answers_what_waits_in_the_queue(run, tmp_path, unix):
+    async def main():
+        listener = listen_unix(str(tmp_path / "socket")) if unix else listen()
+        async with serving(hello, listener=listener) as at:
+            peers = [await at.connect(GET) for _ in range(20)]
+            at.server.drain(grace=10, final=True)
+            for peer in peers:
+                assert (await peer.answer()).body == b"hello"
+            for peer in peers:
+                peer.close()
+            await at.server.wait_closed()
+            with pytest.raises(OSError):
+                await at.connect()
+
+    run(main())
+
+
+def test_a_request_beyond_the_grace_is_cancelled_and_answered_with_503(run):
+    async def main():
+        app, _, started = gated()
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await started.wait()
+            at.server.drain(grace=0.2, final=True)
+            answer = await peer.answer()
+            assert (answer.status, answer.headers["connection"]) == (503, "close")
+            await at.server.wait_closed()
+
+    run(main())
+
+
+def test_a_task_that_ignores_cancellation_holds_nobody_up(run):
+    async def stubborn(scope, receive, send):
+        for _ in range(40):
+            try:
+                await asyncio.sleep(0.1)
+            except asyncio.CancelledError:
+                continue
+
+    async def main():
+        async with serving(stubborn) as at:
+            await at.connect(GET)
+            await until(lambda: at.server._service.running)
+            began = time.monotonic()
+            at.server.drain(grace=0, final=True)
+            await at.server.wait_closed()
+            assert time.monotonic() - began < 3
+            for cycle in list(at.server._service.running):
+                cycle.task.cancel()
+            await asyncio.gather(*(cycle.task for cycle in at.server._service.running), return_exceptions=True)
+
+    run(main())
+
+
+def test_draining_again_can_only_shorten_the_grace(run):
+    async def main():
+        app, _, started = gated()
+        async with serving(app) as at:
+            await at.connect(GET)
+            await started.wait()
+            began = time.monotonic()
+            at.server.drain(grace=30, final=False)
+            at.server.drain(grace=60, final=False)
+            at.server.drain(grace=0, final=True)
+            await at.server.wait_closed()
+            assert time.monotonic() - began < 3
+
+    run(main())
+
+
+def test_a_background_task_finishes(run):
+    done = []
+
+    async def app(scope, receive, send):
+        await hello(scope, receive, send)
+        await asyncio.sleep(0.3)
+        done.append(1)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(GET)
+            await peer.answer()
+            peer.close()
+            at.server.drain(grace=10, final=True)
+            await at.server.wait_closed()
+
+    run(main())
+    assert done == [1]
+
+
+def test_the_request_limit_asks_for_a_replacement_once_and_serving_goes_on(run):
+    reasons = []
+
+    async def main():
+        async with serving(hello, on_retire=reasons.append, limit_max_requests=3) as at:
+            peer = await at.connect(GET)
+            for _ in range(9):
+                await peer.request(GET)
+
+    run(main())
+    assert reasons == ["max requests"]

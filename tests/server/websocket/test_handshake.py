@@ -1,0 +1,180 @@
+"""What opens a WebSocket and what does not, byte by byte."""
+
+import pytest
+
+from corn.server.http.head import parse_head
+from corn.server.websocket.handshake import accept_key, agree_on_deflate, read_offer
+from tests.support.asgi_server import serving
+
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
+VERSION = b"Sec-WebSocket-Version: 13"
+HANDSHAKE = (b"Host: x", b"Upgrade: websocket", b"Connection: Upgrade", KEY, VERSION)
+
+
+def request(*lines, line=b"GET / HTTP/1.1"):
+    return b"\r\n".join((line, *lines, b"", b""))
+
+
+def without(part):
+    return [each for each in HANDSHAKE if part not in each]
+
+
+async def both(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"http"})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
+def ask(run, *requests, **options):
+    """The answers of a server to one connection's requests."""
+
+    async def main():
+        async with serving(both, **options) as at:
+            peer = await at.connect(b"".join(requests))
+            return [await peer.answer() for _ in requests]
+
+    return run(main())
+
+
+def test_the_answer_to_a_handshake(run):
+    (answer,) = ask(run, request(*HANDSHAKE), header=("X-Own: 1",))
+    assert answer.lines[0] == b"HTTP/1.1 101 Switching Protocols"
+    assert answer.headers["sec-websocket-accept"] == ACCEPT
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "Upgrade")
+    assert answer.headers["server"] == "corn"
+    assert answer.headers["X-Own".lower()] == "1"
+    assert "date" in answer.headers
+    assert "sec-websocket-extensions" not in answer.headers
+    assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([*without(b"Version")], 400),
+        ([*without(b"Version"), VERSION, VERSION], 400),
+        ([*without(b"Version"), b"Sec-WebSocket-Version: 8"], 426),
+        ([*without(b"Key")], 400),
+        ([*HANDSHAKE, KEY], 400),
+        ([*without(b"Key"), b"Sec-WebSocket-Key: c2hvcnQ="], 400),
+        ([*without(b"Key"), b"Sec-WebSocket-Key: ???"], 400),
+        ([*HANDSHAKE, b"Sec-WebSocket-Protocol: a b"], 400),
+        ([*HANDSHAKE, b"Sec-WebSocket-Protocol: a,,b"], 400),
+        ([*HANDSHAKE, b"Sec-WebSocket-Extensions: ;"], 400),
+        ([*HANDSHAKE, b"Content-Length: 3"], 400),
+        ([*HANDSHAKE, b"Transfer-Encoding: chunked"], 400),
+    ],
+)
+def test_a_handshake_that_is_wrong_is_refused(run, lines, status):
+    (answer,) = ask(run, request(*lines))
+    assert answer.status == status
+    assert answer.headers["connection"] == "close"
+    if status == 426:
+        assert answer.headers["sec-websocket-version"] == "13"
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        (b"GET / HTTP/1.1", without(b"Connection")),
+        (b"GET / HTTP/1.1", [*without(b"Connection"), b"Connection: keep-alive"]),
+        (b"GET / HTTP/1.1", [*without(b"Upgrade: "), b"Upgrade: h2c"]),
+        (b"POST / HTTP/1.1", [*HANDSHAKE, b"Content-Length: 0"]),
+        (b"GET / HTTP/1.0", HANDSHAKE),
+    ],
+)
+def test_what_asks_for_no_websocket_is_served_as_it_is(run, line, lines):
+    (answer,) = ask(run, request(*lines, line=line))
+    assert (answer.status, answer.body) == (200, b"http")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*without(b"Upgrade: "), b"UPGRADE: WebSocket"],
+        [*without(b"Upgrade: "), b"Upgrade: foo, websocket"],
+        [*without(b"Connection"), b"Connection: keep-alive, Upgrade"],
+        [*without(b"Connection"), b"Connection: keep-alive", b"connection: upgrade"],
+        [*HANDSHAKE, b"Content-Length: 0"],
+    ],
+)
+def test_other_ways_to_say_it(run, lines):
+    assert ask(run, request(*lines))[0].status == 101
+
+
+def test_a_connection_can_become_one_after_requests(run):
+    plain = request(b"Host: x")
+    answers = ask(run, plain, plain, request(*HANDSHAKE))
+    assert [each.status for each in answers] == [200, 200, 101]
+
+
+def test_with_ws_none_it_is_a_request(run):
+    assert ask(run, request(*HANDSHAKE), ws="none")[0].body == b"http"
+
+
+def test_frames_behind_the_handshake_are_not_lost(run):
+    async def main():
+        async with serving(both) as at:
+            peer = await at.connect(request(*HANDSHAKE) + b"\x81\x82\0\0\0\0hi\x81\x82\0\0\0\0ho")
+            assert (await peer.answer()).status == 101
+            assert await peer.reader.readexactly(8) == b"\x81\x02hi\x81\x02ho"
+
+    run(main())
+
+
+def test_frames_behind_a_handshake_that_is_denied_are_no_request(run):
+    async def app(scope, receive, send):
+        await send({"type": "websocket.close"})
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(request(*HANDSHAKE) + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = await peer.answer()
+            assert (answer.status, answer.headers["connection"]) == (403, "close")
+            assert await peer.is_closed()
+
+    run(main())
+
+
+def offered(*fields):
+    return read_offer([(b"sec-websocket-extensions", each) for each in fields])
+
+
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ((), None),
+        ((b"x-unknown",), None),
+        ((b"permessage-deflate; unknown",), None),
+        ((b"permessage-deflate",), b"permessage-deflate; server_max_window_bits=12"),
+        (
+            (b"permessage-deflate; client_max_window_bits",),
+            b"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+        ),
+        ((b"permessage-deflate; server_max_window_bits=8", b"permessage-deflate"), None),
+        (
+            (b"x-unknown", b"permessage-deflate; server_no_context_takeover; server_max_window_bits=10"),
+            b"permessage-deflate; server_no_context_takeover; server_max_window_bits=10",
+        ),
+    ],
+)
+def test_what_is_agreed_on(fields, answer):
+    agreed = agree_on_deflate(offered(*fields))
+    if fields[:1] == (b"permessage-deflate; server_max_window_bits=8",):
+        answer = b"permessage-deflate; server_max_window_bits=12"  # 8 is more than zlib can do, so the second offer
+    assert (agreed and agreed[1]) == answer
+
+
+def test_the_key_of_the_rfc():
+    assert accept_key(parse_head(request(*HANDSHAKE)[:-4], 100)) == ACCEPT.encode()
+
+
+def test_an_offer_is_read():
+    offer = read_offer([(b"sec-websocket-protocol", b"a, b"), (b"sec-websocket-protocol", b"c")])
+    assert offer.subprotocols == ["a", "b", "c"]

@@ -1,0 +1,106 @@
+"""Requests of any form, to a master of which only the state is there: each is answered, and none is believed."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corn.config import Config
+from corn.errors import ConfigError
+from corn.supervisor.control.commands import Commands
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.projections.history import History
+from corn.supervisor.projections.status import About, Reading
+from tests.support.policy_world import running
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KNOWN = ["hello", "status", "reload", "rollback", "scale", "stop", "upgrade", "restart", "drain", "log-level"]
+FIELDS = st.sampled_from(["worker", "to", "by", "wait", "now", "level"])
+
+
+class Reply:
+    def __init__(self):
+        self.answers = []
+        self.wish = None
+
+    def send(self, answer):
+        self.answers.append(json.loads(json.dumps(answer)))
+
+    def wait(self, wish):
+        self.wish = wish
+
+    def observe(self, before, after):
+        outcome = self.wish.seen(before, after) if self.wish and not self.answers else None
+        if outcome is not None:
+            self.send({"ok": outcome.ok})
+
+
+class Master:
+    about = About("0.1", 1, "main:app", ("http://a",), 0.0)
+    history = History()
+    inquiries = None
+
+    def __init__(self, reply):
+        self.state = running(3).state
+        self.reply = reply
+        readings = SimpleNamespace(now=lambda workers: {}, gone=Reading())
+        self.executor = SimpleNamespace(
+            config=Config(), workers={}, templates={}, readings=readings, tell_all=lambda message: None
+        )
+        self.fault: Exception | None = None
+
+    def handle(self, event):
+        before = self.state
+        self.state, _ = decide(before, event)
+        self.reply.observe(before, self.state)
+
+    def ask_for_reload(self, at):
+        if self.fault is not None:
+            raise self.fault
+
+
+def asked(request, fault=None):
+    reply = Reply()
+    master = Master(reply)
+    master.fault = fault
+    Commands(master).answer(request, reply)
+    return reply
+
+
+@given(st.sampled_from(KNOWN) | VALUES, st.dictionaries(FIELDS, VALUES, max_size=4))
+def test_whatever_is_asked_is_answered_once_or_waited_for(what, fields):
+    reply = asked({"do": what, **fields})
+    assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
+    if reply.answers and not reply.answers[0]["ok"]:
+        assert reply.answers[0]["error"]
+        assert "fault of corn" not in reply.answers[0]["error"]
+
+
+def test_a_fault_is_told_and_does_not_reach_the_loop(caplog):
+    assert asked({"do": "reload"}, ConfigError("bad")).answers == [{"ok": False, "error": "bad"}]
+    (answer,) = asked({"do": "reload"}, RuntimeError("a bug")).answers
+    assert answer == {"ok": False, "error": "a fault of corn's own, which is in its log"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"do": "nope"}, "unknown request; this is one of hello, status,"),
+        ({"do": "scale", "to": 0}, "there can be 1 to 512 workers, not 0"),
+        ({"do": "scale", "to": True}, "'to' must be a whole number"),
+        ({"do": "restart"}, "'worker' must be a whole number"),
+        ({"do": "drain", "worker": 17}, "there is no worker 17; name one by its number or process id"),
+        ({"do": "log-level", "level": "loud"}, "'loud' is no level; expected one of debug, info"),
+        ({"do": "rollback"}, "there is no previous generation in memory to return to"),
+    ],
+)
+def test_what_cannot_be_done_says_why(request_, error):
+    (answer,) = asked(request_).answers
+    assert not answer["ok"]
+    assert answer["error"].startswith(error)

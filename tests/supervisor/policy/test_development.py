@@ -1,0 +1,275 @@
+"""The policy of corn dev, rule by rule."""
+
+import pytest
+
+from corn.supervisor.policy import actions, events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage
+from tests.support.policy_world import World
+
+
+def developing(**settings):
+    return World(Settings(**{"development": True, "timeout_graceful_shutdown": 1.0, **settings}))
+
+
+def served(**settings):
+    """A master of corn dev whose application serves."""
+    world = developing(**settings)
+    world.start()
+    world.settle()
+    assert world.state.phase is Phase.RUNNING
+    return world
+
+
+def change(world, *, cold=False):
+    return world.happens(events.CodeChanged(world.now, world.settings, cold=cold))
+
+
+def breaks(world, *, exit_code=3):
+    """Let all workers that boot fail."""
+    for worker in [each for each in world.state.workers.values() if each.stage is Stage.SPAWNING]:
+        world.boots(worker.id)
+        world.happens(events.WorkerFailed(world.now, worker.id, "it broke", "Traceback", exit_code))
+        world.exits(worker.id, ProcessExit(code=3))
+
+
+def serving(world):
+    return [(each.revision, each.responder) for each in world.state.ready()]
+
+
+def done(world, kind):
+    return [each for each in world.did if isinstance(each, kind)]
+
+
+def test_it_starts_from_a_bare_template_and_announces_itself():
+    world = served()
+    assert done(world, actions.SpawnTemplate) == [actions.SpawnTemplate(1)]
+    assert serving(world) == [(1, False)]
+    assert len(done(world, actions.Announce)) == 1
+    assert not done(world, actions.AnnounceReload)
+
+
+def test_a_change_takes_the_old_worker_away_at_once_and_forks_from_the_same_template():
+    world = served()
+    (old,) = world.state.ready()
+    asked = change(world)
+    assert actions.DrainWorker(old.id, 1.0, final=False, brisk=True) in asked
+    assert [each.generation for each in asked if isinstance(each, actions.SpawnWorker)] == [1]
+    world.settle()
+    assert serving(world) == [(2, False)]
+    assert [each.revision for each in done(world, actions.AnnounceReload)] == [2]
+
+
+def test_all_slots_are_reloaded_and_told_of_once():
+    world = served(workers=3)
+    change(world)
+    world.settle()
+    assert serving(world) == [(2, False)] * 3
+    assert len(done(world, actions.AnnounceReload)) == 1
+
+
+def test_a_change_while_a_worker_boots_starts_it_over():
+    world = served()
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    asked = change(world)
+    assert actions.KillWorker(booting) in asked
+    world.settle()
+    assert serving(world) == [(3, False)]
+
+
+def test_a_failure_is_served_by_responders_until_the_next_change():
+    world = served(workers=2)
+    change(world)
+    breaks(world)
+    world.settle()
+    assert serving(world) == [(2, True)] * 2
+    assert len(done(world, actions.ShowFailure)) == 1
+    world.passes(600)
+    assert serving(world) == [(2, True)] * 2
+    change(world)
+    world.settle()
+    assert serving(world) == [(3, False)] * 2
+
+
+def test_a_first_start_that_fails_is_served_too():
+    world = developing()
+    world.start()
+    world.template_ready(1)
+    breaks(world)
+    world.settle()
+    assert serving(world) == [(1, True)]
+    assert world.state.phase is Phase.RUNNING
+    assert world.exit_code is None
+
+
+def test_a_name_that_leads_to_nothing_ends_the_first_start_and_no_other():
+    world = developing()
+    world.start()
+    world.template_ready(1)
+    breaks(world, exit_code=2)
+    world.settle()
+    assert world.exit_code == 2
+    world = served()
+    change(world)
+    breaks(world, exit_code=2)
+    world.settle()
+    assert serving(world) == [(2, True)]
+
+
+@pytest.mark.parametrize("end", [ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV")])
+def test_a_worker_that_ends_before_it_is_ready_is_a_failure(end):
+    world = served()
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    world.boots(booting)
+    world.exits(booting, end)
+    world.settle()
+    assert serving(world) == [(2, True)]
+
+
+def test_a_fork_that_fails_says_nothing_of_the_code_and_is_tried_again():
+    world = served()
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    world.workers.pop(booting)
+    world.happens(events.WorkerNotForked(world.now, booting, "Resource temporarily unavailable"))
+    world.passes(1)
+    world.settle()
+    assert serving(world) == [(2, False)]
+
+
+def test_a_worker_that_crashes_is_started_again_and_nothing_gives_up():
+    world = served()
+    for _ in range(15):
+        (worker,) = world.state.ready()
+        world.exits(worker.id, ProcessExit(signal="SIGSEGV"))
+        while not world.state.ready():
+            world.passes(1)
+            world.settle()
+    assert serving(world) == [(1, False)]
+    world.hup()
+    world.settle()
+    assert world.exit_code is None
+
+
+def test_a_change_forgets_the_backoff_of_a_crash():
+    world = served()
+    for _ in range(5):
+        (worker,) = world.state.ready() or world.in_stage(Stage.SPAWNING) or [None]
+        if worker is None:
+            break
+        world.exits(worker.id, ProcessExit(code=1))
+        world.settle()
+    assert not world.state.ready()
+    change(world)
+    world.settle()
+    assert serving(world) == [(2, False)]
+
+
+def test_known_packages_get_a_template_from_which_the_next_worker_is_forked():
+    world = served()
+    asked = world.happens(events.PackagesKnown(world.now))
+    assert asked == [actions.SpawnTemplate(2, warm=True)]
+    world.template_ready(2)
+    assert [each.generation for each in world.state.ready()] == [1]
+    change(world)
+    world.settle()
+    assert [each.generation for each in world.state.ready()] == [2]
+    assert set(world.state.templates) == {1, 2}
+
+
+def test_newer_packages_replace_the_older_template():
+    world = served()
+    for _ in range(2):
+        world.happens(events.PackagesKnown(world.now))
+        world.settle()
+    assert set(world.state.templates) == {1, 3}
+
+
+def test_without_its_warm_template_it_goes_on_with_the_bare_one():
+    world = served()
+    world.happens(events.PackagesKnown(world.now))
+    world.settle()
+    world.template_exits(2, ProcessExit(signal="SIGKILL"))
+    change(world)
+    world.settle()
+    assert [each.generation for each in world.state.ready()] == [1]
+
+
+def test_without_its_bare_template_it_gets_another():
+    world = served()
+    world.template_exits(1, ProcessExit(signal="SIGKILL"))
+    change(world)
+    world.settle()
+    assert serving(world) == [(2, False)]
+
+
+def test_a_new_environment_throws_the_templates_away():
+    world = served()
+    world.happens(events.PackagesKnown(world.now))
+    world.settle()
+    change(world, cold=True)
+    world.settle()
+    assert set(world.state.templates) == {3}
+    assert [(each.revision, each.generation) for each in world.state.ready()] == [(2, 3)]
+
+
+def test_hup_reloads_in_a_new_environment():
+    world = served()
+    world.hup()
+    world.settle()
+    assert set(world.state.templates) == {2}
+    assert serving(world) == [(2, False)]
+
+
+def test_keep_last_good_serves_the_old_code_until_new_code_is_ready():
+    world = served(keep_last_good=True)
+    change(world)
+    assert serving(world) == [(1, False)]
+    breaks(world)
+    world.settle()
+    assert serving(world) == [(1, False)]
+    change(world)
+    world.settle()
+    assert serving(world) == [(3, False)]
+
+
+def test_keep_last_good_answers_with_the_failure_where_there_is_no_good_code():
+    world = served(keep_last_good=True)
+    change(world)
+    breaks(world)
+    world.settle()
+    (old,) = world.state.ready()
+    world.exits(old.id, ProcessExit(signal="SIGKILL"))
+    world.settle()
+    assert serving(world) == [(2, True)]
+
+
+def test_a_debugger_is_waited_for():
+    world = served(timeout_boot=10.0)
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    world.boots(booting)
+    world.happens(events.WorkerDebugging(world.now, booting))
+    world.passes(3600)
+    world.ready(booting)
+    assert serving(world) == [(2, False)]
+
+
+def test_a_boot_that_takes_too_long_is_a_failure():
+    world = served(timeout_boot=10.0)
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    world.boots(booting)
+    world.passes(11)
+    world.settle()
+    assert serving(world) == [(2, True)]
+
+
+def test_a_stop_overtakes_a_reload():
+    world = served(workers=2)
+    change(world)
+    world.signal("SIGINT")
+    change(world)
+    world.settle()
+    assert world.exit_code == 0

@@ -1,0 +1,82 @@
+"""The policy of corn dev over random sequences of what can happen to it."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage, TemplateStage
+from tests.support.policy_world import World
+
+ENDS = (ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV"), ProcessExit(signal="SIGKILL"))
+STEPS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 9)), max_size=60)
+
+
+def step(world, what, number):
+    """One thing that happens, chosen by `what`, to one of the processes, chosen by `number`."""
+    workers, templates = sorted(world.workers), sorted(world.templates - world.stopping_templates)
+    worker = workers[number % len(workers)] if workers else None
+    record = world.state.workers.get(worker or 0)
+    if what <= 1:
+        world.happens(events.CodeChanged(world.now, world.settings, cold=what == 1))
+    elif what == 2:
+        world.happens(events.PackagesKnown(world.now))
+    elif what == 3 and templates:
+        world.template_exits(templates[number % len(templates)], ENDS[number % 4])
+    elif what == 4 and templates:
+        loading = [n for n in templates if world.state.templates[n].stage is TemplateStage.LOADING]
+        for each in loading[:1]:
+            world.template_ready(each)
+    elif what == 5 and record is not None and record.stage is Stage.SPAWNING:
+        world.boots(record.id)
+    elif what == 6 and record is not None and record.stage is Stage.BOOTING:
+        world.ready(record.id)
+    elif what == 7 and record is not None and record.stage is Stage.BOOTING:
+        world.fails(record.id)
+    elif what == 8 and worker is not None and (record is None or record.stage is not Stage.SPAWNING):
+        world.exits(worker, ENDS[number % 4])
+    elif what == 9:
+        world.hup(world.settings)
+    elif what == 10:
+        world.passes(float(number))
+    elif what == 11:
+        world.settle()
+
+
+@given(STEPS, st.integers(1, 3), st.booleans())
+@settings(deadline=None, max_examples=150)
+def test_whatever_happens_every_slot_is_served_by_the_newest_code_or_by_its_failure(steps, workers, keep):
+    world = World(Settings(development=True, workers=workers, keep_last_good=keep, timeout_graceful_shutdown=1.0))
+    world.start()
+    world.settle()
+    for what, number in steps:
+        world.now += 0.01
+        step(world, what, number)
+        state = world.state
+        assert state.phase is Phase.RUNNING
+        assert world.exit_code is None
+        old = [each for each in state.ready() if each.revision != state.revision]
+        assert keep or not old, "old code accepts connections"
+    for _ in range(40):  # the longest backoff ends
+        world.passes(1.0)
+        world.settle()
+    state = world.state
+    newest = {each.slot for each in state.ready() if each.revision == state.revision}
+    kept = {each.slot for each in state.ready() if keep and state.broken is not None}
+    assert newest | kept == set(range(workers))
+    assert len(state.ready()) == workers
+    assert all(each.responder is (state.broken is not None) for each in state.ready() if each.slot not in kept)
+    assert len(state.templates) <= 2
+
+
+@given(STEPS, st.sampled_from(["SIGINT", "SIGTERM", "SIGQUIT"]))
+@settings(deadline=None, max_examples=100)
+def test_a_stop_always_ends(steps, signal):
+    world = World(Settings(development=True, workers=2, timeout_graceful_shutdown=1.0))
+    world.start()
+    for what, number in steps:
+        world.now += 0.01
+        step(world, what, number)
+    world.signal(signal)
+    world.settle()
+    assert world.exit_code is not None
+    assert not world.workers

@@ -1,0 +1,159 @@
+"""What a service manager is told; driven by the policy itself, over random events."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import invariant
+
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Phase, ProcessExit, Settings
+from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_reload
+from tests.supervisor.policy.test_decide_properties import Master
+from tests.support.policy_world import World, running
+
+
+def told(world: World, act) -> list[str]:
+    before = world.state
+    act()
+    return list(notices(before, world.state, world.now))
+
+
+class Listening(World):
+    """A world that hears what the service manager is told of each event, and holds its view of the service."""
+
+    def happens(self, event):
+        before = self.state
+        asked = super().happens(event)
+        for notice in notices(before, self.state, event.at):
+            self.heard = [*getattr(self, "heard", []), notice]
+        return asked
+
+
+def heard(world, name):
+    return [each for each in getattr(world, "heard", []) if each.startswith(name)]
+
+
+def started(workers=2, **more) -> Listening:
+    world = Listening(Settings(workers=workers, **more))
+    world.start()
+    world.settle()
+    return world
+
+
+def test_a_start_is_ready_once_and_says_how_far_it_is():
+    world = started()
+    assert heard(world, "READY") == ["READY=1"]
+    assert heard(world, "STATUS")[0] == "STATUS=starting: 0 of 2 workers are ready"
+    assert heard(world, "STATUS")[-1] == "STATUS=serving: 2 workers, generation 1"
+
+
+def test_a_start_may_take_as_long_as_its_own_deadlines():
+    world = started(timeout_boot=100)
+    times = [int(each.removeprefix("EXTEND_TIMEOUT_USEC=")) for each in heard(world, "EXTEND")]
+    assert times[0] == 105_000_000
+    assert all(0 < each <= 105_000_000 for each in times)
+
+
+def test_a_reload_has_its_time_and_ends_with_ready():
+    world = started(soak=1.0)
+    world.hup()
+    assert world.heard[-2] == f"RELOADING=1\nMONOTONIC_USEC={int(world.now * 1e6)}"
+    assert heard(world, "READY") == ["READY=1"]
+    world.settle()
+    world.passes(5)
+    world.settle()
+    assert world.state.current == 2
+    assert heard(world, "READY") == ["READY=1"] * 2
+
+
+def test_a_reload_that_follows_another_has_a_time_of_its_own():
+    world = started()
+    world.hup()
+    world.now += 1
+    world.hup()
+    world.now += 1
+    world.template_fails(2)
+    assert len(heard(world, "RELOADING")) == 2
+    assert heard(world, "RELOADING")[1].endswith(str(int(world.now * 1e6)))
+    world.template_fails(3)
+    assert world.heard[-2:] == ["READY=1", "STATUS=serving: 2 workers, generation 1; last error: it broke"]
+
+
+def test_a_reload_that_is_refused_before_it_began_has_an_end_too():
+    world = running(1)
+    begins, ends = refused_reload(world.state, 7.0, "corn.toml: line 1\nis wrong")
+    assert begins == "RELOADING=1\nMONOTONIC_USEC=7000000"
+    assert ends == "READY=1\nSTATUS=reload refused: corn.toml: line 1 is wrong"
+
+
+def test_a_stop_is_told_when_it_is_asked_for_and_not_again_when_the_delay_is_over():
+    world = started(drain_delay=10)
+    world.signal("SIGTERM")
+    assert heard(world, "STOPPING") == ["STOPPING=1"]
+    assert "EXTEND_TIMEOUT_USEC=15000000" in world.heard
+    world.passes(10)
+    world.settle()
+    assert heard(world, "STOPPING") == ["STOPPING=1"]
+    assert world.exit_code == 0
+
+
+def test_a_reload_that_ends_in_the_delay_is_no_news():
+    world = started(drain_delay=10)
+    world.hup()
+    world.signal("SIGTERM")
+    world.template_fails(2)
+    assert heard(world, "READY") == ["READY=1"]
+
+
+def test_a_master_that_hands_over_does_not_say_that_the_service_stops():
+    world = started()
+    world.usr2()
+    world.happens(events.SuccessorReady(world.now))
+    world.settle()
+    assert heard(world, "STOPPING") == []
+
+
+def test_health_is_work_done_or_under_way():
+    world = Listening(Settings(workers=1))
+    assert not is_healthy(world.state)
+    world.start()
+    assert is_healthy(world.state)
+    world.settle()
+    assert is_healthy(world.state)
+    for _ in range(4):
+        if world.workers:
+            worker = next(iter(world.workers))
+            world.boots(worker)
+            world.exits(worker, ProcessExit(signal="SIGSEGV"))
+    assert not world.workers
+    assert not is_healthy(world.state)
+
+
+class Told(Master):
+    """The same random events; the manager's view of the service must agree with the master's at each step."""
+
+    kind = Listening
+
+    @invariant()
+    def the_managers_view_is_right(self):
+        view = "starting"
+        for notice in getattr(self.world, "heard", []):
+            assert re.fullmatch(r"[A-Z_]+=[^\n]+(\n[A-Z_]+=[^\n]+)?", notice), notice
+            word = notice.partition("=")[0]
+            if word in ("READY", "RELOADING", "STOPPING"):
+                assert view != "STOPPING", "nothing follows STOPPING"
+                assert not (word == view == "READY")
+                view = word
+        phase = self.world.state.phase
+        if phase in (Phase.STOPPING, Phase.STOPPED) or self.world.state.stop_at is not None:
+            assert view == "STOPPING"
+        else:
+            assert view == {"running": "READY", "reloading": "RELOADING", "starting": "starting"}[phase.value]
+
+
+TestTold = Told.TestCase
+TestTold.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

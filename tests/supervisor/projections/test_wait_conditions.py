@@ -1,0 +1,202 @@
+"""What a waiting client is told: pure, over the states of a world without processes."""
+
+from corn.supervisor.policy import events
+from corn.supervisor.policy.decide import decide
+from corn.supervisor.policy.state import ProcessExit, Settings
+from corn.supervisor.projections import wait_conditions as waiting
+from corn.supervisor.projections.history import History, continued
+from corn.supervisor.projections.status import About, Observed, Reading, condition, status_of
+from tests.support.policy_world import KILLED, World, running
+
+
+class Watched(World):
+    """A world that shows each change of its state to a wish, and keeps the history."""
+
+    wish = None
+    outcome = None
+    history = History()
+
+    def happens(self, event):
+        before = self.state
+        asked = super().happens(event)
+        self.history = continued(self.history, before, self.state, event.at)
+        if self.outcome is None and self.wish is not None:
+            self.outcome = self.wish.seen(before, self.state)
+        return asked
+
+
+def watched(workers=2, wish=None, **settings):
+    world = Watched(Settings(workers=workers, rollback_window=60, **settings))
+    world.start()
+    world.settle()
+    world.wish = wish
+    return world
+
+
+def test_a_reload_that_is_done():
+    world = watched()
+    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.hup()
+    assert world.outcome is None
+    world.settle()
+    world.passes(2)
+    assert world.outcome == waiting.Outcome(True, "reloaded: generation 2 serves")
+
+
+def test_a_reload_that_is_refused_says_why_and_shows_the_traceback():
+    world = watched()
+    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.hup()
+    world.template_fails(2, "no module named x")
+    kept = "reload refused, generation 1 goes on serving: no module named x"
+    assert world.outcome == waiting.Outcome(False, kept, "Traceback")
+
+
+def test_a_reload_asked_for_during_another_waits_for_its_own():
+    world = watched()
+    world.hup()
+    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.hup()
+    world.template_fails(2)
+    assert world.outcome is None
+    world.template_ready(3)
+    world.settle()
+    world.passes(2)
+    assert world.outcome.ok
+    assert "generation 3" in world.outcome.text
+
+
+def test_a_stop_answers_who_waits_for_a_reload():
+    world = watched()
+    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.hup()
+    world.signal("SIGTERM")
+    assert world.outcome == waiting.STOPS
+
+
+def test_scaling_up_and_down():
+    for delta, target in ((2, 4), (-1, 1)):
+        world = watched(wish=waiting.Scaled(target))
+        world.scale(delta)
+        world.settle()
+        assert world.outcome == waiting.Outcome(True, f"{target} workers serve")
+
+
+def test_scaling_that_is_overtaken():
+    world = watched(wish=waiting.Scaled(4))
+    world.scale(2)
+    world.scale(-1)
+    assert world.outcome == waiting.Outcome(False, "scaled to 3 meanwhile")
+
+
+def test_a_worker_is_replaced_before_it_leaves():
+    world = watched(min_worker_lifetime=1000)
+    world.wish = waiting.Replaced(0, frozenset({1}))
+    world.happens(events.RestartRequested(world.now, 0))
+    assert len(world.state.in_slot(0)) == 2
+    assert world.outcome is None
+    world.settle()
+    assert world.outcome.ok
+    assert world.history.slots[0].reason == "asked by command"
+    assert world.history.causes == {"command": 1}
+
+
+def test_a_slot_that_waits_for_its_backoff_is_started_at_once():
+    world = watched(workers=1)
+    while world.workers:
+        world.exits(max(world.workers), ProcessExit(code=1))
+        world.settle()
+    world.happens(events.RestartRequested(world.now, 0))
+    assert len(world.workers) == 1
+
+
+def test_a_drained_worker_leaves_and_another_takes_its_place():
+    world = watched(wish=waiting.Gone(1, "worker 0"))
+    world.happens(events.DrainRequested(world.now, 1))
+    assert 1 in world.draining
+    world.settle()
+    assert world.outcome == waiting.Outcome(True, "worker 0 has left")
+    assert len(world.state.ready()) == 2
+
+
+def test_a_drain_that_takes_too_long_is_told_as_a_kill():
+    world = watched(wish=waiting.Gone(1, "worker 0"))
+    world.happens(events.DrainRequested(world.now, 1))
+    world.passes(60)
+    world.exits(1, KILLED)
+    assert world.outcome == waiting.Outcome(False, "worker 0 has been killed: it did not finish in time")
+
+
+def test_rolling_back_by_command():
+    world = watched()
+    world.hup()
+    world.settle()
+    world.passes(2)
+    assert world.state.previous == 1
+    world.wish = waiting.AllServedBy(1, "back")
+    world.happens(events.RollbackRequested(world.now))
+    world.settle()
+    assert world.outcome == waiting.Outcome(True, "back")
+    assert world.ready_generations() == [1, 1]
+    assert world.history.reloads == {"done": 1, "rolled back": 1}
+    assert world.state.last_error == ""
+
+
+def test_an_upgrade_either_way():
+    world = watched(wish=waiting.HandedOver())
+    world.usr2()
+    world.happens(events.SuccessorFailed(world.now, "it died"))
+    assert world.outcome == waiting.Outcome(False, "upgrade failed, the old master goes on serving: it died")
+    world = watched(wish=waiting.HandedOver())
+    world.usr2()
+    world.happens(events.SuccessorReady(world.now))
+    assert world.outcome.ok
+
+
+def test_requests_about_nobody_change_nothing():
+    world = running()
+    world.signal("SIGTERM")
+    for event in (events.RestartRequested, events.DrainRequested):
+        before = world.state
+        assert decide(before, event(world.now, 99)).state == before
+    assert decide(world.state, events.RollbackRequested(world.now)).state == world.state
+
+
+# Status
+
+ABOUT = About("0.1", 1, "main:app", ("http://a",), 90.0)
+
+
+def status(world, **readings):
+    observed = Observed({1: Reading(beat=world.now, requests=3)}, Reading(requests=4), {1: 77}, "info", (1.0,))
+    return status_of(ABOUT, world.state, getattr(world, "history", History()), observed, world.now)
+
+
+def test_the_phase_in_an_operators_words():
+    world = World(Settings(workers=2))
+    world.start()
+    assert condition(world.state, world.now) == ("starting", "0 of 2 workers are ready")
+    world.settle()
+    assert condition(world.state, world.now) == ("serving", "")
+    world.hup()
+    assert condition(world.state, world.now) == ("reloading", "generation 2 loads")
+    world.exits(1, KILLED)
+    assert condition(world.state, world.now) == ("degraded", "1 of 2 workers is ready")
+    world.signal("SIGTERM")
+    assert condition(world.state, world.now)[0] == "stopping"
+
+
+def test_a_status_tells_workers_restarts_and_what_was_counted():
+    world = watched()
+    world.exits(2, ProcessExit(signal="SIGSEGV"))
+    world.settle()
+    found = status(world)
+    assert (found.phase, found.ready, found.target) == ("serving", 2, 2)
+    assert found.counted.requests == 7
+    assert [(each.slot, each.restarts, each.reason) for each in found.slots] == [
+        (0, 0, ""),
+        (1, 1, "crashed: killed by SIGSEGV"),
+    ]
+    assert found.restarts == {"crash": 1}
+    assert found.templates[0].pid == 77
+    assert [each.stage for each in found.workers] == ["ready", "ready"]

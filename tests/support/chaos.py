@@ -1,0 +1,191 @@
+"""Random trouble for a real master, and what must hold all the same.
+
+The test beside this file runs short sequences. For a long one: `python -m tests.support.chaos --minutes 20`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import re
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from tests.support.corn_process import Served, write_app
+from tests.support.http_client import Load
+
+ARGUMENTS = (
+    *("--port", "0", "--no-access-log", "--soak", "0.2", "--rollback-window", "5"),
+    *("--timeout-worker", "3", "--timeout-boot", "5", "--timeout-graceful-shutdown", "5", "--limit-memory", "300MiB"),
+)
+LEAK = """
+hoard = []
+serve_plainly = app
+
+async def app(scope, receive, send):
+    if scope["type"] == "http" and scope["path"] == "/leak":
+        hoard.append(bytearray(os.urandom(1 << 20)) * 20)
+    await serve_plainly(scope, receive, send)
+"""
+BAD = ("def (:\n", "raise RuntimeError('bad deploy')\n", "import os; os._exit(0)\n", "import nothing_like_this\n")
+
+
+class Chaos:
+    """A running service, the trouble it is given, and a record of what came."""
+
+    def __init__(self, directory: Path, seed: int, workers: int = 3) -> None:
+        self.random = random.Random(seed)
+        self.directory = directory
+        self.version = 0
+        self.target = workers
+        self.done: Counter[str] = Counter()
+        write_app(directory, "v0", more=LEAK)
+        self.served = Served(directory, "main:app", "--workers", str(workers), *ARGUMENTS).wait_ready()
+        self.pids: set[int] = {worker.pid for worker in self.served.workers()}
+        self.trouble = {
+            "kill a worker": self.kill_worker,
+            "kill all workers": self.kill_all,
+            "ask a worker to leave": self.ask_worker,
+            "stop a worker": self.stop_worker,
+            "leak": self.leak,
+            "good reload": self.reload,
+            "bad reload": self.bad_reload,
+            "storm of reloads": self.storm,
+            "one more": self.one_more,
+            "one fewer": self.one_fewer,
+            "kill the template": self.kill_template,
+        }
+
+    def step(self) -> str:
+        """One piece of trouble, chosen by chance."""
+        name = self.random.choice(list(self.trouble))
+        self.done[name] += 1
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            self.trouble[name]()
+        self.pids |= {worker.pid for worker in self.served.workers()}
+        return name
+
+    def kill_worker(self) -> None:
+        self.random.choice(self.served.workers()).kill()
+
+    def kill_all(self) -> None:
+        for worker in self.served.workers():
+            worker.kill()
+
+    def ask_worker(self) -> None:
+        self.random.choice(self.served.workers()).terminate()
+
+    def stop_worker(self) -> None:
+        self.random.choice(self.served.workers()).suspend()
+
+    def leak(self) -> None:
+        with self.served.client() as client, contextlib.suppress(OSError):
+            for _ in range(20):
+                client.get("/leak", keep=True)
+
+    def reload(self) -> None:
+        self.version += 1
+        write_app(self.directory, f"v{self.version}", more=LEAK)
+        self.served.signal(signal.SIGHUP)
+
+    def bad_reload(self) -> None:
+        (self.directory / "main.py").write_text(self.random.choice(BAD))
+        self.served.signal(signal.SIGHUP)
+
+    def storm(self) -> None:
+        for _ in range(50):
+            self.served.signal(signal.SIGHUP)
+
+    def one_more(self) -> None:
+        self.served.signal(signal.SIGTTIN)
+
+    def one_fewer(self) -> None:
+        self.served.signal(signal.SIGTTOU)
+
+    def kill_template(self) -> None:
+        """With good code on disk: without a template there is no other to recover from."""
+        write_app(self.directory, f"v{self.version}", more=LEAK)
+        self.random.choice(self.served.templates()).kill()
+
+    # What must hold
+
+    def check(self) -> None:
+        """It serves, its master lives, and nothing is a zombie for long."""
+        assert self.served.process.poll() is None, f"the master is gone:\n{self.served.output[-4000:]}"
+        self.served.wait_until(self.answers, "an answer", deadline=20)
+        self.served.wait_until(lambda: not self.served.zombies(), "no zombies", deadline=10)
+
+    def answers(self) -> bool:
+        try:
+            return self.served.client().get().startswith("v")
+        except OSError:
+            return False
+
+    def settle(self) -> None:
+        """Put good code on disk, reload it, and wait until all workers serve it and nothing else is left."""
+        served = self.served
+        for worker in served.workers():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.resume()
+        self.reload()
+        version = f"v{self.version}"
+
+        def only_the_new() -> bool:
+            with contextlib.suppress(OSError):
+                return {served.client().get().split()[0] for _ in range(20)} == {version}
+            return False
+
+        served.wait_until(only_the_new, f"{version} from all workers", deadline=90)
+        served.wait_until(lambda: len(served.templates()) == 1, "one template", deadline=30)
+        self.pids |= {worker.pid for worker in served.workers()}
+
+    def unexplained(self) -> set[int]:
+        """The workers that ended without a line in the log that says why."""
+        explained = {int(pid) for pid in re.findall(r"pid (\d+)\) (?:ended|crashed|failed)", self.served.output)}
+        return self.pids - explained - {worker.pid for worker in self.served.workers()}
+
+    def stop(self) -> int:
+        self.served.signal(signal.SIGTERM)
+        return self.served.wait_exit()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        _run(Chaos(Path(directory), chosen.seed), chosen.minutes)
+
+
+def _run(chaos: Chaos, minutes: float) -> None:
+    pause = threading.Event()
+    end = time.monotonic() + minutes * 60
+    with chaos.served as served:
+        master = psutil.Process(served.pid)
+        chaos.settle()
+        before = (master.num_fds(), master.memory_info().rss >> 10)
+        with Load(served.address, clients=4) as load:
+            while time.monotonic() < end:
+                chaos.step()
+                chaos.check()
+                pause.wait(1)
+            chaos.settle()
+        after = (master.num_fds(), master.memory_info().rss >> 10)
+        print("trouble:", dict(chaos.done))
+        print(f"answers {len(load.answers)}, failed {len(load.failures)} (killed and stopped workers lose theirs)")
+        print("failures by kind:", Counter(each.split(" after")[0].split(":")[0] for each in load.failures))
+        print(f"master's descriptors {before[0]} -> {after[0]}, memory {before[1]} -> {after[1]} KiB")
+        print(f"workers seen {len(chaos.pids)}, ends without a reason {len(chaos.unexplained())}")
+        print("exit code", chaos.stop(), "processes left", len(served.leftovers()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What `corn dev` puts around the application in a worker: pages that refresh, and exceptions that are shown."""
+
+import json
+import socket
+
+import pytest
+
+from corn.reload.live_reload_server import LiveReloadServer, ReloadState
+from corn.worker.dev.error_pages import with_error_pages
+from corn.worker.dev.live_reload import Script, with_refresh
+from tests.support.asgi_server import serving
+
+BROWSER = "Accept: text/html\r\nSec-Fetch-Dest: document\r\n"
+
+
+def request(path="/", more="", method="GET"):
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n".encode()
+
+
+def answering(body, kind=b"text/html", status=200, then=None, **fields):
+    async def app(scope, receive, send):
+        headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+        headers += [(name.replace("_", "-").encode(), value) for name, value in fields.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if then is not None:
+            raise then
+
+    return app
+
+
+async def asked(app, data):
+    async with serving(app) as served:
+        return await served.request(data)
+
+
+URL = "http://127.0.0.1:9/sesame"
+PAGE = b"<!doctype html><body>hi</body>"
+
+
+def test_a_page_gets_the_script_and_the_right_length(run):
+    async def main():
+        answer = await asked(with_refresh(answering(PAGE), URL, 3), request())
+        assert Script(URL, "", 3, False, True).element() in answer.body
+        assert answer.body.endswith(b"</script></body>")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["Sec-Fetch-Dest: empty\r\n", "HX-Request: true\r\n", "X-Requested-With: XMLHttpRequest\r\n"],
+)
+def test_a_script_that_asks_gets_what_the_application_sent(run, more):
+    async def main():
+        assert (await asked(with_refresh(answering(PAGE), URL, 3), request(more=more))).body == PAGE
+
+    run(main())
+
+
+def test_head_is_left_alone(run):
+    async def main():
+        async with serving(with_refresh(answering(PAGE), URL, 3)) as served:
+            peer = await served.connect(request(method="HEAD"))
+            assert (await peer.answer(head_only=True)).headers["content-length"] == str(len(PAGE))
+
+    run(main())
+
+
+def test_the_page_of_a_form_that_was_sent_is_not_repeated(run):
+    async def main():
+        answer = await asked(
+            with_refresh(answering(PAGE), URL, 3), request(method="POST", more="Content-Length: 0\r\n")
+        )
+        assert b'"repeatable": false' in answer.body
+
+    run(main())
+
+
+def test_a_policy_lets_the_script_in(run):
+    async def main():
+        app = answering(PAGE, content_security_policy=b"default-src 'self'")
+        policy = (await asked(with_refresh(app, URL, 3), request())).headers["content-security-policy"]
+        assert Script(URL, "", 3, False, True).hash in policy
+        assert "connect-src 'self' http://127.0.0.1:9" in policy
+
+    run(main())
+
+
+def test_the_question_of_a_page_is_passed_on(run):
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            announcer = LiveReloadServer(listener, "sesame")
+            announcer.announce(ReloadState(revision=7))
+            announcer.start()
+            app = with_refresh(answering(PAGE), f"http://127.0.0.1:{listener.getsockname()[1]}/sesame", 3, root="/api")
+            async with serving(app) as served:
+                for path in ("/__corn__/sesame", "/api/__corn__/sesame"):
+                    assert json.loads((await served.request(request(path))).body)["revision"] == 7
+                assert (await served.request(request("/__corn__/guess"))).status == 404
+
+    run(main())
+
+
+def test_a_watcher_that_is_gone_is_no_fault_of_the_page(run):
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        app = with_refresh(answering(PAGE), f"http://127.0.0.1:{port}/sesame", 3)
+        assert (await asked(app, request("/__corn__/sesame"))).status == 503
+
+    run(main())
+
+
+async def broken(scope, receive, send):
+    raise KeyError("the reason")
+
+
+def test_an_exception_is_shown_to_a_browser_and_to_others(run):
+    async def main():
+        page = await asked(with_error_pages(broken), request("/items", BROWSER))
+        assert page.status == 500
+        assert b"GET /items failed" in page.body
+        assert b"test_error_pages.py" in page.body
+        text = await asked(with_error_pages(broken), request())
+        assert text.headers["content-type"] == "text/plain; charset=utf-8"
+        assert b"KeyError: 'the reason'" in text.body
+
+    run(main())
+
+
+def test_the_bare_answer_of_a_framework_gives_way(run):
+    async def main():
+        bare = b"Internal Server Error"
+        app = answering(bare, kind=b"text/plain; charset=utf-8", status=500, then=KeyError("the reason"))
+        assert b"the reason" in (await asked(with_error_pages(app), request("/", BROWSER))).body
+        assert (await asked(with_error_pages(answering(bare, kind=b"text/plain", status=500)), request())).body == bare
+
+    run(main())
+
+
+def test_the_page_of_a_framework_is_kept(run):
+    async def main():
+        own = b"<html>my own debug page</html>"
+        app = answering(own, status=500, then=KeyError("the reason"))
+        assert (await asked(with_error_pages(app), request("/", BROWSER))).body == own
+
+    run(main())
