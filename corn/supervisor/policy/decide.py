@@ -22,7 +22,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from corn.supervisor.policy import development, failures
-from corn.supervisor.policy._steps import spawn_template
 from corn.supervisor.policy.actions import Action, Announce, Exit, Level
 from corn.supervisor.policy.deadlines import overdue_templates, overdue_workers, press_template, press_worker
 from corn.supervisor.policy.events import (
@@ -73,7 +72,7 @@ from corn.supervisor.policy.shutdown import (
     upgrade_requested,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, spawn_template
 
 
 class Decision(NamedTuple):

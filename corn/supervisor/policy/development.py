@@ -20,7 +20,6 @@ the canary, the soak, the way back, and the old code that serves on.
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import leave, spawn_template, stop_template
 from corn.supervisor.policy.actions import AnnounceReload, Level, ShowFailure, SpawnWorker
 from corn.supervisor.policy.backoff import delay_after
 from corn.supervisor.policy.recycling import is_to_be_replaced
@@ -34,7 +33,7 @@ from corn.supervisor.policy.state import (
     TemplateStage,
     Worker,
 )
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, leave, spawn_template, stop_template
 
 USAGE = 2
 _CHANGED = "the code has changed"

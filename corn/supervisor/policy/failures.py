@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from corn.supervisor.policy._steps import kill, stop_template
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import after_crash, after_kill
 from corn.supervisor.policy.deadlines import press_template
 from corn.supervisor.policy.development import boot_failed
 from corn.supervisor.policy.rolling_reload import abandon, can_roll_back, is_on_probation, roll_back
 from corn.supervisor.policy.state import Phase, ProcessExit, RevisionFailure, Stage, Stop, TemplateStage, Worker
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, kill, stop_template
 
 START_FAILED = 3
 GAVE_UP = 5

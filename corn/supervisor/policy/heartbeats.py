@@ -11,11 +11,10 @@ asks nobody's age after a pause of its own.
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import drain
 from corn.supervisor.policy.actions import AbortWorker, DumpWorker, Level
 from corn.supervisor.policy.events import HeartbeatsSeen
 from corn.supervisor.policy.state import ABORT_TIMEOUT, Stage, Worker
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, drain
 
 REPLACED_WITHIN = 5.0
 

@@ -7,13 +7,12 @@ that was asked for stands until the next reload is, also where a reload is under
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import drain
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import Restarts
 from corn.supervisor.policy.events import DrainRequested, RestartRequested, RollbackRequested, ScaleRequested
 from corn.supervisor.policy.rolling_reload import can_roll_back, roll_back
 from corn.supervisor.policy.state import Phase
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, drain
 
 MOST_WORKERS = 512
 ASKED = "asked by command"

@@ -16,7 +16,6 @@ In development other rules hold (development.py). Rules:
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import drain, leave
 from corn.supervisor.policy.actions import Level, SpawnWorker
 from corn.supervisor.policy.development import reconcile_development
 from corn.supervisor.policy.heartbeats import abort_the_replaced
@@ -29,7 +28,7 @@ from corn.supervisor.policy.rolling_reload import (
     wanted_generation,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, drain, leave
 
 LEAST_DRAINING = 8
 

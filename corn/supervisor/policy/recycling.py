@@ -11,11 +11,10 @@ in several samples in a row: one large response is no leak.
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import drain
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.events import MemorySampled
 from corn.supervisor.policy.state import State, Worker
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, drain
 
 SAMPLES = 3
 MIB = 1 << 20

@@ -13,11 +13,10 @@ Rejected: to commit only after a probation. A deploy that follows closely would 
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import spawn_template, stop_template
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import delay_after
 from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, spawn_template, stop_template
 
 PROBATION = 5.0
 _TIME_TO_CLOSE = 1.0

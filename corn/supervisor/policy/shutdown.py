@@ -9,13 +9,12 @@ after a hand-over they leave it to the successor, which accepts from the same so
 
 from __future__ import annotations
 
-from corn.supervisor.policy._steps import drain, kill, stop_template
 from corn.supervisor.policy.actions import CloseListeners, Level, StartSuccessor, StopSuccessor
 from corn.supervisor.policy.deadlines import kill_now
 from corn.supervisor.policy.events import StopRequested, SuccessorFailed, SuccessorReady, UpgradeRequested
 from corn.supervisor.policy.heartbeats import abort
 from corn.supervisor.policy.state import Phase, Stage, Stop, TemplateStage
-from corn.supervisor.policy.transition import Transition
+from corn.supervisor.policy.transition import Transition, drain, kill, stop_template
 
 KILLED_BY_INT = 130
 _STOPPING = {

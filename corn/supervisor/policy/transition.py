@@ -1,13 +1,28 @@
-"""A decision in the making: the state so far and the actions so far. Pure; lives for one call of `decide`."""
+"""State transition under construction, and the steps that rules are made of. Pure.
+
+A `Transition` lives for one call of `decide`: the state so far and the actions so far. The functions below it drain,
+kill, start and stop workers and templates.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
-from corn.supervisor.policy.actions import Action, Level, Say
+from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Level, Say, SpawnTemplate, StopTemplate
 from corn.supervisor.policy.backoff import Restarts
-from corn.supervisor.policy.state import State, Template, Worker
+from corn.supervisor.policy.state import (
+    KILL_TIMEOUT,
+    QUICK_GRACE,
+    TEMPLATE_EXIT_TIMEOUT,
+    Settings,
+    Stage,
+    State,
+    Template,
+    TemplateStage,
+    Worker,
+)
 
 
 class Transition:
@@ -49,3 +64,45 @@ class Transition:
 
     def set_restarts(self, slot: int, restarts: Restarts) -> None:
         self.change(restarts={**self.state.restarts, slot: restarts})
+
+
+def leave(draft: Transition, worker: Worker, reason: str) -> None:
+    """Have a live worker leave: drained if it serves, killed at once if it does not yet."""
+    if worker.is_ready:
+        drain(draft, worker, reason)
+    else:
+        kill(draft, worker, reason)
+
+
+def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False, quick: bool = False) -> None:
+    """Ask a worker to finish within its grace period, or at once if `quick`; `final` when no other goes on serving."""
+    settings = draft.state.settings
+    limit = QUICK_GRACE if quick else settings.time_to_leave
+    deadline = min(draft.at + limit, worker.deadline or inf)
+    draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=worker.reason or reason)
+    grace = 0.0 if quick else settings.timeout_graceful_shutdown
+    draft.do(DrainWorker(worker.id, grace, final, brisk=settings.development))
+
+
+def kill(draft: Transition, worker: Worker, reason: str) -> None:
+    reason = worker.reason or reason
+    draft.worker(worker, stage=Stage.KILLING, since=draft.at, deadline=draft.at + KILL_TIMEOUT, reason=reason)
+    draft.do(KillWorker(worker.id))
+
+
+def spawn_template(draft: Transition, settings: Settings, *, warm: bool = False) -> int:
+    """Start the template of a new generation and return its number."""
+    generation = draft.state.next_generation
+    deadline = draft.at + settings.timeout_boot
+    draft.template(Template(generation, TemplateStage.LOADING, settings, draft.at, deadline, warm=warm))
+    draft.change(next_generation=generation + 1)
+    draft.do(SpawnTemplate(generation, warm))
+    return generation
+
+
+def stop_template(draft: Transition, template: Template) -> None:
+    """Have a template leave. Where it is its workers' parent it may stay as long as they do."""
+    has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
+    limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
+    draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
+    draft.do(StopTemplate(template.generation))
