@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from corn.supervisor.policy.actions import KillTemplate, KillWorker, Level
-from corn.supervisor.policy.heartbeats import abort
-from corn.supervisor.policy.recycling import recycles_at
+from corn.supervisor.policy.health import abort, recycles_at
 from corn.supervisor.policy.rolling_reload import may_still_accept, previous_until, soak_ends
 from corn.supervisor.policy.state import KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
 from corn.supervisor.policy.transition import Transition, kill

@@ -55,7 +55,7 @@ from corn.supervisor.policy.events import (
     WorkerReady,
     WorkerRetiring,
 )
-from corn.supervisor.policy.heartbeats import heartbeats_seen
+from corn.supervisor.policy.health import heartbeats_seen, memory_sampled
 from corn.supervisor.policy.operator_requests import (
     drain_requested,
     restart_requested,
@@ -63,7 +63,6 @@ from corn.supervisor.policy.operator_requests import (
     scale_requested,
 )
 from corn.supervisor.policy.reconcile import reconcile
-from corn.supervisor.policy.recycling import memory_sampled
 from corn.supervisor.policy.shutdown import (
     stop_requested,
     stop_when_due,

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from corn.supervisor.policy.actions import AnnounceReload, Level, ShowFailure, SpawnWorker
 from corn.supervisor.policy.backoff import delay_after
-from corn.supervisor.policy.recycling import is_to_be_replaced
+from corn.supervisor.policy.health import is_to_be_replaced
 from corn.supervisor.policy.state import (
     SPAWN_TIMEOUT,
     Phase,

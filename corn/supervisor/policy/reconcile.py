@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from corn.supervisor.policy.actions import Level, SpawnWorker
 from corn.supervisor.policy.development import reconcile_development
-from corn.supervisor.policy.heartbeats import abort_the_replaced
-from corn.supervisor.policy.recycling import is_recycling, is_to_be_replaced, reason_to_recycle
+from corn.supervisor.policy.health import abort_the_replaced, is_recycling, is_to_be_replaced, reason_to_recycle
 from corn.supervisor.policy.rolling_reload import (
     commit,
     is_soaked,

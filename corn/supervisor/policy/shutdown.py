@@ -12,7 +12,7 @@ from __future__ import annotations
 from corn.supervisor.policy.actions import CloseListeners, Level, StartSuccessor, StopSuccessor
 from corn.supervisor.policy.deadlines import kill_now
 from corn.supervisor.policy.events import StopRequested, SuccessorFailed, SuccessorReady, UpgradeRequested
-from corn.supervisor.policy.heartbeats import abort
+from corn.supervisor.policy.health import abort
 from corn.supervisor.policy.state import Phase, Stage, Stop, TemplateStage
 from corn.supervisor.policy.transition import Transition, drain, kill, stop_template
 

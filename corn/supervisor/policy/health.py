@@ -1,0 +1,130 @@
+"""Health of ready workers: heartbeat age, lifetime and memory. Pure.
+
+Heartbeat. The event loop writes it, so its age is how long the loop has been blocked. At half of `timeout_worker` the
+worker is requested to dump its stacks, once, and goes on. At the limit it is stuck: a replacement is started at once,
+and the worker is aborted (its fault handler writes the stacks of all threads) when that one is ready, or after a few
+seconds if none comes. A worker that recovers before that finishes what it has and exits. A slow worker whose loop is
+not blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
+
+Recycling. A worker that retires goes on serving until another is ready in its slot. Of those that retire for a limit,
+one is replaced at a time, so a leak in all of them, or one start time, costs no capacity; and none before it has lived
+`min_worker_lifetime`, so that a limit set too low is slow and not a fork storm. A worker beyond the hard memory limit
+is not waited for. Memory is what a worker adds to the machine (PSS, proportional set size), and must be too much in
+several samples in a row: one large response is no leak.
+"""
+
+from __future__ import annotations
+
+from corn.supervisor.policy.actions import AbortWorker, DumpWorker, Level
+from corn.supervisor.policy.events import HeartbeatsSeen, MemorySampled
+from corn.supervisor.policy.state import ABORT_TIMEOUT, Stage, State, Worker
+from corn.supervisor.policy.transition import Transition, drain
+
+REPLACED_WITHIN = 5.0
+
+
+def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
+    limit = draft.state.settings.timeout_worker
+    for number, age in event.ages.items():
+        worker = draft.state.workers.get(number)
+        if worker is None or limit <= 0:
+            continue
+        if worker.is_ready:
+            _judge_ready(draft, worker, age, limit)
+        elif worker.stage is Stage.STUCK and age < limit / 2:
+            draft.say(Level.WARNING, f"{worker} turns again; it is replaced all the same")
+            drain(draft, worker, worker.reason)
+
+
+def abort_the_replaced(draft: Transition) -> None:
+    """Abort the stuck workers whose slot is served by another now."""
+    for worker in list(draft.state.workers.values()):
+        if worker.stage is Stage.STUCK and any(each.is_ready for each in draft.state.in_slot(worker.slot)):
+            abort(draft, worker)
+
+
+def abort(draft: Transition, worker: Worker) -> None:
+    draft.worker(worker, stage=Stage.ABORTING, since=draft.at, deadline=draft.at + ABORT_TIMEOUT)
+    draft.do(AbortWorker(worker.id))
+
+
+def _judge_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
+    if age >= limit:
+        reason = f"stuck: its event loop has not turned for {age:.1f} s"
+        draft.say(Level.ERROR, f"{worker} is {reason}; it is replaced, and aborted for its stacks")
+        draft.worker(worker, stage=Stage.STUCK, since=draft.at, deadline=draft.at + REPLACED_WITHIN, reason=reason)
+    elif age >= limit / 2 and not worker.lagging:
+        draft.say(Level.WARNING, f"{worker} has not turned its event loop for {age:.1f} s; its stacks follow")
+        draft.worker(worker, lagging=True)
+        draft.do(DumpWorker(worker.id))
+    elif age < limit / 2 and worker.lagging:
+        draft.say(Level.INFO, f"{worker} turns its event loop again")
+        draft.worker(worker, lagging=False)
+
+
+SAMPLES = 3
+MIB = 1 << 20
+
+
+def recycles_at(state: State, worker: Worker) -> float | None:
+    """When a ready worker may be replaced for a limit: from then on if it retires, or when it is old enough."""
+    if worker.retiring:
+        return worker.since + state.settings.min_worker_lifetime
+    lifetime = state.settings.limit_lifetime
+    if lifetime is None:
+        return None
+    # Workers that were born together must not all be replaced together.
+    return worker.since + max(lifetime, state.settings.min_worker_lifetime) * (1 + 0.1 * worker.spread)
+
+
+def is_to_be_replaced(state: State, worker: Worker, at: float) -> bool:
+    """Whether another worker should take a ready one's place now."""
+    if not worker.is_ready:
+        return False
+    due = recycles_at(state, worker)
+    return worker.retires_at_once or (due is not None and due <= at)
+
+
+def reason_to_recycle(worker: Worker) -> str:
+    return worker.retiring or "lifetime"
+
+
+def is_recycling(state: State, at: float) -> bool:
+    """Whether some slot already holds a worker that is to be replaced beside one that is not ready yet."""
+    return any(
+        any(is_to_be_replaced(state, worker, at) for worker in live) and any(not worker.is_ready for worker in live)
+        for live in map(state.in_slot, range(state.target))
+    )
+
+
+def memory_sampled(draft: Transition, event: MemorySampled) -> None:
+    for number, size in event.workers.items():
+        worker = draft.state.workers.get(number)
+        if worker is not None and worker.is_ready:
+            _judge(draft, worker, size)
+    total, limit = event.total, draft.state.settings.limit_memory_total
+    if limit is not None and total > limit:
+        _relieve(draft, event, f"memory of all {total // MIB} MiB, limit {limit // MIB} MiB")
+
+
+def _judge(draft: Transition, worker: Worker, size: int) -> None:
+    settings = draft.state.settings
+    soft, hard = settings.limit_memory, settings.limit_memory_hard
+    if hard is not None and size > hard:
+        reason = f"memory {size // MIB} MiB, hard limit {hard // MIB} MiB"
+        draft.say(Level.WARNING, f"{worker} is stopped at once: {reason}")
+        drain(draft, worker, reason, quick=True)
+        return
+    over = worker.over_memory + 1 if soft is not None and size > soft else 0
+    retiring = worker.retiring
+    if soft is not None and over >= SAMPLES and not retiring:
+        retiring = f"memory {size // MIB} MiB, limit {soft // MIB} MiB"
+    if (over, retiring) != (worker.over_memory, worker.retiring):
+        draft.worker(worker, over_memory=over, retiring=retiring)
+
+
+def _relieve(draft: Transition, event: MemorySampled, reason: str) -> None:
+    """Replace the largest worker, unless one is being replaced already."""
+    ready = [worker for worker in draft.state.ready() if worker.id in event.workers]
+    if ready and not any(worker.retiring for worker in ready):
+        draft.worker(max(ready, key=lambda worker: event.workers[worker.id]), retiring=reason)
