@@ -19,7 +19,6 @@ from corn.errors import ConfigError, ExitCode
 from corn.ipc import messages
 from corn.logs import logger
 from corn.net.listeners import Listener
-from corn.supervisor._upgrade_watch import UpgradeMonitor
 from corn.supervisor.children.admin import AdminProcess
 from corn.supervisor.children.certificates import CertificateRenewal
 from corn.supervisor.children.hooks import HooksProcess
@@ -54,6 +53,7 @@ from corn.supervisor.process.signals import Signals
 from corn.supervisor.projections.history import History, continued
 from corn.supervisor.projections.status import About
 from corn.supervisor.systemd import SystemdNotifier
+from corn.supervisor.upgrade import UpgradeMonitor
 
 
 class Loop:

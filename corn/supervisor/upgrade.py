@@ -1,4 +1,4 @@
-"""USR2: a new master takes the sockets over, and the old one leaves when the new one serves.
+"""Binary upgrade (USR2): a new master takes the sockets over, and the old one exits when the new one serves.
 
 The old master executes its own command line again, so new code of corn, a new Python behind the same path and changed
 options all take effect. The listening sockets are inherited, by number, and named in a variable; the new master uses
@@ -14,15 +14,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import signal
 import socket
 import sys
-from collections.abc import MutableMapping, Sequence
+import time
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 from corn.errors import CornError
 from corn.net.listeners import Listener
+from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket, taken_over
+from corn.supervisor.policy.events import Event, SuccessorFailed, SuccessorReady
+from corn.supervisor.systemd import SystemdNotifier
 from corn.system.working_directory import back_at_the_start
 from corn.tls.credentials import Credentials, Vault
 
@@ -124,3 +129,55 @@ def _credentials_in(fd: int | None) -> Credentials | None:
         return vault.load()
     finally:
         vault.close()
+
+
+class UpgradeMonitor:
+    """At most one successor at a time. `handle` is told how it went."""
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        control: ControlServer,
+        service_manager: SystemdNotifier,
+        handle: Callable[[Event], None],
+    ) -> None:
+        self._selector = selector
+        self._control = control
+        self._service_manager = service_manager
+        self._handle = handle
+        self._successor: Successor | None = None
+
+    def start(self, listeners: Sequence[Listener], vault: Vault | None) -> None:
+        """Execute a new master that inherits the listeners, the control socket and the vault of certificates."""
+        try:
+            self._successor = execute_successor(listeners, self._control.rendezvous, vault)
+        except CornError as error:
+            self._handle(SuccessorFailed(time.monotonic(), str(error)))
+            return
+        self._selector.register(self._successor, selectors.EVENT_READ, self._hear)
+
+    def stop(self) -> None:
+        """Have the successor leave."""
+        if self._successor is not None:
+            self._drop(self._successor, stop=True)
+
+    def _hear(self, mask: int) -> None:
+        del mask
+        successor = self._successor
+        if successor is None:
+            return
+        serves = successor.serves()
+        self._drop(successor, stop=not serves)
+        if serves:
+            self._control.leave(keep_file=True)
+            self._service_manager.main_is(successor.pid)
+        at = time.monotonic()
+        failed = SuccessorFailed(at, "the new master ended or gave up before it served")
+        self._handle(SuccessorReady(at) if serves else failed)
+
+    def _drop(self, successor: Successor, *, stop: bool) -> None:
+        self._selector.unregister(successor)
+        if stop:
+            successor.stop()
+        successor.close()
+        self._successor = None
