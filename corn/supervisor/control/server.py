@@ -1,4 +1,4 @@
-"""The control socket's server: clients that ask by a line of JSON and are answered by one, within the master's loop.
+"""Control socket server: requests and answers are lines of JSON, served within the master's loop.
 
 A client costs a bounded amount of memory and no waiting: one that says nothing, says it slowly, sends what is no
 request, or does not read its answer is dropped. There are at most `MOST_CLIENTS`; one more takes the place of the one
@@ -15,6 +15,8 @@ import json
 import os
 import selectors
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -22,7 +24,6 @@ from typing import Any, Protocol
 from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import WaitCondition
-from corn.system.peer_credentials import peer_uid
 
 MOST_CLIENTS = 32
 MOST_ACCEPTED = 8  # in one turn of the loop, which has other things to do
@@ -229,3 +230,14 @@ class ControlServer:
         if silent:
             self.drop(min(silent, key=lambda each: each.deadline or 0.0))
         return bool(silent)
+
+
+_LOCAL_PEERCRED = 1  # of level 0, unix(4) of macOS: struct xucred, whose second word is the user
+
+
+def peer_uid(sock: socket.socket) -> int:
+    """The user who connected, as the kernel noted then (SO_PEERCRED, unix(7)); raises OSError where it cannot tell."""
+    if sys.platform == "linux":
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[1])
+    return int(struct.unpack_from("II", sock.getsockopt(0, _LOCAL_PEERCRED, 76))[1])
