@@ -32,7 +32,7 @@ from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
 from corn.supervisor.monitoring.memory import MemorySampler
 from corn.supervisor.monitoring.sampler import Sampler
-from corn.supervisor.monitoring.worker_queries import WorkerQueries
+from corn.supervisor.monitoring.stack_dumps import WorkerQueries
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import (
     Action,
@@ -102,7 +102,7 @@ class Loop:
         """Serve until the policy says to exit; returns the exit code."""
         self.executor = executor
         self._rounds = Sampler(executor, self._vitals)
-        self.inquiries = WorkerQueries(executor)
+        self.inquiries = WorkerQueries(executor.workers, executor.dumps, executor.tell)
         self._renewal = CertificateRenewal(executor.config, executor.vault, executor.tell_workers)
         self._timed = (self.control, self.admin, executor.dumps, self.inquiries)
         self._selector.register(self._signals, selectors.EVENT_READ, None)

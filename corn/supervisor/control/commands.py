@@ -18,7 +18,7 @@ from corn.ipc.messages import SetLogLevel
 from corn.ipc.scoreboard import LATENCY_BOUNDS
 from corn.supervisor.control.server import Reply
 from corn.supervisor.executor import Executor
-from corn.supervisor.monitoring.worker_queries import Found, WorkerQueries
+from corn.supervisor.monitoring.stack_dumps import Found, WorkerQueries
 from corn.supervisor.policy import events
 from corn.supervisor.policy.events import Event
 from corn.supervisor.policy.operator_requests import ASKED, MOST_WORKERS

@@ -1,18 +1,24 @@
-"""Has workers write what they are doing to their reports, and says when they have.
+"""Queries to running workers: stack dumps, and the requests in flight.
 
-A worker is asked by a signal, which is answered also where its event loop does not turn; but nobody says that the
-answer is complete, so its file is looked at until it is, or until it grows no more. At most one dump of a worker is
-under way: whoever asks meanwhile gets the same.
+A stack dump is requested by a signal, which also works where the event loop is blocked; no message says that it is
+complete, so its file is polled until it is, or until it grows no more. At most one dump of a worker is under way:
+later requests share it.
+
+The requests in flight are requested by message; a worker that does not reply within a moment is sent the signal as
+well. What a worker cannot tell is reported as such, and delays nothing.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from corn.ipc.messages import STACKS_SIGNAL
-from corn.ipc.stack_report import clear_report, is_complete, read_report
+from corn.ipc.messages import STACKS_SIGNAL, Message, TellRequests
+from corn.ipc.stack_report import LAST_LINE, clear_report, is_complete, read_report
 from corn.supervisor.children.spawn import WorkerHandle
 
 _EVERY = 0.02
@@ -80,3 +86,94 @@ class StackDumps:
         clear_report(dump.handle.report)
         for then in dump.then:
             then(dump.text)
+
+
+_MAY_THINK = 0.5
+
+Found = dict[int, Any]
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """`found` is by worker; `awaited` are those that have not answered."""
+
+    then: Callable[[Found], None]
+    awaited: set[int]
+    silent_at: float
+    found: Found = field(default_factory=dict)
+
+    def answer(self, worker: int, value: Any) -> None:
+        if worker in self.awaited:
+            self.awaited.discard(worker)
+            self.found[worker] = value
+            if not self.awaited:
+                self.then(self.found)
+
+
+class WorkerQueries:
+    """Queries to `workers`: through their stack dumps, and by messages, which `send` sends."""
+
+    def __init__(
+        self, workers: Mapping[int, WorkerHandle], dumps: StackDumps, send: Callable[[WorkerHandle, Message], None]
+    ) -> None:
+        self._workers = workers
+        self._dumps = dumps
+        self._send = send
+        self._asked: list[_Inquiry] = []
+
+    def stacks(self, workers: Iterable[int], then: Callable[[Found], None]) -> None:
+        """Call `then` with the text of each worker's stacks."""
+        handles = self._handles(workers)
+        inquiry = _Inquiry(then, {each.id for each in handles}, 0.0)
+        for handle in handles:
+            self._dumps.take(handle, partial(_answer_stacks, inquiry, handle.id))
+        if not handles:
+            then({})
+
+    def requests(self, workers: Iterable[int], then: Callable[[Found], None]) -> None:
+        """Call `then` with each worker's list of requests in flight, None for one that could not tell."""
+        handles = self._handles(workers)
+        inquiry = _Inquiry(then, {each.id for each in handles}, time.monotonic() + _MAY_THINK)
+        self._asked.append(inquiry)
+        for handle in handles:
+            self._send(handle, TellRequests())
+        if not handles:
+            then({})
+
+    def told(self, worker: int, requests: list[dict[str, Any]]) -> None:
+        """A worker has told its requests."""
+        for inquiry in self._asked:
+            inquiry.answer(worker, requests)
+        self._asked = [each for each in self._asked if each.awaited]
+
+    def next_at(self) -> float | None:
+        return min((each.silent_at for each in self._asked), default=None)
+
+    def tick(self, now: float) -> None:
+        """Ask those by signal that have not answered a message."""
+        for inquiry in [each for each in self._asked if each.silent_at <= now]:
+            self._asked.remove(inquiry)
+            for worker in list(inquiry.awaited):
+                self._ask_by_signal(inquiry, worker)
+
+    def _ask_by_signal(self, inquiry: _Inquiry, worker: int) -> None:
+        handle = self._workers.get(worker)
+        if handle is None:
+            inquiry.answer(worker, [])  # it is gone, and its requests with it
+        else:
+            self._dumps.take(handle, lambda text: inquiry.answer(worker, _requests_in(text)))
+
+    def _handles(self, workers: Iterable[int]) -> list[WorkerHandle]:
+        found = (self._workers.get(each) for each in workers)
+        return [each for each in found if each is not None and each.pid is not None]
+
+
+def _answer_stacks(inquiry: _Inquiry, worker: int, text: str) -> None:
+    inquiry.answer(worker, text[: text.rfind(LAST_LINE)] if LAST_LINE in text else text)
+
+
+def _requests_in(text: str) -> list[dict[str, Any]] | None:
+    if LAST_LINE not in text:
+        return None
+    found: list[dict[str, Any]] = json.loads(text.rpartition(LAST_LINE)[2])
+    return found
