@@ -30,8 +30,7 @@ from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.dev_session import DevReloader
 from corn.supervisor.executor import Executor, Handle
 from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
-from corn.supervisor.monitoring.memory import MemorySampler
-from corn.supervisor.monitoring.sampler import Sampler
+from corn.supervisor.monitoring.sampler import MemorySampler, Sampler
 from corn.supervisor.monitoring.stack_dumps import WorkerQueries
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import (
