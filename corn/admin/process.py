@@ -22,9 +22,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import AdminSetup
 from corn.ipc.scoreboard import Scoreboard
 from corn.server.server import Server
-from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
-from corn.system.prctl import die_with_parent, name_process
-from corn.system.proctitle import show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
 
 _MAY_HANG = 10.0
 _CONNECTIONS = 256

@@ -24,8 +24,7 @@ from corn.reload.files import FileDigests, directories_below, files_in, needs_po
 from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
-from corn.system.prctl import die_with_parent, name_process
-from corn.system.proctitle import show_title
+from corn.system.process import die_with_parent, name_process, show_title
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50

@@ -43,8 +43,7 @@ from corn.supervisor.projections.status import About
 from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.upgrade import Predecessor
 from corn.supervisor.worker_count import describe_workers, workers_of
-from corn.system.prctl import become_subreaper, name_process
-from corn.system.rlimits import occupy_standard_streams, raise_descriptor_limit
+from corn.system.process import become_subreaper, name_process, occupy_standard_streams, raise_descriptor_limit
 from corn.tls.credentials import Credentials, Vault
 from corn.version import __version__
 

@@ -47,9 +47,7 @@ from corn.ipc.scoreboard import Scoreboard
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
-from corn.system.ignored_signals import BY_WORKERS, ignore_signal
-from corn.system.prctl import die_with_parent, name_process
-from corn.system.proctitle import show_title
+from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
 from corn.system.sigaltstack import widen_signal_stack
 from corn.tls.credentials import Vault
 from corn.worker.hooks.loader import HookFile

@@ -6,7 +6,7 @@ import os
 import select
 import signal
 
-from corn.system.ignored_signals import ignore_signal
+from corn.system.process import ignore_signal
 
 
 class ChildExits:

@@ -17,8 +17,7 @@ import socket
 
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Fork
-from corn.system.prctl import name_process
-from corn.system.proctitle import show_title
+from corn.system.process import name_process, show_title
 
 SETTLED = 0.3  # seconds without an order, after which a template forks one ahead
 

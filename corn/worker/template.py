@@ -45,9 +45,7 @@ from corn.ipc.messages import (
 from corn.ipc.scoreboard import Scoreboard
 from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
-from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
-from corn.system.prctl import die_with_parent, name_process
-from corn.system.proctitle import show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
 from corn.tls.credentials import Vault
 from corn.worker import preload
 from corn.worker import process as entrypoint

@@ -6,7 +6,7 @@ import pytest
 
 from corn.supervisor.worker_count import Machine, capacity, this_machine
 from corn.system.cgroups import cpu_quota, memory_limit
-from corn.system.rlimits import ENOUGH, wanted_limit
+from corn.system.process import ENOUGH, wanted_limit
 
 MIB = 1 << 20
 

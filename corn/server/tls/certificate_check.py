@@ -15,7 +15,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Examine, Examined
 from corn.server.tls.context import make_context
 from corn.server.tls.inspection import date_of, inspect_certificate
-from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
+from corn.system.process import BY_TEMPLATES, ignore_signal
 from corn.tls.credentials import Credentials
 
 

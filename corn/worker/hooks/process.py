@@ -20,9 +20,7 @@ from corn.errors import CornError
 from corn.hooks import TOLD, Info
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
-from corn.system.ignored_signals import BY_TEMPLATES, ignore_signal
-from corn.system.prctl import die_with_parent, name_process
-from corn.system.proctitle import show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
 from corn.worker.hooks.loader import HookFile, load_hooks
 
 

@@ -49,7 +49,7 @@ def titles(processes):
 @linux
 def test_the_title_is_never_longer_than_the_command_line_was_and_leaves_the_environment_alone():
     program = (
-        "import os, sys; from pathlib import Path; from corn.system.proctitle import show_title; "
+        "import os, sys; from pathlib import Path; from corn.system.process import show_title; "
         "before = len(Path('/proc/self/cmdline').read_bytes()); assert show_title('x' * 100000); "
         "shown = Path('/proc/self/cmdline').read_bytes(); assert shown == b'x' * (before - 1) + b'\\0', shown; "
         "assert show_title('short'); assert Path('/proc/self/cmdline').read_bytes().rstrip(b'\\0') == b'short'; "

@@ -1,0 +1,138 @@
+"""Properties of a process: its ties to its parent, its name and title, its descriptors, and the signals it ignores.
+
+Ties (prctl(2)) exist on Linux only; elsewhere each call returns False.
+
+Title: what ps(1), top(1) and htop(1) show of the command line. The kernel reads it from the process's own memory,
+between two addresses in /proc/self/stat. That memory is overwritten here through /proc/self/mem, after it was read back
+and found to hold the command line as the kernel shows it: so nothing else can be hit, and where a sandbox answers
+otherwise the title is simply not changed. No more than the command line's own length is used. Behind it lies the
+environment, which C libraries go on reading (setproctitle moves it elsewhere; that cannot be done from Python).
+Templates are executed with a small program on their command line, so there is room, and workers inherit it.
+
+Descriptors: a connection is one, and the soft limit that processes are born with (RLIMIT_NOFILE) is 1024 nearly
+everywhere, for the sake of programs that call select(2). corn does not, so it raises the limit for itself and all it
+starts. Not beyond `ENOUGH`: where the hard limit is a billion, as in many containers, programs that close every
+possible descriptor would take minutes. Programs that the application runs inherit the limit; decision 5 says why it is
+not put back for them.
+
+Ignored signals: Ctrl-C, `pkill -HUP corn` and a service manager's SIGTERM reach the whole process group, and only the
+master knows what they mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from corn.logs import logger
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> bool:
+    """Have orphaned descendants become this process's children (PR_SET_CHILD_SUBREAPER); False where it cannot be."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(number: int) -> bool:
+    """Have the kernel send a signal when the parent exits (PR_SET_PDEATHSIG); fork clears it, so the child sets it."""
+    return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def name_process(name: str) -> bool:
+    """Set what top(1) and ps(1) show as the command (PR_SET_NAME); the kernel keeps 15 bytes."""
+    return _prctl(_PR_SET_NAME, name.encode())
+
+
+def _prctl(option: int, value: int | bytes) -> bool:
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0)) == 0
+
+
+_PROC = Path("/proc/self")
+_ARG_START, _ARG_END = 45, 46  # proc_pid_stat(5) numbers them 48 and 49; two fields are cut off with the name
+_LONGEST = 1 << 17
+
+
+def show_title(title: str) -> bool:
+    """Show `title`, cut to the room there is, as this process's command line; False where it cannot be (not on Linux).
+
+    Children inherit it through fork, and lose it when they execute a program.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        return _overwrite(title.encode())
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _overwrite(title: bytes) -> bool:
+    start, size = _command_line_area()
+    memory = os.open(_PROC / "mem", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if os.pread(memory, size, start) != (_PROC / "cmdline").read_bytes():
+            return False
+        # The last byte stays NUL: otherwise the kernel takes what follows, the environment, for a part of it.
+        return os.pwrite(memory, title[: size - 1].ljust(size, b"\0"), start) == size
+    finally:
+        os.close(memory)
+
+
+def _command_line_area() -> tuple[int, int]:
+    """Where the command line begins and how many bytes it has; raises ValueError where that cannot be."""
+    fields = (_PROC / "stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+    if not (start > 0 and 1 < end - start < _LONGEST):
+        raise ValueError("no command line in memory")
+    return start, end - start
+
+
+ENOUGH = 65536
+
+
+def occupy_standard_streams() -> None:
+    """Open /dev/null in the place of a standard stream that was closed.
+
+    The next socket would have its number otherwise, and be written to by whoever prints (stdin(3)).
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
+def raise_descriptor_limit() -> None:
+    """Raise the soft limit to the hard one, or to `ENOUGH` if that is less; never lowers it (setrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = wanted_limit(soft, hard)
+    if wanted == soft:
+        return
+    with contextlib.suppress(OSError, ValueError):  # macOS takes less than the hard limit that it tells
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        logger.debug("the limit of open files is raised from %d to %d", soft, wanted)
+
+
+def wanted_limit(soft: int, hard: int) -> int:
+    """The soft limit to have, given both as getrlimit(2) tells them. Pure."""
+    if soft == resource.RLIM_INFINITY:
+        return soft
+    return max(soft, ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH))
+
+
+BY_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
+BY_TEMPLATES = (*BY_WORKERS, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1)
+
+
+def ignore_signal(number: int, frame: FrameType | None) -> None:
+    """A handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
+    del number, frame
