@@ -24,7 +24,7 @@ from corn.errors import ConfigError, CornError
 from corn.ipc.scoreboard import Scoreboard
 from corn.logs.banner import announcement
 from corn.net.listeners import Listener, open_listeners
-from corn.system.working_directory import enter_directory
+from corn.system.paths import enter_directory
 
 _OF_A_MASTER = {"user", "group", "umask", "chdir", "pid", "daemon", "hooks", "control", "admin"}
 

@@ -10,7 +10,7 @@ from typing import Any
 from corn.cli.options import given
 from corn.config.sources import Resolved, resolve
 from corn.errors import ConfigError
-from corn.system.working_directory import enter_directory
+from corn.system.paths import enter_directory
 
 
 def resolver(values: dict[str, Any], config_file: str | None) -> Callable[[], Resolved]:

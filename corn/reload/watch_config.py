@@ -7,7 +7,7 @@ import os
 from corn.config import Config
 from corn.ipc.messages import WatchSetup
 from corn.reload.filters import WatchFilter
-from corn.system.library_paths import package_directories
+from corn.system.paths import package_directories
 
 
 def rules_of(config: Config, file: str) -> WatchFilter:

@@ -28,7 +28,7 @@ from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket, taken_over
 from corn.supervisor.policy.events import Event, SuccessorFailed, SuccessorReady
 from corn.supervisor.systemd import SystemdNotifier
-from corn.system.working_directory import back_at_the_start
+from corn.system.paths import back_at_the_start
 from corn.tls.credentials import Credentials, Vault
 
 _VARIABLE = "_CORN_TAKES_OVER"

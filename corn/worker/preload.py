@@ -21,7 +21,7 @@ from typing import Any
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, CornError
-from corn.system.library_paths import is_library_file
+from corn.system.paths import is_library_file
 from corn.worker.importer import load_application
 
 LOWER = {"app": "deps", "deps": "none"}

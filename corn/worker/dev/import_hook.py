@@ -25,7 +25,7 @@ from importlib.machinery import (
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from corn.system.library_paths import is_library_file
+from corn.system.paths import is_library_file
 
 _SETTLED_AFTER = 2.0  # seconds since the modification time
 

@@ -1,0 +1,75 @@
+"""Directories of the process (where it works, where it was started) and of the libraries of its interpreter.
+
+Working and starting directory are properties of the process, so the start is kept here, beside chdir(2), which leaves
+it.
+
+Library files are those in the standard library and in the site-packages of this interpreter. What is neither is the
+project's own, editable installs included, because their files lie where they are worked on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import site
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from corn.errors import ConfigError
+
+_start: Path | None = None
+
+
+def enter_directory(start: Path, chdir: str) -> None:
+    """Go (chdir(2)) where option chdir leads from `start`; raises ConfigError where that cannot be entered.
+
+    Called before each generation: where a deployment switches a symbolic link on the way, it finds the new release.
+    """
+    global _start
+    directory = start / chdir
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise ConfigError(f"the directory {directory} cannot be entered: {error.strerror}") from None
+    _start = start
+
+
+@contextlib.contextmanager
+def back_at_the_start() -> Iterator[None]:
+    """Be where corn was started for a while: what is executed there finds what this process found.
+
+    Raises OSError where that cannot be entered any more.
+    """
+    here = os.open(".", os.O_RDONLY)
+    try:
+        if _start is not None:
+            os.chdir(_start)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+@functools.lru_cache(maxsize=1)
+def library_roots() -> tuple[str, ...]:
+    """The directories of libraries, resolved, each with a separator at its end."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}
+    return tuple(os.path.realpath(root) + os.sep for root in roots if root)
+
+
+def is_library_file(path: str) -> bool:
+    """Whether the file at `path` belongs to a library; packages of another environment on the path are some too."""
+    real = os.path.realpath(path)
+    return real.startswith(library_roots()) or any(part in real for part in _PACKAGES)
+
+
+def package_directories() -> list[str]:
+    """Where packages are installed: an installer adds and removes entries there."""
+    found = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+    return sorted(each for each in found if each and Path(each).is_dir())
