@@ -22,7 +22,6 @@ from corn.config.options import DEV
 from corn.config.sources import Resolved, resolve
 from corn.errors import ConfigError, CornError
 from corn.ipc.scoreboard import Scoreboard
-from corn.logs.banner import announcement
 from corn.net.listeners import Listener, open_listeners
 from corn.system.paths import enter_directory
 
@@ -150,7 +149,7 @@ def _log_by_itself(config: Config) -> None:
 
 def _tell(config: Config, listeners: list[Listener], ready: Callable[[list[str]], None] | None) -> None:
     addresses = [listener.address for listener in listeners if not listener.redirects]
-    logs.logger.info("%s", announcement(config, addresses, "in this process"))
+    logs.logger.info("%s", logs.announcement(config, addresses, "in this process"))
     if ready is not None:
         ready(addresses)
 

@@ -20,8 +20,11 @@ from corn.errors import ConfigError
 from corn.logs.formats import Formatter, JSONFormatter, Source, TextFormatter, is_journal, wants_color
 from corn.logs.levels import level_of
 from corn.logs.writer import LineWriter
+from corn.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from corn.config import Config
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "LineWriter",
     "Source",
     "adopt_root",
+    "announcement",
     "configure",
     "flush_standard_streams",
     "formatter",
@@ -183,3 +187,9 @@ def flush_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+
+
+def announcement(config: Config, addresses: Sequence[str], how: str) -> str:
+    """The start-up line: `corn 0.1.0 serves main:app at http://127.0.0.1:8000 (4 workers, preload app)`."""
+    what = config.app or "an application"
+    return f"corn {__version__} serves {what} at {', '.join(addresses)} ({how})"

@@ -21,7 +21,6 @@ from corn.config import Config
 from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
 from corn.hooks import ServiceInfo
-from corn.logs.banner import announcement
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import Passed, passed_sockets
 from corn.supervisor.children.certificates import first_credentials
@@ -153,7 +152,7 @@ def _supervise(
     def announce(preload: str) -> None:
         standing.pidfile.publish()
         how = f"{describe_workers(config)}, {_manner(config, preload, development=standing.development)}"
-        logs.logger.info("%s", announcement(config, addresses, how))
+        logs.logger.info("%s", logs.announcement(config, addresses, how))
         for listener in (*listeners, *admin):
             listener.borrowed = False
             if listener.redirects:
