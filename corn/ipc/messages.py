@@ -2,73 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import sys
-import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
-
-from corn.config import Config
 
 # Asks a worker for its stacks: a signal that no user, no group and no library sends by habit.
 STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a template is told when it is executed. The numbers are inherited descriptors, or process ids.
-
-    It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
-    itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
-    they shall not. `mailbox` are the two ends of the one in which workers leave connections to each other.
-
-    `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
-    that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
-    listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/tls/credentials.py).
-    """
-
-    generation: int
-    config: dict[str, Any]
-    preload: str
-    strict: bool
-    channel: int
-    listeners: list[int]
-    slots: int
-    master: int
-    relay: bool
-    modules: list[str] = field(default_factory=list)
-    redirecting: list[int] = field(default_factory=list)
-    vault: int | None = None
-    development: bool = False
-    refresh: str = ""
-    mailbox: list[int] = field(default_factory=list)
-
-    @property
-    def inherited(self) -> list[int]:
-        """All the descriptors that come with it."""
-        vault = [] if self.vault is None else [self.vault]
-        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault]
-
-    def write(self) -> int:
-        """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
-        with tempfile.TemporaryFile() as file:
-            file.write(json.dumps(asdict(self)).encode())
-            file.flush()
-            file.seek(0)
-            fd = os.dup(file.fileno())
-        os.set_inheritable(fd, True)
-        return fd
-
-    @classmethod
-    def read(cls, fd: int) -> Setup:
-        """Read what `write` wrote, and close it."""
-        with os.fdopen(fd, "rb") as file:
-            return cls(**json.loads(file.read()))
-
-    def parsed_config(self) -> Config:
-        return Config.from_json(self.config)
 
 
 @dataclass(frozen=True, slots=True)

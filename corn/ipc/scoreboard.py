@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from enum import IntEnum
+
+from corn.system.memfd import anonymous_file
 
 CELLS = 2048
 _WORDS = 144
@@ -67,11 +68,7 @@ class Scoreboard:
     @classmethod
     def create(cls) -> Scoreboard:
         """A table of cleared cells; its descriptor is closed on exec unless it is passed on."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("corn-slots", os.MFD_CLOEXEC)
-        else:
-            fd, path = tempfile.mkstemp(prefix="corn-slots-")
-            os.unlink(path)  # noqa: PTH108 - the file must have no name
+        fd = anonymous_file("corn-slots")
         os.ftruncate(fd, _HEADER_BYTES + CELLS * _CELL_BYTES)
         slots = cls(fd)
         slots.take(0)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
+
+from corn.system.memfd import anonymous_file
 
 # How the last line of a report begins. What follows is JSON: the requests in flight.
 LAST_LINE = "requests in flight: "
@@ -17,11 +18,7 @@ _LONGEST = 1 << 22
 
 def new_report() -> int:
     """The descriptor of a new, empty file; closed on exec unless it is passed on."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("corn-report", os.MFD_CLOEXEC)
-    else:
-        fd, path = tempfile.mkstemp(prefix="corn-report-")
-        os.unlink(path)  # noqa: PTH108 - the file must have no name
+    fd = anonymous_file("corn-report")
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd
 

@@ -8,8 +8,9 @@ import socket
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Failed, Loaded, Message, Setup
+from corn.ipc.messages import Failed, Loaded, Message
 from corn.ipc.scoreboard import Scoreboard
+from corn.ipc.template_setup import Setup
 from corn.supervisor.children.certificates import first_credentials
 from corn.supervisor.children.spawn import end_of, environment_of, execute_template
 

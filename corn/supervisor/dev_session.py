@@ -18,7 +18,8 @@ from corn.config import Config
 from corn.diagnosis import text as terminal
 from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.errors import ConfigError
-from corn.ipc.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Setup, Watching, WatchSetup
+from corn.ipc.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Watching, WatchSetup
+from corn.ipc.template_setup import Setup
 from corn.logs import logger, wants_color
 from corn.reload.filters import ASSET, COLD, WatchFilter
 from corn.reload.preload_plan import packages_to_load, shadowed

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from corn.config import Config
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Drain, Fork, Message, Quit, Setup
+from corn.ipc.messages import Drain, Fork, Message, Quit
 from corn.ipc.scoreboard import CELLS, Scoreboard
 from corn.ipc.stack_report import new_report
+from corn.ipc.template_setup import Setup
 from corn.logs import logger
 from corn.net.listeners import Listener
 from corn.supervisor.children.spawn import (
@@ -30,7 +31,7 @@ from corn.supervisor.monitoring.counters import WorkerCounters
 from corn.supervisor.monitoring.stack_dumps import StackDumps
 from corn.supervisor.policy import actions
 from corn.supervisor.policy.state import State
-from corn.tls.credentials import Vault
+from corn.tls.vault import Vault
 
 Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle | AdminHandle
 Watch = Callable[[Handle], None]

@@ -43,7 +43,8 @@ from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.upgrade import Predecessor
 from corn.supervisor.worker_count import describe_workers, workers_of
 from corn.system.process import become_subreaper, name_process, occupy_standard_streams, raise_descriptor_limit
-from corn.tls.credentials import Credentials, Vault
+from corn.tls.credentials import Credentials
+from corn.tls.vault import Vault
 from corn.version import __version__
 
 

@@ -29,7 +29,8 @@ from corn.supervisor.control.socket_file import ControlSocket, taken_over
 from corn.supervisor.policy.events import Event, SuccessorFailed, SuccessorReady
 from corn.supervisor.systemd import SystemdNotifier
 from corn.system.paths import back_at_the_start
-from corn.tls.credentials import Credentials, Vault
+from corn.tls.credentials import Credentials
+from corn.tls.vault import Vault
 
 _VARIABLE = "_CORN_TAKES_OVER"
 

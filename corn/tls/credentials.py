@@ -1,36 +1,20 @@
-"""Certificates and keys, from their files to the workers.
+"""PEM files of certificates and keys.
 
-The master reads the files, as root where it begins as root, and keeps what was found good in a vault: an unnamed file
-in memory that templates and workers inherit, as they do the slots. A worker never opens the files. So a worker that is
-born while a half-written certificate is on the disk serves with the last good one, a key that only root may read
-serves workers that are not root, and all workers agree.
-
-Invariant: the vault holds credentials that passed the check of `corn.server.tls.certificate_check`, and one process
-writes it.
-
-Rejected: workers that watch the files themselves. Each would report the same bad file, and one that is forked in that
-moment would have nothing to serve with.
+The master reads them, as root where it begins as root; workers have what it found good from the vault (vault.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import struct
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from corn.config import Config
-from corn.errors import ConfigError, CornError
+from corn.errors import ConfigError
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
-_HEADER = struct.Struct("!Q32s")
-_PATIENCE = 1.0  # seconds for a writer to finish
 _MOST = 1 << 22
 
 
@@ -130,43 +114,3 @@ def _blocks(option: str, name: str, text: str, kind: str) -> str:
         hint = "; name its file with --ssl-keyfile" if kind != "CERTIFICATE" and option == "ssl_certfile" else ""
         raise ConfigError(f"{flag_of(option)}: '{name}' holds {what} in PEM form{hint}")
     return "\n".join(found) + "\n"
-
-
-def unnamed_file(name: str) -> int:
-    """A file that only its descriptor leads to, in memory where the system can (memfd_create(2))."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create(name, os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
-
-
-class Vault:
-    """Where the credentials in use lie. A reader that meets a writer reads again: a digest tells."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    @classmethod
-    def create(cls, credentials: Credentials) -> Vault:
-        vault = cls(unnamed_file("corn-credentials"))
-        vault.store(credentials)
-        return vault
-
-    def store(self, credentials: Credentials) -> None:
-        """Put credentials in place of those that are there."""
-        body = credentials.to_json().encode()
-        os.pwrite(self.fd, _HEADER.pack(len(body), hashlib.sha256(body).digest()) + body, 0)
-
-    def load(self) -> Credentials:
-        """The credentials that are to be used now."""
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            length, digest = _HEADER.unpack(os.pread(self.fd, _HEADER.size, 0))
-            body = os.pread(self.fd, length, _HEADER.size)
-            if hashlib.sha256(body).digest() == digest:
-                return Credentials.from_json(body)
-            time.sleep(0.001)
-        raise CornError("the vault of certificates is damaged; restart corn")
-
-    def close(self) -> None:
-        os.close(self.fd)

@@ -40,16 +40,16 @@ from corn.ipc.messages import (
     RequestsTold,
     Retiring,
     SetLogLevel,
-    Setup,
     TellRequests,
 )
 from corn.ipc.scoreboard import Scoreboard
+from corn.ipc.template_setup import Setup
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
 from corn.system.sigaltstack import widen_signal_stack
-from corn.tls.credentials import Vault
+from corn.tls.vault import Vault
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application
 from corn.worker.sigchld import reset_sigchld

@@ -39,14 +39,14 @@ from corn.ipc.messages import (
     Quit,
     ReopenLogs,
     SetLogLevel,
-    Setup,
     SteppedDown,
 )
 from corn.ipc.scoreboard import Scoreboard
+from corn.ipc.template_setup import Setup
 from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
-from corn.tls.credentials import Vault
+from corn.tls.vault import Vault
 from corn.worker import preload
 from corn.worker import process as entrypoint
 from corn.worker.fork_safety import ImportMonitor, end_children, hazards, traces

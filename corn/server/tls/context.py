@@ -15,7 +15,8 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.server.http2 import http2_connection
 from corn.server.tls.inspection import subject_names
-from corn.tls.credentials import Credentials, KeyPair, unnamed_file
+from corn.system.memfd import anonymous_file
+from corn.tls.credentials import Credentials, KeyPair
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _REQUIREMENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -103,7 +104,7 @@ def make_context(config: Config, pair: KeyPair, authorities: str) -> ssl.SSLCont
 
 def _load_pair(context: ssl.SSLContext, pair: KeyPair, password: str | None) -> None:
     """OpenSSL takes certificates and keys by file name only: this file has none but that of its descriptor."""
-    fd = unnamed_file("corn-certificate")
+    fd = anonymous_file("corn-certificate")
     try:
         with os.fdopen(os.dup(fd), "w") as file:
             file.write(pair.key + pair.certificate)

@@ -25,7 +25,8 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Examine, Examined, Message, RenewCredentials
 from corn.logs import logger
 from corn.supervisor.children.spawn import execute_examiner
-from corn.tls.credentials import Credentials, FileStamps, Vault, files_of, flag_of, read_credentials
+from corn.tls.credentials import Credentials, FileStamps, files_of, flag_of, read_credentials
+from corn.tls.vault import Vault
 
 _EVERY = 0.25  # seconds between two looks at the files
 _EVERY_WHILE_EXAMINED = 0.05

@@ -15,7 +15,7 @@ from pathlib import Path
 from corn.config import Config
 from corn.config.env_file import read_env_file
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Setup
+from corn.ipc.template_setup import Setup
 from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.systemd import VARIABLES
 

@@ -13,7 +13,8 @@ from corn.diagnosis import text as terminal
 from corn.diagnosis.diagnose import diagnose
 from corn.errors import CornError
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Debugging, Fork, Imported, Setup
+from corn.ipc.messages import Debugging, Fork, Imported
+from corn.ipc.template_setup import Setup
 from corn.logs import wants_color
 from corn.server.asgi.types import ASGIApplication
 from corn.worker.dev.error_pages import with_error_pages

@@ -1,0 +1,58 @@
+"""Shared store of the TLS credentials in use: an anonymous file that templates and workers inherit.
+
+The master reads the files, as root where it begins as root, and stores what was found good. A worker never opens the
+files. So a worker that is forked while a half-written certificate is on the disk serves with the last good one, a key
+that only root may read serves workers that are not root, and all workers agree.
+
+Invariant: the vault holds credentials that passed the check of `corn.server.tls.certificate_check`, and one process
+writes it.
+
+Rejected: workers that watch the files themselves. Each would report the same bad file, and one that is forked in that
+moment would have nothing to serve with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import time
+
+from corn.errors import CornError
+from corn.system.memfd import anonymous_file
+from corn.tls.credentials import Credentials
+
+_HEADER = struct.Struct("!Q32s")
+_WRITE_TIMEOUT = 1.0  # seconds for a writer to finish
+
+
+class Vault:
+    """Store of the credentials in use. A reader that meets a writer, which a digest shows, reads again."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    @classmethod
+    def create(cls, credentials: Credentials) -> Vault:
+        vault = cls(anonymous_file("corn-credentials"))
+        vault.store(credentials)
+        return vault
+
+    def store(self, credentials: Credentials) -> None:
+        """Put credentials in place of those that are there."""
+        body = credentials.to_json().encode()
+        os.pwrite(self.fd, _HEADER.pack(len(body), hashlib.sha256(body).digest()) + body, 0)
+
+    def load(self) -> Credentials:
+        """The credentials that are to be used now."""
+        end = time.monotonic() + _WRITE_TIMEOUT
+        while time.monotonic() < end:
+            length, digest = _HEADER.unpack(os.pread(self.fd, _HEADER.size, 0))
+            body = os.pread(self.fd, length, _HEADER.size)
+            if hashlib.sha256(body).digest() == digest:
+                return Credentials.from_json(body)
+            time.sleep(0.001)
+        raise CornError("the vault of certificates is damaged; restart corn")
+
+    def close(self) -> None:
+        os.close(self.fd)
