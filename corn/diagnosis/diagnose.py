@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 import os
-import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,14 +22,9 @@ from corn.diagnosis.failure import (
     Raised,
 )
 from corn.errors import CornError
+from corn.system.paths import is_library_file
 
 _CORN = str(Path(__file__).resolve().parent.parent) + os.sep
-_LIBRARIES = tuple(
-    os.path.realpath(path) + os.sep
-    for name, path in sysconfig.get_paths().items()
-    if name in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _AROUND_OWN, _AROUND_LIBRARY = 5, 1  # lines before and after the marked one
 _MOST_FRAMES, _MOST_RAISED = 40, 6
 _LONGEST_LINE = 500
@@ -165,9 +159,7 @@ def _code(file: str, line: int, around: int) -> tuple[tuple[str, ...], int]:
 
 def is_own(file: str) -> bool:
     """Whether a file is the user's: neither of the standard library, nor installed, nor made up."""
-    if file.startswith("<") or any(part in file for part in _PACKAGES):
-        return False
-    return not os.path.realpath(file).startswith((_CORN, *_LIBRARIES))
+    return not file.startswith("<") and not is_library_file(file) and not os.path.realpath(file).startswith(_CORN)
 
 
 def _is_machinery(file: str) -> bool:

@@ -57,7 +57,11 @@ _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 @functools.lru_cache(maxsize=1)
 def library_roots() -> tuple[str, ...]:
-    """The directories of libraries, resolved, each with a separator at its end."""
+    """The directories of libraries, resolved, each with a separator at its end.
+
+    Found at first use, which imports `_sysconfigdata_*`: that must not fall to the import recorder of `corn dev`, which
+    would take it for a library of the application's (see `import_for_development`).
+    """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}
     return tuple(os.path.realpath(root) + os.sep for root in roots if root)

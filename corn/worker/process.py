@@ -47,6 +47,7 @@ from corn.ipc.template_setup import Setup
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
+from corn.system.paths import library_roots
 from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
 from corn.system.sigaltstack import widen_signal_stack
 from corn.tls.vault import Vault
@@ -178,6 +179,7 @@ def import_for_development() -> None:
         "corn.diagnosis.html",
     ):
         importlib.import_module(name)
+    library_roots()
 
 
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
