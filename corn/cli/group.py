@@ -17,9 +17,9 @@ _MODULES = {
     "status": "corn.cli.status:status",
     "top": "corn.cli.top.command:top",
     "list": "corn.cli.status:list_instances",
-    "ps": "corn.cli.diagnostics:ps",
+    "requests": "corn.cli.diagnostics:requests",
     "stacks": "corn.cli.diagnostics:stacks",
-    "logs": "corn.cli.diagnostics:logs",
+    "log-level": "corn.cli.diagnostics:log_level",
     "reload": "corn.cli.control:reload_code",
     "rollback": "corn.cli.control:rollback",
     "scale": "corn.cli.control:scale",
@@ -29,6 +29,7 @@ _MODULES = {
     "stop": "corn.cli.control:stop",
     "completion": "corn.cli.completion:completion",
 }
+_RENAMED = {"ps": "requests", "logs": "log-level"}  # former names, to be dropped after one release
 # How `corn --help` groups them, by the first of each group.
 _GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "completion": "More"}
 _EXAMPLES = """\b
@@ -64,9 +65,12 @@ class _Commands(click.Group):
                 formatter.write_dl(each)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args[0] not in _MODULES:
-            raise click.UsageError(f"unknown command '{args[0]}'{_hint(args[0])}", ctx)
-        return super().resolve_command(ctx, args)
+        if args[0] in _RENAMED and not ctx.resilient_parsing:
+            click.echo(f"corn: 'corn {args[0]}' is deprecated; use 'corn {_RENAMED[args[0]]}'", err=True)
+        name = _RENAMED.get(args[0], args[0])
+        if name not in _MODULES:
+            raise click.UsageError(f"unknown command '{name}'{_hint(name)}", ctx)
+        return super().resolve_command(ctx, [name, *args[1:]])
 
 
 def _hint(word: str) -> str:

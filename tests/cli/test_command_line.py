@@ -132,3 +132,11 @@ def test_explain_reload_says_whether_a_path_counts_and_why(corn, path, code, sai
     done = corn("dev", "--explain-reload", path)
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout.startswith(said)
+
+
+@pytest.mark.parametrize(("former", "name"), [("ps", "requests"), ("logs", "log-level")])
+def test_renamed_command_works_under_its_former_name_with_a_notice(corn, former, name):
+    done = corn(former, "--help")
+    assert done.stderr == f"corn: 'corn {former}' is deprecated; use 'corn {name}'\n"
+    assert done.stdout == corn(name, "--help").stdout
+    assert f"  {former} " not in corn("--help").stdout

@@ -30,6 +30,8 @@ def offered(*words):
     ("words", "expected"),
     [
         (("corn", "sca"), ["scale"]),
+        (("corn", "lo"), ["log-level"]),
+        (("corn", "ps", "--js"), ["--json"]),
         (("corn", "serve", "--preload", ""), ["auto", "app", "deps", "none"]),
         (("corn", "serve", "--workers", "a"), ["auto"]),
         (("corn", "serve", "--drain"), ["--drain-delay"]),

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from corn.cli.control_client import Answer, ControlClient, shown
-from corn.cli.diagnostics import PATIENCE, stacks_told
+from corn.cli.diagnostics import WORKERS_TIMEOUT, format_stacks
 from corn.cli.top.keys import Order
 from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer
@@ -91,12 +91,12 @@ class Watch:
         try:
             instance = _connected(self._path)
             with contextlib.closing(instance):
-                answer = instance.ask(order.do, patience=PATIENCE, **order.fields)
+                answer = instance.ask(order.do, patience=WORKERS_TIMEOUT, **order.fields)
         except CornError as error:
             self.news.put(Told(shown(str(error))))
             return
         if answer.get("ok") and order.do == "stacks":
-            self.news.put(Page(shown(stacks_told(answer))))
+            self.news.put(Page(shown(format_stacks(answer))))
         else:
             self.news.put(Told(shown(str(answer.get("text") if answer.get("ok") else answer.get("error")))))
 

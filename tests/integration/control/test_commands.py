@@ -192,13 +192,13 @@ def test_requests_and_stacks_are_told_also_by_a_worker_that_is_stuck(tmp_path, s
     (tmp_path / "main.py").write_text(BUSY)
     arguments = ("--timeout-worker", "1000", *QUICK)
     with Commanded(tmp_path, "main:app", *arguments, sockets=sockets).wait_ready() as served:
-        assert served.told("ps") == "no requests in flight\n"
+        assert served.told("requests") == "no in-flight requests\n"
         with served.client().connect() as slow, served.client().connect() as stuck:
             slow.sendall(b"GET /slow?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            served.wait_until(lambda: "GET /slow" in served.told("ps"), "a request in flight")
+            served.wait_until(lambda: "GET /slow" in served.told("requests"), "a request in flight")
             stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
-            served.wait_until(lambda: "GET /stuck" in served.told("ps"), "both requests")
-            (worker,) = json.loads(served.told("ps", "--json"))["workers"]
+            served.wait_until(lambda: "GET /stuck" in served.told("requests"), "both requests")
+            (worker,) = json.loads(served.told("requests", "--json"))["workers"]
             assert [each["path"] for each in worker["requests"]] == ["/slow", "/stuck"]
             assert worker["requests"][0]["age"] >= worker["requests"][1]["age"] > 0
             shown = served.told("stacks", "0")

@@ -83,7 +83,7 @@ def test_the_level_of_each_part_can_be_changed_while_it_runs(tmp_path):
         served.wait_for('WARNING .*"GET /missing HTTP/1.1" 404')
         assert "GET /quiet" not in served.output
         assert "a detail" not in served.output
-        assert served.told("logs", "--level", "debug,access=info") == "log level debug,access=info\n"
+        assert served.told("log-level", "debug,access=info") == "log level debug,access=info\n"
         served.wait_until(lambda: served.client().get("/loud") and "GET /loud" in served.output, "the access log")
         served.wait_for("DEBUG .* shop: a detail")
         served.told("restart", "0", "--wait")
