@@ -113,7 +113,7 @@ class Acceptor:
                 # asyncio does so only where the listener names its protocol, which an inherited one does not.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = self._server or address_of(sock.getsockname())
-            protocol = self._factory(sock, Endpoints(address_of(peer), server, "http"))
+            protocol = self._factory(sock, Endpoints(peer_address(peer), server, "http"))
             await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:
             # The peer was gone before anything was read. Nobody is left to be told.
@@ -125,6 +125,11 @@ def _fixed_address(listener: socket.socket) -> Address:
     """The server's address of all connections of a listener; None where each has its own."""
     address = address_of(listener.getsockname())
     return None if address is None or address[0] in ("0.0.0.0", "::") else address
+
+
+def peer_address(name: object) -> Address:
+    """A client's address as ASGI has it: host and port; None for a Unix socket, even one that is bound to a name."""
+    return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
 def address_of(name: object) -> Address:

@@ -21,7 +21,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from corn.server.acceptor import address_of
+from corn.server.acceptor import address_of, peer_address
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 
@@ -85,7 +85,7 @@ async def _take_over(service: ServerContext, sock: socket.socket, factory: Facto
     service.opened()
     try:
         sock.setblocking(False)
-        ends = Endpoints(address_of(sock.getpeername()), address_of(sock.getsockname()), "http")
+        ends = Endpoints(peer_address(sock.getpeername()), address_of(sock.getsockname()), "http")
         protocol = factory(sock, ends)
         await service.loop.connect_accepted_socket(lambda: protocol, sock)
     except OSError:

@@ -1,9 +1,10 @@
-"""What a trusted proxy says about the request it forwards: X-Forwarded-* or Forwarded (RFC 7239).
+"""Forwarding headers of trusted proxies: X-Forwarded-* or Forwarded (RFC 7239).
 
-Each proxy appends to these lists, so only their right end comes from somebody corn trusts. The client is the first
-address from the right that is no trusted proxy's; and where the other lists are as long, their value is taken from the
-same place. Which fields are read at all is the operator's choice (`--proxy-fields`), since a proxy that does not set a
-field passes on whatever the client has put there.
+Each proxy appends to these lists, so only their right end comes from a peer that is trusted. The client is the first
+address from the right that is no trusted proxy's; where the other lists are as long, their value is taken from the same
+place. The search stops at an element that is no address, since nothing left of it can be vouched for: an empty element
+too, which is what a proxy appends that does not know its client. Which fields are read at all is the operator's choice
+(`--proxy-fields`), since a proxy that does not set a field passes on the client's.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from corn.server.http.target import is_host
+from corn.server.proxy.addresses import is_hidden, parse_node, parse_port
 from corn.server.proxy.trusted_networks import TrustedNetworks
 
-_PAIR = re.compile(
-    r'[ \t]*([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([!#$%&\'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*")[ \t]*(;|,|$)'
-)
-_NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|([0-9A-Fa-f:]+:[0-9A-Fa-f:.]*))(?::([0-9]{1,5}))?")
+_PAIR = re.compile(r'([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([!#$%&\'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*")')
+_SPACE = re.compile(r"[ \t]*")
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _PREFIX = re.compile(r"(/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+")
 
@@ -34,7 +34,7 @@ class ForwardedInfo(NamedTuple):
 
 
 def apply_forwarded(scope: dict[str, Any], trust: TrustedNetworks, fields: Sequence[str]) -> None:
-    """Change a scope to what the trusted proxy says; what is malformed changes nothing."""
+    """Change a scope to what the trusted proxy says; malformed values change nothing."""
     claims = read_forwarded(scope["headers"]) if "forwarded" in fields else read_x_forwarded(scope["headers"], fields)
     hops = _apply_client(scope, trust, claims.clients)
     scheme = _SCHEMES.get(_pick(claims.schemes, hops).lower())
@@ -55,20 +55,45 @@ def read_x_forwarded(headers: Sequence[tuple[bytes, bytes]], fields: Sequence[st
 
 
 def read_forwarded(headers: Sequence[tuple[bytes, bytes]]) -> ForwardedInfo:
-    """The Forwarded fields; none of them where they are malformed."""
-    text = ", ".join(value.decode("latin-1") for name, value in headers if name == b"forwarded")
-    elements: list[dict[str, str]] = [{}]
-    position = 0
-    while position < len(text):
-        match = _PAIR.match(text, position)
-        if match is None:
-            return ForwardedInfo()
-        value = match[2]
-        elements[-1][match[1].lower()] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-        if match[3] == ",":
-            elements.append({})
-        position = match.end()
+    """The Forwarded fields, from the last malformed element on.
+
+    What is left of a malformed element was not written by the nearest proxy, and is worth nothing; what is right of it
+    still holds. So a client cannot make corn overlook its address by sending something malformed.
+    """
+    elements: list[dict[str, str]] = []
+    for text in (value.decode("latin-1") for name, value in headers if name == b"forwarded"):
+        position = 0
+        while position < len(text):
+            element, position = _read_element(text, position)
+            if element is None:
+                elements.clear()
+                position = text.find(",", position) + 1 or len(text)
+            elif element:  # RFC 9110, 5.6.1.2: empty elements of a list are ignored
+                elements.append(element)
     return ForwardedInfo(*([each.get(name, "") for each in elements] for name in ("for", "proto", "host")))
+
+
+def _read_element(text: str, position: int) -> tuple[dict[str, str] | None, int]:
+    """One forwarded-element, or None if it is malformed; and the position after its comma, or of the fault."""
+    element: dict[str, str] = {}
+    while True:
+        start = _skip(text, position)
+        match = _PAIR.match(text, start)
+        if match is not None:
+            value = match[2]
+            value = re.sub(r"\\(.)", r"\1", value[1:-1]) if value[0] == '"' else value
+            element.setdefault(match[1].lower(), value)
+            start = _skip(text, match.end())
+        if start == len(text) or text[start] == ",":
+            return element, start + 1
+        if text[start] != ";":
+            return None, position
+        position = start + 1
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match is not None else position
 
 
 def _list(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
@@ -81,16 +106,16 @@ def _pick(values: Sequence[str], hops: int) -> str:
 
 
 def _apply_client(scope: dict[str, Any], trust: TrustedNetworks, clients: Sequence[str]) -> int:
-    """Set the client; how many proxies stand between it and corn."""
+    """Set the client; returns the number of proxies between it and corn."""
     hops = 0
     for text in reversed(clients):
-        node = _NODE.fullmatch(text)
+        node = parse_node(text)
         if node is None:
+            hops += is_hidden(text)  # what else its proxy says of it holds
             break
         hops += 1
-        host = node[1] or node[2] or node[3]
-        scope["client"] = (host, int(node[4] or 0))
-        if not trust.contains(host):
+        scope["client"] = node
+        if not trust.contains(node[0]):
             break
     return max(hops, 1)
 
@@ -101,8 +126,8 @@ def _apply_host(scope: dict[str, Any], host: str, port: str) -> None:
         scope["headers"][:] = [(b"host", host.encode("ascii")), *(f for f in scope["headers"] if f[0] != b"host")]
         name, stated = _split_host(host)
         number = int(stated) if stated else {"http": 80, "https": 443}[scope["scheme"]]
-    if number is not None and port.isascii() and port.isdigit() and 0 < int(port) < 65536:
-        number = int(port)
+    if number is not None:
+        number = parse_port(port) or number
     if number is not None:
         scope["server"] = (name, number)
 

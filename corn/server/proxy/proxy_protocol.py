@@ -1,14 +1,12 @@
 """The PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt).
 
-A proxy in front may begin each connection with the addresses of the client's. Whether it does cannot be guessed from
-the bytes without letting every client choose its own address: so it is expected from the peers that are configured,
-always, and from nobody else.
+A proxy may begin each connection with the addresses of its client's connection. Guessing from the bytes would let every
+client choose its own address: so the header is required from the configured peers, and refused from all others.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import struct
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import cast
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError
+from corn.server.proxy.addresses import Node, canonical_ip, parse_port
 
 _V1_MAX = 107
 _V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -25,9 +24,9 @@ _FAMILIES = {0x11: socket.AF_INET, 0x21: socket.AF_INET6}
 
 
 def parse_proxy_header(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
-    """The ends that a preamble names, and the bytes behind it; None while it is incomplete.
+    """The endpoints that a header names, and the bytes after it; None while it is incomplete.
 
-    Raises `Refusal` for what is no preamble. One that names no addresses (LOCAL, UNKNOWN) leaves the ends as they are.
+    Raises `HTTPError` for an invalid header. One without addresses (LOCAL, UNKNOWN) leaves the endpoints as they are.
     """
     if data.startswith(_V2_SIGNATURE[: len(data)]):
         return _read_v2(data, ends)
@@ -37,28 +36,29 @@ def parse_proxy_header(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] 
 
 
 def _read_v1(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
-    line, found, rest = data.partition(b"\r\n")
+    line, found, rest = data[:_V1_MAX].partition(b"\r\n")
     if not found:
-        if len(data) > _V1_MAX:
+        if len(data) >= _V1_MAX:
             raise HTTPError(400, "invalid PROXY protocol")
         return None
+    rest += data[_V1_MAX:]
     words = line.split(b" ")
     if words[1] == b"UNKNOWN":
         return ends, rest
     try:
         _, family, source, target, source_port, target_port = (word.decode("ascii") for word in words)
-        version = {"TCP4": 4, "TCP6": 6}[family]
-        client, server = _endpoint(source, source_port, version), _endpoint(target, target_port, version)
+        is_ipv6 = {"TCP4": False, "TCP6": True}[family]
+        client, server = _endpoint(source, source_port, is_ipv6), _endpoint(target, target_port, is_ipv6)
     except (ValueError, KeyError):
         raise HTTPError(400, "invalid PROXY protocol") from None
     return ends._replace(client=client, server=server), rest
 
 
-def _endpoint(host: str, port: str, version: int) -> tuple[str, int]:
-    address = ipaddress.ip_address(host)
-    if address.version != version or not port.isdigit() or not 0 <= int(port) < 65536:
+def _endpoint(host: str, port: str, is_ipv6: bool) -> Node:
+    address, number = canonical_ip(host), parse_port(port)
+    if address is None or number is None or (":" in host) != is_ipv6 or port != str(number):
         raise ValueError(host)
-    return str(address), int(port)
+    return address, number
 
 
 def _read_v2(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
@@ -86,7 +86,7 @@ def _v2_ends(block: bytes, family: socket.AddressFamily, ends: Endpoints) -> End
 
 
 class ProxyProtocolReader(asyncio.Protocol):
-    """A connection until its preamble is read; then the protocol that `factory` makes for the named ends takes over."""
+    """Connection whose PROXY header has not been read; `factory` then makes the protocol that takes over."""
 
     __slots__ = ("_data", "_ends", "_factory", "_service", "_transport", "deadline")
 

@@ -1,4 +1,4 @@
-"""Which peers are believed when they say for whom they speak."""
+"""Peers whose word about a client is trusted."""
 
 from __future__ import annotations
 
@@ -6,41 +6,46 @@ import ipaddress
 from collections.abc import Iterable
 
 from corn.server.asgi.scope import Address
+from corn.server.proxy.addresses import pack
 
 _MAX_REMEMBERED = 1024
+_MAPPED = bytes(10) + b"\xff\xff"  # how a dual-stack listener names an IPv4 peer (RFC 4291, 2.5.5.2)
 
 
 class TrustedNetworks:
-    """A list of networks; `*` is everyone. A peer on a Unix socket has no address, but the permission to connect."""
+    """A list of networks; `*` is every address. A peer on a Unix socket has no address, but permission to connect."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         names = tuple(networks)
+        parsed = [ipaddress.ip_network(each) for each in names if each != "*"]
         self._everyone = "*" in names
         self._unix = bool(names)
-        self._networks = [ipaddress.ip_network(each) for each in names if each != "*"]
+        self._masks = {
+            size: [(int(each.netmask), int(each.network_address)) for each in parsed if each.max_prefixlen == 8 * size]
+            for size in (4, 16)
+        }
         self._remembered: dict[str, bool] = {}
 
     def believes(self, peer: Address) -> bool:
-        """Whether the connection's other end is trusted."""
-        if peer is None or peer[1] is None:
-            return self._unix
-        return self.contains(peer[0])
+        """True if the connection's peer is trusted."""
+        return self._unix if peer is None else self.contains(peer[0])
 
     def contains(self, host: str) -> bool:
-        """Whether an address is in one of the networks; what is no address is not."""
+        """True if an address is in one of the networks; a text that is no address is in none."""
         if self._everyone:
             return True
         known = self._remembered.get(host)
         if known is None:
-            known = self._look_up(host)
-            if len(self._remembered) < _MAX_REMEMBERED:
-                self._remembered[host] = known
+            if len(self._remembered) >= _MAX_REMEMBERED:
+                self._remembered.clear()
+            known = self._remembered[host] = self._look_up(host)
         return known
 
     def _look_up(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
+        packed = pack(host.partition("%")[0])
+        if packed is None:
             return False
-        mapped = getattr(address, "ipv4_mapped", None)  # how a dual-stack listener names an IPv4 peer
-        return any(each in network for network in self._networks for each in (address, mapped) if each is not None)
+        forms = (packed, packed[12:]) if packed.startswith(_MAPPED) else (packed,)
+        return any(
+            int.from_bytes(form, "big") & mask == network for form in forms for mask, network in self._masks[len(form)]
+        )

@@ -1,0 +1,212 @@
+"""What proxies in front say, and who is believed."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from corn.server.proxy.forwarded_headers import apply_forwarded
+from corn.server.proxy.trusted_networks import TrustedNetworks
+from tests.support.asgi_server import Peer, hello, listen_unix, serving
+from tests.support.scopes import scope_for
+
+ALL = ("for", "proto", "host", "port", "prefix")
+
+
+def test_client_and_scheme_are_taken_from_a_trusted_proxy(run):
+    scope = scope_for(run, b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Proto: https")
+    assert (scope["client"], scope["scheme"]) == (("1.2.3.4", 0), "https")
+    assert (b"host", b"x") in scope["headers"]
+
+
+@pytest.mark.parametrize("options", [{"proxy_headers": False}, {"forwarded_allow_ips": ("10.0.0.0/8",)}])
+def test_an_untrusted_peers_headers_change_nothing(run, options):
+    lines = [
+        b"X-Forwarded-For: 1.2.3.4",
+        b"X-Forwarded-Proto: https",
+        b"X-Forwarded-Prefix: /p",
+        b"X-Forwarded-Host: e",
+    ]
+    scope = scope_for(run, *lines, proxy_fields=ALL, **options)
+    assert scope["client"][0] == "127.0.0.1"
+    assert (scope["scheme"], scope["path"], scope["root_path"]) == ("http", "/a", "")
+    assert (b"host", b"x") in scope["headers"]
+
+
+@pytest.mark.parametrize(
+    ("value", "client"),
+    [
+        (b"9.9.9.9, 1.2.3.4", "1.2.3.4"),
+        (b"9.9.9.9, 1.2.3.4, 10.0.0.1", "1.2.3.4"),
+        (b"9.9.9.9, 1.2.3.4, 10.0.0.2, 10.0.0.1", "1.2.3.4"),
+        (b"10.0.0.3, 10.0.0.1", "10.0.0.3"),
+        (b"1.2.3.4:567", "1.2.3.4"),
+        (b"2001:db8::1", "2001:db8::1"),
+        (b"[2001:db8::1]:80", "2001:db8::1"),
+        (b"evil, 10.0.0.1", "10.0.0.1"),
+        (b"evil", "127.0.0.1"),
+        (b"", "127.0.0.1"),
+        (b"1.2.3.4, ", "127.0.0.1"),
+        (b"[2001:db8::1]", "2001:db8::1"),
+        (b"2001:DB8:0::0001", "2001:db8::1"),
+        (b"[2001:db8::1]:65535, 10.0.0.1:0", "2001:db8::1"),
+        (b"9.9.9.9, unknown, 10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_the_client_is_the_last_that_is_no_proxy(run, value, client):
+    scope = scope_for(run, b"X-Forwarded-For: " + value, forwarded_allow_ips=("127.0.0.1", "10.0.0.0/8"))
+    assert scope["client"][0] == client
+
+
+def test_what_a_trusted_proxy_says_of_an_undisclosed_client_holds(run):
+    options = {"proxy_fields": ("forwarded",), "forwarded_allow_ips": ("127.0.0.1", "10.0.0.1")}
+    scope = scope_for(run, b'Forwarded: for=9.9.9.9;proto=http, for="_x:_y";proto=https, for=10.0.0.1', **options)
+    assert (scope["client"][0], scope["scheme"]) == ("10.0.0.1", "https")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'for="x, for=1.2.3.4'],
+        [b'for="x, for="1.2.3.4"'],
+        [b'for=6.6.6.6;a=", for=1.2.3.4'],
+        [b"for=6.6.6.6 6, ;, for=1.2.3.4;;proto=http ,"],
+        [b"=,for=1.2.3.4"],
+        [b'for="', b"for=1.2.3.4"],
+        [b"for=6.6.6.6", b',, for="1.2.3.4:8"'],
+        [b"for=6.6.6.6, FOR=1.2.3.4"],
+    ],
+)
+def test_a_client_cannot_hide_behind_a_malformed_forwarded(run, lines):
+    scope = scope_for(run, *(b"Forwarded: " + each for each in lines), proxy_fields=("forwarded",))
+    assert scope["client"][0] == "1.2.3.4"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"X-Forwarded-For", b"1" * 60_000),
+        (b"X-Forwarded-For", b"1:" * 30_000),
+        (b"X-Forwarded-For", b"a" * 60_000 + b":!"),
+        (b"X-Forwarded-For", b"[" * 60_000),
+        (b"X-Forwarded-For", b"10.0.0.1," * 6_600),
+        (b"Forwarded", b"a" * 60_000),
+        (b"Forwarded", b'a="' * 20_000),
+        (b"Forwarded", b'a="' + b"," * 60_000),
+        (b"Forwarded", b'a="\\,' * 12_000),
+        (b"Forwarded", b" " * 60_000),
+        (b"Forwarded", b"a=b " * 15_000),
+        (b"Forwarded", b"a=b;" * 15_000 + b"!"),
+        (b"X-Forwarded-Prefix", b"/a" * 30_000 + b"!"),
+        (b"X-Forwarded-Host", b"[" + b":" * 60_000),
+        (b"X-Forwarded-Host", b"%41" * 20_000 + b"!"),
+    ],
+)
+def test_the_longest_field_takes_no_quadratic_time(name, value):
+    # Of the processor's time: quadratic ones took seconds, linear ones take milliseconds.
+    scope = {"headers": [(name.lower(), value)], "scheme": "http", "client": None, "server": ("x", 1), "root_path": ""}
+    scope.update(path="/", raw_path=b"/")
+    fields = ("forwarded",) if name == b"Forwarded" else ALL
+    before = time.process_time()
+    apply_forwarded(scope, TrustedNetworks(["10.0.0.1"]), fields)
+    assert time.process_time() - before < 0.5
+
+
+def test_repeated_fields_are_one_list(run):
+    scope = scope_for(run, b"X-Forwarded-For: 9.9.9.9", b"X-Forwarded-For: 1.2.3.4")
+    assert scope["client"][0] == "1.2.3.4"
+
+
+def test_what_a_client_put_in_front_of_a_list_is_not_taken(run):
+    scope = scope_for(run, b"X-Forwarded-For: 9.9.9.9, 1.2.3.4", b"X-Forwarded-Proto: https, http")
+    assert (scope["client"][0], scope["scheme"]) == ("1.2.3.4", "http")
+
+
+def test_host_port_and_prefix_are_taken_when_the_operator_says_so(run):
+    lines = [b"X-Forwarded-Host: example.com", b"X-Forwarded-Proto: https", b"X-Forwarded-Prefix: /api/"]
+    scope = scope_for(run, *lines)
+    assert (scope["path"], (b"host", b"x") in scope["headers"]) == ("/a", True)
+    scope = scope_for(run, *lines, proxy_fields=ALL)
+    assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/api", "/api/a", b"/api/a")
+    assert scope["server"] == ("example.com", 443)
+    assert [value for name, value in scope["headers"] if name == b"host"] == [b"example.com"]
+    scope = scope_for(run, *lines, b"X-Forwarded-Port: 8443", proxy_fields=ALL)
+    assert scope["server"] == ("example.com", 8443)
+    scope = scope_for(run, b"X-Forwarded-Host: [::1]:81", proxy_fields=ALL)
+    assert scope["server"] == ("::1", 81)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"X-Forwarded-Proto: gopher",
+        b"X-Forwarded-Host: a/b",
+        b"X-Forwarded-Host: \xff",
+        b"X-Forwarded-Port: 0",
+        b"X-Forwarded-Port: 99999",
+        b"X-Forwarded-Port: \xb2",
+        b"X-Forwarded-Prefix: //evil.example",
+        b"X-Forwarded-Prefix: api",
+        b"X-Forwarded-Prefix: /a b",
+    ],
+)
+def test_what_is_malformed_changes_nothing(run, line):
+    scope, plain = scope_for(run, line, proxy_fields=ALL), scope_for(run)
+    for key in ("scheme", "path", "root_path"):
+        assert scope[key] == plain[key]
+    assert scope["server"][0] == "127.0.0.1"
+    assert (b"host", b"x") in scope["headers"]
+
+
+def test_forwarded_is_read_instead_when_chosen(run):
+    line = b'Forwarded: for=9.9.9.9, for="[2001:db8::1]:80";proto=https;host="example.com:444", for=10.0.0.1;proto=http'
+    options = {"proxy_fields": ("forwarded",), "forwarded_allow_ips": ("127.0.0.1", "10.0.0.1")}
+    scope = scope_for(run, line, b"X-Forwarded-For: 6.6.6.6", **options)
+    assert scope["client"] == ("2001:db8::1", 80)
+    assert scope["scheme"] == "https"
+    assert scope["server"] == ("example.com", 444)
+    assert scope_for(run, line)["client"][0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "value", [b"for", b"for=1.2.3.4;; x", b"for=a b", b'for="1.2.3.4', b"for=unknown", b"for=_hidden"]
+)
+def test_forwarded_that_says_nothing_of_use_changes_nothing(run, value):
+    assert scope_for(run, b"Forwarded: " + value, proxy_fields=("forwarded",))["client"][0] == "127.0.0.1"
+
+
+def test_a_peer_on_a_unix_socket_is_trusted(run, tmp_path):
+    listener = listen_unix(str(tmp_path / "socket"))
+    scope = scope_for(run, b"X-Forwarded-For: 1.2.3.4", listener=listener)
+    assert scope["client"] == ("1.2.3.4", 0)
+    assert scope["server"] == (str(tmp_path / "socket"), None)
+
+
+@pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
+def test_a_peer_on_a_unix_socket_with_a_name_has_no_address(run, tmp_path, interface):
+    seen = {}
+
+    async def asgi(scope, receive, send):
+        seen["client"] = scope["client"]
+        await hello(scope, receive, send)
+
+    def wsgi(environ, start_response):
+        seen["client"] = (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
+        start_response("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    async def main():
+        listener = listen_unix(str(tmp_path / "socket"))
+        app = wsgi if interface == "wsgi" else asgi
+        async with serving(app, listener=listener, interface=interface, forwarded_allow_ips=("10.0.0.1",)) as at:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.bind(str(tmp_path / "client"))
+                sock.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(sock, at.address)
+                peer = Peer(*await asyncio.open_unix_connection(sock=sock))
+                assert (await peer.request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).status == 200
+                peer.close()
+
+    run(main())
+    assert seen["client"] == (None if interface == "asgi3" else ("", ""))
