@@ -30,6 +30,10 @@ PACKAGES = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seeds", type=int, default=3, help="how many random sequences test_chaos.py tries")
+
+
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
     """Where a program is that is not Python's; the test is skipped on a machine without it, but never in CI."""

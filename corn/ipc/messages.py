@@ -98,7 +98,12 @@ class Exited(Message):
 
 @dataclass(frozen=True, slots=True)
 class Booting(Message):
-    """Worker to master: it runs, and starts to load the application."""
+    """Worker to master: it runs, and starts to load the application.
+
+    The process id is in `Forked` too, but a template may be killed between the fork and that message.
+    """
+
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,22 @@ class Loop:
             self.unwatch(handle)
         else:
             self.watch(handle)
+        if isinstance(handle, WorkerHandle):
+            self._conclude_early(handle)
+
+    def _conclude_early(self, worker: WorkerHandle) -> None:
+        """Handle an end that was reaped before the process id was known, or that no process id will ever tell."""
+        if worker.pid is not None:
+            early = self._reaper.ended_early(worker.pid)
+            if early is not None:
+                self._ended(worker.pid, early)
+        elif worker.channel.closed and self._template_of(worker) is None:
+            lost = "its template was lost, and no process of it is left"
+            self.handle(events.WorkerNotForked(time.monotonic(), worker.id, lost))
+
+    def _template_of(self, worker: WorkerHandle) -> TemplateHandle | None:
+        known = self.state.workers.get(worker.id)
+        return None if known is None else self.executor.templates.get(known.generation)
 
     def _understand(self, handle: Handle, message: messages.Message) -> events.Event | None:
         if isinstance(handle, HooksHandle):
@@ -290,21 +306,28 @@ class Loop:
         return None
 
     def _forked(self, message: messages.Forked, at: float) -> events.Event | None:
-        handle = self.executor.workers.get(message.worker)
-        early = self._reaper.ended_early(message.pid)
-        if early is not None:
-            return events.WorkerExited(at, message.worker, early)
-        if handle is None:
-            # It was given up before it came: its channel is closed, so it leaves by itself.
+        worker = self.executor.workers.get(message.worker)
+        if worker is None:
+            # Its channel was closed when it was given up, so it exits by itself.
+            logger.warning("a worker (pid %d) was forked too late; it exits", message.pid)
             return None
-        handle.pid = message.pid
-        if handle.doomed is not None:
-            handle.signal(handle.doomed)
-        return events.WorkerForked(at, message.worker, message.pid)
+        self._identify(worker, message.pid, at)
+        self._hear(worker)
+        return None
+
+    def _identify(self, worker: WorkerHandle, pid: int, at: float) -> None:
+        """Record the process id of a worker: its template reports it, and the worker too, whichever is read first."""
+        if worker.pid is not None:
+            return
+        worker.pid = pid
+        self.handle(events.WorkerForked(at, worker.id, pid))
+        if worker.doomed is not None and not self._reaper.has_ended(pid):
+            worker.signal(worker.doomed)
 
     def _from_worker(self, handle: WorkerHandle, message: messages.Message, at: float) -> events.Event | None:
         match message:
             case messages.Booting():
+                self._identify(handle, message.pid, at)
                 return events.WorkerBooting(at, handle.id)
             case messages.Ready():
                 if self.reloading is not None:
@@ -366,5 +389,7 @@ class Loop:
             if template.pid == pid:
                 self._hear(template)
                 self.handle(events.TemplateExited(time.monotonic(), template.generation, end))
+                for worker in [each for each in self.executor.workers.values() if each.pid is None]:
+                    self._hear(worker)
                 return
         self._reaper.keep(pid, end)

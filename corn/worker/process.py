@@ -113,7 +113,7 @@ def in_development(birth: WorkerStartup) -> WorkerStartup:
 def run(birth: WorkerStartup) -> int:
     """Live as a worker; returns the exit code."""
     _take_leave(birth)
-    birth.channel.send(Booting())
+    birth.channel.send(Booting(os.getpid()))
     birth.tell("post_fork")
     try:
         began = time.perf_counter()

@@ -148,8 +148,13 @@ class Chaos:
 
     def unexplained(self) -> set[int]:
         """The workers that ended without a line in the log that says why."""
-        explained = {int(pid) for pid in re.findall(r"pid (\d+)\) (?:ended|crashed|failed)", self.served.output)}
+        why = r"pid (\d+)\) (?:ended|crashed|failed|was forked too late)"
+        explained = {int(pid) for pid in re.findall(why, self.served.output)}
         return self.pids - explained - {worker.pid for worker in self.served.workers()}
+
+    def descriptors(self) -> int:
+        """How many the master holds besides those of its workers: a channel and a report for each."""
+        return psutil.Process(self.served.pid).num_fds() - 2 * len(self.served.workers())
 
     def stop(self) -> int:
         self.served.signal(signal.SIGTERM)
@@ -171,14 +176,14 @@ def _run(chaos: Chaos, minutes: float) -> None:
     with chaos.served as served:
         master = psutil.Process(served.pid)
         chaos.settle()
-        before = (master.num_fds(), master.memory_info().rss >> 10)
+        before = (chaos.descriptors(), master.memory_info().rss >> 10)
         with Load(served.address, clients=4) as load:
             while time.monotonic() < end:
                 chaos.step()
                 chaos.check()
                 pause.wait(1)
             chaos.settle()
-        after = (master.num_fds(), master.memory_info().rss >> 10)
+        after = (chaos.descriptors(), master.memory_info().rss >> 10)
         print("trouble:", dict(chaos.done))
         print(f"answers {len(load.answers)}, failed {len(load.failures)} (killed and stopped workers lose theirs)")
         print("failures by kind:", Counter(each.split(" after")[0].split(":")[0] for each in load.failures))

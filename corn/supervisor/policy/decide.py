@@ -148,8 +148,10 @@ def _worker_forked(draft: Transition, event: WorkerForked) -> None:
 
 def _worker_not_forked(draft: Transition, event: WorkerNotForked) -> None:
     worker = draft.state.workers.get(event.worker)
-    if worker is not None:
-        draft.forget_worker(worker)
+    if worker is None:
+        return
+    draft.forget_worker(worker)
+    if worker.is_live:
         failures.worker_failed(draft, worker, f"it could not be forked: {event.error}")
 
 

@@ -39,6 +39,10 @@ class Reaper:
         while len(self._unplaced) > _KEPT:
             del self._unplaced[next(iter(self._unplaced))]
 
+    def has_ended(self, pid: int) -> bool:
+        """Whether the end of a process was kept, so that its id may be another's by now."""
+        return pid in self._unplaced
+
     def ended_early(self, pid: int) -> ProcessExit | None:
         """The end of a process that was kept, once."""
         return self._unplaced.pop(pid, None)

@@ -1,0 +1,92 @@
+"""A worker whose process id the master learns late, or not from the template that forked it."""
+
+from __future__ import annotations
+
+import contextlib
+
+import psutil
+import pytest
+
+from tests.support.corn_process import Served, write_app
+
+# The template stops after it has forked the process that forks the worker, for as long as the file `hold` is there.
+# With the file `hold_worker` the worker stops before its first line of code, too.
+HOLDS = """
+import time
+
+TEMPLATE = os.getpid()
+
+def hold(name):
+    while os.path.exists(name):
+        time.sleep(0.01)
+
+def in_parent():
+    if os.getpid() == TEMPLATE:
+        hold("hold")
+
+def in_child():
+    if os.getppid() != TEMPLATE:
+        hold("hold_worker")
+
+os.register_at_fork(after_in_parent=in_parent, after_in_child=in_child)
+"""
+
+
+@pytest.fixture
+def served(tmp_path):
+    write_app(tmp_path, "one", more=HOLDS)
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0", "--preload", "app").wait_ready() as served:
+        yield served
+
+
+def orphan(served: Served, known: list[psutil.Process]) -> psutil.Process | None:
+    """A child of the master's that is none of those known: the worker, whatever it is called so far."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return next((each for each in psutil.Process(served.pid).children() if each not in known), None)
+    return None
+
+
+def test_a_worker_of_a_template_killed_before_it_reported_it_is_known_to_the_master(served):
+    template, first = served.templates()[0], served.workers()[0]
+    (served.directory / "hold").touch()
+    first.kill()
+    served.wait_until(lambda: first not in served.workers() and served.workers(), "the next worker")
+    second = served.workers()[0]
+    assert served.client().get() == f"one {second.pid}"
+    template.kill()
+    (served.directory / "hold").unlink()
+    served.wait_for("the template of generation 1 was lost")
+    mark = served.mark()
+    second.kill()
+    served.wait_for(rf"worker 0 \(generation [12], pid {second.pid}\) (crashed: killed by SIGKILL|ended)", since=mark)
+    served.wait_until(served.workers, "a worker of the code on disk")
+    assert served.client().get().startswith("one ")
+
+
+def test_a_worker_that_ended_before_its_template_reported_it_is_logged_with_its_process_id(served):
+    known = psutil.Process(served.pid).children()
+    for name in ("hold", "hold_worker"):
+        (served.directory / name).touch()
+    mark = served.mark()
+    served.workers()[0].kill()
+    served.wait_until(lambda: orphan(served, known), "the next worker")
+    second = orphan(served, known)
+    second.kill()
+    served.wait_until(lambda: not psutil.pid_exists(second.pid), "its end is collected")
+    for name in ("hold", "hold_worker"):
+        (served.directory / name).unlink()
+    served.wait_for(rf"worker 0 \(generation 1, pid {second.pid}\) failed: killed by SIGKILL", since=mark)
+    served.wait_until(served.workers, "another worker")
+
+
+def test_a_worker_that_a_killed_template_never_forked_is_asked_for_again_at_once(served):
+    template = served.templates()[0]
+    template.suspend()
+    served.workers()[0].kill()
+    served.wait_for("crashed: killed by SIGKILL")
+    mark = served.mark()
+    template.kill()
+    served.wait_for("could not be forked: its template was lost", since=mark)
+    assert "not forked in time" not in served.output
+    served.wait_until(served.workers, "a worker of the code on disk")
+    assert served.client().get().startswith("one ")
