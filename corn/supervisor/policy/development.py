@@ -9,11 +9,15 @@
 Rules, in place of those of reconcile.py and failures.py:
 - No worker of an older revision accepts a connection: it is told to leave when the change is known. What arrives
   meanwhile waits in the listening sockets.
-- A worker of the current revision that cannot be started makes that revision a failure, of which responders tell until
-  the next change. Nothing is tried twice, and nothing ends the master.
+- A worker of the current revision that cannot be started makes that revision a failure, which responders serve until
+  the next change. Nothing ends the master.
+- A worker that fails while an older one still exists may lack what only one process can have: a database file, a lock,
+  a port. It is tried once more when the older ones have exited, and if that helps, so is each revision after it.
 - With `keep_last_good` the old workers go on until a new one is ready, which may be never.
 - A change of the environment (packages, env files, options) throws the templates away.
 
+Rejected: to wait for the old worker's exit before each boot. Most applications hold nothing exclusive, and a request in
+flight would delay every reload.
 Rejected: to make a dev reload a reload of generations (rolling.py). It would have to take back each of its promises:
 the canary, the soak, the way back, and the old code that serves on.
 """
@@ -36,6 +40,7 @@ from corn.supervisor.policy.state import (
 from corn.supervisor.policy.transition import Transition, leave, spawn_template, stop_template
 
 USAGE = 2
+SYNTAX = "syntax"  # diagnosis.failure
 _CHANGED = "the code has changed"
 
 
@@ -45,6 +50,7 @@ def code_changed(draft: Transition, *, cold: bool, since: float) -> None:
     if state.phase in (Phase.STOPPING, Phase.STOPPED):
         return
     draft.change(revision=state.revision + 1, changed_at=since, broken=None, restarts={}, announced=False)
+    draft.change(alone=state.alone and not cold)
     if cold:
         for template in list(state.templates.values()):
             if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
@@ -67,10 +73,25 @@ def boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exi
         return False
     if exit_code == USAGE and not state.was_ready:
         return True
-    if state.broken is None:
-        draft.change(broken=failure, last_error=failure.error, announced=True)
+    if _may_have_lacked(draft, worker) and not state.settings.keep_last_good and not _is_certain(failure):
+        draft.change(alone=True)
+        draft.say(Level.DEBUG, f"{failure.error}; retrying once the workers before it have exited")
+    elif state.broken is None:
+        draft.change(alone=False, broken=failure, last_error=failure.error, announced=True)
         draft.do(ShowFailure(state.revision, failure, draft.at - state.changed_at))
     return False
+
+
+def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
+    """Whether another worker may have held what this one needed to start."""
+    others = (each for each in draft.state.workers.values() if each.id != worker.id)
+    still = any(_may_hold(draft.state, each, worker.slot) for each in others)
+    return worker.overlaps and (still or draft.at - worker.born <= draft.state.settings.time_to_leave)
+
+
+def _is_certain(failure: RevisionFailure) -> bool:
+    """Whether no other process can be the cause: the code cannot be compiled."""
+    return failure.failure is not None and failure.failure.get("kind") == SYNTAX
 
 
 def reconcile_development(draft: Transition) -> None:
@@ -120,7 +141,7 @@ def _fill(draft: Transition, slot: int) -> None:
     for worker in live:
         if worker in good:
             continue
-        serves_on = (keeps_old and not worker.responder) or worker in current
+        serves_on = (keeps_old and not worker.responder) or (worker in current and not state.alone)
         if not (serves_on and worker.is_ready) or any(each.is_ready for each in good):
             _dismiss(draft, worker)
     kept = [each for each in draft.state.in_slot(slot) if each.is_ready and not each.responder]
@@ -141,6 +162,10 @@ def _spawn(draft: Transition, slot: int) -> None:
     state = draft.state
     if not state.can_fork(state.current) or draft.restarts(slot).not_before > draft.at:
         return
+    responder = state.broken is not None
+    overlaps = not responder and any(_may_hold(state, each, slot) for each in state.workers.values())
+    if overlaps and state.alone:
+        return
     assert state.current is not None
     worker = Worker(
         state.next_worker,
@@ -150,13 +175,20 @@ def _spawn(draft: Transition, slot: int) -> None:
         draft.at,
         draft.at + SPAWN_TIMEOUT,
         revision=state.revision,
-        responder=state.broken is not None,
+        responder=responder,
         born=draft.at,
+        overlaps=overlaps,
     )
     draft.worker(worker)
     draft.change(next_worker=worker.id + 1)
     broken = state.broken if worker.responder else None
     draft.do(SpawnWorker(worker.id, slot, state.current, revision=state.revision, broken=broken))
+
+
+def _may_hold(state: State, worker: Worker, slot: int) -> bool:
+    """Whether a worker has run the application, and is none of the siblings that shall serve beside the next one."""
+    is_sibling = worker.revision == state.revision and worker.slot != slot and worker.is_live
+    return not worker.responder and not is_sibling
 
 
 def _announce(draft: Transition) -> None:

@@ -130,6 +130,7 @@ class Worker:
     lagging: bool = False  # its event loop has been silent for half of what it may
     revision: int = 0  # in development, the version of the code
     responder: bool = False  # in development, whether it serves a failure
+    overlaps: bool = False  # in development, it was spawned while another worker could hold what it needs
 
     @property
     def is_live(self) -> bool:
@@ -201,6 +202,7 @@ class State:
     changed_at: float = 0.0
     broken: RevisionFailure | None = None  # why that revision is not served
     announced: bool = True  # whether it was told that the revision is served, or is not
+    alone: bool = False  # in development, a worker is spawned once those before it have exited
     template_retries: int = 0
     template_retry_at: float | None = None
     next_worker: int = 1

@@ -25,10 +25,25 @@ def change(world, *, cold=False):
 
 
 def breaks(world, *, exit_code=3):
+    """Let all workers that boot fail, the first time and when they are tried once more without those before them."""
+    fail(world, exit_code=exit_code)
+    leave(world)
+    fail(world, exit_code=exit_code)
+
+
+def leave(world):
+    """Let the workers that were asked to leave exit."""
+    for worker in world.draining & set(world.workers):
+        world.exits(worker)
+
+
+def fail(world, *, exit_code=3, failure=None):
     """Let all workers that boot fail."""
-    for worker in [each for each in world.state.workers.values() if each.stage is Stage.SPAWNING]:
+    for worker in [
+        each for each in world.state.workers.values() if each.stage is Stage.SPAWNING and not each.responder
+    ]:
         world.boots(worker.id)
-        world.happens(events.WorkerFailed(world.now, worker.id, "it broke", "Traceback", exit_code))
+        world.happens(events.WorkerFailed(world.now, worker.id, "it broke", "Traceback", exit_code, failure))
         world.exits(worker.id, ProcessExit(code=3))
 
 
@@ -122,6 +137,8 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failure(end):
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
     world.boots(booting)
+    leave(world)
+    world.passes(world.settings.time_to_leave + 1)
     world.exits(booting, end)
     world.settle()
     assert serving(world) == [(2, True)]
@@ -260,6 +277,7 @@ def test_a_boot_that_takes_too_long_is_a_failure():
     world = served(timeout_boot=10.0)
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
+    leave(world)
     world.boots(booting)
     world.passes(11)
     world.settle()

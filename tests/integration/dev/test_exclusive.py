@@ -1,0 +1,74 @@
+"""corn dev with applications that need what one process alone can have, and hold it until they exit."""
+
+import socket
+
+import pytest
+
+from tests.support.dev_project import Developed, save, source
+
+LOCK = """
+import fcntl
+held = open("database", "w")
+fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+PORT = """
+import socket
+held = socket.create_server(("127.0.0.1", {port}))
+"""
+SLOW_TO_LEAVE = (
+    LOCK
+    + """
+import atexit, time
+atexit.register(time.sleep, 0.3)
+"""
+)
+EXITS = """
+import fcntl
+held = open("database", "w")
+try:
+    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    import os
+    os._exit(1)
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+@pytest.mark.parametrize("before", [LOCK, PORT, SLOW_TO_LEAVE, EXITS], ids=["lock", "port", "slow-to-leave", "exits"])
+def test_every_save_is_served_where_the_application_holds_something_exclusive(project, before):
+    before = before.replace("{port}", str(free_port()))
+    (project / "main.py").write_text(source("one", before=before))
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        for version in ("two", "six", "ten", "two"):
+            mark = served.mark()
+            save(project / "main.py", source(version, before=before))
+            served.wait_for(r"reloaded in", since=mark)
+            assert served.client().get() == version
+        assert "does not run" not in served.output
+
+
+def test_a_lock_that_start_up_takes_is_had_by_the_new_worker(project):
+    before = "import fcntl; held = open('database', 'w')"
+    lifespan = "fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    (project / "main.py").write_text(source("one", before=before, lifespan=lifespan))
+    with Developed(project).wait_ready() as served:
+        for version in ("two", "six"):
+            mark = served.mark()
+            save(project / "main.py", source(version, before=before, lifespan=lifespan))
+            served.wait_for(r"reloaded in", since=mark)
+            assert served.client().get() == version
+        assert "does not run" not in served.output
+
+
+def test_a_fault_of_the_code_is_shown_where_the_application_holds_something_exclusive(project):
+    (project / "main.py").write_text(source("one", before=LOCK))
+    with Developed(project).wait_ready() as served:
+        save(project / "main.py", source("two", before=LOCK + "raise ValueError('too bad')"))
+        served.wait_for_failure("ValueError: too bad")
+        save(project / "main.py", source("two", before=LOCK))
+        served.wait_for_answer("two")
