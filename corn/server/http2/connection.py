@@ -1,9 +1,12 @@
-"""One connection of HTTP/2, from its preface to its GOAWAY (RFC 9113, 3.4, 5.4 and 6).
+"""One HTTP/2 connection, from its preface to its GOAWAY (RFC 9113, 3.4, 5.4 and 6).
 
-Its end is told in steps, since the peer may be sending requests at this moment:
+It closes in steps, since the peer may be sending requests at this moment:
 
     leaving   GOAWAY that refuses nothing, and a PING; what the peer has sent by then is served
-    left      the PING is answered, or its time is over: GOAWAY that names the last stream, and no more are taken
+    closed    the PING is answered, or its timeout is over: GOAWAY that names the last stream, and no more are taken
+
+While the socket takes no more nothing is read either: a peer that sends pings and does not read the answers is not
+served.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from typing import cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 from corn.logs import logger
 from corn.server.asgi.scope import Endpoints
@@ -19,75 +23,125 @@ from corn.server.context import ServerContext
 from corn.server.http._error_response import error_response
 from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
-from corn.server.http2._frame_handlers import TOO_LARGE, FrameHandlers
+from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
+from corn.server.http2.flood_guard import ABANDONED, FAULT, TRIFLE, FloodGuard
 from corn.server.http2.frames import (
+    ACK,
+    DATA,
+    DEFAULT_TABLE,
+    END_STREAM,
+    GOAWAY,
+    HEADER_TABLE_SIZE,
+    HEADERS,
     INITIAL_WINDOW,
+    INITIAL_WINDOW_SIZE,
     MAX_STREAM,
     PING,
     PREFACE,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     ErrorCode,
     FrameReader,
     HTTP2ConnectionError,
+    HTTP2StreamError,
+    MalformedRequestError,
     frame,
     goaway,
+    number,
     own_settings,
+    read_settings,
+    unpadded,
     window_update,
 )
-from corn.server.http2.stream import Stream
+from corn.server.http2.header_codec import EMPTY_TABLE, FieldDecoder, encode_lines
+from corn.server.http2.request_head import read_trailers
+from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
+from corn.server.http2.stream_table import StreamTable
 from corn.server.lingering_close import close_lingering
+from corn.server.write_buffer import BufferedProtocol
 
+_TOO_LARGE = 2  # a header list of up to so many times the limit is decoded, to be answered with 431
 _LEAVING = b"leaving\0"  # the PING whose answer says that the peer has seen the first GOAWAY
-_ROUND_TRIP = 1.0  # seconds for it
+_ROUND_TRIP_TIMEOUT = 1.0  # seconds for it
 _ANSWER_TO_HTTP1 = HTTPError(505, "this port speaks HTTP/2 only")
 
+_PING_SIZE = 8
+_PRIORITY_SIZE = 5
+_GOAWAY_SIZE = 8
 
-class HTTP2Connection(FrameHandlers):
+
+class HTTP2Connection(BufferedProtocol):
     """A connection that begins with the preface of a client."""
 
-    __slots__ = ("_greeted", "_head_due", "_held", "_leave_at", "_leaving", "_peer_left", "_reader")
+    __slots__ = (
+        "_decoder",
+        "_greeted",
+        "_head_due",
+        "_held",
+        "_is_over",
+        "_leave_at",
+        "_leaving",
+        "_peer_left",
+        "_prefix",
+        "_reader",
+        "_settled",
+        "_window",
+        "ends",
+        "guard",
+        "initial_window",
+        "scheduler",
+        "streams",
+    )
 
     def __init__(self, service: ServerContext, sock: socket.socket, ends: Endpoints) -> None:  # noqa: ARG002 - as of HTTP/1.1
-        super().__init__(service, ends)
-        self._reader = FrameReader(TOO_LARGE * service.limit_header_size)
+        super().__init__(service)
+        self.ends = ends
+        self.guard = FloodGuard(service.clock.now)
+        self.scheduler = SendScheduler(self)
+        self.initial_window = INITIAL_WINDOW  # of each new stream, for sending
+        self.streams = StreamTable(self)
+        self._window = ReceiveWindow(service.config.http2_initial_connection_window_size)
+        self._reader = FrameReader(_TOO_LARGE * service.limit_header_size)
+        self._decoder = FieldDecoder(_TOO_LARGE * service.limit_header_size)
+        self._prefix = b""
         self._held = b""  # of a preface that is not complete
         self._greeted = False  # the preface has come
+        self._settled = False  # the peer's first SETTINGS have come
         self._head_due = math.inf  # for a frame that is not complete
         self._leave_at = math.inf
         self._leaving = False
         self._peer_left = False
+        self._is_over = False  # nothing can be written any more
 
-    # What the transport calls
+    # Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         service = self.service
         service.connections.add(self)
         opening = frame(SETTINGS, 0, 0, own_settings(service.config))
-        if self.receive_window > INITIAL_WINDOW:
-            opening += window_update(0, self.receive_window - INITIAL_WINDOW)
+        if self._window.left > INITIAL_WINDOW:
+            opening += window_update(0, self._window.left - INITIAL_WINDOW)
         self.write(opening)
         if service.draining:
-            self.linger_until(service.clock.now + _ROUND_TRIP, service.clock.now + _ROUND_TRIP)
+            at = service.clock.now + _ROUND_TRIP_TIMEOUT
+            self.linger_until(at, at)
 
     def begin_upgraded(self, head: RequestHead, settings: bytes) -> None:
-        """Answer on stream 1 the request with which HTTP/1.1 was left (RFC 7540, 3.2). Raises ConnectionFault."""
-        self.apply_settings(settings)
-        self._last = 1
-        stream = Stream(self, 1, received=True)
-        try:
-            self.begin_request(stream, head)
-        except HTTPError as refusal:
-            self._add(stream)
-            stream.refuse(refusal)
+        """Serve on stream 1 the request with which HTTP/1.1 was left. Raises HTTP2ConnectionError."""
+        self._apply_settings(settings)
+        self.streams.begin_upgraded(head)
 
     def data_received(self, data: bytes) -> None:
         try:
             if not self._greeted:
                 data = self._take_preface(data)
             for kind, flags, stream, payload in self._reader.feed(data):
-                self.take_frame(kind, flags, stream, payload)
-                if self.is_over:
+                self._take_frame(kind, flags, stream, payload)
+                if self._is_over:
                     return
         except HTTP2ConnectionError as fault:
             self._fail(fault)
@@ -97,17 +151,17 @@ class HTTP2Connection(FrameHandlers):
                 self._head_due = self.due(self.service.config.timeout_header)
         elif self._head_due < math.inf:
             self._head_due = math.inf
-            self.look_again()
+            self.set_deadline()
 
     def _take_preface(self, data: bytes) -> bytes:
-        """What comes after the preface, once that is complete. Raises ConnectionFault for another beginning."""
+        """What comes after the preface, once that is complete. Raises HTTP2ConnectionError for another beginning."""
         data, self._held = self._held + data, b""
         if data.startswith(PREFACE):
             self._greeted = True
             return data[len(PREFACE) :]
         if not PREFACE.startswith(data):
             if data[:1].isalpha():
-                self._left = True
+                self.streams.is_closed = True
                 self.write(error_response(_ANSWER_TO_HTTP1, self.service.defaults))
                 self._close()
                 return b""
@@ -118,111 +172,291 @@ class HTTP2Connection(FrameHandlers):
     def eof_received(self) -> bool:
         """Whether to stay open, for responses that are due: the peer may have closed its sending side only."""
         self._peer_left = True
-        for stream in list(self.streams.values()):
+        for stream in list(self.streams.by_number.values()):
             stream.hang_up()
-        return bool(self.streams)
-
-    def pinged_back(self, payload: bytes) -> None:
-        """A PING was answered."""
-        if payload == _LEAVING and self._leaving:
-            self._leave_for_good()
-
-    def peer_leaves(self) -> None:
-        """The peer has said that it leaves."""
-        self._peer_left = True
-        if not self.streams:
-            self._close()
+        return bool(self.streams.by_number)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
-        self._peer_left = self.is_over = True
-        self._drop_streams()
+        self._peer_left = self._is_over = True
+        self.streams.drop_all()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.look_again()
+        self.set_deadline()
         super().resume_writing()
+        if not self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self.scheduler.send_waiting()
 
-    # What the worker asks for
+    # Frames
+
+    def _take_frame(self, kind: int, flags: int, stream_number: int, payload: bytes) -> None:
+        """Handle one frame; raises HTTP2ConnectionError."""
+        if not self._settled and (kind != SETTINGS or flags & ACK):
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        try:
+            self._HANDLERS.get(kind, HTTP2Connection._take_unknown)(self, flags, stream_number, payload)
+        except HTTP2StreamError as fault:
+            self._spend(FAULT)
+            stream = self.streams.by_number.get(stream_number)
+            if stream is None:
+                self.streams.reset(stream_number, fault.code)
+            else:
+                self.streams.end(stream, fault.code)
+
+    def _spend(self, amount: int = TRIFLE) -> None:
+        self.guard.spend(amount, self.service.clock.now)
+
+    def _take_headers(self, flags: int, stream_number: int, block: bytes) -> None:
+        fields = self._decoder.decode(block)  # in any case, to keep the table
+        ends, streams = bool(flags & END_STREAM), self.streams
+        stream = streams.by_number.get(stream_number)
+        if stream is not None:
+            if not ends or stream.received:
+                raise HTTP2StreamError(
+                    ErrorCode.STREAM_CLOSED if stream.received else ErrorCode.PROTOCOL_ERROR, "misplaced HEADERS"
+                )
+            read_trailers(fields)
+            stream.take_data(b"", 0, ends=True)
+        elif stream_number > streams.last and stream_number & 1:
+            streams.begin(stream_number, fields, ends=ends)
+        elif not streams.was_ended(stream_number):
+            raise HTTP2ConnectionError(
+                ErrorCode.STREAM_CLOSED if stream_number & 1 else ErrorCode.PROTOCOL_ERROR, "misplaced HEADERS"
+            )
+
+    def _take_data(self, flags: int, stream_number: int, payload: bytes) -> None:
+        size, data = len(payload), unpadded(flags, payload)
+        if not self._window.take(size):
+            raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
+        stream = self.streams.find(stream_number)
+        ends = bool(flags & END_STREAM)
+        if not data and not ends:
+            self._spend()
+        if stream is not None:
+            try:
+                stream.take_data(data, size, ends=ends)
+            except HTTPError as refusal:
+                stream.refuse(refusal)
+            return
+        self.give_back(size)
+        if not self.streams.was_ended(stream_number):
+            raise HTTP2StreamError(ErrorCode.STREAM_CLOSED, "DATA on a stream that has ended")
+
+    def _take_reset(self, _: int, stream_number: int, payload: bytes) -> None:
+        number(payload)
+        stream = self.streams.find(stream_number)
+        self._spend(TRIFLE if stream is None else ABANDONED)
+        if stream is not None:
+            self.streams.drop(stream)
+
+    def _take_priority(self, _: int, stream_number: int, payload: bytes) -> None:
+        self._spend()
+        if not stream_number:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on no stream")
+        if len(payload) != _PRIORITY_SIZE:
+            raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of the wrong size")
+        if int.from_bytes(payload[:4], "big") & MAX_STREAM == stream_number:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream depends on itself")
+
+    def _take_window_update(self, _: int, stream_number: int, payload: bytes) -> None:
+        increment = number(payload)
+        self._spend()
+        if not stream_number:
+            if not increment:
+                raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a WINDOW_UPDATE by 0")
+            self.scheduler.open_window(increment)
+            return
+        stream = self.streams.find(stream_number)
+        if stream is not None:
+            if not increment:
+                raise MalformedRequestError("a WINDOW_UPDATE by 0")
+            stream.open_window(increment)
+            self.scheduler.send_waiting()
+
+    def _take_settings(self, flags: int, stream_number: int, payload: bytes) -> None:
+        if stream_number:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
+        if flags & ACK:
+            if payload:
+                raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
+            return
+        self._spend(TRIFLE + len(payload) // 60)
+        self._settled = True
+        self._apply_settings(payload)
+        self.write_soon(frame(SETTINGS, ACK, 0, b""))
+        self.scheduler.send_waiting()
+
+    def _apply_settings(self, payload: bytes) -> None:
+        settings = read_settings(payload)
+        window = settings.get(INITIAL_WINDOW_SIZE, self.initial_window)
+        change, self.initial_window = window - self.initial_window, window
+        if settings.get(HEADER_TABLE_SIZE, DEFAULT_TABLE) < DEFAULT_TABLE:
+            self._prefix = EMPTY_TABLE  # corn has no table at all, and says so in its next header block
+        try:
+            for stream in self.streams.by_number.values():
+                stream.open_window(change)
+        except HTTP2StreamError as fault:
+            raise HTTP2ConnectionError(fault.code, fault.reason) from None
+
+    def _take_ping(self, flags: int, stream_number: int, payload: bytes) -> None:
+        if stream_number:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
+        if len(payload) != _PING_SIZE:
+            raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING of the wrong size")
+        self._spend()
+        if not flags & ACK:
+            self.write_soon(frame(PING, ACK, 0, payload))
+        elif payload == _LEAVING and self._leaving:
+            self._leave_for_good()
+
+    def _take_goaway(self, _: int, stream_number: int, payload: bytes) -> None:
+        if stream_number:
+            raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if len(payload) < _GOAWAY_SIZE:
+            raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of the wrong size")
+        self._peer_left = True
+        if not self.streams.by_number:
+            self._close()
+
+    def _take_push_promise(self, _: int, __: int, ___: bytes) -> None:
+        raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a client does not push")
+
+    def _take_unknown(self, _: int, __: int, ___: bytes) -> None:
+        """RFC 9113, 5.5: a frame of an extension that corn does not know."""
+        self._spend()
+
+    _HANDLERS: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
+        DATA: _take_data,
+        HEADERS: _take_headers,
+        PRIORITY: _take_priority,
+        RST_STREAM: _take_reset,
+        SETTINGS: _take_settings,
+        PUSH_PROMISE: _take_push_promise,
+        PING: _take_ping,
+        GOAWAY: _take_goaway,
+        WINDOW_UPDATE: _take_window_update,
+    }
+
+    # Streams
+
+    def due(self, seconds: float) -> float:
+        """A deadline so many seconds from now, which the connection will look at in time."""
+        at = self.service.clock.now + seconds
+        self.deadline = min(self.deadline, at)
+        return at
+
+    def default_fields(self, flags: int) -> bytes:
+        """The fields that corn adds to a response with these flags of `encode_fields`."""
+        service = self.service
+        if flags & (OWN_DATE | OWN_SERVER):
+            return encode_lines(service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER))
+        return encode_lines(service.defaults)
+
+    def take_prefix(self) -> bytes:
+        """What the next header block begins with."""
+        prefix, self._prefix = self._prefix, b""
+        return prefix
+
+    def give_back(self, size: int) -> None:
+        """Open the receive window by so much."""
+        increment = self._window.give_back(size)
+        if increment:
+            self.write_soon(window_update(0, increment))
+
+    def write(self, data: bytes) -> None:
+        """Flush the buffer, then write."""
+        self.write_soon(data)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the buffer holds, unless the connection is closed."""
+        if not (self._is_over or self.transport.is_closing()):
+            super().flush()
+
+    def all_streams_ended(self) -> None:
+        if self.streams.is_closed or self._peer_left:
+            self._close()
+        else:
+            self.set_deadline()
+
+    def set_deadline(self) -> None:
+        """Set the deadline to the next that there is."""
+        streams = self.streams.by_number
+        dues = [min(stream.body_due, stream.send_due) for stream in streams.values()]
+        idle = math.inf if streams else self.service.idle_deadline
+        self.deadline = min(self._head_due, self._leave_at, idle, *dues)
+
+    # Worker
 
     def expire(self) -> None:
-        now = self.service.clock.now
+        now, streams = self.service.clock.now, self.streams.by_number
         if self.write_paused or self.transport.is_closing():
             self.abort()
-        elif not (self.streams or self._reader.is_amid_head or self._leave_at < math.inf):
+        elif not (streams or self._reader.is_amid_head or self._leave_at < math.inf):
             self._close()
         elif self._head_due <= now:
             self._fail(HTTP2ConnectionError(ErrorCode.NO_ERROR, "a frame did not arrive in time"))
         else:
-            for stream in list(self.streams.values()):
+            for stream in list(streams.values()):
                 stream.expire(now)
             if self._leave_at <= now:
                 self._leave()
-            if not self.is_over:
-                self.look_again()
+            if not self._is_over:
+                self.set_deadline()
 
     def linger_until(self, first: float, idle: float) -> None:
         if not self._leaving:
-            self._leave_at = min(self._leave_at, idle if self._last else first)
+            self._leave_at = min(self._leave_at, idle if self.streams.last else first)
             self.deadline = min(self.deadline, self._leave_at)
 
     @property
     def is_busy(self) -> bool:
-        return bool(self.streams)
+        return bool(self.streams.by_number)
 
     def abort(self) -> None:
         self.transport.abort()
 
     # The end
 
-    def rest(self) -> None:
-        if self._left or self._peer_left:
-            self._close()
-        else:
-            self.look_again()
-
-    def look_again(self) -> None:
-        """Set the deadline to the next that there is."""
-        dues = [min(stream.body_due, stream.send_due) for stream in self.streams.values()]
-        idle = math.inf if self.streams else self.service.idle_deadline
-        self.deadline = min(self._head_due, self._leave_at, idle, *dues)
-
     def _leave(self) -> None:
         if not self._leaving:
             self._leaving = True
-            self._leave_at = self.service.clock.now + _ROUND_TRIP
+            self._leave_at = self.service.clock.now + _ROUND_TRIP_TIMEOUT
             self.write(goaway(MAX_STREAM, ErrorCode.NO_ERROR) + frame(PING, 0, 0, _LEAVING))
         else:
             self._leave_for_good()
 
     def _leave_for_good(self) -> None:
-        if not self._left:
-            self._left, self._leave_at = True, math.inf
-            self.write(goaway(self._last, ErrorCode.NO_ERROR))
-            if not self.streams:
+        if not self.streams.is_closed:
+            self.streams.is_closed, self._leave_at = True, math.inf
+            self.write(goaway(self.streams.last, ErrorCode.NO_ERROR))
+            if not self.streams.by_number:
                 self._close()
 
     def _fail(self, fault: HTTP2ConnectionError) -> None:
-        """End the connection for a fault of the peer's."""
+        """Close the connection for a fault of the peer's."""
         client = self.ends.client
         level = logger.warning if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logger.debug
         level("the HTTP/2 connection of %s was ended: %s", client[0] if client else "a peer", fault.reason)
-        self._left = True
-        self.write(goaway(self._last, fault.code, fault.reason))
+        self.streams.is_closed = True
+        self.write(goaway(self.streams.last, fault.code, fault.reason))
         self._close()
 
     def _close(self) -> None:
         """Close after all that was written."""
-        if self.is_over:
+        if self._is_over:
             return
-        if not self._left:
-            self._left = True
-            self.write(goaway(self._last, ErrorCode.NO_ERROR))
+        if not self.streams.is_closed:
+            self.streams.is_closed = True
+            self.write(goaway(self.streams.last, ErrorCode.NO_ERROR))
         self.flush()
-        self.is_over = True
+        self._is_over = True
         self.service.connections.discard(self)
         close_lingering(self.service, self.transport)
-        self._drop_streams()
-
-    def _drop_streams(self) -> None:
-        for stream in list(self.streams.values()):
-            self.drop_stream(stream)
+        self.streams.drop_all()

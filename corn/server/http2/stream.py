@@ -1,63 +1,144 @@
-"""One stream: a request on its way in, and a response on its way out (RFC 9113, 5.1 and 8.1).
+"""One HTTP/2 stream: a request on its way in, and a response on its way out (RFC 9113, 5.1, 5.2 and 8.1).
 
-What the application has not taken of a body holds down the windows of the stream and of the connection: that is all
-that keeps a peer from sending, and it bounds what is held.
+Receiving: what the application has not taken of a body holds down the windows of the stream and of the connection.
+That is all that keeps a peer from sending, and it bounds what is held.
+
+Sending: data goes out at once where the windows of stream and connection and the socket have room for it. Else it
+waits here, the application waits in `drained`, and the connection's scheduler lets its streams send one frame each in
+turn. So what is held is bounded by what the application sends in one message.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from corn.server.asgi.cycle import RequestCycle
+from corn.server.asgi.scope import Endpoints
+from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields
-from corn.server.http2._stream_sender import StreamSender
-from corn.server.http2.flood_guard import RESPONSE
-from corn.server.http2.frames import ErrorCode, HTTP2StreamError, MalformedRequestError, window_update
+from corn.server.http2.flood_guard import RESPONSE, SENT, FloodGuard
+from corn.server.http2.frames import (
+    DATA,
+    HEADER,
+    MAX_FRAME,
+    MAX_WINDOW,
+    ErrorCode,
+    HTTP2StreamError,
+    MalformedRequestError,
+    header_frames,
+    window_update,
+)
 from corn.server.http2.header_codec import encode_lines, encode_status
+from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
 from corn.server.websocket.session import WebSocketSession
 
-if TYPE_CHECKING:
-    from corn.server.http2.stream_table import StreamTable
+_NOTHING = bytearray()  # stands for no data in every stream; never changed
 
 
-class Stream(StreamSender):
-    """Carries a cycle (`corn.server.asgi.stream.Exchange`), and the session of a WebSocket (RFC 8441)."""
+class StreamOwner(Protocol):
+    """Stream table as far as a stream needs it."""
+
+    def complete(self, stream: Stream) -> None:
+        """Remove a stream whose response is sent."""
+
+    def end(self, stream: Stream, code: ErrorCode) -> None:
+        """Reset a stream that both sides still know."""
+
+
+class StreamConnection(Protocol):
+    """Connection as far as a stream needs it."""
+
+    service: ServerContext
+    transport: asyncio.Transport
+    write_paused: bool
+    ends: Endpoints
+    guard: FloodGuard
+    scheduler: SendScheduler
+    initial_window: int  # of each new stream, for sending
+
+    @property
+    def streams(self) -> StreamOwner:
+        """Table that the stream is in."""
+
+    def write_soon(self, *pieces: bytes) -> None:
+        """Write frames together with the others of this turn of the loop."""
+
+    def due(self, seconds: float) -> float:
+        """A deadline so many seconds from now, which the connection will look at in time."""
+
+    def give_back(self, size: int) -> None:
+        """Open the connection's receive window by so much."""
+
+    def take_prefix(self) -> bytes:
+        """What the next header block begins with."""
+
+    def default_fields(self, flags: int) -> bytes:
+        """The fields that corn adds to a response with these flags of `encode_fields`."""
+
+
+class Stream:
+    """Carries a request cycle (`HTTPStream`), and the session of a WebSocket (RFC 8441)."""
 
     __slots__ = (
         "_budget",
-        "_credit",
         "_early",
+        "_ending",
         "_is_paused",
         "_left",
-        "_receive_window",
         "_session",
-        "_unread",
+        "_trailers",
+        "_waiting",
+        "_window",
+        "_writers",
         "body_due",
+        "connection",
         "cycle",
+        "number",
         "received",
+        "send_due",
+        "send_window",
+        "sent",
+        "service",
+        "transport",
+        "unread",
+        "write_paused",
     )
 
-    def __init__(self, connection: StreamTable, number: int, *, received: bool) -> None:
-        super().__init__(connection, number)
+    def __init__(self, connection: StreamConnection, number: int, *, received: bool) -> None:
+        self.connection = connection
+        self.service = connection.service
+        self.transport = connection.transport
+        self.number = number
         self.cycle: RequestCycle | None = None
+        # Receiving
         self.received = received  # END_STREAM
         self.body_due = math.inf  # on `Clock.now`, for the peer to send more of the body
-        self._receive_window = self.service.config.http2_initial_stream_window_size
-        self._unread = 0  # bytes of the windows that the application has not taken
-        self._credit = 0  # bytes by which the peer's window may be opened again
+        self.unread = 0  # bytes of the windows that the application has not taken
+        self._window = None if received else ReceiveWindow(self.service.config.http2_initial_stream_window_size)
         self._left = -1  # of the announced length
         self._budget = self.service.config.limit_body
-        self._early: bytearray | None = None  # what came for a WebSocket that is not open yet
+        # Sending
+        self.sent = False  # END_STREAM, or RST_STREAM from either side
+        self.send_window = connection.initial_window
+        self.send_due = math.inf  # on `Clock.now`, for the peer to take something of what waits
+        self.write_paused = False
+        self._waiting = _NOTHING
+        self._ending = False  # END_STREAM follows what waits
+        self._trailers: bytes | None = None
+        self._writers: list[asyncio.Future[None]] | None = None
+        # A WebSocket
+        self._early: bytearray | None = None  # what came for one that is not open yet
         self._session: WebSocketSession | None = None
         self._is_paused = False
 
     # Receiving
 
     def expect(self, head: RequestHead) -> None:
-        """A body follows the head, unless it has ended already. Raises `Refusal` for one that is too large."""
+        """Prepare for the body, unless the request has none. Raises HTTPError for one that is too large."""
         if head.upgrade:
             self._early = bytearray()
         elif not self.received:
@@ -69,18 +150,17 @@ class Stream(StreamSender):
     def take_data(self, data: bytes, size: int, *, ends: bool) -> None:
         """Take a part of the body; `size` is what it took of the windows, its padding included.
 
-        Raises StreamFault, and `Refusal` for a body that is too large.
+        Raises HTTP2StreamError, and HTTPError for a body that is too large.
         """
-        self._receive_window -= size
-        self._unread += size
-        if self.received:
+        self.unread += size
+        if self.received or self._window is None:
             raise HTTP2StreamError(ErrorCode.STREAM_CLOSED, "DATA after the end of the request")
-        if self._receive_window < 0:
+        if not self._window.take(size):
             raise HTTP2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
         self._measure(len(data), ends=ends)
         self.received = ends
         if self.cycle is None:  # it was refused, and the answer waits for room
-            self._give_back(self._unread)
+            self._give_back(self.unread)
         elif self._session is not None:
             self._feed_session(self._session, data)
         elif self._early is not None:
@@ -90,8 +170,8 @@ class Stream(StreamSender):
 
     def resume_body(self) -> None:
         """Let the peer go on: the application has taken all that came so far."""
-        if self._unread:
-            self._give_back(self._unread)
+        if self.unread:
+            self._give_back(self.unread)
         self._await_body()
 
     def tell_to_continue(self) -> None:
@@ -119,40 +199,147 @@ class Stream(StreamSender):
         session.feed(data)
         if self.received:
             session.lost()
-        if not self._is_paused and self._unread:
-            self._give_back(self._unread)
+        if not self._is_paused and self.unread:
+            self._give_back(self.unread)
 
     def _await_body(self) -> None:
         self.body_due = math.inf if self.received else self.connection.due(self.service.config.timeout_body)
 
     def _give_back(self, size: int) -> None:
-        """Open the windows by so much, in steps that are worth a frame."""
-        self._unread -= size
+        """Open the windows by so much."""
+        self.unread -= size
         self.connection.give_back(size)
-        self._credit += size
-        if 2 * self._credit >= self.service.config.http2_initial_stream_window_size and not self.received:
-            credit, self._credit = self._credit, 0
-            self._receive_window += credit
-            self.connection.write_soon(window_update(self.number, credit))
+        increment = self._window.give_back(size) if self._window is not None and not self.received else 0
+        if increment:
+            self.connection.write_soon(window_update(self.number, increment))
 
-    # The cycle's end
+    # Sending
+
+    def inform(self, block: bytes) -> None:
+        """Send an informational response (RFC 9110, 15.2)."""
+        self._send_block(block, end=False)
+
+    def respond(self, block: bytes, body: bytes, *, end: bool) -> None:
+        """Send the head of a response, and the first of its body."""
+        self._send_block(block, end=end and not body)
+        if body:
+            self.send(body, end=end)
+        elif end:
+            self._sent_all()
+
+    def send(self, data: bytes, *, end: bool) -> None:
+        """Send a part of the body, or let it wait for room."""
+        if self.sent:
+            return
+        if not self._waiting and self._has_room(len(data)):
+            self._send_data(data, end=end)
+            return
+        if self._waiting:
+            self._waiting += data
+        else:
+            self._waiting = bytearray(data)
+        self._ending = end
+        if not self.write_paused:
+            self.write_paused = True
+            self.send_due = self.connection.due(self.service.config.timeout_send)
+        self.connection.scheduler.let_wait(self)
+
+    def send_trailers(self, block: bytes) -> None:
+        """Send trailers after all that waits, and end the stream."""
+        if self._waiting:
+            self._trailers, self._ending = block, True
+        else:
+            self._send_block(block, end=True)
+            self._sent_all()
+
+    def send_some(self) -> bool:
+        """Send one frame of what waits; whether there was room."""
+        size = min(len(self._waiting), MAX_FRAME, self.send_window, self.connection.scheduler.window)
+        if size <= 0:
+            return False
+        data = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        if self._waiting:
+            self._send_data(data, end=False)
+            self.send_due = self.connection.due(self.service.config.timeout_send)
+            return True
+        self._stop_waiting()
+        self._send_data(data, end=self._ending and self._trailers is None)
+        if self._trailers is not None:
+            self.send_trailers(self._trailers)
+        if self._session is not None:
+            self._session.catch_up()
+        return True
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    async def drained(self) -> None:
+        """Wait until all that was sent has found room; returns too when the stream is gone."""
+        waiter = self.service.loop.create_future()
+        if self._writers is None:
+            self._writers = []
+        self._writers.append(waiter)
+        await waiter
+
+    def open_window(self, increment: int) -> None:
+        """Add to the send window; raises HTTP2StreamError where it would be larger than allowed."""
+        self.send_window += increment
+        if self.send_window > MAX_WINDOW:
+            raise HTTP2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
+
+    def _sent_all(self) -> None:
+        """Complete the stream: END_STREAM was sent."""
+        self.sent = True
+        self.connection.streams.complete(self)
+
+    def _stop_waiting(self) -> None:
+        self.send_due = math.inf
+        self.write_paused = False
+        writers, self._writers = self._writers, None
+        for waiter in writers or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _has_room(self, size: int) -> bool:
+        connection = self.connection
+        if connection.write_paused or size > MAX_FRAME:
+            return not size
+        return not size or (size <= self.send_window and size <= connection.scheduler.window)
+
+    def _send_block(self, block: bytes, *, end: bool) -> None:
+        if not self.sent:
+            connection = self.connection
+            connection.write_soon(header_frames(self.number, connection.take_prefix() + block, end=end))
+
+    def _send_data(self, data: bytes, *, end: bool) -> None:
+        connection, size = self.connection, len(data)
+        self.send_window -= size
+        connection.scheduler.window -= size
+        connection.guard.earn(SENT)
+        connection.write_soon(HEADER.pack(size >> 8, size & 0xFF, DATA, int(end), self.number), data)
+        if end:
+            self._sent_all()
+
+    # The end
 
     def finished(self, cycle: RequestCycle) -> None:
         """The response is complete, or there will be none."""
         self.service.answered(cycle)
         if not cycle.gone:
-            self.connection.patience.earn(RESPONSE)
+            self.connection.guard.earn(RESPONSE)
 
     def break_off(self, cycle: RequestCycle) -> None:  # noqa: ARG002 - a stream has one
         """End a response that cannot be completed, so that the peer can tell."""
         if not self.sent:
-            self.connection.end_stream(self, ErrorCode.INTERNAL_ERROR)
+            self.connection.streams.end(self, ErrorCode.INTERNAL_ERROR)
 
     def refuse(self, refusal: HTTPError) -> None:
         """Answer what cannot be served, unless an answer has begun."""
         cycle, service = self.cycle, self.service
         if cycle is not None and cycle.committed:
-            self.connection.end_stream(self, ErrorCode.CANCEL)
+            self.connection.streams.end(self, ErrorCode.CANCEL)
             return
         if cycle is not None:
             cycle.status, cycle.committed = refusal.status, True
@@ -165,38 +352,40 @@ class Stream(StreamSender):
         self.respond(encode_status(refusal.status) + encode_lines(lines), body, end=True)
 
     def expire(self, now: float) -> None:
-        """Let a deadline that is over have its consequence."""
+        """Act on a deadline that is over."""
         if self.send_due <= now:
-            self.connection.end_stream(self, ErrorCode.CANCEL)
+            self.connection.streams.end(self, ErrorCode.CANCEL)
         elif self.body_due <= now:
             self.refuse(HTTPError(408, "the request did not arrive in time"))
 
     def lost(self) -> None:
-        """The stream is gone: nothing comes and nothing arrives."""
+        """Let go: nothing comes and nothing arrives any more."""
         self.received = True
         self.body_due = math.inf
-        self.stop_sending()
+        self.sent = True
+        self._waiting = _NOTHING
+        self._stop_waiting()
         if self._session is not None:
             self._session.lost()
         elif self.cycle is not None:
             self.cycle.disconnect()
 
     def hang_up(self) -> None:
-        """The peer will send no more, but may still read."""
+        """Take note that the peer sends no more, but may still read."""
         if not self.received:
-            self.connection.end_stream(self, ErrorCode.CANCEL)
+            self.connection.streams.end(self, ErrorCode.CANCEL)
         elif self.cycle is not None:
             self.cycle.hang_up()
 
-    def _sent_all(self) -> None:
-        super()._sent_all()
-        self.connection.completed(self)
+    def detach(self) -> None:
+        """Leave the scheduler, and the connection's window as it would be without this stream."""
+        if self._waiting:
+            self.connection.scheduler.forget(self)
+        unread, self.unread = self.unread, 0
+        if unread:
+            self.connection.give_back(unread)
 
-    @property
-    def unread(self) -> int:
-        return self._unread
-
-    # What the session of a WebSocket asks for
+    # Session of a WebSocket
 
     def open_websocket(self, head: RequestHead, session: WebSocketSession, block: bytes, flags: int) -> None:  # noqa: ARG002
         """Answer with 200 (RFC 8441, 5), and leave the stream to a session."""
@@ -210,22 +399,16 @@ class Stream(StreamSender):
     def write(self, data: bytes) -> None:
         self.send(data, end=False)
 
-    def send_some(self) -> bool:
-        sent = super().send_some()
-        if self._session is not None and not self.write_paused:
-            self._session.catch_up()
-        return sent
-
     def pause_reading(self) -> None:
         self._is_paused = True
 
     def resume_reading(self) -> None:
         self._is_paused = False
-        if self._unread:
-            self._give_back(self._unread)
+        if self.unread:
+            self._give_back(self.unread)
 
     def finish(self, *, expecting: bool) -> None:  # noqa: ARG002 - a stream ends by itself
         self.send(b"", end=True)
 
     def abort(self) -> None:
-        self.connection.end_stream(self, ErrorCode.CANCEL)
+        self.connection.streams.end(self, ErrorCode.CANCEL)

@@ -1,7 +1,7 @@
-"""The streams of a connection: begun, ended by both sides, or reset by one (RFC 9113, 5.1).
+"""HTTP/2 stream table: streams that are open, and those that ended a moment ago (RFC 9113, 5.1).
 
-A stream is in `streams` from its HEADERS until both sides have ended it, or one has reset it. One that corn ended while
-the peer may have been sending on it is remembered for a while (`_ended`): what still comes for it is no fault.
+A stream is in the table from its HEADERS until both sides have ended it, or one has reset it. One that corn ended while
+the peer may have been sending on it is remembered for a while (`was_ended`): what still comes for it is no fault.
 
 An application that goes on after its stream was reset counts as a stream all the same (`_abandoned`). So the work in
 progress for a connection is bounded by `--http2-max-concurrent-streams`, however fast the peer resets.
@@ -9,65 +9,87 @@ progress for a connection is bounded by `--http2-max-concurrent-streams`, howeve
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from corn.server.asgi.cycle import RequestCycle
-from corn.server.asgi.scope import Endpoints, http_scope
-from corn.server.context import ServerContext
+from corn.server.asgi.scope import http_scope
 from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError, HTTP2StreamError, MalformedRequestError, reset
 from corn.server.http2.header_codec import Fields
 from corn.server.http2.request_head import read_head
 from corn.server.http2.response import HTTP2Cycle, HTTP2WebSocketCycle
-from corn.server.http2.send_scheduler import SendScheduler
-from corn.server.http2.stream import Stream
+from corn.server.http2.stream import Stream, StreamConnection
 from corn.server.websocket.handshake import read_offer
 
 _MOST_ENDED = 256
 
 
-class StreamTable(SendScheduler):
-    """A connection as far as its streams go; `rest` says what happens when the last has ended."""
+class TableConnection(StreamConnection, Protocol):
+    """Connection as far as the table needs it."""
 
-    __slots__ = ("_abandoned", "_ended", "_last", "_left", "_most", "ends", "streams")
+    def set_deadline(self) -> None:
+        """Called when the first stream is open."""
 
-    def __init__(self, service: ServerContext, ends: Endpoints) -> None:
-        super().__init__(service)
-        self.ends = ends
-        self.streams: dict[int, Stream] = {}
-        self._last = 0  # the highest that the peer has begun
-        self._left = False  # the last stream was named, and no more are taken
-        self._most = service.config.http2_max_concurrent_streams
+    def all_streams_ended(self) -> None:
+        """Called when the last stream has ended."""
+
+
+class StreamTable:
+    """Streams of one connection, by number."""
+
+    __slots__ = ("_abandoned", "_connection", "_ended", "_limit", "by_number", "is_closed", "last")
+
+    def __init__(self, connection: TableConnection) -> None:
+        self.by_number: dict[int, Stream] = {}
+        self.last = 0  # the highest number that the peer has used
+        self.is_closed = False  # the last stream was announced, and no more are taken
+        self._connection = connection
+        self._limit = connection.service.config.http2_max_concurrent_streams
         self._ended: dict[int, None] = {}
         self._abandoned: set[RequestCycle] = set()
 
-    def begin_stream(self, number: int, fields: Fields, *, ends: bool) -> None:
-        """Begin a stream with a request; raises StreamFault for what is none."""
-        service = self.service
-        if self._left:
-            raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "the connection is left")
-        if len(self.streams) + self._count_abandoned() >= self._most:
+    def begin(self, number: int, fields: Fields, *, ends: bool) -> None:
+        """Open a stream with a request; raises HTTP2StreamError for what is none."""
+        connection = self._connection
+        service = connection.service
+        self.last = number
+        if self.is_closed:
+            raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "the connection is closing")
+        if len(self.by_number) + self._count_abandoned() >= self._limit:
             raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "too many streams")
-        stream = Stream(self, number, received=ends)
+        stream = Stream(connection, number, received=ends)
         try:
             head = read_head(
                 fields, limit_size=service.limit_header_size, limit_count=service.limit_header_count, ends=ends
             )
-            self.begin_request(stream, head)
+            self._begin_request(stream, head)
         except HTTPError as refusal:
             self._add(stream)
             stream.refuse(refusal)
         except MalformedRequestError as fault:
             if service.access is not None:
-                service.access.refused(self.ends.client, HTTPError(400, fault.reason))
+                service.access.refused(connection.ends.client, HTTPError(400, fault.reason))
             raise
 
-    def begin_request(self, stream: Stream, head: RequestHead) -> None:
-        """Let the application answer on a stream; raises `Refusal`."""
-        service = self.service
-        scope = http_scope(head, self.ends, service.template)
+    def begin_upgraded(self, head: RequestHead) -> None:
+        """Open stream 1 with the request that asked HTTP/1.1 for an upgrade (RFC 7540, 3.2)."""
+        self.last = 1
+        stream = Stream(self._connection, 1, received=True)
+        try:
+            self._begin_request(stream, head)
+        except HTTPError as refusal:
+            self._add(stream)
+            stream.refuse(refusal)
+
+    def _begin_request(self, stream: Stream, head: RequestHead) -> None:
+        """Call the application; raises HTTPError."""
+        connection = self._connection
+        service = connection.service
+        scope = http_scope(head, connection.ends, service.template)
         scope["http_version"] = "2"
         if head.forwarded or service.request_ids is not None:
-            service.heed_proxies(head, scope, self.ends.client)
+            service.heed_proxies(head, scope, connection.ends.client)
         if len(service.running) >= service.limit_concurrency:
             raise HTTPError(503, "too many requests at a time")
         stream.expect(head)
@@ -81,10 +103,10 @@ class StreamTable(SendScheduler):
         self._add(stream)
         stream.cycle.begin()
 
-    def stream(self, number: int) -> Stream | None:
-        """The stream, or None if it has ended; raises ConnectionFault if it has never begun."""
-        stream = self.streams.get(number)
-        if stream is None and (number > self._last or not number & 1):
+    def find(self, number: int) -> Stream | None:
+        """The stream, or None if it has ended; raises HTTP2ConnectionError if it has never begun."""
+        stream = self.by_number.get(number)
+        if stream is None and (number > self.last or not number & 1):
             raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame on a stream that has not begun")
         return stream
 
@@ -92,55 +114,49 @@ class StreamTable(SendScheduler):
         """Whether corn ended the stream, so that the peer may not have known."""
         return number in self._ended
 
-    def completed(self, stream: Stream) -> None:
-        """The response is sent. What is left of the request is not wanted any more (RFC 9113, 8.1)."""
+    def complete(self, stream: Stream) -> None:
+        """Remove a stream whose response is sent; the rest of its request is not wanted any more (RFC 9113, 8.1)."""
         if not stream.received:
-            self.reset_stream(stream.number, ErrorCode.NO_ERROR)
+            self.reset(stream.number, ErrorCode.NO_ERROR)
         self._remove(stream)
         if stream.cycle is not None and stream.cycle.gone:  # it was answered over the application's head
             self._abandon(stream.cycle)
 
-    def end_stream(self, stream: Stream, code: ErrorCode) -> None:
+    def end(self, stream: Stream, code: ErrorCode) -> None:
         """Reset a stream that both sides still know."""
-        self.reset_stream(stream.number, code)
-        self.drop_stream(stream)
+        self.reset(stream.number, code)
+        self.drop(stream)
 
-    def drop_stream(self, stream: Stream) -> None:
-        """One side has reset the stream."""
+    def drop(self, stream: Stream) -> None:
+        """Remove a stream that one side has reset."""
         self._remove(stream)
         stream.lost()
         if stream.cycle is not None:
             self._abandon(stream.cycle)
 
-    def reset_stream(self, number: int, code: ErrorCode) -> None:
-        """Tell the peer that a stream is over, and remember that it may not know for a moment."""
-        self.write_soon(reset(number, code))
+    def drop_all(self) -> None:
+        for stream in list(self.by_number.values()):
+            self.drop(stream)
+
+    def reset(self, number: int, code: ErrorCode) -> None:
+        """Send RST_STREAM, and remember that the peer may not know of it for a moment."""
+        self._connection.write_soon(reset(number, code))
         self._ended[number] = None
         if len(self._ended) > _MOST_ENDED:
             del self._ended[next(iter(self._ended))]
 
-    def rest(self) -> None:
-        """No stream is left."""
-        raise NotImplementedError
-
-    def look_again(self) -> None:
-        """Set the deadline to the next that there is."""
-        raise NotImplementedError
-
     def _add(self, stream: Stream) -> None:
-        was_idle = not self.streams
-        self.streams[stream.number] = stream
+        was_idle = not self.by_number
+        self.by_number[stream.number] = stream
         if was_idle:
-            self.look_again()
+            self._connection.set_deadline()
 
     def _remove(self, stream: Stream) -> None:
-        if self.streams.pop(stream.number, None) is None:
+        if self.by_number.pop(stream.number, None) is None:
             return
-        self.stop_waiting(stream)
-        if stream.unread:
-            self.give_back(stream.unread)
-        if not self.streams:
-            self.rest()
+        stream.detach()
+        if not self.by_number:
+            self._connection.all_streams_ended()
 
     def _abandon(self, cycle: RequestCycle) -> None:
         if not cycle.task.done():

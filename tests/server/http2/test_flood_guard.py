@@ -262,7 +262,7 @@ def test_a_client_that_pings_and_reads_nothing_is_not_read(run):
         async with serving(hello, timeout_send=0.6) as at:
             client = await connect(at)
             connection = next(iter(at.server._service.connections))
-            connection.patience = Endless(0.0)
+            connection.guard = Endless(0.0)
             client.peer.writer.transport.set_write_buffer_limits(1 << 20)
             pings = frames.frame(frames.PING, 0, 0, b"x" * 8) * 5000
 
