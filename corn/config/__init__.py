@@ -1,4 +1,4 @@
-"""Configuration: what an option is, which there are, and where their values come from."""
+"""Configuration: option types, option declarations and the sources of their values."""
 
 from corn.config.schema import OPTIONS, Config
 

@@ -1,4 +1,4 @@
-"""The addresses that `--bind` takes: what may be written, and what it means."""
+"""Parser of the addresses that `--bind` accepts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([^\s:/\[\]]*))(?
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host name or an IP address (IPv6 without its brackets) and a port; port 0 picks a free one."""
+    """Host name or IP address (IPv6 without brackets) and port; port 0 picks a free one."""
 
     host: str
     port: int
@@ -26,22 +26,22 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class InheritedAddress:
-    """A descriptor that whoever started corn has left open for it."""
+    """File descriptor inherited from the process that started corn."""
 
     fd: int
 
 
 @dataclass(frozen=True, slots=True)
 class NamedAddress:
-    """The sockets that a service manager passes under a name (systemd: FileDescriptorName=)."""
+    """Sockets that a service manager passes under a name (systemd: FileDescriptorName=)."""
 
     name: str
 
 
 def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress | NamedAddress:
-    """Read an address; raises ValueError, with what was expected, where it is none.
+    """Parse an address; raises ValueError that says what was expected.
 
-    `:port` is that port on all IPv4 addresses, and a host alone is that host's port 8000. A number alone is refused:
+    `:port` means that port on all IPv4 addresses, and a host alone means its port 8000. A number alone is refused:
     getaddrinfo(3) would take 8080 for the address 0.0.31.144.
     """
     if text.startswith("unix:") and len(text) > len("unix:"):

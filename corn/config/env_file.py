@@ -1,12 +1,12 @@
-r"""Files of KEY=VALUE lines, such as `.env`.
+r"""Parser of KEY=VALUE files such as `.env`.
 
     # a comment; blank lines are skipped
     PLAIN=a value, up to the end of the line     # or to a comment after a space
     export LITERAL='nothing is special in here: $HOME \n'
     ESCAPED="a tab\t, a newline\n, a quote \" and a backslash \\"
 
-A quoted value may go on over several lines. A backslash before any other character stays. Nothing is expanded: `$NAME`
-stays as it is, so a password with a dollar sign needs no care.
+A quoted value may span several lines. A backslash before any other character is kept. Nothing is expanded: `$NAME` is
+kept as written, so a password may contain a dollar sign.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$", "\n
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a file; where a name stands twice the last one counts.
+    """Read the variables of a file; of duplicate names the last one wins.
 
-    Raises ConfigError, naming file and line, where the file cannot be read or understood.
+    Raises ConfigError, naming file and line, if the file cannot be read or parsed.
     """
     try:
         return parse_env(path.read_text(encoding="utf-8-sig"))
@@ -41,7 +41,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def parse_env(text: str) -> dict[str, str]:
-    """The variables in a text; raises ValueError("line N: ...")."""
+    """Parse the variables in a text; raises ValueError("line N: ...")."""
     variables = {}
     position = 0
     while position < len(text):
@@ -59,7 +59,7 @@ def _malformed(text: str, position: int, problem: str) -> ValueError:
 
 
 def _assignment(text: str, start: int) -> tuple[str, str, int]:
-    """The variable whose line begins at `start`, and where the next line begins."""
+    """Parse the assignment at `start`; returns name, value and the start of the next line."""
     key = _KEY.match(text, start)
     if key is None:
         raise _malformed(text, start, "expected KEY=VALUE")

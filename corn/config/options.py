@@ -1,4 +1,4 @@
-"""How an option is declared, once.
+"""Declaration of options: each option is declared once.
 
 `option(...)` is a dataclass field whose metadata holds everything that the command line, the environment, the TOML
 file, `corn config` and docs/reference/settings.md need.
@@ -16,13 +16,13 @@ SERVE, DEV = "serve", "dev"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One declared option.
+    """A declared option.
 
     `name` is the field of `Config` and the TOML key; `--name-with-dashes` and `CORN_NAME` follow from it. `short` is
-    the one-letter flag, `aliases` are further flags, `variables` further environment variables, looked at after
-    CORN_NAME. `command` is the only command that has it on its command line, "" for all; elsewhere it is accepted for
-    the sake of that command. `argument`: on the command line it stands without a flag. `reloadable` says whether HUP
-    may change it. `section` groups it in help and reference.
+    the one-letter flag, `aliases` are further flags, `variables` further environment variables, read after CORN_NAME.
+    `command` is the only command that has it on its command line, "" for all; other sources accept it for the sake of
+    that command. `argument`: positional on the command line. `reloadable` says whether HUP may change it. `section`
+    groups it in help and reference.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """What names it on the command line: `--name`, or `NAME` for an argument."""
+        """Name on the command line: `--name`, or `NAME` for an argument."""
         if self.argument:
             return self.name.upper()
         return "--" + self.name.replace("_", "-")
@@ -57,13 +57,13 @@ class _Declared:
     extra: dict[str, Any]
 
 
-def option(default: Any, kind: OptionType, help: str, section: str, **extra: Any) -> Any:  # noqa: A002 - the field's own word
-    """Declare a field of `Config`; `extra` is what `Option` takes besides."""
+def option(default: Any, kind: OptionType, help: str, section: str, **extra: Any) -> Any:  # noqa: A002 - the name of the field
+    """Declare a field of `Config`; `extra` holds further fields of `Option`."""
     return field(default=default, metadata={"option": _Declared(kind, help, section, extra)})
 
 
 def declared(config: type) -> tuple[Option, ...]:
-    """The options of a configuration dataclass, in the order they are written."""
+    """Return the options of a configuration dataclass, in declaration order."""
     found = []
     for each in fields(config):
         about: _Declared = each.metadata["option"]

@@ -1,7 +1,7 @@
-"""docs/reference/settings.md, made from the declarations of the options.
+"""Generator of docs/reference/settings.md from the option declarations.
 
-python -m corn.config.reference            writes it
-python -m corn.config.reference --check    fails where it is not what it would be written as
+python -m corn.config.reference            writes the page
+python -m corn.config.reference --check    fails if the page is out of date
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _PREFACE = """\
 
 <!-- Made by `python -m corn.config.reference` from corn/config/sections/. Do not edit. -->
 
-Every option can be given on the command line, as an environment variable, or in a TOML file. The first of these that
-has a value decides; `corn config` shows every value and where it comes from.
+Every option can be given on the command line, as an environment variable, or in a TOML file. The first source that
+sets an option wins; `corn config` shows every value and its source.
 
 1. the command line
-2. the environment (a variable that is empty counts as not set; a list is separated by commas)
+2. the environment (an empty variable counts as unset; list items are separated by commas)
 3. the file: the one named by `--config` or `CORN_CONFIG`, else `corn.toml`, else the table `[tool.corn]` of
-   `pyproject.toml`, in the directory where corn is started
+   `pyproject.toml`, in the directory in which corn is started
 4. the default
 
-In TOML, options stand at the top of the file; a key may be written with `_` or with `-`. An unknown key, an unknown
-`CORN_` variable and a value that does not fit are refused. Variables that Kubernetes makes for a Service named `corn`
-are left alone. Sizes take units (`64KiB`, `512MB`), times are seconds, relative paths begin where corn is started.
+In TOML, options are top-level keys, written with `_` or with `-`. Unknown keys, unknown `CORN_` variables and invalid
+values are errors. Variables that Kubernetes sets for a Service named `corn` are ignored. Sizes take units (`64KiB`,
+`512MB`), times are in seconds, relative paths start in the directory in which corn is started.
 
-`--bind`, `--host` with `--port`, `--uds` and `--fd` each say where to listen. One source may use one of them; where
-several sources do, the highest decides.
+`--bind`, `--host` with `--port`, `--uds` and `--fd` are alternatives. One source may use one of them; if several
+sources do, the one of highest precedence wins.
 
-"HUP" says whether a reload by the signal HUP may change the option; what it may not change needs a restart.
+"HUP" says whether a reload by the signal HUP may change the option; other options need a restart.
 """
 
 _HEAD = """\
@@ -47,7 +47,7 @@ _HEAD = """\
 
 
 def page() -> str:
-    """The whole page, as it should be in the repository."""
+    """Render the page."""
     sections: dict[str, list[Option]] = {}
     for each in OPTIONS:
         sections.setdefault(each.section, []).append(each)
@@ -81,11 +81,11 @@ def _type(option: Option) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it where `arguments` is ["--check"]; returns the exit code."""
+    """Write the page, or check it if `arguments` is ["--check"]; returns the exit code."""
     if arguments == ["--check"]:
         if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
             return 0
-        print(f"{PAGE} is not current; run: python -m corn.config.reference", file=sys.stderr)
+        print(f"{PAGE} is out of date; run: python -m corn.config.reference", file=sys.stderr)
         return 1
     PAGE.write_text(page(), encoding="utf-8")
     return 0

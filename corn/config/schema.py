@@ -1,7 +1,7 @@
-"""Every option of corn, each declared once.
+"""`Config`, which holds the value of every option.
 
-`Config` is frozen and holds plain values only: it travels to templates and workers as JSON, and a reload yields a
-second one that is compared with the first. It opens, reads and checks nothing outside itself.
+It is frozen and holds plain values only: it is sent to templates and workers as JSON, and a reload compares a second
+one with the first. It opens, reads and checks nothing outside itself.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Config(  # a dataclass takes the fields of its bases from the last to the 
     AddressesOptions,
     ApplicationOptions,
 ):
-    """What corn was asked to do. Every field is an option; docs/reference/settings.md lists them."""
+    """Values of all options; docs/reference/settings.md describes each field."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON can carry them."""
+        """Return the fields in a form that JSON can represent."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Config:
-        """What `to_json` gave, with lists become tuples again."""
+        """Inverse of `to_json`: lists become tuples again."""
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }

@@ -39,10 +39,10 @@ PYPROJECT = "pyproject.toml"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A configuration and where it came from.
+    """A configuration and its sources.
 
     `origins` says for each option "command line", the variable, the file ("corn.toml", "pyproject.toml [tool.corn]")
-    or "default". `file` is the configuration file that was read, if there was one.
+    or "default". `file` is the configuration file that was read, if any.
     """
 
     config: Config
@@ -53,10 +53,10 @@ class Resolved:
 def resolve(
     command_line: Mapping[str, object], environ: Mapping[str, str], directory: Path, config_file: str | None
 ) -> Resolved:
-    """Read all sources and settle what holds; paths are relative to `directory`.
+    """Read all sources and merge them; paths are relative to `directory`.
 
-    `command_line` holds what was given there and nothing else, by option name, as text or as a TOML file would hold
-    it. `config_file` is the file named there. Raises ConfigError, in one line that says where and what to do.
+    `command_line` holds only the options given there, by name, as text or as a TOML file would hold them.
+    `config_file` is the file named there. Raises ConfigError, in one line that names the place and the remedy.
     """
     file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
     layers = [_read_command_line(command_line), read_environment(environ), read_file(file) if file else {}]
@@ -81,7 +81,7 @@ def _read_command_line(command_line: Mapping[str, object]) -> Layer:
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
-    """The options that variables give; raises ConfigError for an unknown CORN_ variable or a wrong value."""
+    """Read the options that variables set; raises ConfigError for an unknown CORN_ variable or an invalid value."""
     present = {name: text for name, text in environ.items() if text and not _made_by_kubernetes(name, text)}
     _refuse_unknown(present)
     layer: Layer = {}
@@ -106,14 +106,14 @@ def _refuse_unknown(present: Mapping[str, str]) -> None:
 
 
 def _hint(name: str, known: set[str]) -> str:
-    """Compare without the prefix, which alone makes any two of the names look alike."""
+    """Compare without the prefix, which would make any two names similar."""
     near = did_you_mean(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
     return near.replace("'", f"'{PREFIX}", 1) or "; unset it, or see 'corn config --help' for the options there are"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file that was found and read. `origin` is what `corn config` and errors call it."""
+    """A configuration file that was read. `origin` names it in `corn config` and in errors."""
 
     path: Path
     origin: str
@@ -121,9 +121,9 @@ class ConfigFile:
 
 
 def find_file(directory: Path, named: str | None) -> ConfigFile | None:
-    """The file `named`, else corn.toml in `directory`, else pyproject.toml there where it has a table [tool.corn].
+    """Find the file `named`, else corn.toml in `directory`, else pyproject.toml there if it has a table [tool.corn].
 
-    Raises ConfigError where the file cannot be read, is not TOML, or was named and holds nothing for corn.
+    Raises ConfigError if the file cannot be read, is not TOML, or was named and has no table for corn.
     """
     if named is not None:
         file = _open(directory, named)
@@ -135,7 +135,7 @@ def find_file(directory: Path, named: str | None) -> ConfigFile | None:
 
 
 def read_file(file: ConfigFile) -> Layer:
-    """The options that a file gives; raises ConfigError for an unknown key or a wrong value."""
+    """Read the options that a file sets; raises ConfigError for an unknown key or an invalid value."""
     layer: Layer = {}
     for key, raw in file.table.items():
         name = key.replace("-", "_")
@@ -154,7 +154,7 @@ def _unknown(key: str, raw: object) -> str:
 
 
 def _open(directory: Path, name: str) -> ConfigFile | None:
-    """Read one file; a pyproject.toml is corn's only where it has a table [tool.corn]."""
+    """Read one file; a pyproject.toml counts only if it has a table [tool.corn]."""
     path = directory / name
     table = _parse(name, _read(name, path))
     if path.name != PYPROJECT:
@@ -190,7 +190,7 @@ def _parse(name: str, text: str) -> dict[str, Any]:
 
 
 def _located(name: str, message: str) -> str:
-    """Move the position that tomllib writes at the end to where people look for it."""
+    """Move the position from the end of tomllib's message to its start."""
     match = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", message, re.DOTALL)
     if match is None:
         return f"{name}: {message}"

@@ -1,6 +1,6 @@
-"""The kinds of options: how text or a TOML value becomes an option's value, and how the value is shown.
+"""Option types: each parses text or a TOML value, and formats the value for display.
 
-A `Kind` either yields the value or says in one sentence what it expected. Nothing else in corn parses an option.
+An option type either yields the value or says in one sentence what it expected. Nothing else in corn parses an option.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from corn.config.addresses import parse_address
 
 
 class OptionType(Protocol):
-    """The type of an option: how its value is read from a source and shown to a person."""
+    """Type of an option: parser and formatter of its value."""
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in help texts, such as SECONDS."""
+        """Placeholder of the value in help texts, such as SECONDS."""
 
     def parse(self, raw: object) -> Any:
-        """Turn text or a TOML value into the option's value; raise ValueError("expected ...") where it is neither."""
+        """Convert text or a TOML value to the option's value; raises ValueError("expected ...")."""
 
     def show(self, value: Any) -> str:
-        """Write the value as a person would type it."""
+        """Format the value as a user would type it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class AnyText:
-    """A text that may be empty, such as a root path."""
+    """Text that may be empty, such as a root path."""
 
     metavar: str = "TEXT"
 
@@ -56,7 +56,7 @@ class AnyText:
 
 @dataclass(frozen=True, slots=True)
 class UrlPath:
-    """A path as it stands in a request, perhaps with a query."""
+    """Path of a request target, optionally with a query."""
 
     metavar: str = "PATH"
 
@@ -91,7 +91,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class IntegerOrAuto:
-    """A whole number, or `auto` for what corn finds fitting."""
+    """Whole number, or `auto` for a value that corn determines."""
 
     low: int
     high: int
@@ -111,7 +111,7 @@ class IntegerOrAuto:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """A time in seconds; `low` is the least that makes sense."""
+    """Time in seconds; `low` is the minimum."""
 
     low: float = 0.0
     high: float = 1e9
@@ -133,7 +133,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationName:
-    """Where the application is: a module, a colon, and the name in it, which may have dots."""
+    """Import string of the application: a module, a colon, and an attribute, which may be dotted."""
 
     metavar: str = "MODULE:ATTRIBUTE"
 
@@ -152,7 +152,7 @@ def _names_attribute(text: str) -> bool:
 
 
 def _guess_application(text: str) -> str:
-    """What somebody who wrote `src/main.py`, `main` or `main:create_app()` may have meant, or ""."""
+    """Suggest an import string for `src/main.py`, `main` or `main:create_app()`, or ""."""
     module, _, attribute = text.partition(":")
     module = module.removeprefix("./").removesuffix(".py").replace("/", ".")
     usual = "application" if module.endswith(("wsgi", "asgi")) else "app"  # as in a Django project
@@ -162,7 +162,7 @@ def _guess_application(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address to listen on, kept as it was written."""
+    """Address to listen on, kept as written."""
 
     metavar: str = "ADDRESS"
 
@@ -180,7 +180,7 @@ _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """An amount of bytes: a whole number with an optional unit (KB, MB, GB are powers of 1000, KiB ... of 1024)."""
+    """Number of bytes with an optional unit (KB, MB, GB are powers of 1000, KiB ... of 1024)."""
 
     low: int = 0
     high: int = 10**18
@@ -253,7 +253,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """File permissions in octal, as chmod(1) takes them."""
+    """File mode in octal, as chmod(1) takes it."""
 
     metavar: str = "OCTAL"
 
@@ -269,7 +269,7 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """An option that may be given more than once; in TOML a list, in a variable separated by commas."""
+    """Repeatable option; a list in TOML, separated by commas in a variable."""
 
     item: OptionType
 
@@ -290,7 +290,7 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Nullable:
-    """An option that may be left unset (None): unset by default, and there is no text for it."""
+    """Option that is unset (None) by default; no text stands for None."""
 
     item: OptionType
 

@@ -1,8 +1,8 @@
-"""What no option can tell about itself: which options exclude each other, and whether named files are there.
+"""Validation across options: mutually exclusive options, required extras, existing files.
 
-Four ways say where to listen: --bind, --host and --port, --uds, --fd. One source may use one of them. Where several
-sources use different ones, the highest source decides and the others' are set aside, so that a variable in a container
-image never stands in the way of a flag.
+Four groups of options say where to listen: --bind, --host and --port, --uds, --fd. One source may use one of them. If
+several sources use different ones, the source of highest precedence wins and the others are ignored, so that a variable
+in a container image never blocks a flag.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds",
 
 
 def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
-    """Leave one way to listen in `layers`, which come highest first; raises ConfigError where one has two."""
+    """Keep one way to listen in `layers`, highest precedence first; raises ConfigError if a layer has two."""
     used = [_way_to_listen(layer) for layer in layers]
     winner = next((way for way in used if way), None)
     return [
@@ -43,7 +43,7 @@ def _way_to_listen(layer: Layer) -> str | None:
 
 
 def check_tls(chosen: Layer) -> None:
-    """Raise ConfigError where options of TLS lack what they need."""
+    """Raise ConfigError if an option of TLS needs another one."""
     certfiles, keyfiles = chosen.get("ssl_certfile"), chosen.get("ssl_keyfile")
     if certfiles and keyfiles and keyfiles.value and len(certfiles.value) != len(keyfiles.value):
         raise ConfigError(
@@ -63,16 +63,16 @@ def check_tls(chosen: Layer) -> None:
 
 
 def check_extras(chosen: Layer) -> None:
-    """Raise ConfigError where an option needs a package that is not installed."""
+    """Raise ConfigError if an option needs a package that is not installed."""
     given = chosen.get("admin")
     if given and given.value and find_spec("prometheus_client") is None:
         raise ConfigError(f"{given.place}{given.word} needs the extra 'admin': pip install 'corn-server[admin]'")
 
 
 def check_files(chosen: Layer, directory: Path) -> None:
-    """Raise ConfigError where a directory or a file is not there, or an env_file cannot be understood.
+    """Raise ConfigError if a directory or a file does not exist, or an env_file cannot be parsed.
 
-    `directory` is the one that option chdir leads to.
+    `directory` is the working directory, after option chdir.
     """
     for name, path in (("chdir", "."), ("app_dir", None)):
         given = chosen.get(name)

@@ -1,4 +1,4 @@
-"""One option's value as one source gives it, and how an error names the place."""
+"""Value of one option in one source, with the place that an error names."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LONGEST_SHOWN = 60
 class OptionValue:
     """A parsed value. `origin` names its source for `corn config`.
 
-    `word` is what the option is called there (`--port`, `CORN_PORT`, `port`), and `place` goes before it in an error
-    where the word alone does not tell the source (`corn.toml: `).
+    `word` is the option's name there (`--port`, `CORN_PORT`, `port`), and `place` precedes it in an error if the word
+    alone does not identify the source (`corn.toml: `).
     """
 
     value: Any
@@ -30,11 +30,11 @@ class OptionValue:
 
 
 Layer = dict[str, OptionValue]
-"""What one source gives, by option name."""
+"""Values of one source, by option name."""
 
 
 def parse_value(name: str, raw: object, origin: str, word: str, place: str = "") -> OptionValue:
-    """Parse what a source holds for the option `name`; raises ConfigError with the place and what was expected."""
+    """Parse the raw value of option `name`; raises ConfigError with the place and the expected form."""
     try:
         value = BY_NAME[name].kind.parse(raw)
     except ValueError as error:

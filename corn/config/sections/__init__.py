@@ -1,1 +1,1 @@
-"""The options, by what they are about; schema.py joins them."""
+"""Declarations of the options, one module per subject; schema.py joins them."""

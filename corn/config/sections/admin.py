@@ -1,4 +1,4 @@
-"""The admin address: where monitoring asks how the service is."""
+"""Options of the admin address, which monitoring queries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
 @dataclass(frozen=True, slots=True)
 class AdminAddress:
-    """A TCP or Unix address; a port alone is one of the loopback interface, for whoever asks needs no password."""
+    """A TCP or Unix address; a port alone is one of the loopback interface, because there is no password."""
 
     metavar: str = "ADDRESS"
 
@@ -42,16 +42,16 @@ class AdminOptions:
     admin: str | None = option(
         None,
         Nullable(AdminAddress()),
-        "Tell on ADDRESS how the service is: /livez, /readyz, /status, /metrics for Prometheus, and / with a page for "
-        "people. A port alone is one of 127.0.0.1; host:port and unix:path are taken too. There is no password. Needs "
-        "the extra 'admin'.",
+        "Serve monitoring on ADDRESS: /livez, /readyz, /status, /metrics for Prometheus, and a dashboard at "
+        "/. A port alone binds 127.0.0.1; host:port and unix:path are accepted too. There is no password. "
+        "Needs the extra 'admin'.",
         ADMIN,
         reloadable=False,
     )
     admin_ready_workers: int = option(
         1,
         Integer(1, 512),
-        "How many workers must be ready for /readyz to say so; all of them where there are fewer.",
+        "Number of workers that must be ready for /readyz to succeed; all of them if there are fewer.",
         ADMIN,
         reloadable=False,
     )

@@ -1,4 +1,4 @@
-"""What only `corn dev` does: when to reload, and what to show."""
+"""Options of `corn dev`: file watching, browser refresh, error pages."""
 
 from __future__ import annotations
 
@@ -16,46 +16,44 @@ class DevelopmentOptions:
     reload_dir: tuple[str, ...] = option(
         (),
         ListOf(Text("DIRECTORY")),
-        "Watch DIRECTORY and what is below it, instead of the working directory and --app-dir; may be repeated.",
+        "Watch DIRECTORY and its subdirectories instead of the working directory and --app-dir; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_include: tuple[str, ...] = option(
         (),
         ListOf(Text("PATTERN")),
-        "Files like PATTERN count too, such as *.json or data/; may be repeated.",
+        "Also watch files that match PATTERN, such as *.json or data/; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_exclude: tuple[str, ...] = option(
         (),
         ListOf(Text("PATTERN")),
-        "Files like PATTERN do not count, whatever else says so; may be repeated.",
+        "Ignore files that match PATTERN, overriding everything else; may be repeated.",
         DEVELOPMENT,
         command=DEV,
     )
     reload_polling: bool = option(
         False,
         Flag(),
-        "Look at files again and again, for file systems that report no changes, such as network and some container "
-        "mounts; corn does so by itself where the system cannot report them.",
+        "Poll for changes, for file systems that do not report them, such as network and some container "
+        "mounts; automatic where the system cannot report changes.",
         DEVELOPMENT,
         command=DEV,
     )
-    refresh: bool = option(
-        True, Flag(), "Have browsers load a page again when what it shows has changed.", DEVELOPMENT, command=DEV
-    )
+    refresh: bool = option(True, Flag(), "Reload open browser pages after a change.", DEVELOPMENT, command=DEV)
     keep_last_good: bool = option(
         False,
         Flag(),
-        "While new code cannot be served, serve the old instead of the error.",
+        "While the new code is broken, serve the previous code instead of the error.",
         DEVELOPMENT,
         command=DEV,
     )
     tls: bool = option(
         False,
         Flag(),
-        "Serve HTTPS with a certificate for localhost, made for this user; needs the extra 'tls'.",
+        "Serve HTTPS with a generated certificate for localhost; needs the extra 'tls'.",
         DEVELOPMENT,
         command=DEV,
         reloadable=False,
@@ -63,14 +61,15 @@ class DevelopmentOptions:
     verify_reload: bool = option(
         False,
         Flag(),
-        "After each reload, import the application in a process without preloaded packages too, and say what differs.",
+        "After each reload, also import the application in a process without preloaded packages, and report "
+        "differences.",
         DEVELOPMENT,
         command=DEV,
     )
     profile_reload: bool = option(
         False,
         Flag(),
-        "After each reload, list the modules of the project that took the longest to import.",
+        "After each reload, list the project modules that took longest to import.",
         DEVELOPMENT,
         command=DEV,
     )

@@ -1,4 +1,4 @@
-"""How connections and requests are read and answered."""
+"""Options of the application interface, HTTP and proxies."""
 
 from __future__ import annotations
 
@@ -53,23 +53,33 @@ HTTP = "HTTP"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    loop: Literal["uvloop", "asyncio"] = option("uvloop", Choice(("uvloop", "asyncio")), "Event loop.", WORKER)
+    loop: Literal["uvloop", "asyncio"] = option(
+        "uvloop", Choice(("uvloop", "asyncio")), "Event loop implementation.", WORKER
+    )
     lifespan: Literal["auto", "on", "off"] = option(
-        "auto", Choice(("auto", "on", "off")), "Run the application's lifespan; auto does when it has one.", WORKER
+        "auto",
+        Choice(("auto", "on", "off")),
+        "Run the application's lifespan; auto runs it if the application supports it.",
+        WORKER,
     )
     interface: Literal["auto", "asgi3", "asgi2", "wsgi"] = option(
         "auto",
         Choice(("auto", "asgi3", "asgi2", "wsgi")),
-        "How the application is called; auto looks at what it can be called with.",
+        "Protocol the application is called with; auto detects it from the callable.",
         WORKER,
     )
     wsgi_threads: int = option(
         10,
         Integer(1, 1000),
-        "Most threads of a worker in which a WSGI application is called; further requests wait for one.",
+        "Maximum threads per worker that call a WSGI application; further requests wait for a free one.",
         WORKER,
     )
-    root_path: str = option("", AnyText("PATH"), "Path under which a proxy serves the application.", WORKER)
+    root_path: str = option(
+        "",
+        AnyText("PATH"),
+        "Path prefix under which a proxy exposes the application (ASGI root_path, WSGI SCRIPT_NAME).",
+        WORKER,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +91,18 @@ class HTTPOptions:
         HTTP,
     )
     proxy_headers: bool = option(
-        True, Flag(), "Take the client's address and scheme from a trusted proxy's headers.", HTTP
+        True, Flag(), "Take the client's address and scheme from the headers of trusted proxies.", HTTP
     )
     proxy_fields: tuple[Literal["for", "proto", "host", "port", "prefix", "forwarded"], ...] = option(
         ("for", "proto"),
         ListOf(Choice(("for", "proto", "host", "port", "prefix", "forwarded"))),
-        "Which X-Forwarded-* fields are taken, or forwarded for RFC 7239 instead; the proxy must set or remove each.",
+        "X-Forwarded-* fields to use, or forwarded for RFC 7239 instead; the proxy must set or remove each of them.",
         HTTP,
     )
     forwarded_allow_ips: tuple[str, ...] = option(
         ("127.0.0.1/32", "::1/128"),
         ListOf(Network()),
-        "Proxies whose headers are trusted: addresses, networks, or *. Peers on a Unix socket are.",
+        "Proxies whose headers are trusted: addresses, networks, or *. Peers on a Unix socket are trusted.",
         HTTP,
         variables=("FORWARDED_ALLOW_IPS",),
     )
@@ -102,11 +112,11 @@ class HTTPOptions:
     proxy_protocol_allow_ips: tuple[str, ...] = option(
         ("127.0.0.1/32", "::1/128"),
         ListOf(Network()),
-        "Proxies that speak the PROXY protocol; nobody else may. Peers on a Unix socket do.",
+        "Proxies that must speak the PROXY protocol; other peers may not. Peers on a Unix socket may.",
         HTTP,
     )
     header: tuple[str, ...] = option(
-        (), ListOf(HeaderField()), "Send this header with every response; may be repeated.", HTTP
+        (), ListOf(HeaderField()), "Add this header to every response; may be repeated.", HTTP
     )
     server_header: bool = option(True, Flag(), "Send a Server header.", HTTP)
     date_header: bool = option(True, Flag(), "Send a Date header.", HTTP)

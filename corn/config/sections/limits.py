@@ -1,4 +1,4 @@
-"""Amounts and times that nothing may exceed."""
+"""Limits and timeouts."""
 
 from __future__ import annotations
 
@@ -14,117 +14,129 @@ TIMES = "Times"
 @dataclass(frozen=True, kw_only=True)
 class LimitsOptions:
     limit_max_requests: int | None = option(
-        None, Nullable(Integer(1, 10**9)), "Replace a worker after this many requests.", LIMITS
+        None, Nullable(Integer(1, 10**9)), "Replace a worker after this many requests; unlimited by default.", LIMITS
     )
     limit_max_requests_jitter: int = option(
-        0, Integer(0, 10**9), "Add up to this many requests to the limit, chosen by chance for each worker.", LIMITS
+        0, Integer(0, 10**9), "Add a random number of requests up to this to --limit-max-requests, per worker.", LIMITS
     )
     limit_max_messages: int | None = option(
         None,
         Nullable(Integer(1, 10**12)),
-        "Replace a worker after it received this many WebSocket messages, and up to a tenth more by chance.",
+        "Replace a worker after this many WebSocket messages received, plus up to 10 % at random; unlimited "
+        "by default.",
         LIMITS,
     )
     limit_header_size: int = option(
-        65536, Size(1024), "Largest head of a request: request line and header fields together.", LIMITS
+        65536, Size(1024), "Maximum size of a request's head: request line and header fields together.", LIMITS
     )
-    limit_header_count: int = option(100, Integer(1, 10000), "Most header fields in a request.", LIMITS)
+    limit_header_count: int = option(100, Integer(1, 10000), "Maximum number of header fields in a request.", LIMITS)
     limit_body: int | None = option(
-        None, Nullable(Size()), "Largest body of a request; a larger one is answered with 413.", LIMITS
+        None, Nullable(Size()), "Maximum size of a request body; a larger one gets 413. Unlimited by default.", LIMITS
     )
     min_body_rate: int = option(
         240,
         Size(),
-        "Least bytes a second of a request's body, on the average of --timeout-body; time in which the application "
-        "does not read does not count. 0 for any.",
+        "Minimum upload rate in bytes per second, averaged over --timeout-body; time in which the application"
+        " does not read is not counted. 0 disables.",
         LIMITS,
     )
     limit_concurrency: int | None = option(
         None,
         Nullable(Integer(1, 10**6)),
-        "Most requests a worker answers at a time; one more is answered with 503.",
+        "Maximum concurrent requests per worker; excess requests get 503. Unlimited by default.",
         LIMITS,
     )
     limit_connections: int | None = option(
         None,
         Nullable(Integer(1, 10**6)),
-        "Most connections of a worker; more are left to the other workers, or wait.",
+        "Maximum connections per worker; further ones are left to other workers or wait. Unlimited by default.",
         LIMITS,
     )
     http2_max_concurrent_streams: int = option(
-        100, Integer(1, 10000), "Most requests that a connection of HTTP/2 may have in progress.", LIMITS
+        100, Integer(1, 10000), "Maximum concurrent requests per HTTP/2 connection.", LIMITS
     )
     http2_initial_stream_window_size: int = option(
         256 * 1024,
         Size(16384, (1 << 31) - 1),
-        "Most of a request's body over HTTP/2 that is taken before the application reads it.",
+        "HTTP/2 receive window per request: how much of a body is buffered before the application reads it.",
         LIMITS,
     )
     http2_initial_connection_window_size: int = option(
         1 << 20,
         Size(65535, (1 << 31) - 1),
-        "The same for all requests of a connection together.",
+        "HTTP/2 receive window of a connection, shared by its requests.",
         LIMITS,
     )
     limit_lifetime: float | None = option(
-        None, Nullable(Seconds(1)), "Replace a worker after this time, and up to a tenth more by chance.", LIMITS
+        None,
+        Nullable(Seconds(1)),
+        "Replace a worker after this time, plus up to 10 % at random; unlimited by default.",
+        LIMITS,
     )
     limit_memory: int | None = option(
         None,
         Nullable(Size(1 << 20)),
-        "Replace a worker that holds more memory than this (PSS) for several samples.",
+        "Replace a worker whose memory (PSS) exceeds this for several samples; unlimited by default.",
         LIMITS,
     )
     limit_memory_hard: int | None = option(
-        None, Nullable(Size(1 << 20)), "Stop a worker at once that holds more memory than this (PSS).", LIMITS
+        None,
+        Nullable(Size(1 << 20)),
+        "Kill a worker at once when its memory (PSS) exceeds this; unlimited by default.",
+        LIMITS,
     )
     limit_memory_total: int | None = option(
         None,
         Nullable(Size(1 << 20)),
-        "Replace the largest worker when all processes hold more than this (PSS).",
+        "Replace the largest worker when the memory (PSS) of all processes exceeds this; unlimited by default.",
         LIMITS,
     )
-    min_worker_lifetime: float = option(1.0, Seconds(), "No worker is replaced for a limit before this time.", LIMITS)
+    min_worker_lifetime: float = option(
+        1.0, Seconds(), "Minimum age of a worker before a limit may replace it.", LIMITS
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimesOptions:
     timeout_boot: float = option(
-        60.0, Seconds(0.1), "Longest time for loading the application and for its lifespan start-up.", TIMES
+        60.0, Seconds(0.1), "Maximum time for loading the application and its lifespan startup.", TIMES
     )
     timeout_worker: float = option(
-        30.0, Seconds(), "Longest time in which a worker's event loop does not turn; 0 for any.", TIMES
+        30.0, Seconds(), "Replace a worker whose event loop is blocked for this long; 0 disables.", TIMES
     )
-    timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept.", TIMES)
-    timeout_header: float = option(10.0, Seconds(0.1), "Longest time for a request's head to arrive.", TIMES)
+    timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept open.", TIMES)
+    timeout_header: float = option(10.0, Seconds(0.1), "Maximum time for a request's head to arrive.", TIMES)
     timeout_request: float | None = option(
         None,
         Nullable(Seconds(0.1)),
-        "Longest time for the application to answer a request; then it is cancelled, and 503 answered.",
+        "Cancel a request that the application has not answered after this time, with 503; unlimited by default.",
         TIMES,
     )
     timeout_body: float = option(
         30.0,
         Seconds(0.1),
-        "Longest silence within a request's body, and how far it may fall behind --min-body-rate.",
+        "Maximum idle time between reads of a request body (see --min-body-rate).",
         TIMES,
     )
     timeout_send: float = option(
-        30.0, Seconds(0.1), "Longest time in which a client takes nothing of its response.", TIMES
+        30.0, Seconds(0.1), "Maximum time in which a client accepts none of its response.", TIMES
     )
     drain_delay: float = option(
         0.0,
         Seconds(),
-        "On TERM, go on accepting connections for this time before the stop begins, so that load balancers can learn "
-        "of it. A second TERM, INT or QUIT ends the wait.",
+        "On TERM, keep accepting connections for this time before the shutdown begins, so that load balancers"
+        " notice. A second TERM, INT or QUIT ends the delay.",
         TIMES,
     )
     timeout_graceful_shutdown: float = option(
-        30.0, Seconds(), "How long requests in flight may go on when their worker is asked to leave.", TIMES
+        30.0,
+        Seconds(),
+        "How long in-flight requests may take to finish when their worker drains; then they are cancelled.",
+        TIMES,
     )
     timeout_lifespan_shutdown: float = option(
-        5.0, Seconds(0.1), "Longest time for the application's lifespan shutdown.", TIMES
+        5.0, Seconds(0.1), "Maximum time for the application's lifespan shutdown.", TIMES
     )
     timeout_hook: float = option(
-        10.0, Seconds(0.1), "Longest time for a function of the hooks file; then its process is replaced.", TIMES
+        10.0, Seconds(0.1), "Maximum time for a function of the hooks file; then the hooks process is replaced.", TIMES
     )

@@ -1,4 +1,4 @@
-"""What is told, and how."""
+"""Options of the log and the access log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ATOM = re.compile(r"%\((?:(?P<atom>[hlutrmUqHsBbfaTMDLp])|\{(?P<name>[^{}]+)\}(?
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """A level, and perhaps others for parts, kept as it was written, in lower case."""
+    """A log level, optionally with other levels for parts, in lower case."""
 
     metavar: str = "|".join(LEVELS)
 
@@ -31,7 +31,7 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class LineFormat:
-    """A line of the access log, with gunicorn's atoms in it."""
+    """Format string of an access log line, in gunicorn's atoms."""
 
     metavar: str = "FORMAT"
 
@@ -53,43 +53,43 @@ class LogsOptions:
     log_level: str = option(
         "info",
         Levels(),
-        "Least severity that is logged. Parts may differ, as in info,access=warning: master, template, worker, access "
+        "Minimum log level. Parts may differ, as in info,access=warning: master, template, worker, access "
         "(5xx is an error, 4xx a warning) and app, what the application logs.",
         LOGS,
     )
     log_file: str | None = option(
         None,
         Nullable(Text("FILE")),
-        "Append the log to FILE, opened anew on USR1; it goes to standard error otherwise. The access log goes there "
-        "too, unless it has its own file.",
+        "Append the log to FILE, reopened on USR1; standard error by default, or with -. The access log goes "
+        "there too, unless --access-log-file is given.",
         LOGS,
         reloadable=False,
     )
     log_config: str | None = option(
         None,
         Nullable(Text("FILE")),
-        "Set up Python's logging in templates and workers from FILE: TOML, JSON or YAML for dictConfig, or INI. "
-        "The access log goes through the logger corn.access then.",
+        "Configure Python's logging in templates and workers from FILE: TOML, JSON or YAML for dictConfig, or"
+        " INI. The access log then uses the logger corn.access.",
         LOGS,
     )
     request_id: bool = option(
         False,
         Flag(),
-        "Give each request an X-Request-ID: a trusted proxy's, or a new one. It is in the request, the response and "
-        "the access log.",
+        "Give each request an X-Request-ID: a trusted proxy's, or a new one. It appears in the request, the "
+        "response and the access log.",
         LOGS,
     )
     access_log: bool = option(True, Flag(), "Log each request.", LOGS)
     access_log_file: str | None = option(
         None,
         Nullable(Text("FILE")),
-        "Append the access log to FILE; it goes to standard output otherwise, as with -.",
+        "Append the access log to FILE; standard output by default, or with -.",
         LOGS,
     )
     access_log_format: str | None = option(
-        None, Nullable(LineFormat()), "What a line of the access log holds, in gunicorn's atoms.", LOGS
+        None, Nullable(LineFormat()), "Format of an access log line, in gunicorn's atoms.", LOGS
     )
-    log_format: Literal["text", "json"] = option("text", Choice(("text", "json")), "How lines are written.", LOGS)
+    log_format: Literal["text", "json"] = option("text", Choice(("text", "json")), "Format of log lines.", LOGS)
     color: Literal["auto", "always", "never"] = option(
         "auto", Choice(("auto", "always", "never")), "Colour in the log; auto colours a terminal.", LOGS
     )

@@ -1,4 +1,4 @@
-"""What is served, where, and from which processes."""
+"""Options of the application, its addresses, its processes and reloads."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class ApplicationOptions:
     app: str | None = option(
         None,
         Nullable(ApplicationName()),
-        "The application: a module and the name in it, as in main:app.",
+        "Application to serve, as MODULE:ATTRIBUTE, e.g. main:app.",
         APPLICATION,
         argument=True,
     )
-    factory: bool = option(
-        False, Flag(), "Call what the application string names; its result is the application.", APPLICATION
+    factory: bool = option(False, Flag(), "Treat APP as a factory: call it and serve the result.", APPLICATION)
+    app_dir: str = option(
+        ".", Text("DIRECTORY"), "Directory to import the application from; comes first in sys.path.", APPLICATION
     )
-    app_dir: str = option(".", Text("DIRECTORY"), "Where the application's modules are looked for first.", APPLICATION)
     env_file: tuple[str, ...] = option(
         (),
         ListOf(Text("FILE")),
-        "Read the application's environment variables from FILE, anew on each reload; may be repeated.",
+        "Read the application's environment variables from FILE, again on each reload; may be repeated.",
         APPLICATION,
     )
 
@@ -57,8 +57,8 @@ class AddressesOptions:
     bind: tuple[str, ...] = option(
         (),
         ListOf(Address()),
-        "Listen on ADDRESS instead: host:port, [::1]:port, unix:path, fd://N for an inherited descriptor, or "
-        "fd://NAME for a socket that systemd passes; may be repeated.",
+        "Listen on ADDRESS instead of --host and --port: host:port, [::1]:port, unix:path, fd://N for an "
+        "inherited descriptor, or fd://NAME for a socket passed by systemd; may be repeated.",
         ADDRESSES,
         short="b",
         reloadable=False,
@@ -66,7 +66,9 @@ class AddressesOptions:
     uds: str | None = option(
         None, Nullable(Text("PATH")), "Listen on a Unix socket instead of a port.", ADDRESSES, reloadable=False
     )
-    uds_mode: int = option(0o666, Mode(), "Permissions of Unix sockets.", ADDRESSES, reloadable=False)
+    uds_mode: int = option(
+        0o666, Mode(), "File mode of Unix sockets, whatever --umask says.", ADDRESSES, reloadable=False
+    )
     fd: int | None = option(
         None,
         Nullable(Integer(0, 65535)),
@@ -77,7 +79,7 @@ class AddressesOptions:
     backlog: int = option(
         2048,
         Integer(1, 65535),
-        "Connections the kernel holds for corn before it refuses more.",
+        "Maximum number of connections that wait in the kernel to be accepted.",
         ADDRESSES,
         reloadable=False,
     )
@@ -88,8 +90,8 @@ class ProcessesOptions:
     workers: int | str = option(
         1,
         IntegerOrAuto(1, MAX_WORKERS),
-        "Worker processes; auto takes one for each CPU that the process may use by affinity and cgroup quota, and no "
-        "more than one for each 256 MiB of memory.",
+        "Number of worker processes; auto takes one per CPU that the process may use by affinity and cgroup "
+        "quota, and at most one per 256 MiB of memory.",
         PROCESSES,
         short="w",
         variables=("WEB_CONCURRENCY",),
@@ -97,14 +99,14 @@ class ProcessesOptions:
     preload: Literal["auto", "app", "deps", "none"] = option(
         "auto",
         Choice(("auto", "app", "deps", "none")),
-        "What the template loads before workers are forked from it: the application, only the packages it uses, or "
-        "nothing. auto takes the most that is safe to fork.",
+        "What the template loads before workers are forked from it: the application (app), only the packages "
+        "it uses (deps), or nothing (none). auto takes the most that is safe to fork.",
         PROCESSES,
     )
     user: str | None = option(
         None,
         Nullable(Text("NAME")),
-        "Run as this user, by name or number, once the addresses and the pidfile are open; needs root.",
+        "Run as this user (name or number) after the addresses and the pidfile are open; needs root.",
         PROCESSES,
         reloadable=False,
         command=SERVE,
@@ -112,7 +114,7 @@ class ProcessesOptions:
     group: str | None = option(
         None,
         Nullable(Text("NAME")),
-        "Run as this group, by name or number, instead of the user's own; needs root.",
+        "Run as this group (name or number) instead of the user's primary group; needs root.",
         PROCESSES,
         reloadable=False,
         command=SERVE,
@@ -120,36 +122,37 @@ class ProcessesOptions:
     umask: int | None = option(
         None,
         Nullable(Mode()),
-        "Permissions that files made by corn and the application do not get.",
+        "File mode creation mask for corn and the application, in octal; Unix sockets follow --uds-mode instead.",
         PROCESSES,
         reloadable=False,
     )
     chdir: str = option(
         ".",
         Text("DIRECTORY"),
-        "Work in DIRECTORY: relative paths in other options begin there. The configuration file is looked for before.",
+        "Change to DIRECTORY: relative paths in other options start there. The configuration file is looked up before.",
         PROCESSES,
     )
     pid: str | None = option(
         None,
         Nullable(Text("FILE")),
-        "Write the master's process id to FILE while corn serves; refused if another living master's is there.",
+        "Write the master's process id to FILE while corn serves; startup fails if the file belongs to a "
+        "running instance.",
         PROCESSES,
         reloadable=False,
     )
     control: str = option(
         "auto",
         Text("PATH|off"),
-        "Where commands such as 'corn status' reach the master: a Unix socket, or a directory to make one in. auto "
-        "takes a directory of the user's own; off makes none.",
+        "Unix socket for commands such as 'corn status', or a directory to create it in; auto uses a "
+        "directory owned by the user, off disables it.",
         PROCESSES,
         reloadable=False,
     )
     daemon: bool = option(
         False,
         Flag(),
-        "Go to the background; the command ends when the service is ready, or tells why it is not. Output that was "
-        "redirected to a file goes on there, other output is dropped.",
+        "Run in the background. The command returns once the service is ready, or prints why it failed to "
+        "start. Output that is redirected to a file stays there; other output is dropped.",
         PROCESSES,
         reloadable=False,
         command=SERVE,
@@ -157,7 +160,8 @@ class ProcessesOptions:
     hooks: str | None = option(
         None,
         Nullable(Text("FILE")),
-        "Call the functions of a Python file when something happens to the service; see docs/reference/hooks.md.",
+        "Call the functions of a Python file on events such as a worker's start or exit; "
+        "'python -m pydoc corn.hooks' lists them.",
         PROCESSES,
     )
 
@@ -167,21 +171,22 @@ class ReloadsOptions:
     health_path: str | None = option(
         None,
         Nullable(UrlPath()),
-        "On a reload, ask the new code for this path first; an answer of 500 or above refuses it.",
+        "On a reload, request this path from the new code first; a status of 500 or above refuses the reload.",
         RELOADS,
         command=SERVE,
     )
     soak: float = option(
         2.0,
         Seconds(),
-        "On a reload, how long the first new worker serves beside the old ones before more follow.",
+        "On a reload, how long the first new worker serves beside the old ones before the rest are replaced; "
+        "0 disables.",
         RELOADS,
         command=SERVE,
     )
     rollback_window: float = option(
         300.0,
         Seconds(),
-        "After a reload, how long the previous code is kept in memory to return to.",
+        "How long the previous code is kept in memory after a reload, for 'corn rollback' and automatic rollback.",
         RELOADS,
         command=SERVE,
     )

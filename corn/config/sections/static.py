@@ -1,4 +1,4 @@
-"""Files that are served without asking the application."""
+"""Options of static files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from corn.config.types import ListOf, Seconds, UrlPath
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A path of requests and the directory that answers it, `/assets=./public`; kept as it was written."""
+    """URL prefix and directory of a static mount, `/assets=./public`, kept as written."""
 
     metavar: str = "PATH=DIRECTORY"
 
@@ -29,7 +29,7 @@ class Mount:
 
 
 def split_mount(value: str) -> tuple[str, str]:
-    """The path, which ends in no slash ("" is all paths), and the directory."""
+    """Split a mount into its path, without a trailing slash ("" for all paths), and its directory."""
     path, _, directory = value.partition("=")
     return path.rstrip("/"), directory
 
@@ -42,16 +42,17 @@ class StaticOptions:
     static: tuple[str, ...] = option(
         (),
         ListOf(Mount()),
-        "Serve the files of DIRECTORY under PATH; what is no file there goes to the application. May be repeated.",
+        "Serve files of DIRECTORY under PATH; requests that match no file fall through to the application. "
+        "May be repeated.",
         STATIC,
     )
     static_max_age: float = option(
-        60.0, Seconds(), "How long clients may use a static file without asking again.", STATIC
+        60.0, Seconds(), "How long clients may cache a static file (Cache-Control: max-age).", STATIC
     )
     static_immutable: tuple[str, ...] = option(
         (),
         ListOf(UrlPath("PATTERN")),
-        "Paths such as /assets/* of files that never change, so that clients need not ask again for a year; may be "
-        "repeated. A name with a hash in it, eight or more hexadecimal digits, counts by itself.",
+        "Path patterns such as /assets/* of files that never change; clients may cache them for a year. May "
+        "be repeated. A file name with a hash in it (eight or more hexadecimal digits) counts by itself.",
         STATIC,
     )

@@ -1,4 +1,4 @@
-"""Transport Layer Security: certificates, and what is asked of clients."""
+"""Options of TLS: server certificates, client certificates, protocol versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HIDDEN = "********"
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A text that is never shown."""
+    """Text that is never displayed."""
 
     metavar: str = "TEXT"
 
@@ -45,38 +45,48 @@ class TLSOptions:
     ssl_certfile: tuple[str, ...] = option(
         (),
         ListOf(Text("FILE")),
-        "Serve HTTPS with the certificate in FILE (PEM, its chain behind it). May be repeated: clients get the one "
-        "whose names match, or the first. A file that changes is taken up while corn serves.",
+        "Serve HTTPS with the certificate chain in FILE (PEM). May be repeated: clients get the certificate "
+        "that matches the requested name, or else the first. A file that changes is reloaded while corn "
+        "serves.",
         TLS,
         reloadable=False,
     )
     ssl_keyfile: tuple[str, ...] = option(
         (),
         ListOf(Text("FILE")),
-        "The private key of the certificate, one for each in the same order; none if the keys stand in their files.",
+        "Private key of the certificate, one per certificate in the same order; omit if the certificate file "
+        "contains the key.",
         TLS,
         reloadable=False,
     )
     ssl_keyfile_password: str | None = option(
-        None, Nullable(Secret()), "Password of the private keys; better given by its variable.", TLS, reloadable=False
+        None,
+        Nullable(Secret()),
+        "Password of the private keys; prefer its environment variable.",
+        TLS,
+        reloadable=False,
     )
     ssl_ca_certs: str | None = option(
-        None, Nullable(Text("FILE")), "Authorities whose client certificates are accepted (PEM).", TLS, reloadable=False
+        None,
+        Nullable(Text("FILE")),
+        "Certificate authorities that client certificates are verified against (PEM).",
+        TLS,
+        reloadable=False,
     )
     ssl_cert_reqs: Literal["none", "optional", "required"] = option(
-        "none", ClientCertificates(), "Whether clients are asked for a certificate.", TLS, reloadable=False
+        "none", ClientCertificates(), "Whether clients must present a certificate.", TLS, reloadable=False
     )
     ssl_ciphers: str | None = option(
-        None, Nullable(Text("CIPHERS")), "Ciphers of TLS 1.2, as OpenSSL writes them.", TLS, reloadable=False
+        None, Nullable(Text("CIPHERS")), "TLS 1.2 cipher list, in OpenSSL's syntax.", TLS, reloadable=False
     )
     ssl_min_version: Literal["1.2", "1.3"] = option(
-        "1.2", Choice(("1.2", "1.3")), "Oldest version of TLS that is spoken.", TLS, reloadable=False
+        "1.2", Choice(("1.2", "1.3")), "Minimum TLS version.", TLS, reloadable=False
     )
-    timeout_handshake: float = option(10.0, Seconds(0.1), "Longest time for a TLS handshake.", TLS)
+    timeout_handshake: float = option(10.0, Seconds(0.1), "Maximum time for a TLS handshake.", TLS)
     redirect_bind: tuple[str, ...] = option(
         (),
         ListOf(Address()),
-        "Listen on ADDRESS too, for plain HTTP, and send clients from there to HTTPS (308); may be repeated.",
+        "Also listen on ADDRESS for plain HTTP and redirect clients to HTTPS (308); may be repeated.",
         TLS,
         reloadable=False,
     )

@@ -1,4 +1,4 @@
-"""WebSockets."""
+"""Options of WebSockets."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ class WebSocketOptions:
     ws: Literal["auto", "none"] = option(
         "auto",
         Choice(("auto", "none")),
-        "Open WebSockets; with none a handshake is served as the GET request that it also is.",
+        "Accept WebSockets (auto); with none a handshake is served as an ordinary GET request.",
         WEBSOCKET,
     )
     ws_max_size: int = option(
-        16 << 20, Size(1), "Largest message from a client, uncompressed; a larger one closes with 1009.", WEBSOCKET
+        16 << 20,
+        Size(1),
+        "Maximum size of a message from a client, uncompressed; a larger one closes the connection with 1009.",
+        WEBSOCKET,
     )
     ws_max_queue: int = option(
         32,
         Integer(1, 10**6),
-        "Most messages held for an application that has not received them; then reading stops.",
+        "Maximum number of messages queued for the application; then reading from the client pauses.",
         WEBSOCKET,
     )
     ws_ping_interval: float = option(
         20.0,
         Seconds(),
-        "Send a ping this often, to keep the way open and find out who is gone; 0 for never.",
+        "Interval between pings that keep the connection open and detect dead peers; 0 disables.",
         WEBSOCKET,
     )
     ws_ping_timeout: float = option(
-        20.0, Seconds(), "Close when nothing is heard for so long after a ping; 0 for never.", WEBSOCKET
+        20.0, Seconds(), "Close the connection if nothing arrives for this long after a ping; 0 disables.", WEBSOCKET
     )
     ws_per_message_deflate: bool = option(
-        True, Flag(), "Compress messages for clients that offer to (permessage-deflate).", WEBSOCKET
+        True, Flag(), "Compress messages for clients that offer it (permessage-deflate).", WEBSOCKET
     )
