@@ -20,8 +20,6 @@ import select
 import signal
 import socket
 import sys
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -49,15 +47,13 @@ from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, na
 from corn.tls.vault import Vault
 from corn.worker import preload
 from corn.worker import process as entrypoint
+from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
 from corn.worker.fork_safety import ImportMonitor, end_children, hazards, traces
 from corn.worker.forked_workers import ForkedWorkers
 from corn.worker.hooks.loader import HookFile, limited, load_hooks
 from corn.worker.logging_config import apply_log_config
 from corn.worker.sigchld import ChildExits
-from corn.worker.spare_worker import SETTLED, SpareWorker
 
-# Shorter than the master's patience, so that it hears of it.
-_FORK_TIMEOUT = 4.0
 _MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
 
 
@@ -219,12 +215,12 @@ class Template:
     def _worker_of(self, order: Fork, fds: tuple[int, int]) -> int:
         """The process id of the worker, which is the spare or forked now."""
         if self._setup.relay:
-            return _fork() or self._become_worker(order, fds)
+            return fork() or self._become_worker(order, fds)
         spare, is_there = self._spare, self._spare is not None and self._spare.become(order, fds)
         self._drop_spare()
         if spare is not None and is_there:
             return spare.pid
-        return self._fork_twice(lambda: self._become_worker(order, fds))
+        return fork_twice(lambda: self._become_worker(order, fds))
 
     def _fork_ahead(self) -> None:
         """Fork a spare, unless that is not possible now."""
@@ -232,7 +228,7 @@ class Template:
         spare = self._spare = SpareWorker()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            spare.forked(self._fork_twice(lambda: self._become_spare(spare)))
+            spare.forked(fork_twice(lambda: self._become_spare(spare)))
         except OSError:
             self._drop_spare()
         finally:
@@ -253,40 +249,6 @@ class Template:
         except BaseException:
             os._exit(1)
         self._become_worker(order, fds)
-
-    def _fork_twice(self, live: Callable[[], NoReturn]) -> int:
-        """Fork a middle process that forks the worker and ends, so that the worker is orphaned to the subreaper."""
-        reader, writer = os.pipe()
-        try:
-            middle = _fork()
-        except OSError:
-            os.close(reader)
-            os.close(writer)
-            raise
-        if middle == 0:
-            self._be_middle(live, reader, writer)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as pipe:
-            if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
-                os.kill(middle, signal.SIGKILL)  # a handler of os.register_at_fork hangs in it
-            answer = pipe.read()
-        os.waitpid(middle, 0)
-        number = int(answer or b"0")
-        if number <= 0:
-            raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
-        return number
-
-    def _be_middle(self, live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
-        os.close(reader)
-        try:
-            pid = os.fork()
-        except OSError as error:
-            pid = -(error.errno or 1)
-        if pid == 0:
-            os.close(writer)
-            live()
-        os.write(writer, str(pid).encode())
-        os._exit(0)
 
     def _become_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
         """The forked child: nothing of the template may be left in its hands, and it never returns."""
@@ -322,10 +284,3 @@ class Template:
             self._brood.discard(pid)
             self._channel.send(Exited(pid, status))
         return ends.is_readable(self._channel.fileno())
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # Python 3.12 warns of threads in a process that forks; the audit has judged them already.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()

@@ -1,0 +1,114 @@
+"""Forks of a template: twice, so that a worker is the master's child, and ahead of need, as the spare of `corn dev`.
+
+The middle process of the two ends at once. The kernel then gives the worker to the nearest subreaper, the master
+(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its end without a relay.
+
+A spare worker saves a reload the time of fork(2): copying the page tables of a process that holds pandas takes ten
+milliseconds, and a worker is forked twice. A template of `corn dev` that has had no order for a moment forks one ahead.
+The spare has not begun to be a worker: it has all signals blocked, holds no end of the template's channel, and waits
+for the order that says which worker to be. At end of file the template is leaving or gone, and the spare exits.
+
+A spare that was killed is noticed when it is wanted, and a worker is forked in its stead. The master learns of a spare
+with `Forked`, when it has become a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import warnings
+from collections.abc import Callable
+from typing import NoReturn
+
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Fork
+from corn.system.process import name_process, show_title
+
+SETTLED = 0.3  # seconds without an order, after which a template forks one ahead
+
+# Shorter than the master's timeout for a fork, so that the failure is reported to it.
+_FORK_TIMEOUT = 4.0
+
+
+def fork() -> int:
+    """os.fork(), without the warning of Python 3.12 about threads: the audit has judged them already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def fork_twice(live: Callable[[], NoReturn]) -> int:
+    """Fork a middle process that forks a worker and exits; `live` runs in the worker. Returns the worker's id."""
+    reader, writer = os.pipe()
+    try:
+        middle = fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
+    if middle == 0:
+        _be_middle(live, reader, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
+            os.kill(middle, signal.SIGKILL)  # a handler of os.register_at_fork hangs in it
+        answer = pipe.read()
+    os.waitpid(middle, 0)
+    number = int(answer or b"0")
+    if number <= 0:
+        raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
+    return number
+
+
+def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
+    os.close(reader)
+    try:
+        pid = os.fork()
+    except OSError as error:
+        pid = -(error.errno or 1)
+    if pid == 0:
+        os.close(writer)
+        live()
+    os.write(writer, str(pid).encode())
+    os._exit(0)
+
+
+class SpareWorker:
+    """The template's side of one: both ends of its channel until it is forked, then ours."""
+
+    def __init__(self) -> None:
+        ours, self._theirs = socket.socketpair()
+        self._channel = Channel(ours)
+        self.pid = 0
+
+    def forked(self, pid: int) -> None:
+        self.pid = pid
+        self._theirs.close()
+
+    def become(self, order: Fork, fds: tuple[int, ...]) -> bool:
+        """Have it be the worker of `order`; False if it is gone."""
+        if select.select([self._channel], [], [], 0)[0]:
+            return False
+        self._channel.send(order, fds)
+        return True
+
+    def wait(self) -> tuple[Fork, tuple[int, int]]:
+        """In the spare: wait for the order; the process ends here if there is none."""
+        self._channel.close()
+        name_process("corn spare")
+        show_title("corn: spare worker")
+        channel = Channel(self._theirs)
+        while not channel.closed:
+            for message in channel.receive():
+                if isinstance(message, Fork):
+                    fds = channel.take_fd(), channel.take_fd()
+                    channel.close()
+                    return message, fds
+        os._exit(0)
+
+    def close(self) -> None:
+        """Let go of it: it ends, unless it has become a worker."""
+        self._channel.close()
+        self._theirs.close()
