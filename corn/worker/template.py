@@ -47,12 +47,11 @@ from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, na
 from corn.tls.vault import Vault
 from corn.worker import preload
 from corn.worker import process as entrypoint
+from corn.worker.children import ChildExits, ForkedWorkers
 from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
 from corn.worker.fork_safety import ImportMonitor, end_children, hazards, traces
-from corn.worker.forked_workers import ForkedWorkers
 from corn.worker.hooks.loader import HookFile, limited, load_hooks
 from corn.worker.logging_config import apply_log_config
-from corn.worker.sigchld import ChildExits
 
 _MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
 
@@ -87,7 +86,7 @@ class Template:
         self._setup = setup
         self._config = setup.parsed_config()
         self._channel = channel
-        self._brood = ForkedWorkers()
+        self._workers = ForkedWorkers()
         self._application: Any = None
         self._spare: SpareWorker | None = None
         self._hooks = HookFile({})
@@ -151,7 +150,7 @@ class Template:
         """Fork on request until the master says to leave, or is gone."""
         ends = ChildExits() if self._setup.relay else None
         leaving = False
-        while not leaving or (ends is not None and self._brood):
+        while not leaving or (ends is not None and self._workers):
             if ends is not None and not self._hear_or_report(ends):
                 continue
             if self._may_fork_ahead and not select.select([self._channel], [], [], SETTLED)[0]:
@@ -169,7 +168,7 @@ class Template:
                     self._close_listeners()
             if self._channel.closed:
                 self._close_listeners()
-                self._brood.see_out(self._config)
+                self._workers.see_out(self._config)
                 return
 
     def _own_sockets(self) -> set[int]:
@@ -205,7 +204,7 @@ class Template:
         except OSError as error:
             self._channel.send(NotForked(order.worker, error.strerror or str(error)))
         else:
-            self._brood.add(pid)
+            self._workers.add(pid)
             self._channel.send(Forked(order.worker, pid))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
@@ -243,7 +242,7 @@ class Template:
     def _become_spare(self, spare: SpareWorker) -> NoReturn:
         try:
             self._channel.close()
-            self._brood.forget()
+            self._workers.forget()
             self._spare = None
             order, fds = spare.wait()
         except BaseException:
@@ -255,7 +254,7 @@ class Template:
         code = 1
         try:
             self._channel.close()
-            self._brood.forget()
+            self._workers.forget()
             self._drop_spare()
             channel = Channel(socket.socket(fileno=fds[0]))
             slots = Scoreboard(self._setup.slots)
@@ -281,6 +280,6 @@ class Template:
     def _hear_or_report(self, ends: ChildExits) -> bool:
         """Where the template is the parent: pass on the ends of workers until there is a message to hear."""
         for pid, status in ends.wait(self._channel.fileno()):
-            self._brood.discard(pid)
+            self._workers.discard(pid)
             self._channel.send(Exited(pid, status))
         return ends.is_readable(self._channel.fileno())

@@ -1,0 +1,131 @@
+"""Children of a template: the workers that it forked, and their exits where it is their parent.
+
+When the master is gone, its workers notice by themselves and drain. One that is blocked does not, so the template waits
+for all it forked until their grace period is over and then kills those that are left. It holds a pidfd (pidfd_open(2))
+for each, so a process id that was given to another process is never killed; where there are no pidfds the template is
+the workers' parent, and an id is not given away before it has been reaped.
+
+Where the template is the parent, SIGCHLD becomes readable on a pipe, so that one select(2) waits for a child or a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+
+from corn.config import Config
+from corn.system.process import ignore_signal
+
+_POLL = 0.5
+
+
+class ForkedWorkers:
+    """The workers that a template forked and that may still run."""
+
+    def __init__(self) -> None:
+        self._pidfds: dict[int, int] = {}
+
+    def add(self, pid: int) -> None:
+        self._drop_ended()
+        pidfd = -1
+        if hasattr(os, "pidfd_open"):
+            try:
+                pidfd = os.pidfd_open(pid)
+            except OSError:
+                return
+        self._pidfds[pid] = pidfd
+
+    def __bool__(self) -> bool:
+        return bool(self._pidfds)
+
+    def discard(self, pid: int) -> None:
+        """Drop one that has exited."""
+        if pid in self._pidfds:
+            self._drop(pid)
+
+    def forget(self) -> None:
+        """Drop all of them, in a child that has just been forked."""
+        for pid in list(self._pidfds):
+            self._drop(pid)
+
+    def see_out(self, config: Config) -> None:
+        """Wait until all have exited; kill those that are left after their grace period."""
+        grace = config.timeout_graceful_shutdown + config.timeout_lifespan_shutdown + 2.0
+        deadline = time.monotonic() + grace
+        while self._pidfds and time.monotonic() < deadline:
+            self._wait(_POLL)
+            self._drop_ended()
+        for pid, pidfd in self._pidfds.items():
+            with contextlib.suppress(OSError):
+                _kill(pid, pidfd)
+
+    def _wait(self, seconds: float) -> None:
+        watched = [pidfd for pidfd in self._pidfds.values() if pidfd >= 0]
+        select.select(watched, [], [], seconds)
+
+    def _drop_ended(self) -> None:
+        for pid, pidfd in list(self._pidfds.items()):
+            if _has_ended(pid, pidfd):
+                self._drop(pid)
+
+    def _drop(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        if pidfd >= 0:
+            os.close(pidfd)
+
+
+class ChildExits:
+    """SIGCHLD as a descriptor: waits for the exit of a child or for a message, whichever is first."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        signal.signal(signal.SIGCHLD, ignore_signal)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+
+    def wait(self, fd: int) -> list[tuple[int, int]]:
+        """Wait until a child exits or `fd` is readable; returns the ids and wait statuses of all that have exited."""
+        if self._reader in select.select([fd, self._reader], [], [])[0]:
+            os.read(self._reader, 4096)
+        ended = []
+        while (one := _reap()) is not None:
+            ended.append(one)
+        return ended
+
+    def is_readable(self, fd: int) -> bool:
+        return bool(select.select([fd], [], [], 0)[0])
+
+
+def reset_sigchld() -> None:
+    """Undo in a forked child what `ChildExits` did to signals."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _has_ended(pid: int, pidfd: int) -> bool:
+    if pidfd >= 0:
+        return bool(select.select([pidfd], [], [], 0)[0])
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return True
+    return False
+
+
+def _kill(pid: int, pidfd: int) -> None:
+    if pidfd >= 0:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    else:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap() -> tuple[int, int] | None:
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
