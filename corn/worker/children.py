@@ -5,7 +5,7 @@ for all it forked until their grace period is over and then kills those that are
 for each, so a process id that was given to another process is never killed; where there are no pidfds the template is
 the workers' parent, and an id is not given away before it has been reaped.
 
-Where the template is the parent, SIGCHLD becomes readable on a pipe, so that one select(2) waits for a child or a message.
+Where the template is the parent, SIGCHLD makes a pipe readable, so that one select(2) waits for a child or a message.
 """
 
 from __future__ import annotations

@@ -49,12 +49,11 @@ from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
 from corn.system.paths import library_roots
 from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
-from corn.system.sigaltstack import widen_signal_stack
 from corn.tls.vault import Vault
 from corn.worker.children import reset_sigchld
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application
-from corn.worker.stack_dump import answer_requests
+from corn.worker.stack_dump import answer_requests, widen_signal_stack
 
 if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff

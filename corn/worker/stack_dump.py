@@ -2,8 +2,13 @@
 
 Two handlers share one signal. faulthandler's runs in C as soon as the signal arrives, whatever holds the interpreter,
 and writes the stacks of all threads. It then passes the signal on to a Python handler, which runs when the main thread
-next executes bytecode (a tight loop does at once, and a sleep is woken up for it), and writes the asyncio tasks and the
-requests in flight. So of a worker that is lost in C code there are the stacks of its threads, and nothing else.
+next executes bytecode (a tight loop does at once, and a sleep is interrupted for it), and writes the asyncio tasks and
+the requests in flight. So a worker that is blocked in C code writes the stacks of its threads, and nothing else.
+
+faulthandler gives signal handlers a stack of their own (sigaltstack(2)), so that it can report a stack that overflowed.
+Every handler of Python's runs on it too, and signals that arrive together nest. What the processor's registers take up
+in each frame grew with AVX-512 to some KiB: five signals at once overflow faulthandler's 16 KiB, and the process dies
+of SIGSEGV. So corn puts a larger stack in its place.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import faulthandler
 import json
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -22,6 +28,9 @@ from corn.ipc.messages import STACKS_SIGNAL
 from corn.ipc.stack_report import LAST_LINE
 
 _MOST_FRAMES = 100
+_SIGNAL_STACK = 1 << 18  # bytes, of which only what is used takes memory
+_kept: Any = None  # the kernel uses it as long as the process lives
+
 # What is suspended has a frame, and waits for something: coroutines, generators, asynchronous generators.
 _SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
@@ -63,3 +72,17 @@ def _frames(task: asyncio.Task[Any]) -> list[FrameType]:
         frames.append(frame)
         waits = getattr(waits, kind[1])
     return frames if len(frames) > 1 else task.get_stack(limit=_MOST_FRAMES)
+
+
+def widen_signal_stack() -> None:
+    """Replace the stack that `faulthandler.enable` has made, in this thread; on Linux only."""
+    global _kept
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    _kept = ctypes.create_string_buffer(_SIGNAL_STACK)
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(Stack(ctypes.addressof(_kept), 0, _SIGNAL_STACK)), None)
