@@ -1,20 +1,24 @@
-"""The application on the admin address: what monitoring asks, and a page for people. It changes nothing.
+"""The ASGI application on the admin address: endpoints for monitoring, and a page for people. Read-only.
 
-Nobody is asked who they are, so nothing here acts, and nothing tells what a request held. Whatever a page of another
-origin may have a browser send, it does not get to read the answer: no answer allows it.
+Clients are not authenticated, so nothing here acts, and nothing shows what a request held. A page of another origin may
+have a browser send a request, but cannot read the response: no response allows it (CORS).
+
+The service is ready when it can take requests and goes on to: not while it starts, nor from the moment it was asked to
+stop, even if it accepts connections until --drain-delay is over, so that a load balancer looks elsewhere in time. A
+reload changes nothing, because the old workers serve until the new ones do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from corn.admin.metrics import exposition
-from corn.admin.readiness import readiness
 from corn.admin.status_client import Asking, MasterSilent
 from corn.config import Config
+from corn.server.asgi.types import Receive, Scope, Send
 
 _HERE = Path(__file__).parent
 _PAGE_POLICY = b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
@@ -25,9 +29,8 @@ _FILES = {
 }
 _TEXT = "text/plain; charset=utf-8"
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_UNREADY = ("starting", "stopping")
+
 Answer = tuple[int, str, bytes]
 
 
@@ -93,3 +96,15 @@ class Application:
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         body, kind = exposition(await self._asking.status_with_memory(), accept)
         return 200, kind, body
+
+
+def readiness(status: dict[str, Any], needed: int) -> tuple[bool, str]:
+    """Whether the service is ready, with `needed` workers or all if there are fewer; and the reason in words."""
+    ready, target = status["ready"], status["target"]
+    told = f"{ready} of {target} workers are ready"
+    if status["phase"] in _UNREADY:
+        return False, f"{status['phase']}: {told}"
+    needed = min(needed, target)
+    if ready < needed:
+        return False, f"{told}, {needed} are needed (--admin-ready-workers)"
+    return True, told

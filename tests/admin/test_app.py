@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from corn.admin.app import readiness
 from corn.admin.metrics import exposition, metrics
-from corn.admin.readiness import readiness
 from corn.config.sections.admin import AdminAddress
 from corn.config.validation import check_extras
 from corn.config.values import parse_value
