@@ -1,4 +1,4 @@
-"""From an exception to a failure: which frames are the user's, and which code to show of each."""
+"""Failure reports from exceptions: the frames of the user's, and the code to show of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import linecache
 import os
 import traceback
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from corn.diagnosis.failure import (
     CAUSE,
@@ -21,10 +20,10 @@ from corn.diagnosis.failure import (
     Frame,
     Raised,
 )
+from corn.diagnosis.user_traceback import CORN, is_machinery
 from corn.errors import CornError
 from corn.system.paths import is_library_file
 
-_CORN = str(Path(__file__).resolve().parent.parent) + os.sep
 _AROUND_OWN, _AROUND_LIBRARY = 5, 1  # lines before and after the marked one
 _MOST_FRAMES, _MOST_RAISED = 40, 6
 _LONGEST_LINE = 500
@@ -95,7 +94,7 @@ def _chain(error: BaseException) -> Iterator[Raised]:
 def _describe(error: BaseException, relation: str) -> Raised:
     shown = traceback.TracebackException.from_exception(error, lookup_lines=False)
     kind = type(error).__qualname__
-    frames = [_frame(each) for each in _within(list(shown.stack)) if not _is_machinery(each.filename)]
+    frames = [_frame(each) for each in _within(list(shown.stack)) if not is_machinery(each.filename)]
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return Raised(kind, error.msg or "invalid syntax", (*frames, _syntax_frame(error)), relation)
     notes = [str(each) for each in getattr(error, "__notes__", ())]
@@ -159,9 +158,4 @@ def _code(file: str, line: int, around: int) -> tuple[tuple[str, ...], int]:
 
 def is_own(file: str) -> bool:
     """Whether a file is the user's: neither of the standard library, nor installed, nor made up."""
-    return not file.startswith("<") and not is_library_file(file) and not os.path.realpath(file).startswith(_CORN)
-
-
-def _is_machinery(file: str) -> bool:
-    """Whether a frame is of corn or of the import system, and says nothing of the user's code."""
-    return file.startswith((_CORN, "<frozen importlib")) or f"{os.sep}importlib{os.sep}__init__.py" in file
+    return not file.startswith("<") and not os.path.realpath(file).startswith(CORN) and not is_library_file(file)

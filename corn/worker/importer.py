@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import sys
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from corn.config import Config
+from corn.config.suggestions import did_you_mean
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError, ConfigError
 from corn.server.asgi.interface import check_interface
@@ -49,7 +49,7 @@ def _import(name: str, config: Config) -> ModuleType:
         if error.name is None or not (name == error.name or name.startswith(error.name + ".")):
             raise failed(f"{name} could not be imported", error) from error
         where = Path(config.app_dir).resolve()
-        hint = _nearest(name, [each.name for each in pkgutil.iter_modules([str(where)])])
+        hint = did_you_mean(name, [each.name for each in pkgutil.iter_modules([str(where)])])
         raise ConfigError(f"no module named {error.name!r} (looked in {where} first){hint}") from error
     except BaseException as error:
         raise failed(f"{name} could not be imported", error) from error
@@ -60,7 +60,7 @@ def _attribute(module: ModuleType, attribute: str) -> Any:
     for name in attribute.split("."):
         if not hasattr(found, name):
             names = [each for each, value in vars(module).items() if not each.startswith("_") and callable(value)]
-            hint = _nearest(name, names) or "; check the part after the colon"
+            hint = did_you_mean(name, names) or "; check the part after the colon"
             raise ConfigError(f"module {module.__name__!r} has no {name!r}{hint}")
         found = getattr(found, name)
     return found
@@ -81,8 +81,3 @@ def failed(what: str, error: BaseException) -> ApplicationError:
         return ApplicationError(f"{what}: it called sys.exit({error.code!r})", user_traceback(error))
     summary = traceback.format_exception_only(type(error), error)[-1].strip()
     return ApplicationError(f"{what}: {summary}", user_traceback(error))
-
-
-def _nearest(name: str, candidates: list[str]) -> str:
-    match = difflib.get_close_matches(name, candidates, n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""

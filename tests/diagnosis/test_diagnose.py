@@ -1,8 +1,10 @@
+import os
 import sys
 
 import pytest
 
 from corn.diagnosis.diagnose import diagnose, is_own
+from corn.diagnosis.user_traceback import CORN, is_machinery
 from corn.errors import ApplicationError
 from tests.support.broken_apps import failure_of
 
@@ -102,3 +104,8 @@ def test_whose_code_a_file_is(tmp_path):
     assert not is_own("<string>")
     assert not is_own(pytest.__file__)
     assert not is_own(sys.modules["json"].__file__)
+
+
+def test_a_project_beside_corn_whose_name_begins_alike_keeps_its_frames():
+    assert is_machinery(f"{CORN}worker/template.py")
+    assert not is_machinery(f"{CORN.rstrip(os.sep)}_shop{os.sep}main.py")
