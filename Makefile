@@ -3,6 +3,7 @@
 #
 # Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 #
+# make docs     the documentation site, in build/docs/index.html; warnings are errors
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
@@ -15,7 +16,7 @@ BENCH_VENV ?= .venv-bench
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
-.PHONY: serve test lint format bench autobahn
+.PHONY: serve test lint format docs bench autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -29,6 +30,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m corn.config.reference --check
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs build/docs
 
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
@@ -50,6 +54,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[test]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(INSTALL) '.[docs]'
 	touch $@ $(VENV)/.installed
 
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt

@@ -1,0 +1,64 @@
+"""Commands, files and outputs of the documentation, run from a wheel in an environment of its own."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.doc_session import ROOT, Session, blocks_of
+
+RUN = ["docs/tutorial.md"]
+PACKAGES = ["fastapi"]
+
+MAIN = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def read_root() -> dict[str, str]:
+    return {"hello": "world"}
+
+
+@app.get("/health")
+def health() -> dict[str, bool]:
+    return {"ok": True}
+"""
+
+
+@pytest.fixture(scope="session")
+def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment with the built wheel, all its extras, and FastAPI; one for all test processes."""
+    shared = tmp_path_factory.getbasetemp().parent / "documented"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        environment = shared / "environment"
+        if not (shared / "done").exists():
+            pip = [environment / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
+            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", shared, ROOT], check=True)
+            (wheel,) = shared.glob("*.whl")
+            subprocess.run([*pip, "install", f"{wheel}[admin]", *PACKAGES], check=True)
+            (shared / "done").touch()
+    return environment / "bin"
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_page_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(MAIN)
+    with Session(tmp_path, bin_directory) as session:
+        for block in blocks_of(ROOT / name):
+            if block.file_name:
+                session.write(block.file_name, block.text)
+            elif block.language == "console":
+                for command in block.commands():
+                    session.run(command)
+            elif block.language == "python":
+                ast.parse(block.text)
