@@ -25,7 +25,7 @@ from importlib.machinery import (
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from corn.system.paths import is_library_file
+from corn.system.paths import is_library_file, library_roots
 
 _SETTLED_AFTER = 2.0  # seconds since the modification time
 
@@ -52,6 +52,7 @@ class ProjectImporter:
                 raise ImportError(path)
             return finder(path)  # type: ignore[return-value]
 
+        library_roots()  # finding them imports modules, which must not call the hook before the roots are known
         sys.path_hooks.insert(0, only_own)
         sys.path_importer_cache.clear()
 
