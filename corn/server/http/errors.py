@@ -1,9 +1,11 @@
-"""What a peer is told when its request cannot be served, and why it is told so."""
+"""Error responses: requests that cannot be served, and the responses that close the connection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+
+from corn.server.http.response_fields import encode_fields, status_line
 
 
 class HTTPError(Exception):
@@ -27,3 +29,10 @@ def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, byt
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append((b"retry-after", b"1"))
     return headers, body
+
+
+def error_response(refusal: HTTPError, defaults: bytes) -> bytes:
+    """All the bytes that refuse; `defaults` are the fields that corn adds to every response."""
+    headers, body = plain_response(refusal.status, refusal.reason)
+    fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: close\r\n\r\n"
+    return status_line(refusal.status) + fields + body

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
-from corn.server.http.head import PRINTABLE, TOKEN
+from corn.server.http.grammar import PRINTABLE, TOKEN
 
 CLOSE: Final = 1  # the application wants the connection closed
 OWN_DATE: Final = 2  # the application sends a date of its own

@@ -15,8 +15,7 @@ import struct
 from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
-from corn.server.http._error_response import error_response
-from corn.server.http.errors import HTTPError
+from corn.server.http.errors import HTTPError, error_response
 from corn.server.http1.body import BodyDecoder
 from corn.server.lingering_close import close_lingering
 from corn.server.write_buffer import BufferedProtocol

@@ -11,7 +11,7 @@ import sys
 from typing import Protocol
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.head import PRINTABLE, TOKEN
+from corn.server.http.grammar import PRINTABLE, TOKEN
 
 _MAX_LINE = 1024
 _EXTENSION = (

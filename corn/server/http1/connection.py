@@ -17,10 +17,12 @@ from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.scope import Endpoints, http_scope
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError
-from corn.server.http.head import PRINTABLE, RepeatedFields, RequestHead, parse_head
+from corn.server.http.grammar import PRINTABLE
+from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CONTINUE
 from corn.server.http1._closing import Leaving
 from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
+from corn.server.http1.parser import RepeatedFields, parse_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.server.websocket.connection import WebSocketConnection, switching_head

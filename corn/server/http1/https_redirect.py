@@ -13,11 +13,11 @@ from typing import cast
 
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
-from corn.server.http._error_response import error_response
-from corn.server.http.errors import HTTPError
-from corn.server.http.head import RequestHead, parse_head
+from corn.server.http.errors import HTTPError, error_response
+from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields, status_line
 from corn.server.http.target import GOOD, origin_form
+from corn.server.http1.parser import parse_head
 from corn.server.lingering_close import close_lingering
 from corn.server.write_buffer import BufferedProtocol
 

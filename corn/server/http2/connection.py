@@ -20,8 +20,7 @@ from typing import Any, ClassVar, cast
 from corn.logs import logger
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
-from corn.server.http._error_response import error_response
-from corn.server.http.errors import HTTPError
+from corn.server.http.errors import HTTPError, error_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
 from corn.server.http2.flood_guard import ABANDONED, FAULT, TRIFLE, FloodGuard

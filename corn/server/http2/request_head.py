@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.head import HANDLERS, PRINTABLE, TOKEN, RequestHead, read_method
+from corn.server.http.grammar import PRINTABLE, TOKEN
+from corn.server.http.head import HANDLERS, RequestHead, read_method
 from corn.server.http.target import GOOD, is_host
 from corn.server.http2.frames import MalformedRequestError
 from corn.server.http2.header_codec import Fields

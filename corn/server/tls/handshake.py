@@ -18,8 +18,7 @@ from typing import Any, cast
 from corn.logs import logger
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import Connection, ServerContext
-from corn.server.http._error_response import error_response
-from corn.server.http.errors import HTTPError
+from corn.server.http.errors import HTTPError, error_response
 from corn.server.lingering_close import close_lingering
 from corn.server.tls.context import TLSContexts
 from corn.server.tls.transport import TLSStream

@@ -19,7 +19,8 @@ from websockets.headers import build_extension, parse_extension
 from websockets.typing import ExtensionHeader
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.head import TOKEN, RequestHead
+from corn.server.http.grammar import TOKEN
+from corn.server.http.head import RequestHead
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.head import parse_head
+from corn.server.http1.parser import parse_head
 from corn.server.http.target import GOOD
 from corn.server.http1.body import ChunkedBody
 from tests.server.http1.test_requests import TABLE, Table

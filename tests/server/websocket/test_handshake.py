@@ -2,7 +2,7 @@
 
 import pytest
 
-from corn.server.http.head import parse_head
+from corn.server.http1.parser import parse_head
 from corn.server.websocket.handshake import accept_key, agree_on_deflate, read_offer
 from tests.support.asgi_server import serving
 
