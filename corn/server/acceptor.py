@@ -2,9 +2,14 @@
 
 One connection is accepted per wake-up. asyncio's own listener takes as many as there are, so that one worker swallows
 a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours whoever was
-woken last or spreads blindly to the stuck. Here a worker that is ahead of the others (see `fleet`) looks away for a
-millisecond, at most once per wake-up, and then accepts whatever is still there. Where nothing is gained by that, for a
-worker alone or for connections that are closed again at once, several are accepted per wake-up.
+woken last or spreads blindly to the stuck. Here the workers compare how many connections they hold, through the shared
+table of counters. A worker that is more than one ahead of the least loaded leaves a new connection to the others for a
+millisecond, at most once per wake-up, and then accepts whatever is still there. One whose heartbeat is stale does not
+count: it may be stuck, and would hold the others up.
+
+Where nothing is gained by that, several are accepted per wake-up: for a worker alone, and for connections that are
+closed again at once. Of those the numbers differ from one moment to the next, and a worker that is busy with one does
+not look at the listener anyway.
 """
 
 from __future__ import annotations
@@ -12,19 +17,50 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Callable
 
+from corn.ipc.scoreboard import Field, Scoreboard
 from corn.logs import logger
-from corn.server.accept_balance import AcceptBalance
 from corn.server.asgi.scope import Address, Endpoints
 from corn.server.context import ServerContext
 
 _DEFERRAL = 0.001  # seconds for which a connection is left to the others
 _BATCH = 8  # connections accepted in one turn of the loop, where that is fair
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
+_STALE_MS = 1500  # since a heartbeat
+_SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
+
+
+class AcceptBalance:
+    """The counters of all workers that accept, this one among them, looked up anew with each tick."""
+
+    __slots__ = ("_alive", "_closings", "_slots", "_words", "shares_out")
+
+    def __init__(self, slots: Scoreboard, own: memoryview) -> None:
+        self._slots = slots
+        self._words = own
+        self._alive: list[memoryview] = []
+        self._closings = 0
+        self.shares_out = True
+
+    def tick(self, closings: int) -> None:
+        """Find the workers that accept now and are alive; `closings` counts the connections closed so far."""
+        oldest = int(time.monotonic() * 1000) - _STALE_MS
+        self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
+        are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
+        self._closings = closings
+        self.shares_out = len(self._alive) > 1 and not are_short
+
+    def is_ahead(self) -> bool:
+        """Whether this worker holds more than one connection more than the least loaded of the others."""
+        if len(self._alive) < 2:
+            return False
+        enough = self._words[Field.CONNECTIONS] - 1
+        return any(words[Field.CONNECTIONS] < enough and words[Field.ACCEPTING] for words in self._alive)
 
 
 class Acceptor:

@@ -23,8 +23,7 @@ from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.ipc.scoreboard import Field, Scoreboard
 from corn.logs import is_handed_over
-from corn.server.accept_balance import AcceptBalance
-from corn.server.acceptor import Acceptor
+from corn.server.acceptor import AcceptBalance, Acceptor
 from corn.server.access_log.log import AccessLog
 from corn.server.asgi.health_check import check_health
 from corn.server.asgi.interface import as_asgi3
