@@ -32,7 +32,6 @@ from corn.server.asgi.types import ASGIApplication
 from corn.server.clock import INTERVAL
 from corn.server.context import ServerContext
 from corn.server.drain import GracefulDrain
-from corn.server.in_flight import requests_in_flight
 from corn.server.protocol_factory import ProtocolFactory
 from corn.server.request_id import with_request_id
 from corn.server.static.app import with_static
@@ -41,6 +40,10 @@ from corn.server.tls.context import TLSContexts
 if TYPE_CHECKING:
     from corn.server.access_log.logging_bridge import LoggingAccessLog
     from corn.server.connection_handoff import ConnectionHandoff
+
+
+MOST_IN_FLIGHT = 1000  # requests that are listed
+_LONGEST_PATH = 300
 
 
 def _retire_never(reason: str) -> None:
@@ -145,8 +148,8 @@ class Server:
             self._service.access.close()
 
     def in_flight(self) -> list[dict[str, Any]]:
-        """The requests that are being answered, see `requests_in_flight`."""
-        return requests_in_flight(self._service)
+        """The requests that are being answered, see `_requests_in_flight`."""
+        return _requests_in_flight(self._service)
 
     def set_log_level(self, levels: str) -> None:
         """Log requests from another level on (option log_level)."""
@@ -201,3 +204,24 @@ def _retire_at_message(config: Config) -> float:
 def _port(listeners: Sequence[socket.socket]) -> int | None:
     """The first TCP port that is listened on."""
     return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)
+
+
+def _requests_in_flight(service: ServerContext) -> list[dict[str, Any]]:
+    """The oldest first, and not more than `MOST_IN_FLIGHT`.
+
+    Each has a method, a path, its age in seconds, the client, the status if the response has begun, and the bytes of
+    the body sent so far. Also called from a signal handler, so it changes nothing.
+    """
+    now = time.monotonic()
+    cycles = sorted(service.running, key=lambda each: each.started_at)[:MOST_IN_FLIGHT]
+    return [
+        {
+            "method": "WEBSOCKET" if cycle.scope["type"] == "websocket" else cycle.head.method,
+            "path": str(cycle.scope["path"])[:_LONGEST_PATH],
+            "age": round(now - cycle.started_at, 3),
+            "client": ":".join(str(part) for part in cycle.scope["client"] or ("-",) if part is not None),
+            "status": cycle.status if cycle.committed else None,
+            "sent": cycle.sent,
+        }
+        for cycle in cycles
+    ]
