@@ -8,6 +8,7 @@ import math
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Coroutine
+from email.utils import formatdate
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,6 @@ from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
 from corn.server.access_log.log import CLIENT_CLOSED, AccessLog
 from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
-from corn.server.clock import Clock
 from corn.server.http.head import RequestHead
 from corn.server.http2 import http2_connection
 from corn.server.proxy.forwarded_headers import apply_forwarded
@@ -30,9 +30,33 @@ if TYPE_CHECKING:
     from corn.server.asgi.cycle import RequestCycle
     from corn.server.websocket.session import WebSocketSession
 
+INTERVAL = 0.5  # seconds between two ticks of the clock
 _FASTEST = LATENCY_BOUNDS[0]
 # Where the counts of a status begin, by its first digit; 8 and 9 are no class of HTTP's, and share a row.
 _ROWS = tuple(Field.ANSWERS + min(digit, 7) * (len(LATENCY_BOUNDS) + 1) for digit in range(10))
+
+
+class Clock:
+    """Coarse time: seconds since the worker's start, precise to `INTERVAL`, and the HTTP date (RFC 9110, 5.6.7).
+
+    `now` does not follow the wall: a tick adds what has passed, but never more than two intervals. So when the
+    application blocks the loop for ten seconds, no peer is timed out for the ten seconds in which nobody listened to it.
+    """
+
+    __slots__ = ("_last", "date", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._last = monotonic()
+        self.date = b""
+        self.tick()
+
+    def tick(self) -> None:
+        """Move on to now."""
+        moment = monotonic()
+        self.now += min(moment - self._last, 2 * INTERVAL)
+        self._last = moment
+        self.date = formatdate(usegmt=True).encode()
 
 
 class Connection(Protocol):

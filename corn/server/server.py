@@ -29,8 +29,7 @@ from corn.server.asgi.health_check import check_health
 from corn.server.asgi.interface import as_asgi3
 from corn.server.asgi.lifespan import Lifespan
 from corn.server.asgi.types import ASGIApplication
-from corn.server.clock import INTERVAL
-from corn.server.context import ServerContext
+from corn.server.context import INTERVAL, ServerContext
 from corn.server.drain import GracefulDrain
 from corn.server.protocol_factory import ProtocolFactory
 from corn.server.request_id import with_request_id
