@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
-from corn.server.access_log.log import CLIENT_CLOSED, AccessLog
+from corn.server.access_log.log import CLIENT_CLOSED, AccessLog, LoggingAccessLog
 from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
 from corn.server.http.head import RequestHead
@@ -26,7 +26,6 @@ from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.request_id import RequestIds
 
 if TYPE_CHECKING:
-    from corn.server.access_log.logging_bridge import LoggingAccessLog
     from corn.server.asgi.cycle import RequestCycle
     from corn.server.websocket.session import WebSocketSession
 

@@ -24,7 +24,7 @@ from corn.diagnosis.user_traceback import user_traceback
 from corn.ipc.scoreboard import Field, Scoreboard
 from corn.logs import is_handed_over
 from corn.server.acceptor import AcceptBalance, Acceptor
-from corn.server.access_log.log import AccessLog
+from corn.server.access_log.log import AccessLog, LoggingAccessLog
 from corn.server.asgi.health_check import check_health
 from corn.server.asgi.interface import as_asgi3
 from corn.server.asgi.lifespan import Lifespan
@@ -37,7 +37,6 @@ from corn.server.static.app import with_static
 from corn.server.tls.context import TLSContexts
 
 if TYPE_CHECKING:
-    from corn.server.access_log.logging_bridge import LoggingAccessLog
     from corn.server.connection_handoff import ConnectionHandoff
 
 
@@ -180,11 +179,7 @@ class Server:
 
 
 def _access_log(service: ServerContext) -> AccessLog | LoggingAccessLog:
-    if not is_handed_over():
-        return AccessLog(service.loop, service.config)
-    from corn.server.access_log.logging_bridge import LoggingAccessLog
-
-    return LoggingAccessLog()
+    return LoggingAccessLog() if is_handed_over() else AccessLog(service.loop, service.config)
 
 
 def _retire_at(config: Config) -> int:
