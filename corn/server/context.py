@@ -39,7 +39,7 @@ class Clock:
     """Coarse time: seconds since the worker's start, precise to `INTERVAL`, and the HTTP date (RFC 9110, 5.6.7).
 
     `now` does not follow the wall: a tick adds what has passed, but never more than two intervals. So when the
-    application blocks the loop for ten seconds, no peer is timed out for the ten seconds in which nobody listened to it.
+    application blocks the event loop for ten seconds, no peer times out for not having been heard meanwhile.
     """
 
     __slots__ = ("_last", "date", "now")

@@ -4,18 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import io
+import threading
+from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from corn.logs import logger
 from corn.server.asgi.types import ClientDisconnected, Receive, Scope, Send
-from corn.server.wsgi.bridge import Exchange
+from corn.server.wsgi.bridge import Exchange, body_in_parts
 from corn.server.wsgi.environ import environ_of
-from corn.server.wsgi.input import WholeBody, body_in_parts
 from corn.server.wsgi.response import Response, WSGIApplication
-from corn.server.wsgi.thread_pool import Threads
 
 READ_AHEAD = 65536  # bytes of a body that are waited for before a thread is taken, so that slow senders hold none
 PATIENCE = 10.0  # seconds after which it is worth a warning that a request waits for a thread
+
+Call = Callable[[], None]
+
+
+class Threads:
+    """Pool of at most `most` daemon threads that share one queue of calls; `run` is for the event loop's thread only.
+
+    The threads start when there is work and none is free, so never in a template, and never more than are needed. How
+    many are free is exact: there is one for each call that is queued or running, as far as there may be.
+
+    Rejected: concurrent.futures. It counts the idle threads, and misses one when a call comes while a thread goes to
+    sleep; it also makes a future, a condition and a work item for each call, and joins its threads at exit.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._calls: SimpleQueue[Call] = SimpleQueue()
+        self._inside = 0  # calls queued or running, but for those in `_over`
+        self._over: deque[None] = deque()  # one entry for each call that has ended; its ends are atomic
+        self._started = 0
+
+    def run(self, call: Call) -> bool:
+        """Have a thread make the call, which must not raise, in its turn; whether one is free to make it now.
+
+        Raises RuntimeError if there is no thread and the system gives none; else fewer threads have to do.
+        """
+        while self._over:
+            self._over.pop()
+            self._inside -= 1
+        if self._started <= self._inside and self._started < self.most:
+            self._start()
+        self._inside += 1
+        self._calls.put(call)
+        return self._inside <= self._started
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._work, name=f"wsgi-{self._started}", daemon=True).start()
+        except RuntimeError:
+            if not self._started:
+                raise
+        else:
+            self._started += 1
+
+    def _work(self) -> None:
+        while True:
+            call = self._calls.get()
+            call()
+            del call  # so that what it holds is not kept until the next
+            self._over.append(None)
 
 
 class WSGI:
@@ -47,7 +99,7 @@ class WSGI:
         if "HTTP_EXPECT" in environ or await _read_ahead(receive, parts):
             environ["wsgi.input"] = body_in_parts(parts, exchange.pull)
         else:
-            environ["wsgi.input"] = WholeBody(b"".join(parts))
+            environ["wsgi.input"] = io.BytesIO(b"".join(parts))
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))
         if not self._threads.run(lambda: exchange.run(response.answer)) and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)

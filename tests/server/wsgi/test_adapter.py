@@ -11,7 +11,7 @@ from wsgiref.validate import validator
 import pytest
 
 from corn.server.wsgi import adapter as application
-from corn.server.wsgi.thread_pool import Threads
+from corn.server.wsgi.adapter import Threads
 from tests.support.asgi_server import serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: corn.test\r\n\r\n"
