@@ -4,6 +4,11 @@ At any moment the connection reads a head (`cycle` and `_decoder` are None), rea
 holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
 the bound, reading stops until the application has caught up. A deadline stands for each of these states and is looked
 at by the worker's sweep; there is no timer for a connection.
+
+After an answer that the peer can read to its end the connection is closed in two steps (`lingering_close`), where the
+peer may still send. A response that breaks off has to look broken: a connection whose end would pass for the end of the
+response is reset. What a deadline means depends on where the connection stands: a request of which a part was read gets
+an answer, a silent connection does not.
 """
 
 from __future__ import annotations
@@ -11,38 +16,48 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.scope import Endpoints, http_scope
 from corn.server.context import ServerContext
-from corn.server.http.errors import HTTPError
+from corn.server.http.errors import HTTPError, error_response
 from corn.server.http.grammar import PRINTABLE
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CONTINUE
-from corn.server.http1._closing import Leaving
 from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
 from corn.server.http1.parser import RepeatedFields, parse_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
+from corn.server.lingering_close import close_lingering
 from corn.server.websocket.connection import WebSocketConnection, switching_head
 from corn.server.websocket.handshake import check_handshake, read_offer, wants_websocket
 from corn.server.websocket.session import WebSocketSession
+from corn.server.write_buffer import BufferedProtocol
 
 if TYPE_CHECKING:
     from corn.server.http2.connection import HTTP2Connection
 
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
 
 
-class HTTP1Connection(Leaving):
+class HTTP1Connection(BufferedProtocol):
     """A connection from its first byte to its last."""
 
-    __slots__ = ("_repeated",)
+    __slots__ = ("_decoder", "_eof", "_held", "_repeated", "_socket", "_used", "cycle", "ends")
 
     def __init__(self, service: ServerContext, sock: socket.socket, ends: Endpoints) -> None:
-        super().__init__(service, sock, ends)
+        super().__init__(service)
+        self.cycle: RequestCycle | None = None
+        self.ends = ends
+        self._socket = sock
+        self._decoder: BodyDecoder | None = None
+        self._held = b""
+        self._used = False  # for a request
+        self._eof = False
         self._repeated: RepeatedFields | None = None
 
     # What the transport calls
@@ -76,6 +91,10 @@ class HTTP1Connection(Leaving):
     def resume_writing(self) -> None:
         self._expect_body()
         super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.service.closed(self)
+        self._forget()
 
     # Reading
 
@@ -258,6 +277,10 @@ class HTTP1Connection(Leaving):
         rate = config.min_body_rate
         self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
+    def _expect_body(self) -> None:
+        due = self._decoder is not None
+        self.deadline = self.service.clock.now + self.service.config.timeout_body if due else math.inf
+
     # From one request to the next
 
     def may_go_on(self, head: RequestHead) -> bool:
@@ -307,6 +330,107 @@ class HTTP1Connection(Leaving):
             self._resume_reading()
         if self._eof and self.cycle is None:
             self.transport.close()
+
+    # Writing beside the transport, see `sendfile`
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+        return self._socket.fileno()
+
+    def stalled(self) -> None:
+        """A write beside the transport waits for the peer."""
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        self.write_paused = True
+
+    def progressed(self) -> None:
+        """A write beside the transport has moved on."""
+        self.write_paused = False
+        self._expect_body()
+
+    # What the worker asks for
+
+    def expire(self) -> None:
+        """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
+        if self.write_paused or self.transport.is_closing():
+            self.abort()
+        elif self._held or self.cycle is not None:
+            self._refuse(HTTPError(408, "the request did not arrive in time"))
+        elif self._decoder is not None:
+            self._close(expecting=True)
+        elif self._has_unread():
+            self.deadline = self.service.header_deadline
+        else:
+            self.transport.close()
+
+    def idle_socket(self) -> socket.socket | None:
+        """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
+        waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
+        plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
+        if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
+            return None
+        return self._socket
+
+    def linger_until(self, first: float, idle: float) -> None:
+        if self.cycle is None and self._decoder is None and not self._held:
+            self.deadline = min(self.deadline, idle if self._used else first)
+
+    @property
+    def is_busy(self) -> bool:
+        return self.cycle is not None
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # The end
+
+    def break_off(self, cycle: RequestCycle) -> None:
+        """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
+        if self.transport.is_closing():
+            return
+        self.flush()
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        if cycle.ends_with_connection:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: HTTPError) -> None:
+        """Answer what cannot be served, unless an answer has begun, and close."""
+        cycle = self.cycle
+        if cycle is not None and cycle.committed:
+            self.break_off(cycle)
+            cycle.disconnect()
+            return
+        if cycle is not None:
+            cycle.status, cycle.committed = refusal.status, True
+        elif self.service.access is not None:
+            self.service.access.refused(self.ends.client, refusal)
+        self.write(error_response(refusal, self.service.defaults))
+        self._close(expecting=True)
+
+    def _close(self, *, expecting: bool) -> None:
+        """Close after all that was written; `expecting` says whether the peer may send more."""
+        if (expecting or self._decoder is not None or self._held) and not self._eof:
+            self._forget()
+            self.service.connections.discard(self)
+            close_lingering(self.service, self.transport)
+        else:
+            self.deadline = self.service.clock.now + self.service.config.timeout_send
+            self.transport.close()
+
+    def _forget(self) -> None:
+        self.wake_writers()
+        cycle, self.cycle = self.cycle, None
+        if cycle is not None:
+            cycle.disconnect()
+
+    def _has_unread(self) -> bool:
+        """Whether the kernel has bytes that the loop has not handed over: a request that came at the last moment."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
 
 def _too_large(data: bytes, limit: int) -> HTTPError:

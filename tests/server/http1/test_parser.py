@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
-from corn.server.http1.parser import RepeatedFields, parse_head
 from corn.server.http.response_fields import encode_fields
+from corn.server.http1.parser import RepeatedFields, parse_head
 from tests.support.asgi_server import hello, serving
 
 LINES = st.sampled_from(

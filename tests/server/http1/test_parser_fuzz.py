@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
-from corn.server.http1.parser import parse_head
 from corn.server.http.target import GOOD
 from corn.server.http1.body import ChunkedBody
+from corn.server.http1.parser import parse_head
 from tests.server.http1.test_requests import TABLE, Table
 
 SEEDS = [each.read_bytes() for each in sorted(Path(TABLE).glob("*/*.http")) if each.stat().st_size < 400]
