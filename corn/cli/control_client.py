@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ import click
 from corn.errors import ConfigError, CornError, NoAnswer, NoInstance
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
 
-_MAY_THINK = 5.0  # seconds to wait for an answer that the master gives at once
+_TIMEOUT = 5.0  # seconds to wait for an answer that the master gives at once
+_HELLO_TIMEOUT = 1.0
 _LONGEST_ANSWER = 1 << 26
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-_FACTS = {"pid", "app", "addresses", "pidfile", "config_file", "phase", "uptime"}
+_FACTS = {"pid": int, "app": str, "addresses": list, "pidfile": str, "config_file": str, "phase": str, "uptime": float}
 
 Answer = dict[str, Any]
 
@@ -57,19 +58,20 @@ class InstanceSelector:
 class ControlClient:
     """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout: float = _TIMEOUT) -> None:
         self.path = path
         self.about: Answer = {}
+        self.refusal = ""
         self._received = b""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        _connect(self._sock, path)
+        _connect(self._sock, path, timeout)
 
     @property
     def name(self) -> str:
         """What stands for the instance in a list."""
         return self.path.name.removesuffix(SUFFIX)
 
-    def ask(self, request: str, *, patience: float | None = _MAY_THINK, **fields: Any) -> Answer:
+    def ask(self, request: str, *, patience: float | None = _TIMEOUT, **fields: Any) -> Answer:
         """Ask, and wait for the answer, without end where patience is None."""
         self._sock.settimeout(patience)
         try:
@@ -102,10 +104,10 @@ class ControlClient:
         return answer
 
 
-def _connect(sock: socket.socket, path: Path) -> None:
-    """Connect within `_MAY_THINK`, however many wait for the same."""
-    sock.settimeout(_MAY_THINK)
-    deadline = time.monotonic() + _MAY_THINK
+def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
+    """Connect within `timeout` seconds, however many wait for the same."""
+    sock.settimeout(timeout)
+    deadline = time.monotonic() + timeout
     while True:
         try:
             sock.connect(str(path))
@@ -117,33 +119,69 @@ def _connect(sock: socket.socket, path: Path) -> None:
             return
 
 
-def instances(control: str | None) -> Iterator[ControlClient]:
+def instances(control: str | None) -> list[ControlClient]:
     """A connection to each running instance that this user may control, acquainted; those that are silent too.
 
-    One that does not say who it is has an empty `about`.
+    One that does not say who it is has an empty `about`. Raises NoAnswer for a fault of what `control` names.
     """
-    for path in sockets(os.environ, control):
+    own, others = sockets(os.environ, control)
+    return [*_acquainted(own, strict=control is not None), *_strangers(others)]
+
+
+def _acquainted(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOUT) -> list[ControlClient]:
+    found = []
+    for path in paths:
         try:
-            instance = ControlClient(path)
+            instance = ControlClient(path, timeout)
         except (ConnectionRefusedError, FileNotFoundError):
             continue  # its master is dead
-        except PermissionError:
-            raise NoAnswer(f"{path}: only the user who runs that instance, and root, may control it") from None
         except OSError as error:
-            raise NoAnswer(f"{path}: {error.strerror or error}") from None
+            if strict:
+                raise NoAnswer(f"{path}: {_reason(error)}") from None
+            continue
         with contextlib.suppress(NoAnswer):
-            answer = instance.ask("hello", patience=1.0)
+            answer = instance.ask("hello", patience=min(timeout, _HELLO_TIMEOUT))
             if not answer.get("ok"):
-                raise CornError(f"{path}: {shown(str(answer.get('error')))}")
-            if answer.keys() >= _FACTS:
+                instance.refusal = shown(str(answer.get("error")))
+            elif _is_introduction(answer):
                 instance.about = answer
-        yield instance
+        found.append(instance)
+    return found
+
+
+def _strangers(paths: Sequence[Path]) -> list[ControlClient]:
+    """The instances of other users, as many as answer within `_TIMEOUT` together; a silent one is left out."""
+    deadline = time.monotonic() + _TIMEOUT
+    found: list[ControlClient] = []
+    for path in paths:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        found += (each for each in _acquainted([path], strict=False, timeout=left) if each.about)
+    return found
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "only the user who runs that instance, and root, may control it"
+    return str(error.strerror or error)
+
+
+def _is_introduction(answer: Answer) -> bool:
+    """True for the answer of a master to `hello`; whoever listens there may have written anything."""
+    kinds = {name: type(answer.get(name)) for name in _FACTS}
+    return kinds == _FACTS and all(isinstance(each, str) for each in answer["addresses"])
 
 
 def find(choice: InstanceSelector) -> ControlClient:
     """The instance that is meant. Raises NoInstance where there is none, ConfigError where there are several."""
-    found = list(instances(choice.control))
+    own, others = sockets(os.environ, choice.control)
+    found = _acquainted(own, strict=choice.control is not None)
+    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     fitting = [each for each in found if each.about and choice.fits(each.about)]
+    if not fitting and silent is None:
+        found += _strangers(others)
+        fitting = [each for each in found if each.about and choice.fits(each.about)]
     if len(fitting) > 1:
         lines = [describe(each) for each in fitting]
         raise ConfigError("several instances run; name one with --pid, --bind or --config:\n  " + "\n  ".join(lines))
@@ -152,7 +190,8 @@ def find(choice: InstanceSelector) -> ControlClient:
             each.close()
     if fitting:
         return fitting[0]
-    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
+    if silent is not None and silent.refusal:
+        raise CornError(f"{silent.path}: {silent.refusal}")
     if silent is not None:
         raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
     if not found:

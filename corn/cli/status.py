@@ -40,7 +40,7 @@ def status(*, choice: InstanceSelector, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_instances(*, control: str | None, as_json: bool) -> int:
     """List the instances on this machine that this user may control."""
-    found = list(instances(control))
+    found = instances(control)
     if as_json:
         click.echo(json.dumps([each.about or {"name": each.name, "phase": "silent"} for each in found], indent=2))
         return 0

@@ -18,8 +18,9 @@ from corn.config.sections.limits import LimitsOptions, TimesOptions
 from corn.config.sections.logs import LogsOptions
 from corn.config.sections.service import AddressesOptions, ApplicationOptions, ProcessesOptions, ReloadsOptions
 from corn.config.sections.static import StaticOptions
-from corn.config.sections.tls import TLSOptions
+from corn.config.sections.tls import Secret, TLSOptions
 from corn.config.sections.websocket import WebSocketOptions
+from corn.config.types import Nullable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +56,5 @@ class Config(  # a dataclass takes the fields of its bases from the last to the 
 
 
 OPTIONS: tuple[Option, ...] = declared(Config)
+SECRETS = frozenset(each.variable for each in OPTIONS if each.kind == Nullable(Secret()))
+"""Environment variables that are for corn alone."""

@@ -9,8 +9,9 @@ address that the master listens on, which no two instances share.
     where those cannot be   corn-UID in the directory for temporary files
 
 A command looks into all of them that may hold what its user may control, so that it finds a service whatever
-environment that was started in. Directories that belong to somebody else than their name says are passed over: in a
-directory for temporary files anybody may have made them.
+environment that was started in. A directory whose owner is not the one in its name is skipped: in a directory for
+temporary files anybody may have made it. Root's commands turn to the instances of other users only where none of its
+own fits, since any user can have a socket there that answers anything, or nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from corn.system.ownership import chown_directory
 
 SUFFIX = ".sock"
 AUTO, OFF = "auto", "off"
@@ -52,7 +55,7 @@ def make_home(directory: Path, uid: int) -> None:
     except FileExistsError:
         pass
     if created and os.geteuid() != uid:
-        os.chown(directory, uid, -1)
+        chown_directory(directory, uid, -1)
     if not is_private(directory, uid):
         raise PermissionError(f"{directory} is not a directory that user {uid} alone can enter")
 
@@ -66,38 +69,47 @@ def is_private(directory: Path, uid: int) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == uid and not found.st_mode & 0o077
 
 
-def sockets(environ: Mapping[str, str], control: str | None = None) -> Iterator[Path]:
+def sockets(environ: Mapping[str, str], control: str | None = None) -> tuple[list[Path], list[Path]]:
     """The sockets of the instances that this user may control, of living masters and of dead ones.
 
-    `control` is what a user says instead: a socket, or a directory of them.
+    The first are this user's own, or were started by it; the second are other users', which only root can control.
+    `control` is a socket, or a directory of them, to look at instead.
     """
     if control is not None:
         path = Path(control)
-        yield from sorted(path.glob("*" + SUFFIX)) if path.is_dir() else [path]
-        return
-    seen: set[Path] = set()
-    for directory, uid in _searched(environ, os.geteuid()):
+        return (sorted(path.glob("*" + SUFFIX)) if path.is_dir() else [path]), []
+    uid = os.geteuid()
+    own, others = _directories(environ, uid)
+    found = _sockets_in(own, set())
+    return found, _sockets_in(others, {each.parent for each in found})
+
+
+def _sockets_in(directories: Iterable[tuple[Path, int]], seen: set[Path]) -> list[Path]:
+    found: list[Path] = []
+    for directory, uid in directories:
         resolved = directory.resolve()
         if resolved not in seen and is_private(resolved, uid):
             seen.add(resolved)
-            yield from sorted(resolved.glob("*" + SUFFIX))
+            found += sorted(resolved.glob("*" + SUFFIX))
+    return found
 
 
-def _searched(environ: Mapping[str, str], uid: int) -> Iterator[tuple[Path, int]]:
+def _directories(environ: Mapping[str, str], uid: int) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+    """Where to look, each with the user who must own it: this user's own directories, and other users'."""
     temporary = dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))  # noqa: S108 - its owner is looked at
     if uid != 0:
-        for home in (*homes(environ, uid, uid), *(each / f"corn-{uid}" for each in (_run(), *temporary))):
-            yield home, uid
-        yield _run() / "user" / str(uid) / "corn", uid
-        return
-    yield _run() / "corn", 0
-    for parent in (_run(), *temporary):
-        for directory in sorted(parent.glob("corn-*")):
-            if directory.name[5:].isdigit():
-                yield directory, int(directory.name[5:])
-    for directory in sorted((_run() / "user").glob("*/corn")):
-        if directory.parent.name.isdigit():
-            yield directory, int(directory.parent.name)
+        named = (each / f"corn-{uid}" for each in (_run(), *temporary))
+        return [(each, uid) for each in (*homes(environ, uid, uid), *named, _run() / "user" / str(uid) / "corn")], []
+    own = [(_run() / "corn", 0), *((each / "corn-0", 0) for each in temporary), *_of_users(_run())]
+    others = [pair for parent in temporary for pair in _of_users(parent)]
+    logged_in = ((each, each.parent.name) for each in sorted((_run() / "user").glob("*/corn")))
+    return own, [*others, *((each, int(name)) for each, name in logged_in if name.isdigit())]
+
+
+def _of_users(parent: Path) -> list[tuple[Path, int]]:
+    """The directories corn-UID in `parent`: those in /run were made by root, for services that it started."""
+    found = ((each, each.name.removeprefix("corn-")) for each in sorted(parent.glob("corn-*")))
+    return [(each, int(number)) for each, number in found if number.isdigit()]
 
 
 def _run() -> Path:

@@ -48,7 +48,7 @@ class Listener:
 
     def __post_init__(self) -> None:
         if self.path:
-            self._inode = Path(self.path).stat().st_ino
+            self._inode = Path(self.path).lstat().st_ino
 
     @property
     def passed(self) -> bool:
@@ -67,7 +67,7 @@ class Listener:
         """Stop listening, and remove the file of a Unix socket unless somebody else has put another there."""
         if self.path and not keep_file and not self.borrowed:
             with contextlib.suppress(OSError):
-                if Path(self.path).stat().st_ino == self._inode:
+                if Path(self.path).lstat().st_ino == self._inode:
                     Path(self.path).unlink()
         self.sock.close()
 
@@ -242,11 +242,11 @@ def _holder(port: int) -> str:
 def _open_unix(path: str, config: Config) -> Listener:
     _clear_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # Between bind and chmod nobody may connect who may not afterwards.
+    # bind(2) makes the file with the mode that the umask leaves. A chmod afterwards would follow a link that the
+    # directory's owner puts in its place.
     umask = os.umask(0o777 & ~config.uds_mode)
     try:
         sock.bind(path)
-        Path(path).chmod(config.uds_mode)
         sock.listen(config.backlog)
         sock.setblocking(False)
     except OSError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from corn.config import Config
 from corn.config.env_file import read_env_file
+from corn.config.schema import SECRETS
 from corn.ipc.channel import Channel
 from corn.ipc.template_setup import Setup
 from corn.supervisor.policy.state import ProcessExit
@@ -135,11 +136,12 @@ def _execute(module: str, argument: int, inherited: Sequence[int], environment: 
 
 
 def environment_of(config: Config) -> dict[str, str]:
-    """The environment of this process, and over it the env files as they are now, the later over the earlier.
+    """The application's environment: this process's, and over it the env files as they are now, the later first.
 
-    Raises ConfigError where a file cannot be read or understood.
+    Without corn's own secrets, which every program that the application starts would inherit. Raises ConfigError where
+    a file cannot be read or understood.
     """
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     for name in config.env_file:
         environment.update(read_env_file(Path(name)))
     return environment

@@ -19,6 +19,7 @@ from pathlib import Path
 from corn.errors import ConfigError
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
+from corn.system.ownership import chown_socket
 
 _BACKLOG = 64
 _WITHOUT = "no control socket, so no command can reach this instance"
@@ -134,7 +135,7 @@ def _made(path: Path, asked: str, uid: int) -> ControlSocket:
         fresh.unlink(missing_ok=True)
         sock.bind(str(fresh))
         if os.geteuid() != uid:
-            os.chown(fresh, uid, -1)
+            chown_socket(fresh, uid, -1)
         sock.listen(_BACKLOG)
         sock.setblocking(False)
         fresh.rename(path)

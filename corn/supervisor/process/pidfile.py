@@ -39,7 +39,7 @@ class Pidfile:
             return
         try:
             self._path.unlink(missing_ok=True)
-            self._reserved = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._reserved = _create(self._path)
             os.fchown(self._reserved, identity.uid, identity.gid)
         except OSError as error:
             raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
@@ -72,15 +72,23 @@ class Pidfile:
             return
         if os.access(path.parent, os.W_OK | os.X_OK):
             fresh = path.with_name(f".{path.name}.{os.getpid()}")
-            fresh.write_bytes(text)
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(_create(fresh), "wb") as file:
+                file.write(text)
             fresh.rename(path)
             return
-        fd = os.open(path, os.O_WRONLY)  # an earlier master made it before it gave up root
+        # An earlier master made it before it gave up root.
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.pwrite(fd, text, 0)
             os.ftruncate(fd, len(text))
         finally:
             os.close(fd)
+
+
+def _create(path: Path) -> int:
+    """A descriptor of a new file. O_EXCL follows no link that the directory's owner has put there (open(2))."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
 
 def _check(path: Path, harmless: set[int | None]) -> None:

@@ -21,6 +21,7 @@ from corn.config import Config
 from corn.config.suggestions import did_you_mean
 from corn.errors import ConfigError
 from corn.net.listeners import Listener
+from corn.system.ownership import chown_socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,11 @@ def check_privileges(identity: ProcessUser, config: Config) -> None:
 
 
 def chown_sockets(listeners: Sequence[Listener], identity: ProcessUser) -> None:
-    """Give the files of Unix sockets to who is going to serve them (chown(2)); raises ConfigError where refused."""
+    """Give the files of Unix sockets to the user who serves them; raises ConfigError where that is refused."""
     for listener in listeners:
         if listener.path and not identity.is_assumed:
             try:
-                os.chown(listener.path, identity.uid, identity.gid)
+                chown_socket(listener.path, identity.uid, identity.gid)
             except OSError as error:
                 raise ConfigError(f"{listener.path} cannot be given to {identity.label}: {error.strerror}") from None
 

@@ -6,12 +6,21 @@ import contextlib
 import signal
 import socket
 import subprocess
+import urllib.request
 from pathlib import Path
 
 from tests.support.corn_process import DEADLINE, Served, write_app
 from tests.support.http_client import Client, Load
 
 CONFIG = Path(__file__).parents[3] / "examples" / "deploy" / "haproxy.cfg"
+
+
+SCHEME = """
+async def app(scope, receive, send):
+    body = scope["scheme"].encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -77,6 +86,17 @@ def test_three_instances_are_replaced_one_by_one_and_no_request_fails(tmp_path, 
             )
             load.stop()
         assert load.failures == []
+
+
+def test_a_client_cannot_name_its_own_scheme(tmp_path, program):
+    (tmp_path / "main.py").write_text(SCHEME)
+    ports = free_ports(4)
+    with serve(tmp_path, ports[1]).wait_ready() as instance, haproxy(program("haproxy"), tmp_path, ports) as address:
+        instance.wait_until(lambda: answering(address, tmp_path), "HAProxy in front")
+        forged = {"X-Forwarded-Proto": "https", "Forwarded": "for=6.6.6.6;proto=https"}
+        request = urllib.request.Request(address, headers=forged)
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+            assert answer.read() == b"http"
 
 
 def test_an_instance_that_is_killed_costs_no_request_that_may_be_repeated(tmp_path, program):

@@ -22,6 +22,16 @@ def serve(directory, issued, *arguments):
     return Served(directory, "main:app", "--port", "0", *issued.arguments(), *arguments)
 
 
+PRINTS_ENVIRONMENT = """
+import subprocess
+
+async def app(scope, receive, send):
+    body = subprocess.run(["env"], capture_output=True, check=True).stdout
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
 def get(address, path="/"):
     where = urlsplit(address)
     connection = http.client.HTTPSConnection("localhost", where.port, timeout=20, context=client())
@@ -177,9 +187,18 @@ def test_a_key_with_a_password(tmp_path):
     pair = ["--ssl-certfile", "a.pem", "--ssl-keyfile", "encrypted.key"]
     assert "is encrypted; give its --ssl-keyfile-password" in refused(tmp_path, *pair)[1]
     assert "does not open the key" in refused(tmp_path, *pair, "--ssl-keyfile-password", "wrong")[1]
-    with Served(tmp_path, "main:app", "--port", "0", *pair, CORN_SSL_KEYFILE_PASSWORD="secret") as served:
+    (tmp_path / "main.py").write_text(PRINTS_ENVIRONMENT)
+    with Served(
+        tmp_path, "main:app", "--port", "0", *pair, CORN_SSL_KEYFILE_PASSWORD="secret", OTHER="other"
+    ) as served:
         served.wait_ready()
-        assert get(served.address)[0] == 200
+        status, environment = get(served.address)
+        assert status == 200
+        assert "OTHER=other" in environment
+        assert "secret" not in environment
+        served.signal(signal.SIGHUP)
+        served.wait_for("generation 2 serves|reloaded")
+        assert get(served.address) == (200, environment)
     shown = subprocess.run(
         [sys.executable, "-m", "corn", "config", "--json", *pair, "--ssl-keyfile-password", "secret"],
         cwd=tmp_path,
