@@ -23,7 +23,7 @@ from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, error_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
-from corn.server.http2.flood_guard import ABANDONED, FAULT, TRIFLE, FloodGuard
+from corn.server.http2.flood_guard import ABANDONED, FAULT, FIELDS_A_TRIFLE, TRIFLE, FloodGuard
 from corn.server.http2.frames import (
     ACK,
     DATA,
@@ -67,6 +67,7 @@ _LEAVING = b"leaving\0"  # the PING whose answer says that the peer has seen the
 _ROUND_TRIP_TIMEOUT = 1.0  # seconds for it
 _ANSWER_TO_HTTP1 = HTTPError(505, "this port speaks HTTP/2 only")
 
+_PSEUDO_FIELDS = 5  # as many as a request can have beside those that --limit-header-count counts
 _PING_SIZE = 8
 _PRIORITY_SIZE = 5
 _GOAWAY_SIZE = 8
@@ -213,6 +214,9 @@ class HTTP2Connection(BufferedProtocol):
 
     def _take_headers(self, flags: int, stream_number: int, block: bytes) -> None:
         fields = self._decoder.decode(block)  # in any case, to keep the table
+        excess = len(fields) - self.service.limit_header_count
+        if excess > _PSEUDO_FIELDS:  # the peer pays a byte for a field, and corn decodes it
+            self._spend(excess // FIELDS_A_TRIFLE)
         ends, streams = bool(flags & END_STREAM), self.streams
         stream = streams.by_number.get(stream_number)
         if stream is not None:
@@ -224,7 +228,9 @@ class HTTP2Connection(BufferedProtocol):
             stream.take_data(b"", 0, ends=True)
         elif stream_number > streams.last and stream_number & 1:
             streams.begin(stream_number, fields, ends=ends)
-        elif not streams.was_ended(stream_number):
+        elif streams.was_ended(stream_number):
+            self._spend()
+        else:
             raise HTTP2ConnectionError(
                 ErrorCode.STREAM_CLOSED if stream_number & 1 else ErrorCode.PROTOCOL_ERROR, "misplaced HEADERS"
             )
@@ -235,7 +241,7 @@ class HTTP2Connection(BufferedProtocol):
             raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
         stream = self.streams.find(stream_number)
         ends = bool(flags & END_STREAM)
-        if not data and not ends:
+        if not data and (stream is None or not ends):
             self._spend()
         if stream is not None:
             try:
@@ -284,6 +290,7 @@ class HTTP2Connection(BufferedProtocol):
         if flags & ACK:
             if payload:
                 raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
+            self._spend()
             return
         self._spend(TRIFLE + len(payload) // 60)
         self._settled = True
@@ -319,6 +326,7 @@ class HTTP2Connection(BufferedProtocol):
             raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
         if len(payload) < _GOAWAY_SIZE:
             raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of the wrong size")
+        self._spend()
         self._peer_left = True
         if not self.streams.by_number:
             self._close()

@@ -25,7 +25,8 @@ Fields = list[tuple[bytes, bytes]]
 EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: said once to a peer that wants it small (RFC 7541, 4.2)
 
 _REFERENCES = bytes(range(0x80, 0x100))  # each a field of the tables, in one byte
-_MOST_KNOWN = 32
+_MOST_KNOWN = 16  # blocks of a connection
+_LONGEST_BLOCK = 64  # as many fields: a hundred bytes are held for each
 _LONGEST_KNOWN = 1024
 _OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 _STATIC = {name: index for index, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, start=1)))}
@@ -46,7 +47,7 @@ class FieldDecoder:
         self._known: dict[bytes, Fields] = {}
 
     def decode(self, block: bytes) -> Fields:
-        """The fields, not to be changed; raises ConnectionFault, since a table that was not kept is lost."""
+        """The fields, not to be changed; raises HTTP2ConnectionError, since a table that was not kept is lost."""
         known = self._known.get(block)
         if known is not None:
             return known
@@ -58,7 +59,7 @@ class FieldDecoder:
             raise HTTP2ConnectionError(ErrorCode.COMPRESSION_ERROR, "a header block cannot be decoded") from None
         if block.translate(None, _REFERENCES):
             self._known.clear()
-        elif len(self._known) < _MOST_KNOWN:
+        elif len(block) <= _LONGEST_BLOCK and len(self._known) < _MOST_KNOWN:
             self._known[block] = fields
         return fields
 

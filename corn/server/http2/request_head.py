@@ -18,12 +18,15 @@ from corn.server.http2.header_codec import Fields
 _PSEUDO = (b":method", b":scheme", b":path", b":authority", b":protocol")
 _OVERHEAD = 32  # of a field, when a header list is measured (RFC 9113, 6.5.2)
 _MAX_NAMES = 1024
+_LONGEST_HOST = 262  # a DNS name and a port
 
 Meaning = Callable[[RequestHead, bytes], None]
 
 
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
     """Read a head; `ends`: no body follows. Raises Malformed, or `Refusal` for what must not be served."""
+    if len(fields) > limit_count + len(_PSEUDO):
+        raise HTTPError(431, "too many header fields")
     head = RequestHead()
     head.version, head.accepts_trailers = "2", True
     pseudo, size = _read_fields(head, fields)
@@ -116,7 +119,7 @@ def _read_authority(head: RequestHead, authority: bytes | None) -> None:
     if authority not in _authorities:
         if not is_host(authority):
             raise MalformedRequestError("invalid :authority")
-        if len(_authorities) < _MAX_NAMES:
+        if len(_authorities) < _MAX_NAMES and len(authority) <= _LONGEST_HOST:
             _authorities.add(authority)
     head.host = authority
     head.headers.insert(0, (b"host", authority))

@@ -20,7 +20,7 @@ from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields
-from corn.server.http2.flood_guard import RESPONSE, SENT, FloodGuard
+from corn.server.http2.flood_guard import RESPONSE, SENT, SHORT, FloodGuard
 from corn.server.http2.frames import (
     DATA,
     HEADER,
@@ -232,6 +232,7 @@ class Stream:
         if self.sent:
             return
         if not self._waiting and self._has_room(len(data)):
+            self.connection.guard.earn(SENT)
             self._send_data(data, end=end)
             return
         if self._waiting:
@@ -259,6 +260,8 @@ class Stream:
             return False
         data = bytes(self._waiting[:size])
         del self._waiting[:size]
+        if size >= SHORT or not self._waiting:
+            self.connection.guard.earn(SENT)
         if self._waiting:
             self._send_data(data, end=False)
             self.send_due = self.connection.due(self.service.config.timeout_send)
@@ -317,7 +320,6 @@ class Stream:
         connection, size = self.connection, len(data)
         self.send_window -= size
         connection.scheduler.window -= size
-        connection.guard.earn(SENT)
         connection.write_soon(HEADER.pack(size >> 8, size & 0xFF, DATA, int(end), self.number), data)
         if end:
             self._sent_all()

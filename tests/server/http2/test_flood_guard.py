@@ -2,14 +2,17 @@
 
 import asyncio
 import struct
+import tracemalloc
 
 import pytest
 from h2.errors import ErrorCodes
 from hpack import Encoder
 
-from corn.server.http2 import frames
+from corn.server.http2 import frames, request_head
 from corn.server.http2.flood_guard import EACH_SECOND, MOST, FloodGuard
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
+from corn.server.http2.header_codec import FieldDecoder
+from corn.server.http2.request_head import read_head
 from tests.support.asgi_server import hello, serving, until
 from tests.support.http2_peer import GET, POST, connect
 
@@ -31,6 +34,19 @@ def refused_streams(at):
     return frames.frame(frames.HEADERS, 5, 3 + 2 * at, HEAD + b"\x40\x01X\x01x")
 
 
+def too_many_fields(at):
+    """Each is refused with 431; a byte of such a block stands for a field of the static table."""
+    return frames.frame(frames.HEADERS, 5, 3 + 2 * at, HEAD + b"\x90" * 1500)
+
+
+def end_of_a_reset_stream(at):
+    return (made_you_reset(0) if at == 0 else b"") + frames.frame(frames.DATA, frames.END_STREAM, 3, b"")
+
+
+def trailers_of_a_reset_stream(at):
+    return (made_you_reset(0) if at == 0 else b"") + frames.frame(frames.HEADERS, 5, 3, b"\x90" * 20)
+
+
 FLOODS = {
     "rapid reset": rapid_reset,
     "streams that the server has to reset": made_you_reset,
@@ -46,6 +62,11 @@ FLOODS = {
     "empty data": lambda _: frames.frame(frames.DATA, 0, 1, b""),
     "padding": lambda _: frames.frame(frames.DATA, frames.PADDED, 1, b"\x03\0\0\0"),
     "data on a stream that has ended": lambda at: frames.frame(frames.DATA, 0, 1, b"") if at else b"",
+    "acknowledged settings": lambda _: frames.frame(frames.SETTINGS, frames.ACK, 0, b""),
+    "goaways": lambda _: frames.goaway(0, ErrorCode.NO_ERROR),
+    "more fields than are allowed": too_many_fields,
+    "ends of a stream that the server reset": end_of_a_reset_stream,
+    "trailers of a stream that the server reset": trailers_of_a_reset_stream,
 }
 
 
@@ -297,6 +318,51 @@ def test_an_honest_client_may_be_busy(run):
                     assert (await client.response(stream)).status == 200
 
     run(main())
+
+
+def test_a_client_that_takes_a_response_by_the_byte_is_ended(run):
+    """Each window update has a frame sent for it, so frames that the window cut short earn nothing."""
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"x" * 100_000})
+
+    async def main():
+        async with serving(app) as at:
+            client, other = await connect(at), await connect(at)
+            settings = struct.pack("!HL", 4, 0)
+            await client.peer.send(frames.frame(frames.SETTINGS, 0, 0, settings))
+            await client.peer.send(frames.frame(frames.HEADERS, 5, 1, HEAD))
+            assert await flood(client, lambda _: frames.window_update(1, 1)) == CALM
+            assert (await other.request()).status == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["served", "refused"])
+def test_a_connection_remembers_little_of_the_heads_it_has_read(refused):
+    """A block of references stands for a thousand times its size, and is remembered to be read faster."""
+    decoder = FieldDecoder(2 * 65536)
+    decoder.decode(Encoder().encode([(b"x-first", b"1"), (b"x-second", b"2")]))
+    blocks = [bytes([0x82, *(0xBE + (index >> bit & 1) for bit in range(10))]) for index in range(64)]
+    if refused:
+        blocks = [block + b"\xbe" * 3000 for block in blocks]
+    tracemalloc.start()
+    try:
+        for block in blocks:
+            decoder.decode(block)
+        assert tracemalloc.get_traced_memory()[0] < 150_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_authority_is_not_remembered():
+    """What is remembered outlives its connection, and is bounded in number only."""
+    for number in range(50):
+        authority = b"x%d.example" % number + b"x" * 10_000
+        fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", authority)]
+        assert read_head(fields, limit_size=65536, limit_count=100, ends=True).host == authority
+    assert max(map(len, request_head._authorities)) < 1000
 
 
 # Without a server
