@@ -150,7 +150,7 @@ class Commands:
     def _reload(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
         if request.get("wait"):
-            reply.wait(waiting.Reloaded(self._state.next_generation))
+            reply.wait(self._reloaded())
         self._master.ask_for_reload(time.monotonic())
         if not request.get("wait"):
             reply.send({"ok": True, "text": "reloading"})
@@ -206,6 +206,11 @@ class Commands:
         event = events.DrainRequested(time.monotonic(), worker.id)
         self._do(event, request, reply, wish, f"{worker} finishes what it has, and leaves")
 
+    def _reloaded(self) -> waiting.WaitCondition:
+        if self._state.settings.development:
+            return waiting.CodeReloaded(self._state.revision + 1)
+        return waiting.Reloaded(self._state.next_generation)
+
     def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.WaitCondition, text: str) -> None:
         """Have an event decided, and answer now with `text`, or when the wish has come true if the request waits."""
         if not request.get("wait"):
@@ -239,7 +244,7 @@ class Commands:
 
 
 def _named(worker: Worker) -> dict[str, Any]:
-    return {"slot": worker.slot, "generation": worker.generation, "pid": worker.pid, "stage": worker.stage.value}
+    return {"slot": worker.slot, "generation": worker.code, "pid": worker.pid, "stage": worker.stage.value}
 
 
 def _whole(request: dict[str, Any], name: str) -> int:

@@ -77,7 +77,8 @@ def boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exi
         draft.change(alone=True)
         draft.say(Level.DEBUG, f"{failure.error}; retrying once the workers before it have exited")
     elif state.broken is None:
-        draft.change(alone=False, broken=failure, last_error=failure.error, announced=True)
+        draft.change(alone=False, broken=failure, announced=True)
+        draft.change(last_error=failure.error, last_detail=failure.detail)
         draft.do(ShowFailure(state.revision, failure, draft.at - state.changed_at))
     return False
 
@@ -198,7 +199,7 @@ def _announce(draft: Transition) -> None:
         return
     serving = {each.slot for each in state.ready() if each.revision == state.revision and not each.responder}
     if len(serving) >= state.target:
-        draft.change(announced=True)
+        draft.change(announced=True, last_error="", last_detail="")
         draft.do(AnnounceReload(state.revision, draft.at - state.changed_at))
 
 

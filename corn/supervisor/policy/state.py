@@ -141,6 +141,11 @@ class Worker:
         return self.stage is Stage.READY
 
     @property
+    def code(self) -> int:
+        """The version of the code that it runs: its generation, or its revision in development."""
+        return self.revision or self.generation
+
+    @property
     def retires_at_once(self) -> bool:
         """Somebody told it to leave, and it will not wait for long."""
         return self.at_once or self.retiring.startswith("SIG")
@@ -152,7 +157,7 @@ class Worker:
 
     def __str__(self) -> str:
         pid = f", pid {self.pid}" if self.pid else ""
-        return f"worker {self.slot} (generation {self.generation}{pid})"
+        return f"worker {self.slot} (generation {self.code}{pid})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,13 @@ class State:
 
     def ready(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.is_ready]
+
+    @property
+    def served(self) -> int | None:
+        """The version of the code that serves, None where none does."""
+        if not self.settings.development:
+            return self.current
+        return max((each.revision for each in self.ready() if not each.responder), default=None)
 
     def can_fork(self, generation: int | None) -> bool:
         template = None if generation is None else self.templates.get(generation)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from corn.supervisor.policy.state import Phase, State, Worker
 
-PLANNED = ("reload", "rolled back", "scaled down", "stop")
+PLANNED = ("reload", "rolled back", "scaled down", "stop", "the code has changed")
 # How a worker's reason begins, and the cause that it is counted under.
 _CAUSES = {
     "stuck": "stuck",
@@ -55,6 +55,8 @@ def _with_end(history: History, worker: Worker, after: State, at: float) -> Hist
         return history
     cause = next((cause for start, cause in _CAUSES.items() if reason.startswith(start)), "")
     cause = cause or ("crash" if worker.is_ready else "boot")
+    if cause == "boot" and after.settings.development:
+        return history  # a reload that is refused
     so_far = history.slots.get(worker.slot, Restarted())
     told = reason or after.last_error.removeprefix(f"{worker} ") or "ended by itself"
     slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, told, at)}
@@ -62,6 +64,10 @@ def _with_end(history: History, worker: Worker, after: State, at: float) -> Hist
 
 
 def _reload_outcome(before: State, after: State) -> str:
+    if after.settings.development:
+        if before.announced or not after.announced:
+            return ""
+        return "done" if after.broken is None else "refused"
     if before.current is not None and after.current is not None and after.current < before.current:
         return "rolled back"
     if before.phase is Phase.RELOADING and before.candidate is not None and after.candidate != before.candidate:

@@ -168,7 +168,7 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
         directory=about.directory,
         phase=phase,
         reason=reason,
-        generation=state.current,
+        generation=state.served,
         loading=state.candidate,
         rollback_to=returns,
         rollback_for=max(0.0, until - at) if until is not None and returns is not None else 0.0,
@@ -198,11 +198,27 @@ def condition(state: State, at: float) -> tuple[str, str]:
         return "stopping", "the new master serves" if state.handed_over else ""
     if state.phase is Phase.STARTING:
         return "starting", f"{served} of {state.target} workers are ready"
+    return _in_development(state, served) if state.settings.development else _in_production(state, served, at)
+
+
+def _in_production(state: State, served: int, at: float) -> tuple[str, str]:
     if served < state.target:
-        return "degraded", f"{served or 'none'} of {state.target} workers {'is' if served < 2 else 'are'} ready"
+        return "degraded", _missing(state, served)
     if state.phase is Phase.RELOADING:
         return "reloading", _how_far(state, at)
     return ("upgrading", "a new master starts") if state.upgrading else ("serving", "")
+
+
+def _in_development(state: State, served: int) -> tuple[str, str]:
+    if state.broken is not None:
+        return "degraded", f"generation {state.revision} does not run"
+    if not state.announced:
+        return "reloading", f"generation {state.revision} starts"
+    return ("degraded", _missing(state, served)) if served < state.target else ("serving", "")
+
+
+def _missing(state: State, served: int) -> str:
+    return f"{served or 'none'} of {state.target} workers {'is' if served < 2 else 'are'} ready"
 
 
 def _how_far(state: State, at: float) -> str:
@@ -231,7 +247,7 @@ def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
     return WorkerStatus(
         slot=worker.slot,
         worker=worker.id,
-        generation=worker.generation,
+        generation=worker.code,
         pid=worker.pid,
         stage=worker.stage.value,
         age=at - worker.born,

@@ -49,6 +49,23 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeReloaded:
+    """In development: the newest revision from `first` on serves, or cannot be served."""
+
+    first: int
+
+    def seen(self, before: State, after: State) -> Outcome | None:
+        del before
+        if _stops(after):
+            return STOPS
+        if after.revision < self.first or not after.announced:
+            return None
+        if after.broken is None:
+            return Outcome(True, f"reloaded: generation {after.revision} serves")
+        return Outcome(False, f"generation {after.revision} does not run: {after.broken.error}", after.broken.detail)
+
+
+@dataclass(frozen=True, slots=True)
 class AllServedBy:
     """Every slot is served by a generation, and nobody else accepts connections; `what` says it done."""
 
