@@ -96,7 +96,7 @@ class Acceptor:
     def _readable(self) -> None:
         if not self._fleet.shares_out:
             for _ in range(_BATCH):
-                if not self._accept() or self._service.open >= self._service.limit_connections:
+                if not self._accept() or self._service.metrics.open >= self._service.limit_connections:
                     return
         elif self._fleet.is_ahead():
             self._pause(_DEFERRAL)
@@ -134,8 +134,8 @@ class Acceptor:
         sock = socket.socket(*self._kind, fileno=fd)
         if not self._loop_prepares:
             sock.setblocking(False)
-        self._service.opened()
-        if self._service.open >= self._service.limit_connections:
+        self._service.metrics.opened()
+        if self._service.metrics.open >= self._service.limit_connections:
             self._pause(None)
             self._service.when_room.append(self._resume)
         connecting = self._service.loop.create_task(self._connect(sock, peer))

@@ -82,7 +82,7 @@ class ConnectionHandoff:
 
 
 async def _take_over(service: ServerContext, sock: socket.socket, factory: Factory) -> None:
-    service.opened()
+    service.metrics.opened()
     try:
         sock.setblocking(False)
         ends = Endpoints(peer_address(sock.getpeername()), address_of(sock.getsockname()), "http")

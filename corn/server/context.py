@@ -1,38 +1,30 @@
-"""What all connections of one worker share: the application, the limits, the clock and the counters."""
+"""Server context: what all connections of one worker share, the application, the limits, the clock, the registries."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
-from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
-from corn.server.access_log.log import CLIENT_CLOSED, AccessLog, LoggingAccessLog
+from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
 from corn.server.http.head import RequestHead
-from corn.server.http2 import http2_connection
+from corn.server.metrics import Metrics
 from corn.server.proxy.forwarded_headers import apply_forwarded
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.request_id import RequestIds
+from corn.server.typing import AccessLogger, Connection, Cycle, HTTP2Factory, Session
 
-if TYPE_CHECKING:
-    from corn.server.asgi.cycle import RequestCycle
-    from corn.server.websocket.session import WebSocketSession
-
+CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
 INTERVAL = 0.5  # seconds between two ticks of the clock
-_FASTEST = LATENCY_BOUNDS[0]
-# Where the counts of a status begin, by its first digit; 8 and 9 are no class of HTTP's, and share a row.
-_ROWS = tuple(Field.ANSWERS + min(digit, 7) * (len(LATENCY_BOUNDS) + 1) for digit in range(10))
 
 
 class Clock:
@@ -58,34 +50,13 @@ class Clock:
         self.date = formatdate(usegmt=True).encode()
 
 
-class Connection(Protocol):
-    """What the worker knows of a connection, whatever protocol it speaks."""
-
-    deadline: float  # on `Clock.now`; past it, `expire` is called
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is being answered."""
-
-    def expire(self) -> None:
-        """The deadline is over: refuse, close or abort, as the state of the connection asks."""
-
-    def linger_until(self, first: float, idle: float) -> None:
-        """The worker drains: leave at `first` if nothing was read yet, at `idle` if no request is in flight."""
-
-    def abort(self) -> None:
-        """Close at once, whatever is in flight."""
-
-
 class ServerContext:
     """The common ground of a worker's connections. One for each `Server`."""
 
     __slots__ = (
         "access",
         "app",
-        "busy",
         "clock",
-        "closings",
         "config",
         "connections",
         "context",
@@ -102,23 +73,16 @@ class ServerContext:
         "limit_header_count",
         "limit_header_size",
         "loop",
-        "messages",
-        "on_retire",
-        "open",
+        "metrics",
         "opens_websockets",
         "proxies",
         "request_ids",
-        "requests",
-        "retire_at",
-        "retire_at_message",
         "running",
-        "sent",
         "server_field",
         "template",
         "timeout_request",
         "websockets",
         "when_room",
-        "words",
     )
 
     def __init__(
@@ -127,26 +91,17 @@ class ServerContext:
         self.app = app
         self.describe: Callable[[BaseException], str] = user_traceback  # an exception of a request, for the log
         self.config = config
-        self.words = words
-        self.on_retire = on_retire
-        self.retire_at = 0  # the count of requests that asks for a replacement of this worker
-        self.retire_at_message = math.inf  # the same of messages over WebSockets
+        self.metrics = Metrics(words, on_retire)
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.template = scope_template(config.root_path, None)
-        self.access: AccessLog | LoggingAccessLog | None = None
+        self.access: AccessLogger | None = None
         self.connections: set[Connection] = set()
         self.timeout_request = config.timeout_request
-        self.running: set[RequestCycle] = set()
-        self.open = 0
-        self.closings = 0  # connections that were open once
-        self.requests = 0
-        self.sent = 0  # bytes of bodies
-        self.busy = 0.0  # seconds, over all requests
-        self.messages = 0  # received over WebSockets
-        self.websockets: set[WebSocketSession] = set()
+        self.running: set[Cycle] = set()
+        self.websockets: set[Session] = set()
         self.opens_websockets = config.ws != "none"
         self.draining = False
         self.server_field = b"server: corn\r\n" if config.server_header else b""
@@ -158,7 +113,7 @@ class ServerContext:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
-        self.http2 = http2_connection(config)
+        self.http2: HTTP2Factory | None = None  # where HTTP/2 is spoken
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:
@@ -201,46 +156,28 @@ class ServerContext:
         if self.request_ids is not None:
             self.request_ids.settle(scope, peer)
 
-    def answered(self, cycle: RequestCycle) -> None:
-        """Count a request that is done, at once and in shared memory, so that a crash loses no count; log it.
+    def answered(self, cycle: Cycle) -> None:
+        """Count a request that is done, and log it.
 
         A WebSocket is counted when it is open, and has lines of its own in the access log.
         """
         took = monotonic() - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
-        bucket = bisect_left(LATENCY_BOUNDS, took) if took > _FASTEST else 0
-        self.words[_ROWS[status // 100] + bucket] += 1
-        self.sent += cycle.sent
-        self.busy += took
-        self.requests += 1
-        if self.requests == self.retire_at:
-            self.on_retire("max requests")
+        self.metrics.answered(status, cycle.sent, took)
         if self.access is not None and status != 101:
-            self.access.log(cycle, status, took)
+            record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
+            self.access.log(record)
 
     def show_counts(self) -> None:
-        """Write what is counted here to shared memory."""
-        words = self.words
-        words[Field.ACTIVE] = len(self.running)
-        words[Field.REQUESTS] = self.requests
-        words[Field.WEBSOCKETS] = len(self.websockets)
-        words[Field.MESSAGES] = self.messages
-        words[Field.BYTES_SENT] = self.sent
-        words[Field.BUSY_US] = int(self.busy * 1_000_000)
-
-    def opened(self) -> None:
-        """Count a connection, at once: the other workers compare theirs with this (see `accept`)."""
-        self.open += 1
-        self.words[Field.CONNECTIONS] = self.open
+        """Write what is counted to shared memory."""
+        self.metrics.show(len(self.running), len(self.websockets))
 
     def closed(self, connection: Connection | None = None) -> None:
-        """Count a connection that is gone."""
+        """Count a connection that is gone, and let acceptors go on that wait for one."""
         if connection is not None:
             self.connections.discard(connection)
-        self.open -= 1
-        self.closings += 1
-        self.words[Field.CONNECTIONS] = self.open
-        if self.when_room and self.open < self.limit_connections:
+        self.metrics.closed()
+        if self.when_room and self.metrics.open < self.limit_connections:
             waiting, self.when_room = self.when_room, []
             for resume in waiting:
                 resume()

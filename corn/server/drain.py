@@ -98,7 +98,7 @@ class GracefulDrain:
             service.loop.call_later(_STEP, self._step)
 
     def _is_over(self, now: float) -> bool:
-        if self._service.open == 0 and not self._service.running:
+        if self._service.metrics.open == 0 and not self._service.running:
             return True
         return self._cancelled is not None and now >= self._cancelled + 2 * _AFTER_CANCEL
 

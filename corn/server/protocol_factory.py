@@ -58,5 +58,6 @@ class ProtocolFactory:
         """The version of HTTP that both sides agreed on by ALPN; where they did not speak of it, the client shows."""
         http2 = self._service.http2
         if http2 is not None and (agreed == "h2" or self._service.config.http == "2"):
-            return http2(self._service, sock, ends)
+            connection: asyncio.Protocol = http2(self._service, sock, ends)
+            return connection
         return HTTP1Connection(self._service, sock, ends)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from corn.server.asgi.scope import Address
@@ -46,9 +47,9 @@ class RequestIds:
         return self._prefix + b"%016x" % self._count
 
 
-def request_id(scope: Scope) -> bytes:
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The name of a request that was settled."""
-    return next((value for name, value in scope["headers"] if name == FIELD), b"")
+    return next((value for name, value in headers if name == FIELD), b"")
 
 
 def with_request_id(app: ASGIApplication) -> ASGIApplication:
@@ -63,7 +64,7 @@ def with_request_id(app: ASGIApplication) -> ASGIApplication:
             if message["type"] in _STARTS:
                 headers = list(message.get("headers", ()))
                 if not any(name.lower() == FIELD for name, _ in headers):
-                    headers.append((FIELD, request_id(scope)))
+                    headers.append((FIELD, request_id(scope["headers"])))
                 message = {**message, "headers": headers}
             await send(message)
 

@@ -31,10 +31,12 @@ from corn.server.asgi.lifespan import Lifespan
 from corn.server.asgi.types import ASGIApplication
 from corn.server.context import INTERVAL, ServerContext
 from corn.server.drain import GracefulDrain
+from corn.server.http2 import http2_connection
 from corn.server.protocol_factory import ProtocolFactory
 from corn.server.request_id import with_request_id
 from corn.server.static.app import with_static
 from corn.server.tls.context import TLSContexts
+from corn.server.typing import AccessLogger
 
 if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
@@ -83,8 +85,9 @@ class Server:
         served = with_request_id(served) if config.request_id else served
         self._service = ServerContext(served, config, self._words, on_retire)
         self._service.describe = describe
-        self._service.retire_at = _retire_at(config)
-        self._service.retire_at_message = _retire_at_message(config)
+        self._service.http2 = http2_connection(config)
+        self._service.metrics.retire_at = _retire_at(config)
+        self._service.metrics.retire_at_message = _retire_at_message(config)
         self._fleet = AcceptBalance(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan)
         self._protocols = ProtocolFactory(self._service, tls, _port(listeners))
@@ -167,18 +170,16 @@ class Server:
         service.show_counts()
         service.tick()
         service.sweep()
-        if service.messages >= service.retire_at_message:
-            service.on_retire("max messages")
         if service.access is not None:
             service.access.tick()
-        self._fleet.tick(service.closings)
+        self._fleet.tick(service.metrics.closings)
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
         self._expected = time.monotonic() + INTERVAL
 
 
-def _access_log(service: ServerContext) -> AccessLog | LoggingAccessLog:
+def _access_log(service: ServerContext) -> AccessLogger:
     return LoggingAccessLog() if is_handed_over() else AccessLog(service.loop, service.config)
 
 

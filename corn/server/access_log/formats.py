@@ -11,16 +11,13 @@ import os
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from corn.config.sections.logs import ATOM
 from corn.logs.formats import Source, stamp_of
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead
 from corn.server.request_id import request_id
-
-if TYPE_CHECKING:
-    from corn.server.asgi.cycle import RequestCycle
 
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
 _GREEN = "\x1b[32m"
@@ -31,15 +28,15 @@ _UNSAFE = re.compile(r'["\\\t\x7f-\xff]')
 
 
 class AccessRecord(NamedTuple):
-    """A request that is done; `head` and `cycle` are None for one that was refused before it could be read."""
+    """A request that is done; `head` is None for one that was refused before it could be read."""
 
     client: Address
     head: RequestHead | None
     status: int
     sent: int  # bytes of the response's body
     took: float  # seconds
-    cycle: RequestCycle | None
-    note: str = ""
+    response_fields: bytes = b""  # the field lines that are the application's
+    note: str = ""  # why no application saw it
     phase: str = ""  # of a WebSocket: accepted, or closed and with which code
 
 
@@ -99,8 +96,9 @@ class JSONFormat:
 
     tells_of_opening = False
 
-    def __init__(self, source: Source, *, journal: bool = False) -> None:
+    def __init__(self, source: Source, *, journal: bool = False, with_id: bool = False) -> None:
         self._source = source.fields()
+        self._with_id = with_id  # option request_id
         self._journal = journal
         self._stamp = ""
 
@@ -108,7 +106,7 @@ class JSONFormat:
         self._stamp = stamp_of(now)
 
     def line(self, answered: AccessRecord) -> str:
-        client, head, status, sent, took, cycle, note, phase = answered
+        client, head, status, sent, took, _, note, phase = answered
         level = level_of_status(status)
         values: dict[str, object] = {"time": self._stamp, "level": level, **self._source, "logger": "corn.access"}
         values["client"] = f"{client[0]}:{client[1]}" if client else None
@@ -118,8 +116,8 @@ class JSONFormat:
         values.update(status=status, bytes=sent, ms=round(took * 1000, 3))
         if note or phase:
             values["note"] = note or f"websocket {phase}"
-        if cycle is not None and cycle.connection.service.request_ids is not None:
-            values["request_id"] = request_id(cycle.scope).decode("latin-1")
+        if self._with_id and head is not None and not note:
+            values["request_id"] = request_id(head.headers).decode("latin-1")
         return (_PRIORITIES[level] if self._journal else "") + json.dumps(values) + "\n"
 
 
@@ -186,7 +184,7 @@ def _request_field(answered: AccessRecord, wanted: bytes) -> str:
 
 
 def _response_field(answered: AccessRecord, wanted: bytes) -> str:
-    lines = answered.cycle.response_fields.split(b"\r\n") if answered.cycle else []
+    lines = answered.response_fields.split(b"\r\n")
     return _field([(name.lower(), value) for name, _, value in (each.partition(b": ") for each in lines)], wanted)
 
 

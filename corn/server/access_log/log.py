@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
 
 from corn.config import Config
 from corn.logs import LineWriter, is_journal, logger, open_append, source, wants_color
@@ -21,10 +20,6 @@ from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
 from corn.server.request_id import request_id
 
-if TYPE_CHECKING:
-    from corn.server.asgi.cycle import RequestCycle
-
-CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
 _STDOUT = 1
 _LINE = '%s - "%s %s HTTP/%s" %d'
 _access = logging.getLogger("corn.access")
@@ -49,27 +44,26 @@ class AccessLog:
         level = level_of(levels, "access")
         self._least = 500 if level >= logging.ERROR else 400 if level >= logging.WARNING else 0
 
-    def log(self, cycle: RequestCycle, status: int, took: float) -> None:
-        """Add the line of a request that is done, in `took` seconds."""
-        if status < self._least:
-            return
-        self._add(AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle))
+    def log(self, record: AccessRecord) -> None:
+        """Add the line of a request that is done."""
+        if record.status >= self._least:
+            self._add(record)
 
-    def accepted(self, cycle: RequestCycle) -> None:
+    def accepted(self, record: AccessRecord) -> None:
         """Add the line of a WebSocket that is open now, where the format has one."""
         if self._format.tells_of_opening and not self._least:
-            self._add_websocket(cycle, "accepted")
+            self._add(record)
 
-    def closed(self, cycle: RequestCycle, code: int) -> None:
+    def closed(self, record: AccessRecord) -> None:
         """Add the line of a WebSocket that has come to its end."""
         if not self._least:
-            self._add_websocket(cycle, f"closed {code}")
+            self._add(record)
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
         """Add the line of a request that no application saw; without a head, it could not be read."""
         if refusal.status < self._least:
             return
-        self._add(AccessRecord(client, head, refusal.status, 0, 0.0, None, refusal.reason))
+        self._add(AccessRecord(client, head, refusal.status, 0, 0.0, note=refusal.reason))
 
     def flush(self) -> None:
         """Write what was collected."""
@@ -99,10 +93,6 @@ class AccessLog:
         if self._path is not None:
             os.close(self._fd)
 
-    def _add_websocket(self, cycle: RequestCycle, phase: str) -> None:
-        took = time.monotonic() - cycle.started_at
-        self._add(AccessRecord(cycle.scope["client"], cycle.head, cycle.status, cycle.sent, took, cycle, "", phase))
-
     def _add(self, answered: AccessRecord) -> None:
         if not self._lines:
             self._format.begin(time.time())
@@ -113,18 +103,17 @@ class AccessLog:
 class LoggingAccessLog:
     """The access log as records; what AccessLog is without log_config."""
 
-    def log(self, cycle: RequestCycle, status: int, took: float) -> None:
-        """Log a request that is done, in `took` seconds."""
-        name = request_id(cycle.scope).decode("latin-1")
-        ms = _milliseconds(took)
-        _write(cycle.scope["client"], cycle.head, status, bytes=cycle.sent, ms=ms, request_id=name)
+    def log(self, record: AccessRecord) -> None:
+        """Log a request that is done."""
+        name = "" if record.head is None else request_id(record.head.headers).decode("latin-1")
+        ms = _milliseconds(record.took)
+        _write(record.client, record.head, record.status, bytes=record.sent, ms=ms, request_id=name)
 
-    def accepted(self, cycle: RequestCycle) -> None:
+    def accepted(self, record: AccessRecord) -> None:
         """Log a WebSocket that is open now."""
-        ms = _milliseconds(time.monotonic() - cycle.started_at)
-        _write(cycle.scope["client"], cycle.head, 101, bytes=0, ms=ms, request_id="")
+        _write(record.client, record.head, 101, bytes=0, ms=_milliseconds(record.took), request_id="")
 
-    def closed(self, cycle: RequestCycle, code: int) -> None:
+    def closed(self, record: AccessRecord) -> None:
         """A WebSocket has one record, for its beginning."""
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
@@ -157,7 +146,7 @@ def _format(config: Config, fd: int) -> Format:
     if config.access_log_format is not None:
         return AtomFormat(config.access_log_format)
     if config.log_format == "json":
-        return JSONFormat(source(), journal=is_journal(fd))
+        return JSONFormat(source(), journal=is_journal(fd), with_id=config.request_id)
     return TextFormat(color=wants_color(config.color, fd), journal=is_journal(fd))
 
 

@@ -25,10 +25,11 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from corn.logs import logger
 from corn.server.asgi.types import ClientDisconnected, Message
+from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import (
@@ -40,9 +41,7 @@ from corn.server.http.response_fields import (
     without_length,
 )
 from corn.server.request_id import FIELD, request_id
-
-if TYPE_CHECKING:
-    from corn.server.asgi.stream import HTTPStream
+from corn.server.typing import HTTPStream
 
 Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
 DONE: Stage = {}
@@ -74,7 +73,10 @@ class RequestCycle:
     _line = b""
     _block = b""
 
-    def __init__(self, connection: HTTPStream, head: RequestHead, scope: dict[str, Any]) -> None:
+    def __init__(
+        self, service: ServerContext, connection: HTTPStream, head: RequestHead, scope: dict[str, Any]
+    ) -> None:
+        self.service = service
         self.connection = connection
         self.head = head
         self.scope = scope
@@ -82,15 +84,14 @@ class RequestCycle:
         if not head.keep_alive:
             self.keep_alive = False
         self.started_at = monotonic()
-        limit = connection.service.timeout_request
+        limit = service.timeout_request
         if limit is not None:
-            self.expires = connection.service.clock.now + limit
+            self.expires = service.clock.now + limit
 
     def begin(self) -> None:
         """Call the application in a task of its own."""
-        service = self.connection.service
-        service.running.add(self)
-        self.task = service.create_task(self.run())
+        self.service.running.add(self)
+        self.task = self.service.create_task(self.run())
 
     def cancel(self, why: str) -> None:
         """Stop the application; a request whose response has not begun is answered with 503."""
@@ -100,7 +101,7 @@ class RequestCycle:
 
     async def run(self) -> None:
         """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
-        service = self.connection.service
+        service = self.service
         try:
             await service.app(self.scope, self.receive, self.send)
             if not self.responded:
@@ -168,7 +169,7 @@ class RequestCycle:
         return {"type": "http.request", "body": body, "more_body": self.arriving}
 
     async def _wait(self) -> None:
-        waiter = self.connection.service.loop.create_future()
+        waiter = self.service.loop.create_future()
         if self._waiters is None:
             self._waiters = []
         self._waiters.append(waiter)
@@ -261,13 +262,13 @@ class RequestCycle:
             logger.warning("%s was cancelled: %s", self._name(), self.cut)
         elif not _is_disconnection(error):
             what = f"{type(error).__name__}: {error}".rstrip(": ")
-            logger.error("%s failed with %s\n%s", self._name(), what, self.connection.service.describe(error))
+            logger.error("%s failed with %s\n%s", self._name(), what, self.service.describe(error))
         self._fail(503 if self.cut else 500)
 
     def _name(self) -> str:
         name = f"{self.head.method} {self.scope['path']}"
-        is_named = self.connection.service.request_ids is not None
-        return f"{name} ({request_id(self.scope).decode()})" if is_named else name
+        is_named = self.service.request_ids is not None
+        return f"{name} ({request_id(self.head.headers).decode()})" if is_named else name
 
     def _fail(self, status: int) -> None:
         """Answer with `status` if nothing is on the wire yet; else break off so that the peer can tell."""
@@ -280,8 +281,8 @@ class RequestCycle:
         if status == 503:
             self.keep_alive = False
         headers, body = plain_response(status)
-        if self.connection.service.request_ids is not None:
-            headers.append((FIELD, request_id(self.scope)))
+        if self.service.request_ids is not None:
+            headers.append((FIELD, request_id(self.head.headers)))
         self._take_start({"type": "http.response.start", "status": status, "headers": headers})
         self._take_body({"type": "http.response.body", "body": body})
 

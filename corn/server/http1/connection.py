@@ -17,7 +17,7 @@ import asyncio
 import math
 import socket
 import struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.scope import Endpoints, http_scope
@@ -31,13 +31,10 @@ from corn.server.http1.parser import RepeatedFields, parse_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.server.lingering_close import close_lingering
+from corn.server.typing import Cycle, Session, UpgradedConnection
 from corn.server.websocket.connection import WebSocketConnection, switching_head
 from corn.server.websocket.handshake import check_handshake, read_offer, wants_websocket
-from corn.server.websocket.session import WebSocketSession
 from corn.server.write_buffer import BufferedProtocol
-
-if TYPE_CHECKING:
-    from corn.server.http2.connection import HTTP2Connection
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
@@ -126,7 +123,7 @@ class HTTP1Connection(BufferedProtocol):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = HTTP1Cycle(self, head, scope)
+                cycle = self.cycle = HTTP1Cycle(self.service, self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
@@ -169,7 +166,7 @@ class HTTP1Connection(BufferedProtocol):
         if limit_body is not None and head.length > limit_body:
             self._refuse(HTTPError(413, "the body is too large"))
             return
-        cycle = self.cycle = HTTP1Cycle(self, head, scope)
+        cycle = self.cycle = HTTP1Cycle(self.service, self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)
@@ -187,11 +184,11 @@ class HTTP1Connection(BufferedProtocol):
         """Whether the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
         return head == PRIOR_KNOWLEDGE and not self._used and self.service.http2 is not None
 
-    def _become_http2(self) -> HTTP2Connection:
+    def _become_http2(self) -> UpgradedConnection:
         assert self.service.http2 is not None
-        connection = self.service.http2(self.service, self._socket, self.ends)
+        connection: UpgradedConnection = self.service.http2(self.service, self._socket, self.ends)
         self.service.connections.discard(self)
-        self.transport.set_protocol(connection)
+        self.transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.connection_made(self.transport)
         return connection
 
@@ -212,14 +209,14 @@ class HTTP1Connection(BufferedProtocol):
 
     def _begin_websocket(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> None:
         check_handshake(head)
-        cycle = self.cycle = HTTP1WebSocketCycle(self, head, scope, read_offer(head.headers))
+        cycle = self.cycle = HTTP1WebSocketCycle(self.service, self, head, scope, read_offer(head.headers))
         self._used = True
         self.deadline = math.inf
         if rest:
             self._hold(rest)
         cycle.begin()
 
-    def open_websocket(self, head: RequestHead, session: WebSocketSession, block: bytes, flags: int) -> None:
+    def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:
         """Leave the connection to a session, after the answer that opens it."""
         self.write(switching_head(self.service, head, block, flags))
         carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
@@ -291,7 +288,7 @@ class HTTP1Connection(BufferedProtocol):
         """
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 
-    def finished(self, cycle: RequestCycle) -> None:
+    def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         service = self.service
         service.answered(cycle)
@@ -383,7 +380,7 @@ class HTTP1Connection(BufferedProtocol):
 
     # The end
 
-    def break_off(self, cycle: RequestCycle) -> None:
+    def break_off(self, cycle: Cycle) -> None:
         """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
         if self.transport.is_closing():
             return

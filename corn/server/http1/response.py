@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.extensions import ExtendedCycle
+from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CLOSE, LAST_CHUNK, NO_BODY, OWN_DATE, OWN_SERVER, TRAILERS
-from corn.server.http1.sendfile import send_file
+from corn.server.http1.sendfile import FileWriter, send_file
+from corn.server.typing import HTTPStream
 from corn.server.websocket.cycle import WebSocketCycle
-
-if TYPE_CHECKING:
-    from corn.server.http1.connection import HTTP1Connection
 
 _JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
 NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is told
 
 
+class HTTP1Writer(FileWriter, HTTPStream, Protocol):
+    """Connection as far as a response needs it."""
+
+    def write_soon(self, *pieces: bytes) -> None:
+        """Write pieces together with others."""
+
+    def write_many(self, pieces: Sequence[bytes]) -> None:
+        """Write pieces now that are too long to be joined."""
+
+    def may_go_on(self, head: RequestHead) -> bool:
+        """Whether the connection can be kept after the response that is about to start."""
+
+
 class HTTP1Framing(RequestCycle):
     """What writes a response."""
 
-    connection: HTTP1Connection
+    connection: HTTP1Writer
     _framing = 0
 
     def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
-        connection, head, service, size = self.connection, self.head, self.connection.service, len(body)
+        connection, head, service, size = self.connection, self.head, self.service, len(body)
         usual = size == self._remaining and self.keep_alive and not (more or self._flags or head.is_special)
         if usual and not service.draining:
             self.committed = True
@@ -62,7 +75,7 @@ class HTTP1Framing(RequestCycle):
         return UNTIL_CLOSE, b""
 
     def _default_fields(self) -> bytes:
-        connection, service, flags = self.connection, self.connection.service, self._flags
+        connection, service, flags = self.connection, self.service, self._flags
         if flags & CLOSE or not connection.may_go_on(self.head):
             self.keep_alive = False
         fields = service.defaults

@@ -11,19 +11,46 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from corn.server.asgi.scope import Endpoints
 from corn.server.asgi.types import ClientDisconnected
-
-if TYPE_CHECKING:
-    from corn.server.http1.connection import HTTP1Connection
 
 _TURN = 1 << 20  # bytes after which the other connections have their turn
 _SHORTER = "the file became shorter while it was sent"
 _PIECE = 1 << 17  # bytes read at a time where they must be copied
 
 
-async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: int) -> None:
+class FileWriter(Protocol):
+    """Connection as far as sending a file needs it."""
+
+    transport: asyncio.Transport
+    write_paused: bool
+    ends: Endpoints
+
+    def write(self, data: bytes) -> None:
+        """Write now, after what was to be written soon."""
+
+    def flush(self) -> None:
+        """Write what was to be written soon."""
+
+    async def drained(self) -> None:
+        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
+
+    def wake_writers(self) -> None:
+        """Let whoever waits in `drained` go on."""
+
+    def fileno(self) -> int:
+        """The descriptor of the socket."""
+
+    def stalled(self) -> None:
+        """A write beside the transport waits for the peer."""
+
+    def progressed(self) -> None:
+        """A write beside the transport has moved on."""
+
+
+async def send_file(connection: FileWriter, fd: int, offset: int, count: int) -> None:
     """Send `count` bytes of the file from `offset` on, after all that was written before.
 
     Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
@@ -42,7 +69,7 @@ async def send_file(connection: HTTP1Connection, fd: int, offset: int, count: in
         connection.progressed()
 
 
-async def _copy(connection: HTTP1Connection, fd: int, offset: int, end: int) -> None:
+async def _copy(connection: FileWriter, fd: int, offset: int, end: int) -> None:
     while offset < end:
         piece = os.pread(fd, min(end - offset, _PIECE), offset)
         if not piece:
@@ -54,7 +81,7 @@ async def _copy(connection: HTTP1Connection, fd: int, offset: int, end: int) -> 
         await (connection.drained() if connection.write_paused else asyncio.sleep(0))
 
 
-async def _let_transport_write(connection: HTTP1Connection) -> None:
+async def _let_transport_write(connection: FileWriter) -> None:
     connection.flush()
     transport = connection.transport
     transport.set_write_buffer_limits(high=0)
@@ -63,7 +90,7 @@ async def _let_transport_write(connection: HTTP1Connection) -> None:
     transport.set_write_buffer_limits()
 
 
-async def _send_some(connection: HTTP1Connection, out: int, fd: int, offset: int, count: int) -> int:
+async def _send_some(connection: FileWriter, out: int, fd: int, offset: int, count: int) -> int:
     if connection.transport.is_closing():
         raise ClientDisconnected
     try:
@@ -80,9 +107,9 @@ async def _send_some(connection: HTTP1Connection, out: int, fd: int, offset: int
     return sent
 
 
-async def _wait_writable(connection: HTTP1Connection, out: int) -> None:
+async def _wait_writable(connection: FileWriter, out: int) -> None:
     """Wait for the peer to read, or to go."""
-    loop = connection.service.loop
+    loop = asyncio.get_running_loop()
     loop.add_writer(out, connection.wake_writers)
     connection.stalled()
     try:

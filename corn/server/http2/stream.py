@@ -34,7 +34,7 @@ from corn.server.http2.frames import (
 )
 from corn.server.http2.header_codec import encode_lines, encode_status
 from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
-from corn.server.websocket.session import WebSocketSession
+from corn.server.typing import Cycle, Session
 
 _NOTHING = bytearray()  # stands for no data in every stream; never changed
 
@@ -132,7 +132,7 @@ class Stream:
         self._writers: list[asyncio.Future[None]] | None = None
         # A WebSocket
         self._early: bytearray | None = None  # what came for one that is not open yet
-        self._session: WebSocketSession | None = None
+        self._session: Session | None = None
         self._is_paused = False
 
     # Receiving
@@ -195,7 +195,7 @@ class Stream:
         if catch_up:
             self.body_due = math.inf
 
-    def _feed_session(self, session: WebSocketSession, data: bytes) -> None:
+    def _feed_session(self, session: Session, data: bytes) -> None:
         session.feed(data)
         if self.received:
             session.lost()
@@ -326,13 +326,13 @@ class Stream:
 
     # The end
 
-    def finished(self, cycle: RequestCycle) -> None:
+    def finished(self, cycle: Cycle) -> None:
         """The response is complete, or there will be none."""
         self.service.answered(cycle)
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
 
-    def break_off(self, cycle: RequestCycle) -> None:  # noqa: ARG002 - a stream has one
+    def break_off(self, cycle: Cycle) -> None:  # noqa: ARG002 - a stream has one
         """End a response that cannot be completed, so that the peer can tell."""
         if not self.sent:
             self.connection.streams.end(self, ErrorCode.INTERNAL_ERROR)
@@ -389,7 +389,7 @@ class Stream:
 
     # Session of a WebSocket
 
-    def open_websocket(self, head: RequestHead, session: WebSocketSession, block: bytes, flags: int) -> None:  # noqa: ARG002
+    def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:  # noqa: ARG002
         """Answer with 200 (RFC 8441, 5), and leave the stream to a session."""
         defaults = self.connection.default_fields(flags)
         self.respond(encode_status(200) + encode_lines(block) + defaults, b"", end=False)

@@ -94,10 +94,10 @@ class StreamTable:
             raise HTTPError(503, "too many requests at a time")
         stream.expect(head)
         if not head.upgrade:
-            stream.cycle = HTTP2Cycle(stream, head, scope)
+            stream.cycle = HTTP2Cycle(service, stream, head, scope)
             stream.cycle.arriving = not stream.received
         elif head.upgrade == b"websocket" and service.opens_websockets:
-            stream.cycle = HTTP2WebSocketCycle(stream, head, scope, read_offer(head.headers))
+            stream.cycle = HTTP2WebSocketCycle(service, stream, head, scope, read_offer(head.headers))
         else:
             raise HTTPError(501, "protocol not implemented")  # RFC 9220, 3
         self._add(stream)

@@ -17,11 +17,12 @@ from typing import Any, cast
 
 from corn.logs import logger
 from corn.server.asgi.scope import Endpoints
-from corn.server.context import Connection, ServerContext
+from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, error_response
 from corn.server.lingering_close import close_lingering
 from corn.server.tls.context import TLSContexts
 from corn.server.tls.transport import TLSStream
+from corn.server.typing import Connection
 
 _HANDSHAKE_RECORD = 0x16
 NO_TLS = HTTPError(400, "this port speaks HTTPS, and the request came as plain HTTP; ask for an https:// address")

@@ -9,8 +9,8 @@ from corn.server.context import ServerContext
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
 from corn.server.lingering_close import close_lingering
+from corn.server.typing import Session
 from corn.server.websocket.handshake import accept_key
-from corn.server.websocket.session import WebSocketSession
 from corn.server.write_buffer import BufferedProtocol
 
 _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "
@@ -27,7 +27,7 @@ class WebSocketConnection(BufferedProtocol):
 
     __slots__ = ("_session",)
 
-    def __init__(self, service: ServerContext, transport: asyncio.Transport, session: WebSocketSession) -> None:
+    def __init__(self, service: ServerContext, transport: asyncio.Transport, session: Session) -> None:
         super().__init__(service)
         self.transport = transport
         self.deadline = math.inf

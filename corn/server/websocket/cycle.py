@@ -22,19 +22,20 @@ HTTP/2) with the field lines of `block`, sets `session.carrier`, and feeds the s
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from time import monotonic
+from typing import Any, ClassVar
 
+from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.cycle import DONE, RequestCycle, Stage
 from corn.server.asgi.types import ClientDisconnected, Message
+from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields
+from corn.server.typing import HTTPStream
 from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
 from corn.server.websocket.handshake import Offer, agree_on_deflate, check_fields, websocket_scope
 from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
-
-if TYPE_CHECKING:
-    from corn.server.asgi.stream import HTTPStream
 
 _NORMAL = 1000
 _NOTICE = 0.25  # seconds from websocket.disconnect until the application is cancelled, where it must be
@@ -47,8 +48,15 @@ class WebSocketCycle(RequestCycle):
     session: WebSocketSession | None = None
     _told = False  # the application received websocket.connect
 
-    def __init__(self, connection: HTTPStream, head: RequestHead, scope: dict[str, Any], offer: Offer) -> None:
-        super().__init__(connection, head, websocket_scope(scope, offer))
+    def __init__(
+        self,
+        service: ServerContext,
+        connection: HTTPStream,
+        head: RequestHead,
+        scope: dict[str, Any],
+        offer: Offer,
+    ) -> None:
+        super().__init__(service, connection, head, websocket_scope(scope, offer))
         self._offer = offer
 
     async def receive(self) -> Message:
@@ -87,7 +95,7 @@ class WebSocketCycle(RequestCycle):
     def _take_accept(self, message: Message) -> None:
         if self.ended:
             raise ClientDisconnected
-        service = self.connection.service
+        service = self.service
         headers = [*(message.get("headers") or ())]
         check_fields(headers)
         if message.get("subprotocol") is not None:
@@ -102,7 +110,7 @@ class WebSocketCycle(RequestCycle):
         self.connection.open_websocket(self.head, self.session, self._block, flags)
         service.answered(self)
         if service.access is not None:
-            service.access.accepted(self)
+            service.access.accepted(self._record("accepted"))
 
     def _take_refusal(self, _: Message) -> None:
         headers, body = plain_response(403)
@@ -130,9 +138,13 @@ class WebSocketCycle(RequestCycle):
 
     def _end(self, outcome: CloseInfo) -> None:
         self.gone = self._stage is not DONE
-        self.connection.service.sent += self.sent
-        if self.connection.service.access is not None:
-            self.connection.service.access.closed(self, outcome.code)
+        self.service.metrics.sent += self.sent
+        if self.service.access is not None:
+            self.service.access.closed(self._record(f"closed {outcome.code}"))
+
+    def _record(self, phase: str) -> AccessRecord:
+        took = monotonic() - self.started_at
+        return AccessRecord(self.scope["client"], self.head, self.status, self.sent, took, self._block, "", phase)
 
     START: ClassVar[Stage] = {
         "websocket.accept": _take_accept,
@@ -150,7 +162,7 @@ class WebSocketCycle(RequestCycle):
             super().cancel(why)
         else:
             self.session.close(SERVICE_RESTART, RESTART_REASON)
-            self.connection.service.loop.call_later(_NOTICE, super().cancel, why)
+            self.service.loop.call_later(_NOTICE, super().cancel, why)
 
     def _unfinished(self) -> None:
         if self.session is None:

@@ -18,10 +18,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from corn.server.asgi.types import Message
 from corn.server.context import ServerContext
+from corn.server.typing import SessionTransport
 from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
 
 INTERNAL_ERROR, SERVICE_RESTART = 1011, 1012
@@ -31,30 +31,6 @@ _CLOSING = 10.0  # seconds for the peer to answer a close frame
 _CLOSING_DRAINING = 1.0
 _UNBOUNDED = 1 << 62
 _LARGE = 1 << 16  # bytes or characters of a message that fills the queue alone
-
-
-class SessionTransport(Protocol):
-    """What carries the bytes: a connection, or a stream of HTTP/2."""
-
-    write_paused: bool
-
-    def write(self, data: bytes) -> None:
-        """Write, however much waits to be written."""
-
-    async def drained(self) -> None:
-        """Wait until more should be written; returns too when the peer is gone."""
-
-    def pause_reading(self) -> None:
-        """Call `feed` no more for now."""
-
-    def resume_reading(self) -> None:
-        """Read on."""
-
-    def finish(self, *, expecting: bool) -> None:
-        """Close after what was written; `expecting`: the peer may be sending still."""
-
-    def abort(self) -> None:
-        """Close at once."""
 
 
 class WebSocketSession:
@@ -120,7 +96,7 @@ class WebSocketSession:
                 messages.append({"type": "websocket.receive", "text": each})
             else:
                 messages.append({"type": "websocket.receive", "bytes": each})
-            self._service.messages += 1
+            self._service.metrics.messages += 1
             large = large or len(each) > _LARGE
         if frames.out or frames.end is not None:
             self._answer()

@@ -70,7 +70,7 @@ class Table:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         protocol = self.server._protocols.first(ours, Endpoints(("127.0.0.1", 1), ("127.0.0.1", 80), "http"))
-        self.server._service.opened()
+        self.server._service.metrics.opened()
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
         return protocol, transport, *await asyncio.open_connection(sock=theirs)
 

@@ -30,7 +30,7 @@ def test_a_request_is_answered(run):
                 assert response.header("content-length") == "5"
                 assert response.header("server") == "corn"
                 assert response.header("date")
-            assert at.server._service.requests == 3
+            assert at.server._service.metrics.requests == 3
 
     run(main())
 

@@ -128,7 +128,7 @@ def test_a_client_without_the_required_certificate_gets_nowhere(run, tmp_path):
             with pytest.raises(OSError):
                 peer = await running.connect(ssl=client(), server_hostname="localhost")
                 await peer.request(GET)
-            await until(lambda: running.server._service.open == 0)
+            await until(lambda: running.server._service.metrics.open == 0)
 
     run(main())
     assert not asked
@@ -169,7 +169,7 @@ def test_what_is_no_handshake_is_closed(run, tmp_path, data):
             peer = await running.connect(data)
             assert b"HTTP" not in await _rest(peer)
             peer.close()
-            await until(lambda: running.server._service.open == 0)
+            await until(lambda: running.server._service.metrics.open == 0)
 
     run(main())
 
@@ -187,7 +187,7 @@ def test_a_handshake_that_does_not_end_is_cut(run, tmp_path, data):
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"), timeout_handshake=0.3)) as running:
             peer = await running.connect(data)
             assert await peer.is_closed()
-            await until(lambda: running.server._service.open == 0)
+            await until(lambda: running.server._service.metrics.open == 0)
 
     run(main())
 
@@ -232,7 +232,7 @@ def test_a_drain_does_not_wait_for_a_handshake_that_does_not_come(run, tmp_path)
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"), timeout_handshake=100)) as running:
             await running.connect(b"\x16\x03")
-            await until(lambda: running.server._service.open == 1)
+            await until(lambda: running.server._service.metrics.open == 1)
             running.server.drain(grace=30, final=True)
             await running.server.wait_closed()
 
@@ -350,7 +350,7 @@ def test_a_damaged_record_ends_the_connection(run, tmp_path):
             await peer.request(GET)
             raw = peer.writer.transport.get_extra_info("socket")
             os.write(raw.fileno(), b"\x17\x03\x03\x00\x20" + b"x" * 32)
-            await until(lambda: running.server._service.open == 0)
+            await until(lambda: running.server._service.metrics.open == 0)
 
     run(main())
 
