@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 
+import grimp
 import pytest
 
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
@@ -51,3 +52,23 @@ def test_serving_loads_nothing_of_development():
     loaded = loaded_by("import corn.worker.template")
     rooms = ("corn.reload", "corn.diagnosis.diagnose", "corn.diagnosis.html", "corn.worker.dev")
     assert [name for name in loaded if name.startswith(rooms)] == []
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """What each module of corn imports of corn, annotations and imports within functions included."""
+    graph = grimp.build_graph("corn", cache_dir=None)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def test_no_modules_import_each_other_in_a_circle(imports):
+    left = {module: set(imported) for module, imported in imports.items()}
+    while leaves := [module for module, imported in left.items() if not imported & left.keys()]:
+        for module in leaves:
+            del left[module]
+    assert sorted(left) == []
+
+
+def test_no_module_of_the_server_imports_more_than_twenty(imports):
+    counts = {module: len(imported) for module, imported in imports.items() if module.startswith("corn.server")}
+    assert {module: count for module, count in counts.items() if count > 20} == {}
