@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from corn.errors import ExitCode
 from tests.support.doc_session import ROOT, Session, blocks_of
 
-RUN = ["docs/tutorial.md"]
+RUNNABLE = (
+    "zero-downtime-deploys.md",
+    "blocked-event-loop.md",
+    "memory-leak.md",
+    "tuning-workers.md",
+    "tls.md",
+    "troubleshooting.md",
+)
+HOW_TO = (ROOT / "docs" / "how-to").glob("*.md")
+RUN = ["docs/tutorial.md", *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE)]
 PACKAGES = ["fastapi"]
 
 MAIN = """
@@ -62,3 +72,11 @@ def test_page_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_
                     session.run(command)
             elif block.language == "python":
                 ast.parse(block.text)
+
+
+def test_exit_codes_page_lists_every_code() -> None:
+    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| ")]
+    assert [(number.strip(), name.strip(" `")) for number, name in rows if number.strip().isdigit()] == [
+        (str(int(each)), each.name) for each in ExitCode
+    ]
