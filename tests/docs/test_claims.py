@@ -1,0 +1,104 @@
+"""Names in the documentation: options, commands and files exist, and what is said to be missing is missing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from corn.cli.group import corn
+from corn.config.schema import OPTIONS
+from tests.support.doc_session import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+MIGRATIONS = [page for page in PAGES if page.name.startswith("from-")]
+PROSE = [page for page in PAGES if page not in MIGRATIONS and page.name != "CHANGELOG.md"]
+FORMER = {"logs", "ps"}  # hidden aliases for one release
+OF_COMMANDS = {"--config", "--check-config", "--version", "--help"}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def rows(page: Path) -> list[list[str]]:
+    """The cells of its tables, but for their heads."""
+    lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    dividers = {number for number, row in enumerate(cells) if set(row[0]) == {"-"}}
+    return [row for number, row in enumerate(cells) if not {number, number + 1} & dividers]
+
+
+def server_options() -> set[str]:
+    flags = {flag for option in OPTIONS for flag in (option.flag, *option.aliases)} | OF_COMMANDS
+    return flags | {flag.replace("--", "--no-", 1) for flag in flags}
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(corn)
+    found = {name: corn.get_command(context, name) for name in corn.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def all_options() -> set[str]:
+    of_commands = {flag for command in commands().values() for each in command.params for flag in each.opts}
+    return server_options() | of_commands
+
+
+def code_of(page: Path) -> list[str]:
+    """What stands in code spans, and the lines of console and shell blocks."""
+    text = page.read_text()
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    blocks = re.findall(r"^```(?:console|sh)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [*spans, *(line.strip() for block in blocks for line in block.splitlines())]
+
+
+@pytest.mark.parametrize("page", MIGRATIONS, ids=name_of)
+def test_migration_table_names_options_that_exist(page: Path) -> None:
+    known = server_options()
+    for theirs, ours, *_ in rows(page):
+        is_same = ours.startswith("the same")
+        named = re.findall(r"--[a-z][a-z0-9-]*", theirs if is_same else ours)
+        assert named or is_same or ours == "not there" or "`" in ours, f"{theirs}: {ours}"
+        assert set(named) <= known, f"{theirs}: {sorted(set(named) - known)}"
+
+
+@pytest.mark.parametrize("page", MIGRATIONS, ids=name_of)
+def test_migration_table_denies_only_what_is_missing(page: Path) -> None:
+    known = server_options()
+    denied = {
+        flag for theirs, ours, *_ in rows(page) if ours == "not there" for flag in re.findall(r"--[a-z-]+", theirs)
+    }
+    # The same word for another thing: uvicorn's --http chooses a parser, corn's a version of the protocol.
+    assert denied & known <= {"--http"}, f"corn has {sorted(denied & known)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page_links_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PROSE, ids=name_of)
+def test_page_names_files_that_exist(page: Path) -> None:
+    named = set(
+        re.findall(
+            r"(?<![\w./-])((?:corn|tests|examples|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|js|css|html|cfg|conf))\b",
+            page.read_text(),
+        )
+    )
+    assert not {name for name in named if not (ROOT / name).exists()}
+
+
+@pytest.mark.parametrize("page", PROSE, ids=name_of)
+def test_page_names_commands_and_options_that_exist(page: Path) -> None:
+    known, options = commands(), all_options()
+    for code in code_of(page):
+        named = re.findall(r"(?:^|[\s$(/])corn ([a-z][a-z-]*)", code)
+        assert set(named) <= known.keys() | {"serves", "worker", "template"} | FORMER, code
+        is_ours = bool(named) or code.startswith("--")
+        if is_ours:
+            used = set(re.findall(r"(?<!\S)(--[a-z][a-z0-9-]*)", code.partition(" | ")[0]))
+            assert used <= options, f"{sorted(used - options)} in: {code}"
