@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,11 +52,13 @@ def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         environment = shared / "environment"
         if not (shared / "done").exists():
+            # With PYTHONPATH, pip would take this checkout for an installed corn.
+            clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
             pip = [environment / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
             subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", shared, ROOT], check=True)
+            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", shared, ROOT], env=clean, check=True)
             (wheel,) = shared.glob("*.whl")
-            subprocess.run([*pip, "install", f"{wheel}[admin]", *PACKAGES], check=True)
+            subprocess.run([*pip, "install", f"{wheel}[admin]", *PACKAGES], env=clean, check=True)
             (shared / "done").touch()
     return environment / "bin"
 
