@@ -18,9 +18,12 @@ from corn import logs
 from corn.admin.app import Application
 from corn.admin.status_client import Asking
 from corn.config import Config
+from corn.config.addresses import TcpAddress, parse_address
 from corn.ipc.channel import Channel
 from corn.ipc.messages import AdminSetup
 from corn.ipc.scoreboard import Scoreboard
+from corn.server.asgi.allowed_hosts import with_allowed_hosts
+from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
 
@@ -52,7 +55,8 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     channel.set_blocking(False)
     asking = Asking(channel)
     listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
-    server = Server(Application(asking, config), _own(config), listeners, slots=Scoreboard.create(), cell=0)
+    app = _checking_hosts(Application(asking, config), config)
+    server = Server(app, _own(config), listeners, slots=Scoreboard.create(), cell=0)
     await server.start()
     server.accept()
     watching = asyncio.get_running_loop().create_task(_watch_the_loop())
@@ -60,6 +64,13 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     watching.cancel()
     server.drain(grace=grace or _GRACE, final=False, brisk=not grace)
     await server.wait_closed()
+
+
+def _checking_hosts(app: ASGIApplication, config: Config) -> ASGIApplication:
+    """The application for requests that no page of another site can have sent under a name of its own."""
+    address = parse_address(config.admin or "")
+    own = [address.host] if isinstance(address, TcpAddress) else []
+    return with_allowed_hosts(app, [*own, *config.admin_allow_host], option="--admin-allow-host")
 
 
 def _own(config: Config) -> Config:

@@ -252,6 +252,22 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class HostName:
+    """Host name in lower case, `.name` for its subdomains, or `*`."""
+
+    metavar: str = "NAME"
+
+    def parse(self, raw: object) -> str:
+        name = raw.lower() if isinstance(raw, str) else ""
+        if name != "*" and not re.fullmatch(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+            raise ValueError("expected a host name without a port, such as app.example, .example or *")
+        return name
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Mode:
     """File mode in octal, as chmod(1) takes it."""
 

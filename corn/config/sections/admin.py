@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from corn.config.addresses import UnixAddress, parse_address
 from corn.config.options import option
-from corn.config.types import Integer, Nullable
+from corn.config.types import HostName, Integer, ListOf, Nullable
 
 _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
@@ -45,6 +45,14 @@ class AdminOptions:
         "Serve monitoring on ADDRESS: /livez, /readyz, /status, /metrics for Prometheus, and a dashboard at "
         "/. A port alone binds 127.0.0.1; host:port and unix:path are accepted too. There is no password. "
         "Needs the extra 'admin'.",
+        ADMIN,
+        reloadable=False,
+    )
+    admin_allow_host: tuple[str, ...] = option(
+        (),
+        ListOf(HostName()),
+        "Also answer requests to --admin for host NAME; .NAME means its subdomains, * any host. May be repeated. IP "
+        "addresses, localhost, names without a dot and the host of --admin are always answered, other hosts with 421.",
         ADMIN,
         reloadable=False,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corn.config.options import DEV, option
-from corn.config.types import Flag, ListOf, Text
+from corn.config.types import Flag, HostName, ListOf, Text
 
 DEVELOPMENT = "Development"
 
@@ -43,6 +43,14 @@ class DevelopmentOptions:
         command=DEV,
     )
     refresh: bool = option(True, Flag(), "Reload open browser pages after a change.", DEVELOPMENT, command=DEV)
+    allow_host: tuple[str, ...] = option(
+        (),
+        ListOf(HostName()),
+        "Also answer requests for host NAME; .NAME means its subdomains, * any host. May be repeated. IP addresses, "
+        "localhost, names without a dot and the host of --host are always answered, other hosts with 421.",
+        DEVELOPMENT,
+        command=DEV,
+    )
     keep_last_good: bool = option(
         False,
         Flag(),

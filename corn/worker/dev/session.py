@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from corn.config import Config
+from corn.config.addresses import TcpAddress, parse_address
 from corn.diagnosis import text as terminal
 from corn.diagnosis.diagnose import diagnose
 from corn.errors import CornError
@@ -16,6 +17,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Debugging, Fork, Imported
 from corn.ipc.template_setup import Setup
 from corn.logs import wants_color
+from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.worker.dev.error_pages import with_error_pages
 from corn.worker.dev.import_hook import ProjectImporter
@@ -62,12 +64,17 @@ class DevSession:
 
 
 def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> ASGIApplication:
-    """The application as developers see it: exceptions are shown to the client, and browsers hear of reloads."""
+    """The application as developers see it: with error pages and live reload, and for their own hosts alone.
+
+    Error pages show source code, and pages hold the token of live reload.
+    """
     if order.failure is None:
         app = with_error_pages(app)
-    if not setup.refresh:
-        return app
-    return with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
+    if setup.refresh:
+        app = with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
+    addresses = [parse_address(each) for each in config.bind]
+    named = [each.host for each in addresses if isinstance(each, TcpAddress)]
+    return with_allowed_hosts(app, [config.host, *named, *config.allow_host], option="--allow-host")
 
 
 def described(error: BaseException, config: Config) -> str:

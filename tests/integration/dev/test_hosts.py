@@ -1,0 +1,59 @@
+"""corn dev and the admin address answer no page that reaches them under the name of another site (DNS rebinding)."""
+
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.admin_client import Monitored
+from tests.support.asgi_server import Answer
+from tests.support.corn_process import Served
+from tests.support.dev_project import Developed, save
+
+PATHS = ("/", "/livez", "/readyz", "/status", "/metrics", "/dashboard.js", "/none")
+
+
+def ask(address: str, host: str, path: str = "/") -> Answer:
+    """The answer to a request of a browser for that host."""
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+    try:
+        connection.request("GET", path, headers={"Host": host, "Accept": "text/html"})
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read(), [])
+    finally:
+        connection.close()
+
+
+def test_a_rebound_name_reads_neither_pages_nor_source_lines(project):
+    with Developed(project).wait_ready() as served:
+        for broken in (False, True):
+            if broken:
+                save(project / "main.py", "SECRET = 1 / 0\n")
+                served.wait_until(lambda: ask(served.address, "localhost").status == 500, "the error")
+            answer = ask(served.address, "evil.example")
+            assert answer.status == 421
+            assert b"SECRET" not in answer.body
+            assert b"__corn__" not in answer.body
+            assert b"add it with --allow-host" in answer.body
+
+
+def test_hosts_are_added_by_options(project):
+    with Developed(project, "--allow-host", "app.example").wait_ready() as served:
+        assert ask(served.address, "app.example:80").status == 200
+        assert ask(served.address, "evil.example").status == 421
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_admin_address_refuses_another_sites_name(tmp_path, path):
+    (tmp_path / "go").touch()
+    with Monitored(tmp_path, "--admin-allow-host", ".example.com").wait_ready() as served:
+        admin = served.wait_for(r"(\S+) tells how the service is")[1]
+        assert ask(admin, "evil.example", path).status == 421
+        assert ask(admin, "localhost", path).status in (200, 404)
+        assert ask(admin, "a.example.com", path).status in (200, 404)
+
+
+def test_production_serves_any_host(project):
+    with Served(project, "main:app", "--port", "0").wait_ready() as served:
+        assert ask(served.address, "any.example").status == 200
