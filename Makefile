@@ -3,6 +3,8 @@
 #
 # Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 #
+# make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
+#
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
@@ -12,17 +14,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 BENCH_VENV ?= .venv-bench
+LOWEST_VENV ?= .venv-lowest
 
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
-.PHONY: serve test lint format docs bench autobahn
+.PHONY: serve test test-lowest lint format docs bench autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
 
 test: lint
 	$(BIN)/pytest --numprocesses 4 --dist worksteal
+
+test-lowest: $(LOWEST_VENV)/.installed
+	$(LOWEST_VENV)/bin/pytest --numprocesses 4 tests/admin tests/config tests/reload tests/server tests/supervisor \
+		tests/integration/protocols
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check
@@ -59,6 +66,13 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
 	$(INSTALL) '.[docs]'
 	touch $@ $(VENV)/.installed
+
+$(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
+	touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
