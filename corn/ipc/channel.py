@@ -1,8 +1,11 @@
-"""Carries messages between master, template and worker.
+"""Channel between two of corn's processes: messages as lines of JSON over a stream socketpair(2).
 
-Each pair shares one stream socketpair(2). A message is one line of JSON: its class name and its fields. Descriptors
-ride along with SCM_RIGHTS (unix(7)), in the order of the messages that announce them. End of file means that the other
-side is gone; nobody polls.
+A line holds a message's class name and its fields. Descriptors ride along with SCM_RIGHTS (unix(7)), in the order of
+the messages that announce them. End of file means that the other side is gone; nothing is polled.
+
+The application shares the process of whatever sends on one end, and may have written there by mistake. So what is
+received is checked: a line that is no message is set aside as garbage, for the reader to judge, and the next line is
+read as if it had not been there.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import socket
 from collections import deque
 from dataclasses import asdict
 
-from corn.ipc.messages import KINDS, Message
+from corn.ipc.messages import Message, build
 
 _MAX_LINE = 1 << 22
 _MAX_FDS = 16
+_MOST_GARBAGE = 1024  # lines that are kept
 
 
 def encode(message: Message) -> bytes:
@@ -24,32 +28,59 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Turns received bytes into messages, whatever the boundaries they arrive in."""
+    """Decoder of received bytes into messages, whatever the boundaries they arrive in.
+
+    `garbage` holds the lines that were no messages; `overflown` says that a line had no end.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.garbage: list[bytes] = []
+        self.overflown = False
+        self._rest: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now; raises ValueError on what no side of corn sends."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _MAX_LINE:
-            raise ValueError("a message without an end")
-        return [_decode(line) for line in lines]
+        """The messages that are complete now."""
+        if b"\n" not in data:
+            self._keep(data)
+            return []
+        first, *lines = data.split(b"\n")
+        lines, rest = [b"".join((*self._rest, first)), *lines[:-1]], lines[-1]
+        self._rest, self._size = [], 0
+        self._keep(rest)
+        return [message for line in lines if (message := self._decode(line)) is not None]
 
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._rest.append(data)
+            self._size += len(data)
+        if self._size > _MAX_LINE:
+            self.overflown = True
+            self._set_aside(b"".join(self._rest)[:80])
+            self._rest, self._size = [], 0
 
-def _decode(line: bytes) -> Message:
-    try:
-        name, values = json.loads(line)
-        return KINDS[name](**values)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"not a message: {line[:80]!r}") from error
+    def _decode(self, line: bytes) -> Message | None:
+        try:
+            name, values = json.loads(line)
+            return build(name, values)
+        except (ValueError, TypeError, RecursionError):
+            self._set_aside(line)
+            return None
+
+    def _set_aside(self, line: bytes) -> None:
+        if len(self.garbage) < _MOST_GARBAGE:
+            self.garbage.append(line)
 
 
 class Channel:
-    """One end of a socketpair that carries messages; never blocks unless its socket is set to block."""
+    """One end of a socketpair that carries messages; never blocks unless its socket is set to block.
 
-    def __init__(self, sock: socket.socket) -> None:
+    `passes_fds`: descriptors may arrive on it. Where they may not, those that do are closed by the kernel.
+    """
+
+    def __init__(self, sock: socket.socket, *, passes_fds: bool = True) -> None:
         self._socket = sock
+        self._passes_fds = passes_fds
         self._decoder = Decoder()
         self._fds: deque[int] = deque()
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
@@ -61,12 +92,27 @@ class Channel:
     def set_blocking(self, blocking: bool) -> None:
         self._socket.setblocking(blocking)
 
+    def set_timeout(self, seconds: float) -> None:
+        """Wait for so long when sending and receiving; `receive` takes a timeout for the end of the channel."""
+        self._socket.settimeout(seconds)
+
+    @property
+    def garbage(self) -> list[bytes]:
+        """The lines received since the list was last cleared that were no messages."""
+        return self._decoder.garbage
+
+    @property
+    def overflown(self) -> bool:
+        """Whether a line was received that did not end."""
+        return self._decoder.overflown
+
     def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send, or keep for `flush` what the socket does not take now. A peer that is gone is noticed by `receive`.
 
-        The descriptors are duplicated at once, so the caller may close its own.
+        The descriptors are duplicated at once, so the caller may close its own. Raises OSError, and sends nothing,
+        where that cannot be.
         """
-        self._unsent.append((encode(message), tuple(os.dup(fd) for fd in fds)))
+        self._unsent.append((encode(message), _duplicated(fds)))
         self.flush()
 
     @property
@@ -91,12 +137,11 @@ class Channel:
     def receive(self) -> list[Message]:
         """What has arrived; sets `closed` at end of file. A blocking socket waits for at least one byte or the end."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, 65536, _MAX_FDS)
+            data = self._receive()
         except BlockingIOError:
             return []
         except OSError:  # a time-out too, where the socket has one
-            data, fds = b"", []
-        self._fds.extend(fds)
+            data = b""
         if not data:
             self.closed = True
             return []
@@ -113,12 +158,30 @@ class Channel:
         self._fds.clear()
         self._socket.close()
 
+    def _receive(self) -> bytes:
+        if not self._passes_fds:
+            return self._socket.recv(65536)
+        data, fds, _, _ = socket.recv_fds(self._socket, 65536, _MAX_FDS)
+        self._fds.extend(fds)
+        return data
+
     def _drop_unsent(self) -> None:
         for _, fds in self._unsent:
             _close_all(fds)
         self._unsent.clear()
 
 
-def _close_all(fds: tuple[int, ...] | deque[int]) -> None:
+def _duplicated(fds: tuple[int, ...]) -> tuple[int, ...]:
+    made: list[int] = []
+    try:
+        for fd in fds:
+            made.append(os.dup(fd))  # noqa: PERF401 - those before one that fails are closed
+    except OSError:
+        _close_all(made)
+        raise
+    return tuple(made)
+
+
+def _close_all(fds: tuple[int, ...] | deque[int] | list[int]) -> None:
     for fd in fds:
         os.close(fd)

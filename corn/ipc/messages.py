@@ -1,10 +1,10 @@
-"""What master, template and worker say to each other; channel.py carries it."""
+"""Messages between the master and its processes; channel.py carries them."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 # Asks a worker for its stacks: a signal that no user, no group and no library sends by habit.
@@ -243,6 +243,7 @@ class RequestsTold(Message):
     requests: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
 class RenewCredentials(Message):
     """Master to worker: there are other credentials in the vault; use them for the connections to come."""
 
@@ -351,4 +352,32 @@ _KINDS: tuple[type[Message], ...] = (
     TellStatus,
     StatusTold,
 )
-KINDS = {kind.__name__: kind for kind in _KINDS}
+_BY_NAME = {kind.__name__: kind for kind in _KINDS}
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "str": str,
+    "bool": bool,
+    "float": (int, float),
+    "list": list,
+    "dict": dict,
+    "None": type(None),
+}
+_FIELDS = {
+    kind: {
+        each.name: tuple(_TYPES[part.strip().partition("[")[0]] for part in str(each.type).split("|"))
+        for each in fields(kind)
+    }
+    for kind in _KINDS
+}
+
+
+def build(name: object, values: object) -> Message:
+    """The message of a class name and fields that were received; raises ValueError where that is none."""
+    kind = _BY_NAME.get(name) if isinstance(name, str) else None
+    if kind is None or not isinstance(values, dict):
+        raise ValueError("not a message")
+    expected = _FIELDS[kind]
+    for each, value in values.items():
+        if each not in expected or not any(isinstance(value, known) for known in expected[each]):
+            raise ValueError(f"not a field of {kind.__name__}")
+    return kind(**values)

@@ -1,9 +1,12 @@
-"""Find out whether the application loads, without serving it: what a template would do, in a process that then ends."""
+"""Check of the configuration: whether the application loads, in a template that serves nothing and then exits."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from collections.abc import Mapping
+from functools import partial
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, ExitCode, HooksError
@@ -12,7 +15,9 @@ from corn.ipc.messages import Failed, Loaded, Message
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
 from corn.supervisor.children.certificates import first_credentials
-from corn.supervisor.children.spawn import end_of, environment_of, execute_template
+from corn.supervisor.children.child import start_channel
+from corn.supervisor.children.spawn import environment_of, execute_template
+from corn.supervisor.process.reaper import exit_of
 
 
 def check_application(config: Config) -> None:
@@ -22,27 +27,12 @@ def check_application(config: Config) -> None:
     timeout_boot.
     """
     _check_credentials(config)
-    ours, theirs = socket.socketpair()
-    slots = Scoreboard.create()
-    setup = Setup(
-        generation=0,
-        config=config.to_json(),
-        preload="app",
-        strict=True,
-        channel=theirs.fileno(),
-        listeners=[],
-        slots=slots.fd,
-        master=os.getpid(),
-        relay=True,
-    )
-    pid = execute_template(setup, environment_of(config))
-    theirs.close()
-    slots.close()
-    ours.settimeout(config.timeout_boot)
-    answer = _first_answer(Channel(ours))
-    ours.close()
-    os.kill(pid, 9)
-    end = end_of(os.waitpid(pid, 0)[1])
+    pid, channel = start_channel(partial(_execute, config, environment_of(config)))
+    channel.set_timeout(config.timeout_boot)
+    answer = _first_answer(channel)
+    channel.close()
+    os.kill(pid, signal.SIGKILL)
+    end = exit_of(os.waitpid(pid, 0)[1])
     if isinstance(answer, Failed):
         if answer.exit_code != ExitCode.USAGE:
             raise ApplicationError(answer.error, answer.detail)
@@ -51,6 +41,25 @@ def check_application(config: Config) -> None:
         raise ApplicationError(f"{config.app} did not load within --timeout-boot ({config.timeout_boot:g} s)")
     if answer is None:
         raise ApplicationError(f"the application's process {end} while loading")
+
+
+def _execute(config: Config, environment: Mapping[str, str], channel: socket.socket) -> int:
+    slots = Scoreboard.create()
+    setup = Setup(
+        generation=0,
+        config=config.to_json(),
+        preload="app",
+        strict=True,
+        channel=channel.fileno(),
+        listeners=[],
+        slots=slots.fd,
+        master=os.getpid(),
+        relay=True,
+    )
+    try:
+        return execute_template(setup, environment)
+    finally:
+        slots.close()
 
 
 def _check_credentials(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What a reload may change: the configuration read again, compared with the one in force."""
+"""Reload of the configuration: read again, compared with the one in force, and passed to the policy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from corn import logs
 from corn.config import OPTIONS, Config
 from corn.config.env_file import read_env_file
 from corn.errors import ConfigError
+from corn.logs import logger
+from corn.supervisor.executor import Executor
+from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
 from corn.supervisor.worker_count import workers_of
 
@@ -32,6 +36,42 @@ def settings_of(config: Config, *, development: bool = False) -> Settings:
         development=development,
         keep_last_good=config.keep_last_good,
     )
+
+
+class ConfigReloader:
+    """Reads the configuration again on request; `refused` is sent the reason where it cannot be used."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        reread: Callable[[], Config],
+        *,
+        development: bool,
+        refused: Callable[[str], None],
+        handle: Callable[[Event], None],
+    ) -> None:
+        self._executor = executor
+        self._reread = reread
+        self._development = development
+        self._refused = refused
+        self._handle = handle
+
+    def request(self, at: float) -> None:
+        """Have the policy reload; raises ConfigError, once logged, where the configuration is bad."""
+        config = self.read()
+        self._handle(ReloadRequested(at, settings_of(config, development=self._development)))
+
+    def read(self) -> Config:
+        """Put the configuration in force, for the next template; raises ConfigError, once logged, where it is bad."""
+        try:
+            config = reread_config(self._executor.config, self._reread)
+        except ConfigError as error:
+            logger.error("reload refused, nothing was changed: %s", error)
+            self._refused(str(error))
+            raise
+        self._executor.config = config
+        logs.set_level(config.log_level)
+        return config
 
 
 def reread_config(current: Config, reread: Callable[[], Config]) -> Config:

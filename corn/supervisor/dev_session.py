@@ -10,40 +10,43 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from corn.config import Config
 from corn.diagnosis import text as terminal
 from corn.diagnosis.failure import EXIT, STARTUP, Failure
 from corn.errors import ConfigError
-from corn.ipc.messages import Changed, Imported, Message, Ready, Reloaded, ReloadFailed, Watching, WatchSetup
+from corn.ipc.messages import Changed, Debugging, Imported, Message, Ready, Reloaded, ReloadFailed, Watching, WatchSetup
 from corn.ipc.template_setup import Setup
 from corn.logs import logger, wants_color
 from corn.reload.filters import ASSET, COLD, WatchFilter
 from corn.reload.preload_plan import packages_to_load, shadowed
 from corn.reload.watch_config import rules_of, watch_setup
-from corn.supervisor.children.spawn import WatcherHandle
+from corn.supervisor.children.child import Children
 from corn.supervisor.children.watcher import BrowserPort, WatcherProcess
 from corn.supervisor.config_reload import settings_of
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
-from corn.supervisor.policy.state import ProcessExit, RevisionFailure
+from corn.supervisor.policy.state import RevisionFailure
 
 _MOST_NAMED = 3
 _SLOWEST = 10
 
 
-class DevReloader:
-    """One for a master of `corn dev`. `file` is the configuration file, "" if there is none.
+class DevSession:
+    """The `Development` of `corn dev`. `file` is the configuration file, "" if there is none.
 
     `packages` are the modules that a warm template loads.
     """
 
+    active = True
+
     def __init__(self, config: Config, file: str) -> None:
         self.packages: list[str] = []
-        self.left_out: frozenset[str] = frozenset()
+        self._left_out: frozenset[str] = frozenset()
         self._config = config
         self._file = file
         self._watcher: WatcherProcess | None = None
@@ -61,25 +64,15 @@ class DevReloader:
     def _rules(self) -> WatchFilter:
         return rules_of(self._config, self._file)
 
-    @property
-    def handle(self) -> WatcherHandle | None:
-        """The watcher, None where none runs."""
-        return None if self._watcher is None else self._watcher.handle
-
-    def start(self, watch: Callable[[WatcherHandle], None]) -> None:
-        """Start the watcher, unless nothing is to be watched; `watch` registers its channel with the loop."""
+    def start(self, children: Children, handle: Callable[[events.Event], None], reread: Callable[[], Config]) -> None:
+        """Start the watcher, unless nothing is to be watched."""
         if self._config.reload:
-            self._watcher = WatcherProcess(self._watch_setup, self._browsers, watch)
+            receive = partial(self._receive, handle, reread)
+            self._watcher = WatcherProcess(self._watch_setup, self._browsers, children, receive, lambda: self._outcome)
             self._watcher.start()
-            self._tell(self._outcome)
 
     def _watch_setup(self) -> WatchSetup:
         return watch_setup(self._config, self._file, self._since)
-
-    def ended(self, end: ProcessExit) -> None:
-        """The watcher exited: start another."""
-        if self._watcher is not None and self._watcher.exited(end):
-            self._tell(self._outcome)
 
     def adapt(self, setup: Setup, *, warm: bool) -> Setup:
         """The setup of a template, as it is in development."""
@@ -104,10 +97,9 @@ class DevReloader:
         for end in self._mailbox:
             end.close()
 
-    # What is heard
+    # Messages received
 
-    def hear(self, message: Message, at: float, reread: Callable[[], Config]) -> events.Event | None:
-        """What the watcher says, as an event; `reread` gives the options anew."""
+    def _receive(self, handle: Callable[[events.Event], None], reread: Callable[[], Config], message: Message) -> None:
         match message:
             case Watching():
                 logger.debug("%s", message.how)
@@ -116,8 +108,7 @@ class DevReloader:
             case Changed() if message.effect == ASSET:
                 self._tell(Reloaded(0, message.paths, assets=True))
             case Changed():
-                return self._changed(message, at, reread)
-        return None
+                handle(self._changed(message, time.monotonic(), reread))
 
     def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
         self._since = time.time()
@@ -138,21 +129,27 @@ class DevReloader:
         below = ((path, rules.root_of(path)) for path in paths)
         return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
 
-    def ready(self, message: Ready) -> None:
-        """A worker serves; how long its application took is for the next announcement."""
-        self._ready = message
+    def left_out(self, packages: Iterable[str]) -> None:
+        self._left_out |= {*packages}
 
-    def debugging(self, worker: int) -> None:
-        """A debugger waits in this worker, at the terminal."""
-        self._debuggers.add(worker)
+    def from_worker(self, worker: int, message: Message, at: float) -> events.Event | None:
+        match message:
+            case Ready():
+                self._ready = message  # the times are for the next announcement
+            case Debugging():
+                self._debuggers.add(worker)
+                return events.WorkerDebugging(at, worker)
+            case Imported():
+                return self._imports(message, at)
+        return None
 
-    def worker_ended(self, worker: int) -> None:
-        """A worker is gone; if a debugger waited in it, it may not have tidied up."""
+    def worker_exited(self, worker: int) -> None:
+        """If a debugger waited in it, it may not have tidied up."""
         if worker in self._debuggers:
             self._debuggers.discard(worker)
             self._terminal.restore()
 
-    def imported(self, message: Imported, at: float) -> events.Event | None:
+    def _imports(self, message: Imported, at: float) -> events.Event | None:
         """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
         if self._config.profile_reload:
             logger.info("%s", _profile(message))
@@ -163,13 +160,13 @@ class DevReloader:
             return None
         self._imported.update(new)
         rules = self._rules
-        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self.left_out)
+        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self._left_out)
         if packages == self.packages:
             return None
         self.packages = packages
         return events.PackagesKnown(at)
 
-    # What is told
+    # Reports
 
     def announce(self, action: AnnounceReload) -> None:
         """Write the line that people read."""

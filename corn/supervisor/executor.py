@@ -1,74 +1,79 @@
-"""Carries out what the policy decided: the only place where the master starts, tells and kills processes."""
+"""Executor of the policy's actions: the one place where the master starts, requests and kills templates and workers."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Protocol
 
 from corn.config import Config
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Drain, Fork, Message, Quit
+from corn.ipc.messages import Drain, Fork, Message, Quit, ReopenLogs
 from corn.ipc.scoreboard import CELLS, Scoreboard
 from corn.ipc.stack_report import new_report
 from corn.ipc.template_setup import Setup
 from corn.logs import logger
 from corn.net.listeners import Listener
-from corn.supervisor.children.spawn import (
-    AdminHandle,
-    HooksHandle,
-    TemplateHandle,
-    WatcherHandle,
-    WorkerHandle,
-    environment_of,
-    execute_template,
-)
-from corn.supervisor.dev_session import DevReloader
+from corn.supervisor.children.child import Children, start_channel
+from corn.supervisor.children.spawn import environment_of, execute_template
+from corn.supervisor.children.workers import TemplateProcess, WorkerProcess
+from corn.supervisor.development import Development
 from corn.supervisor.monitoring.counters import WorkerCounters
 from corn.supervisor.monitoring.stack_dumps import StackDumps
 from corn.supervisor.policy import actions
-from corn.supervisor.policy.state import State
+from corn.supervisor.policy.state import ProcessExit, State
 from corn.tls.vault import Vault
 
-Handle = TemplateHandle | WorkerHandle | HooksHandle | WatcherHandle | AdminHandle
-Watch = Callable[[Handle], None]
+
+class Receiver(Protocol):
+    """Receiver of what templates and workers send, and of their exits."""
+
+    def from_template(self, template: TemplateProcess, message: Message) -> None: ...
+    def template_exited(self, template: TemplateProcess, end: ProcessExit) -> None: ...
+    def from_worker(self, worker: WorkerProcess, message: Message) -> None: ...
+    def worker_exited(self, worker: WorkerProcess, end: ProcessExit) -> None: ...
+    def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None: ...
+    def worker_read(self, worker: WorkerProcess) -> None: ...
 
 
 class Executor:
-    """Holds the listeners, the shared slots and a handle for every template and worker that the policy knows.
+    """Owner of the listeners, the scoreboard, and every template and worker that the policy knows.
 
-    `watch` and `unwatch` tell the loop to listen to a handle's channel, or to stop. `config` is what the next template
-    is started with; `vault` holds the certificates where HTTPS is served.
+    `config` is what the next template is started with; `vault` holds the certificates where HTTPS is served.
+    `receiver` is set before the first action is carried out.
     """
+
+    receiver: Receiver
 
     def __init__(
         self,
         config: Config,
         listeners: list[Listener],
+        children: Children,
         *,
         relay: bool,
-        watch: Watch,
-        unwatch: Watch,
-        reloading: DevReloader | None = None,
+        development: Development,
         vault: Vault | None = None,
     ) -> None:
         self.config = config
         self.vault = vault
-        self.templates: dict[int, TemplateHandle] = {}
-        self.workers: dict[int, WorkerHandle] = {}
+        self.listeners = listeners
+        self.templates: dict[int, TemplateProcess] = {}
+        self.workers: dict[int, WorkerProcess] = {}
         self.slots = Scoreboard.create()
         self.readings = WorkerCounters(self.slots)
         self.dumps = StackDumps()
-        self.listeners = listeners
+        self._children = children
         self._relay = relay
-        self._reloading = reloading
-        self._watch = watch
-        self._unwatch = unwatch
+        self._development = development
         self._free_cells = list(range(CELLS - 1, -1, -1))
-        self._by_kind: Mapping[type[actions.Action], Callable[..., None]] = {
+        self.by_kind: Mapping[type[actions.Action], Callable[..., None]] = {
             actions.SpawnTemplate: self._spawn_template,
             actions.StopTemplate: self._stop_template,
             actions.KillTemplate: self._kill_template,
@@ -78,31 +83,30 @@ class Executor:
             actions.DumpWorker: self._dump_worker,
             actions.KillWorker: self._kill_worker,
             actions.CloseListeners: self.close_listeners,
-            actions.Say: self._say,
+            actions.Say: _say,
         }
 
-    def perform(self, action: actions.Action) -> None:
-        """Carry out one action; what is aimed at a process that is gone does nothing.
+    def config_of(self, generation: int | None) -> Config | None:
+        """The configuration of a generation, None where its template is gone."""
+        template = self.templates.get(generation or 0)
+        return None if template is None else template.config
 
-        Raises OSError or ConfigError where a process cannot be started.
-        """
-        self._by_kind[type(action)](action)
-
-    def release(self, state: State) -> None:
-        """Let go of the handles whose processes the policy has forgotten."""
+    def observe(self, before: State, after: State, at: float) -> None:
+        """Drop the processes that the policy has forgotten."""
+        del before, at
         for number, worker in list(self.workers.items()):
-            if number not in state.workers:
+            if number not in after.workers:
                 del self.workers[number]
+                self._children.drop(worker)
                 if text := self.dumps.forget(worker):
                     logger.error("last stacks of worker process %s:\n%s", worker.pid, text.rstrip())
                 os.close(worker.report)
-                self.readings.leave(self.slots.cell(worker.cell))  # nobody shall wait for connections it took along
+                self.readings.leave(self.slots.cell(worker.cell))  # connections that it took along count no more
                 self._free_cells.append(worker.cell)
-                self._drop(worker)
         for generation, template in list(self.templates.items()):
-            if generation not in state.templates:
+            if generation not in after.templates:
                 del self.templates[generation]
-                self._drop(template)
+                self._children.drop(template)
 
     def close(self) -> None:
         self.close_listeners()
@@ -115,103 +119,115 @@ class Executor:
             listener.close(keep_file=action is not None and action.handed_over)
         self.listeners.clear()
 
-    def tell_all(self, message: Message) -> None:
-        """Tell workers and templates."""
-        handles: list[Handle] = [*self.workers.values(), *self.templates.values()]
-        for handle in handles:
-            self.tell(handle, message)
+    def reopen_logs(self) -> None:
+        """Have workers and templates open their log files anew."""
+        self.send_to_all(ReopenLogs())
 
-    def tell_workers(self, message: Message) -> None:
-        for handle in self.workers.values():
-            self.tell(handle, message)
+    def send_to_all(self, message: Message) -> None:
+        """Send a message to workers and templates."""
+        for each in (*self.workers.values(), *self.templates.values()):
+            self._children.send(each, message)
+
+    def send_to_workers(self, message: Message) -> None:
+        for worker in self.workers.values():
+            self._children.send(worker, message)
 
     def _spawn_template(self, action: actions.SpawnTemplate) -> None:
         environment = environment_of(self.config)
-        ours, theirs = socket.socketpair()
-        setup = Setup(
+
+        def execute(theirs: socket.socket) -> int:
+            setup = Setup(
+                generation=action.generation,
+                config=self.config.to_json(),
+                preload=_first_mode(self.config.preload),
+                strict=self.config.preload != "auto",
+                channel=theirs.fileno(),
+                listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
+                slots=self.slots.fd,
+                master=os.getpid(),
+                relay=self._relay,
+                redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
+                vault=None if self.vault is None else self.vault.fd,
+            )
+            return execute_template(self._development.adapt(setup, warm=action.warm), environment)
+
+        pid, channel = start_channel(execute)
+        template = TemplateProcess(
+            f"the template of generation {action.generation}",
+            channel,
+            pid,
             generation=action.generation,
-            config=self.config.to_json(),
-            preload=_first_mode(self.config.preload),
-            strict=self.config.preload != "auto",
-            channel=theirs.fileno(),
-            listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
-            slots=self.slots.fd,
-            master=os.getpid(),
-            relay=self._relay,
-            redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
-            vault=None if self.vault is None else self.vault.fd,
+            config=self.config,
         )
-        if self._reloading is not None:
-            setup = self._reloading.adapt(setup, warm=action.warm)
-        try:
-            with theirs:
-                pid = execute_template(setup, environment)
-        except OSError:
-            ours.close()
-            raise
-        ours.setblocking(False)
-        handle = TemplateHandle(action.generation, self.config, pid, Channel(ours))
-        self.templates[action.generation] = handle
-        self._watch(handle)
+        template.on_message = partial(self.receiver.from_template, template)
+        template.on_exit = partial(self.receiver.template_exited, template)
+        self.templates[action.generation] = template
+        self._children.add(template)
 
     def _stop_template(self, action: actions.StopTemplate) -> None:
-        handle = self.templates.get(action.generation)
-        if handle is not None:
-            self.tell(handle, Quit())
+        if (template := self.templates.get(action.generation)) is not None:
+            self._children.send(template, Quit())
 
     def _kill_template(self, action: actions.KillTemplate) -> None:
-        handle = self.templates.get(action.generation)
-        if handle is not None:
-            os.kill(handle.pid, signal.SIGKILL)
+        if (template := self.templates.get(action.generation)) is not None:
+            template.signal(signal.SIGKILL)
 
     def _spawn_worker(self, action: actions.SpawnWorker) -> None:
         template = self.templates.get(action.generation)
         if template is None:
             return
-        ours, theirs = socket.socketpair()
+        order = Fork(action.worker, action.slot, self._free_cells[-1], action.gated, action.revision)
+        if action.broken is not None:
+            order = replace(order, failure=self._development.failure_of(action.revision, action.broken).to_json())
+        with contextlib.ExitStack() as undo:
+            report = new_report()
+            undo.callback(os.close, report)
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            with theirs:
+                self._children.send(template, order, (theirs.fileno(), report))
+            undo.pop_all()
         ours.setblocking(False)
-        handle = WorkerHandle(action.worker, self._free_cells.pop(), Channel(ours), new_report())
-        self.slots.take(handle.cell)
-        self.workers[action.worker] = handle
-        order = Fork(action.worker, action.slot, handle.cell, action.gated, action.revision)
-        if self._reloading is not None and action.broken is not None:
-            order = replace(order, failure=self._reloading.failure_of(action.revision, action.broken).to_json())
-        with theirs:
-            self.tell(template, order, (theirs.fileno(), handle.report))
-        self._watch(handle)
+        worker = WorkerProcess(
+            f"worker {action.slot}",
+            Channel(ours, passes_fds=False),
+            id=action.worker,
+            generation=action.generation,
+            cell=self._free_cells.pop(),
+            report=report,
+        )
+        worker.on_message = partial(self.receiver.from_worker, worker)
+        worker.on_exit = partial(self.receiver.worker_exited, worker)
+        worker.on_garbage = partial(self.receiver.worker_sent_garbage, worker)
+        worker.on_read = partial(self.receiver.worker_read, worker)
+        self.slots.take(worker.cell)
+        self.workers[action.worker] = worker
+        self._children.add(worker)
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
-        handle = self.workers.get(action.worker)
-        if handle is not None:
-            self.tell(handle, Drain(action.grace, action.final, action.brisk))
+        if (worker := self.workers.get(action.worker)) is not None:
+            self._children.send(worker, Drain(action.grace, action.final, action.brisk))
 
     def _abort_worker(self, action: actions.AbortWorker) -> None:
-        handle = self.workers.get(action.worker)
-        if handle is not None:
-            handle.signal(signal.SIGABRT)
+        if (worker := self.workers.get(action.worker)) is not None:
+            worker.signal(signal.SIGABRT)
 
     def _dump_worker(self, action: actions.DumpWorker) -> None:
-        handle = self.workers.get(action.worker)
-        if handle is not None:
-            self.dumps.take(handle, lambda text: logger.warning("stacks of worker process %s:\n%s", handle.pid, text))
+        if (worker := self.workers.get(action.worker)) is not None:
+            self.dumps.take(worker, partial(_log_stacks, worker))
 
     def _kill_worker(self, action: actions.KillWorker) -> None:
-        handle = self.workers.get(action.worker)
-        if handle is not None:
-            handle.signal(signal.SIGKILL)
+        if (worker := self.workers.get(action.worker)) is not None:
+            worker.signal(signal.SIGKILL)
 
-    def _say(self, action: actions.Say) -> None:
-        detail = "\n" + action.detail if action.detail else ""
-        logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
 
-    def tell(self, handle: Handle, message: Message, fds: tuple[int, ...] = ()) -> None:
-        handle.channel.send(message, fds)
-        if handle.channel.wants_write:
-            self._watch(handle)
+def _log_stacks(worker: WorkerProcess, text: str) -> None:
+    logger.warning("stacks of worker process %s:\n%s", worker.pid, text)
 
-    def _drop(self, handle: Handle) -> None:
-        self._unwatch(handle)
-        handle.channel.close()
+
+def _say(action: actions.Say) -> None:
+    detail = "\n" + action.detail if action.detail else ""
+    logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
 
 
 def _first_mode(preload: str) -> str:

@@ -1,4 +1,4 @@
-"""The master process, from its first breath to its exit code.
+"""Master process, from its start to its exit code.
 
 The order is that of what may fail and who must see it. What can be found wrong without doing anything is refused first.
 Then the process goes to the background, if asked, so that nothing else is ever forked. Then it takes what only root may
@@ -11,41 +11,29 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from corn import logs
 from corn.config import Config
 from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
-from corn.hooks import ServiceInfo
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
-from corn.net.socket_activation import Passed, passed_sockets
+from corn.net.socket_activation import passed_sockets
+from corn.supervisor.boot_context import BootContext
 from corn.supervisor.children.certificates import first_credentials
 from corn.supervisor.control.socket_file import ControlSocket, plan_control_socket
-from corn.supervisor.dev_session import DevReloader
-from corn.supervisor.executor import Executor
-from corn.supervisor.loop import Loop
+from corn.supervisor.development import Development, NoDevelopment
 from corn.supervisor.process.daemon import Launch, daemonize
 from corn.supervisor.process.pidfile import Pidfile
 from corn.supervisor.process.privileges import (
-    ProcessUser,
     check_privileges,
     chown_sockets,
     drop_privileges,
     identity_of,
 )
-from corn.supervisor.process.signals import Signals
-from corn.supervisor.projections.status import About
-from corn.supervisor.systemd import SystemdNotifier
+from corn.supervisor.service import run_service
 from corn.supervisor.upgrade import Predecessor
-from corn.supervisor.worker_count import describe_workers, workers_of
-from corn.system.process import become_subreaper, name_process, occupy_standard_streams, raise_descriptor_limit
-from corn.tls.credentials import Credentials
-from corn.tls.vault import Vault
-from corn.version import __version__
+from corn.system.process import name_process, occupy_standard_streams, raise_descriptor_limit
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
@@ -78,8 +66,8 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        standing = BootContext(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
-        code = _serve(config, reread, standing)
+        boot = BootContext(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
+        code = _serve(config, reread, boot)
     except CornError as error:
         code = int(error.exit_code)
         raise
@@ -89,133 +77,34 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     return code
 
 
-@dataclass(frozen=True, slots=True)
-class BootContext:
-    """What is settled before a master begins: after whom, as whom, who is to know, what it proves itself
-    with, and what it was `passed`.
-
-    `development`: it is a master of `corn dev`.
-    """
-
-    predecessor: Predecessor
-    identity: ProcessUser | None
-    pidfile: Pidfile
-    launch: Launch
-    config_file: str
-    credentials: tuple[Credentials, str] | None
-    passed: Passed
-    development: bool = False
-
-
-def _serve(config: Config, reread: Callable[[], Config], standing: BootContext) -> int:
+def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> int:
     name_process("corn master")
     logs.configure(logs.Source("master"), config)
-    standing.launch.begin_log(logs.Source("master"), config)
+    boot.launch.begin_log(logs.Source("master"), config)
     if config.umask is not None:
         os.umask(config.umask)
     raise_descriptor_limit()
-    handed_over = [*standing.predecessor.sockets, *standing.passed.sockets]
+    handed_over = [*boot.predecessor.sockets, *boot.passed.sockets]
     with _listening(config, handed_over) as listeners, _closed_at_the_end(open_admin(config, handed_over)) as admin:
-        user = os.geteuid() if standing.identity is None else standing.identity.uid
-        meet = plan_control_socket(config.control, listeners[0].address, user, standing.predecessor.rendezvous)
-        if standing.identity is not None:
-            chown_sockets([*listeners, *admin], standing.identity)
-            standing.pidfile.reserve(standing.identity)
-            drop_privileges(standing.identity, config)
+        user = os.geteuid() if boot.identity is None else boot.identity.uid
+        meet = plan_control_socket(config.control, listeners[0].address, user, boot.predecessor.rendezvous)
+        if boot.identity is not None:
+            chown_sockets([*listeners, *admin], boot.identity)
+            boot.pidfile.reserve(boot.identity)
+            drop_privileges(boot.identity, config)
         if config.log_file is not None:
             logs.open_file(config.log_file)
         with _controlled(meet()) as rendezvous:
-            return _supervise(config, reread, listeners, rendezvous, standing, admin=admin)
+            development = _development(config, boot)
+            return run_service(config, reread, listeners, rendezvous, boot, development=development, admin=admin)
 
 
-def _supervise(
-    config: Config,
-    reread: Callable[[], Config],
-    listeners: list[Listener],
-    rendezvous: ControlSocket | None,
-    standing: BootContext,
-    *,
-    admin: list[Listener],
-) -> int:
-    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
-    about = About(
-        __version__,
-        os.getpid(),
-        config.app or "",
-        addresses,
-        time.monotonic(),
-        pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
-        config_file=standing.config_file,
-        directory=str(Path.cwd()),
-    )
-    info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
+def _development(config: Config, boot: BootContext) -> Development:
+    if not boot.development:
+        return NoDevelopment()
+    from corn.supervisor.dev_session import DevSession  # `corn serve` does without it
 
-    def announce(preload: str) -> None:
-        standing.pidfile.publish()
-        how = f"{describe_workers(config)}, {_manner(config, preload, development=standing.development)}"
-        logs.logger.info("%s", logs.announcement(config, addresses, how))
-        for listener in (*listeners, *admin):
-            listener.borrowed = False
-            if listener.redirects:
-                logs.logger.info("%s redirects to HTTPS", listener.address)
-        for listener in admin:
-            logs.logger.info("%s tells how the service is", listener.address)
-        loop.admin.begin()
-        loop.control.listen()
-        loop.hooks.call("when_ready", info)
-        standing.predecessor.tell_that_we_serve()
-        standing.launch.ready()
-
-    signals = Signals()
-    signals.catch()
-    reloading = DevReloader(config, standing.config_file) if standing.development else None
-    service_manager = SystemdNotifier(os.environ, succeeds=standing.predecessor.pid is not None)
-    service_manager.store(listeners, standing.passed.outdated)
-    loop = Loop(
-        config,
-        signals,
-        about=about,
-        rendezvous=rendezvous,
-        service_manager=service_manager,
-        reread=reread,
-        announce=announce,
-        admin=admin,
-        reloading=reloading,
-    )
-    if standing.predecessor.pid is None:
-        loop.admin.begin()
-        loop.control.listen()
-    relay = not become_subreaper()
-    vault = _lay_up(standing.credentials)
-    executor = Executor(
-        config, listeners, relay=relay, watch=loop.watch, unwatch=loop.unwatch, vault=vault, reloading=reloading
-    )
-    loop.hooks.call("on_starting", info)
-    try:
-        return loop.run(executor)
-    finally:
-        executor.close()
-        if reloading is not None:
-            reloading.finish()
-        loop.hooks.finish()
-        loop.admin.finish()
-        service_manager.close()
-        signals.release()
-
-
-def _manner(config: Config, preload: str, *, development: bool) -> str:
-    if not development:
-        return f"preload {preload}"
-    return "reloads when files change" if config.reload else "does not reload"
-
-
-def _lay_up(found: tuple[Credentials, str] | None) -> Vault | None:
-    if found is None:
-        return None
-    credentials, warning = found
-    if warning:
-        logs.logger.warning("%s; clients will refuse it until it is renewed", warning)
-    return Vault.create(credentials)
+    return DevSession(config, boot.config_file)
 
 
 @contextlib.contextmanager

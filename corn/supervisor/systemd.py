@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import MutableMapping, Sequence
 
@@ -44,6 +45,7 @@ class SystemdNotifier:
         self._stored: dict[str, tuple[socket.socket, ...]] = {}
         self._unsent: deque[Datagram] = deque()
         self._is_deaf = False
+        self._state: State | None = None
         self._socket: socket.socket | None = None
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -59,7 +61,8 @@ class SystemdNotifier:
         self._send_stored()
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Tell what a decision has changed."""
+        """Send what a decision has changed."""
+        self._state = after
         if self._socket is None or before is after:
             return
         for notice in notices(before, after, at):
@@ -69,17 +72,19 @@ class SystemdNotifier:
         if self._succeeds and before.phase is Phase.STARTING and after.phase is not Phase.STARTING:
             self._repeat_at = at + _SUCCESSION
 
-    def reload_refused(self, state: State, at: float, why: str) -> None:
-        for notice in refused_reload(state, at, why):
-            self._send(notice)
+    def reload_refused(self, why: str) -> None:
+        if self._state is not None:
+            for notice in refused_reload(self._state, time.monotonic(), why):
+                self._send(notice)
 
     def main_is(self, pid: int) -> None:
         """Another process is the service's main process from now on."""
         self._send(f"MAINPID={pid}")
 
-    def tick(self, state: State, now: float) -> None:
-        """Send what is due: what the manager has not taken, what a successor says again, and the sign of life."""
-        if self._socket is None:
+    def tick(self, now: float) -> None:
+        """Send what is due: what the manager has not taken, what a successor sends again, and the sign of life."""
+        state = self._state
+        if self._socket is None or state is None:
             return
         self._flush()
         if self._repeat_at is not None and now >= self._repeat_at:
@@ -92,9 +97,9 @@ class SystemdNotifier:
             if is_healthy(state) and not self._unsent:
                 self._send("WATCHDOG=1")
 
-    def next_at(self, now: float) -> float | None:
+    def next_at(self) -> float | None:
         """When `tick` has something to do, None for never."""
-        times = [now + _RETRY] if self._unsent else []
+        times = [time.monotonic() + _RETRY] if self._unsent else []
         times += [] if self._every is None else [self._next_ping]
         times += [] if self._repeat_at is None else [self._repeat_at]
         return min(times, default=None)
@@ -132,7 +137,7 @@ class SystemdNotifier:
                 return
             except OSError as error:
                 if not self._is_deaf:
-                    logger.warning("the service manager at NOTIFY_SOCKET cannot be told: %s", error.strerror)
+                    logger.warning("the service manager at NOTIFY_SOCKET cannot be notified: %s", error.strerror)
                 self._is_deaf = True
             else:
                 self._is_deaf = False
@@ -148,7 +153,7 @@ def _send(sock: socket.socket, address: str, data: bytes, socks: tuple[socket.so
 def _address(name: str) -> str:
     """The address of NOTIFY_SOCKET; "" where there is none. A name that begins with @ is abstract (unix(7))."""
     if name and name[0] not in "/@":
-        logger.warning("NOTIFY_SOCKET=%s is neither a path nor an abstract name; nothing is told to it", name)
+        logger.warning("NOTIFY_SOCKET=%s is neither a path nor an abstract name; sd_notify disabled", name)
         return ""
     return "\0" + name[1:] if name.startswith("@") else name
 

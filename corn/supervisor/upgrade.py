@@ -63,7 +63,10 @@ def execute_successor(
     """Start a new master that inherits what this one holds. Raises CornError where that cannot be."""
     if os.getpid() == 1:
         raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")
-    reader, writer = os.pipe()
+    try:
+        reader, writer = os.pipe()
+    except OSError as error:
+        raise CornError(f"a new master could not be executed: {error.strerror}") from error
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
     note = {"pipe": writer, "listeners": handed, "master": os.getpid(), "control": None}
@@ -133,7 +136,7 @@ def _credentials_in(fd: int | None) -> Credentials | None:
 
 
 class UpgradeMonitor:
-    """At most one successor at a time. `handle` is told how it went."""
+    """Starts at most one successor at a time; the outcome is passed to `handle`."""
 
     def __init__(
         self,
@@ -155,14 +158,14 @@ class UpgradeMonitor:
         except CornError as error:
             self._handle(SuccessorFailed(time.monotonic(), str(error)))
             return
-        self._selector.register(self._successor, selectors.EVENT_READ, self._hear)
+        self._selector.register(self._successor, selectors.EVENT_READ, self._receive)
 
     def stop(self) -> None:
         """Have the successor leave."""
         if self._successor is not None:
             self._drop(self._successor, stop=True)
 
-    def _hear(self, mask: int) -> None:
+    def _receive(self, mask: int) -> None:
         del mask
         successor = self._successor
         if successor is None:

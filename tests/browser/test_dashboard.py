@@ -48,7 +48,7 @@ def test_the_page_shows_what_becomes_of_the_service(tmp_path, chromium):
         chromium.wait_for_text("2 of 2 workers, generation 2")
         before = served.mark()
         served.admin_process().kill()
-        served.wait_for("another starts in", since=before)
+        served.wait_for("restarting it in", since=before)
         chromium.wait_for("document.getElementById('notice').hidden")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0

@@ -42,7 +42,7 @@ class Monitored(Served):
 
     def wait_ready(self) -> Monitored:
         super().wait_ready()
-        self.admin = Client(self.wait_for(r"(\S+) tells how the service is")[1])
+        self.admin = Client(self.wait_for(r"admin endpoint at (\S+)")[1])
         return self
 
     def status(self) -> dict:

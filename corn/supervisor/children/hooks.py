@@ -1,48 +1,45 @@
-"""The master's side of the hooks process: tells it what happens, and replaces it when a hook ends it.
+"""Hooks process of the master: it is sent the calls of hooks, and replaced when a hook ends it.
 
-The master never waits for a hook. What is to be told is kept here until the process has answered it, so nothing is lost
-with a process: the call that it was busy with is reported and given up, the rest goes to the next one. After a reload
-the process is replaced, once it has done what it was told, by one that loads the new file.
+The master never waits for a hook. Calls are kept here until the process has answered them, so nothing is lost with a
+process: the call that it was busy with is reported and given up, the rest goes to the next one. After a reload the
+process is replaced, once it has made the calls so far, by one that loads the new file.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import select
-import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 
 from corn.config import Config
 from corn.errors import ConfigError
 from corn.hooks import Info
-from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
 from corn.logs import logger
-from corn.supervisor.children.spawn import HooksHandle, end_of, environment_of, execute_hooks
+from corn.supervisor.children.child import ChildProcess, Children
+from corn.supervisor.children.spawn import environment_of, execute
 from corn.supervisor.policy.state import ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
 
 MOST_KEPT = 1000
-Watch = Callable[[HooksHandle], None]
 
 
 class HooksProcess:
     """Calls hooks in a process of their own, in order. Without option hooks it does nothing.
 
-    `watch` tells the loop to listen to the process, `unwatch` to stop.
+    `config_of` gives the configuration of a generation, None where its template is gone.
     """
 
-    def __init__(self, config: Config, *, watch: Watch, unwatch: Watch) -> None:
-        self.handle: HooksHandle | None = None
+    def __init__(self, config: Config, children: Children, config_of: Callable[[int | None], Config | None]) -> None:
+        self._child: ChildProcess | None = None
         self._config = config
-        self._watch = watch
-        self._unwatch = unwatch
+        self._children = children
+        self._config_of = config_of
         self._untold: deque[HookCall] = deque()
         self._told: deque[HookCall] = deque()
         self._busy_since = 0.0
@@ -51,11 +48,14 @@ class HooksProcess:
         self._ever_loaded = False
         self._given_up = config.hooks is None
 
-    def observe(self, before: State, after: State) -> None:
-        """Call for what a decision changed."""
+    def observe(self, before: State, after: State, at: float) -> None:
+        """Call for what a decision changed, and load the file of a generation that becomes the current one."""
+        del at
         if not self._given_up:
             for hook, info in hook_calls(before, after):
                 self.call(hook, info)
+        if before.current not in (None, after.current) and (config := self._config_of(after.current)) is not None:
+            self._renew(config)
 
     def call(self, hook: str, info: Info) -> None:
         if self._given_up or (self._defined is not None and hook not in self._defined):
@@ -68,19 +68,21 @@ class HooksProcess:
 
     def reopen_logs(self) -> None:
         """Have the process open its log file anew."""
-        if self.handle is not None:
-            self._tell(self.handle, ReopenLogs())
+        if self._child is not None:
+            self._children.send(self._child, ReopenLogs())
 
-    def renew(self, config: Config) -> None:
+    def _renew(self, config: Config) -> None:
         """Load the hooks of a new configuration, once the calls so far are done."""
         self._config = config
         self._given_up = config.hooks is None
-        if self.handle is not None and not self._leaving:
-            self._leaving = True
-            self._tell(self.handle, Quit())
+        self._request_exit()
 
-    def hear(self, message: Message) -> None:
-        """Take note of what the process says."""
+    def _request_exit(self) -> None:
+        if self._child is not None and not self._leaving:
+            self._leaving = True
+            self._children.send(self._child, Quit())
+
+    def _receive(self, message: Message) -> None:
         match message:
             case HooksLoaded():
                 self._loaded(frozenset(message.names))
@@ -89,14 +91,13 @@ class HooksProcess:
             case Failed():
                 self._give_up(message.error)
 
-    def ended(self, end: ProcessExit) -> None:
-        """The process is gone: blame the hook that it was busy with, and go on with the rest in another process."""
-        if self.handle is None:
+    def _exited(self, end: ProcessExit) -> None:
+        """Blame the hook that the process was busy with, and go on with the rest in another process."""
+        if self._child is None:
             return
-        self._unwatch(self.handle)
-        self.handle.channel.close()
+        self._children.drop(self._child)
         loading, self._defined = self._defined is None and not self._given_up, None
-        self.handle, self._leaving = None, False
+        self._child, self._leaving = None, False
         if loading:
             self._give_up(f"its process {end} while it loaded {self._config.hooks}")
         elif self._told:
@@ -107,59 +108,48 @@ class HooksProcess:
             self._go_on()
 
     def finish(self) -> None:
-        """Wait until the process has done what it was told, no longer than one hook may take; then end it.
+        """Wait until all calls are made, no longer than one hook may take, and kill the process after that.
 
-        Called when the loop has ended, and listens to nothing any more.
+        For when the loop has ended.
         """
-        self._watch = self._unwatch = _not_listening
         deadline = time.monotonic() + self._config.timeout_hook + 1.0
-        while self.handle is not None and time.monotonic() < deadline:
-            if not self._untold and not self._leaving:
-                self._leaving = True
-                self._tell(self.handle, Quit())
-            self._wait(self.handle, deadline)
-        if self.handle is not None:
+        while self._child is not None and time.monotonic() < deadline:
+            if not self._untold:
+                self._request_exit()
+            self._wait(self._child, deadline)
+        if self._child is not None:
             logger.error("%d hook calls were not made: out of time", len(self._told) + len(self._untold))
             self._untold.clear()
             self._told.clear()
-            self.ended(_end_of(self.handle.pid))
+            self._exited(self._children.kill(self._child))
 
-    def _wait(self, handle: HooksHandle, deadline: float) -> None:
-        select.select([handle.channel], [], [], max(0.0, deadline - time.monotonic()))
-        handle.channel.flush()
-        for message in handle.channel.receive():
-            self.hear(message)
-        if handle.channel.closed:
-            self.ended(_end_of(handle.pid))
+    def _wait(self, child: ChildProcess, deadline: float) -> None:
+        select.select([child.channel], [], [], max(0.0, deadline - time.monotonic()))
+        self._children.receive(child)
+        if child.channel.closed:
+            self._exited(self._children.kill(child))
 
     def _go_on(self) -> None:
-        if self.handle is None:
+        if self._child is None:
             self._start()
-        if self.handle is None or self._leaving:
+        if self._child is None or self._leaving:
             return
         while self._untold:
             call = self._untold.popleft()
             if not self._told:
                 self._busy_since = time.monotonic()
             self._told.append(call)
-            self._tell(self.handle, call)
+            self._children.send(self._child, call)
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                pid = execute_hooks(theirs, environment_of(self._config))
+            environment = environment_of(self._config)
+            self._child = self._children.start("the hooks process", partial(_execute, environment))
         except (OSError, ConfigError) as error:
-            ours.close()
             self._give_up(f"no process for them: {error}")
             return
-        ours.setblocking(False)
-        self.handle = HooksHandle(pid, Channel(ours))
-        self._tell(self.handle, HooksSetup(self._config.to_json()))
-
-    def _tell(self, handle: HooksHandle, message: Message) -> None:
-        handle.channel.send(message)
-        self._watch(handle)
+        self._child.on_message, self._child.on_exit = self._receive, self._exited
+        self._children.send(self._child, HooksSetup(self._config.to_json()))
 
     def _loaded(self, names: frozenset[str]) -> None:
         self._defined, self._ever_loaded = names, True
@@ -192,13 +182,5 @@ class HooksProcess:
         self._told.clear()
 
 
-def _not_listening(handle: HooksHandle) -> None:
-    del handle
-
-
-def _end_of(pid: int) -> ProcessExit:
-    """The end of a process that has closed its channel, and is killed if that was not its end."""
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, signal.SIGKILL)
-        return end_of(os.waitpid(pid, 0)[1])
-    return ProcessExit()
+def _execute(environment: Mapping[str, str], channel: socket.socket) -> int:
+    return execute("corn.worker.hooks.process", channel.fileno(), [channel.fileno()], environment)

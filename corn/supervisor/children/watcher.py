@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from corn.ipc.channel import Channel
 from corn.ipc.messages import Message, WatchSetup
 from corn.logs import logger
-from corn.supervisor.children.spawn import WatcherHandle, execute_watcher
+from corn.supervisor.children.child import ChildProcess, Children
+from corn.supervisor.children.spawn import execute
 from corn.supervisor.policy.state import ProcessExit
 
 _MOST_WATCHERS = 5
@@ -36,59 +36,63 @@ class BrowserPort:
 
 
 class WatcherProcess:
-    """Handle on the watcher, or None in `handle` where none runs.
+    """Keeps a watcher running. `setup` gives what is to be watched at each start, `receive` takes its messages.
 
-    `setup` gives what is to be watched at each start, and `watch` registers the channel with the loop.
+    `outcome` gives how the last reload ended, which each watcher is sent first.
     """
 
     def __init__(
         self,
         setup: Callable[[], WatchSetup],
         browsers: BrowserPort | None,
-        watch: Callable[[WatcherHandle], None],
+        children: Children,
+        receive: Callable[[Message], None],
+        outcome: Callable[[], Message],
     ) -> None:
-        self.handle: WatcherHandle | None = None
+        self._child: ChildProcess | None = None
         self._setup = setup
         self._browsers = browsers
-        self._watch = watch
+        self._children = children
+        self._receive = receive
+        self._outcome = outcome
         self._started = 0
 
     def start(self) -> None:
         self._started += 1
-        ours, theirs = socket.socketpair()
-        setup = self._setup()
-        inherited = [theirs.fileno()]
+        setup, inherited = self._setup(), []
         if self._browsers is not None:
             setup = replace(setup, refresh_fd=self._browsers.fileno(), token=self._browsers.token)
             inherited.append(self._browsers.fileno())
-        with theirs:
-            pid = execute_watcher(theirs, inherited)
-        ours.setblocking(False)
-        self.handle = WatcherHandle(pid, Channel(ours))
+        try:
+            self._child = self._children.start("the watcher", partial(_execute, inherited))
+        except OSError as error:
+            logger.error("the watcher could not be started: %s; changes are not noticed any more", error.strerror)
+            return
+        self._child.on_message, self._child.on_exit = self._receive, self._exited
         self.send(setup)
-
-    def exited(self, end: ProcessExit) -> bool:
-        """Start another watcher, which reports what changed in between; returns whether there is one."""
-        if self.handle is None:
-            return False
-        self.handle.channel.close()
-        self.handle = None
-        if self._started >= _MOST_WATCHERS:
-            logger.error("the watcher %s again; changes are not noticed any more", end)
-            return False
-        logger.warning("the watcher %s; another is started", end)
-        self.start()
-        return True
+        self.send(self._outcome())
 
     def send(self, message: Message) -> None:
-        if self.handle is not None:
-            self.handle.channel.send(message)
-            self._watch(self.handle)
+        if self._child is not None:
+            self._children.send(self._child, message)
 
     def kill(self) -> None:
         """Kill the watcher and reap it."""
-        if self.handle is not None:
-            os.kill(self.handle.pid, signal.SIGKILL)
-            os.waitpid(self.handle.pid, 0)
-            self.handle.channel.close()
-            self.handle = None
+        if self._child is not None:
+            self._children.kill(self._child)
+            self._child = None
+
+    def _exited(self, end: ProcessExit) -> None:
+        """Start another watcher, which reports what changed in between."""
+        if self._child is not None:
+            self._children.drop(self._child)
+            self._child = None
+        if self._started >= _MOST_WATCHERS:
+            logger.error("the watcher %s again; changes are not noticed any more", end)
+        else:
+            logger.warning("the watcher %s; another is started", end)
+            self.start()
+
+
+def _execute(inherited: list[int], channel: socket.socket) -> int:
+    return execute("corn.reload.watcher", channel.fileno(), [channel.fileno(), *inherited], os.environ)

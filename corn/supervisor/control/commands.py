@@ -1,7 +1,7 @@
-"""What the requests on the control socket do: each becomes an event, and its answer comes from the state that follows.
+"""Requests on the control socket: each becomes an event, and its answer comes from the state that follows.
 
-A command is understood here and decided by the policy, as a signal is. An answer is given at once, or, if the request
-says `wait`, when what was asked for has come about (waiting.py).
+A command is parsed here and decided by the policy, as a signal is. It is answered at once, or, if the request says
+`wait`, when what was requested has come about (projections/wait_conditions.py).
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any
 
 from corn import logs
 from corn.config.sections.logs import Levels
 from corn.errors import ConfigError
 from corn.ipc.messages import SetLogLevel
 from corn.ipc.scoreboard import LATENCY_BOUNDS
+from corn.supervisor.config_reload import ConfigReloader
 from corn.supervisor.control.server import Reply
 from corn.supervisor.executor import Executor
+from corn.supervisor.loop import Loop
 from corn.supervisor.monitoring.stack_dumps import Found, WorkerQueries
 from corn.supervisor.policy import events
 from corn.supervisor.policy.events import Event
 from corn.supervisor.policy.operator_requests import ASKED, MOST_WORKERS
 from corn.supervisor.policy.state import Phase, State, Worker
 from corn.supervisor.projections import wait_conditions as waiting
-from corn.supervisor.projections.history import History
 from corn.supervisor.projections.status import About, Observed, status_of
 
 PROTOCOL = 1
@@ -34,27 +35,17 @@ class Refused(Exception):  # noqa: N818 - it is no error of corn's
     """A request that cannot be done; the message is for the person who asked."""
 
 
-class Master(Protocol):
-    """What a command may do to the master."""
-
-    about: About
-    history: History
-
-    @property
-    def state(self) -> State: ...
-    @property
-    def executor(self) -> Executor: ...
-    @property
-    def inquiries(self) -> WorkerQueries: ...
-    def handle(self, event: Event) -> None: ...
-    def ask_for_reload(self, at: float) -> None: ...
-
-
 class Commands:
-    """Answers requests for a master."""
+    """Answers requests, by what the loop and its parts know and do."""
 
-    def __init__(self, master: Master) -> None:
-        self._master = master
+    def __init__(
+        self, loop: Loop, executor: Executor, queries: WorkerQueries, reloader: ConfigReloader, about: About
+    ) -> None:
+        self._loop = loop
+        self._executor = executor
+        self._queries = queries
+        self._reloader = reloader
+        self._about = about
         self._known: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "hello": self._hello,
             "status": self._status,
@@ -87,7 +78,7 @@ class Commands:
 
     def _hello(self, request: dict[str, Any], reply: Reply) -> None:
         del request
-        about, state = self._master.about, self._master.state
+        about, state = self._about, self._state
         facts = {name: value for name, value in asdict(about).items() if name != "began"}
         facts["uptime"] = time.monotonic() - about.began
         reply.send({"ok": True, "protocol": PROTOCOL, "phase": state.phase.value, **facts})
@@ -98,15 +89,15 @@ class Commands:
 
     def status(self) -> dict[str, Any]:
         """The fields of the master's Status, now."""
-        master, executor = self._master, self._master.executor
+        executor, loop = self._executor, self._loop
         observed = Observed(
             readings=executor.readings.now(executor.workers),
             gone=executor.readings.gone,
-            template_pids={each.generation: each.pid for each in executor.templates.values()},
+            template_pids={each.generation: each.pid for each in executor.templates.values() if each.pid is not None},
             log_level=executor.config.log_level,
             latency_bounds=LATENCY_BOUNDS,
         )
-        return asdict(status_of(master.about, master.state, master.history, observed, time.monotonic()))
+        return asdict(status_of(self._about, loop.state, loop.history, observed, time.monotonic()))
 
     def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
         workers = self._asked_workers(request)
@@ -115,7 +106,7 @@ class Commands:
             told = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
             reply.send({"ok": True, "workers": told})
 
-        self._master.inquiries.stacks([each.id for each in workers], tell)
+        self._queries.stacks([each.id for each in workers], tell)
 
     def _requests(self, request: dict[str, Any], reply: Reply) -> None:
         workers = self._asked_workers(request)
@@ -124,11 +115,11 @@ class Commands:
             told = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
             reply.send({"ok": True, "workers": told})
 
-        self._master.inquiries.requests([each.id for each in workers], tell)
+        self._queries.requests([each.id for each in workers], tell)
 
     def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
         """Tell the level, or change it until the next reload."""
-        executor, wanted = self._master.executor, request.get("level")
+        executor, wanted = self._executor, request.get("level")
         if wanted is not None:
             try:
                 levels = Levels().parse(wanted)
@@ -136,7 +127,7 @@ class Commands:
                 raise Refused(f"{wanted!r} is no level; {error}") from None
             executor.config = replace(executor.config, log_level=levels)
             logs.set_level(levels)
-            executor.tell_all(SetLogLevel(levels))
+            executor.send_to_all(SetLogLevel(levels))
         reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
 
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
@@ -151,7 +142,7 @@ class Commands:
         self._refuse_if_stopping()
         if request.get("wait"):
             reply.wait(self._reloaded())
-        self._master.ask_for_reload(time.monotonic())
+        self._reloader.request(time.monotonic())
         if not request.get("wait"):
             reply.send({"ok": True, "text": "reloading"})
 
@@ -215,15 +206,15 @@ class Commands:
         """Have an event decided, and answer now with `text`, or when the wish has come true if the request waits."""
         if not request.get("wait"):
             reply.send({"ok": True, "text": text})
-            self._master.handle(event)
+            self._loop.handle(event)
             return
         reply.wait(wish)
-        self._master.handle(event)
+        self._loop.handle(event)
         reply.observe(self._state, self._state)  # it may have been so before
 
     @property
     def _state(self) -> State:
-        return self._master.state
+        return self._loop.state
 
     def _refuse_if_stopping(self) -> None:
         if self._state.phase in (Phase.STOPPING, Phase.STOPPED) or self._state.stop_at is not None:

@@ -32,7 +32,6 @@ LONGEST_REQUEST = 65536
 _NO_DESCRIPTOR = 1.0  # seconds without accepting, where there was none left
 
 Answer = dict[str, Any]
-Turned = Callable[[int], None]
 
 
 class Reply(Protocol):
@@ -144,8 +143,9 @@ class ControlServer:
             self.rendezvous.close(keep_file=keep_file)
             self.rendezvous = None
 
-    def observe(self, before: State, after: State) -> None:
+    def observe(self, before: State, after: State, at: float) -> None:
         """Answer the clients that waited for what a decision changed."""
+        del at
         for client in [each for each in self._clients.values() if each.wish is not None]:
             client.observe(before, after)
 

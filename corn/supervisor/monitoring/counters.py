@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from corn.ipc.scoreboard import LATENCY_BOUNDS, Field, Scoreboard, ScoreboardEntry
-from corn.supervisor.children.spawn import WorkerHandle
+from corn.supervisor.children.workers import WorkerProcess
 from corn.supervisor.projections.status import Reading
 
 _BUCKETS = len(LATENCY_BOUNDS) + 1
@@ -37,7 +37,7 @@ class WorkerCounters:
         self._slots = slots
         self.gone = Reading()
 
-    def now(self, workers: Mapping[int, WorkerHandle]) -> dict[int, Reading]:
+    def now(self, workers: Mapping[int, WorkerProcess]) -> dict[int, Reading]:
         """A reading for each worker, by its number."""
         return {number: reading_of(self._slots.cell(handle.cell)) for number, handle in workers.items()}
 

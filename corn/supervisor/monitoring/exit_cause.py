@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from corn.ipc.scoreboard import Field, ScoreboardEntry
+from corn.supervisor.monitoring.sampler import MemorySampler
 from corn.supervisor.policy.state import ProcessExit
 from corn.system.cgroups import oom_kills
 
@@ -12,17 +13,16 @@ _MIB = 1 << 20
 class ExitCauseFinder:
     """Compares the count of out-of-memory kills in the control group with what it was at the last death."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: MemorySampler) -> None:
+        self._memory = memory
         self._oom_kills = oom_kills()
 
-    def examine(
-        self, end: ProcessExit, cell: ScoreboardEntry, history: list[int], *, killed_by_us: bool
-    ) -> ProcessExit:
+    def examine(self, end: ProcessExit, cell: ScoreboardEntry, pid: int | None, *, killed_by_us: bool) -> ProcessExit:
         """The same end, with what can be said about its cause."""
         notes = []
         if end.signal == "SIGKILL" and not killed_by_us:
             notes.append(self._about_kill())
-        if history:
+        if pid is not None and (history := self._memory.history(pid)):
             notes.append(f"memory {', '.join(str(size // _MIB) for size in history)} MiB")
         if active := cell.words[Field.ACTIVE]:
             notes.append(f"{active} {'request' if active == 1 else 'requests'} in flight")

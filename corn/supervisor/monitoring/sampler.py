@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from corn.ipc.scoreboard import Field
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, HeartbeatsSeen, MemorySampled
 from corn.supervisor.policy.state import Settings, Stage, State
-
-if TYPE_CHECKING:
-    import psutil
-
+from corn.system.memory import proportional_size, resident_size
 
 _MEMORY_EVERY = 1.0
 _MEMORY_EVERY_WHEN_OVER = 0.2
@@ -32,37 +28,45 @@ _JUDGED = (Stage.READY, Stage.STUCK)
 
 
 class Sampler:
-    """Knows when each round is due, and makes it."""
+    """Takes each sample when it is due, and passes it to `handle`; `state` gives the state of the policy."""
 
-    def __init__(self, executor: Executor, vitals: MemorySampler) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        memory: MemorySampler,
+        state: Callable[[], State],
+        handle: Callable[[Event], None],
+    ) -> None:
         self._executor = executor
-        self._vitals = vitals
+        self._memory = memory
+        self._state = state
+        self._handle = handle
         self._last_look = self._next_look = self._next_sample = time.monotonic()
         self._blind_until = 0.0
 
-    def next_at(self, state: State) -> float | None:
-        """When the next round is due, None if there is nothing to look at."""
-        times = []
+    def next_at(self) -> float | None:
+        """When the next sample is due, None if there is nothing to sample."""
+        state, times = self._state(), []
         if state.workers and state.settings.timeout_worker > 0:
             times.append(self._next_look)
         if state.workers and _has_memory_limit(state.settings):
             times.append(self._next_sample)
         return min(times, default=None)
 
-    def due(self, state: State, now: float) -> Iterator[Event]:
-        """The events of the rounds that are due."""
-        if self._next_look <= now and state.settings.timeout_worker > 0:
-            yield from self._look(state, now)
-        if self._next_sample <= now and _has_memory_limit(state.settings):
-            yield self._sample(state, now)
+    def tick(self, now: float) -> None:
+        """Take the samples that are due."""
+        if self._next_look <= now and self._state().settings.timeout_worker > 0:
+            self._look(self._state(), now)
+        if self._next_sample <= now and _has_memory_limit(self._state().settings):
+            self._sample(self._state(), now)
 
-    def _look(self, state: State, now: float) -> Iterator[Event]:
+    def _look(self, state: State, now: float) -> None:
         every = min(1.0, max(0.05, state.settings.timeout_worker / 10))
         if state.workers and now - self._last_look > 2 * every + 1.0:
             self._blind_until = now + _CATCH_BREATH
         self._last_look, self._next_look = now, now + every
         if now >= self._blind_until:
-            yield HeartbeatsSeen(now, self._ages(state, now))
+            self._handle(HeartbeatsSeen(now, self._ages(state, now)))
 
     def _ages(self, state: State, now: float) -> dict[int, float]:
         ages = {}
@@ -73,13 +77,13 @@ class Sampler:
                 ages[worker.id] = now - max(beat / 1000, 0.0 if worker.stage is Stage.STUCK else worker.since)
         return ages
 
-    def _sample(self, state: State, now: float) -> Event:
+    def _sample(self, state: State, now: float) -> None:
         ready = {worker.id: worker.pid for worker in state.ready() if worker.pid is not None}
-        others = [handle.pid for handle in self._executor.templates.values()]
-        sizes, total = self._vitals.sample(ready, others, state.settings)
+        others = [each.pid for each in self._executor.templates.values() if each.pid is not None]
+        sizes, total = self._memory.sample(ready, others, state.settings)
         is_over = any(worker.over_memory for worker in state.ready())
         self._next_sample = now + (_MEMORY_EVERY_WHEN_OVER if is_over else _MEMORY_EVERY)
-        return MemorySampled(now, sizes, total)
+        self._handle(MemorySampled(now, sizes, total))
 
 
 def _has_memory_limit(settings: Settings) -> bool:
@@ -93,7 +97,6 @@ class MemorySampler:
     """Samples processes by id; forgets those that are not asked about any more."""
 
     def __init__(self) -> None:
-        self._processes: dict[int, psutil.Process] = {}
         self._history: dict[int, deque[int]] = {}
 
     def sample(self, workers: Mapping[int, int], others: list[int], settings: Settings) -> tuple[dict[int, int], int]:
@@ -102,44 +105,23 @@ class MemorySampler:
         A figure that no limit depends on may be an RSS, which is too high.
         """
         self._forget_all_but({*workers.values(), *others})
-        sizes = {number: self._rss(pid) for number, pid in workers.items()}
-        rest = {pid: self._rss(pid) for pid in others}
+        sizes = {number: resident_size(pid) or 0 for number, pid in workers.items()}
+        rest = {pid: resident_size(pid) or 0 for pid in others}
         total = sum(sizes.values()) + sum(rest.values())
         limits = [limit for limit in (settings.limit_memory, settings.limit_memory_hard) if limit is not None]
         too_much = settings.limit_memory_total is not None and total > settings.limit_memory_total
         for number, pid in workers.items():
             if too_much or (limits and sizes[number] > min(limits)):
-                sizes[number] = self._pss(pid)
+                sizes[number] = proportional_size(pid) or 0
             self._history.setdefault(pid, deque(maxlen=_REMEMBERED)).append(sizes[number])
         if too_much:
-            total = sum(sizes.values()) + sum(self._pss(pid) for pid in others)
+            total = sum(sizes.values()) + sum((proportional_size(pid) or 0) for pid in others)
         return sizes, total
 
     def history(self, pid: int) -> list[int]:
         """The last samples of a process, in bytes, oldest first."""
         return list(self._history.get(pid, ()))
 
-    def _rss(self, pid: int) -> int:
-        import psutil  # a master without a memory limit does without it
-
-        try:
-            process = self._processes.get(pid)
-            if process is None:
-                process = self._processes[pid] = psutil.Process(pid)
-            return int(process.memory_info().rss)
-        except psutil.Error:
-            return 0
-
-    def _pss(self, pid: int) -> int:
-        import psutil
-
-        try:
-            full = self._processes[pid].memory_full_info()
-        except (psutil.Error, KeyError):
-            return 0
-        return int(getattr(full, "pss", full.uss))
-
     def _forget_all_but(self, pids: set[int]) -> None:
-        for gone in self._processes.keys() - pids:
-            del self._processes[gone]
-            self._history.pop(gone, None)
+        for gone in self._history.keys() - pids:
+            del self._history[gone]

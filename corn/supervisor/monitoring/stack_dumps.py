@@ -19,7 +19,7 @@ from typing import Any
 
 from corn.ipc.messages import STACKS_SIGNAL, Message, TellRequests
 from corn.ipc.stack_report import LAST_LINE, clear_report, is_complete, read_report
-from corn.supervisor.children.spawn import WorkerHandle
+from corn.supervisor.children.workers import WorkerProcess
 
 _EVERY = 0.02
 _QUIET = 0.7  # seconds without growth after which no more is expected: the interpreter is lost in C code
@@ -30,7 +30,7 @@ Then = Callable[[str], None]
 
 @dataclass(slots=True)
 class _Dump:
-    handle: WorkerHandle
+    handle: WorkerProcess
     until: float
     grew_at: float
     then: list[Then] = field(default_factory=list)
@@ -44,7 +44,7 @@ class StackDumps:
         self._under_way: dict[int, _Dump] = {}
         self._next_look = 0.0
 
-    def take(self, handle: WorkerHandle, then: Then) -> None:
+    def take(self, handle: WorkerProcess, then: Then) -> None:
         """Ask a worker, and call `then` with what it wrote, "" for nothing."""
         now = time.monotonic()
         dump = self._under_way.get(handle.id)
@@ -71,7 +71,7 @@ class StackDumps:
             if is_complete(text) or lost or now >= dump.until:
                 self._finish(dump)
 
-    def forget(self, handle: WorkerHandle) -> str:
+    def forget(self, handle: WorkerProcess) -> str:
         """The worker has ended: finish its dump, and return what it wrote last and nobody has asked for."""
         dump = self._under_way.get(handle.id)
         text = read_report(handle.report)
@@ -114,7 +114,7 @@ class WorkerQueries:
     """Queries to `workers`: through their stack dumps, and by messages, which `send` sends."""
 
     def __init__(
-        self, workers: Mapping[int, WorkerHandle], dumps: StackDumps, send: Callable[[WorkerHandle, Message], None]
+        self, workers: Mapping[int, WorkerProcess], dumps: StackDumps, send: Callable[[WorkerProcess, Message], None]
     ) -> None:
         self._workers = workers
         self._dumps = dumps
@@ -163,7 +163,7 @@ class WorkerQueries:
         else:
             self._dumps.take(handle, lambda text: inquiry.answer(worker, _requests_in(text)))
 
-    def _handles(self, workers: Iterable[int]) -> list[WorkerHandle]:
+    def _handles(self, workers: Iterable[int]) -> list[WorkerProcess]:
         found = (self._workers.get(each) for each in workers)
         return [each for each in found if each is not None and each.pid is not None]
 

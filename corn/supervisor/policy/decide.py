@@ -189,7 +189,7 @@ def _worker_debugging(draft: Transition, event: WorkerDebugging) -> None:
 def _worker_retiring(draft: Transition, event: WorkerRetiring) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is not None and worker.is_live:
-        draft.worker(worker, retiring=worker.retiring or event.reason)
+        draft.worker(worker, retiring=worker.retiring or event.reason, at_once=worker.at_once or event.at_once)
 
 
 def _worker_draining(draft: Transition, event: WorkerDraining) -> None:

@@ -103,10 +103,11 @@ class PackagesKnown(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerRetiring(Event):
-    """A worker asked to be replaced."""
+    """A worker asked to be replaced, or is to be, `at_once`: before it has lived `min_worker_lifetime`."""
 
     worker: int
     reason: str
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

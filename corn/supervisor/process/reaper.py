@@ -8,10 +8,10 @@ process id has been read.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 from corn.logs import logger
-from corn.supervisor.children.spawn import end_of
 from corn.supervisor.policy.state import ProcessExit
 
 _KEPT = 256
@@ -30,7 +30,7 @@ class Reaper:
                 return
             if pid == 0:
                 return
-            yield pid, end_of(status)
+            yield pid, exit_of(status)
 
     def keep(self, pid: int, end: ProcessExit) -> None:
         """Remember an end that belongs to no process known now."""
@@ -46,3 +46,14 @@ class Reaper:
     def ended_early(self, pid: int) -> ProcessExit | None:
         """The end of a process that was kept, once."""
         return self._unplaced.pop(pid, None)
+
+
+def exit_of(status: int) -> ProcessExit:
+    """The exit of a process, from its wait status (waitpid(2))."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return ProcessExit(signal=signal.Signals(number).name)
+        except ValueError:
+            return ProcessExit(signal=f"signal {number}")
+    return ProcessExit(code=os.waitstatus_to_exitcode(status))

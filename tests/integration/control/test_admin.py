@@ -105,7 +105,7 @@ def test_the_service_goes_on_without_its_admin_process(directory):
         served.wait_until(served.admin_process, "an admin process")
         first = served.admin_process()
         first.kill()
-        served.wait_for("the admin process killed by SIGKILL; another starts in")
+        served.wait_for("the admin process killed by SIGKILL; restarting it in")
         served.wait_until(lambda: served.admin_process() not in (None, first), "another")
         assert served.readiness() == 200
         served.admin_process().send_signal(signal.SIGSTOP)
@@ -166,7 +166,7 @@ def test_a_unix_socket_goes_with_the_service(directory):
 
 def test_admin_address_speaks_http_1_only(directory):
     with Monitored(directory).wait_ready() as served:
-        port = served.wait_for(r"http://127\.0\.0\.1:(\d+) tells how the service is")[1]
+        port = served.wait_for(r"admin endpoint at http://127\.0\.0\.1:(\d+)")[1]
         with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as sock:
             sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             assert sock.recv(65536).startswith(b"HTTP/1.1 505 ")

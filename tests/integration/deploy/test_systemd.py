@@ -60,7 +60,7 @@ def test_an_abstract_socket_is_spoken_to(tmp_path):
 def test_a_manager_that_is_gone_or_takes_nothing_is_no_trouble(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0", NOTIFY_SOCKET=str(tmp_path / "nobody")).wait_ready() as served:
-        served.wait_for("the service manager at NOTIFY_SOCKET cannot be told: No such file or directory")
+        served.wait_for("the service manager at NOTIFY_SOCKET cannot be notified: No such file or directory")
         assert served.client().get().startswith("one ")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)

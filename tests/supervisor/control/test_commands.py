@@ -44,14 +44,13 @@ class Reply:
 class Master:
     about = About("0.1", 1, "main:app", ("http://a",), 0.0)
     history = History()
-    inquiries = None
 
     def __init__(self, reply):
         self.state = running(3).state
         self.reply = reply
         readings = SimpleNamespace(now=lambda workers: {}, gone=Reading())
         self.executor = SimpleNamespace(
-            config=Config(), workers={}, templates={}, readings=readings, tell_all=lambda message: None
+            config=Config(), workers={}, templates={}, readings=readings, send_to_all=lambda message: None
         )
         self.fault: Exception | None = None
 
@@ -60,7 +59,7 @@ class Master:
         self.state, _ = decide(before, event)
         self.reply.observe(before, self.state)
 
-    def ask_for_reload(self, at):
+    def request(self, at):
         if self.fault is not None:
             raise self.fault
 
@@ -69,7 +68,7 @@ def asked(request, fault=None):
     reply = Reply()
     master = Master(reply)
     master.fault = fault
-    Commands(master).answer(request, reply)
+    Commands(master, master.executor, None, master, master.about).answer(request, reply)
     return reply
 
 

@@ -65,7 +65,7 @@ class Turning:
 
     def state_changes(self):
         before, after = State(Settings(), 1), State(Settings(), 7)
-        self.control.observe(before, after)
+        self.control.observe(before, after, 0.0)
 
     def connect(self):
         sock = socket.socket(socket.AF_UNIX)

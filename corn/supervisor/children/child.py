@@ -1,0 +1,197 @@
+"""Child processes of the master: how they are started, listened to, and stopped.
+
+A child is executed with one end of a channel. The loop passes its messages to one receiver and its exit to another, by
+process id. What a child sends is not trusted: a line that is no message is its fault, and costs the child, not the
+master.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Message, Quit
+from corn.logs import logger
+from corn.supervisor.fault_barrier import FaultBarrier
+from corn.supervisor.policy.state import ProcessExit
+from corn.supervisor.process.reaper import exit_of
+
+_MOST_GARBAGE = 1000  # lines that are no messages, after which a child is killed
+
+
+def _receives_nothing(message: Message) -> None:
+    del message
+
+
+def _ends_unnoticed(end: ProcessExit) -> None:
+    del end
+
+
+def _does_nothing() -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class ChildProcess:
+    """A process, its channel, and the receivers of its messages and of its exit.
+
+    `what` names it in the log. `pid` is None until it is known. `on_garbage` is called once, with the first line that
+    it sends which is no message; without one the child is killed then. `on_read` is called when all that has arrived
+    has been passed on.
+    """
+
+    what: str
+    channel: Channel
+    pid: int | None = None
+    on_message: Callable[[Message], None] = _receives_nothing
+    on_exit: Callable[[ProcessExit], None] = _ends_unnoticed
+    on_garbage: Callable[[bytes], None] | None = None
+    on_read: Callable[[], None] = _does_nothing
+    garbage: int = field(default=0, init=False)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process; one that is gone, or not known yet, gets none."""
+        if self.pid is not None:
+            # Not reaped yet, so the id is still this process's; or reaped by the template that is its parent.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def start_channel(execute: Callable[[socket.socket], int]) -> tuple[int, Channel]:
+    """Start a process that inherits the other end of a channel; returns its id and this end.
+
+    Raises what `execute` raises, and OSError where there is no descriptor left.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            pid = execute(theirs)
+    except BaseException:
+        ours.close()
+        raise
+    ours.setblocking(False)
+    return pid, Channel(ours, passes_fds=False)
+
+
+class Children:
+    """The children that the loop listens to. `before_each` is called before a message or an exit is passed on."""
+
+    def __init__(self, selector: selectors.BaseSelector, barrier: FaultBarrier) -> None:
+        self.before_each: Callable[[], None] = lambda: None
+        self._selector = selector
+        self._barrier = barrier
+        self._by_pid: dict[int, ChildProcess] = {}
+
+    def start(self, child: str, execute: Callable[[socket.socket], int]) -> ChildProcess:
+        """Start a process and listen to it; the receivers are the caller's to set. Raises as `start_channel`."""
+        pid, channel = start_channel(execute)
+        started = ChildProcess(child, channel, pid)
+        self.add(started)
+        return started
+
+    def add(self, child: ChildProcess) -> None:
+        """Listen to a child."""
+        self._watch(child)
+        if child.pid is not None:
+            self._by_pid[child.pid] = child
+
+    def identify(self, child: ChildProcess, pid: int) -> None:
+        """Note the process id of a child that was added without one."""
+        child.pid = pid
+        self._by_pid[pid] = child
+
+    def send(self, child: ChildProcess, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """Send a message, now or when the channel takes it; one to a child that is gone is lost."""
+        if not child.channel.closed:
+            child.channel.send(message, fds)
+            self._watch(child)
+
+    def drop(self, child: ChildProcess) -> None:
+        """Close the channel, and take no more interest in the child."""
+        self._unwatch(child)
+        child.channel.close()
+        if child.pid is not None and self._by_pid.get(child.pid) is child:
+            del self._by_pid[child.pid]
+
+    def exited(self, pid: int, end: ProcessExit) -> bool:
+        """Pass on the last messages of a process, then its exit; false where it is none of these children."""
+        child = self._by_pid.pop(pid, None)
+        if child is None:
+            return False
+        self.receive(child)
+        self._barrier.call(f"the exit of {child.what}", partial(child.on_exit, end))
+        return True
+
+    def receive(self, child: ChildProcess) -> None:
+        """Pass on what a child has sent so far."""
+        if child.channel.fileno() < 0:
+            return
+        child.channel.flush()
+        for message in child.channel.receive():
+            self.before_each()
+            self._barrier.call(f"the {type(message).__name__} of {child.what}", partial(child.on_message, message))
+        if child.channel.garbage:
+            self._blame(child)
+        if child.channel.fileno() >= 0:  # not dropped meanwhile
+            if child.channel.closed:
+                self._unwatch(child)
+            else:
+                self._watch(child)
+        self._barrier.call(f"what {child.what} has sent", child.on_read)
+
+    def stop(self, child: ChildProcess, timeout: float) -> None:
+        """Request a child to exit, wait for that, and kill it after `timeout`; for when the loop has ended."""
+        child.channel.send(Quit())
+        deadline = time.monotonic() + timeout
+        while not child.channel.closed and (left := deadline - time.monotonic()) > 0:
+            select.select([child.channel], [], [], left)
+            child.channel.receive()
+        self.kill(child)
+
+    def kill(self, child: ChildProcess) -> ProcessExit:
+        """Kill a child, wait for that, and drop it; returns how it ended."""
+        self.drop(child)
+        if child.pid is not None:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child.pid, signal.SIGKILL)
+                return exit_of(os.waitpid(child.pid, 0)[1])
+        return ProcessExit()
+
+    def _watch(self, child: ChildProcess) -> None:
+        """Listen to a channel, and while it has something unsent, for when it can be sent."""
+        if child.channel.fileno() < 0 or self._selector.get_map() is None:  # closed, as the selector is at the end
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.channel.wants_write else 0)
+        if child.channel.fileno() not in self._selector.get_map():
+            self._selector.register(child.channel, wanted, partial(self._ready, child))
+        elif self._selector.get_key(child.channel).events != wanted:
+            self._selector.modify(child.channel, wanted, self._selector.get_key(child.channel).data)
+
+    def _unwatch(self, child: ChildProcess) -> None:
+        if self._selector.get_map() is not None and child.channel.fileno() in self._selector.get_map():
+            self._selector.unregister(child.channel)
+
+    def _ready(self, child: ChildProcess, mask: int) -> None:
+        del mask
+        self.receive(child)
+
+    def _blame(self, child: ChildProcess) -> None:
+        """Log what a child sent that is no message, once, and have it replaced; kill one that goes on and on."""
+        lines, first = len(child.channel.garbage), child.channel.garbage[0]
+        child.channel.garbage.clear()
+        is_first, child.garbage = child.garbage == 0, child.garbage + lines
+        if is_first:
+            logger.error("%s sent what is no message on the channel to its master: %.80r", child.what, first)
+            if child.on_garbage is not None:
+                self._barrier.call(f"the fault of {child.what}", partial(child.on_garbage, first))
+        if child.on_garbage is None or child.garbage > _MOST_GARBAGE or child.channel.overflown:
+            child.signal(signal.SIGKILL)

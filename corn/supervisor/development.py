@@ -1,0 +1,95 @@
+"""Development interface of the master: what `corn dev` does differently, and the null object for `corn serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from corn.ipc.messages import Message
+from corn.ipc.template_setup import Setup
+from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
+from corn.supervisor.policy.events import Event
+from corn.supervisor.policy.state import RevisionFailure
+
+if TYPE_CHECKING:
+    from corn.config import Config
+    from corn.diagnosis.failure import Failure
+    from corn.supervisor.children.child import Children
+
+
+class Development(Protocol):
+    """Session of `corn dev`, from the start of the master to its end."""
+
+    @property
+    def active(self) -> bool:
+        """Whether this is `corn dev`."""
+        ...
+
+    def start(self, children: Children, handle: Callable[[Event], None], reread: Callable[[], Config]) -> None:
+        """Begin to watch; changes are passed to `handle`, and `reread` gives the options anew."""
+        ...
+
+    def finish(self) -> None:
+        """End what `start` began."""
+        ...
+
+    def adapt(self, setup: Setup, *, warm: bool) -> Setup:
+        """The setup of a template, as it is in development."""
+        ...
+
+    def left_out(self, packages: Iterable[str]) -> None:
+        """A template does not load these packages any more, because they must not be forked."""
+        ...
+
+    def from_worker(self, worker: int, message: Message, at: float) -> Event | None:
+        """What a worker's message means beside what it means in `corn serve`."""
+        ...
+
+    def worker_exited(self, worker: int) -> None: ...
+
+    def announce(self, action: AnnounceReload) -> None:
+        """Report a reload to people and browsers."""
+        ...
+
+    def show(self, action: ShowFailure) -> None:
+        """Show why the code cannot be served."""
+        ...
+
+    def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
+        """All that is known of a failure."""
+        ...
+
+
+class NoDevelopment:
+    """The `Development` of `corn serve`: there is none."""
+
+    active = False
+
+    def start(self, children: Children, handle: Callable[[Event], None], reread: Callable[[], Config]) -> None:
+        del children, handle, reread
+
+    def finish(self) -> None:
+        pass
+
+    def adapt(self, setup: Setup, *, warm: bool) -> Setup:
+        del warm
+        return setup
+
+    def left_out(self, packages: Iterable[str]) -> None:
+        del packages
+
+    def from_worker(self, worker: int, message: Message, at: float) -> Event | None:
+        del worker, message, at
+        return None
+
+    def worker_exited(self, worker: int) -> None:
+        del worker
+
+    def announce(self, action: AnnounceReload) -> None:
+        raise AssertionError(f"{action} outside of development")
+
+    def show(self, action: ShowFailure) -> None:
+        raise AssertionError(f"{action} outside of development")
+
+    def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
+        raise AssertionError(f"revision {revision} is {broken} outside of development")

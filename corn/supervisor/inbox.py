@@ -1,0 +1,144 @@
+"""Inbox of the master: messages and exits of templates and workers, translated into events of the policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from corn.ipc import messages
+from corn.logs import logger
+from corn.supervisor.children.child import Children
+from corn.supervisor.children.workers import TemplateProcess, WorkerProcess
+from corn.supervisor.development import Development
+from corn.supervisor.executor import Executor
+from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
+from corn.supervisor.monitoring.sampler import MemorySampler
+from corn.supervisor.monitoring.stack_dumps import WorkerQueries
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import ProcessExit
+from corn.supervisor.process.reaper import Reaper, exit_of
+
+
+class Inbox:
+    """The `Receiver` of an executor; what arrives is passed to `handle` as events."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        children: Children,
+        development: Development,
+        memory: MemorySampler,
+        handle: Callable[[events.Event], None],
+    ) -> None:
+        self._executor = executor
+        self._children = children
+        self._development = development
+        self._exit_cause = ExitCauseFinder(memory)
+        self.queries = WorkerQueries(executor.workers, executor.dumps, children.send)
+        self._handle = handle
+        self._reaper = Reaper()
+
+    def reap(self) -> None:
+        """Pass on the exit of each child that has ended."""
+        for pid, end in self._reaper.reap():
+            self._exited(pid, end)
+
+    def _exited(self, pid: int, end: ProcessExit) -> None:
+        if not self._children.exited(pid, end):
+            self._reaper.keep(pid, end)
+
+    def from_template(self, template: TemplateProcess, message: messages.Message) -> None:
+        event = self._of_template(template, message, time.monotonic())
+        if event is not None:
+            self._handle(event)
+
+    def template_exited(self, template: TemplateProcess, end: ProcessExit) -> None:
+        self._handle(events.TemplateExited(time.monotonic(), template.generation, end))
+        for worker in [each for each in self._executor.workers.values() if each.pid is None]:
+            self._children.receive(worker)
+
+    def from_worker(self, worker: WorkerProcess, message: messages.Message) -> None:
+        at = time.monotonic()
+        also = self._development.from_worker(worker.id, message, at)
+        for event in (self._of_worker(worker, message, at), also):
+            if event is not None:
+                self._handle(event)
+
+    def worker_exited(self, worker: WorkerProcess, end: ProcessExit) -> None:
+        self._development.worker_exited(worker.id)
+        if end.code != 0:
+            cell = self._executor.slots.cell(worker.cell)
+            end = self._exit_cause.examine(end, cell, worker.pid, killed_by_us=worker.killed)
+        self._handle(events.WorkerExited(time.monotonic(), worker.id, end))
+
+    def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None:
+        del line  # it is in the log
+        self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "it wrote on its channel", at_once=True))
+
+    def worker_read(self, worker: WorkerProcess) -> None:
+        """Handle an end that was reaped before the process id was known, or that no process id will ever tell."""
+        if worker.pid is not None:
+            early = self._reaper.ended_early(worker.pid)
+            if early is not None:
+                self._exited(worker.pid, early)
+        elif worker.channel.closed and worker.generation not in self._executor.templates:
+            lost = "its template was lost, and no process of it is left"
+            self._handle(events.WorkerNotForked(time.monotonic(), worker.id, lost))
+
+    def _of_template(self, template: TemplateProcess, message: messages.Message, at: float) -> events.Event | None:
+        match message:
+            case messages.Loaded():
+                for warning in message.warnings:
+                    logger.warning("%s", warning)
+                return events.TemplateReady(at, template.generation, message.preload)
+            case messages.SteppedDown():
+                self._development.left_out(message.left_out)
+                return events.TemplateSteppedDown(at, template.generation, message.reason)
+            case messages.Failed():
+                return events.TemplateFailed(at, template.generation, message.error, message.detail, message.exit_code)
+            case messages.NotForked():
+                return events.WorkerNotForked(at, message.worker, message.error)
+            case messages.Forked():
+                self._forked(message, at)
+            case messages.Exited():
+                self._exited(message.pid, exit_of(message.status))
+        return None
+
+    def _forked(self, message: messages.Forked, at: float) -> None:
+        worker = self._executor.workers.get(message.worker)
+        if worker is None:
+            # Its channel was closed when it was given up, so it exits by itself.
+            logger.warning("a worker (pid %d) was forked too late; it exits", message.pid)
+            return
+        self._identify(worker, message.pid, at)
+        self._children.receive(worker)
+
+    def _identify(self, worker: WorkerProcess, pid: int, at: float) -> None:
+        """Record the process id of a worker: its template reports it, and the worker too, whichever is read first."""
+        if worker.pid is not None:
+            return
+        if pid <= 1:  # kill(2) would take it for a group of processes, or for all of them
+            raise ValueError(f"{pid} is no worker's process id")
+        self._children.identify(worker, pid)
+        self._handle(events.WorkerForked(at, worker.id, pid))
+        if worker.doomed is not None and not self._reaper.has_ended(pid):
+            worker.signal(worker.doomed)
+
+    def _of_worker(self, worker: WorkerProcess, message: messages.Message, at: float) -> events.Event | None:
+        match message:
+            case messages.Booting():
+                self._identify(worker, message.pid, at)
+                return events.WorkerBooting(at, worker.id)
+            case messages.Ready():
+                return events.WorkerReady(at, worker.id)
+            case messages.Draining():
+                return events.WorkerDraining(at, worker.id)
+            case messages.Retiring():
+                return events.WorkerRetiring(at, worker.id, message.reason)
+            case messages.RequestsTold():
+                self.queries.told(worker.id, message.requests)
+            case messages.Failed():
+                return events.WorkerFailed(
+                    at, worker.id, message.error, message.detail, message.exit_code, message.failure
+                )
+        return None

@@ -1,0 +1,96 @@
+"""Signals to the master, and what each of them requests."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from corn import logs
+from corn.errors import ConfigError
+from corn.supervisor.fault_barrier import FaultBarrier
+from corn.supervisor.policy import events
+from corn.supervisor.process.signals import Signals
+
+
+class LogWriter(Protocol):
+    """Part of the master that has processes which write logs."""
+
+    def reopen_logs(self) -> None: ...
+
+
+class SignalReceiver:
+    """Passes signals to `handle` as events, and those that are none to `reap`, `reload` and the `log_writers`."""
+
+    def __init__(
+        self,
+        signals: Signals,
+        handle: Callable[[events.Event], None],
+        barrier: FaultBarrier,
+        *,
+        reap: Callable[[], None],
+        reload: Callable[[float], None],
+        log_writers: Sequence[LogWriter],
+    ) -> None:
+        self._signals = signals
+        self._handle = handle
+        self._barrier = barrier
+        self._reload = reload
+        self._log_writers = log_writers
+        self._reap = reap
+        self._must_reap = False
+        self._by_number: dict[int, Callable[[], None]] = {
+            signal.SIGHUP: self._hang_up,
+            signal.SIGUSR1: self._reopen_logs,
+            signal.SIGUSR2: self._upgrade,
+            signal.SIGTTIN: partial(self._scale, 1),
+            signal.SIGTTOU: partial(self._scale, -1),
+        }
+
+    def receive(self) -> None:
+        """Act on the signals that have arrived; never waits."""
+        self.receive_requests()
+        self.tick(0.0)
+
+    def receive_requests(self) -> None:
+        """As `receive`, for a caller that has messages of a child to pass on first: exits are left to `tick`."""
+        for number in self._signals.arrived():
+            if number == signal.SIGCHLD:
+                self._must_reap = True
+            else:
+                self._barrier.call(f"the answer to {number.name}", partial(self._act, number))
+
+    def next_at(self) -> float | None:
+        return 0.0 if self._must_reap else None
+
+    def tick(self, now: float) -> None:
+        """Reap the children that have exited."""
+        del now
+        if self._must_reap:
+            self._must_reap = False
+            self._reap()
+
+    def _act(self, number: signal.Signals) -> None:
+        act = self._by_number.get(number)
+        if act is not None:
+            act()
+        else:
+            self._handle(events.StopRequested(time.monotonic(), number.name))
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(ConfigError):  # it was logged
+            self._reload(time.monotonic())
+
+    def _reopen_logs(self) -> None:
+        logs.reopen()
+        for each in self._log_writers:
+            each.reopen_logs()
+
+    def _upgrade(self) -> None:
+        self._handle(events.UpgradeRequested(time.monotonic()))
+
+    def _scale(self, delta: int) -> None:
+        self._handle(events.ScaleRequested(time.monotonic(), delta))
