@@ -9,15 +9,10 @@ import time
 
 import pytest
 
-DEADLINE = 30
+from tests.support.environment import clean_environment
+
+DEADLINE = 40
 COMMAND = [sys.executable, "-m", "corn"]
-
-
-def clean_environment(**more):
-    """This process's environment, without what would change what corn does."""
-    dropped = {"WEB_CONCURRENCY", "NO_COLOR", "COLUMNS", "PWD"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CORN_") and name not in dropped}
-    return kept | more
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.cli.conftest import COMMAND, DEADLINE, clean_environment
+from tests.cli.conftest import COMMAND, DEADLINE
+from tests.support.environment import clean_environment
 
 GOOD = "async def app(scope, receive, send): ..."
 

@@ -61,4 +61,4 @@ class Monitored(Served):
             return 0
 
     def admin_process(self) -> psutil.Process | None:
-        return next(iter(self._named("corn admin")), None)
+        return next(iter(self.named("corn admin")), None)

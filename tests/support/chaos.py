@@ -1,6 +1,7 @@
 """Random trouble for a real master, and what must hold all the same.
 
-tests/integration/lifecycle/test_chaos.py runs short sequences. For a long one: `python -m tests.support.chaos --minutes 20`.
+test_chaos.py in tests/integration/lifecycle runs short sequences. For a long one:
+`python -m tests.support.chaos --minutes 20`.
 """
 
 from __future__ import annotations

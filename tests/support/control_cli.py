@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import clean_environment
 from tests.support.corn_process import DEADLINE, Served
+from tests.support.environment import clean_environment
 
 COMMAND = [sys.executable, "-m", "corn"]
 

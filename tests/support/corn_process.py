@@ -17,10 +17,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.environment import clean_environment
 from tests.support.http_client import Client
 
 DEADLINE = 40.0
-DROPPED = {"WEB_CONCURRENCY", "NO_COLOR", "COLUMNS", "PWD"}
 
 APP = """
 import os
@@ -39,14 +39,13 @@ class Served:
     """`corn serve` in a directory; leaving the context kills whatever is left and says if there was anything."""
 
     def __init__(self, directory: Path, *arguments: str, program: list[str] | None = None, **environment: str) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("CORN_") and k not in DROPPED}
         self.directory = directory
         self._lines: list[str] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
             [*(program or [sys.executable, "-m", "corn", "serve"]), *arguments],
             cwd=directory,
-            env=kept | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            env=clean_environment(**{"PYTHONDONTWRITEBYTECODE": "1"} | environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -109,16 +108,17 @@ class Served:
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes alive now."""
-        return self._named("corn worker")
+        return self.named("corn worker")
 
     def templates(self) -> list[psutil.Process]:
-        return self._named("corn template")
+        return self.named("corn template")
 
     def spares(self) -> list[psutil.Process]:
         """The workers of `corn dev` that were forked ahead and wait."""
-        return self._named("corn spare")
+        return self.named("corn spare")
 
-    def _named(self, name: str) -> list[psutil.Process]:
+    def named(self, name: str) -> list[psutil.Process]:
+        """Its processes with a name that begins so; what has ended, and is a zombie at most, is none of them."""
         found = []
         for child in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import clean_environment
 from tests.support.control_cli import COMMAND
 from tests.support.corn_process import DEADLINE, Served, write_app
+from tests.support.environment import clean_environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root looks at other users' instances")
 

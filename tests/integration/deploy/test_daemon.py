@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.conftest import clean_environment
 from tests.support.corn_process import DEADLINE, Served, write_app
+from tests.support.environment import clean_environment
 from tests.support.http_client import Client
 
 COMMAND = [sys.executable, "-m", "corn", "serve"]

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.support.corn_process import DEADLINE
+from tests.support.environment import clean_environment
 
 APP = """
 import os
@@ -33,11 +34,10 @@ class Terminal:
     def __init__(self, directory, **environment):
         self._ours, theirs = pty.openpty()
         self.before = termios.tcgetattr(theirs)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CORN_", "PYTHONBREAK"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "corn", "dev", "main:app", "--port", "0"],
             cwd=directory,
-            env=kept | {"TERM": "dumb"} | environment,
+            env=clean_environment(**{"TERM": "dumb"} | environment),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

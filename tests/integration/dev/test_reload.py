@@ -263,7 +263,7 @@ def test_it_works_in_other_ways_too(project, how):
 
 def test_without_reload_nothing_is_watched(project):
     with Developed(project, "--no-reload").wait_ready() as served:
-        assert served._named("corn watcher") == []
+        assert served.named("corn watcher") == []
         served.wait_for_answer("one")
 
 
@@ -280,7 +280,7 @@ def test_ctrl_c_ends_all_of_it(project):
 
 def test_a_watcher_that_is_killed_is_started_again(project):
     with Developed(project).wait_ready() as served:
-        (watcher,) = served._named("corn watcher")
+        (watcher,) = served.named("corn watcher")
         watcher.kill()
         served.wait_for("another is started")
         save(project / "main.py", source("two"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-import psutil
 import pytest
 
 from tests.support.corn_process import Served, write_app
@@ -42,7 +41,7 @@ def told(served):
 
 
 def hooks_processes(served):
-    return [each for each in psutil.Process(served.pid).children() if each.name() == "corn hooks"]
+    return served.named("corn hooks")
 
 
 def test_every_hook_is_called_in_its_process(app_dir):
@@ -115,6 +114,7 @@ def reload_done(info):
 def test_a_hook_that_hangs_or_ends_its_process_is_reported_and_the_next_ones_are_called(app_dir):
     (app_dir / "hooks.py").write_text(HANGING)
     with serve(app_dir, "--timeout-hook", "1").wait_ready() as served:
+        served.wait_until(lambda: hooks_processes(served), "the hooks process")
         (first,) = hooks_processes(served)
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
@@ -123,7 +123,9 @@ def test_a_hook_that_hangs_or_ends_its_process_is_reported_and_the_next_ones_are
         served.wait_for("hook on_reload ended its process: exited with code 7")
         served.wait_for(r"HOOK reload_done ReloadInfo\(generation=2")
         assert served.client().get().startswith("one ")
-        served.wait_until(lambda: hooks_processes(served) not in ([first], []), "another hooks process")
+        served.wait_until(lambda: not first.is_running(), "the end of the hooks process that hung")
+        served.signal(signal.SIGHUP)
+        served.wait_for(r"HOOK reload_done ReloadInfo\(generation=3")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert served.leftovers() == []
@@ -132,8 +134,9 @@ def test_a_hook_that_hangs_or_ends_its_process_is_reported_and_the_next_ones_are
 def test_a_hooks_process_that_is_killed_comes_back_when_it_is_needed(app_dir):
     with serve(app_dir).wait_ready() as served:
         served.wait_for("HOOK when_ready")
-        hooks_processes(served)[0].kill()
-        served.wait_until(lambda: not hooks_processes(served), "its end")
+        (first,) = hooks_processes(served)
+        first.kill()
+        served.wait_until(lambda: not first.is_running(), "its end")
         served.signal(signal.SIGTTIN)
         served.wait_for("HOOK nworkers_changed")
         assert served.client().get().startswith("one ")

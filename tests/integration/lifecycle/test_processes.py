@@ -151,6 +151,28 @@ def test_as_process_1_it_answers_signals_and_reaps(app_dir):
         assert served.leftovers() == []
 
 
+IGNORING = ["sh", "-c", 'trap "" HUP INT QUIT; exec "$@"', "sh", sys.executable, "-m", "corn", "serve"]
+DISPOSITIONS = """
+import signal, subprocess, sys
+
+SHOW = "import signal; print(*(signal.getsignal(each) is signal.SIG_IGN for each in (1, 2, 3)))"
+print("child ignores:", subprocess.check_output([sys.executable, "-c", SHOW], text=True), flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
+def test_signals_ignored_at_the_start_are_answered(app_dir, name):
+    """As a script's `&` (INT, QUIT) and nohup (HUP) hand them down."""
+    write_app(app_dir, "one", more=DISPOSITIONS)
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "0", program=IGNORING).wait_ready() as served:
+        served.wait_for("child ignores: False False False")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        served.signal(signal.Signals[name])
+        served.wait_for(f"{name}: stopping")
+        assert served.wait_exit() == 0
+
+
 @linux
 def test_no_socket_takes_the_place_of_a_standard_stream_that_was_closed(app_dir):
     write_app(app_dir, "one")
