@@ -56,7 +56,8 @@ class WebSocketConnection(BufferedProtocol):
     # What the session asks for
 
     def pause_reading(self) -> None:
-        self.transport.pause_reading()
+        if self.transport.is_reading() and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         if not self.transport.is_reading() and not self.transport.is_closing():

@@ -33,8 +33,9 @@ from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields
 from corn.server.typing import HTTPStream
+from corn.server.websocket.deflate import agree_on_deflate
 from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
-from corn.server.websocket.handshake import Offer, agree_on_deflate, check_fields, websocket_scope
+from corn.server.websocket.handshake import Offer, check_fields, websocket_scope
 from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
 
 _NORMAL = 1000
@@ -100,7 +101,7 @@ class WebSocketCycle(RequestCycle):
         check_fields(headers)
         if message.get("subprotocol") is not None:
             headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("ascii")))
-        agreed = agree_on_deflate(self._offer) if service.config.ws_per_message_deflate else None
+        agreed = agree_on_deflate(self._offer.extensions) if service.config.ws_per_message_deflate else None
         if agreed is not None:
             headers.append((b"sec-websocket-extensions", agreed[1]))
         self._block, _, flags = encode_fields(headers)

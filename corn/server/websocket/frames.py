@@ -1,15 +1,18 @@
-"""Frames to messages and back (RFC 6455, 5 and 7; RFC 7692). Pure: bytes in, messages and bytes out.
+"""WebSocket frame codec: frames to messages and back (RFC 6455, 5 and 7). Pure: bytes in, messages and bytes out.
 
-What clients send most, a text or binary frame that is one whole message, uncompressed and complete in what was read,
-is taken apart here. Every other frame goes to `Protocol` of the library `websockets`, which knows the rest of the RFC:
-control frames, fragments, compression, closing, and what is wrong.
+What clients send most is taken apart here: text and binary frames that are one whole message and complete in what was
+read, pings and pongs. Every other frame goes to `Protocol` of the library `websockets`, which knows the rest of the
+RFC: fragments, closing, and what is wrong.
 
-Invariants. The protocol is handed whole frames, or parts of one while `_due` counts what is missing of it; so at the
-start of a frame it holds nothing back, and can be passed by. It is passed by only where it would neither answer nor
-remember anything of the frame: between messages, before the end.
+One call does a bounded amount of work, whatever was read: so many messages, bytes and frames. What is left is held
+(`holds`) for the next call.
 
-Parsing everything here was the alternative: no faster for what is common, and the rules and the attacks would be ours
-to know.
+Invariants. The protocol is given whole frames, or parts of one while `_due` counts what is missing of it; so at the
+start of a frame it holds nothing back, and can be passed by. It is passed by only where it would not remember anything
+of the frame: between messages, before the end, and for pings and pongs.
+
+Rejected: parsing everything here. It is no faster for what is common, and the rules and the attacks would be corn's to
+know.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ import struct
 from typing import NamedTuple, cast
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
-from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
+
+from corn.server.websocket.deflate import Deflate
 
 try:
     from websockets.speedups import apply_mask
@@ -39,12 +43,16 @@ _WHOLE = (_TEXT, _BINARY)
 _COMPRESSED = 0x40  # RSV1 (RFC 7692, 6)
 _WHOLE_COMPRESSED = (*_WHOLE, _TEXT | _COMPRESSED, _BINARY | _COMPRESSED)
 _IS_TEXT = 1  # tells the opcodes of text and binary, 1 and 2, from each other
-_CLOSE = 0x88
+_CLOSE, _PING, _PONG = 0x88, 0x89, 0x8A
+_HEARTBEATS = (_PING, _PONG)
 _MASKED = 0x80
 _SMALL = 125  # the longest payload whose length is told in the second byte
 _LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _TEXT_HEADS, _BINARY_HEADS = ([bytes((first, size)) for size in range(_SMALL + 1)] for first in (_TEXT, _BINARY))
+
+MOST_BYTES = 1 << 18  # of the messages of one call; a message that passes it is the last
+_MOST_FRAMES = 256  # of one call, messages aside
 
 _PROGRESS = "current_size" if hasattr(Protocol(SERVER), "current_size") else "cur_size"  # websockets before 16
 
@@ -53,18 +61,18 @@ _silent.setLevel(logging.CRITICAL)
 
 
 class CloseInfo(NamedTuple):
-    """What ended a WebSocket: the code and the reason of the close frame that came first, from either side."""
+    """Code and reason of the close frame that came first, from either side."""
 
     code: int
     reason: str
 
 
 class FrameCodec:
-    """One WebSocket's frames.
+    """Codec of one WebSocket.
 
     `out` is what is to be written after a call; the caller takes it. `end` is set once a close frame was sent or
     received: then messages are dropped. `done` says that nothing more is to come: the close frame was answered, or the
-    peer has broken the protocol (`failed`).
+    peer has broken the protocol (`failed`). `taken` counts the bytes of the messages of the last call.
     """
 
     __slots__ = (
@@ -75,6 +83,7 @@ class FrameCodec:
         "_extension",
         "_fragments",
         "_limit",
+        "_more",
         "_protocol",
         "_whole",
         "done",
@@ -82,18 +91,24 @@ class FrameCodec:
         "failed",
         "holds",
         "out",
+        "taken",
     )
 
-    def __init__(self, max_size: int, extension: Extension | None = None) -> None:
-        self._protocol = Protocol(SERVER, state=OPEN, max_size=max_size, logger=_silent)
+    def __init__(self, max_size: int, extension: Deflate | None = None) -> None:
+        # Compressed, a message as large as allowed may be a little larger; the library measures both by one limit.
+        most = max_size if extension is None else max_size + (max_size >> 6) + 1024
+        self._protocol = Protocol(SERVER, state=OPEN, max_size=most, logger=_silent)
         if extension is not None:
             self._protocol.extensions = [extension]
+            extension.limit = max_size
         self._extension = extension
         self._whole = _WHOLE if extension is None else _WHOLE_COMPRESSED
         self._limit = max_size
         self._data = b""  # of which all before `_at` is done with
         self._at = 0
+        self._more: list[bytes] = []  # what came behind it
         self.holds = False
+        self.taken = 0
         self._due = 0
         self._fragments: bytearray | None = None  # of the message that is being received
         self._decoder: codecs.IncrementalDecoder | None = None  # looks at a text's fragments as they come
@@ -107,14 +122,20 @@ class FrameCodec:
     def feed(self, data: bytes, room: int) -> list[str | bytes]:
         """The messages that are complete with `data`, at most `room`.
 
-        `holds` says that there is more to come without more data: messages for which there was no room, or after them
-        something that is no message, and may end everything. The application can answer what came before it.
+        `holds` says that there is more to come without more data: there was no room for all messages, or after them
+        comes something that may end everything. The application can answer what came before it.
         """
         at = 0
         messages: list[str | bytes] = []
+        self.taken = 0
         if self._data:
-            data, at = (self._data[self._at :] + data, 0) if data else (self._data, self._at)
+            if data:
+                self._more.append(data)  # and joined only for a frame to be taken: the peer chooses how small they are
+            if room <= 0:
+                return messages
+            data, at = (b"".join((self._data[self._at :], *self._more)), 0) if self._more else (self._data, self._at)
             self._data = b""
+            self._more.clear()
         if self._due:
             at = min(self._due, len(data))
             self._due -= at
@@ -127,31 +148,44 @@ class FrameCodec:
     def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
         """Take frame by frame; how far that went."""
         self.holds = False
-        size = len(data)
+        size, others = len(data), 0
         while size - at > 1 and not self.done:
-            first, start, length = data[at], at + 6, data[at + 1] - _MASKED
-            if len(messages) >= room or (messages and first not in self._whole):
+            if len(messages) >= room or self.taken >= MOST_BYTES or others >= _MOST_FRAMES:
                 self.holds = True
                 break
+            first, start, length = data[at], at + 6, data[at + 1] - _MASKED  # negative if the frame is not masked
             if length > _SMALL:
                 start, length = _long(data, at)
                 if not start:
                     break
             end = start + length
-            whole = end <= size and 0 <= length <= self._limit  # it is negative where the frame is not masked
-            if whole and first in self._whole and self._fragments is None and self.end is None:
-                payload = apply_mask(data[start:end], data[start - 4 : start])
-                self._complete(payload, first, messages)
+            if first in self._whole and 0 <= length <= self._limit and self._fragments is None and self.end is None:
+                if end <= size:
+                    self._complete(apply_mask(data[start:end], data[start - 4 : start]), first, messages)
+                else:
+                    self._due = end - size
+                    self._pass_on(data[at:], messages)
+            elif first in _HEARTBEATS and 0 <= length <= _SMALL and self.end is None:
+                if end > size:
+                    break
+                if first == _PING:
+                    self.out += bytes((_PONG, length)) + apply_mask(data[start:end], data[start - 4 : start])
+                others += 1
+            elif messages:
+                self.holds = True
+                break
             else:
                 self._due = max(end - size, 0)
                 self._begin(data[at:end] if length >= 0 else data[at:], messages)
+                others += 1
             at = end
         return min(at, size)
 
     def _complete(self, payload: bytes, first: int, messages: list[str | bytes]) -> None:
         try:
             if first & _COMPRESSED:
-                payload = self._unpack(payload, first)
+                payload = self._inflate(payload)
+            self.taken += len(payload)
             messages.append(payload.decode() if first & _IS_TEXT else payload)
         except UnicodeDecodeError as error:
             self.fail(_INVALID_DATA, f"{error.reason} at position {error.start}")
@@ -160,10 +194,10 @@ class FrameCodec:
         except ProtocolError as error:
             self.fail(_PROTOCOL_ERROR, str(error))
 
-    def _unpack(self, payload: bytes, first: int) -> bytes:
+    def _inflate(self, payload: bytes) -> bytes:
         assert self._extension is not None
-        frame = Frame(Opcode(first & 0x0F), payload, rsv1=True)
-        return bytes(self._extension.decode(frame, max_size=self._limit).data)
+        self._extension.begin_message()
+        return self._extension.inflate(payload, self._limit)
 
     def _begin(self, data: bytes, messages: list[str | bytes]) -> None:
         """Pass on a frame, or what has come of it."""
@@ -188,6 +222,9 @@ class FrameCodec:
     def _take(self, frame: Frame, messages: list[str | bytes]) -> None:
         """A frame of a message: all of it, or a fragment."""
         data = bytes(frame.data)
+        if len(data) + len(self._fragments or b"") > self._limit:
+            self.fail(_TOO_BIG, str(PayloadTooBig(None, self._limit)))
+            return
         if frame.opcode is not CONT:
             if frame.fin:
                 self._complete(data, frame.opcode, messages)
@@ -204,6 +241,7 @@ class FrameCodec:
         else:
             if frame.fin:
                 self._fragments = None
+                self.taken += len(fragments)
                 messages.append(bytes(fragments) if self._decoder is None else fragments.decode())
 
     def _closed(self) -> None:
@@ -234,8 +272,8 @@ class FrameCodec:
             if len(payload) <= _SMALL:
                 return (_TEXT_HEADS if first == _TEXT else _BINARY_HEADS)[len(payload)] + payload
             return _head(first, len(payload)) + payload
-        packed = self._extension.encode(Frame(Opcode(first & 0x0F), payload)).data
-        return b"".join((_head(first | _COMPRESSED, len(packed)), packed))
+        packed = self._extension.deflate(payload)
+        return _head(first | _COMPRESSED, len(packed)) + packed
 
     def ping(self) -> None:
         """Ask for a sign of life."""

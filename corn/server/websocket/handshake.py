@@ -12,10 +12,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from websockets.exceptions import InvalidHeaderFormat, NegotiationError
-from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.headers import build_extension, parse_extension
+from websockets.exceptions import InvalidHeaderFormat
+from websockets.headers import parse_extension
 from websockets.typing import ExtensionHeader
 
 from corn.server.http.errors import HTTPError
@@ -27,11 +25,6 @@ _VERSION = b"13"
 _KEY_BYTES = 16
 _SCHEMES = {"http": "ws", "https": "wss"}
 _RESERVED = (b"upgrade", b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol")
-
-# A window of 4 KiB on both sides costs a quarter of the memory of the largest, and compresses messages as well as that.
-_DEFLATE = ServerPerMessageDeflateFactory(
-    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
-)
 
 
 class Offer(NamedTuple):
@@ -93,18 +86,6 @@ def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
     kept = {name: each for name, each in scope["extensions"].items() if name == "tls"}
     scope["extensions"] = {"websocket.http.response": {}, **kept}
     return scope
-
-
-def agree_on_deflate(offer: Offer) -> tuple[Extension, bytes] | None:
-    """The compression that both sides have, and the field value that says so."""
-    for name, parameters in offer.extensions:
-        if name == _DEFLATE.name:
-            try:
-                agreed, extension = _DEFLATE.process_request_params(parameters, [])
-            except (NegotiationError, ValueError):
-                continue  # ValueError: zlib has no window of 8 bits, and websockets before 17 does not know
-            return extension, build_extension([(name, list(agreed))]).encode("ascii")
-    return None
 
 
 def check_fields(headers: Iterable[Iterable[bytes]]) -> None:

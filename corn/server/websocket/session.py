@@ -1,16 +1,19 @@
-"""An open WebSocket, whatever carries its bytes: its messages, its pings, its end.
+"""Open WebSocket: its queue of messages, its pings, its close; independent of what carries its bytes.
 
-The transport calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
+The carrier calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
 nothing more comes; the worker's sweep calls `expire`.
-Messages wait in `messages`, at most `--ws-max-queue`: when it is full nothing more is taken apart, and reading stops
-until the application has taken three quarters of them. A large message fills it alone, so that a queue of the largest
-is never held. Answers to pings that the peer does not read fill it too.
+Messages wait in `messages`, bounded by `--ws-max-queue` and by bytes (`MOST_BYTES`, which the last message may pass):
+when it is full nothing more is taken apart, and reading stops until the application has taken three quarters of them,
+or all where the bytes are many. So what is held is one message of `--ws-max-size` at the most, and little beside it,
+however small a peer can compress them. Answers to pings that the peer does not read fill the queue too.
+
+What one read holds is taken in turns of the event loop, some hundred frames each; reading stops until all are taken.
 
 What ends it, from whichever side, is its `outcome`, set once. What comes before is still for the application, what
 comes after is dropped. Then the close frame is to be answered within a deadline, or the carrier is cut.
 
-There is no timer for a WebSocket. A ping is a deadline like any other, and whatever is heard answers it: a peer that is
-busy sending one large message is alive, though its pong has to wait.
+There is no timer for a WebSocket. A ping is a deadline like any other, and any data answers it: a peer that is busy
+sending one large message is alive, though its pong has to wait.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from collections.abc import Callable
 from corn.server.asgi.types import Message
 from corn.server.context import ServerContext
 from corn.server.typing import SessionTransport
-from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
+from corn.server.websocket.frames import ABNORMAL, MOST_BYTES, CloseInfo, FrameCodec
 
 INTERNAL_ERROR, SERVICE_RESTART = 1011, 1012
 RESTART_REASON = "service restart"
@@ -30,7 +33,6 @@ RESTART_REASON = "service restart"
 _CLOSING = 10.0  # seconds for the peer to answer a close frame
 _CLOSING_DRAINING = 1.0
 _UNBOUNDED = 1 << 62
-_LARGE = 1 << 16  # bytes or characters of a message that fills the queue alone
 
 
 class WebSocketSession:
@@ -40,6 +42,7 @@ class WebSocketSession:
     """
 
     __slots__ = (
+        "_bytes",
         "_frames",
         "_heard",
         "_leave_at",
@@ -48,6 +51,7 @@ class WebSocketSession:
         "_on_end",
         "_on_news",
         "_pinged",
+        "_proceeds",
         "_service",
         "carrier",
         "deadline",
@@ -74,8 +78,10 @@ class WebSocketSession:
         self._on_news = on_news
         self._on_end = on_end
         self._limit = service.config.ws_max_queue
+        self._bytes = 0  # of the messages since there were none
         self.is_full = False  # nothing more is read until the application has caught up, as far as `_low`
         self._low = 0
+        self._proceeds = False  # the rest of what was read is taken in another turn of the loop
         self.is_lost = False  # the carrier is gone
         self._pinged = False
         self._heard = False  # anything, since the last ping
@@ -90,21 +96,27 @@ class WebSocketSession:
         self._heard = True
         messages, frames = self.messages, self._frames
         room = self._limit - len(messages) if self.outcome is None else _UNBOUNDED
-        large = False
+        if not messages:
+            self._bytes = 0
         for each in frames.feed(data, room):
             if type(each) is str:
                 messages.append({"type": "websocket.receive", "text": each})
             else:
                 messages.append({"type": "websocket.receive", "bytes": each})
             self._service.metrics.messages += 1
-            large = large or len(each) > _LARGE
+        self._bytes += frames.taken
         if frames.out or frames.end is not None:
             self._answer()
-        if large or len(messages) >= self._limit:
-            self._stop_reading(0 if large else self._limit // 4)
+        if self._bytes >= MOST_BYTES:
+            self._stop_reading(0)
+        elif len(messages) >= self._limit:
+            self._stop_reading(self._limit // 4)
         self._on_news()
-        if frames.holds and not self.is_full:
+        if frames.holds and not (self.is_full or self._proceeds):
+            self._proceeds = True
             self._service.loop.call_soon(self._proceed)
+            if not self.is_lost:
+                self.carrier.pause_reading()
 
     def lost(self) -> None:
         """Nothing more comes, and nothing that is written arrives."""
@@ -127,15 +139,16 @@ class WebSocketSession:
         if self.is_full and len(self.messages) <= self._low:
             self.is_full = False
             self._proceed()
-            if not self.is_full and not self.is_lost:
-                self.carrier.resume_reading()
 
     def _proceed(self) -> None:
-        """Go on with what was held back."""
+        """Take what was held back, and read on when that is all taken."""
+        self._proceeds = False
         if self._frames.holds and not self.is_full:
             self.feed(b"")
             if self.is_lost and not self._frames.holds:
                 self._settle(CloseInfo(ABNORMAL, ""))
+        if not (self.is_full or self._proceeds or self.is_lost):
+            self.carrier.resume_reading()
 
     def send(self, message: str | bytes) -> int:
         """Send a message; the size of its frame. Not to be called once there is an outcome."""
@@ -202,9 +215,8 @@ class WebSocketSession:
         service = self._service
         self.outcome = outcome
         self.deadline = service.clock.now + (_CLOSING_DRAINING if service.draining else _CLOSING)
-        if self.is_full and not self.is_lost:
-            self.is_full = False
-            self.carrier.resume_reading()
+        if self.is_full:
+            self.is_full, self._proceeds = False, True
             service.loop.call_soon(self._proceed)
         self._on_end(outcome)
         self._on_news()

@@ -15,7 +15,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.uri import parse_uri
 
-from corn.server.websocket.frames import FrameCodec
+from corn.server.websocket.deflate import Deflate
+from corn.server.websocket.frames import MOST_BYTES, FrameCodec
 
 MAX_SIZE = 1000
 
@@ -36,7 +37,7 @@ class Reader:
     """What comes out of `Frames`, asked as a session asks."""
 
     def __init__(self, extension=None, room=1 << 30):
-        self.frames = FrameCodec(MAX_SIZE, extension)
+        self.frames = FrameCodec(MAX_SIZE, None if extension is None else Deflate(extension))
         self.messages = []
         self.out = b""
         self.room = room
@@ -154,7 +155,7 @@ def test_no_bytes_make_it_raise(data, cuts):
 
 @given(messages=st.lists(MESSAGES, max_size=5), compress=st.booleans())
 def test_a_client_reads_what_is_written(messages, compress):
-    frames = FrameCodec(MAX_SIZE, deflate() if compress else None)
+    frames = FrameCodec(MAX_SIZE, Deflate(deflate()) if compress else None)
     client = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
     client.extensions = [deflate()] if compress else []
     for message in messages:
@@ -254,7 +255,60 @@ def test_a_compressed_message_beyond_the_limit_is_refused_and_never_cut():
         data = Random(seed).randbytes(half + 1) + b"z" * half
         compressor = zlib.compressobj(wbits=-15)
         packed = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
-        frames = FrameCodec(limit, PerMessageDeflate(False, False, 15, 15))
+        frames = FrameCodec(limit, Deflate(PerMessageDeflate(False, False, 15, 15, {})))
         head = struct.pack("!BBH4x", 0xC2, 0xFE, len(packed))
         assert frames.feed(head + packed, 1) == []
         assert frames.end.code == 1009
+
+
+FLOODS = {
+    "pings": frame(9),
+    "pings that say something": frame(9, b"x" * 10),
+    "pongs": frame(10),
+    "empty fragments": frame(0, b"", fin=False),
+    "messages": frame(1),
+    "compressed messages": frame(2, bytes(50), extension=deflate()),
+}
+
+
+@pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS)
+def test_a_call_takes_some_hundred_frames_and_holds_the_rest(one):
+    """A megabyte of them would block the event loop for a second."""
+    frames = FrameCodec(MAX_SIZE, Deflate(deflate()))
+    frames.feed(frame(1, b"x", fin=False) if one[0] == 0 else b"", 32)
+    data, calls = one * (100_000 // len(one)), 0
+    left = len(data)
+    while left > 0:
+        calls += 1
+        frames.feed(data, 32)
+        data = b""
+        held = len(frames._data) - frames._at if frames._data else 0
+        assert left - held <= 300 * len(one)
+        left = held
+    assert calls >= 100_000 // len(one) // 300
+
+
+def test_a_call_takes_some_hundred_kilobytes_and_one_message():
+    frames = FrameCodec(1 << 20, Deflate(deflate()))
+    bombs = frame(2, bytes(1 << 20), extension=deflate()) * 30
+    assert len(frames.feed(bombs, 100)) == 1
+    assert frames.holds
+    small = FrameCodec(1 << 20)
+    assert sum(map(len, small.feed(frame(2, bytes(1000)) * 1000, 1000))) < 1 << 19
+
+
+def test_pings_are_answered_amid_a_message_of_the_largest_size():
+    reader = Reader()
+    reader.feed(frame(1, b"x" * MAX_SIZE, fin=False) + frame(9, b"alive?") + frame(0, b""))
+    assert reader.messages == ["x" * MAX_SIZE]
+    assert reader.out == b"\x8a\x06alive?"
+
+
+def test_what_comes_while_there_is_no_room_is_kept_and_not_copied():
+    """The peer chooses how small the pieces are."""
+    frames = FrameCodec(MAX_SIZE)
+    one = frame(1, b"abc")
+    assert frames.feed(one * 3, 1) == ["abc"]
+    for _ in range(100_000):
+        assert frames.feed(one, 0) == []
+    assert frames.feed(b"", 1_000_000) == ["abc"] * (100_002 if MOST_BYTES > 3 * 100_002 else MOST_BYTES // 3 + 1)

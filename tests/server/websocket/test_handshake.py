@@ -3,7 +3,8 @@
 import pytest
 
 from corn.server.http1.parser import parse_head
-from corn.server.websocket.handshake import accept_key, agree_on_deflate, read_offer
+from corn.server.websocket.deflate import agree_on_deflate
+from corn.server.websocket.handshake import accept_key, read_offer
 from tests.support.asgi_server import serving
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -165,7 +166,7 @@ def offered(*fields):
     ],
 )
 def test_what_is_agreed_on(fields, answer):
-    agreed = agree_on_deflate(offered(*fields))
+    agreed = agree_on_deflate(offered(*fields).extensions)
     if fields[:1] == (b"permessage-deflate; server_max_window_bits=8",):
         answer = b"permessage-deflate; server_max_window_bits=12"  # 8 is more than zlib can do, so the second offer
     assert (agreed and agreed[1]) == answer

@@ -6,6 +6,8 @@ import contextlib
 import pytest
 import websockets
 from websockets.asyncio.client import connect
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
 
 from corn.ipc.scoreboard import Field
 from tests.support.asgi_server import serving, until
@@ -221,5 +223,68 @@ def test_pings_without_a_timeout_go_out_once_an_interval(run):
             (session,) = await sessions(at)
             assert session.outcome is None
             assert session.deadline <= at.server._service.clock.now + 0.5
+
+    run(main())
+
+
+def test_few_compressed_bytes_hold_one_message_at_the_most(run):
+    """98 KB of them, each of which is a message of 16 MiB."""
+    received = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        await app.gate.wait()
+        while len(received) < 6:
+            received.append(len((await receive())["bytes"]))
+
+    async def main():
+        app.gate = asyncio.Event()
+        bomb = Frame(Opcode.BINARY, bytes(16 << 20)).serialize(
+            mask=True, extensions=[PerMessageDeflate(False, False, 12, 12, {})]
+        )
+        async with serving(app) as at:
+            peer = await at.connect(HANDSHAKE[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+            await peer.reader.readuntil(b"\r\n\r\n")
+            (session,) = await sessions(at)
+            await peer.send(bomb * 6)
+            await until(lambda: session.messages)
+            await asyncio.sleep(0.2)
+            assert len(session.messages) == 1
+            app.gate.set()
+            await until(lambda: len(received) == 6)
+            assert received == [16 << 20] * 6
+
+    run(main())
+
+
+async def _read_until(peer, end):
+    data = b""
+    while not data.endswith(end):
+        data = data[-len(end) :] + await peer.reader.read(1 << 20)
+
+
+@pytest.mark.parametrize("first", [0x89, 0x8A, 0x00], ids=["ping", "pong", "fragment"])
+def test_a_megabyte_of_empty_frames_does_not_block_the_loop(run, first):
+    frame = bytes((first, 0x80, 0, 0, 0, 0))
+
+    async def main():
+        async with serving(echo) as at:
+            peer = await at.connect(HANDSHAKE + b"\x01\x80\0\0\0\0" * (frame[0] == 0))
+            await peer.reader.readuntil(b"\r\n\r\n")
+            turns = 0
+
+            async def count():
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0)
+                    turns += 1
+
+            counting = asyncio.ensure_future(count())
+            reading = asyncio.ensure_future(_read_until(peer, b"\x81\x04last"))
+            await peer.send(frame * 170_000 + (b"\x80\x84" if frame[0] == 0 else b"\x81\x84") + b"\0\0\0\0last")
+            await asyncio.wait_for(reading, 40)
+            assert turns > 170_000 // 1000
+            counting.cancel()
 
     run(main())

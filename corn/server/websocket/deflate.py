@@ -1,0 +1,119 @@
+"""Compression of WebSocket messages: permessage-deflate (RFC 7692).
+
+The library `websockets` negotiates the parameters. The codec is corn's own, because the library's loses data without
+a word: what follows a DEFLATE block with BFINAL set, and every later message of a client that sends one, comes out
+empty; and a fragment that begins when the message is exactly as large as it may be is inflated without a limit.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from websockets.exceptions import NegotiationError, PayloadTooBig, ProtocolError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.headers import build_extension
+from websockets.typing import ExtensionHeader
+
+_TAIL = b"\0\0\xff\xff"  # ends what a sync flush produces; left out on the wire (RFC 7692, 7.2.1)
+_MOST_STREAMS = 16  # DEFLATE streams in a message; each costs memory and time however short it is
+_CONTROL = 8  # the opcodes of control frames have this bit
+
+# A window of 4 KiB on both sides costs a quarter of the memory of the largest, and compresses messages as well as that.
+_FACTORY = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
+
+
+class Deflate(Extension):
+    """Compression of one WebSocket, with the parameters that both sides agreed on."""
+
+    name = PerMessageDeflate.name
+
+    def __init__(self, agreed: PerMessageDeflate) -> None:
+        self._settings = agreed.compress_settings
+        self._local_bits, self._remote_bits = -agreed.local_max_window_bits, -agreed.remote_max_window_bits
+        self._forgets_local, self._forgets_remote = agreed.local_no_context_takeover, agreed.remote_no_context_takeover
+        self._deflater = self._new_deflater()
+        self._inflater = zlib.decompressobj(self._remote_bits)
+        self.limit = 0  # bytes of a message
+        self._amid = False  # a compressed message of which fragments are to come
+        self._left = 0  # of the limit, for them
+
+    def deflate(self, payload: bytes) -> bytes:
+        """The payload of a compressed message."""
+        if self._forgets_local:
+            self._deflater = self._new_deflater()
+        return (self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+    def inflate(self, payload: bytes, limit: int, *, fin: bool = True) -> bytes:
+        """What a message or a fragment holds; raises PayloadTooBig beyond `limit`, and ProtocolError."""
+        inflater = self._inflater
+        if inflater.eof:
+            inflater = self._inflater = zlib.decompressobj(self._remote_bits)
+        data = payload + _TAIL if fin else payload
+        try:
+            content = inflater.decompress(data, limit + 1)
+            if inflater.eof:
+                content = self._inflate_rest(content, limit)
+        except zlib.error:
+            raise ProtocolError("decompression failed") from None
+        if len(content) > limit:
+            raise PayloadTooBig(None, limit)
+        return content
+
+    def _inflate_rest(self, content: bytes, limit: int) -> bytes:
+        """RFC 7692, 7.2.3.4: after a block with BFINAL set another stream begins."""
+        for _ in range(_MOST_STREAMS):
+            rest = self._inflater.unused_data
+            if not rest or rest == _TAIL or len(content) > limit:
+                return content
+            self._inflater = zlib.decompressobj(self._remote_bits)
+            content += self._inflater.decompress(rest, limit + 1 - len(content))
+            if not self._inflater.eof:
+                return content
+        raise ProtocolError("too many DEFLATE streams in a message")
+
+    def begin_message(self) -> None:
+        """Forget the messages before, where that was agreed on."""
+        if self._forgets_remote:
+            self._inflater = zlib.decompressobj(self._remote_bits)
+
+    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:  # noqa: ARG002 - the library's signature
+        """Inflate a frame for the library, whose `max_size` may be 0 and would then be none."""
+        if frame.opcode & _CONTROL:
+            return frame
+        if frame.opcode is Opcode.CONT:
+            if not self._amid:
+                return frame
+            if frame.rsv1:
+                raise ProtocolError("RSV1 bit set in continuation frame")
+        elif frame.rsv1:
+            self.begin_message()
+            self._left = self.limit
+        else:
+            return frame
+        self._amid = not frame.fin
+        data = self.inflate(bytes(frame.data), self._left, fin=frame.fin)
+        self._left -= len(data)
+        return Frame(frame.opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
+
+    def encode(self, frame: Frame) -> Frame:
+        """Leave the library's own frames as they are: it sends control frames only."""
+        return frame
+
+    def _new_deflater(self) -> zlib._Compress:
+        return zlib.compressobj(wbits=self._local_bits, **self._settings)
+
+
+def agree_on_deflate(extensions: list[ExtensionHeader]) -> tuple[Deflate, bytes] | None:
+    """The compression that both sides support, and the field value that says so."""
+    for name, parameters in extensions:
+        if name == _FACTORY.name:
+            try:
+                agreed, extension = _FACTORY.process_request_params(parameters, [])
+                return Deflate(extension), build_extension([(name, list(agreed))]).encode("ascii")
+            except (NegotiationError, ValueError):
+                continue  # ValueError: zlib has no window of 8 bits
+    return None
