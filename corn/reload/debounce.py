@@ -1,13 +1,20 @@
-"""How long to wait for more after the first change: an editor's save is passed on at once, a checkout as one. Pure.
+"""Debouncing of changes: an editor's save is passed on at once, a checkout and a series of saves as one. Pure.
 
-Times are monotonic seconds. The watcher's source has already waited for a moment without changes before it tells of
-any, so a few files need no further patience. Patience ends when nothing has come for as long as the kind of change
-asks, or when it was as long as may be.
+Times are monotonic seconds. The notifier has already waited for a moment without changes before it reports any, so a
+few files need no further wait. A wait ends when nothing has come for as long as the kind of change asks, or at its
+upper bound.
+
+    batch    changes that are passed on together
+    pace     what was passed on before: a change during a reload joins the next one, and so do those that follow closely
+
+A save by itself never waits, however fast the last reload was. A series is recognised by a change during a reload, or
+by the third batch within a moment.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 FEW = 8
 _GONE = 0.05  # a file that is gone may be on its way back: a rename in two steps
@@ -15,6 +22,9 @@ _MANY = 0.06
 _PACKAGES = 0.8  # an installer takes its time between two files
 _MOST, _MOST_PACKAGES, _MOST_CHECKOUT = 1.0, 20.0, 10.0
 _CHECKOUT = 0.02
+_SERIES, _MOST_SERIES = 0.15, 1.0
+_MOMENT = 0.4  # within which a third batch makes a series, and after whose end a change still belongs to it
+_MOST_RELOAD = 1.0  # a reload that takes longer does not hold up the next: it may be stuck in what was saved first
 
 
 @dataclass(slots=True)
@@ -49,3 +59,34 @@ class Batch:
         if self.packages:
             quiet, most = _PACKAGES, _MOST_PACKAGES
         return min(self.last + quiet, self.first + most)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How closely reloads have followed each other."""
+
+    _before: float = -inf  # when the last batch but one was passed on
+    _began: float = -inf  # when the last one was, which began a reload
+    _ended: float = -inf  # when that reload ended, inf while it is under way
+    _in_series: bool = False  # whether the last batch belonged to a series
+
+    def due(self, batch: Batch, *, checkout: bool) -> float:
+        """When to pass a batch on."""
+        due = batch.due(checkout=checkout)
+        if self._belongs_to_series(batch):
+            due = max(due, min(batch.last + _SERIES, batch.first + _MOST_SERIES))
+        return max(due, self._began + _MOST_RELOAD) if self._ended == inf else due
+
+    def passed_on(self, batch: Batch, at: float) -> None:
+        """Note that a batch was passed on, which begins a reload."""
+        self._in_series = self._belongs_to_series(batch)
+        self._before, self._began, self._ended = self._began, at, inf
+
+    def reloaded(self, at: float) -> None:
+        """Note that the reload has come to its end, good or bad."""
+        self._ended = min(self._ended, at)
+
+    def _belongs_to_series(self, batch: Batch) -> bool:
+        during_reload = self._began <= batch.first <= self._ended
+        follows = self._in_series and batch.first - self._began < _MOMENT
+        return during_reload or follows or batch.first - self._before < _MOMENT

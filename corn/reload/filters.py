@@ -30,8 +30,7 @@ _EFFECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (COLD, ("pyproject.toml", "corn.toml", "*.so", "*.pyd")),
     (RELOAD, (".env", ".env.*", "*.py", "*.pyx", "*.toml", "*.yaml", "*.yml", "*.ini", "*.cfg")),
     (RELOAD, ("*.html", "*.htm", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.tmpl", "*.mo", "*.sql", "*.graphql")),
-    (RELOAD, ("*.js", "*.mjs", "*.svg", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.woff2")),
-    (ASSET, ("*.css",)),
+    (ASSET, ("*.css", "*.js", "*.mjs", "*.svg", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.woff2")),
 )
 _VISIBLE = (".env", ".env.*")
 

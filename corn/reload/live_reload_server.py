@@ -30,13 +30,15 @@ _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[
 
 @dataclass(frozen=True, slots=True)
 class ReloadState:
-    """What browsers are told. `revision` counts the versions of the code and `failed` says that the newest is not
-    served; `styles` counts changes of style sheets, and `paths` are those of the last change.
+    """State that browsers receive. `revision` counts the versions of the code and `failed` says that the newest is not
+    served; `styles` counts changes of style sheets, `pages` those of other files that pages load, and `paths` are the
+    files of the last change.
     """
 
     revision: int = 0
     failed: bool = False
     styles: int = 0
+    pages: int = 0
     paths: tuple[str, ...] = ()
 
     def encode(self) -> bytes:

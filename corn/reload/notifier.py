@@ -1,4 +1,4 @@
-"""File change notifier: inotify or FSEvents through watchfiles, or polling; each in a thread of its own.
+"""File change notifiers: inotify or FSEvents through watchfiles, and polling; each in a thread of its own.
 
 A new set of directories is watched before the old set is released, so no change is missed between the two; a change
 that both report is reported twice.
@@ -29,22 +29,32 @@ Seen = Mapping[str, tuple[int, ...]]
 
 
 class FileNotifier:
-    """Calls `heard` with the (kind, path) pairs of watchfiles.Change that arrive; from a thread."""
+    """Calls `heard` with the (kind, path) pairs of watchfiles.Change that arrive, and `failed` where some were lost.
 
-    def __init__(self, heard: Heard, *, polling: bool) -> None:
+    Both are called from threads. watchfiles fails at a name that is not UTF-8, and reports nothing from then on, so
+    directories with such names must be polled.
+    """
+
+    def __init__(self, heard: Heard, failed: Callable[[], None], *, polling: bool) -> None:
         self._heard = heard
+        self._failed = failed
         self.polling = polling
         self._stop = threading.Event()
 
-    def watch(self, directories: Sequence[str]) -> None:
-        """Watch these directories from now on, instead of those before.
+    def watch(self, directories: Sequence[str], polled: Sequence[str] = ()) -> None:
+        """Watch these directories from now on, instead of those before, and scan the `polled` ones periodically.
 
         Where the kernel's limit of watches is reached, all are polled from then on.
         """
-        notifier = self._notifier(directories)
+        notifiers = [self._notifier(directories)]
+        if self.polling:
+            notifiers = [Poller([*directories, *polled])]
+        elif polled:
+            notifiers.append(Poller(polled))
         self._stop.set()
         self._stop = threading.Event()
-        threading.Thread(target=self._listen, args=(notifier, self._stop), daemon=True, name="notices").start()
+        for each in notifiers:
+            threading.Thread(target=self._listen, args=(each, self._stop), daemon=True, name="notices").start()
 
     def _notifier(self, directories: Sequence[str]) -> RustNotify | Poller:
         while not self.polling:
@@ -53,13 +63,17 @@ class FileNotifier:
                 return RustNotify(there, False, False, 0, False, True)
             except FileNotFoundError:
                 continue  # one of them went meanwhile
-            except (OSError, WatchfilesRustInternalError):
+            except (OSError, UnicodeError, WatchfilesRustInternalError):
                 self.polling = True
         return Poller(directories)
 
     def _listen(self, notifier: RustNotify | Poller, stop: threading.Event) -> None:
         while True:
-            told = notifier.watch(_DEBOUNCE, STEP, 0, stop)
+            try:
+                told = notifier.watch(_DEBOUNCE, STEP, 0, stop)
+            except WatchfilesRustInternalError:
+                self._failed()
+                return
             if isinstance(told, set):
                 self._heard(told)
             elif stop.is_set():

@@ -1,9 +1,12 @@
-"""The watcher: a process of its own that tells the master which files have changed, and browsers that it has reloaded.
+"""Watcher process: reports changed files to the master, and reloads to browsers.
 
-It is executed, never forked, because the notifier owns native threads, and because the master must not. It ends when
-the master does, and no signal but SIGKILL ends it before: Ctrl-C is the master's to answer.
+It is executed, never forked, because the notifier owns native threads, and because the master must not. It exits with
+the master, and no signal but SIGKILL ends it before: Ctrl-C is the master's to answer.
 
-    notices (a thread) -> what counts (rules.py) -> what differs (contents.py) -> a batch (batches.py) -> the master
+    notifier (threads) -> filters -> digests -> a batch (debounce) -> the master
+
+A watched directory may be replaced or removed, by a checkout for example. It is looked for under its name until it is
+back, and is a new environment then: every process still has the old one for its working directory.
 """
 
 from __future__ import annotations
@@ -13,25 +16,31 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import NoReturn
 
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
-from corn.reload.debounce import Batch
-from corn.reload.files import FileDigests, directories_below, files_in, needs_polling, read_mounts
+from corn.reload.debounce import Batch, Pace
+from corn.reload.files import FileDigests, files_in
 from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
+from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
 from corn.system.process import die_with_parent, name_process, show_title
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
+_ROOTS_EACH, _LOST_ROOTS_EACH = 1.0, 0.2  # seconds between two looks for a directory that may be replaced, or is gone
+_AFTER_FAILURE = 0.2  # seconds until the notifier is started again
+_GENERATED_WITHIN = 2.0  # seconds after a refresh, in which an image that changes again was made by the page itself
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _LIMIT = (
-    "the system's limit of watches is reached, so files are looked at again and again, which takes time; raise "
-    "fs.inotify.max_user_watches and max_user_instances, or leave directories out with --reload-exclude"
+    "the system's limit of watches is reached, so files are scanned periodically, which takes time; raise "
+    "fs.inotify.max_user_watches and max_user_instances, or exclude directories with --reload-exclude"
 )
+_LEFT_OUT = "the directories behind %s are too many to be watched; name those that matter with --reload-dir"
 
 
 def main(channel_fd: int) -> NoReturn:
@@ -49,12 +58,14 @@ def main(channel_fd: int) -> NoReturn:
     os._exit(0)
 
 
-def told_after(before: ReloadState, message: Message) -> ReloadState:
-    """What browsers are to know after the master has said how a change ended."""
+def state_after(before: ReloadState, message: Message) -> ReloadState:
+    """The state that browsers receive after the master has reported how a change ended."""
     match message:
         case Reloaded(assets=True):
             styles = any(path.endswith(".css") for path in message.paths)
-            return replace(before, styles=before.styles + styles, paths=tuple(message.paths))
+            pages = any(not path.endswith(".css") for path in message.paths)
+            paths = tuple(message.paths)
+            return replace(before, styles=before.styles + styles, pages=before.pages + pages, paths=paths)
         case Reloaded():
             return replace(before, revision=message.generation, failed=False, paths=tuple(message.paths))
         case ReloadFailed():
@@ -71,115 +82,170 @@ class Watcher:
         self._rules = WatchFilter(
             tuple(setup.directories), tuple(setup.include), tuple(setup.exclude), tuple(setup.files)
         )
-        self._contents = FileDigests()
+        self._digests = FileDigests()
+        self._tree = WatchTree()
+        self._roots = {each: identity_of(each) for each in setup.directories}
+        self._with_parents = frozenset(_with_parents(setup.directories))
         self._batch = Batch()
+        self._pace = Pace()
+        self._refreshed: dict[str, float] = {}  # images, and when browsers were refreshed for them
         self._timer: asyncio.TimerHandle | None = None
         self._told = ReloadState()
-        self._announcer: LiveReloadServer | None = None
+        self._browsers: LiveReloadServer | None = None
         if setup.refresh_fd >= 0:
-            self._announcer = LiveReloadServer(socket.socket(fileno=setup.refresh_fd), setup.token)
-            self._announcer.start()
+            self._browsers = LiveReloadServer(socket.socket(fileno=setup.refresh_fd), setup.token)
+            self._browsers.start()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
-        self._loop.add_reader(self._channel.fileno(), self._hear)
-        kind = self._kind_that_needs_polling()
-        self._notices = FileNotifier(self._heard_in_thread, polling=self._setup.polling or bool(kind))
+        self._loop.add_reader(self._channel.fileno(), self._receive)
+        self._notifier = FileNotifier(self._notified, self._notifier_failed, polling=self._setup.polling)
         self._watch()
-        why = f", because it is on {kind}" if kind else ""
-        how = f"polling{why}" if self._notices.polling else "told by the system"
-        unasked = self._notices.polling and not (self._setup.polling or kind)
-        self._send(Watching(f"{len(self._directories)} directories are watched ({how})", _LIMIT if unasked else ""))
+        self._channel.send(Watching(self._how(), self._warning()))
         looking = asyncio.create_task(self._look_at_all())
+        self._loop.call_later(_ROOTS_EACH, self._check_roots_periodically)
         await self._gone.wait()
         looking.cancel()
 
-    def _hear(self) -> None:
+    def _how(self) -> str:
+        kinds = set(self._tree.polled.values())
+        how = "polling" if self._notifier.polling else "reported by the kernel"
+        if kinds and not self._notifier.polling:
+            how += f", {len(self._tree.polled)} of them {' or '.join(sorted(kinds))}, by polling"
+        return f"{len(self._tree.directories)} directories are watched ({how})"
+
+    def _warning(self) -> str:
+        if self._notifier.polling and not self._setup.polling:
+            return _LIMIT
+        return _LEFT_OUT % ", ".join(self._tree.left_out) if self._tree.left_out else ""
+
+    def _receive(self) -> None:
         for message in self._channel.receive():
-            self._hear_message(message)
+            if isinstance(message, ReloadFailed) or (isinstance(message, Reloaded) and not message.assets):
+                self._pace.reloaded(time.monotonic())
+                self._schedule()
+            self._show(message)
         if self._channel.closed:
             self._gone.set()
 
-    def _hear_message(self, message: Message) -> None:
-        """Pass on to browsers what came of a change."""
-        told = told_after(self._told, message)
-        if self._announcer is not None and told != self._told:
+    def _show(self, message: Message) -> None:
+        """Report to browsers what came of a change."""
+        told = state_after(self._told, message)
+        if self._browsers is not None and told != self._told:
             self._told = told
-            self._announcer.announce(told)
-
-    def _send(self, message: Message) -> None:
-        self._channel.send(message)
+            self._browsers.announce(told)
 
     # What is watched
 
-    def _kind_that_needs_polling(self) -> str:
-        mounts = read_mounts()
-        kinds = (needs_polling(each, mounts) for each in self._setup.directories)
-        return next((kind for kind in kinds if kind), "")
-
     def _watch(self) -> None:
-        self._directories = {each for root in self._setup.directories for each in directories_below(root, self._rules)}
-        outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages)
-        self._notices.watch(sorted(each for each in self._directories | outside if os.path.isdir(each)))
+        self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
+        outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages) | tree.outside()
+        there = sorted(each for each in tree.directories | outside if os.path.isdir(each))
+        polled = [each for each in there if each in tree.polled]
+        self._notifier.watch([each for each in there if each not in tree.polled], polled)
 
     async def _look_at_all(self) -> None:
         """Learn what the files hold now, and report those that were saved while corn started."""
         looks = 0
-        for directory in list(self._directories):
+        for directory in list(self._tree.directories):
             for path in files_in(directory, self._rules):
-                if self._contents.remember(path) > self._setup.since:
+                if self._digests.remember(path) > self._setup.since:
                     self._note(path, self._setup.since)
                 looks += 1
                 if looks % _LOOKS_AT_A_TIME == 0:
                     await asyncio.sleep(0)
         self._schedule()
 
+    def _look_again(self) -> None:
+        """Watch anew, and report what changed while it was not watched."""
+        self._watch()
+        there = [path for each in self._tree.directories for path in files_in(each, self._rules)]
+        for path in {*there, *self._digests.known()}:
+            saved = self._digests.changed(path)
+            if saved is not None:
+                self._note(path, saved)
+        self._schedule()
+
+    def _check_roots(self) -> None:
+        """Detect that a watched directory was replaced or removed, or is back."""
+        now = {each: identity_of(each) for each in self._roots}
+        changed = [each for each in now if now[each] != self._roots[each]]
+        self._roots = now
+        for root in changed:
+            self._note(root, time.time())
+        if changed:
+            self._look_again()
+
+    def _check_roots_periodically(self) -> None:
+        self._check_roots()
+        delay = _LOST_ROOTS_EACH if None in self._roots.values() else _ROOTS_EACH
+        self._loop.call_later(delay, self._check_roots_periodically)
+
     # What has changed
 
-    def _heard_in_thread(self, told: set[tuple[int, str]]) -> None:
-        self._loop.call_soon_threadsafe(self._heard, told)
+    def _notified(self, told: set[tuple[int, str]]) -> None:
+        self._loop.call_soon_threadsafe(self._take, told)
 
-    def _heard(self, told: set[tuple[int, str]]) -> None:
+    def _notifier_failed(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.call_later, _AFTER_FAILURE, self._look_again)
+
+    def _take(self, told: set[tuple[int, str]]) -> None:
         for kind, path in sorted(told):
             self._judge(path, gone=kind == _DELETED)
         self._schedule()
 
     def _judge(self, path: str, *, gone: bool) -> None:
         parent, name = os.path.split(path)
-        if parent in self._setup.packages and parent not in self._directories:
+        if parent in self._setup.packages and parent not in self._tree.directories:
             if name.endswith((".dist-info", ".pth", ".egg-link")):
                 self._batch.packages.add(path)
                 self._batch.add(time.monotonic())
-        elif gone and path in self._directories:
+        elif gone and path in self._tree.directories:
             self._leave(path)
         elif os.path.isdir(path):
-            if path not in self._directories and self._rules.enters(path):
-                self._enter(path)
+            self._enter_if_new(path)
         elif self._rules.judge(path).counts:
-            saved = self._contents.changed(path)
-            if saved is not None:
-                self._note(path, saved)
-                if gone:
-                    self._batch.gone.add(path)
+            self._compare(path, gone=gone)
+            if os.path.islink(path) or path in self._tree.links.values():
+                self._watch()
+        elif path in self._tree.links:
+            self._compare(self._tree.links[path], gone=gone)
+
+    def _compare(self, path: str, *, gone: bool) -> None:
+        saved = self._digests.changed(path)
+        if saved is not None:
+            self._note(path, saved)
+            if gone:
+                self._batch.gone.add(path)
 
     def _note(self, path: str, saved: float) -> None:
         self._batch.changed[path] = saved
         self._batch.add(time.monotonic())
 
+    def _enter_if_new(self, directory: str) -> None:
+        if os.path.islink(directory) and self._rules.enters(directory):
+            self._look_again()  # it may lead elsewhere than before
+        elif directory not in self._tree.directories and self._rules.enters(directory):
+            self._enter(directory)
+
     def _enter(self, directory: str) -> None:
         """A directory is new: watch it too, and count what is in it already."""
         self._watch()
-        for each in directories_below(directory, self._rules):
-            for path in files_in(each, self._rules):
-                saved = self._contents.changed(path)
-                if saved is not None:
-                    self._note(path, saved)
+        inside = directory + os.sep
+        for each in self._tree.directories:
+            if each == directory or each.startswith(inside):
+                for path in files_in(each, self._rules):
+                    self._compare(path, gone=False)
 
     def _leave(self, directory: str) -> None:
         """A directory is gone, with all that was in it, and may be back as another one."""
+        if directory in self._roots:
+            self._check_roots()
+            return
         inside = directory + os.sep
-        self._directories = {each for each in self._directories if each != directory and not each.startswith(inside)}
+        kept = {each for each in self._tree.directories if each != directory and not each.startswith(inside)}
+        self._tree.directories = kept
         self._note(directory, time.time())
         if os.path.isdir(directory):
             self._enter(directory)
@@ -192,27 +258,56 @@ class Watcher:
             self._timer = None
         if self._batch.is_empty:
             return
-        wait = self._batch.due(checkout=self._git_is_at_work()) - time.monotonic()
+        if self._effect(self._batch) == ASSET:
+            wait = self._batch.due(checkout=False) - time.monotonic()
+        else:
+            wait = self._pace.due(self._batch, checkout=self._git_is_at_work()) - time.monotonic()
         if wait <= 0:
             self._pass_on()
         else:
             self._timer = self._loop.call_later(wait, self._schedule)
 
     def _git_is_at_work(self) -> bool:
-        return any(
-            (parent / ".git" / "index.lock").exists()
-            for root in self._setup.directories
-            for parent in (Path(root), *Path(root).parents)
-        )
+        return any(os.path.exists(os.path.join(each, ".git", "index.lock")) for each in self._with_parents)
 
     def _pass_on(self) -> None:
         batch, self._batch = self._batch, Batch()
+        effect = self._effect(batch)
+        if effect == ASSET:
+            self._leave_out_generated(batch)
+            if batch.is_empty:
+                return
+        else:
+            self._pace.passed_on(batch, time.monotonic())
         saved = max(batch.changed.values(), default=time.time())
         age = min(max(0.0, time.time() - saved), 60.0)
-        self._send(Changed(sorted(batch.changed) + sorted(batch.packages), self._effect(batch), age))
+        paths = [_printable(each) for each in (*sorted(batch.changed), *sorted(batch.packages))]
+        self._channel.send(Changed(paths, effect, age))
 
     def _effect(self, batch: Batch) -> str:
         effects = {self._rules.judge(path).effect for path in batch.changed}
-        if batch.packages or COLD in effects:
+        is_back = any(self._roots.get(path) is not None for path in batch.changed)
+        if batch.packages or is_back or COLD in effects:
             return COLD
         return ASSET if effects == {ASSET} else RELOAD
+
+    def _leave_out_generated(self, batch: Batch) -> None:
+        """Forget images that a page writes whenever it is loaded: it would be loaded again without end."""
+        now = time.monotonic()
+        images = [path for path in batch.changed if path.endswith(_IMAGES)]
+        for path in images:
+            if now - self._refreshed.get(path, -_GENERATED_WITHIN) < _GENERATED_WITHIN:
+                del batch.changed[path]
+            self._refreshed[path] = now
+
+
+def _printable(path: str) -> str:
+    """A path that can be written to a log and sent to a browser, whatever bytes are in it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _with_parents(directories: Iterable[str]) -> Iterator[str]:
+    for each in directories:
+        yield each
+        while (parent := os.path.dirname(each)) != each:
+            yield (each := parent)

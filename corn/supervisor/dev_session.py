@@ -31,6 +31,7 @@ from corn.supervisor.config_reload import settings_of
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
 from corn.supervisor.policy.state import RevisionFailure
+from corn.system.paths import working_directory
 
 _MOST_NAMED = 3
 _SLOWEST = 10
@@ -179,7 +180,7 @@ class DevSession:
     def show(self, action: ShowFailure) -> None:
         """Show why the code cannot be served."""
         failure = self.failure_of(action.revision, action.broken)
-        text = terminal.text(failure, color=wants_color(self._config.color), directory=str(Path.cwd()))
+        text = terminal.text(failure, color=wants_color(self._config.color), directory=working_directory())
         logger.error("the application does not run; corn waits for a change\n%s", text)
         self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
         self._tell(self._outcome)
@@ -207,7 +208,7 @@ def named(paths: list[str]) -> str:
 
 
 def _relative(path: str) -> str:
-    relative = os.path.relpath(path)
+    relative = os.path.relpath(path, working_directory())
     return path if relative.startswith("..") else relative
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from corn.errors import ConfigError
 
 _start: Path | None = None
+_entered: Path | None = None
 
 
 def enter_directory(start: Path, chdir: str) -> None:
@@ -27,13 +28,21 @@ def enter_directory(start: Path, chdir: str) -> None:
 
     Called before each generation: where a deployment switches a symbolic link on the way, it finds the new release.
     """
-    global _start
+    global _start, _entered
     directory = start / chdir
     try:
         os.chdir(directory)
     except OSError as error:
         raise ConfigError(f"the directory {directory} cannot be entered: {error.strerror}") from None
-    _start = start
+    _start, _entered = start, directory
+
+
+def working_directory() -> str:
+    """The working directory by its name, also when it was removed (getcwd(3) fails then)."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return str(_entered or os.environ.get("PWD", os.sep))
 
 
 @contextlib.contextmanager

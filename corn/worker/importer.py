@@ -35,8 +35,11 @@ def load_application(config: Config) -> Any:
 
 
 def put_first_on_path(app_dir: str) -> None:
-    """Look for modules in the application's directory before any other."""
-    directory = str(Path(app_dir).resolve())
+    """Look for modules in the application's directory before any other; raises ConfigError where it is gone."""
+    try:
+        directory = str(Path(app_dir).resolve())
+    except OSError as error:
+        raise ConfigError(f"the working directory cannot be used: {error.strerror}") from None
     if sys.path[:1] != [directory]:
         sys.path.insert(0, directory)
     importlib.invalidate_caches()

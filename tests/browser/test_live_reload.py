@@ -104,6 +104,28 @@ def test_a_style_sheet_is_exchanged_and_the_page_stays(project, chromium):
         assert chromium.run("return document.querySelectorAll('link').length") == 1
 
 
+def test_a_changed_script_reloads_the_page_and_not_the_code(project, chromium):
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        for number in range(2):
+            chromium.run("window.stayed = true")
+            (project / "app.js").write_text(f"let x = {number}")
+            chromium.wait_for("window.stayed === undefined && document.readyState === 'complete'")
+        assert "reloaded in" not in served.output
+
+
+def test_an_image_that_the_page_makes_anew_each_time_does_not_reload_it_without_end(project, chromium):
+    made = "open('plot.png', 'wb').write(__import__('os').urandom(8)) if scope['path'] == '/' else None"
+    text = (project / "main.py").read_text().replace("    body, kind = PAGE", f"    {made}\n    body, kind = PAGE")
+    (project / "main.py").write_text(text)
+    with develop(project) as served:
+        chromium.go(f"{served.address}/")
+        chromium.wait_for_text("first")
+        chromium.run("return new Promise((done) => setTimeout(done, 1500))")
+        assert served.output.count('"GET / HTTP/1.1"') <= 3
+
+
 def test_a_failed_save_takes_no_page_away(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/")

@@ -1,9 +1,9 @@
-"""How long to wait for more after the first change."""
+"""Debouncing of changes, and the pace of reloads."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.reload.debounce import FEW, Batch
+from corn.reload.debounce import FEW, Batch, Pace
 
 
 def batch_of(files, *, at=100.0, gone=0, packages=0):
@@ -46,3 +46,62 @@ def test_patience_ends(files, checkout, pauses, packages):
         batch.add(at)
     assert batch.due(checkout=checkout) <= 120.0
     assert batch.due(checkout=checkout) <= at + 1.0
+
+
+def test_a_save_by_itself_never_waits():
+    pace = Pace()
+    for at in (100.0, 101.0, 102.0, 102.7):
+        assert pace.due(batch_of(1, at=at), checkout=False) == at
+        pace.passed_on(batch_of(1, at=at), at)
+        pace.reloaded(at + 0.04)
+
+
+def test_two_saves_that_are_both_served_in_between_do_not_wait():
+    pace = Pace()
+    pace.passed_on(batch_of(1), 100.0)
+    pace.reloaded(100.04)
+    assert pace.due(batch_of(1, at=100.1), checkout=False) == 100.1
+
+
+def test_a_save_during_a_reload_waits_for_its_end_and_for_quiet():
+    pace = Pace()
+    pace.passed_on(batch_of(1), 100.0)
+    batch = batch_of(1, at=100.1)
+    assert pace.due(batch, checkout=False) == 101.0
+    pace.reloaded(100.5)
+    assert pace.due(batch, checkout=False) < 100.5
+    batch.add(100.5)
+    assert pace.due(batch, checkout=False) > 100.5
+
+
+def test_a_reload_that_does_not_end_holds_nothing_up_for_long():
+    pace = Pace()
+    pace.passed_on(batch_of(1), 100.0)
+    assert pace.due(batch_of(1, at=100.1), checkout=False) == 101.0
+    assert pace.due(batch_of(1, at=130.0), checkout=False) <= 130.2
+
+
+@given(st.floats(0.001, 0.06), st.lists(st.floats(0.0, 0.06), min_size=49, max_size=49))
+def test_fifty_saves_within_a_moment_make_at_most_five_reloads_and_the_last_is_among_them(takes, pauses):
+    pace, batch, at, passed, ends = Pace(), None, 100.0, [], None
+    total = sum(pauses) or 1.0
+    saves = [100.0]
+    for pause in pauses:
+        saves.append(saves[-1] + pause * min(1.0, 1.5 / total))
+    waiting = list(saves)
+    while waiting or batch is not None or ends is not None:
+        due = pace.due(batch, checkout=False) if batch is not None else float("inf")
+        at = max(at, min(waiting[0] if waiting else float("inf"), due, ends if ends is not None else float("inf")))
+        if ends is not None and ends <= at:
+            pace.reloaded(at)
+            ends = None
+        elif waiting and waiting[0] <= at:
+            batch = batch or Batch()
+            batch.changed["/a.py"] = waiting.pop(0)
+            batch.add(at)
+        elif batch is not None and due <= at:
+            pace.passed_on(batch, at)
+            passed.append(batch.last)
+            batch, ends = None, at + takes
+    assert passed[-1] == saves[-1]
+    assert len(passed) <= 5

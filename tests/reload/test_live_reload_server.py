@@ -49,7 +49,7 @@ def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
         while next_state(stream)["revision"] != 4:
             pass
         announcer.announce(ReloadState(revision=5, failed=True, styles=1, paths=("a.css",)))
-        assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "paths": ["a.css"]}
+        assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "pages": 0, "paths": ["a.css"]}
 
 
 def test_the_state_can_be_asked_for_once(announcer):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 
 from corn.config import Config
 from corn.diagnosis.diagnose import diagnose
 from corn.diagnosis.failure import Failure
 from corn.diagnosis.response import answer
 from corn.server.asgi.types import ASGIApplication, ClientDisconnected, Message, Receive, Scope, Send
+from corn.system.paths import working_directory
 
 _INTERNAL_ERROR = 1011  # RFC 6455, 7.4.1
 _BARE = b"Internal Server Error"
@@ -47,7 +47,7 @@ def with_error_pages(app: ASGIApplication) -> ASGIApplication:
 async def send_failure(failure: Failure, scope: Scope, send: Send) -> None:
     """Answer a request with a failure, in the form that its Accept asks for."""
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
-    content_type, body = answer(failure, accept, str(Path.cwd()))
+    content_type, body = answer(failure, accept, working_directory())
     headers = [
         (b"content-type", content_type),
         (b"content-length", b"%d" % len(body)),

@@ -4,6 +4,7 @@
   const notice = document.getElementById("corn-failure");
   const local = /^(localhost|.+\.localhost|127\.0\.0\.1|\[::1\])$/.test(location.hostname);
   let styles = null;
+  let pages = null;
   let streams = local;
 
   const say = (words) => { if (notice) notice.textContent = words; };
@@ -48,7 +49,9 @@
 
   const consider = (state) => {
     if (styles !== null && state.styles > styles) restyle(state.paths);
+    if (pages !== null && state.pages > pages) reload(`${state.revision}/${state.pages}`);
     styles = state.styles;
+    pages = state.pages;
     const later = state.revision > corn.revision;
     const turned = state.revision === corn.revision && state.failed !== corn.failed;
     if (notice ? later || turned : later && !state.failed) reload(state.revision);

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import termios
-from pathlib import Path
 from typing import Any
 
 from corn.config import Config
@@ -19,6 +18,7 @@ from corn.ipc.template_setup import Setup
 from corn.logs import wants_color
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
+from corn.system.paths import working_directory
 from corn.worker.dev.error_pages import with_error_pages
 from corn.worker.dev.import_hook import ProjectImporter
 from corn.worker.dev.live_reload import with_refresh
@@ -79,7 +79,7 @@ def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> 
 
 def described(error: BaseException, config: Config) -> str:
     """An exception of a request, as the log of a developer holds it: short, and the project's own frames first."""
-    return terminal.frames(diagnose(error), color=wants_color(config.color), directory=str(Path.cwd()))
+    return terminal.frames(diagnose(error), color=wants_color(config.color), directory=working_directory())
 
 
 def show_typing() -> None:

@@ -1,0 +1,188 @@
+"""Saves in corn dev that other tools miss: behind links, beside odd names, in a directory that was removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+
+import pytest
+
+from tests.support.dev_project import Developed, save, source
+
+
+def version_of(module):
+    """An application whose version is that of another module."""
+    return source("x", before=f"import {module}").replace("VERSION = 'x'", f"VERSION = {module}.VERSION")
+
+
+def pause(seconds):
+    threading.Event().wait(seconds)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.py", b"caf\xe9.log", b"\xff\xfe"])
+def test_a_name_that_is_not_utf_8_does_not_end_the_watching(project, name):
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        with open(os.path.join(os.fsencode(project), name), "w") as file:
+            file.write("VERSION = 1\n")
+        for version in ("two", "six"):
+            save(project / "main.py", source(version))
+            served.wait_for_answer(version)
+        assert "Traceback" not in served.output
+
+
+def test_a_project_with_names_that_are_not_utf_8_is_served_and_reloaded(project):
+    odd = os.path.join(os.fsencode(project), b"d\xe9j\xe0")
+    os.mkdir(odd)
+    with open(os.path.join(odd, b"vu\xe9.py"), "w") as file:
+        file.write("")
+    with Developed(project, "--no-refresh").wait_ready() as served:
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+        mark = served.mark()
+        with open(os.path.join(odd, b"vu\xe9.py"), "w") as file:
+            file.write("VERSION = 1\n")
+        served.wait_for(r"reloaded in .*d\\xe9j\\xe0/vu\\xe9\.py", since=mark)
+
+
+@pytest.mark.parametrize("how", [(), ("--reload-polling",)], ids=["notified", "polled"])
+def test_a_linked_package_is_watched(project, tmp_path, how):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "__init__.py").write_text("VERSION = 'one'")
+    (project / "linked").symlink_to(tmp_path / "elsewhere")
+    (project / "main.py").write_text(version_of("linked"))
+    with Developed(project, *how).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(tmp_path / "elsewhere" / "__init__.py", "VERSION = 'two'")
+        served.wait_for_answer("two")
+        (tmp_path / "another").mkdir()
+        (tmp_path / "another" / "__init__.py").write_text("VERSION = 'six'")
+        (project / "fresh").symlink_to(tmp_path / "another")
+        (project / "fresh").rename(project / "linked")
+        served.wait_for_answer("six")
+        save(tmp_path / "another" / "__init__.py", "VERSION = 'ten'")
+        served.wait_for_answer("ten")
+
+
+def test_a_linked_module_is_watched(project, tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "common.py").write_text("VERSION = 'one'")
+    (project / "linked.py").symlink_to(tmp_path / "shared" / "common.py")
+    (project / "main.py").write_text(version_of("linked"))
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        save(tmp_path / "shared" / "common.py", "VERSION = 'two'")
+        served.wait_for_answer("two")
+        (tmp_path / "shared" / "common.py").write_text("VERSION = 'six'")
+        served.wait_for_answer("six")
+
+
+def test_a_project_that_is_opened_through_a_link_is_watched(project, tmp_path):
+    (tmp_path / "link").symlink_to(project)
+    with Developed(tmp_path / "link").wait_ready() as served:
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+@pytest.mark.parametrize("away", ["removed", "moved"])
+def test_a_working_directory_that_goes_and_comes_back_is_served_again(project, tmp_path, away):
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        if away == "removed":
+            shutil.rmtree(project)
+        else:
+            project.rename(tmp_path / "aside")
+            served.wait_for("reloaded in")
+        if away == "removed":
+            served.wait_for_failure("working directory")
+            project.mkdir()
+            (project / "main.py").write_text(source("two"))
+        else:
+            (tmp_path / "aside" / "main.py").write_text(source("two"))
+            (tmp_path / "aside").rename(project)
+        served.wait_for_answer("two")
+        save(project / "main.py", source("six"))
+        served.wait_for_answer("six")
+        assert "Traceback" not in served.output
+
+
+def test_a_working_directory_that_is_replaced_at_once_is_served_and_watched(project, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "main.py").write_text(source("two", before="assert os.getcwd()"))
+    (fresh / "name.txt").write_text("six")
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        project.rename(tmp_path / "aside")
+        fresh.rename(project)
+        served.wait_for_answer("two")
+        save(project / "main.py", source("x").replace("VERSION = 'x'", "VERSION = open('name.txt').read()"))
+        served.wait_for_answer("six")
+
+
+def test_a_git_directory_that_cannot_be_read_hides_no_save(tmp_path):
+    # To root every directory is readable; a name that is too long fails in the same way.
+    (tmp_path / ".git").symlink_to("x" * 5 + "/" + "y" * 300)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "main.py").write_text(source("one"))
+    with Developed(project).wait_ready() as served:
+        save(project / "main.py", source("two"))
+        served.wait_for_answer("two")
+
+
+def test_what_browsers_load_does_not_reload_the_code(project):
+    (project / "static").mkdir()
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        (worker,) = served.workers()
+        for name in ("plot.png", "upload.js", "logo.svg", "static/photo.jpeg", "static/font.woff2", "static/style.css"):
+            (project / name).write_text("x")
+        pause(0.5)
+        mark = served.mark()
+        save(project / "main.py", source("two"))
+        served.wait_for(r"reloaded in .*: main\.py$", since=mark)
+        assert len(served.reloads()) == 1
+        assert worker.pid not in {each.pid for each in served.workers()}
+
+
+def test_fifty_files_saved_one_after_the_other_are_few_reloads_and_the_last_state_is_served(project):
+    package = project / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for number in range(50):
+        (package / f"m{number}.py").write_text("VERSION = 'old'")
+    names = ", ".join(f"m{number}" for number in range(50))
+    before = f"from package import {names}"
+    text = source("x", before=before).replace(
+        "VERSION = 'x'", f"VERSION = ','.join(sorted({{m.VERSION for m in [{names}]}}))"
+    )
+    (project / "main.py").write_text(text)
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("old")
+        for number in range(50):
+            save(package / f"m{number}.py", "VERSION = 'new'")
+            pause(0.03)
+        served.wait_for_answer("new")
+        assert len(served.reloads()) <= 5
+
+
+def test_a_save_during_a_reload_joins_the_next(project):
+    slow = "import time; time.sleep(0.4)"
+    with Developed(project).wait_ready() as served:
+        save(project / "main.py", source("two", before=slow))
+        served.wait_until(lambda: any("g1" in served.title(each) for each in served.workers()), "a worker boots")
+        for version in ("three", "four", "five"):
+            save(project / "main.py", source(version, before=slow))
+            pause(0.05)
+        served.wait_for_answer("five")
+        assert len(served.reloads()) <= 2
+
+
+def test_a_save_ends_a_boot_that_hangs(project):
+    with Developed(project).wait_ready() as served:
+        save(project / "main.py", source("two", before="import time; time.sleep(3600)"))
+        pause(0.3)
+        save(project / "main.py", source("six"))
+        served.wait_for_answer("six")
