@@ -6,10 +6,12 @@
 # make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
 #
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
+# make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
 PYTHON ?= python3
+PYTHONS ?= $(PYTHON)
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -19,7 +21,7 @@ LOWEST_VENV ?= .venv-lowest
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
-.PHONY: serve test test-lowest lint format docs bench autobahn
+.PHONY: serve test test-lowest lint format docs dist bench autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -40,6 +42,16 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs build/docs
+
+dist: $(VENV)/.installed-dist
+	rm -rf dist build/dist-check
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	for python in $(PYTHONS); do \
+		$$python -m venv --clear build/dist-check && \
+		build/dist-check/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl && \
+		build/dist-check/bin/corn --version || exit 1; \
+	done
 
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
@@ -72,6 +84,10 @@ $(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
+	touch $@
+
+$(VENV)/.installed-dist: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
 	touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt
