@@ -39,7 +39,7 @@ def test_the_policy_loads_nothing_that_touches_the_system():
     loaded = loaded_by("import corn.supervisor.policy.decide")
     assert loaded & {"logging", "random", "selectors", "signal", "socket", "subprocess"} == set()
     rooms = ("corn.supervisor.policy",)
-    outside = {"corn", "corn.version", "corn.supervisor"}
+    outside = {"corn", "corn.errors", "corn.version", "corn.supervisor"}
     assert {name for name in loaded if name.startswith("corn") and not name.startswith(rooms)} <= outside
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from corn.errors import ExitCode
 from corn.supervisor.policy import development, failures
 from corn.supervisor.policy.actions import Action, Announce, Exit, Level
 from corn.supervisor.policy.deadlines import overdue_templates, overdue_workers, press_template, press_worker
@@ -70,8 +71,8 @@ from corn.supervisor.policy.shutdown import (
     successor_ready,
     upgrade_requested,
 )
-from corn.supervisor.policy.state import QUICK_GRACE, Phase, Stage, State, TemplateStage
-from corn.supervisor.policy.transition import Transition, spawn_template
+from corn.supervisor.policy.state import QUICK_GRACE, Phase, RevisionFailure, Stage, State, TemplateStage
+from corn.supervisor.policy.transition import Rules, Transition, spawn_template, template_loaded
 
 
 class Decision(NamedTuple):
@@ -83,33 +84,24 @@ def decide(state: State, event: Event) -> Decision:
     """Answer one event. Total: an event about a worker or a template that is gone changes nothing."""
     if state.phase is Phase.STOPPED:
         return Decision(state, ())
-    draft = Transition(state, event.at)
-    _RULES[type(event)](draft, event)
+    rules = _DEVELOPMENT if state.settings.development else _PRODUCTION
+    draft = Transition(state, event.at, rules)
+    rules.events[type(event)](draft, event)
     _press_the_overdue(draft)
     stop_when_due(draft)
-    failures.give_up(draft)
-    reconcile(draft)
+    rules.give_up(draft)
+    if draft.state.phase not in (Phase.STOPPING, Phase.STOPPED):
+        rules.reconcile(draft)
     _settle(draft)
     return Decision(draft.state, tuple(draft.actions))
 
 
 def _started(draft: Transition, event: Started) -> None:
-    if draft.state.settings.development:
-        draft.change(unready_since=event.at, changed_at=event.at)
-        return
     draft.change(candidate=spawn_template(draft, draft.state.settings), unready_since=event.at)
 
 
 def _template_ready(draft: Transition, event: TemplateReady) -> None:
-    template = draft.state.templates.get(event.generation)
-    if template is None or template.stage is not TemplateStage.LOADING:
-        return
-    draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
-    if draft.state.settings.development:
-        draft.change(template_retries=0)
-        if template.warm:
-            draft.say(Level.DEBUG, f"packages are loaded: the next worker is of generation {event.generation}")
-    elif draft.state.phase is Phase.STARTING:
+    if template_loaded(draft, event) is not None and draft.state.phase is Phase.STARTING:
         draft.change(current=event.generation, candidate=None)
 
 
@@ -121,7 +113,7 @@ def _template_stepped_down(draft: Transition, event: TemplateSteppedDown) -> Non
 
 
 def _template_failed(draft: Transition, event: TemplateFailed) -> None:
-    failures.template_failed(draft, event.generation, event.error, event.detail, event.exit_code)
+    draft.rules.template_failed(draft, event.generation, RevisionFailure(event.error, event.detail), event.exit_code)
 
 
 def _template_exited(draft: Transition, event: TemplateExited) -> None:
@@ -129,12 +121,11 @@ def _template_exited(draft: Transition, event: TemplateExited) -> None:
     if template is None:
         return
     draft.forget_template(event.generation)
-    if draft.state.settings.development and template.stage in (TemplateStage.LOADING, TemplateStage.READY):
-        development.template_gone(draft, template, str(event.end))
-    elif template.stage is TemplateStage.LOADING:
-        failures.template_failed(draft, event.generation, f"the application's process {event.end} while loading")
+    if template.stage is TemplateStage.LOADING:
+        failure = RevisionFailure(f"the application's process {event.end} while loading")
+        draft.rules.template_failed(draft, event.generation, failure, ExitCode.APPLICATION)
     elif template.stage is TemplateStage.READY:
-        failures.template_lost(draft, event.generation, str(event.end))
+        draft.rules.template_lost(draft, template, str(event.end))
 
 
 def _worker_forked(draft: Transition, event: WorkerForked) -> None:
@@ -152,7 +143,8 @@ def _worker_not_forked(draft: Transition, event: WorkerNotForked) -> None:
         return
     draft.forget_worker(worker)
     if worker.is_live:
-        failures.worker_failed(draft, worker, f"it could not be forked: {event.error}")
+        failure = RevisionFailure(f"it could not be forked: {event.error}")
+        draft.rules.worker_failed(draft, worker, failure, ExitCode.APPLICATION)
 
 
 def _worker_booting(draft: Transition, event: WorkerBooting) -> None:
@@ -177,13 +169,8 @@ def _worker_failed(draft: Transition, event: WorkerFailed) -> None:
     if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
         kill_at = draft.at + QUICK_GRACE
         draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
-        failures.worker_failed(draft, worker, event.error, event.detail, event.exit_code, failure=event.failure)
-
-
-def _worker_debugging(draft: Transition, event: WorkerDebugging) -> None:
-    worker = draft.state.workers.get(event.worker)
-    if worker is not None:
-        development.debugging(draft, worker)
+        failure = RevisionFailure(event.error, event.detail, event.failure)
+        draft.rules.worker_failed(draft, worker, failure, event.exit_code)
 
 
 def _worker_retiring(draft: Transition, event: WorkerRetiring) -> None:
@@ -209,31 +196,19 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
     else:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order else Level.WARNING
-        if draft.state.settings.development:
-            level = Level.DEBUG  # what comes of it is told, and is all that a developer wants to know
+        if draft.rules is _DEVELOPMENT:
+            level = Level.DEBUG  # what comes of it is reported, and is all that a developer wants to know
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 
 def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
     if draft.state.phase is Phase.STOPPING or draft.state.stop_at is not None:
         return
-    if draft.state.settings.development:
-        _code_changed(draft, CodeChanged(event.at, event.settings, cold=True))
-        return
     if draft.state.phase is not Phase.RUNNING:
         draft.change(again=event.settings)
         draft.say(Level.INFO, "reload noted; it follows the one under way")
         return
     _begin_reload(draft, event)
-
-
-def _code_changed(draft: Transition, event: CodeChanged) -> None:
-    draft.change(settings=event.settings, target=event.settings.workers)
-    development.code_changed(draft, cold=event.cold, since=draft.at - event.age)
-
-
-def _packages_known(draft: Transition, _: PackagesKnown) -> None:
-    development.packages_known(draft)
 
 
 def _begin_reload(draft: Transition, event: ReloadRequested) -> None:
@@ -255,12 +230,13 @@ def _press_the_overdue(draft: Transition) -> None:
         else:
             press_worker(draft, worker)
             if worker.is_live:
-                failures.worker_failed(draft, worker, draft.state.workers[worker.id].reason)
+                failure = RevisionFailure(draft.state.workers[worker.id].reason)
+                draft.rules.worker_failed(draft, worker, failure, ExitCode.APPLICATION)
     for template in overdue_templates(draft.state, draft.at):
         press_template(draft, template)
         if template.stage is TemplateStage.LOADING:
             error = f"not loaded within --timeout-boot ({template.settings.timeout_boot:g} s)"
-            failures.template_failed(draft, template.generation, error)
+            draft.rules.template_failed(draft, template.generation, RevisionFailure(error), ExitCode.APPLICATION)
 
 
 def _settle(draft: Transition) -> None:
@@ -289,6 +265,10 @@ def _is_started(state: State) -> bool:
     return len(served) == state.target or bool(served and state.restarts)
 
 
+def _of_development_alone(draft: Transition, event: Event) -> None:
+    """`corn serve` has none of these events."""
+
+
 _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
     Started: _started,
     TemplateReady: _template_ready,
@@ -302,9 +282,9 @@ _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
     WorkerFailed: _worker_failed,
     WorkerRetiring: _worker_retiring,
     WorkerDraining: _worker_draining,
-    WorkerDebugging: _worker_debugging,
-    CodeChanged: _code_changed,
-    PackagesKnown: _packages_known,
+    WorkerDebugging: _of_development_alone,
+    CodeChanged: _of_development_alone,
+    PackagesKnown: _of_development_alone,
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
     ScaleRequested: scale_requested,
@@ -319,3 +299,20 @@ _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
     HeartbeatsSeen: heartbeats_seen,
     Tick: _tick,
 }
+
+_PRODUCTION = Rules(
+    _RULES,
+    failures.template_failed,
+    failures.template_lost,
+    failures.worker_failed,
+    failures.give_up,
+    reconcile,
+)
+_DEVELOPMENT = Rules(
+    {**_RULES, **development.EVENTS},
+    development.template_failed,
+    development.template_lost,
+    development.worker_failed,
+    development.never_give_up,
+    development.reconcile,
+)

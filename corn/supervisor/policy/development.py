@@ -24,6 +24,11 @@ the canary, the soak, the way back, and the old code that serves on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from corn.errors import ExitCode
+from corn.supervisor.policy import events, failures
 from corn.supervisor.policy.actions import AnnounceReload, Level, ShowFailure, SpawnWorker
 from corn.supervisor.policy.backoff import delay_after
 from corn.supervisor.policy.health import is_to_be_replaced
@@ -37,14 +42,53 @@ from corn.supervisor.policy.state import (
     TemplateStage,
     Worker,
 )
-from corn.supervisor.policy.transition import Transition, leave, spawn_template, stop_template
+from corn.supervisor.policy.transition import (
+    Transition,
+    leave,
+    remember_readiness,
+    spawn_template,
+    stop_template,
+    template_loaded,
+)
 
-USAGE = 2
 SYNTAX = "syntax"  # diagnosis.failure
 _CHANGED = "the code has changed"
 
 
-def code_changed(draft: Transition, *, cold: bool, since: float) -> None:
+def _started(draft: Transition, event: events.Started) -> None:
+    draft.change(unready_since=event.at, changed_at=event.at)
+
+
+def _template_ready(draft: Transition, event: events.TemplateReady) -> None:
+    template = template_loaded(draft, event)
+    if template is not None:
+        draft.change(template_retries=0)
+        if template.warm:
+            draft.say(Level.DEBUG, f"packages are loaded: the next worker is of generation {event.generation}")
+
+
+def _template_exited(draft: Transition, event: events.TemplateExited) -> None:
+    """Without a warm template there is the bare one, which `reconcile` replaces."""
+    template = draft.state.templates.get(event.generation)
+    if template is None:
+        return
+    draft.forget_template(event.generation)
+    if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
+        kind = "preloaded packages" if template.warm else "no packages"
+        draft.say(Level.WARNING, f"the template with {kind} was lost ({event.end})")
+
+
+def _reload_requested(draft: Transition, event: events.ReloadRequested) -> None:
+    if draft.state.phase is not Phase.STOPPING and draft.state.stop_at is None:
+        _code_changed(draft, events.CodeChanged(event.at, event.settings, cold=True))
+
+
+def _code_changed(draft: Transition, event: events.CodeChanged) -> None:
+    draft.change(settings=event.settings, target=event.settings.workers)
+    _begin_revision(draft, cold=event.cold, since=draft.at - event.age)
+
+
+def _begin_revision(draft: Transition, *, cold: bool, since: float) -> None:
     """Begin a new revision; `since` is when its first file was saved."""
     state = draft.state
     if state.phase in (Phase.STOPPING, Phase.STOPPED):
@@ -57,7 +101,7 @@ def code_changed(draft: Transition, *, cold: bool, since: float) -> None:
                 stop_template(draft, template)
 
 
-def packages_known(draft: Transition) -> None:
+def _packages_known(draft: Transition, _: events.PackagesKnown) -> None:
     """The packages that the application imports are known, or others than before: load them into a new template."""
     for template in list(draft.state.templates.values()):
         if template.warm and template.stage is TemplateStage.LOADING:
@@ -66,13 +110,38 @@ def packages_known(draft: Transition) -> None:
         spawn_template(draft, draft.state.settings, warm=True)
 
 
-def boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> bool:
-    """Take note that a worker could not be started; returns whether that ends the master."""
+def template_failed(draft: Transition, generation: int, failure: RevisionFailure, exit_code: int) -> None:
+    """A template could not load what it was to load."""
+    if draft.state.was_ready:
+        draft.say(Level.ERROR, f"the template of generation {generation} failed: {failure.error}", failure.detail)
+    else:
+        failures.abort_start(draft, failure, exit_code)
+
+
+def template_lost(draft: Transition, template: Template, how: str) -> None:
+    """A template does not answer any more."""
+    draft.say(Level.WARNING, f"the template of generation {template.generation} was lost ({how})")
+
+
+def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
+    """A worker could not boot: what it was to serve is shown as a failure, and nothing is tried again."""
     state = draft.state
-    if worker.revision != state.revision or worker.responder or state.phase is Phase.STOPPING:
-        return False
-    if exit_code == USAGE and not state.was_ready:
-        return True
+    if worker.stage is not Stage.BOOTING or worker.responder:
+        failures.worker_failed(draft, worker, failure, exit_code)
+    elif worker.revision != state.revision or state.phase is Phase.STOPPING:
+        return
+    elif exit_code == ExitCode.USAGE and not state.was_ready:
+        failures.abort_start(draft, failure, exit_code)
+    else:
+        _boot_failed(draft, worker, failure)
+
+
+def never_give_up(draft: Transition) -> None:
+    """The next change may be the one that helps."""
+
+
+def _boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure) -> None:
+    state = draft.state
     if _may_have_lacked(draft, worker) and not state.settings.keep_last_good and not _is_certain(failure):
         draft.change(alone=True)
         draft.say(Level.DEBUG, f"{failure.error}; retrying once the workers before it have exited")
@@ -80,7 +149,6 @@ def boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exi
         draft.change(alone=False, broken=failure, announced=True)
         draft.change(last_error=failure.error, last_detail=failure.detail)
         draft.do(ShowFailure(state.revision, failure, draft.at - state.changed_at))
-    return False
 
 
 def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
@@ -95,8 +163,9 @@ def _is_certain(failure: RevisionFailure) -> bool:
     return failure.failure is not None and failure.failure.get("kind") == SYNTAX
 
 
-def reconcile_development(draft: Transition) -> None:
+def reconcile(draft: Transition) -> None:
     """Bring workers and templates to what the current revision asks for."""
+    remember_readiness(draft)
     _keep_templates(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
@@ -203,13 +272,19 @@ def _announce(draft: Transition) -> None:
         draft.do(AnnounceReload(state.revision, draft.at - state.changed_at))
 
 
-def template_gone(draft: Transition, template: Template, how: str) -> None:
-    """A template ended that was not told to: without a warm one there is the bare one, which `reconcile` replaces."""
-    kind = "preloaded packages" if template.warm else "no packages"
-    draft.say(Level.WARNING, f"the template with {kind} was lost ({how})")
-
-
-def debugging(draft: Transition, worker: Worker) -> None:
+def _debugging(draft: Transition, event: events.WorkerDebugging) -> None:
     """A person thinks, in a debugger: wait for as long as that takes."""
-    if worker.stage is Stage.BOOTING:
+    worker = draft.state.workers.get(event.worker)
+    if worker is not None and worker.stage is Stage.BOOTING:
         draft.worker(worker, deadline=None)
+
+
+EVENTS: dict[type[events.Event], Callable[[Transition, Any], None]] = {
+    events.Started: _started,
+    events.TemplateReady: _template_ready,
+    events.TemplateExited: _template_exited,
+    events.WorkerDebugging: _debugging,
+    events.ReloadRequested: _reload_requested,
+    events.CodeChanged: _code_changed,
+    events.PackagesKnown: _packages_known,
+}

@@ -8,76 +8,62 @@ ready, or had it less than a minute ago.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from corn.errors import ExitCode
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import after_crash, after_kill
 from corn.supervisor.policy.deadlines import press_template
-from corn.supervisor.policy.development import boot_failed
 from corn.supervisor.policy.rolling_reload import abandon, can_roll_back, is_on_probation, roll_back
-from corn.supervisor.policy.state import Phase, ProcessExit, RevisionFailure, Stage, Stop, TemplateStage, Worker
+from corn.supervisor.policy.state import (
+    Phase,
+    ProcessExit,
+    RevisionFailure,
+    Stage,
+    Stop,
+    Template,
+    TemplateStage,
+    Worker,
+)
 from corn.supervisor.policy.transition import Transition, kill, stop_template
 
-START_FAILED = 3
-GAVE_UP = 5
 GIVE_UP_AFTER = 60.0
 GIVE_UP_FAILURES = 10
 _OUTSIDE_SIGNALS = frozenset({"SIGKILL", "SIGTERM"})
 _MISSED_FORKS = 2
 
 
-def template_failed(
-    draft: Transition, generation: int, error: str, detail: str = "", exit_code: int = START_FAILED
-) -> None:
+def template_failed(draft: Transition, generation: int, failure: RevisionFailure, exit_code: int) -> None:
     """The template of the first start or of a reload could not load the application."""
-    if draft.state.settings.development and draft.state.was_ready:
-        draft.say(Level.ERROR, f"the template of generation {generation} failed: {error}", detail)
-    elif draft.state.settings.development or (
-        draft.state.phase is Phase.STARTING and generation == draft.state.candidate
-    ):
-        _abort_start(draft, error, detail, exit_code)
+    if draft.state.phase is Phase.STARTING and generation == draft.state.candidate:
+        abort_start(draft, failure, exit_code)
     elif generation == draft.state.candidate:
-        abandon(draft, error, detail)
+        abandon(draft, failure.error, failure.detail)
 
 
-def template_lost(draft: Transition, generation: int, how: str) -> None:
+def template_lost(draft: Transition, template: Template, how: str) -> None:
     """A template that could fork is gone. Workers go on; `reconcile` replaces the current one from disk."""
-    if draft.state.settings.development:
-        draft.say(Level.WARNING, f"the template of generation {generation} was lost ({how})")
-    elif generation == draft.state.current:
+    generation = template.generation
+    if generation == draft.state.current:
         draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
     elif generation == draft.state.candidate:
         abandon(draft, f"its template was lost ({how})")
 
 
-def worker_failed(
-    draft: Transition,
-    worker: Worker,
-    error: str,
-    detail: str = "",
-    exit_code: int = START_FAILED,
-    *,
-    failure: Mapping[str, Any] | None = None,
-) -> None:
+def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
     """A worker could not boot."""
-    if draft.state.settings.development and worker.stage is Stage.BOOTING and not worker.responder:
-        if boot_failed(draft, worker, RevisionFailure(error, detail, failure), exit_code):
-            _abort_start(draft, error, detail, exit_code)
-    elif draft.state.phase is Phase.STARTING and not draft.state.was_ready:
-        _abort_start(draft, error, detail, exit_code)
+    if draft.state.phase is Phase.STARTING and not draft.state.was_ready:
+        abort_start(draft, failure, exit_code)
     elif worker.generation == draft.state.candidate:
-        abandon(draft, error, detail)
+        abandon(draft, failure.error, failure.detail)
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
-        draft.change(last_error=error, last_detail=detail)
-        draft.say(Level.ERROR, f"{worker} failed: {error}{_next_attempt(draft, worker)}", detail)
+        draft.change(last_error=failure.error, last_detail=failure.detail)
+        draft.say(Level.ERROR, f"{worker} failed: {failure.error}{_next_attempt(draft, worker)}", failure.detail)
 
 
 def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
     """A worker that nobody asked to leave is gone."""
     if not worker.is_ready:
-        worker_failed(draft, worker, f"{end} before it was ready")
+        draft.rules.worker_failed(draft, worker, RevisionFailure(f"{end} before it was ready"), ExitCode.APPLICATION)
         return
     if draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, end)
@@ -104,30 +90,31 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
         if template.missed + 1 >= _MISSED_FORKS:
             draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
             press_template(draft, draft.state.templates[template.generation])
-            template_lost(draft, template.generation, "it does not answer")
-    worker_failed(draft, worker, "it was not forked in time")
+            draft.rules.template_lost(draft, template, "it does not answer")
+    draft.rules.worker_failed(draft, worker, RevisionFailure("it was not forked in time"), ExitCode.APPLICATION)
 
 
 def give_up(draft: Transition) -> None:
     """Leave, so that systemd or Kubernetes can act, when nothing was ready for long and no attempt helped."""
     state = draft.state
-    if state.settings.development or state.phase not in (Phase.STARTING, Phase.RUNNING):
+    if state.phase not in (Phase.STARTING, Phase.RUNNING):
         return
     if state.ready() or state.unready_since is None:
         return
     if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
         draft.say(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
-        _stop_at_once(draft, GAVE_UP)
+        _stop_at_once(draft, ExitCode.GAVE_UP)
 
 
-def _abort_start(draft: Transition, error: str, detail: str, exit_code: int) -> None:
-    draft.say(Level.ERROR, f"could not start: {error}", detail)
-    draft.change(last_error=error, last_detail=detail)
+def abort_start(draft: Transition, failure: RevisionFailure, exit_code: int) -> None:
+    """Report why the first start failed, and exit."""
+    draft.say(Level.ERROR, f"could not start: {failure.error}", failure.detail)
+    draft.change(last_error=failure.error, last_detail=failure.detail)
     _stop_at_once(draft, exit_code)
 
 
 def _stop_at_once(draft: Transition, exit_code: int) -> None:
-    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=exit_code, candidate=None, again=None)
+    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=int(exit_code), candidate=None, again=None)
     for worker in list(draft.state.workers.values()):
         if worker.is_live:
             kill(draft, worker, "stop")

@@ -17,7 +17,6 @@ In development other rules hold (development.py). Rules:
 from __future__ import annotations
 
 from corn.supervisor.policy.actions import Level, SpawnWorker
-from corn.supervisor.policy.development import reconcile_development
 from corn.supervisor.policy.health import abort_the_replaced, is_recycling, is_to_be_replaced, reason_to_recycle
 from corn.supervisor.policy.rolling_reload import (
     commit,
@@ -27,22 +26,16 @@ from corn.supervisor.policy.rolling_reload import (
     wanted_generation,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
-from corn.supervisor.policy.transition import Transition, drain, leave
+from corn.supervisor.policy.transition import Transition, drain, leave, remember_readiness
 
 LEAST_DRAINING = 8
 
 
 def reconcile(draft: Transition) -> None:
-    """Apply the rules above to every slot; a stopping master fills none."""
-    if draft.state.phase in (Phase.STOPPING, Phase.STOPPED):
-        return
-    if draft.state.settings.development:
-        _remember_readiness(draft)
-        reconcile_development(draft)
-        return
+    """Apply the rules above to every slot, unless the master stops."""
     commit(draft)
     replace_lost_template(draft)
-    _remember_readiness(draft)
+    remember_readiness(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
     for worker in list(draft.state.workers.values()):
@@ -107,10 +100,3 @@ def _reason_to_leave(state: State, worker: Worker) -> str:
     if worker.generation == state.current:
         return reason_to_recycle(worker) if state.phase is not Phase.RELOADING or worker.retiring else "reload"
     return "rolled back" if worker.generation > (state.current or 0) else "reload"
-
-
-def _remember_readiness(draft: Transition) -> None:
-    if draft.state.ready():
-        draft.change(was_ready=True, failures=0, unready_since=None)
-    elif draft.state.unready_since is None:
-        draft.change(unready_since=draft.at)

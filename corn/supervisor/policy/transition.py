@@ -6,16 +6,19 @@ kill, start and stop workers and templates.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
 from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Level, Say, SpawnTemplate, StopTemplate
 from corn.supervisor.policy.backoff import Restarts
+from corn.supervisor.policy.events import Event, TemplateReady
 from corn.supervisor.policy.state import (
     KILL_TIMEOUT,
     QUICK_GRACE,
     TEMPLATE_EXIT_TIMEOUT,
+    RevisionFailure,
     Settings,
     Stage,
     State,
@@ -25,14 +28,30 @@ from corn.supervisor.policy.state import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What differs between `corn serve` and `corn dev`: what happens on each event, and what follows from it.
+
+    The number that comes with a failure is the exit code, should the failure end the master.
+    """
+
+    events: Mapping[type[Event], Callable[[Transition, Any], None]]
+    template_failed: Callable[[Transition, int, RevisionFailure, int], None]
+    template_lost: Callable[[Transition, Template, str], None]
+    worker_failed: Callable[[Transition, Worker, RevisionFailure, int], None]
+    give_up: Callable[[Transition], None]
+    reconcile: Callable[[Transition], None]
+
+
 class Transition:
     """What the rules write to. `at` is the event's time, the only clock there is."""
 
-    __slots__ = ("actions", "at", "state")
+    __slots__ = ("actions", "at", "rules", "state")
 
-    def __init__(self, state: State, at: float) -> None:
+    def __init__(self, state: State, at: float, rules: Rules) -> None:
         self.state = state
         self.at = at
+        self.rules = rules
         self.actions: list[Action] = []
 
     def do(self, action: Action) -> None:
@@ -106,3 +125,20 @@ def stop_template(draft: Transition, template: Template) -> None:
     limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
     draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
     draft.do(StopTemplate(template.generation))
+
+
+def template_loaded(draft: Transition, event: TemplateReady) -> Template | None:
+    """Note that a template can fork; returns it, None where it is not awaited any more."""
+    template = draft.state.templates.get(event.generation)
+    if template is None or template.stage is not TemplateStage.LOADING:
+        return None
+    draft.template(template, stage=TemplateStage.READY, deadline=None, preload=event.preload)
+    return template
+
+
+def remember_readiness(draft: Transition) -> None:
+    """Note whether some worker is ready, and since when none is."""
+    if draft.state.ready():
+        draft.change(was_ready=True, failures=0, unready_since=None)
+    elif draft.state.unready_since is None:
+        draft.change(unready_since=draft.at)
