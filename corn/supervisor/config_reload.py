@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from corn import logs
@@ -16,26 +17,13 @@ from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
 from corn.supervisor.worker_count import workers_of
 
+_COMPUTED = ("workers", "development")
+
 
 def settings_of(config: Config, *, development: bool = False) -> Settings:
     """The part of the configuration that the policy decides by; `development`: it is for `corn dev`."""
-    return Settings(
-        workers=workers_of(config),
-        timeout_boot=config.timeout_boot,
-        timeout_worker=config.timeout_worker,
-        timeout_graceful_shutdown=config.timeout_graceful_shutdown,
-        timeout_lifespan_shutdown=config.timeout_lifespan_shutdown,
-        drain_delay=config.drain_delay,
-        soak=config.soak,
-        rollback_window=config.rollback_window,
-        min_worker_lifetime=config.min_worker_lifetime,
-        limit_lifetime=config.limit_lifetime,
-        limit_memory=config.limit_memory,
-        limit_memory_hard=config.limit_memory_hard,
-        limit_memory_total=config.limit_memory_total,
-        development=development,
-        keep_last_good=config.keep_last_good,
-    )
+    copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
+    return Settings(**copied, workers=workers_of(config), development=development)
 
 
 class ConfigReloader:

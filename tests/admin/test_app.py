@@ -17,16 +17,17 @@ from corn.config.validation import check_extras
 from corn.config.values import parse_value
 from corn.errors import ConfigError
 from corn.ipc.scoreboard import LATENCY_BOUNDS
-from corn.supervisor.policy.state import Settings, Stage, State, Worker
+from corn.supervisor.policy.state import Stage, State, Worker
 from corn.supervisor.projections.history import History
 from corn.supervisor.projections.status import About, Observed, Reading, status_of
+from tests.support.policy_world import settings_with
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference" / "metrics.md"
 
 
 def a_status():
     workers = {number: Worker(number, number, 1, Stage.READY, 1.0, pid=number + 100) for number in (0, 1)}
-    state = State(Settings(workers=2), 2, current=1, workers=workers)
+    state = State(settings_with(workers=2), 2, current=1, workers=workers)
     reading = Reading(
         requests=3, busy=0.5, statuses=(0, 0, 2, 0, 0, 1, 0, 0), latency=(1, 1, *(0,) * 13, 1), connections=2
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.deadlines import next_wake
@@ -13,11 +14,32 @@ KILLED = ProcessExit(signal="SIGKILL")
 CLEAN = ProcessExit(code=0)
 
 
+def settings_with(**options: Any) -> Settings:
+    """The settings of a test that names only the options it is about; the others change nothing."""
+    common: dict[str, Any] = {
+        "workers": 1,
+        "timeout_boot": 60.0,
+        "timeout_worker": 30.0,
+        "timeout_graceful_shutdown": 30.0,
+        "timeout_lifespan_shutdown": 5.0,
+        "drain_delay": 0.0,
+        "soak": 0.0,
+        "rollback_window": 0.0,
+        "min_worker_lifetime": 0.0,
+        "limit_lifetime": None,
+        "limit_memory": None,
+        "limit_memory_hard": None,
+        "limit_memory_total": None,
+        "keep_last_good": False,
+    }
+    return Settings(**{**common, **options})
+
+
 @dataclass
 class World:
     """`state` is the policy's; `templates` and `workers` are the processes that run, `told` what they were told."""
 
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=settings_with)
     now: float = 100.0
     said: list[actions.Say] = field(default_factory=list)
     did: list[actions.Action] = field(default_factory=list)
@@ -164,7 +186,7 @@ class World:
 
 def running(workers: int = 4, **settings: float) -> World:
     """A world in which corn has started and all workers are ready."""
-    world = World(Settings(workers=workers, **settings))
+    world = World(settings_with(workers=workers, **settings))
     world.start()
     world.settle()
     assert world.ready_generations() == [1] * workers

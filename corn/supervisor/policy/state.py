@@ -86,23 +86,26 @@ class RevisionFailure:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options that the policy needs; times in seconds. `development` makes it `corn dev` (development.py)."""
+    """The options that the policy needs, under their names in the configuration; times in seconds.
 
-    workers: int = 1
-    timeout_boot: float = 60.0
-    timeout_worker: float = 30.0
-    timeout_graceful_shutdown: float = 30.0
-    timeout_lifespan_shutdown: float = 5.0
-    drain_delay: float = 0.0
-    soak: float = 0.0
-    rollback_window: float = 0.0
-    min_worker_lifetime: float = 0.0
-    limit_lifetime: float | None = None
-    limit_memory: int | None = None
-    limit_memory_hard: int | None = None
-    limit_memory_total: int | None = None
+    `development` makes it `corn dev` (development.py).
+    """
+
+    workers: int
+    timeout_boot: float
+    timeout_worker: float
+    timeout_graceful_shutdown: float
+    timeout_lifespan_shutdown: float
+    drain_delay: float
+    soak: float
+    rollback_window: float
+    min_worker_lifetime: float
+    limit_lifetime: float | None
+    limit_memory: int | None
+    limit_memory_hard: int | None
+    limit_memory_total: int | None
+    keep_last_good: bool
     development: bool = False
-    keep_last_good: bool = False
 
     @property
     def time_to_leave(self) -> float:

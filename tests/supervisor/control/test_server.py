@@ -15,8 +15,9 @@ from corn.ipc.control_paths import make_home, socket_name, sockets
 from corn.supervisor.control import server as module
 from corn.supervisor.control.server import MOST_CLIENTS, ControlServer
 from corn.supervisor.control.socket_file import plan_control_socket
-from corn.supervisor.policy.state import Settings, State
+from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import Outcome
+from tests.support.policy_world import settings_with
 
 DEADLINE = 20.0
 LARGE = "x" * 3_000_000
@@ -64,7 +65,7 @@ class Turning:
             self.turns += 1
 
     def state_changes(self):
-        before, after = State(Settings(), 1), State(Settings(), 7)
+        before, after = State(settings_with(), 1), State(settings_with(), 7)
         self.control.observe(before, after, 0.0)
 
     def connect(self):

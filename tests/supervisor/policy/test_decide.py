@@ -9,8 +9,8 @@ import pytest
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.actions import AbortWorker, Announce, DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
 from corn.supervisor.policy.decide import _RULES
-from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage
-from tests.support.policy_world import KILLED, World, running
+from corn.supervisor.policy.state import Phase, ProcessExit, Stage
+from tests.support.policy_world import KILLED, World, running, settings_with
 
 SEGV = ProcessExit(signal="SIGSEGV")
 
@@ -51,7 +51,7 @@ def test_an_event_about_processes_that_are_gone_changes_nothing():
 
 class TestStart:
     def test_template_first_then_all_workers_at_once_then_the_announcement(self):
-        world = World(Settings(workers=3))
+        world = World(settings_with(workers=3))
         world.start()
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1)]
         assert not of_kind(world.did, SpawnWorker)
@@ -77,7 +77,7 @@ class TestStart:
         assert "exited with code 0 while loading" in texts(world)[0]
 
     def test_a_worker_that_fails_before_any_is_ready_ends_the_start_and_is_told_once(self):
-        world = World(Settings(workers=4))
+        world = World(settings_with(workers=4))
         world.start()
         world.template_ready(1)
         first, second, *_ = world.workers
@@ -90,7 +90,7 @@ class TestStart:
         assert sum("lifespan broke" in text for text in texts(world)) == 1
 
     def test_a_worker_that_fails_beside_a_ready_one_is_left_to_its_backoff(self):
-        world = World(Settings(workers=2))
+        world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
         first, second = world.workers
@@ -105,7 +105,7 @@ class TestStart:
         assert len(world.workers) == 2
 
     def test_workers_that_were_ready_once_and_are_killed_before_all_are_come_back(self):
-        world = World(Settings(workers=2))
+        world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
         first, second = world.workers
@@ -120,7 +120,7 @@ class TestStart:
         assert world.ready_generations() == [1, 1]
 
     def test_a_load_that_takes_too_long_ends_the_start(self):
-        world = World(Settings(timeout_boot=10))
+        world = World(settings_with(timeout_boot=10))
         world.start()
         world.passes(11)
         world.template_exits(1, KILLED)
@@ -128,7 +128,7 @@ class TestStart:
         assert "--timeout-boot" in texts(world)[0]
 
     def test_stepping_down_gives_the_template_its_time_anew(self):
-        world = World(Settings(timeout_boot=10))
+        world = World(settings_with(timeout_boot=10))
         world.start()
         world.passes(8)
         world.happens(events.TemplateSteppedDown(world.now, 1, "a thread"))
@@ -394,18 +394,18 @@ class TestReload:
 
     def test_the_latest_settings_win(self):
         world = running(1)
-        world.hup(Settings(workers=2))
-        world.hup(Settings(workers=3))
+        world.hup(settings_with(workers=2))
+        world.hup(settings_with(workers=3))
         world.settle()
         assert world.ready_generations() == [3, 3, 3]
 
     def test_the_number_of_workers_changes_with_the_commit_and_not_when_refused(self):
         world = running(2)
-        world.hup(Settings(workers=4))
+        world.hup(settings_with(workers=4))
         world.template_fails(2)
         world.settle()
         assert world.ready_generations() == [1, 1]
-        world.hup(Settings(workers=1))
+        world.hup(settings_with(workers=1))
         world.settle()
         assert world.ready_generations() == [3]
 
@@ -517,7 +517,7 @@ class TestRollback:
 
     def test_the_settings_of_the_previous_generation_come_back_with_it(self):
         world = running(2, rollback_window=60.0)
-        world.hup(Settings(workers=3, rollback_window=60.0))
+        world.hup(settings_with(workers=3, rollback_window=60.0))
         world.settle()
         assert world.ready_generations() == [2] * 3
         world.exits(world.state.ready()[0].id, SEGV)
@@ -809,7 +809,7 @@ class TestStop:
         assert world.exit_code == 0
 
     def test_stop_while_starting(self):
-        world = World(Settings(workers=2))
+        world = World(settings_with(workers=2))
         world.start()
         world.signal("SIGINT")
         world.settle()
@@ -905,7 +905,7 @@ class TestDrainDelay:
         assert actions.CloseListeners() in world.did
 
     def test_a_service_that_does_not_serve_yet_has_nothing_to_wait_for(self):
-        world = World(Settings(workers=1, drain_delay=10))
+        world = World(settings_with(workers=1, drain_delay=10))
         world.start()
         world.signal("SIGTERM")
         world.settle()

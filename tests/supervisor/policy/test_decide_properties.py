@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from corn.supervisor.policy import events
-from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage, TemplateStage
-from tests.support.policy_world import KILLED, World
+from corn.supervisor.policy.state import Phase, ProcessExit, Stage, TemplateStage
+from tests.support.policy_world import KILLED, World, settings_with
 
 ENDS = st.sampled_from(
     [KILLED, ProcessExit(signal="SIGSEGV"), ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGTERM")]
@@ -19,7 +19,7 @@ PICK = st.integers(0, 1000)
 
 
 def _settings(workers):
-    return Settings(
+    return settings_with(
         workers=workers,
         timeout_worker=10,
         soak=1,

@@ -3,12 +3,12 @@
 import pytest
 
 from corn.supervisor.policy import actions, events
-from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage
-from tests.support.policy_world import World
+from corn.supervisor.policy.state import Phase, ProcessExit, Stage
+from tests.support.policy_world import World, settings_with
 
 
 def developing(**settings):
-    return World(Settings(**{"development": True, "timeout_graceful_shutdown": 1.0, **settings}))
+    return World(settings_with(**{"development": True, "timeout_graceful_shutdown": 1.0, **settings}))
 
 
 def served(**settings):

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corn.supervisor.policy import events
-from corn.supervisor.policy.state import Phase, ProcessExit, Settings, Stage, TemplateStage
-from tests.support.policy_world import World
+from corn.supervisor.policy.state import Phase, ProcessExit, Stage, TemplateStage
+from tests.support.policy_world import World, settings_with
 
 ENDS = (ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV"), ProcessExit(signal="SIGKILL"))
 STEPS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 9)), max_size=60)
@@ -45,7 +45,7 @@ def step(world, what, number):
 @given(STEPS, st.integers(1, 3), st.booleans())
 @settings(deadline=None, max_examples=150)
 def test_whatever_happens_every_slot_is_served_by_the_newest_code_or_by_its_failure(steps, workers, keep):
-    world = World(Settings(development=True, workers=workers, keep_last_good=keep, timeout_graceful_shutdown=1.0))
+    world = World(settings_with(development=True, workers=workers, keep_last_good=keep, timeout_graceful_shutdown=1.0))
     world.start()
     world.settle()
     for what, number in steps:
@@ -71,7 +71,7 @@ def test_whatever_happens_every_slot_is_served_by_the_newest_code_or_by_its_fail
 @given(STEPS, st.sampled_from(["SIGINT", "SIGTERM", "SIGQUIT"]))
 @settings(deadline=None, max_examples=100)
 def test_a_stop_always_ends(steps, signal):
-    world = World(Settings(development=True, workers=2, timeout_graceful_shutdown=1.0))
+    world = World(settings_with(development=True, workers=2, timeout_graceful_shutdown=1.0))
     world.start()
     for what, number in steps:
         world.now += 0.01

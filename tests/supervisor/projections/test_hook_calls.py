@@ -3,13 +3,14 @@
 from corn.hooks import ExitInfo, ReloadInfo, ScaleInfo, WorkerInfo
 from corn.supervisor.policy import events
 from corn.supervisor.policy.decide import decide
-from corn.supervisor.policy.state import ProcessExit, Settings, State
+from corn.supervisor.policy.state import ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
+from tests.support.policy_world import settings_with
 
 
 def told(*happened, state=None):
     """The hooks that a sequence of events leads to, and the state in the end."""
-    state = state or State(settings=Settings(workers=1), target=1)
+    state = state or State(settings=settings_with(workers=1), target=1)
     calls = []
     for event in happened:
         before, state = state, decide(state, event).state
@@ -34,7 +35,7 @@ def test_a_start_is_a_ready_worker():
 
 def test_a_reload_that_is_done():
     calls, _ = told(
-        events.ReloadRequested(3.0, Settings(workers=1)),
+        events.ReloadRequested(3.0, settings_with(workers=1)),
         events.TemplateReady(4.0, 2, "app"),
         events.WorkerForked(4.0, 2, 200),
         events.WorkerBooting(4.0, 2),
@@ -53,8 +54,8 @@ def test_a_reload_that_is_done():
 
 def test_a_reload_that_fails_and_one_that_was_noted_meanwhile():
     calls, _ = told(
-        events.ReloadRequested(3.0, Settings(workers=1)),
-        events.ReloadRequested(3.0, Settings(workers=1)),
+        events.ReloadRequested(3.0, settings_with(workers=1)),
+        events.ReloadRequested(3.0, settings_with(workers=1)),
         events.TemplateFailed(4.0, 2, "no such module", "traceback"),
         state=started()[1],
     )
@@ -67,7 +68,7 @@ def test_a_reload_that_fails_and_one_that_was_noted_meanwhile():
 
 def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
     calls, _ = told(
-        events.ReloadRequested(3.0, Settings(workers=1)),
+        events.ReloadRequested(3.0, settings_with(workers=1)),
         events.StopRequested(4.0, "SIGTERM"),
         events.WorkerExited(5.0, 1, ProcessExit(code=0)),
         events.TemplateExited(5.0, 1, ProcessExit(code=0)),
@@ -84,7 +85,7 @@ def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
 
 def test_a_reload_that_is_rolled_back_after_it_was_done():
     calls, _ = told(
-        events.ReloadRequested(3.0, Settings(workers=1, soak=0.0, rollback_window=300.0)),
+        events.ReloadRequested(3.0, settings_with(workers=1, soak=0.0, rollback_window=300.0)),
         events.TemplateReady(4.0, 2, "app"),
         events.WorkerForked(4.0, 2, 200),
         events.WorkerReady(5.0, 2),

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
 from corn.supervisor.policy import events
-from corn.supervisor.policy.state import Phase, ProcessExit, Settings
+from corn.supervisor.policy.state import Phase, ProcessExit
 from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_reload
 from tests.supervisor.policy.test_decide_properties import Master
-from tests.support.policy_world import World, running
+from tests.support.policy_world import World, running, settings_with
 
 
 def told(world: World, act) -> list[str]:
@@ -36,7 +36,7 @@ def heard(world, name):
 
 
 def started(workers=2, **more) -> Listening:
-    world = Listening(Settings(workers=workers, **more))
+    world = Listening(settings_with(workers=workers, **more))
     world.start()
     world.settle()
     return world
@@ -116,7 +116,7 @@ def test_a_master_that_hands_over_does_not_say_that_the_service_stops():
 
 
 def test_health_is_work_done_or_under_way():
-    world = Listening(Settings(workers=1))
+    world = Listening(settings_with(workers=1))
     assert not is_healthy(world.state)
     world.start()
     assert is_healthy(world.state)

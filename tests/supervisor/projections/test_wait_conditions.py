@@ -2,11 +2,11 @@
 
 from corn.supervisor.policy import events
 from corn.supervisor.policy.decide import decide
-from corn.supervisor.policy.state import ProcessExit, Settings
+from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.projections import wait_conditions as waiting
 from corn.supervisor.projections.history import History, continued
 from corn.supervisor.projections.status import About, Observed, Reading, condition, status_of
-from tests.support.policy_world import KILLED, World, running
+from tests.support.policy_world import KILLED, World, running, settings_with
 
 
 class Watched(World):
@@ -26,7 +26,7 @@ class Watched(World):
 
 
 def watched(workers=2, wish=None, **settings):
-    world = Watched(Settings(workers=workers, rollback_window=60, **settings))
+    world = Watched(settings_with(workers=workers, rollback_window=60, **settings))
     world.start()
     world.settle()
     world.wish = wish
@@ -173,7 +173,7 @@ def status(world, **readings):
 
 
 def test_the_phase_in_an_operators_words():
-    world = World(Settings(workers=2))
+    world = World(settings_with(workers=2))
     world.start()
     assert condition(world.state, world.now) == ("starting", "0 of 2 workers are ready")
     world.settle()
