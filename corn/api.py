@@ -104,7 +104,7 @@ def _run_master(app: str, options: dict[str, Any]) -> int:
 
 
 def _run_alone(app: Any, options: dict[str, Any]) -> int:
-    from corn.worker.process import new_event_loop
+    from corn.worker.event_loop import new_event_loop
 
     config = _resolve(app, options).config
     if isinstance(config.workers, int) and config.workers > 1:

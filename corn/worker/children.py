@@ -51,6 +51,12 @@ class ForkedWorkers:
         for pid in list(self._pidfds):
             self._drop(pid)
 
+    def wait(self) -> None:
+        """Wait until all have exited, for as long as the master waits for this process."""
+        while self._pidfds:
+            self._wait(_POLL)
+            self._drop_ended()
+
     def see_out(self, config: Config) -> None:
         """Wait until all have exited; kill those that are left after their grace period."""
         grace = config.timeout_graceful_shutdown + config.timeout_lifespan_shutdown + 2.0

@@ -1,104 +1,103 @@
-"""Whether a process may be forked after the application was loaded into it, and if not, who is to blame.
+"""Audit of a process that loaded the application: whether it may be forked, and if not, which module is to blame.
 
-A fork copies memory and descriptors, but only the thread that called it. So threads vanish (perhaps holding a lock),
-an event loop's epoll set is shared with the parent, and two processes that share a connection read each other's
-answers. `Watch` notes who starts threads and opens connections while the application is imported; `hazards` looks at
-what is left when it has been.
+A fork copies memory and descriptors, but only the thread that called it. So threads vanish (perhaps holding a lock), an
+event loop's epoll set is shared with the parent, two processes that share a connection read each other's answers, and
+two that share a file share its position. A lock on a file is held by all workers at once, and memory mapped as shared
+is one for all of them. A worker that imported the application by itself has each of these for its own.
 
 Threads of libraries that prepare for fork are no hazard: OpenBLAS, which numpy loads, stops its own in a pthread_atfork
-handler and starts them again on demand. A trial fork tells them from the others. (An audit hook was rejected for the
-watch: it can never be removed, and Python 3.11 raises no event for a thread.)
+handler and starts them again on demand. A trial fork tells them from the others.
+
+Nor are files that are safe to share: what is written at the end (O_APPEND, as by a log), or only written, where a
+common position keeps workers from overwriting each other; and what is only read through a mapping.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import socket
-import stat
-import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-_WATCHED: tuple[tuple[type, str, str], ...] = (
-    (threading.Thread, "start", "thread"),
-    (socket.socket, "connect", "connection"),
-    (subprocess.Popen, "__init__", "program"),
-)
-_STDLIB = str(Path(os.__file__).parent)
+from corn.worker.descriptors import Descriptor, numbers, shared_memory
+from corn.worker.import_monitor import ImportMonitor, module_of
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """One reason not to fork. A `fatal` one breaks the workers; the others may be accepted by who knows better."""
+    """One reason not to fork. A `fatal` one breaks the workers; the others may be accepted by who knows better.
+
+    `importing` is the module whose import led to it, where that is known.
+    """
 
     what: str
     module: str
-    fatal: bool
+    fatal: bool = True
+    importing: str = ""
 
     def __str__(self) -> str:
         return f"{self.module or 'an unknown module'} {self.what}"
 
 
-class ImportMonitor:
-    """Notes which module first started a thread, connected a socket or ran a program, from `begin` to `end`."""
-
-    def __init__(self) -> None:
-        self.blamed: dict[str, str] = {}
-        self._wrapped: list[tuple[type, str, Any, Any]] = []
-
-    def begin(self) -> None:
-        for owner, name, kind in _WATCHED:
-            before = vars(owner).get(name)
-            wrapper = self._wrap(getattr(owner, name), kind)
-            setattr(owner, name, wrapper)
-            self._wrapped.append((owner, name, before, wrapper))
-
-    def end(self) -> None:
-        """Put back what was there, unless the application has put something over it meanwhile."""
-        for owner, name, before, wrapper in self._wrapped:
-            if vars(owner).get(name) is not wrapper:
-                continue
-            if before is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
-
-    def _wrap(self, call: Callable[..., Any], kind: str) -> Callable[..., Any]:
-        @functools.wraps(call)
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            self.blamed.setdefault(kind, _blame(sys._getframe(1)))
-            return call(*args, **kwargs)
-
-        return noted
-
-
-def hazards(watch: ImportMonitor, own_sockets: set[int]) -> list[Hazard]:
-    """What makes this process unsafe to fork; `own_sockets` are corn's own descriptors."""
+def hazards(monitor: ImportMonitor) -> list[Hazard]:
+    """What the application has that makes this process unsafe to fork."""
     found = []
     if threads := _threads():
-        found.append(Hazard(f"started a thread ({threads})", watch.blamed.get("thread", ""), fatal=False))
+        found.append(_blamed(monitor, "thread", f"started a thread ({threads})", fatal=False))
+    descriptors = monitor.new_descriptors()
     found += [
-        Hazard(f"opened a connection ({peer})", watch.blamed.get("connection", ""), fatal=True)
-        for peer in _connections(own_sockets)
+        _blamed(monitor, "connection", f"opened a connection ({peer})") for each in descriptors if (peer := _peer(each))
     ]
-    if _has_event_loop():
-        found.append(Hazard("made an event loop", _loop_owner(), fatal=True))
+    if any(each.target == "anon_inode:[eventpoll]" for each in descriptors):
+        found.append(Hazard("made an event loop", _loop_owner()))
+    else:
+        found += _pipes(descriptors)
     if _has_children():
-        found.append(Hazard("runs a program", watch.blamed.get("program", ""), fatal=True))
+        found.append(_blamed(monitor, "program", "runs a program"))
+    mapped = {each.inode for each in shared_memory()}
+    files = {each.inode: each for each in reversed(descriptors)}  # sqlite and mmap open some more than once
+    found += [each for descriptor in reversed(files.values()) if (each := _file(descriptor, mapped)) is not None]
+    if not any(each.what.startswith("opened a file") for each in found):
+        found += [Hazard(f"shares memory ({each.path})", "") for each in monitor.new_mappings() if each.writable]
     return found
 
 
 def traces() -> tuple[int, int]:
     """What changes where a process becomes unsafe to fork: the numbers of its threads and of its descriptors."""
-    return _native_threads(), len(_descriptors())
+    return _native_threads(), len(numbers())
+
+
+def _blamed(monitor: ImportMonitor, kind: str, what: str, *, fatal: bool = True) -> Hazard:
+    return Hazard(what, monitor.blamed.get(kind, ""), fatal, monitor.importing.get(kind, ""))
+
+
+def _file(descriptor: Descriptor, mapped: set[int]) -> Hazard | None:
+    if descriptor.locked:
+        return Hazard(f"holds a lock ({descriptor.target})", module_of(descriptor))
+    if not descriptor.is_file or descriptor.access == os.O_WRONLY:
+        return None
+    if descriptor.access == os.O_RDONLY and descriptor.position == 0 and descriptor.inode[1] in mapped:
+        return None
+    return Hazard(f"opened a file ({descriptor.target})", module_of(descriptor))
+
+
+def _pipes(descriptors: list[Descriptor]) -> Iterator[Hazard]:
+    """Pipes, socket pairs and what else is anonymous: two processes that wait for it take each other's wake-ups."""
+    for each in descriptors:
+        if each.is_pipe:
+            yield Hazard("opened a pipe", module_of(each))
+            return
+        if each.is_socket and _is_paired(each):
+            yield Hazard("opened a socket pair", module_of(each))
+            return
+        if each.target.startswith("anon_inode:"):
+            yield Hazard(f"opened a descriptor ({each.target.removeprefix('anon_inode:')})", module_of(each))
+            return
 
 
 def end_children() -> None:
@@ -111,17 +110,6 @@ def end_children() -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
-
-
-def _blame(frame: FrameType | None) -> str:
-    """The nearest module on the stack that is neither of the standard library nor the import machinery."""
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        is_library = filename.startswith(_STDLIB) and "-packages" not in filename
-        if not is_library and not filename.startswith("<frozen"):
-            return str(frame.f_globals.get("__name__", filename))
-        frame = frame.f_back
-    return ""
 
 
 def _threads() -> str:
@@ -148,42 +136,31 @@ def _trial_fork() -> None:
     os.waitpid(pid, 0)
 
 
-def _descriptors() -> list[int]:
-    directory = "/proc/self/fd" if Path("/proc/self/fd").exists() else "/dev/fd"
-    return [int(entry.name) for entry in Path(directory).iterdir()]
-
-
-def _connections(own: set[int]) -> list[str]:
-    """The peers of connected stream sockets; a datagram socket, such as syslog's, may be shared."""
-    peers = []
-    for fd in _descriptors():
-        if fd in own or fd <= 2:
-            continue
+def _peer(descriptor: Descriptor) -> str:
+    """The peer of a connected stream socket, or ""; a datagram socket, such as syslog's, may be shared."""
+    if not descriptor.is_socket:
+        return ""
+    try:
+        sock = socket.socket(fileno=os.dup(descriptor.fd))
+    except OSError:
+        return ""
+    with sock:
         try:
-            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                continue
-            sock = socket.socket(fileno=os.dup(fd))
+            peer = sock.getpeername()
         except OSError:
-            continue
-        with sock:
-            try:
-                peer = sock.getpeername()
-            except OSError:
-                continue
-            if peer and sock.type == socket.SOCK_STREAM:
-                peers.append(f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer))
-    return peers
+            return ""
+        if sock.type != socket.SOCK_STREAM:
+            return ""
+        return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer)
 
 
-def _has_event_loop() -> bool:
-    for fd in _descriptors():
+def _is_paired(descriptor: Descriptor) -> bool:
+    """Whether it is one of a socketpair(2): connected, to a peer without a name."""
+    with socket.socket(fileno=os.dup(descriptor.fd)) as sock:
         try:
-            target = Path(f"/proc/self/fd/{fd}").readlink()
+            return sock.family == socket.AF_UNIX and not sock.getpeername()
         except OSError:
-            continue
-        if str(target) == "anon_inode:[eventpoll]":
-            return True
-    return False
+            return False
 
 
 def _loop_owner() -> str:

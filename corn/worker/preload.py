@@ -4,9 +4,10 @@ app     the application and all it imports: workers share the memory and start i
 deps    only what lives in the standard library and in site-packages; each worker imports the application's own modules
 none    only corn's worker code
 
-Which packages `deps` means is found out by a scout: a forked process that imports the application, tells the names of
-the library modules in the order in which they were first imported, and ends. Modules imported after the application's
-code changed the environment or the module path are left out, because they may have been configured by it.
+Which packages `deps` means is recorded while the application is imported: the names of the library modules in the order
+in which they were first imported. That is done by the template that tried mode app, or else by a scout, a forked
+process that imports the application and exits. Modules imported after the application's code changed the environment
+or the module path are left out, because they may have been configured by it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, CornError
 from corn.system.paths import is_library_file
+from corn.worker import exit_handlers
+from corn.worker.event_loop import new_event_loop
+from corn.worker.fork_safety import end_children
 from corn.worker.importer import load_application
+
+_EXIT_HANDLERS_TIMEOUT = 1.5  # seconds
 
 LOWER = {"app": "deps", "deps": "none"}
 
@@ -46,24 +53,36 @@ def load_each(names: Sequence[str]) -> Iterator[str]:
 
 
 class Recorder:
-    """A finder that finds nothing: it notes the names that are looked for, as long as the world is unchanged."""
+    """A finder that finds nothing: it records the names that are imported, as long as the environment is unchanged."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self._environment = dict(os.environ)
+        self._environment = dict(_environment())
         self._path = list(sys.path)
         self._changed = False
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         del path, target
         if not self._changed:
-            self._changed = dict(os.environ) != self._environment or sys.path[-len(self._path) :] != self._path
+            self._changed = _environment() != self._environment or sys.path[-len(self._path) :] != self._path
         if not self._changed:
             self.names.append(name)
 
     def library_modules(self) -> list[str]:
         """The recorded modules that were imported, and come from the standard library or from site-packages."""
-        return [name for name in self.names if _is_library(name)]
+        # Never empty, which would mean that nothing is known.
+        return [name for name in self.names if is_library_module(name)] or ["sys"]
+
+
+def discard() -> None:
+    """Undo what an import that is thrown away left outside of this process, as far as that is known."""
+    end_children()
+    exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory:  # prometheus_client adds up the files of all processes that ever were
+        for file in Path(directory).glob(f"*_{os.getpid()}.db"):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def scout(config: Config) -> list[str]:
@@ -93,15 +112,23 @@ def _scout(config: Config, writer: int) -> None:
     sys.meta_path.insert(0, recorder)
     error = None
     try:
+        new_event_loop(config.loop)  # as in a worker: module code may ask for the current one
         load_application(config)
     except CornError as failure:
         error = [type(failure).__name__, str(failure), failure.detail]
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(json.dumps([recorder.library_modules(), error]).encode())
+    discard()
     os._exit(0)
 
 
-def _is_library(name: str) -> bool:
+def _environment() -> Any:
+    """The environment without a copy: it is compared at each import."""
+    return os.environ._data  # type: ignore[attr-defined]
+
+
+def is_library_module(name: str) -> bool:
+    """Whether an imported module comes from the standard library or from site-packages."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     origin = getattr(spec, "origin", None)
     if name in {"__main__", "sitecustomize"} or origin is None:

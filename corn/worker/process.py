@@ -7,18 +7,15 @@ parent's death, the collector, the random state, the log, and only then the loop
 from __future__ import annotations
 
 import asyncio
-import atexit
 import faulthandler
 import gc
 import importlib
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from corn import logs
@@ -50,9 +47,12 @@ from corn.server.tls.context import TLSContexts
 from corn.system.paths import library_roots
 from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
 from corn.tls.vault import Vault
+from corn.worker import exit_handlers
 from corn.worker.children import reset_sigchld
+from corn.worker.event_loop import new_event_loop
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application
+from corn.worker.random_generators import RandomGenerators
 from corn.worker.stack_dump import answer_requests, widen_signal_stack
 
 if TYPE_CHECKING:
@@ -62,11 +62,14 @@ if TYPE_CHECKING:
 _MASTER_MAY_ANSWER = 1.0
 _AFTER_FIRST_ANSWERS = 0.2
 _FAILED = 3
+_EXIT_HANDLERS_TIMEOUT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStartup:
     """All that a worker is born with. `application` is None where the template did not load it.
+
+    `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
 
     `report` is the descriptor of the file that it writes its stacks to.
     `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
@@ -82,6 +85,8 @@ class WorkerStartup:
     slots: Scoreboard
     application: Any
     hooks: HookFile
+    generators: RandomGenerators
+    loaded_at: int
     vault: Vault | None
     tls: TLSContexts | None
     developing: DevSession | None = None
@@ -116,9 +121,9 @@ def run(birth: WorkerStartup) -> int:
     birth.tell("post_fork")
     try:
         began = time.perf_counter()
+        loop = new_event_loop(birth.config.loop)
         application = _application(birth)
         loading = time.perf_counter() - began
-        loop = new_event_loop(birth.config.loop)
         try:
             loop.run_until_complete(_Worker(birth, application, loop, loading).live())
         finally:
@@ -157,17 +162,12 @@ def _failed(error: CornError, birth: WorkerStartup) -> Failed:
 
 
 def end(code: int) -> NoReturn:
-    """End the process: exit handlers run, but nothing waits for threads that do not end by themselves."""
+    """End the process: exit handlers run and buffered files are written, but nothing waits for threads."""
     try:
-        atexit._run_exitfuncs()
+        exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
         logs.flush_standard_streams()
     finally:
         os._exit(code)
-
-
-def import_event_loop(name: str) -> ModuleType:
-    """The module of option `loop`: imported by the template, before the application can put another on the path."""
-    return importlib.import_module(name)
 
 
 def import_for_development() -> None:
@@ -181,14 +181,8 @@ def import_for_development() -> None:
     library_roots()
 
 
-def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
-    """The event loop of option `loop`, made current for the application's module-level code."""
-    loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
-    asyncio.set_event_loop(loop)
-    return loop
-
-
 def _take_leave(birth: WorkerStartup) -> None:
+    exit_handlers.guard_inherited(birth.loaded_at)
     reset_sigchld()
     for number in BY_WORKERS:
         signal.signal(number, ignore_signal)
@@ -203,7 +197,7 @@ def _take_leave(birth: WorkerStartup) -> None:
     show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
     if birth.developing is None:
         gc.enable()
-    _reseed()
+    birth.generators.renew()
     logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
 
@@ -226,13 +220,6 @@ def _make_anew(function: Callable[[], object]) -> None:
     except BaseException as error:
         name = getattr(function, "__qualname__", repr(function))
         raise failed(f"after_fork function {name} failed", error) from error
-
-
-def _reseed() -> None:
-    """CPython reseeds `random` after a fork; numpy's global generator would repeat itself in every worker."""
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
 
 
 class _Worker:

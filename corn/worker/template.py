@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from corn import logs
-from corn.errors import CornError
+from corn.errors import ApplicationError, CornError
 from corn.hooks import WorkerInfo
 from corn.ipc.channel import Channel
 from corn.ipc.messages import (
@@ -45,15 +45,19 @@ from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
 from corn.tls.vault import Vault
-from corn.worker import preload
+from corn.worker import exit_handlers, preload
 from corn.worker import process as entrypoint
 from corn.worker.children import ChildExits, ForkedWorkers
+from corn.worker.event_loop import import_event_loop
 from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
-from corn.worker.fork_safety import ImportMonitor, end_children, hazards, traces
+from corn.worker.fork_safety import Hazard, hazards, traces
 from corn.worker.hooks.loader import HookFile, limited, load_hooks
+from corn.worker.import_monitor import ImportMonitor
 from corn.worker.logging_config import apply_log_config
+from corn.worker.preload import is_library_module
 
 _MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
+_EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a template to exit
 
 
 def main(setup_fd: int) -> NoReturn:
@@ -72,11 +76,16 @@ def main(setup_fd: int) -> NoReturn:
         template.load()
     except CornError as error:
         channel.send(Failed(str(error), error.detail, int(error.exit_code)))
-        os._exit(int(error.exit_code))
+        _end(int(error.exit_code))
     die_with_parent(0)
     template.serve()
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
     logs.flush_standard_streams()
-    os._exit(0)
+    os._exit(code)
 
 
 class Template:
@@ -90,6 +99,10 @@ class Template:
         self._application: Any = None
         self._spare: SpareWorker | None = None
         self._hooks = HookFile({})
+        self._monitor = ImportMonitor()
+        self._recorder = preload.Recorder()
+        self._exit_handlers = exit_handlers.count()
+        self._loaded_at = 0
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         self._redirecting = [socket.socket(fileno=fd) for fd in setup.redirecting]
         self._vault = None if setup.vault is None else Vault(setup.vault)
@@ -99,41 +112,57 @@ class Template:
 
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
-        entrypoint.import_event_loop(self._config.loop)
+        import_event_loop(self._config.loop)
         if self._setup.development:
             entrypoint.import_for_development()
         http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLSContexts(self._config, self._vault.load())
+        gc.disable()  # a collection before the fork would leave holes that later allocations unshare
+        monitor = self._monitor
+        if self._setup.preload != "none":
+            monitor.begin()
         if self._config.log_config is not None:
             apply_log_config(self._config.log_config)
-        gc.disable()  # a collection before the fork would leave holes that later allocations unshare
-        watch = ImportMonitor()
-        if self._setup.preload != "none":
-            watch.begin()
         if self._setup.development and self._setup.modules:
-            self._load_packages(watch)
+            self._load_packages()
         else:
-            self._application = preload.load(self._setup.preload, self._config, self._setup.modules)
+            self._application = self._load_application()
         self._hooks = load_hooks(self._config)
-        watch.end()
-        found = hazards(watch, self._own_sockets()) if self._setup.preload != "none" else []
+        monitor.end()
+        found = hazards(monitor) if self._setup.preload != "none" else []
         notes = [str(hazard) for hazard in found]
         if any(hazard.fatal for hazard in found) or (found and not self._setup.strict):
-            self._step_down("; ".join(notes))
+            self._step_down(found)
         self._forks_ahead = self._setup.development and not self._setup.relay and "pre_fork" not in self._hooks.names
         self._may_fork_ahead = self._forks_ahead
         gc.collect()
+        exit_handlers.flush_files()
         gc.freeze()
+        self._loaded_at = exit_handlers.file_clock()
         self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
 
-    def _load_packages(self, watch: ImportMonitor) -> None:
+    def _load_application(self) -> Any:
+        if self._setup.preload == "app":
+            sys.meta_path.insert(0, self._recorder)
+        try:
+            return preload.load(self._setup.preload, self._config, self._setup.modules)
+        except ApplicationError as error:
+            # From Python 3.14 on, asyncio.get_event_loop() makes no loop; a worker has one when it imports.
+            if self._setup.preload == "app" and isinstance(error.__cause__, RuntimeError) and "loop" in str(error):
+                self._step_down([Hazard(f"asks for an event loop ({error})", self._config.app or "")])
+            raise
+        finally:
+            if self._recorder in sys.meta_path:
+                sys.meta_path.remove(self._recorder)
+
+    def _load_packages(self) -> None:
         """In development: load package by package, so that one that must not be forked is left out, and not all."""
         before = traces()
         for name in preload.load_each(self._setup.modules):
             if traces() == before:
                 continue
-            found = hazards(watch, self._own_sockets())
+            found = hazards(self._monitor)
             if found:
                 self._leave_out({name, *(each.module for each in found)}, "; ".join(map(str, found)))
             before = traces()
@@ -170,9 +199,8 @@ class Template:
                 self._close_listeners()
                 self._workers.see_out(self._config)
                 return
-
-    def _own_sockets(self) -> set[int]:
-        return {self._setup.channel, *self._setup.listeners, *self._setup.redirecting, *self._setup.mailbox}
+        if exit_handlers.count() > self._exit_handlers:
+            self._workers.wait()
 
     def _close_listeners(self) -> None:
         """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
@@ -181,13 +209,19 @@ class Template:
         for sock in (*self._listeners, *self._redirecting):
             sock.close()
 
-    def _step_down(self, why: str) -> NoReturn:
-        mode = preload.LOWER[self._setup.preload]
-        self._channel.send(SteppedDown(f"not safe to fork with --preload {self._setup.preload}: {why}; using {mode}"))
-        self._start_over(replace(self._setup, preload=mode))
+    def _step_down(self, found: list[Hazard]) -> NoReturn:
+        mode = self._setup.preload
+        lower = "none" if any(is_library_module(each.importing) for each in found) else preload.LOWER[mode]
+        why = "; ".join(map(str, found))
+        blamed = sorted({each.module for each in found if each.module})
+        self._channel.send(
+            SteppedDown(f"not safe to fork with --preload {mode}: {why}; using {lower}", mode=lower, blamed=blamed)
+        )
+        modules = self._recorder.library_modules() if mode == "app" else self._setup.modules
+        self._start_over(replace(self._setup, preload=lower, modules=modules))
 
     def _start_over(self, setup: Setup) -> NoReturn:
-        end_children()
+        preload.discard()
         for fd in self._setup.inherited:
             os.set_inheritable(fd, True)
         logs.flush_standard_streams()
@@ -269,6 +303,8 @@ class Template:
                 slots=slots,
                 application=self._application,
                 hooks=self._hooks,
+                generators=self._monitor.generators,
+                loaded_at=self._loaded_at,
                 vault=self._vault,
                 tls=self._tls,
             )

@@ -1,0 +1,136 @@
+"""Exit handlers (atexit, weakref.finalize) and buffered files, at the end of a template and of a worker.
+
+A worker runs all of them, those too that the template registered while it imported the application: what Sentry, a log
+or a tracer has buffered is in the worker's memory. What the import made in the file system exists only once, so its
+removal is the template's, which runs its handlers when all its workers have exited. A handler that a worker inherited
+is therefore stopped, with an OSError, where it removes or renames what is older than the worker: a directory of
+tempfile.TemporaryDirectory, or what importlib.resources.as_file has unpacked. What the worker made it may remove.
+
+Handlers run in reverse order, so the one that a worker registers first runs between its own and the inherited ones, and
+turns the guard on. The guard is an audit hook, which can never be removed, in a process that is about to exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+# The positions of the path and of its directory's descriptor in the arguments of audit events.
+_REMOVALS = {"os.remove": (0, 1), "os.rmdir": (0, 1), "os.rename": (0, 2), "shutil.rmtree": (0, 1)}
+_AGAIN = 0.5  # seconds between two handlers that are interrupted for being late
+_STATX_BTIME, _AT_FDCWD, _AT_SYMLINK_NOFOLLOW = 0x800, -100, 0x100
+_COARSE = getattr(time, "CLOCK_REALTIME_COARSE", 5)  # the clock of file times (linux/time.h)
+
+
+class NotOfThisWorker(OSError):  # noqa: N818 - what has happened, not a fault
+    """Raised where an inherited exit handler would remove what the template removes."""
+
+
+def count() -> int:
+    """The number of functions that are registered with atexit."""
+    return int(atexit._ncallbacks())
+
+
+def file_clock() -> int:
+    """The time by which the kernel dates files, in nanoseconds."""
+    return time.clock_gettime_ns(_COARSE) if sys.platform == "linux" else time.time_ns()
+
+
+def guard_inherited(since: int) -> None:
+    """In a worker, first of all: have inherited handlers leave what is older than `since` (a time of `file_clock`)."""
+    atexit.register(_guard, since)
+
+
+def run(seconds: float) -> None:
+    """Run all exit handlers; what takes longer than `seconds` is interrupted by TimeoutError. Buffered files too."""
+    with _interrupted(seconds):
+        try:
+            atexit._run_exitfuncs()
+        except TimeoutError:
+            atexit._run_exitfuncs()  # the alarm came between two of them
+    flush_files()
+
+
+def flush_files() -> None:
+    """Write what open files have buffered, as the end of the interpreter would; a forked copy must find it written."""
+    files = [each for each in gc.get_objects() if io._io._IOBase in type(each).__mro__]  # type: ignore[attr-defined]
+    files.sort(key=lambda each: not isinstance(each, io.TextIOWrapper))  # what lies above a buffer first
+    for each in files:
+        with contextlib.suppress(Exception):
+            if type(each).__module__ in ("gzip", "bz2", "lzma"):
+                each.close()  # they end with a trailer
+            else:
+                each.flush()
+
+
+@contextlib.contextmanager
+def _interrupted(seconds: float) -> Iterator[None]:
+    """SIGALRM (setitimer(2)) after a time, and again, for handlers that run Python code."""
+
+    def late(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise TimeoutError("the exit handler took too long")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+
+def _guard(since: int) -> None:
+    report, report_finalizer = sys.unraisablehook, sys.excepthook
+
+    def stop(event: str, arguments: tuple[Any, ...]) -> None:
+        where = _REMOVALS.get(event)
+        if where is not None and _is_older(arguments[where[0]], arguments[where[1] : where[1] + 1], since):
+            raise NotOfThisWorker(f"{arguments[where[0]]!r} is removed by the template of this worker")
+
+    def unraisable(error: Any) -> None:
+        if not isinstance(error.exc_value, NotOfThisWorker):
+            report(error)
+
+    def uncaught(kind: Any, error: Any, traceback: Any) -> None:
+        if not isinstance(error, NotOfThisWorker):
+            report_finalizer(kind, error, traceback)
+
+    sys.unraisablehook, sys.excepthook = unraisable, uncaught
+    sys.addaudithook(stop)
+
+
+def _is_older(path: Any, directory: tuple[Any, ...], since: int) -> bool:
+    """Whether there is something at `path` that was made before `since`, or may have been."""
+    at = directory[0] if directory and isinstance(directory[0], int) and directory[0] >= 0 else None
+    try:
+        os.stat(path, dir_fd=at, follow_symlinks=False)
+        born = _born(os.fsencode(path), at)
+    except (OSError, TypeError, ValueError):
+        return False
+    return born is None or born <= since
+
+
+def _born(path: bytes, directory: int | None) -> int | None:
+    """When a file was made, in nanoseconds (statx(2), which Python does not offer); None where nobody recorded it."""
+    if sys.platform != "linux":
+        return None
+    import ctypes
+    import struct
+
+    statx = getattr(ctypes.CDLL(None), "statx", None)
+    found = ctypes.create_string_buffer(256)
+    at = _AT_FDCWD if directory is None else directory
+    if statx is None or statx(at, path, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, found):
+        return None
+    mask, seconds, fraction = struct.unpack_from("=I76xqI", found.raw)
+    return seconds * 1_000_000_000 + fraction if mask & _STATX_BTIME else None

@@ -1,0 +1,154 @@
+"""Records what the application does while it is imported: what it opens, and which module was the first to do so.
+
+Classes of the standard library are wrapped for the time of the import. (An audit hook was rejected: it can never be
+removed, and Python 3.11 raises no event for a thread.)
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from corn.worker.descriptors import Descriptor, Mapping, opened, shared_memory
+from corn.worker.random_generators import RandomGenerators
+
+_WATCHED: tuple[tuple[type, str, str], ...] = (
+    (threading.Thread, "start", "thread"),
+    (socket.socket, "connect", "connection"),
+    (subprocess.Popen, "__init__", "program"),
+)
+_STDLIB = str(Path(os.__file__).parent)
+_DEEPEST = 6  # references between an object and the module that holds it
+_MOST_HOLDERS = 2000
+
+
+class ImportMonitor:
+    """What there was at `begin`, and who did what until `end`."""
+
+    def __init__(self) -> None:
+        self.blamed: dict[str, str] = {}  # by kind: the module that called
+        self.importing: dict[str, str] = {}  # by kind: the module whose import led to the call
+        self.generators = RandomGenerators()
+        self._wrapped: list[tuple[type, str, Any, Any]] = []
+        self._descriptors: dict[int, Descriptor] = {}
+        self._mappings: set[Mapping] = set()
+
+    def begin(self) -> None:
+        self._descriptors, self._mappings = opened(), shared_memory()
+        for owner, name, kind in _WATCHED:
+            before = vars(owner).get(name)
+            wrapper = self._wrap(getattr(owner, name), kind)
+            setattr(owner, name, wrapper)
+            self._wrapped.append((owner, name, before, wrapper))
+        self.generators.begin()
+
+    def end(self) -> None:
+        """Put back what was there, unless the application has put something over it meanwhile."""
+        if not self._wrapped:
+            return
+        for owner, name, before, wrapper in self._wrapped:
+            if vars(owner).get(name) is not wrapper:
+                continue
+            if before is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, before)
+        self.generators.end()
+
+    def new_descriptors(self) -> list[Descriptor]:
+        """Those that were not open at `begin`."""
+        before = {(each.fd, each.target, each.inode) for each in self._descriptors.values()}
+        return [each for each in opened().values() if (each.fd, each.target, each.inode) not in before]
+
+    def new_mappings(self) -> list[Mapping]:
+        return sorted(shared_memory() - self._mappings, key=lambda each: each.path)
+
+    def _wrap(self, call: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            if kind not in self.blamed:
+                self.blamed[kind], self.importing[kind] = _blame(sys._getframe(1)), _importing(sys._getframe(1))
+            return call(*args, **kwargs)
+
+        return noted
+
+
+def module_of(descriptor: Descriptor) -> str:
+    """The module that holds the object of this descriptor, directly or in objects of its own; or ""."""
+    for each in gc.get_objects():
+        if _fileno(each) == descriptor.fd or (descriptor.is_file and _is_database(each)):
+            return holder_of(each)
+    return ""
+
+
+def holder_of(value: object) -> str:
+    """The nearest module, by references, that holds `value`; not one of the standard library."""
+    seen, level = {id(value)}, [value]
+    for _ in range(_DEEPEST):
+        holders: list[object] = []
+        for each in gc.get_referrers(*level):
+            if id(each) in seen or each is level or isinstance(each, FrameType):
+                continue
+            seen.add(id(each))
+            if isinstance(each, dict) and (name := _module_with(each)):
+                return name
+            if not isinstance(each, ModuleType):
+                holders.append(each)
+        if not holders or len(holders) > _MOST_HOLDERS:
+            break
+        level = holders
+    return ""
+
+
+def _module_with(namespace: dict[Any, Any]) -> str:
+    name = namespace.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if module is None or getattr(module, "__dict__", None) is not namespace:
+        return ""
+    file = str(namespace.get("__file__") or _STDLIB)
+    return "" if file.startswith(_STDLIB) and "-packages" not in file else str(name)
+
+
+def _fileno(value: object) -> int:
+    """The descriptor of an object of C code's own; asking others would run the application's code."""
+    kind = type(value)
+    if kind.__module__ not in ("_io", "socket") or not hasattr(kind, "fileno"):
+        return -1
+    try:
+        return int(value.fileno())  # type: ignore[attr-defined]
+    except (OSError, ValueError):
+        return -1
+
+
+def _is_database(value: object) -> bool:
+    """Whether it is a connection of sqlite3, which tells nobody its descriptor."""
+    return type(value).__module__ == "sqlite3" and type(value).__qualname__ == "Connection"
+
+
+def _importing(frame: FrameType | None) -> str:
+    """The module of the nearest frame on the stack that is the code of a module; not one of the standard library."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and _blame(frame) == frame.f_globals.get("__name__"):
+            return str(frame.f_globals.get("__name__"))
+        frame = frame.f_back
+    return ""
+
+
+def _blame(frame: FrameType | None) -> str:
+    """The nearest module on the stack that is neither of the standard library nor the import machinery."""
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        is_library = filename.startswith(_STDLIB) and "-packages" not in filename
+        if not is_library and not filename.startswith("<frozen"):
+            return str(frame.f_globals.get("__name__", filename))
+        frame = frame.f_back
+    return ""
