@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corn.config.options import option
-from corn.config.types import AnyText, Choice, Flag, Integer, ListOf
+from corn.config.types import AnyText, Choice, Flag, Integer, ListOf, Size
 
 _FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 
@@ -72,6 +72,20 @@ class WorkerOptions:
         10,
         Integer(1, 1000),
         "Maximum threads per worker that call a WSGI application; further requests wait for a free one.",
+        WORKER,
+    )
+    wsgi_header_map: Literal["drop", "refuse", "keep"] = option(
+        "drop",
+        Choice(("drop", "refuse", "keep")),
+        "Treatment of header fields with an underscore in their name, which a WSGI application cannot tell from those "
+        "with a hyphen: drop the field, refuse the request with 400, or keep it.",
+        WORKER,
+    )
+    wsgi_buffer_body: int = option(
+        64 * 1024**2,
+        Size(),
+        "Largest request body without Content-Length that is read before a WSGI application is called, which then has "
+        "CONTENT_LENGTH; beyond 1 MiB it is in a temporary file. A larger body is streamed without it. 0 disables.",
         WORKER,
     )
     root_path: str = option(

@@ -50,7 +50,13 @@ def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIA
     if interface == "wsgi":
         from corn.server.wsgi.adapter import WSGI
 
-        return WSGI(app, config.wsgi_threads, on_stuck)
+        return WSGI(
+            app,
+            config.wsgi_threads,
+            on_stuck,
+            header_map=config.wsgi_header_map,
+            buffer=config.wsgi_buffer_body,
+        )
     return _asgi2(app) if interface == "asgi2" else cast("ASGIApplication", app)
 
 

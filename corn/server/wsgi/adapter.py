@@ -11,12 +11,13 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from corn.logs import logger
-from corn.server.asgi.types import ClientDisconnected, Receive, Scope, Send
-from corn.server.wsgi.bridge import Exchange, body_in_parts
-from corn.server.wsgi.environ import environ_of
+from corn.server.asgi.types import Receive, Scope, Send
+from corn.server.http.errors import plain_response
+from corn.server.wsgi.bridge import Exchange
+from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap, environ_of
+from corn.server.wsgi.request_body import read_input
 from corn.server.wsgi.response import Response, WSGIApplication
 
-READ_AHEAD = 65536  # bytes of a body that are waited for before a thread is taken, so that slow senders hold none
 PATIENCE = 10.0  # seconds after which it is worth a warning that a request waits for a thread
 
 Call = Callable[[], None]
@@ -77,10 +78,20 @@ class WSGI:
     was over: a thread cannot be stopped, so this worker answers nobody any more.
     """
 
-    def __init__(self, app: WSGIApplication, threads: int, on_stuck: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        app: WSGIApplication,
+        threads: int,
+        on_stuck: Callable[[str], None],
+        *,
+        header_map: HeaderMap = "drop",
+        buffer: int = 0,
+    ) -> None:
         self._app = app
         self._threads = Threads(threads)
         self._on_stuck = on_stuck
+        self._header_map: HeaderMap = header_map
+        self._buffer = buffer  # bytes of a body of unknown length that are read before the application is called
         self._given_up: list[Exchange] = []
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -91,17 +102,22 @@ class WSGI:
             return
         if scope["type"] != "http":
             raise NotImplementedError(f"WSGI has no {scope['type']}")
-        environ = environ_of(scope)
+        try:
+            environ = environ_of(scope, self._header_map)
+        except AmbiguousHeaderError as error:
+            await _refuse(send, str(error))
+            return
         environ["wsgi.multithread"] = self._threads.most > 1
         exchange = Exchange()
-        parts: list[bytes] = []
-        # A client that waits for 100 Continue is asked for its body when the application reads it.
-        if "HTTP_EXPECT" in environ or await _read_ahead(receive, parts):
-            environ["wsgi.input"] = body_in_parts(parts, exchange.pull)
-        else:
-            environ["wsgi.input"] = io.BytesIO(b"".join(parts))
+        body = environ["wsgi.input"] = await read_input(environ, receive, exchange.pull, self._buffer)
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))
-        if not self._threads.run(lambda: exchange.run(response.answer)) and self._alarm is None:
+
+        def answer() -> None:
+            exchange.run(response.answer)
+            if not isinstance(body, io.BytesIO):
+                body.close()
+
+        if not self._threads.run(answer) and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
         try:
             await exchange.converse(receive, send)
@@ -113,7 +129,7 @@ class WSGI:
         """Say where the threads are, if a request that had to wait still does."""
         self._alarm = None
         if not (exchange.begun or exchange.abandoned):
-            logger.warning("a request waits since %g s: all %d WSGI threads are busy", PATIENCE, self._threads.most)
+            logger.warning("a request has waited %g s for a WSGI thread (all %d busy)", PATIENCE, self._threads.most)
             faulthandler.dump_traceback(2, all_threads=True)
 
     def _give_up(self, exchange: Exchange) -> None:
@@ -122,16 +138,7 @@ class WSGI:
             self._on_stuck(f"all {self._threads.most} WSGI threads are held by requests that were given up")
 
 
-async def _read_ahead(receive: Receive, parts: list[bytes]) -> bool:
-    """Collect the beginning of a body in `parts`; whether there is more."""
-    size = 0
-    while size < READ_AHEAD:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnected
-        body = message.get("body", b"")
-        parts.append(body)
-        if not message.get("more_body", False):
-            return False
-        size += len(body)
-    return True
+async def _refuse(send: Send, reason: str) -> None:
+    headers, body = plain_response(400, reason)
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

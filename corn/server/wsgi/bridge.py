@@ -15,16 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import io
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO
 
 from corn.server.asgi.types import ClientDisconnected, Message, Receive, Send
 
 ROOM = 65536  # bytes of a response that a thread may be ahead of the client
-_INPUT_BUFFER = 65536
 
 
 class Exchange:
@@ -171,32 +168,3 @@ class Exchange:
             self._waiter = self._loop.create_future()
             await self._waiter
         self._noticed = False
-
-
-def body_in_parts(first: list[bytes], pull: Callable[[], tuple[bytes, bool]]) -> BinaryIO:
-    """`wsgi.input` (PEP 3333, "Input and Error Streams") of a body that begins with `first`.
-
-    `pull` yields the next part and whether there is more, when it is read.
-    """
-    return io.BufferedReader(_Parts(b"".join(first), pull), _INPUT_BUFFER)
-
-
-class _Parts(io.RawIOBase):
-    """No more of the body is held than one part."""
-
-    def __init__(self, first: bytes, pull: Callable[[], tuple[bytes, bool]]) -> None:
-        self._held = memoryview(first)
-        self._pull = pull
-        self._more = True
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._held and self._more:
-            part, self._more = self._pull()
-            self._held = memoryview(part)
-        size = min(len(buffer), len(self._held))
-        buffer[:size] = self._held[:size]
-        self._held = self._held[size:]
-        return size

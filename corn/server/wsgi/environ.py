@@ -1,14 +1,14 @@
 """The environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
 
 Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, also where that
-is no UTF-8. A header with an underscore in its name is left out: it would pass for the one with hyphens, which a proxy
-may have set or checked.
+is no UTF-8. A header with an underscore in its name has the variable of the one with hyphens, which a proxy may have
+set or checked: option `wsgi_header_map` says whether it is dropped, refused or kept.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
@@ -16,6 +16,7 @@ from corn.server.asgi.types import Scope
 from corn.version import __version__
 
 Environ = dict[str, Any]
+HeaderMap = Literal["drop", "refuse", "keep"]
 
 _MOST_NAMES = 1024
 _PORTS = {"http": "80", "https": "443"}
@@ -31,8 +32,15 @@ _ALIKE: Environ = {
 }
 
 
-def environ_of(scope: Scope) -> Environ:
-    """All but `wsgi.input` and `wsgi.multithread`, which depend on how the application is called."""
+class AmbiguousHeaderError(Exception):
+    """A header's name that several headers share once it is a variable."""
+
+
+def environ_of(scope: Scope, header_map: HeaderMap = "drop") -> Environ:
+    """All but `wsgi.input` and `wsgi.multithread`, which depend on how the application is called.
+
+    Raises AmbiguousHeaderError for a header that `header_map` refuses.
+    """
     environ = _ALIKE.copy()
     environ["REQUEST_METHOD"] = scope["method"]
     environ["SERVER_PROTOCOL"] = "HTTP/" + scope["http_version"]
@@ -41,7 +49,7 @@ def environ_of(scope: Scope) -> Environ:
     _add_target(environ, scope)
     _add_ends(environ, scope)
     for name, value in scope["headers"]:
-        key = _keys.get(name) or _key_of(name)
+        key = _keys.get(name) or _key_of(name, header_map)
         if key in environ:
             separator = "; " if key == "HTTP_COOKIE" else ","
             environ[key] += separator + value.decode("latin-1")
@@ -72,9 +80,13 @@ def _add_ends(environ: Environ, scope: Scope) -> None:
     environ["SERVER_PORT"] = str(server[1]) if has_port else _PORTS.get(scope["scheme"], "80")
 
 
-def _key_of(name: bytes) -> str:
-    """The variable of a header; "" for one that is left out."""
-    key = "" if b"_" in name else "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+def _key_of(name: bytes, header_map: HeaderMap) -> str:
+    """The variable of a header; "" for one that is dropped."""
+    key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    if b"_" in name:
+        if header_map == "refuse":
+            raise AmbiguousHeaderError(f"the name of header field {name.decode('latin-1')} has an underscore")
+        return key if header_map == "keep" else ""
     if len(_keys) < _MOST_NAMES:
         _keys[name] = key
     return key

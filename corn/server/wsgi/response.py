@@ -82,7 +82,7 @@ class Response:
             if self._exchange.abandoned:
                 break
             self._put(body)
-            if self._size == self._length:
+            if self._begun and self._size == self._length:  # an empty one may still be replaced (PEP 3333)
                 self._exchange.complete()
             elif body and not is_whole:
                 self._exchange.flush()

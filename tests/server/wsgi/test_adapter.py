@@ -625,7 +625,7 @@ def test_the_log_shows_where_the_threads_are_that_a_request_waits_for(run, caplo
     async def main():
         async with wsgi(stuck, wsgi_threads=1) as at:
             asking = [asyncio.ensure_future(at.request(GET)) for _ in range(2)]
-            await until(lambda: "a request waits since 0.1 s: all 1 WSGI threads are busy" in caplog.text)
+            await until(lambda: "a request has waited 0.1 s for a WSGI thread (all 1 busy)" in caplog.text)
             events.may_go_on.set()
             assert [(await each).body for each in asking] == [b"ok", b"ok"]
 
