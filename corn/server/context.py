@@ -157,14 +157,11 @@ class ServerContext:
             self.request_ids.settle(scope, peer)
 
     def answered(self, cycle: Cycle) -> None:
-        """Count a request that is done, and log it.
-
-        A WebSocket is counted when it is open, and has lines of its own in the access log.
-        """
+        """Count a request that is done, and log it."""
         took = monotonic() - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self.metrics.answered(status, cycle.sent, took)
-        if self.access is not None and status != 101:
+        if self.access is not None:
             record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
             self.access.log(record)
 

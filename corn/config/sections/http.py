@@ -104,6 +104,13 @@ class HTTPOptions:
         "HTTP/1.1 and, with the extra 'http2', HTTP/2 (auto), HTTP/1.1 only (1), or HTTP/2 only (2).",
         HTTP,
     )
+    h2c_upgrade: bool = option(
+        False,
+        Flag(),
+        "Switch to HTTP/2 for plain-text clients that send 'Upgrade: h2c'. Leave it off behind a proxy: one that "
+        "passes the field on no longer sees the requests.",
+        HTTP,
+    )
     proxy_headers: bool = option(
         True, Flag(), "Take the client's address and scheme from the headers of trusted proxies.", HTTP
     )

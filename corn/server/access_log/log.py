@@ -111,7 +111,7 @@ class LoggingAccessLog:
 
     def accepted(self, record: AccessRecord) -> None:
         """Log a WebSocket that is open now."""
-        _write(record.client, record.head, 101, bytes=0, ms=_milliseconds(record.took), request_id="")
+        _write(record.client, record.head, record.status, bytes=0, ms=_milliseconds(record.took), request_id="")
 
     def closed(self, record: AccessRecord) -> None:
         """A WebSocket has one record, for its beginning."""

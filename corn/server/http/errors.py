@@ -34,5 +34,6 @@ def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, byt
 def error_response(refusal: HTTPError, defaults: bytes) -> bytes:
     """All the bytes that refuse; `defaults` are the fields that corn adds to every response."""
     headers, body = plain_response(refusal.status, refusal.reason)
-    fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: close\r\n\r\n"
+    options = b"close, upgrade" if any(name == b"upgrade" for name, _ in refusal.fields) else b"close"  # RFC 9110, 7.8
+    fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: " + options + b"\r\n\r\n"
     return status_line(refusal.status) + fields + body

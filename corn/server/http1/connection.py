@@ -197,8 +197,10 @@ class HTTP1Connection(BufferedProtocol):
         if wants_websocket(head) and self.service.opens_websockets:
             self._begin_websocket(head, scope, rest)
             return True
+        if self.service.http2 is None or not self.service.config.h2c_upgrade or self.ends.scheme != "http":
+            return False
         settings = upgrade_settings(head)
-        if settings is None or self.service.http2 is None or self.ends.scheme != "http":
+        if settings is None:
             return False
         self.write(SWITCHING)
         connection = self._become_http2()

@@ -231,8 +231,9 @@ class HTTP2Connection(BufferedProtocol):
         elif streams.was_ended(stream_number):
             self._spend()
         else:
+            used = stream_number & 1 and not streams.was_skipped(stream_number)
             raise HTTP2ConnectionError(
-                ErrorCode.STREAM_CLOSED if stream_number & 1 else ErrorCode.PROTOCOL_ERROR, "misplaced HEADERS"
+                ErrorCode.STREAM_CLOSED if used else ErrorCode.PROTOCOL_ERROR, "misplaced HEADERS"
             )
 
     def _take_data(self, flags: int, stream_number: int, payload: bytes) -> None:

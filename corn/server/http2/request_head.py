@@ -111,7 +111,11 @@ def _read_authority(head: RequestHead, authority: bytes | None) -> None:
     if authority is None:
         if head.host is None:
             raise HTTPError(400, "neither :authority nor Host")
+        if not head.host:
+            raise MalformedRequestError("an empty Host")
         return
+    if not authority:
+        raise MalformedRequestError("an empty :authority")
     if head.host is not None:
         if head.host.lower() != authority.lower():
             raise MalformedRequestError(":authority and Host differ")

@@ -94,3 +94,5 @@ class HTTP2Cycle(HTTP2Framing, ExtendedCycle):
 
 class HTTP2WebSocketCycle(HTTP2Framing, WebSocketCycle):
     """A WebSocket over HTTP/2."""
+
+    opened_by = 200  # RFC 8441, 5

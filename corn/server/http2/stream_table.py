@@ -23,6 +23,7 @@ from corn.server.http2.stream import Stream, StreamConnection
 from corn.server.websocket.handshake import read_offer
 
 _MOST_ENDED = 256
+_MOST_SKIPPED = 16
 
 
 class TableConnection(StreamConnection, Protocol):
@@ -38,7 +39,7 @@ class TableConnection(StreamConnection, Protocol):
 class StreamTable:
     """Streams of one connection, by number."""
 
-    __slots__ = ("_abandoned", "_connection", "_ended", "_limit", "by_number", "is_closed", "last")
+    __slots__ = ("_abandoned", "_connection", "_ended", "_limit", "_skipped", "by_number", "is_closed", "last")
 
     def __init__(self, connection: TableConnection) -> None:
         self.by_number: dict[int, Stream] = {}
@@ -46,6 +47,7 @@ class StreamTable:
         self.is_closed = False  # the last stream was announced, and no more are taken
         self._connection = connection
         self._limit = connection.service.config.http2_max_concurrent_streams
+        self._skipped: list[range] = []
         self._ended: dict[int, None] = {}
         self._abandoned: set[RequestCycle] = set()
 
@@ -53,6 +55,8 @@ class StreamTable:
         """Open a stream with a request; raises HTTP2StreamError for what is none."""
         connection = self._connection
         service = connection.service
+        if number > self.last + 2:
+            self._skipped = [*self._skipped[-_MOST_SKIPPED:], range(self.last + 2 if self.last else 1, number, 2)]
         self.last = number
         if self.is_closed:
             raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "the connection is closing")
@@ -113,6 +117,10 @@ class StreamTable:
     def was_ended(self, number: int) -> bool:
         """Whether corn ended the stream, so that the peer may not have known."""
         return number in self._ended
+
+    def was_skipped(self, number: int) -> bool:
+        """Whether the peer has left the number out, and must not use it any more (RFC 9113, 5.1.1)."""
+        return any(number in each for each in self._skipped)
 
     def complete(self, stream: Stream) -> None:
         """Remove a stream whose response is sent; the rest of its request is not wanted any more (RFC 9113, 8.1)."""

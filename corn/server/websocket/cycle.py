@@ -46,6 +46,7 @@ class WebSocketCycle(RequestCycle):
     """A WebSocket, from its handshake to its end."""
 
     keep_alive = False  # of an answer in HTTP: frames may follow the handshake, which would pass for requests
+    opened_by = 101  # the status that accepts the handshake
     session: WebSocketSession | None = None
     _told = False  # the application received websocket.connect
 
@@ -107,9 +108,9 @@ class WebSocketCycle(RequestCycle):
         self._block, _, flags = encode_fields(headers)
         frames = FrameCodec(service.config.ws_max_size, agreed[0] if agreed is not None else None)
         self.session = WebSocketSession(service, frames, self.wake, self._end)
-        self._stage, self.status, self.committed, self.expires = self.OPEN, 101, True, math.inf
+        self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.answered(self)
+        service.metrics.answered(self.status, 0, monotonic() - self.started_at)  # it has lines of its own in the log
         if service.access is not None:
             service.access.accepted(self._record("accepted"))
 

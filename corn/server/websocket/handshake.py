@@ -67,8 +67,8 @@ def accept_key(head: RequestHead) -> bytes:
 def read_offer(headers: Iterable[tuple[bytes, bytes]]) -> Offer:
     """What a handshake offers; raises `Refusal` if that is malformed."""
     protocols = b",".join(_values(headers, b"sec-websocket-protocol"))
-    names = [each.strip(b" \t") for each in protocols.split(b",")] if protocols else []
-    if not all(TOKEN.fullmatch(each) for each in names):
+    names = [name for each in protocols.split(b",") if (name := each.strip(b" \t"))]  # RFC 9110, 5.6.1.2
+    if not all(map(TOKEN.fullmatch, names)):
         raise HTTPError(400, "invalid Sec-WebSocket-Protocol")
     extensions = b",".join(_values(headers, b"sec-websocket-extensions")).decode("latin-1")
     try:

@@ -47,6 +47,10 @@ MALFORMED = {
     "upgrade": (*GET, ("upgrade", "h2c")),
     "more than trailers in TE": (*GET, ("te", "trailers, deflate")),
     "an authority that is none": (METHOD, SCHEME, PATH, (":authority", "user@x")),
+    "an empty authority": (METHOD, SCHEME, PATH, (":authority", "")),
+    "an empty authority beside an empty Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "")),
+    "an empty authority beside a Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "x")),
+    "an empty Host": (METHOD, SCHEME, PATH, ("host", "")),
     "an authority that differs from Host": (*GET, ("host", "y")),
     "two hosts": (METHOD, SCHEME, PATH, ("host", "x"), ("host", "x")),
     "a length without a body": (*GET, ("content-length", "3")),
@@ -221,6 +225,11 @@ BROKEN = {
     "WINDOW_UPDATE by nothing": (frames.window_update(0, 0), ErrorCode.PROTOCOL_ERROR),
     "WINDOW_UPDATE of the wrong size": (frames.frame(frames.WINDOW_UPDATE, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "a window too large": (frames.window_update(0, (1 << 31) - 1), ErrorCode.FLOW_CONTROL_ERROR),
+    "HEADERS on a stream that was left out": (
+        frames.frame(frames.HEADERS, 5, 9, b"\x82\x86\x84\x41\x01x") + frames.frame(frames.HEADERS, 5, 5, b"\x82"),
+        ErrorCode.PROTOCOL_ERROR,
+    ),
+    "HEADERS on a stream of the server": (frames.frame(frames.HEADERS, 5, 2, b"\x82"), ErrorCode.PROTOCOL_ERROR),
     "HEADERS on a stream that has ended": (frames.frame(frames.HEADERS, 5, 1, b"\x82"), ErrorCode.STREAM_CLOSED),
 }
 

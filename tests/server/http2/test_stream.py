@@ -446,7 +446,7 @@ def test_a_trusted_proxy_is_believed(run):
 
 def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
     async def main():
-        async with serving(echo) as at:
+        async with serving(echo, h2c_upgrade=True) as at:
             peer = await at.connect()
             client = H2Peer(peer)
             settings = client.h2.initiate_upgrade_connection()
@@ -463,6 +463,21 @@ def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
     run(main())
 
 
+@pytest.mark.parametrize("options", [{}, {"h2c_upgrade": False}, {"h2c_upgrade": True, "http": "1"}])
+def test_h2c_upgrade_is_off_unless_asked_for(run, options):
+    """A proxy that passes these fields on would not see the requests that follow."""
+
+    async def main():
+        async with serving(hello, **options) as at:
+            answer = await at.request(
+                b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+            )
+            assert (answer.status, answer.body) == (200, b"hello")
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -474,9 +489,9 @@ def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
         b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\nX-Forwarded-For: 1.2.3.4\r\n",
     ],
 )
-def test_an_upgrade_that_is_not_asked_for_in_full_is_ignored(run, fields):
+def test_h2c_upgrade_not_asked_for_in_full_is_ignored(run, fields):
     async def main():
-        async with serving(hello) as at:
+        async with serving(hello, h2c_upgrade=True) as at:
             answer = await at.request(b"GET / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
             assert (answer.status, answer.body) == (200, b"hello")
 

@@ -1,5 +1,7 @@
 """WebSockets over HTTP/2 (RFC 8441): the same sessions as over HTTP/1.1, on a stream."""
 
+import json
+
 from h2.errors import ErrorCodes
 from websockets.frames import Close, Frame, Opcode
 
@@ -205,3 +207,20 @@ def test_a_peer_that_reads_the_answers_to_its_pings_late_is_read_again(run):
             assert response.body.endswith(b"after ")
 
     run(main())
+
+
+def test_the_access_log_has_the_status_that_was_sent(run, tmp_path):
+    """RFC 8441, 5: 200, where HTTP/1.1 has 101."""
+    log = tmp_path / "log"
+
+    async def main():
+        async with serving(echo, access_log=True, access_log_file=str(log), log_format="json") as at:
+            client = await connect(at)
+            stream, response = await opened(client)
+            await client.data(stream, masked(Opcode.CLOSE, Close(1000, "").serialize()), end=True)
+            await client.until(lambda: response.ended)
+            await until(lambda: log.read_text().count("\n") == 1)
+
+    run(main())
+    line = json.loads(log.read_text())
+    assert (line["status"], line["note"]) == (200, "websocket closed 1000")

@@ -66,7 +66,6 @@ def test_the_answer_to_a_handshake(run):
         ([*without(b"Key"), b"Sec-WebSocket-Key: c2hvcnQ="], 400),
         ([*without(b"Key"), b"Sec-WebSocket-Key: ???"], 400),
         ([*HANDSHAKE, b"Sec-WebSocket-Protocol: a b"], 400),
-        ([*HANDSHAKE, b"Sec-WebSocket-Protocol: a,,b"], 400),
         ([*HANDSHAKE, b"Sec-WebSocket-Extensions: ;"], 400),
         ([*HANDSHAKE, b"Content-Length: 3"], 400),
         ([*HANDSHAKE, b"Transfer-Encoding: chunked"], 400),
@@ -75,8 +74,9 @@ def test_the_answer_to_a_handshake(run):
 def test_a_handshake_that_is_wrong_is_refused(run, lines, status):
     (answer,) = ask(run, request(*lines))
     assert answer.status == status
-    assert answer.headers["connection"] == "close"
+    assert answer.headers["connection"] == ("close, upgrade" if status == 426 else "close")
     if status == 426:
+        assert answer.headers["upgrade"] == "websocket"
         assert answer.headers["sec-websocket-version"] == "13"
 
 
@@ -179,3 +179,11 @@ def test_the_key_of_the_rfc():
 def test_an_offer_is_read():
     offer = read_offer([(b"sec-websocket-protocol", b"a, b"), (b"sec-websocket-protocol", b"c")])
     assert offer.subprotocols == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [(b"a,,b", ["a", "b"]), (b", a ,\t,b,", ["a", "b"]), (b",", []), (b"", []), (b" , ", [])]
+)
+def test_empty_elements_of_a_subprotocol_list_are_ignored(value, names):
+    """RFC 9110, 5.6.1.2."""
+    assert read_offer([(b"sec-websocket-protocol", value)]).subprotocols == names
