@@ -25,7 +25,7 @@ from corn.ipc.scoreboard import Scoreboard
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
-from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master, name_process, show_title
 
 _MAY_HANG = 10.0
 _CONNECTIONS = 256
@@ -34,8 +34,7 @@ _GRACE = 0.5
 
 def main(channel_fd: int) -> NoReturn:
     """Run the admin process until the master says to leave, or is gone."""
-    for number in BY_TEMPLATES:
-        signal.signal(number, ignore_signal)
+    leave_to_master(BY_TEMPLATES)
     name_process("corn admin")
     die_with_parent(signal.SIGKILL)
     channel = Channel(socket.socket(fileno=channel_fd))

@@ -28,7 +28,7 @@ from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
 from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
-from corn.system.process import die_with_parent, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, name_process, show_title
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
@@ -45,7 +45,7 @@ _LEFT_OUT = "the directories behind %s are too many to be watched; name those th
 
 def main(channel_fd: int) -> NoReturn:
     """Run the watcher; the process ends here."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in BY_TEMPLATES:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(signal.SIGKILL)
     name_process("corn watcher")

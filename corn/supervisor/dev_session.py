@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -31,6 +31,7 @@ from corn.supervisor.config_reload import settings_of
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
 from corn.supervisor.policy.state import RevisionFailure
+from corn.supervisor.process.terminal import Terminal
 from corn.system.paths import working_directory
 
 _MOST_NAMED = 3
@@ -65,12 +66,27 @@ class DevSession:
     def _rules(self) -> WatchFilter:
         return rules_of(self._config, self._file)
 
-    def start(self, children: Children, handle: Callable[[events.Event], None], reread: Callable[[], Config]) -> None:
+    def start(
+        self,
+        selector: selectors.BaseSelector,
+        children: Children,
+        handle: Callable[[events.Event], None],
+        reread: Callable[[], Config],
+    ) -> None:
         """Start the watcher, unless nothing is to be watched."""
+        self._terminal.watch(selector, partial(self._terminal_closed, handle))
         if self._config.reload:
             receive = partial(self._receive, handle, reread)
             self._watcher = WatcherProcess(self._watch_setup, self._browsers, children, receive, lambda: self._outcome)
             self._watcher.start()
+
+    def _terminal_closed(self, handle: Callable[[events.Event], None]) -> None:
+        handle(events.StopRequested(time.monotonic(), "SIGTERM", cause="its terminal was closed"))
+
+    def hung_up(self, handle: Callable[[events.Event], None]) -> bool:
+        if self._terminal.is_closed:
+            self._terminal_closed(handle)
+        return self._terminal.is_closed
 
     def _watch_setup(self) -> WatchSetup:
         return watch_setup(self._config, self._file, self._since)
@@ -94,7 +110,7 @@ class DevSession:
             self._watcher.kill()
         if self._browsers is not None:
             self._browsers.close()
-        self._terminal.restore()
+        self._terminal.close()
         for end in self._mailbox:
             end.close()
 
@@ -216,20 +232,3 @@ def _profile(message: Imported) -> str:
     slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
     lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
     return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
-
-
-class Terminal:
-    """The terminal's settings as they were when corn began, put back when a debugger may have left others."""
-
-    def __init__(self) -> None:
-        self._settings: list[object] | None = None
-        if sys.stdin is not None and os.isatty(0):
-            import termios
-
-            self._settings = termios.tcgetattr(0)
-
-    def restore(self) -> None:
-        if self._settings is not None:
-            import termios
-
-            termios.tcsetattr(0, termios.TCSANOW, self._settings)  # type: ignore[arg-type]

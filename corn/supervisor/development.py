@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,8 +26,18 @@ class Development(Protocol):
         """Whether this is `corn dev`."""
         ...
 
-    def start(self, children: Children, handle: Callable[[Event], None], reread: Callable[[], Config]) -> None:
+    def start(
+        self,
+        selector: selectors.BaseSelector,
+        children: Children,
+        handle: Callable[[Event], None],
+        reread: Callable[[], Config],
+    ) -> None:
         """Begin to watch; changes are passed to `handle`, and `reread` gives the options anew."""
+        ...
+
+    def hung_up(self, handle: Callable[[Event], None]) -> bool:
+        """Whether SIGHUP says that the terminal was closed, which is a request to stop then."""
         ...
 
     def finish(self) -> None:
@@ -65,8 +76,18 @@ class NoDevelopment:
 
     active = False
 
-    def start(self, children: Children, handle: Callable[[Event], None], reread: Callable[[], Config]) -> None:
-        del children, handle, reread
+    def start(
+        self,
+        selector: selectors.BaseSelector,
+        children: Children,
+        handle: Callable[[Event], None],
+        reread: Callable[[], Config],
+    ) -> None:
+        del selector, children, handle, reread
+
+    def hung_up(self, handle: Callable[[Event], None]) -> bool:
+        del handle
+        return False
 
     def finish(self) -> None:
         pass

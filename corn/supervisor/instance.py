@@ -98,14 +98,14 @@ class Instance:
             loop.handle,
             loop.barrier,
             reap=self._inbox.reap,
-            reload=self._reloader.request,
+            reload=self._hang_up,
             log_writers=(self._executor, self.hooks, self.admin),
         )
         loop.children.before_each = receiver.receive_requests
         loop.periodic.insert(0, receiver)
         loop.selector.register(signals, selectors.EVENT_READ, lambda _: receiver.receive())
         loop.performers[actions.Announce] = lambda action: announce(action.preload)
-        self._development.start(loop.children, loop.handle, self._reloader.read)
+        self._development.start(loop.selector, loop.children, loop.handle, self._reloader.read)
         try:
             return loop.run()
         finally:
@@ -119,6 +119,10 @@ class Instance:
         self._development.finish()
         self.hooks.finish()
         self.admin.finish()
+
+    def _hang_up(self, at: float) -> None:
+        if not self._development.hung_up(self._loop.handle):
+            self._reloader.request(at)
 
     def _start_successor(self, action: actions.StartSuccessor) -> None:
         del action

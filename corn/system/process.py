@@ -17,6 +17,10 @@ not put back for them.
 
 Ignored signals: Ctrl-C, `pkill -HUP corn` and a service manager's SIGTERM reach the whole process group, and only the
 master knows what they mean.
+
+Signals of job control are blocked. A process in the background that writes to its terminal under `stty tostop`, or sets
+its modes, is sent SIGTTOU, and with a handler in place the interrupted call is made again, without end. While it is
+blocked the kernel lets the call pass instead, and a read fails with EIO (termios(3), tty_check_change in Linux).
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
@@ -131,6 +136,17 @@ def wanted_limit(soft: int, hard: int) -> int:
 
 BY_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)
 BY_TEMPLATES = (*BY_WORKERS, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1)
+
+
+JOB_CONTROL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
+DELIVERED = frozenset(signal.valid_signals()) - JOB_CONTROL  # what is unblocked where all signals were blocked
+
+
+def leave_to_master(numbers: Iterable[int]) -> None:
+    """Ignore signals that reach the whole process group, and block those of job control."""
+    for number in numbers:
+        signal.signal(number, ignore_signal)
+    signal.pthread_sigmask(signal.SIG_BLOCK, JOB_CONTROL)
 
 
 def ignore_signal(number: int, frame: FrameType | None) -> None:

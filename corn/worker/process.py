@@ -45,7 +45,7 @@ from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
 from corn.system.paths import library_roots
-from corn.system.process import BY_WORKERS, die_with_parent, ignore_signal, name_process, show_title
+from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers
 from corn.worker.children import reset_sigchld
@@ -184,13 +184,12 @@ def import_for_development() -> None:
 def _take_leave(birth: WorkerStartup) -> None:
     exit_handlers.guard_inherited(birth.loaded_at)
     reset_sigchld()
-    for number in BY_WORKERS:
-        signal.signal(number, ignore_signal)
+    leave_to_master(BY_WORKERS)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
     widen_signal_stack()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not birth.setup.relay:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")

@@ -43,7 +43,7 @@ from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
 from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
-from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
+from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers, preload
 from corn.worker import process as entrypoint
@@ -63,8 +63,7 @@ _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a templa
 def main(setup_fd: int) -> NoReturn:
     """Run a template; the process ends here."""
     setup = Setup.read(setup_fd)
-    for number in BY_TEMPLATES:
-        signal.signal(number, ignore_signal)
+    leave_to_master(BY_TEMPLATES)
     name_process("corn template")
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
     die_with_parent(signal.SIGKILL)
@@ -241,7 +240,7 @@ class Template:
             self._workers.add(pid)
             self._channel.send(Forked(order.worker, pid))
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
             for fd in fds:
                 os.close(fd)
 
@@ -265,7 +264,7 @@ class Template:
         except OSError:
             self._drop_spare()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
 
     def _drop_spare(self) -> None:
         if self._spare is not None:

@@ -5,7 +5,6 @@ In a process of its own (`main`) it checks credentials for the master, which loa
 
 from __future__ import annotations
 
-import signal
 import socket
 import time
 
@@ -15,7 +14,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Examine, Examined
 from corn.server.tls.context import make_context
 from corn.server.tls.inspection import date_of, inspect_certificate
-from corn.system.process import BY_TEMPLATES, ignore_signal
+from corn.system.process import BY_TEMPLATES, leave_to_master
 from corn.tls.credentials import Credentials
 
 
@@ -39,8 +38,7 @@ class NotValidNowError(ConfigError):
 
 def main(fd: int) -> None:
     """Examine what the master asks for on this descriptor, answer, and end; also when the master goes."""
-    for number in BY_TEMPLATES:  # Ctrl-C at a terminal is the master's to answer
-        signal.signal(number, ignore_signal)
+    leave_to_master(BY_TEMPLATES)  # Ctrl-C at a terminal is the master's to answer
     channel = Channel(socket.socket(fileno=fd))
     while not channel.closed:
         for message in channel.receive():

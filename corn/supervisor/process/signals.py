@@ -1,16 +1,23 @@
 """Signals to the master, as something a selector can wait for.
 
 The handlers do nothing: the interpreter writes each signal's number to the wake-up descriptor in C
-(signal.set_wakeup_fd), and the loop reads the numbers when it turns. So no code of ours runs in a handler, and nothing
-is lost between two system calls.
+(signal.set_wakeup_fd), and the loop reads the numbers in its next iteration. So no code of ours runs in a handler, and
+nothing is lost between two system calls.
+
+SIGTTIN and SIGTTOU have two senders: an operator, for one worker more or less, and the terminal, where a job in the
+background writes to it. They are blocked, so that the terminal does not send them (corn/system/process.py), and a
+thread waits for those of the operator.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
+
+from corn.system.process import JOB_CONTROL
 
 HANDLED = (
     signal.SIGCHLD,
@@ -35,6 +42,7 @@ class Signals:
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
         self._before: dict[int, object] = {}
+        self._released = False
 
     def fileno(self) -> int:
         return self._reader
@@ -43,8 +51,22 @@ class Signals:
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (*HANDLED, *IGNORED):
             self._before[number] = signal.signal(number, _noted)
+        self._mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, JOB_CONTROL)
+        self._thread = threading.Thread(target=self._wait, name="job control", daemon=True)
+        self._thread.start()
+
+    def _wait(self) -> None:
+        while not self._released:
+            number = signal.sigwait(JOB_CONTROL)
+            if not self._released:
+                os.write(self._writer, bytes([number]))
 
     def release(self) -> None:
+        self._released = True
+        if self._thread.ident is not None:
+            signal.pthread_kill(self._thread.ident, signal.SIGTTOU)
+        self._thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask_before)
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

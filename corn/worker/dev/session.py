@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import termios
+import time
 from typing import Any
 
 from corn.config import Config
@@ -15,7 +17,7 @@ from corn.errors import CornError
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Debugging, Fork, Imported
 from corn.ipc.template_setup import Setup
-from corn.logs import wants_color
+from corn.logs import logger, wants_color
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.system.paths import working_directory
@@ -23,6 +25,8 @@ from corn.worker.dev.error_pages import with_error_pages
 from corn.worker.dev.import_hook import ProjectImporter
 from corn.worker.dev.live_reload import with_refresh
 from corn.worker.preload import Recorder
+
+_LOOKS_EACH = 0.2  # seconds
 
 
 class DevSession:
@@ -54,6 +58,7 @@ class DevSession:
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
         """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
         self._channel.send(Debugging())
+        wait_for_foreground()
         show_typing()
         if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):
             return self._debugger(*args, **kwargs)
@@ -82,13 +87,33 @@ def described(error: BaseException, config: Config) -> str:
     return terminal.frames(diagnose(error), color=wants_color(config.color), directory=working_directory())
 
 
+def wait_for_foreground() -> None:
+    """Wait, as a stopped job does (SIGTTIN), while corn is in the background, where nobody can type."""
+    if not os.isatty(0):
+        return
+    told = False
+    while is_in_background():
+        if not told:
+            logger.warning("a debugger waits; bring corn to the foreground with 'fg'")
+            told = True
+        time.sleep(_LOOKS_EACH)
+
+
+def is_in_background() -> bool:
+    """Whether another process group has the terminal."""
+    with contextlib.suppress(OSError):
+        return os.tcgetpgrp(0) != os.getpgrp()
+    return False
+
+
 def show_typing() -> None:
     """Have the terminal echo what is typed and hand it over line by line, whatever the last debugger left behind."""
     if not os.isatty(0):
         return
-    settings = termios.tcgetattr(0)
-    settings[3] |= termios.ECHO | termios.ICANON | termios.ISIG
-    termios.tcsetattr(0, termios.TCSANOW, settings)
+    with contextlib.suppress(termios.error):  # the terminal is gone
+        settings = termios.tcgetattr(0)
+        settings[3] |= termios.ECHO | termios.ICANON | termios.ISIG
+        termios.tcsetattr(0, termios.TCSANOW, settings)
 
 
 def _file_of(name: str) -> str:

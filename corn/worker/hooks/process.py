@@ -20,14 +20,13 @@ from corn.errors import CornError
 from corn.hooks import TOLD, Info
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
-from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_signal, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master, name_process, show_title
 from corn.worker.hooks.loader import HookFile, load_hooks
 
 
 def main(channel_fd: int) -> NoReturn:
     """Run the hooks process until the master says to leave, or is gone."""
-    for number in BY_TEMPLATES:
-        signal.signal(number, ignore_signal)
+    leave_to_master(BY_TEMPLATES)
     name_process("corn hooks")
     die_with_parent(signal.SIGKILL)
     channel = Channel(socket.socket(fileno=channel_fd))

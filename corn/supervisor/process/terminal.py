@@ -1,0 +1,106 @@
+"""Terminal that corn dev was started in: its settings, its keys, and its end.
+
+Keys are read one by one while corn is in the foreground and no debugger waits. Settings are changed in the foreground
+alone: in the background they are those of the shell's line editor.
+
+A terminal that is closed hangs up (POLLHUP). With it go the person who saves files and whoever would stop corn, so
+corn stops. Rejected: to rely on SIGHUP, which corn takes for a reload, and which some shells do not send to jobs in the
+background.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import selectors
+import signal
+import sys
+import termios
+from collections.abc import Callable
+from typing import Any
+
+_LOOKS_EACH = 1.0  # seconds between two looks whether corn is in the foreground
+_LOCAL_FLAGS, _SPECIAL = 3, 6  # places in what tcgetattr(3) returns
+
+
+class Terminal:
+    """Standard input, where that is a terminal, and the controlling terminal, where there is one."""
+
+    def __init__(self) -> None:
+        self._keyboard = sys.stdin is not None and os.isatty(0)
+        self._settings: list[Any] | None = _settings() if self._keyboard else None
+        self._tty = _open_controlling_terminal()
+        self._hangup: select.epoll | None = None
+        self._selector: selectors.BaseSelector | None = None
+        self._receive: Callable[[str], None] | None = None
+        self._reads = False
+        self._next_look = 0.0
+
+    # Its end
+
+    def watch(self, selector: selectors.BaseSelector, closed: Callable[[], None]) -> None:
+        """Call `closed` when the terminal is closed."""
+        self._selector = selector
+        if self._tty < 0 or not hasattr(select, "epoll"):
+            return
+        self._hangup = select.epoll()
+        self._hangup.register(self._tty, 0)  # EPOLLHUP is always reported
+
+        def hung_up(mask: int) -> None:
+            del mask
+            if self._hangup is not None:
+                selector.unregister(self._hangup)
+                self._hangup.close()
+                self._hangup = None
+                closed()
+
+        selector.register(self._hangup, selectors.EVENT_READ, hung_up)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there was a terminal, and it has hung up."""
+        if self._tty < 0:
+            return False
+        poll = select.poll()
+        poll.register(self._tty, 0)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+    # Its settings
+
+    def restore(self) -> None:
+        """Put back the settings as they were when corn began, unless they are somebody else's now."""
+        if self._settings is not None and is_in_foreground():
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(0, termios.TCSANOW, self._settings)
+
+    def close(self) -> None:
+        self.restore()
+        if self._hangup is not None:
+            self._hangup.close()
+        if self._tty >= 0:
+            os.close(self._tty)
+
+
+def is_in_foreground() -> bool:
+    """Whether this process's group may read its terminal now; so may everybody where the terminal controls nobody."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def _settings() -> list[Any] | None:
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None
+
+
+def _open_controlling_terminal() -> int:
+    """A descriptor of the controlling terminal, -1 where there is none, or corn shall outlive it (nohup)."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return -1
+    with contextlib.suppress(OSError):
+        return os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return -1

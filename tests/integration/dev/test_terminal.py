@@ -1,0 +1,183 @@
+"""corn dev in a terminal: as a job of a shell, and when the terminal is closed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from tests.support.corn_process import DEADLINE
+from tests.support.dev_project import save, source
+from tests.support.http_client import Client
+
+
+class Shell:
+    """An interactive bash in a terminal of its own."""
+
+    def __init__(self, directory):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(directory)
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("CORN_")} | {
+                "PS1": "$ ",
+                "TERM": "xterm",
+            }
+            os.execve(shutil.which("bash"), ["bash", "--norc", "--noprofile", "-i"], environment)
+        self.output = ""
+        self._news = threading.Condition()
+        self.closing = threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        with contextlib.suppress(OSError):
+            while not self.closing.is_set():
+                if not select.select([self.fd], [], [], 0.05)[0]:
+                    continue
+                data = os.read(self.fd, 65536)
+                with self._news:
+                    self.output += data.decode("utf-8", "replace")
+                    self._news.notify_all()
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def run(self, line):
+        self.type(line + "\n")
+
+    def wait_for(self, pattern, since=0):
+        end = time.monotonic() + DEADLINE
+        with self._news:
+            while not (found := re.search(pattern, self.output[since:])):
+                assert time.monotonic() < end, f"no {pattern!r} in:\n{self.output}"
+                self._news.wait(0.1)
+        return found
+
+    def develop(self, *arguments, ending=""):
+        """Start corn dev as a job, and wait until it serves."""
+        self.run(f"{sys.executable} -m corn dev main:app --port 0 --no-access-log {' '.join(arguments)} {ending}")
+        self.address = self.wait_for(r"serves main:app at (http://\S+)")[1]
+        self.port = int(self.address.rpartition(":")[2])
+        self.master = next(each for each in psutil.Process(self.pid).children() if "corn" in " ".join(each.cmdline()))
+
+    def client(self):
+        return Client(self.address)
+
+    def answers(self, expected):
+        return self.client().request() == (200, expected.encode())
+
+    def close(self):
+        """As a terminal emulator's window that is closed."""
+        self.closing.set()
+        self.reader.join()  # a terminal that is read is not closed
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, what
+        threading.Event().wait(0.02)
+
+
+def cpu(processes):
+    return sum(sum(each.cpu_times()[:2]) for each in processes)
+
+
+@pytest.fixture
+def shell(project):
+    shell = Shell(project)
+    yield shell
+    family = psutil.Process(shell.pid).children(recursive=True)
+    shell.close()
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(shell.pid, signal.SIGKILL)
+    os.waitpid(shell.pid, 0)
+
+
+def test_a_job_in_the_background_whose_terminal_stops_output_serves_without_spinning(project, shell):
+    shell.run("stty tostop")
+    shell.develop(ending="&")
+    save(project / "main.py", source("two"))
+    wait_until(lambda: shell.answers("two"), "the new code is served")
+    shell.wait_for("reloaded in")
+    family = [shell.master, *shell.master.children(recursive=True)]
+    before = cpu(family)
+    threading.Event().wait(1.0)
+    assert cpu(family) - before < 0.5
+    assert len([each for each in family if each.name().startswith("corn worker")]) == 1
+    shell.run("kill %1")
+    wait_until(lambda: not shell.master.is_running() or shell.master.status() == "zombie", "it ends")
+    shell.run("")
+    shell.wait_for(r"\[\d\].*(Done|Terminated)")
+    assert "Traceback" not in shell.output
+
+
+def test_a_job_goes_to_the_background_and_comes_back(project, shell):
+    shell.develop()
+    shell.type("\x1a")
+    shell.wait_for("Stopped")
+    shell.run("bg")
+    save(project / "main.py", source("two"))
+    wait_until(lambda: shell.answers("two"), "the new code is served")
+    shell.run("fg")
+    save(project / "main.py", source("six"))
+    wait_until(lambda: shell.answers("six"), "the new code is served")
+    shell.type("\x03")
+    wait_until(lambda: not shell.master.is_running(), "it ends")
+    assert "Traceback" not in shell.output
+
+
+@pytest.mark.parametrize("ending", ["", "&"], ids=["foreground", "background"])
+def test_a_terminal_that_is_closed_ends_it_and_gives_the_port_back(shell, ending):
+    shell.develop(ending=ending)
+    family = [shell.master, *shell.master.children(recursive=True)]
+    shell.close()
+    gone = lambda each: not each.is_running() or each.status() == psutil.STATUS_ZOMBIE  # noqa: E731
+    wait_until(lambda: all(map(gone, family)), f"all processes end: {family}")
+    with pytest.raises(ConnectionRefusedError):
+        shell.client().request()
+
+
+def test_a_shell_that_is_left_ends_its_job(shell):
+    shell.develop(ending="&")
+    master = shell.master
+    shell.run("shopt -s huponexit; exit; exit")
+    shell.reader.join(DEADLINE)
+    shell.close()
+    wait_until(lambda: not master.is_running() or master.status() == psutil.STATUS_ZOMBIE, "it ends")
+
+
+def test_a_job_that_was_started_with_nohup_outlives_its_terminal(shell, project):
+    shell.run(f"nohup {sys.executable} -m corn dev main:app --port 0 > log.txt 2>&1 &")
+    log = project / "log.txt"
+    wait_until(lambda: log.exists() and "serves main:app" in log.read_text(), "it serves")
+    shell.address = re.search(r"at (http://\S+)", log.read_text())[1]
+    shell.close()
+    threading.Event().wait(1.0)
+    assert shell.answers("one")
+    save(project / "main.py", source("two"))
+    wait_until(lambda: shell.answers("two"), "the new code is served")
+    os.kill(int(re.search(r"master \[(\d+)\]", log.read_text())[1]), signal.SIGTERM)
+
+
+def test_hup_from_a_person_is_a_reload(shell):
+    shell.develop()
+    shell.master.send_signal(signal.SIGHUP)
+    shell.wait_for("reloaded in")
+    assert shell.answers("one")
