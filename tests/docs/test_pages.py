@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ RUNNABLE = (
 )
 HOW_TO = (ROOT / "docs" / "how-to").glob("*.md")
 RUN = ["docs/tutorial.md", *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE)]
-PACKAGES = ["fastapi"]
+PACKAGES = ["alembic", "django", "fastapi", "sqlalchemy"]
+EXAMPLES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "examples").glob("*/README.md"))
 
 MAIN = """
 from fastapi import FastAPI
@@ -66,7 +68,20 @@ def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", RUN)
 def test_page_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(MAIN)
-    with Session(tmp_path, bin_directory) as session:
+    read(name, tmp_path, bin_directory)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_path: Path, program) -> None:
+    if "haproxy" in name:
+        program("haproxy")
+    shutil.copytree((ROOT / name).parent, tmp_path, dirs_exist_ok=True)
+    read(name, tmp_path, bin_directory)
+
+
+def read(name: str, directory: Path, bin_directory: Path) -> None:
+    """Do what a page shows, in `directory`."""
+    with Session(directory, bin_directory, directory.glob("*.cfg")) as session:
         for block in blocks_of(ROOT / name):
             if block.file_name:
                 session.write(block.file_name, block.text)

@@ -20,10 +20,12 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PORTS = (8000, 8001, 8002, 8080, 9100)  # of the pages; each reader gets free ones in their place
 DEADLINE = 120
 PAUSE = 0.5  # seconds between two commands: a reader types the next one
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -84,10 +86,10 @@ def free_ports(count: int) -> list[int]:
 class Session:
     """One reader of a page, in a directory and an environment of their own."""
 
-    def __init__(self, directory: Path, bin_directory: Path, ports: tuple[int, ...] = (8000, 9100)) -> None:
+    def __init__(self, directory: Path, bin_directory: Path, configured: Iterable[Path] = ()) -> None:
         self.directory = directory
         self._state = directory / ".state"
-        self._port_of = {str(port): str(free) for port, free in zip(ports, free_ports(len(ports)), strict=True)}
+        self._port_of = {str(port): str(free) for port, free in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         control = directory / ".control"
         control.mkdir(mode=0o700)
         dropped = ("CORN_", "VIRTUAL_ENV", "PYTHON", "COLUMNS", "NO_COLOR", "FORCE_COLOR")
@@ -98,6 +100,8 @@ class Session:
             "CORN_PORT": self._port_of.get("8000", "0"),
         }
         self._foreground: subprocess.Popen[bytes] | None = None
+        for path in configured:
+            self.write(path.name, path.read_text(encoding="utf-8"))
         self._shown = directory / ".shown"
 
     def __enter__(self) -> Session:
