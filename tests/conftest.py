@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.support.environment import settle_environment
+
+settle_environment()
+
 DEADLINE = 20
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {

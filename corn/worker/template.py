@@ -51,7 +51,7 @@ from corn.worker.children import ChildExits, ForkedWorkers
 from corn.worker.event_loop import import_event_loop
 from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
 from corn.worker.fork_safety import Hazard, hazards, traces
-from corn.worker.hooks.loader import HookFile, limited, load_hooks
+from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.import_monitor import ImportMonitor
 from corn.worker.logging_config import apply_log_config
 from corn.worker.preload import is_library_module
@@ -228,8 +228,8 @@ class Template:
 
     def _fork(self, order: Fork, fds: tuple[int, int]) -> None:
         if "pre_fork" in self._hooks.names:
-            with limited(min(self._config.timeout_hook, _MOST_BEFORE_FORK)):
-                self._hooks.run("pre_fork", WorkerInfo(order.slot, self._setup.generation))
+            limit = min(self._config.timeout_hook, _MOST_BEFORE_FORK)
+            self._hooks.run("pre_fork", WorkerInfo(order.slot, self._setup.generation), limit)
         logs.flush_standard_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:

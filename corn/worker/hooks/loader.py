@@ -26,6 +26,7 @@ from corn.logs import logger
 from corn.worker.importer import put_first_on_path
 
 _MODULE = "corn_hooks"
+_AGAIN = 0.1  # seconds until TimeoutError is raised once more
 
 Hook = Callable[[Info], object]
 
@@ -48,36 +49,48 @@ class HookFile:
     def names(self) -> frozenset[str]:
         return frozenset(self._functions)
 
-    def call(self, name: str, info: Info) -> HookFailure | None:
-        """Call a hook if the file defines it; whatever it raises is returned, SystemExit too."""
+    def call(self, name: str, info: Info, limit: float | None = None) -> HookFailure | None:
+        """Call a hook if the file defines it; whatever it raises is returned, SystemExit too.
+
+        TimeoutError is raised in one that takes longer than `limit` seconds, where there is a limit.
+        """
         function = self._functions.get(name)
         if function is None:
             return None
         try:
-            function(info)
+            with contextlib.nullcontext() if limit is None else _limited(limit):
+                function(info)
         except BaseException as error:
             return HookFailure(_summary(error), user_traceback(error))
         return None
 
-    def run(self, name: str, info: Info) -> None:
+    def run(self, name: str, info: Info, limit: float | None = None) -> None:
         """As `call`, with a failure logged."""
-        failure = self.call(name, info)
+        failure = self.call(name, info, limit)
         if failure is not None:
             logger.error("hook %s failed: %s\n%s", name, failure.error, failure.detail)
 
 
 @contextlib.contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer, as far as it runs Python code (SIGALRM, setitimer(2))."""
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer, as far as it runs Python code (SIGALRM, setitimer(2)).
+
+    It is raised again until the body ends, because a destructor or a callback of the collector swallows it. It may be
+    raised in the first `finally` too, which the second one completes.
+    """
 
     def late(number: int, frame: FrameType | None) -> None:
         del number, frame
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise TimeoutError(f"longer than {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -48,7 +48,7 @@ def test_hosts_are_added_by_options(project):
 def test_the_admin_address_refuses_another_sites_name(tmp_path, path):
     (tmp_path / "go").touch()
     with Monitored(tmp_path, "--admin-allow-host", ".example.com").wait_ready() as served:
-        admin = served.wait_for(r"(\S+) tells how the service is")[1]
+        admin = served.wait_for(r"admin endpoint at (\S+)")[1]
         assert ask(admin, "evil.example", path).status == 421
         assert ask(admin, "localhost", path).status in (200, 404)
         assert ask(admin, "a.example.com", path).status in (200, 404)

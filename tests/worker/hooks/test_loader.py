@@ -1,6 +1,7 @@
 """A hooks file: what is accepted, what is refused and how, and what a hook that raises does."""
 
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from corn.config import Config
 from corn.errors import HooksError
 from corn.hooks import HOOKS, WorkerInfo
-from corn.worker.hooks.loader import limited, load_hooks
+from corn.worker.hooks.loader import load_hooks
 
 PAGE = Path(__file__).parents[3] / "docs/reference/hooks.md"
 WORKER = WorkerInfo(0, 1, 4711)
@@ -85,11 +86,37 @@ def test_a_hook_that_is_not_defined_does_nothing(load):
     assert load("def pre_fork(info): 1 / 0").call("post_fork", WORKER) is None
 
 
-def test_a_hook_is_limited_where_it_runs_python():
+SPIN = """
+import time
+
+def _spin():
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        pass
+"""
+
+
+def test_hook_longer_than_its_limit_is_ended(load):
     began = time.monotonic()
-    with pytest.raises(TimeoutError), limited(0.05):
-        while time.monotonic() < began + 20:
-            pass
+    failure = load(SPIN + "def pre_fork(info): _spin()").call("pre_fork", WORKER, 0.05)
+    assert failure.error == "TimeoutError: longer than 0.05 s"
+    assert time.monotonic() < began + 20
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_hook_that_swallows_its_limit_is_ended_by_the_next(load, monkeypatch):
+    """As a destructor does, whose exceptions the interpreter only reports."""
+    swallowed = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+    source = "class _Slow:\n    def __del__(self): _spin()\ndef pre_fork(info):\n    _Slow()\n    _spin()"
+    assert load(SPIN + source).call("pre_fork", WORKER, 0.05).error == "TimeoutError: longer than 0.05 s"
+    assert len(swallowed) == 1
+
+
+def test_hook_within_its_limit_leaves_no_timer(load):
+    assert load("def pre_fork(info): ...").call("pre_fork", WORKER, 20) is None
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_the_page_lists_every_hook_and_its_example_loads(load):
