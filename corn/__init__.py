@@ -1,33 +1,37 @@
-"""corn serves Python web applications: `corn.run("main:app", workers=4)`, or `await corn.serve(app)` in your own loop.
+"""corn serves Python web applications: `corn.run("main:app", workers=4)`, or `await corn.serve(app)` in an event loop.
 
 Nothing is imported until it is used, so that a master stays small.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from corn.version import __version__
 
 if TYPE_CHECKING:
     from corn.api import run, serve
     from corn.config import Config
+    from corn.embedding.server import Server
     from corn.forking import after_fork
+else:
+    _HOMES = {
+        "Config": "corn.config",
+        "Server": "corn.embedding.server",
+        "after_fork": "corn.forking",
+        "run": "corn.api",
+        "serve": "corn.api",
+    }
 
-__all__ = ["Config", "__version__", "after_fork", "run", "serve"]
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module 'corn' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+
+    def __dir__():
+        return sorted({*globals(), *_HOMES})
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("run", "serve"):
-        from corn import api
-
-        return getattr(api, name)
-    if name == "after_fork":
-        from corn.forking import after_fork
-
-        return after_fork
-    if name == "Config":
-        from corn.config import Config
-
-        return Config
-    raise AttributeError(f"module 'corn' has no attribute {name!r}")
+__all__ = ["Config", "Server", "__version__", "after_fork", "run", "serve"]

@@ -26,7 +26,9 @@ def test_importing_corn_loads_nothing_heavy():
     assert loaded_by("import corn") & (HEAVY | {"click", "logging", "socket"}) == set()
 
 
-@pytest.mark.parametrize("module", ["corn.config.sources", "corn.cli.serve", "corn.supervisor.master"])
+@pytest.mark.parametrize(
+    "module", ["corn.config.sources", "corn.cli.serve", "corn.supervisor.master", "corn.api", "corn.embedding.options"]
+)
 def test_the_master_is_light(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 

@@ -1,7 +1,7 @@
-"""Generator of docs/reference/settings.md from the option declarations.
+"""Generator of docs/reference/settings.md and of corn/config/keywords.py from the option declarations.
 
-python -m corn.config.reference            writes the page
-python -m corn.config.reference --check    fails if the page is out of date
+python -m corn.config.reference            writes both
+python -m corn.config.reference --check    fails if one of them is out of date
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from corn.config.options import Option
+from corn.config.options import DEV, Option
 from corn.config.schema import OPTIONS
 from corn.config.types import Flag, ListOf
 
 PAGE = Path("docs/reference/settings.md")
+KEYWORDS = Path("corn/config/keywords.py")
 
 _PREFACE = """\
 # Settings
@@ -80,15 +81,57 @@ def _type(option: Option) -> str:
     return f"list of {option.kind.metavar}" if isinstance(option.kind, ListOf) else option.kind.metavar
 
 
+_KEYWORDS = '''\
+"""Keyword arguments of `corn.serve`, `corn.Server` and `corn.run`, for type checkers.
+
+Made by `python -m corn.config.reference` from corn/config/sections/. Do not edit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+StrPath = str | os.PathLike[str]
+
+
+class EmbeddedOptions(TypedDict, total=False):
+    """Options of an application that is served from the calling process."""
+
+{embedded}
+
+class ServiceOptions(EmbeddedOptions, total=False):
+    """Options of a service with a master and worker processes, which takes the application by name."""
+
+{service}'''
+
+
+def keywords() -> str:
+    """Render the module of keyword arguments."""
+    served = [each for each in OPTIONS if each.command != DEV and not each.argument]
+    return _KEYWORDS.format(
+        embedded="".join(_keyword(each) for each in served if not each.needs_master),
+        service="".join(_keyword(each) for each in served if each.needs_master),
+    )
+
+
+def _keyword(option: Option) -> str:
+    return f"    {option.name}: {option.kind.annotation}\n"
+
+
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it if `arguments` is ["--check"]; returns the exit code."""
-    if arguments == ["--check"]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-            return 0
-        print(f"{PAGE} is out of date; run: python -m corn.config.reference", file=sys.stderr)
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
+    """Write the files, or check them if `arguments` is ["--check"]; returns the exit code."""
+    made = {PAGE: page(), KEYWORDS: keywords()}
+    if arguments != ["--check"]:
+        for path, text in made.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return 0
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path} is out of date; run: python -m corn.config.reference", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -11,20 +11,23 @@ as unset.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from corn.config.schema import OPTIONS, Config
 from corn.config.suggestions import did_you_mean
+from corn.config.types import ListOf, Mode, Nullable, OptionType
 from corn.config.validation import check_extras, check_files, check_tls, settle_addresses
-from corn.config.values import BY_NAME, Layer, parse_value
+from corn.config.values import BY_NAME, Layer, OptionValue, parse_value
 from corn.errors import ConfigError
 
 COMMAND_LINE = "command line"
+CALL = "call"
 DEFAULT = "default"
 PREFIX = "CORN_"
 CONFIG_VARIABLE = "CORN_CONFIG"
@@ -59,7 +62,21 @@ def resolve(
     `config_file` is the file named there. Raises ConfigError, in one line that names the place and the remedy.
     """
     file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
-    layers = [_read_command_line(command_line), read_environment(environ), read_file(file) if file else {}]
+    return _merge([_read_command_line(command_line), read_environment(environ)], file, directory)
+
+
+def resolve_call(options: Mapping[str, object], directory: Path, config_file: str | None) -> Resolved:
+    """Resolve the keyword arguments of a call; a file counts only if it is named, and the environment does not.
+
+    Raises ConfigError, as `resolve` does.
+    """
+    file = find_file(directory, config_file) if config_file else None
+    return _merge([_read_call(options)], file, directory)
+
+
+def _merge(layers: list[Layer], file: ConfigFile | None, directory: Path) -> Resolved:
+    """Merge `layers`, highest precedence first, with a file below them."""
+    layers = [*layers, read_file(file) if file else {}]
     chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
     check_tls(chosen)
     check_extras(chosen)
@@ -78,6 +95,41 @@ def _read_command_line(command_line: Mapping[str, object]) -> Layer:
             raise ConfigError(f"unknown option '{name}'" + did_you_mean(name, BY_NAME))
         layer[name] = parse_value(name, raw, COMMAND_LINE, BY_NAME[name].flag)
     return layer
+
+
+def _read_call(options: Mapping[str, object]) -> Layer:
+    layer: Layer = {}
+    for name, raw in options.items():
+        if name not in BY_NAME:
+            raise ConfigError(f"unknown option '{name}'" + did_you_mean(name, BY_NAME))
+        kind = BY_NAME[name].kind
+        if raw is None and isinstance(kind, Nullable):
+            layer[name] = OptionValue(None, CALL, name)
+        else:
+            layer[name] = parse_value(name, _as_text(raw, kind), CALL, name)
+    return layer
+
+
+def _as_text(raw: object, kind: OptionType) -> object:
+    """Write what only Python has as a TOML file would hold it: paths, file modes, one item in place of a list."""
+    if isinstance(kind, Nullable):
+        return _as_text(raw, kind.item)
+    if isinstance(raw, os.PathLike):
+        raw = os.fspath(raw)
+    if isinstance(kind, ListOf):
+        return _as_list(raw, kind)
+    return f"{raw:03o}" if isinstance(kind, Mode) and isinstance(raw, int) else raw
+
+
+def _as_list(raw: object, kind: ListOf) -> object:
+    """One text is one item if it can be, such as a header with a comma; otherwise it is split, as in a variable."""
+    if not isinstance(raw, str):
+        return tuple(_as_text(each, kind.item) for each in raw) if isinstance(raw, Iterable) else raw
+    try:
+        kind.item.parse(raw)
+    except ValueError:
+        return raw
+    return (raw,)
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:

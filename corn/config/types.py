@@ -19,6 +19,10 @@ class OptionType(Protocol):
     def metavar(self) -> str:
         """Placeholder of the value in help texts, such as SECONDS."""
 
+    @property
+    def annotation(self) -> str:
+        """Python type of the value as `corn.serve` and `corn.run` accept it."""
+
     def parse(self, raw: object) -> Any:
         """Convert text or a TOML value to the option's value; raises ValueError("expected ...")."""
 
@@ -29,6 +33,10 @@ class OptionType(Protocol):
 @dataclass(frozen=True, slots=True)
 class Text:
     metavar: str = "TEXT"
+
+    @property
+    def annotation(self) -> str:
+        return "StrPath" if self.metavar.startswith(("FILE", "DIRECTORY", "PATH")) else "str"
 
     def parse(self, raw: object) -> str:
         if not isinstance(raw, str) or not raw or "\0" in raw:
@@ -44,6 +52,7 @@ class AnyText:
     """Text that may be empty, such as a root path."""
 
     metavar: str = "TEXT"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         if not isinstance(raw, str):
@@ -59,6 +68,7 @@ class UrlPath:
     """Path of a request target, optionally with a query."""
 
     metavar: str = "PATH"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         if not isinstance(raw, str) or not re.fullmatch(r"/[!-~]*", raw):
@@ -74,6 +84,7 @@ class Integer:
     low: int
     high: int
     metavar: str = "N"
+    annotation: str = "int"
 
     def parse(self, raw: object) -> int:
         expected = f"expected a whole number from {self.low} to {self.high}"
@@ -96,6 +107,7 @@ class IntegerOrAuto:
     low: int
     high: int
     metavar: str = "N|auto"
+    annotation: str = 'int | Literal["auto"]'
 
     def parse(self, raw: object) -> int | str:
         if isinstance(raw, str) and raw.lower() == "auto":
@@ -116,6 +128,7 @@ class Seconds:
     low: float = 0.0
     high: float = 1e9
     metavar: str = "SECONDS"
+    annotation: str = "float"
 
     def parse(self, raw: object) -> float:
         expected = f"expected seconds, {self.low:g} or more" if self.low else "expected seconds, 0 or more"
@@ -136,6 +149,7 @@ class ApplicationName:
     """Import string of the application: a module, a colon, and an attribute, which may be dotted."""
 
     metavar: str = "MODULE:ATTRIBUTE"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         if isinstance(raw, str) and _names_attribute(raw):
@@ -165,6 +179,7 @@ class Address:
     """Address to listen on, kept as written."""
 
     metavar: str = "ADDRESS"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         text = raw if isinstance(raw, str) else ""
@@ -185,6 +200,7 @@ class Size:
     low: int = 0
     high: int = 10**18
     metavar: str = "SIZE"
+    annotation: str = "int | str"
 
     def parse(self, raw: object) -> int:
         expected = "expected a size such as 65536, 64KiB or 512MB"
@@ -212,6 +228,7 @@ class Flag:
     """On or off: `--name` or `--no-name` as a flag, a boolean in TOML, true/false/1/0/yes/no/on/off in text."""
 
     metavar: str = ""
+    annotation: str = "bool"
 
     def parse(self, raw: object) -> bool:
         words = {
@@ -234,9 +251,19 @@ class Flag:
         return "true" if value else "false"
 
 
+def literal(names: tuple[str, ...]) -> str:
+    """Write the annotation that allows exactly these names."""
+    quoted = (f'"{name}"' for name in names)
+    return f"Literal[{', '.join(quoted)}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     names: tuple[str, ...]
+
+    @property
+    def annotation(self) -> str:
+        return literal(self.names)
 
     @property
     def metavar(self) -> str:
@@ -256,6 +283,7 @@ class HostName:
     """Host name in lower case, `.name` for its subdomains, or `*`."""
 
     metavar: str = "NAME"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         name = raw.lower() if isinstance(raw, str) else ""
@@ -272,6 +300,7 @@ class Mode:
     """File mode in octal, as chmod(1) takes it."""
 
     metavar: str = "OCTAL"
+    annotation: str = "int | str"
 
     def parse(self, raw: object) -> int:
         text = raw if isinstance(raw, str) else ""
@@ -288,6 +317,10 @@ class ListOf:
     """Repeatable option; a list in TOML, separated by commas in a variable."""
 
     item: OptionType
+
+    @property
+    def annotation(self) -> str:
+        return f"{self.item.annotation} | Sequence[{self.item.annotation}]"
 
     @property
     def metavar(self) -> str:
@@ -309,6 +342,10 @@ class Nullable:
     """Option that is unset (None) by default; no text stands for None."""
 
     item: OptionType
+
+    @property
+    def annotation(self) -> str:
+        return f"{self.item.annotation} | None"
 
     @property
     def metavar(self) -> str:

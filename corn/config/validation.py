@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from corn.config.env_file import read_env_file
+from corn.config.sections.logs import is_table
 from corn.config.sections.static import split_mount
 from corn.config.values import Layer, OptionValue
 from corn.errors import ConfigError
@@ -84,7 +85,7 @@ def check_files(chosen: Layer, directory: Path) -> None:
                 raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
     for name in ("hooks", "log_config"):
         given = chosen.get(name)
-        if given and not (directory / given.value).is_file():
+        if given and not is_table(given.value) and not (directory / given.value).is_file():
             raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:

@@ -15,26 +15,33 @@ import json
 import logging
 import logging.config
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from corn import logs
+from corn.config.sections.logs import is_table
 from corn.errors import ConfigError
 
 _access = logging.getLogger("corn.access")
 
 
-def apply_log_config(path: str) -> None:
-    """Set the logging module up; raises ConfigError, naming the file, where that fails."""
+def apply_log_config(source: str | Mapping[str, Any]) -> None:
+    """Configure the logging module from a file, a table, or its JSON text; raises ConfigError that names the source."""
     logs.hand_over()
+    table = json.loads(source) if isinstance(source, str) and is_table(source) else source
     try:
-        _apply(Path(path))
+        if isinstance(table, str):
+            _apply(Path(table))
+        else:
+            logging.config.dictConfig(dict(table))
     except ConfigError:
         raise
     except Exception as error:
         why = " ".join(str(each) for each in (error, error.__cause__) if each is not None)
-        raise ConfigError(f"--log-config: {path} cannot be used: {why}") from error
+        raise ConfigError(
+            f"--log-config: {table if isinstance(table, str) else 'the table'} cannot be used: {why}"
+        ) from error
     logs.logger.disabled = _access.disabled = False
 
 

@@ -16,6 +16,7 @@ class AdminAddress:
     """A TCP or Unix address; a port alone is one of the loopback interface, because there is no password."""
 
     metavar: str = "ADDRESS"
+    annotation: str = "int | str"
 
     def parse(self, raw: object) -> str:
         text = str(raw) if isinstance(raw, (str, int)) and not isinstance(raw, bool) else ""
@@ -47,6 +48,7 @@ class AdminOptions:
         "Needs the extra 'admin'.",
         ADMIN,
         reloadable=False,
+        needs_master=True,
     )
     admin_allow_host: tuple[str, ...] = option(
         (),
@@ -55,6 +57,7 @@ class AdminOptions:
         "addresses, localhost, names without a dot and the host of --admin are always answered, other hosts with 421.",
         ADMIN,
         reloadable=False,
+        needs_master=True,
     )
     admin_ready_workers: int = option(
         1,
@@ -62,4 +65,5 @@ class AdminOptions:
         "Number of workers that must be ready for /readyz to succeed; all of them if there are fewer.",
         ADMIN,
         reloadable=False,
+        needs_master=True,
     )

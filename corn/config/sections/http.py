@@ -18,6 +18,7 @@ class HeaderField:
     """A response header, `Name: value`."""
 
     metavar: str = "NAME:VALUE"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         match = _FIELD.fullmatch(raw.strip()) if isinstance(raw, str) else None
@@ -34,6 +35,7 @@ class Network:
     """An address, a network in CIDR notation, or `*` for everyone."""
 
     metavar: str = "NETWORK"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         if raw == "*":

@@ -72,27 +72,31 @@ class LimitsOptions:
         Nullable(Seconds(1)),
         "Replace a worker after this time, plus up to 10 % at random; unlimited by default.",
         LIMITS,
+        needs_master=True,
     )
     limit_memory: int | None = option(
         None,
         Nullable(Size(1 << 20)),
         "Replace a worker whose memory (PSS) exceeds this for several samples; unlimited by default.",
         LIMITS,
+        needs_master=True,
     )
     limit_memory_hard: int | None = option(
         None,
         Nullable(Size(1 << 20)),
         "Kill a worker at once when its memory (PSS) exceeds this; unlimited by default.",
         LIMITS,
+        needs_master=True,
     )
     limit_memory_total: int | None = option(
         None,
         Nullable(Size(1 << 20)),
         "Replace the largest worker when the memory (PSS) of all processes exceeds this; unlimited by default.",
         LIMITS,
+        needs_master=True,
     )
     min_worker_lifetime: float = option(
-        1.0, Seconds(), "Minimum age of a worker before a limit may replace it.", LIMITS
+        1.0, Seconds(), "Minimum age of a worker before a limit may replace it.", LIMITS, needs_master=True
     )
 
 
@@ -102,7 +106,11 @@ class TimesOptions:
         60.0, Seconds(0.1), "Maximum time for loading the application and its lifespan startup.", TIMES
     )
     timeout_worker: float = option(
-        30.0, Seconds(), "Replace a worker whose event loop is blocked for this long; 0 disables.", TIMES
+        30.0,
+        Seconds(),
+        "Replace a worker whose event loop is blocked for this long; 0 disables.",
+        TIMES,
+        needs_master=True,
     )
     timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept open.", TIMES)
     timeout_header: float = option(10.0, Seconds(0.1), "Maximum time for a request's head to arrive.", TIMES)
@@ -127,6 +135,7 @@ class TimesOptions:
         "On TERM, keep accepting connections for this time before the shutdown begins, so that load balancers"
         " notice. A second TERM, INT or QUIT ends the delay.",
         TIMES,
+        needs_master=True,
     )
     timeout_graceful_shutdown: float = option(
         30.0,
@@ -138,5 +147,9 @@ class TimesOptions:
         5.0, Seconds(0.1), "Maximum time for the application's lifespan shutdown.", TIMES
     )
     timeout_hook: float = option(
-        10.0, Seconds(0.1), "Maximum time for a function of the hooks file; then the hooks process is replaced.", TIMES
+        10.0,
+        Seconds(0.1),
+        "Maximum time for a function of the hooks file; then the hooks process is replaced.",
+        TIMES,
+        needs_master=True,
     )

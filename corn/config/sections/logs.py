@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,7 @@ class Levels:
     """A log level, optionally with other levels for parts, in lower case."""
 
     metavar: str = "|".join(LEVELS)
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         text = raw.lower().replace(" ", "") if isinstance(raw, str) else ""
@@ -34,6 +37,7 @@ class LineFormat:
     """Format string of an access log line, in gunicorn's atoms."""
 
     metavar: str = "FORMAT"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         rest = ATOM.sub("", raw).replace("%%", "") if isinstance(raw, str) else "%"
@@ -43,6 +47,45 @@ class LineFormat:
 
     def show(self, value: str) -> str:
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """File to append lines to; `-` is standard error, as without the option."""
+
+    metavar: str = "FILE"
+    annotation: str = "StrPath"
+
+    def parse(self, raw: object) -> str | None:
+        text = Text().parse(raw)
+        return None if text == "-" else text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """File for the logging module, or a table for dictConfig, which is kept as JSON text."""
+
+    metavar: str = "FILE"
+    annotation: str = "StrPath | Mapping[str, Any]"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, Mapping):
+            return Text().parse(raw)
+        try:
+            return json.dumps(raw)
+        except (TypeError, ValueError):
+            raise ValueError("expected a file, or a table of plain values for dictConfig") from None
+
+    def show(self, value: str) -> str:
+        return "{...}" if is_table(value) else value
+
+
+def is_table(log_config: str) -> bool:
+    """Return whether the value of log_config is a table, not the name of a file."""
+    return log_config.startswith("{")
 
 
 LOGS = "Logs"
@@ -59,7 +102,7 @@ class LogsOptions:
     )
     log_file: str | None = option(
         None,
-        Nullable(Text("FILE")),
+        Nullable(LogFile()),
         "Append the log to FILE, reopened on USR1; standard error by default, or with -. The access log goes "
         "there too, unless --access-log-file is given.",
         LOGS,
@@ -67,7 +110,7 @@ class LogsOptions:
     )
     log_config: str | None = option(
         None,
-        Nullable(Text("FILE")),
+        Nullable(LogConfig()),
         "Configure Python's logging in templates and workers from FILE: TOML, JSON or YAML for dictConfig, or"
         " INI. The access log then uses the logger corn.access.",
         LOGS,

@@ -47,6 +47,7 @@ class ApplicationOptions:
         ListOf(Text("FILE")),
         "Read the application's environment variables from FILE, again on each reload; may be repeated.",
         APPLICATION,
+        needs_master=True,
     )
 
 
@@ -95,6 +96,7 @@ class ProcessesOptions:
         PROCESSES,
         short="w",
         variables=("WEB_CONCURRENCY",),
+        needs_master=True,
     )
     preload: Literal["auto", "app", "deps", "none"] = option(
         "auto",
@@ -102,6 +104,7 @@ class ProcessesOptions:
         "What the template loads before workers are forked from it: the application (app), only the packages "
         "it uses (deps), or nothing (none). auto takes the most that is safe to fork.",
         PROCESSES,
+        needs_master=True,
     )
     user: str | None = option(
         None,
@@ -110,6 +113,7 @@ class ProcessesOptions:
         PROCESSES,
         reloadable=False,
         command=SERVE,
+        needs_master=True,
     )
     group: str | None = option(
         None,
@@ -118,6 +122,7 @@ class ProcessesOptions:
         PROCESSES,
         reloadable=False,
         command=SERVE,
+        needs_master=True,
     )
     umask: int | None = option(
         None,
@@ -125,12 +130,14 @@ class ProcessesOptions:
         "File mode creation mask for corn and the application, in octal; Unix sockets follow --uds-mode instead.",
         PROCESSES,
         reloadable=False,
+        needs_master=True,
     )
     chdir: str = option(
         ".",
         Text("DIRECTORY"),
         "Change to DIRECTORY: relative paths in other options start there. The configuration file is looked up before.",
         PROCESSES,
+        needs_master=True,
     )
     pid: str | None = option(
         None,
@@ -139,6 +146,7 @@ class ProcessesOptions:
         "running instance.",
         PROCESSES,
         reloadable=False,
+        needs_master=True,
     )
     control: str = option(
         "auto",
@@ -147,6 +155,7 @@ class ProcessesOptions:
         "directory owned by the user, off disables it.",
         PROCESSES,
         reloadable=False,
+        needs_master=True,
     )
     daemon: bool = option(
         False,
@@ -156,6 +165,7 @@ class ProcessesOptions:
         PROCESSES,
         reloadable=False,
         command=SERVE,
+        needs_master=True,
     )
     hooks: str | None = option(
         None,
@@ -163,6 +173,7 @@ class ProcessesOptions:
         "Call the functions of a Python file on events such as a worker's start or exit; "
         "'python -m pydoc corn.hooks' lists them.",
         PROCESSES,
+        needs_master=True,
     )
 
 
@@ -174,6 +185,7 @@ class ReloadsOptions:
         "On a reload, request this path from the new code first; a status of 500 or above refuses the reload.",
         RELOADS,
         command=SERVE,
+        needs_master=True,
     )
     soak: float = option(
         2.0,
@@ -182,6 +194,7 @@ class ReloadsOptions:
         "0 disables.",
         RELOADS,
         command=SERVE,
+        needs_master=True,
     )
     rollback_window: float = option(
         300.0,
@@ -189,4 +202,5 @@ class ReloadsOptions:
         "How long the previous code is kept in memory after a reload, for 'corn rollback' and automatic rollback.",
         RELOADS,
         command=SERVE,
+        needs_master=True,
     )

@@ -14,6 +14,7 @@ class Mount:
     """URL prefix and directory of a static mount, `/assets=./public`, kept as written."""
 
     metavar: str = "PATH=DIRECTORY"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         expected = "expected a path and a directory such as /assets=./public"

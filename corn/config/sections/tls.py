@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corn.config.options import option
-from corn.config.types import Address, Choice, ListOf, Nullable, Seconds, Text
+from corn.config.types import Address, Choice, ListOf, Nullable, Seconds, Text, literal
 
 _HIDDEN = "********"
 
@@ -16,6 +16,7 @@ class Secret:
     """Text that is never displayed."""
 
     metavar: str = "TEXT"
+    annotation: str = "str"
 
     def parse(self, raw: object) -> str:
         if not isinstance(raw, str) or not raw:
@@ -31,6 +32,10 @@ class ClientCertificates(Choice):
     """Client certificate policy: a word, or the number that stands for it in `ssl.VerifyMode` and uvicorn."""
 
     names: tuple[str, ...] = ("none", "optional", "required")
+
+    @property
+    def annotation(self) -> str:
+        return f"{literal(self.names)} | int"
 
     def parse(self, raw: object) -> str:
         text = str(int(raw)) if isinstance(raw, int) and not isinstance(raw, bool) else raw

@@ -99,7 +99,7 @@ class Lifespan:
 
     def _is_known(self, error: BaseException) -> bool:
         """Whether it was told as `lifespan.startup.failed` before it was raised, as Starlette does; it is the cause."""
-        failed = self._started.exception()
+        failed = None if self._started.cancelled() else self._started.exception()
         if failed is None or failed.__cause__ is not None:
             return False
         failed.__cause__ = error

@@ -25,14 +25,19 @@ _REQUIREMENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required
 class TLSContexts:
     """What all TLS connections of a worker share; made before the fork, so that workers resume each other's sessions.
 
-    `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use.
+    `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use; None for a context of
+    the program's own, which is used as it is but for its ALPN protocols.
     """
 
-    def __init__(self, config: Config, credentials: Credentials) -> None:
+    def __init__(self, config: Config, source: Credentials | ssl.SSLContext) -> None:
         self.timeout = config.timeout_handshake
         self._config = config
         self.credentials: Credentials | None = None
-        self.renew(credentials)
+        if isinstance(source, ssl.SSLContext):
+            source.set_alpn_protocols(application_protocols(config))
+            self._use([source], {})
+        else:
+            self.renew(source)
 
     def renew(self, credentials: Credentials) -> None:
         """Use these credentials for the connections to come; raises ConfigError where they cannot be used.
@@ -43,11 +48,15 @@ class TLSContexts:
             contexts = [make_context(self._config, pair, credentials.authorities) for pair in credentials.pairs]
             if len(contexts) > 1:
                 contexts[0].sni_callback = _Chooser(credentials.pairs, contexts).choose
-            self.certificates = {
-                context: pair.certificate for context, pair in zip(contexts, credentials.pairs, strict=True)
-            }
-            self.suites = {str(each["name"]): int(each["id"]) & 0xFFFF for each in contexts[0].get_ciphers()}
-            self._context, self.credentials = contexts[0], credentials
+            certificates = (pair.certificate for pair in credentials.pairs)
+            self._use(contexts, dict(zip(contexts, certificates, strict=True)))
+            self.credentials = credentials
+
+    def _use(self, contexts: list[ssl.SSLContext], certificates: dict[ssl.SSLContext, str]) -> None:
+        """Serve with the first of `contexts`; the others are chosen by server name."""
+        self.certificates = certificates
+        self.suites = {str(each["name"]): int(each["id"]) & 0xFFFF for each in contexts[0].get_ciphers()}
+        self._context = contexts[0]
 
     def new_object(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """The server's side of a new connection."""

@@ -1,0 +1,99 @@
+"""Types of corn's Python interface, as mypy --strict sees them in a program that uses corn."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import corn
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+import asyncio, ssl
+from pathlib import Path
+import corn
+
+async def app(scope: object, receive: object, send: object) -> None: ...
+
+async def main() -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    await corn.serve(app, port=0, uds=Path("a"), header=["A: b"], limit_body="1MB", ssl_context=context, signals=False)
+    async with corn.Server("main:app", log_config={"version": 1}, ssl_cert_reqs=ssl.CERT_REQUIRED) as server:
+        print(server.addresses, server.ready)
+        await server.stop(1.0)
+    with corn.Server(app) as server:
+        server.stop_soon()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    corn.run(app, config_file=Path("corn.toml"), loop="asyncio")
+    corn.run("main:app", workers="auto", bind="127.0.0.1:8000", uds_mode=0o660)
+"""
+BAD = {
+    "a function that corn does not have": ("corn.runn('main:app')", 'Module has no attribute "runn"'),
+    "an option that corn does not have": ("await corn.serve(app, prot=0)", 'Unexpected keyword argument "prot"'),
+    "a value of another type": ("await corn.serve(app, port='abc')", 'expected "int"'),
+    "a choice that is none": ("corn.run('main:app', http='1.1')", "No overload variant"),
+    "workers of an object": ("corn.run(app, workers=4)", "No overload variant"),
+    "a reload without a master": ("corn.Server(app, soak=1.0)", 'Unexpected keyword argument "soak"'),
+}
+
+
+def check(directory, program):
+    """What mypy --strict says of a program."""
+    (directory / "program.py").write_text(program)
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--follow-imports=silent",
+            "--cache-dir",
+            ROOT / ".mypy_cache" / "programs",
+            "program.py",
+        ],
+        cwd=directory,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    ).stdout
+
+
+def test_programs_that_are_right_pass_and_each_mistake_is_refused(tmp_path):
+    assert check(tmp_path, GOOD).startswith("Success")
+    lines = [f"async def program_{number}() -> None:\n    {call}" for number, (call, _) in enumerate(BAD.values())]
+    head = "import corn\nasync def app(scope: object, receive: object, send: object) -> None: ...\n"
+    said = check(tmp_path, head + "\n".join(lines))
+    for number, (name, (_, message)) in enumerate(BAD.items()):
+        errors = [line for line in said.splitlines() if line.startswith(f"program.py:{4 + 2 * number}: error")]
+        assert any(message in each for each in errors), (name, said)
+
+
+def test_dir_names_all_that_there_is():
+    assert set(corn.__all__) <= set(dir(corn))
+    for name in corn.__all__:
+        assert getattr(corn, name) is not None
+
+
+def test_a_name_that_corn_does_not_have_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'corn' has no attribute 'runn'"):
+        corn.runn  # noqa: B018
+
+
+def test_programs_of_the_page_pass(tmp_path):
+    page = (ROOT / "docs" / "how-to" / "embedding.md").read_text()
+    (tmp_path / "main.py").write_text(
+        "async def app(*_: object) -> None: ...\nasync def consume_queue() -> None: ...\n"
+    )
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(programs) >= 5
+    for program in programs:
+        assert check(tmp_path, program).startswith("Success"), program
