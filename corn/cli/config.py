@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from corn.cli.discovery import ApplicationFinder
 from corn.cli.options import SettingsCommand
 from corn.cli.resolve import check_loads, resolver
 from corn.config.options import Option
@@ -26,6 +27,7 @@ def config(*, config_file: str | None, check: bool, as_json: bool, **values: Any
     """Show every option that 'corn serve' would use, and where its value comes from. Defaults stand in [brackets]."""
     resolved = resolver(values, config_file)()
     if check:
+        resolved = ApplicationFinder().complete(resolved)
         check_loads(resolved)
     if as_json:
         click.echo(_as_json(resolved))

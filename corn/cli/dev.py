@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from corn.cli.discovery import ApplicationFinder
 from corn.cli.options import SettingsCommand
-from corn.cli.resolve import require_application, resolver
+from corn.cli.resolve import resolver
 from corn.config import Config
 from corn.config.options import DEV
 from corn.config.sources import DEFAULT, Resolved
@@ -38,13 +39,14 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
     resolved = _for_development(read())
     if explain_reload is not None:
         return _explain(resolved, explain_reload)
-    require_application(resolved)
+    finder = ApplicationFinder()
+    resolved = finder.complete(resolved)
     if resolved.config.tls:
         authority = Path(resolved.config.ssl_certfile[0]).with_name("authority.pem")
         click.echo(f"To trust its certificate, add {authority} to the authorities of the browser.", err=True)
     from corn.supervisor.master import run_development
 
-    return run_development(resolved, lambda: require_application(_for_development(read())))
+    return run_development(resolved, lambda: finder.complete(_for_development(read())))
 
 
 def _for_development(resolved: Resolved) -> Resolved:

@@ -38,10 +38,9 @@ def require_application(resolved: Resolved) -> Resolved:
 
 def check_loads(resolved: Resolved) -> None:
     """Import the application in a process of its own; raises ApplicationError where it cannot be loaded."""
-    config = require_application(resolved).config
     from corn.supervisor.config_check import check_application
 
-    check_application(config)
+    check_application(resolved.config)
 
 
 def _start_directory() -> Path:

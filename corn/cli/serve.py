@@ -6,21 +6,26 @@ from typing import Any
 
 import click
 
+from corn.cli.discovery import ApplicationFinder
 from corn.cli.options import SettingsCommand
-from corn.cli.resolve import check_loads, require_application, resolver
+from corn.cli.resolve import check_loads, resolver
 from corn.config.options import SERVE
 
 
 @click.command(cls=SettingsCommand, command=SERVE, short_help="Serve an application.")
 @click.option("--check-config", is_flag=True, help="Check the options and that the application loads, then exit.")
 def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
-    """Serve the application APP from worker processes until told to stop. Defaults stand in [brackets]."""
+    """Serve the application APP from worker processes until told to stop. Defaults stand in [brackets].
+
+    Without APP, the application is looked for in main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
+    """
     read = resolver(values, config_file)
-    resolved = require_application(read())
+    finder = ApplicationFinder()
+    resolved = finder.complete(read())
     if check_config:
         check_loads(resolved)
         click.echo(f"The configuration is good, and {resolved.config.app} loads.")
         return 0
     from corn.supervisor.master import run_master
 
-    return run_master(resolved, lambda: require_application(read()))
+    return run_master(resolved, lambda: finder.complete(read()))

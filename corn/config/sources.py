@@ -31,6 +31,7 @@ CALL = "call"
 DEFAULT = "default"
 PREFIX = "CORN_"
 CONFIG_VARIABLE = "CORN_CONFIG"
+PLATFORM_PORT = "PORT"
 
 _SERVICE_NAME = re.compile(
     r"CORN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
@@ -141,11 +142,19 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
         for variable in (option.variable, *option.variables):
             if variable in present and option.name not in layer:
                 layer[option.name] = parse_value(option.name, present[variable], variable, variable)
+    return _without_platform_port(layer)
+
+
+def _without_platform_port(layer: Layer) -> Layer:
+    """PORT is set by the platform for whoever listens on a port; a CORN_ variable may say otherwise."""
+    if "port" in layer and layer["port"].word == PLATFORM_PORT and layer.keys() & {"bind", "uds", "fd"}:
+        del layer["port"]
     return layer
 
 
 def _made_by_kubernetes(name: str, text: str) -> bool:
-    if name.startswith(PREFIX) and name.endswith("_PORT") and _SERVICE_URL.fullmatch(text):
+    is_port = name == PLATFORM_PORT or (name.startswith(PREFIX) and name.endswith("_PORT"))
+    if is_port and _SERVICE_URL.fullmatch(text):
         return True
     return _SERVICE_NAME.fullmatch(name) is not None
 
@@ -208,12 +217,17 @@ def _unknown(key: str, raw: object) -> str:
 def _open(directory: Path, name: str) -> ConfigFile | None:
     """Read one file; a pyproject.toml counts only if it has a table [tool.corn]."""
     path = directory / name
-    table = _parse(name, _read(name, path))
+    table = read_toml(name, path)
     if path.name != PYPROJECT:
         return ConfigFile(path, name, table)
     tool = table.get("tool")
     own = tool.get("corn") if isinstance(tool, dict) else None
     return ConfigFile(path, f"{name} [tool.corn]", own) if isinstance(own, dict) else None
+
+
+def read_toml(name: str, path: Path) -> dict[str, Any]:
+    """Read a TOML file, which errors call `name`; raises ConfigError where it cannot be read or understood."""
+    return _parse(name, _read(name, path))
 
 
 def _read(name: str, path: Path) -> str:

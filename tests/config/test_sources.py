@@ -159,3 +159,29 @@ def test_a_long_wrong_value_is_cut(resolve_in):
     with pytest.raises(ConfigError) as caught:
         resolve_in({"port": "x" * 1000})
     assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize(
+    ("environ", "command_line", "port"),
+    [
+        ({"PORT": "9001"}, {}, 9001),
+        ({"PORT": "9001", "CORN_PORT": "9002"}, {}, 9002),
+        ({"PORT": "9001", "CORN_PORT": "9002"}, {"port": "9003"}, 9003),
+        ({"PORT": ""}, {}, 8000),
+        ({"PORT": "tcp://10.0.0.1:80"}, {}, 8000),
+        ({"PORT": "9001", "HOST": "0.0.0.0"}, {}, 9001),
+    ],
+)
+def test_the_port_of_the_platform_counts_after_corns_own(tmp_path, environ, command_line, port):
+    config = resolve(command_line, environ, tmp_path, None).config
+    assert (config.host, config.port) == ("127.0.0.1", port)
+
+
+def test_the_port_of_the_platform_gives_way_to_an_address_of_corns_variables(tmp_path):
+    config = resolve({}, {"PORT": "9001", "CORN_BIND": "127.0.0.1:9002"}, tmp_path, None).config
+    assert config.bind == ("127.0.0.1:9002",)
+
+
+def test_a_port_of_the_platform_that_is_no_number_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="PORT: 'web' is wrong"):
+        resolve({}, {"PORT": "web"}, tmp_path, None)

@@ -13,7 +13,7 @@ from types import FrameType
 _DROPPED = ("CORN_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "PYTHON", "LC_", "OTEL_", "SENTRY_", "DJANGO_")
 _DROPPED_NAMES = {
     *("WEB_CONCURRENCY", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES", "PWD", "OLDPWD"),
-    *("LANGUAGE", "TZ", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("LANGUAGE", "TZ", "PORT", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
 }
 _KEPT = {"PYTHONPATH", "PYTHONHOME", "PYTHONHASHSEED"}

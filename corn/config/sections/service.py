@@ -54,7 +54,14 @@ class ApplicationOptions:
 @dataclass(frozen=True, kw_only=True)
 class AddressesOptions:
     host: str = option("127.0.0.1", Text("HOST"), "Address or host name to listen on.", ADDRESSES, reloadable=False)
-    port: int = option(8000, Integer(0, 65535), "Port to listen on; 0 picks a free one.", ADDRESSES, reloadable=False)
+    port: int = option(
+        8000,
+        Integer(0, 65535),
+        "Port to listen on; 0 picks a free one.",
+        ADDRESSES,
+        reloadable=False,
+        variables=("PORT",),
+    )
     bind: tuple[str, ...] = option(
         (),
         ListOf(Address()),

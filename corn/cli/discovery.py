@@ -1,0 +1,240 @@
+"""Application discovery: what `corn serve` and `corn dev` serve where nothing names the application.
+
+Nothing is imported: the source of likely modules is parsed and searched for what an application is usually called.
+
+    1. [tool.fastapi] entrypoint in pyproject.toml
+    2. the project of a Django manage.py
+    3. main, app, api, asgi, wsgi and server, as modules here and in src, and in the packages that are there
+    4. every other module here and in src
+
+The first step that finds something decides. Where it finds several, none is served and all are named: a guess that is
+wrong would only be noticed by its answers.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from corn.cli.resolve import require_application
+from corn.config.sources import PYPROJECT, Resolved, read_toml
+from corn.errors import ConfigError
+
+_MODULES = ("main", "app", "api", "asgi", "wsgi", "server", "application")
+_NAMES = ("app", "application", "create_app", "make_app")
+_FACTORIES = frozenset({"create_app", "make_app"})
+_CLASSES = frozenset({"FastAPI", "Starlette", "Litestar", "Flask", "Quart", "Sanic", "BlackSheep"})
+# What is often called app, and is no web application.
+_OTHER_CLASSES = frozenset({"Typer", "Celery", "Cyclopts", "Dash", "APIRouter", "Blueprint", "Router"})
+_NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "scripts", "migrations", "build", "dist"})
+_NO_MODULES = frozenset({"setup", "conftest", "manage", "noxfile", "tasks", "fabfile"})
+_MOST_MODULES = 200
+_DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]""")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An application that was found. `imported` says that its module only imports it from another."""
+
+    app: str
+    file: Path
+    app_dir: str = "."
+    factory: bool = False
+    imported: bool = False
+    settings: str = ""  # Django's, where no module of the project makes the application
+
+
+class ApplicationFinder:
+    """Completes a configuration that names no application; a reload serves what the start has found."""
+
+    def __init__(self) -> None:
+        self._found: Candidate | None = None
+
+    def complete(self, resolved: Resolved) -> Resolved:
+        """The same with an application; raises ConfigError where none is found, or several."""
+        if resolved.config.app is not None:
+            return resolved
+        if self._found is None:
+            self._found = find(Path(resolved.config.app_dir))
+            if self._found is None:
+                return require_application(resolved)
+            if resolved.config.log_format != "json":
+                click.echo(f"Found {self._found.app} in {self._found.file}.", err=True)
+        found = self._found
+        if found.settings:
+            os.environ.setdefault("DJANGO_SETTINGS_MODULE", found.settings)
+        app_dir = str(Path(resolved.config.app_dir, found.app_dir))
+        factory = resolved.config.factory or found.factory
+        config = replace(resolved.config, app=found.app, app_dir=app_dir, factory=factory)
+        return replace(resolved, config=config, origins={**resolved.origins, "app": f"found in {found.file}"})
+
+
+def find(directory: Path) -> Candidate | None:
+    """Find the application of a project, None where there is none; raises ConfigError where there are several."""
+    for step in (_fastapi, _django, _usual, _others):
+        candidates = _distinct(list(step(directory)))
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            names = ", ".join(_shown(each) for each in candidates)
+            raise ConfigError(
+                f"several applications were found: {names}; name one, as in 'corn serve {candidates[0].app}', or set "
+                "app in corn.toml"
+            )
+    return None
+
+
+def _shown(candidate: Candidate) -> str:
+    return candidate.app if candidate.app_dir == "." else f"{candidate.app} (--app-dir {candidate.app_dir})"
+
+
+def _distinct(candidates: list[Candidate]) -> list[Candidate]:
+    """Without those that only import another, and without WSGI's where ASGI's stands beside it, as Django makes both.
+
+    A factory counts where nothing has called it.
+    """
+    own = [each for each in candidates if not each.imported] or candidates[:1]
+    own = [each for each in own if not each.factory] or own
+    asynchronous = {each.file.parent for each in own if each.file.stem == "asgi"}
+    return [each for each in own if each.file.stem != "wsgi" or each.file.parent not in asynchronous]
+
+
+def _fastapi(directory: Path) -> Iterator[Candidate]:
+    path = directory / PYPROJECT
+    if not path.is_file():
+        return
+    tool = read_toml(PYPROJECT, path).get("tool")
+    table = tool.get("fastapi") if isinstance(tool, dict) else None
+    entrypoint = table.get("entrypoint") if isinstance(table, dict) else None
+    if isinstance(entrypoint, str) and entrypoint:
+        yield Candidate(entrypoint if ":" in entrypoint else f"{entrypoint}:app", Path(f"{PYPROJECT} [tool.fastapi]"))
+
+
+def _django(directory: Path) -> Iterator[Candidate]:
+    for place in _places(directory):
+        found = _DJANGO.search(_text(directory / place / "manage.py"))
+        if found is None:
+            continue
+        packages = found[1].split(".")[:-1]
+        for length in range(len(packages), 0, -1):
+            for name in ("asgi", "wsgi"):
+                file = Path(place, *packages[:length], f"{name}.py")
+                if (directory / file).is_file():
+                    yield Candidate(".".join([*packages[:length], name]) + ":application", file, place)
+                    return
+        handler = "django.core.asgi:get_asgi_application"
+        yield Candidate(handler, Path(place, "manage.py"), place, factory=True, settings=found[1])
+        return
+
+
+def _usual(directory: Path) -> Iterator[Candidate]:
+    for place in _places(directory):
+        for name in _MODULES:
+            yield from _in_module(directory, place, Path(f"{name}.py"))
+        for package in _packages(directory / place):
+            for name in ("__init__", *_MODULES):
+                yield from _in_module(directory, place, Path(package, f"{name}.py"))
+
+
+def _others(directory: Path) -> Iterator[Candidate]:
+    for place in _places(directory):
+        files = sorted((directory / place).glob("*.py"))[:_MOST_MODULES]
+        for file in files:
+            if file.stem.isidentifier() and file.stem not in _NO_MODULES and not file.stem.startswith("test"):
+                yield from _in_module(directory, place, Path(file.name))
+
+
+def _places(directory: Path) -> list[str]:
+    return [".", "src"] if (directory / "src").is_dir() else ["."]
+
+
+def _packages(directory: Path) -> list[str]:
+    try:
+        entries = sorted(each for each in directory.iterdir() if each.is_dir())
+    except OSError:
+        return []
+    return [
+        each.name
+        for each in entries
+        if each.name.isidentifier()
+        and each.name not in _NO_PACKAGES
+        and each.name != "src"
+        and not (each / "pyvenv.cfg").exists()
+    ]
+
+
+def _in_module(directory: Path, place: str, file: Path) -> Iterator[Candidate]:
+    """The application of a module, if it has one: the likeliest of the names at its top level."""
+    names = _top_level_names(_text(directory / place / file))
+    for name in (*_NAMES, *(each for each in names if each not in _NAMES and names[each] == _MADE)):
+        if name in names:
+            module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+            imported = names[name] == _IMPORTED
+            yield Candidate(f"{module}:{name}", Path(place, file), place, name in _FACTORIES, imported)
+            return
+
+
+_DEFINED, _MADE, _IMPORTED = "defined", "made", "imported"
+
+
+def _top_level_names(source: str) -> dict[str, str]:
+    """Names that a module defines, with whether it imports them, or calls the class of a framework for them."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    found: dict[str, str] = {}
+    for node in _statements(tree.body):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if node.name not in _FACTORIES or not _requires_arguments(node.args):
+                found[node.name] = _DEFINED
+        elif isinstance(node, ast.ClassDef):
+            found[node.name] = _DEFINED
+        elif isinstance(node, ast.ImportFrom):
+            found.update((each.asname or each.name, _IMPORTED) for each in node.names)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            called = _called(node.value)
+            if called in _OTHER_CLASSES:
+                continue
+            how = _MADE if called in _CLASSES else _DEFINED
+            found.update((each.id, how) for each in targets if isinstance(each, ast.Name))
+    return found
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that are executed at the top level, also under `if`, `try` and `with`."""
+    for node in body:
+        yield node
+        for part in ("body", "orelse", "finalbody"):
+            if isinstance(node, (ast.If, ast.Try, ast.With)):
+                yield from _statements(getattr(node, part, []))
+        if isinstance(node, ast.Try):
+            for handler in node.handlers:
+                yield from _statements(handler.body)
+
+
+def _called(value: ast.expr) -> str:
+    """The last part of the name that an expression calls, "" where it is no call."""
+    if not isinstance(value, ast.Call):
+        return ""
+    function = value.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _requires_arguments(arguments: ast.arguments) -> bool:
+    positional = len(arguments.posonlyargs) + len(arguments.args) > len(arguments.defaults)
+    return positional or any(default is None for default in arguments.kw_defaults)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
