@@ -21,6 +21,7 @@ from corn.server.metrics import Metrics
 from corn.server.proxy.forwarded_headers import apply_forwarded
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.request_id import RequestIds
+from corn.server.turn_writer import TurnWriter
 from corn.server.typing import AccessLogger, Connection, Cycle, HTTP2Factory, Session
 
 CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
@@ -81,6 +82,7 @@ class ServerContext:
         "server_field",
         "template",
         "timeout_request",
+        "turn",
         "websockets",
         "when_room",
     )
@@ -96,6 +98,7 @@ class ServerContext:
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
+        self.turn = TurnWriter(self.loop)
         self.template = scope_template(config.root_path, None)
         self.access: AccessLogger | None = None
         self.connections: set[Connection] = set()
@@ -158,12 +161,15 @@ class ServerContext:
 
     def answered(self, cycle: Cycle) -> None:
         """Count a request that is done, and log it."""
-        took = monotonic() - cycle.started_at
+        now = monotonic()
+        took = now - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self.metrics.answered(status, cycle.sent, took)
         if self.access is not None:
             record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
             self.access.log(record)
+        if len(self.running) > 1:
+            self.turn.finished(now)
 
     def show_counts(self) -> None:
         """Write what is counted to shared memory."""

@@ -1,7 +1,8 @@
-"""The writing side of a connection: pieces joined into few writes, and writers held up by a slow reader.
+"""Write buffer of a connection: pieces joined into few writes, and writers held up by a slow reader.
 
-A response that is a stream is written in pieces, and each write costs a system call on asyncio, or a good part of one
-on uvloop. So pieces wait for the end of the loop's turn, up to a bound, and are written together.
+A response that is a stream is written in pieces, and each write costs a system call. So pieces wait for the end of the
+event loop's turn, up to a bound, and are written together. A response that is complete waits for the others of its turn
+where that delays none (see `turn_writer`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,38 @@ from collections.abc import Sequence
 from corn.server.context import ServerContext
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
+_HOLD_LIMIT = 16384  # bytes of a response up to which it may wait for others: a larger one costs more than its write
 
 _NOTHING: list[bytes] = []  # stands for no output in every connection; never changed
 
 
+class WaiterList:
+    """Coroutines that wait for the same event; a future is made for each, and forgotten when it is cancelled."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: dict[asyncio.Future[None], None] = {}
+
+    async def wait(self) -> None:
+        """Wait for the next `wake`."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        try:
+            await waiter
+        finally:
+            self._waiters.pop(waiter, None)
+
+    def wake(self) -> None:
+        """Let all go on that wait now."""
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
 class BufferedProtocol(asyncio.Protocol):
-    """What a connection writes; reading is up to the class that derives from it."""
+    """The writing side of a connection; reading is up to the class that derives from it."""
 
     __slots__ = ("_out", "_out_size", "_writers", "deadline", "service", "transport", "write_paused")
 
@@ -29,7 +56,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.write_paused = False
         self._out = _NOTHING
         self._out_size = 0
-        self._writers: list[asyncio.Future[None]] | None = None
+        self._writers: WaiterList | None = None
 
     def write(self, data: bytes) -> None:
         """Write now, after what was to be written soon."""
@@ -37,25 +64,41 @@ class BufferedProtocol(asyncio.Protocol):
         if data:
             self.transport.write(data)
 
+    def write_together(self, data: bytes) -> None:
+        """Write the end of a response, or all of it: with the others of this turn, or now where that would delay it."""
+        service = self.service
+        if not service.turn.holds or len(service.running) < 2 or len(data) > _HOLD_LIMIT:
+            self.write(data)
+        elif self._out:
+            self.write_soon(data)
+        else:
+            self._out, self._out_size = [data], len(data)
+            service.turn.add(self)
+
     def write_soon(self, *pieces: bytes) -> None:
         """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
-        if not self._out:
-            self._out = []
-            self.service.loop.call_soon(self.flush)
-        self._out += pieces
-        self._out_size += sum(map(len, pieces))
+        size = sum(map(len, pieces))
+        if self._out:
+            self._out += pieces
+            self._out_size += size
+        else:
+            self._out = [*pieces]
+            self._out_size = size
+            self.service.turn.add(self)
         if self._out_size > JOIN_LIMIT:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was to be written soon."""
+        """Write what was to be written soon, unless the peer is gone."""
         if self._out:
             out, size = self._out, self._out_size
             self._out, self._out_size = _NOTHING, 0
+            if self.transport.is_closing():
+                return
             if size > JOIN_LIMIT:
                 self.write_many(out)
             else:
-                self.transport.write(b"".join(out))
+                self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def write_many(self, pieces: Sequence[bytes]) -> None:
         """Write pieces now that together are too long to be joined."""
@@ -74,15 +117,11 @@ class BufferedProtocol(asyncio.Protocol):
 
     async def drained(self) -> None:
         """Wait until the peer has read enough for more to be written; returns too when it is gone."""
-        waiter = self.service.loop.create_future()
         if self._writers is None:
-            self._writers = []
-        self._writers.append(waiter)
-        await waiter
+            self._writers = WaiterList()
+        await self._writers.wait()
 
     def wake_writers(self) -> None:
         """Let whoever waits in `drained` go on."""
-        writers, self._writers = self._writers, None
-        for waiter in writers or ():
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._writers is not None:
+            self._writers.wake()

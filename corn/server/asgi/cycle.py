@@ -42,6 +42,7 @@ from corn.server.http.response_fields import (
 )
 from corn.server.request_id import FIELD, request_id
 from corn.server.typing import HTTPStream
+from corn.server.write_buffer import WaiterList
 
 Stage: TypeAlias = Mapping[str, Callable[[Any, Message], Awaitable[None] | None]]
 DONE: Stage = {}
@@ -61,7 +62,7 @@ class RequestCycle:
     started_at = 0.0  # monotonic time
     _body = b""
     _given = False  # the last http.request was
-    _waiters: list[asyncio.Future[None]] | None = None
+    _waiters: WaiterList | None = None
     task: asyncio.Task[None]
     keep_alive = True
     sent = 0  # bytes of the response's body
@@ -90,8 +91,9 @@ class RequestCycle:
 
     def begin(self) -> None:
         """Call the application in a task of its own."""
-        self.service.running.add(self)
-        self.task = self.service.create_task(self.run())
+        service = self.service
+        service.running.add(self)
+        self.task = service.create_task(self.run())
 
     def cancel(self, why: str) -> None:
         """Stop the application; a request whose response has not begun is answered with 503."""
@@ -132,8 +134,7 @@ class RequestCycle:
             self._body = self._body + body if self._body else body
             self.head.expects_continue = False
         self.arriving = arriving
-        if self._waiters:
-            self.wake()
+        self.wake()
         return len(self._body) > HOLD_LIMIT
 
     def hang_up(self) -> None:
@@ -148,10 +149,8 @@ class RequestCycle:
 
     def wake(self) -> None:
         """Let whoever waits in `receive` look again."""
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiters is not None:
+            self._waiters.wake()
 
     async def _wait_for_body(self) -> None:
         if self.head.expects_continue and not (self.committed or self.ended):
@@ -169,11 +168,9 @@ class RequestCycle:
         return {"type": "http.request", "body": body, "more_body": self.arriving}
 
     async def _wait(self) -> None:
-        waiter = self.service.loop.create_future()
         if self._waiters is None:
-            self._waiters = []
-        self._waiters.append(waiter)
-        await waiter
+            self._waiters = WaiterList()
+        await self._waiters.wait()
 
     # The response
 
@@ -238,8 +235,8 @@ class RequestCycle:
     def _finish(self) -> None:
         self._stage = DONE
         self.responded = True
-        if self._waiters:
-            self.wake()
+        if self._waiters is not None:
+            self._waiters.wake()
         self.connection.finished(self)
 
     # What goes wrong

@@ -77,6 +77,7 @@ class HTTP1Connection(BufferedProtocol):
     def eof_received(self) -> bool:
         """Whether to stay open, for the response that is due: the peer may have closed its sending side only."""
         self._eof = True
+        self.flush()
         if self._decoder is not None:
             return False
         if self.cycle is not None:
@@ -313,7 +314,7 @@ class HTTP1Connection(BufferedProtocol):
         if self._held:
             self.service.loop.call_soon(self._next, context=self.service.context)
         elif self._eof:
-            self.transport.close()
+            self._close(expecting=False)
         elif self.service.draining:
             self._close(expecting=True)
         else:
@@ -328,7 +329,7 @@ class HTTP1Connection(BufferedProtocol):
         if len(self._held) <= _HOLD_LIMIT:
             self._resume_reading()
         if self._eof and self.cycle is None:
-            self.transport.close()
+            self._close(expecting=False)
 
     # Writing beside the transport, see `sendfile`
 
@@ -410,6 +411,7 @@ class HTTP1Connection(BufferedProtocol):
 
     def _close(self, *, expecting: bool) -> None:
         """Close after all that was written; `expecting` says whether the peer may send more."""
+        self.flush()
         if (expecting or self._decoder is not None or self._held) and not self._eof:
             self._forget()
             self.service.connections.discard(self)

@@ -20,6 +20,9 @@ NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response'
 class HTTP1Writer(FileWriter, HTTPStream, Protocol):
     """Connection as far as a response needs it."""
 
+    def write_together(self, data: bytes) -> None:
+        """Write the end of a response, or all of it."""
+
     def write_soon(self, *pieces: bytes) -> None:
         """Write pieces together with others."""
 
@@ -45,7 +48,9 @@ class HTTP1Framing(RequestCycle):
             self.sent = size
             pieces = (self._line, self._block, service.defaults, b"\r\n", body)
             if size < _JOIN_LIMIT:
-                connection.transport.write(b"".join(pieces))
+                # While nothing is held, nothing waits to be written before a response: it may pass the buffer by.
+                write = connection.write_together if service.turn.holds else connection.transport.write
+                write(b"".join(pieces))
             else:
                 connection.write_many(pieces)
             return
@@ -102,7 +107,7 @@ class HTTP1Framing(RequestCycle):
 
     def _write_end(self) -> None:
         ends_here = self._framing == CHUNKED and not self._flags & TRAILERS
-        self.connection.write(LAST_CHUNK if ends_here else b"")
+        self.connection.write_together(LAST_CHUNK if ends_here else b"")
 
 
 class HTTP1Cycle(HTTP1Framing, ExtendedCycle):
@@ -129,7 +134,7 @@ class HTTP1Cycle(HTTP1Framing, ExtendedCycle):
     def _write_trailers(self, block: bytes) -> None:
         if self._framing == CHUNKED:
             fields = block if self.head.accepts_trailers else b""
-            self.connection.write(LAST_CHUNK[:-2] + fields + b"\r\n")
+            self.connection.write_together(LAST_CHUNK[:-2] + fields + b"\r\n")
 
 
 class HTTP1WebSocketCycle(HTTP1Framing, WebSocketCycle):

@@ -35,6 +35,7 @@ from corn.server.http2.frames import (
 from corn.server.http2.header_codec import encode_lines, encode_status
 from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
 from corn.server.typing import Cycle, Session
+from corn.server.write_buffer import WaiterList
 
 _NOTHING = bytearray()  # stands for no data in every stream; never changed
 
@@ -129,7 +130,7 @@ class Stream:
         self._waiting = _NOTHING
         self._ending = False  # END_STREAM follows what waits
         self._trailers: bytes | None = None
-        self._writers: list[asyncio.Future[None]] | None = None
+        self._writers: WaiterList | None = None
         # A WebSocket
         self._early: bytearray | None = None  # what came for one that is not open yet
         self._session: Session | None = None
@@ -280,11 +281,9 @@ class Stream:
 
     async def drained(self) -> None:
         """Wait until all that was sent has found room; returns too when the stream is gone."""
-        waiter = self.service.loop.create_future()
         if self._writers is None:
-            self._writers = []
-        self._writers.append(waiter)
-        await waiter
+            self._writers = WaiterList()
+        await self._writers.wait()
 
     def open_window(self, increment: int) -> None:
         """Add to the send window; raises HTTP2StreamError where it would be larger than allowed."""
@@ -300,10 +299,8 @@ class Stream:
     def _stop_waiting(self) -> None:
         self.send_due = math.inf
         self.write_paused = False
-        writers, self._writers = self._writers, None
-        for waiter in writers or ():
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._writers is not None:
+            self._writers.wake()
 
     def _has_room(self, size: int) -> bool:
         connection = self.connection

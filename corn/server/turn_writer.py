@@ -1,0 +1,108 @@
+"""Turn writer: responses of one turn of the event loop are written together.
+
+A write wakes up the client, or the proxy beside it, which then takes a part of the CPU from the applications that are
+still to run in this turn. So a response is held until those have run, and all are written in a row. A worker with a
+single request in flight writes at once.
+
+Holding must not delay a response by an application that computes. What a step of an application will take cannot be
+known, so it is measured: a step of more than `STEP` is answered by writing at once as many responses as make it rare,
+`_PER_STEP` for each `STEP` that it took. What is held is written once it has waited for `STEP`.
+
+Rejected: a timer for what is held. It would fire after the step that it should interrupt. Rejected: holding always, as
+servers do whose applications run elsewhere: here a step of 50 ms would delay the responses of all that ran before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Protocol
+
+STEP = 0.001  # seconds that a step of an application may take, and that a response may wait
+
+_FIRST_AT_ONCE = 64
+_PER_STEP = 8
+_MOST_AT_ONCE = 1 << 13
+_AT_THE_END = 10 * STEP  # of the last step of a turn, which is measured together with what was read after it
+
+
+class Flushable(Protocol):
+    """A connection with output that waits for the end of the turn."""
+
+    def flush(self) -> None:
+        """Write it."""
+
+
+class TurnWriter:
+    """Collects the connections of a worker that have output, and flushes them when the loop comes round."""
+
+    __slots__ = (
+        "_at_once",
+        "_due",
+        "_is_open",
+        "_is_scheduled",
+        "_last",
+        "_loop",
+        "_waiting",
+        "holds",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[Flushable] = []
+        self._is_scheduled = False
+        self.holds = False  # whether responses are held, for now
+        self._at_once = _FIRST_AT_ONCE  # responses until they are
+        self._is_open = False  # a response was finished in this turn,
+        self._last = 0.0  # the last of them at this time
+        self._due = 0.0  # when what is held has waited long enough
+
+    def add(self, connection: Flushable) -> None:
+        """Flush a connection, which has something to write now, at the end of the turn."""
+        self._waiting.append(connection)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._end)
+
+    def finished(self, now: float) -> None:
+        """A response was finished, and written or added; to be called for each while others are in flight."""
+        gap = now - self._last
+        self._last = now
+        if not self._is_open:
+            self._open(now)
+        elif gap > STEP:
+            self._saw_long_step(gap)
+        elif not self.holds:
+            self._at_once -= 1
+            self.holds = self._at_once <= 0
+        elif now > self._due:
+            self.flush()
+            self._due = now + STEP
+
+    def flush(self) -> None:
+        """Write what all connections have to write."""
+        waiting, self._waiting = self._waiting, []
+        for connection in waiting:
+            connection.flush()
+
+    def _open(self, now: float) -> None:
+        self._is_open = True
+        self._due = now + STEP
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        """The loop has come round."""
+        self._is_scheduled = False
+        if self._is_open:
+            self._is_open = False
+            took = monotonic() - self._last
+            if took > _AT_THE_END:
+                self._saw_long_step(took)
+        self.flush()
+
+    def _saw_long_step(self, took: float) -> None:
+        self._at_once = min(max(self._at_once, 0) + int(_PER_STEP * took / STEP), _MOST_AT_ONCE)
+        self.holds = False
+        self.flush()
