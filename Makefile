@@ -3,6 +3,8 @@
 #
 # Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 #
+# make test-loaded  the same tests beside eight busy processes: what only passes on a quiet machine does not pass here
+# make test-all     make test with every Python of PYTHONS_SUPPORTED that is here, then make test-lowest
 # make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
 #
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
@@ -12,6 +14,7 @@
 
 PYTHON ?= python3
 PYTHONS ?= $(PYTHON)
+PYTHONS_SUPPORTED ?= 3.10 3.11 3.12 3.13 3.14
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
@@ -21,13 +24,28 @@ LOWEST_VENV ?= .venv-lowest
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
-.PHONY: serve test test-lowest lint format docs dist bench autobahn
+PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
+
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
 
 test: lint
-	$(BIN)/pytest --numprocesses 4 --dist worksteal
+	$(PYTEST)
+
+test-loaded: $(VENV)/.installed-test
+	$(BIN)/python -m tests.support.busy_processes 8 $(PYTEST)
+
+test-all:
+	for version in $(PYTHONS_SUPPORTED); do \
+		if python=$$(.ci/python $$version); then \
+			$(MAKE) test PYTHON=$$python VENV=.venv-$$version || exit 1; \
+		else \
+			echo "python$$version is not here: nothing is tested with it"; \
+		fi; \
+	done
+	$(MAKE) test-lowest
 
 test-lowest: $(LOWEST_VENV)/.installed
 	$(LOWEST_VENV)/bin/pytest --numprocesses 4 tests/admin tests/config tests/reload tests/server tests/supervisor \

@@ -38,12 +38,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seeds", type=int, default=3, help="how many random sequences test_chaos.py tries")
 
 
+def pytest_report_header() -> list[str]:
+    """One line for all programs that are missing, before the first test."""
+    missing = [f"{name} (Debian: {package})" for name, package in PACKAGES.items() if _find(name) is None]
+    return [f"missing programs, so their tests are not run: {', '.join(missing)}"] if missing else []
+
+
+def _find(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
     """Where a program is that is not Python's; the test is skipped on a machine without it, but never in CI."""
 
     def find(name: str) -> str:
-        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+        path = _find(name)
         if path is None:
             missing = f"needs {name}, of Debian's package {PACKAGES[name]}"
             assert not os.environ.get("CI"), missing

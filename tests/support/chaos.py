@@ -24,7 +24,7 @@ from tests.support.http_client import Load
 
 ARGUMENTS = (
     *("--port", "0", "--no-access-log", "--soak", "0.2", "--rollback-window", "5"),
-    *("--timeout-worker", "3", "--timeout-boot", "5", "--timeout-graceful-shutdown", "5", "--limit-memory", "300MiB"),
+    *("--timeout-worker", "3", "--timeout-boot", "40", "--timeout-graceful-shutdown", "5", "--limit-memory", "300MiB"),
 )
 LEAK = """
 hoard = []

@@ -104,10 +104,10 @@ class Chromium:
         self._http.close()
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
 
 
 class WebDriverError(Exception):

@@ -81,7 +81,7 @@ def test_a_stop_while_the_new_master_starts_leaves_nothing(tmp_path):
         served.wait_for("loads")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=10)
+        served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
 def test_the_pidfile_names_whoever_serves(tmp_path):

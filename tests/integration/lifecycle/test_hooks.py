@@ -149,7 +149,7 @@ def test_the_hooks_process_does_not_outlive_the_master(app_dir):
     with serve(app_dir, "--timeout-hook", "60").wait_ready() as served:
         served.wait_for("^HOOK")
         served.process.kill()
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=5)
+        served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
 def test_no_hooks_process_stays_where_the_file_has_no_hook_for_it(app_dir):

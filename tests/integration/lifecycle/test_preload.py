@@ -176,4 +176,4 @@ def test_without_a_subreaper_the_template_relays_the_ends_of_workers(relayed):
 def test_without_a_subreaper_nothing_is_left_when_the_master_is_killed(relayed):
     with relayed.wait_ready() as served:
         served.process.kill()
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=5)
+        served.wait_until(lambda: not served.leftovers(), "all gone")

@@ -182,7 +182,7 @@ def test_when_the_master_is_killed_nothing_is_left_and_the_port_is_free(app_dir)
         assert served.client().get()
         served.process.kill()
         served.process.wait()
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=5)
+        served.wait_until(lambda: not served.leftovers(), "all gone")
         with pytest.raises(ConnectionRefusedError):
             served.client().connect()
 
@@ -196,7 +196,7 @@ def test_when_the_master_is_killed_requests_in_flight_are_finished_first(app_dir
         served.process.kill()
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
         sock.close()
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=5)
+        served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
 def test_when_the_master_is_killed_a_stuck_worker_is_killed_by_its_template(app_dir):
@@ -207,7 +207,7 @@ def test_when_the_master_is_killed_a_stuck_worker_is_killed_by_its_template(app_
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         served.wait_for("began")
         served.process.kill()
-        served.wait_until(lambda: not served.leftovers(), "all gone", deadline=15)
+        served.wait_until(lambda: not served.leftovers(), "all gone")
         sock.close()
 
 
