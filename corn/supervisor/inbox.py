@@ -81,9 +81,9 @@ class Inbox:
             early = self._reaper.ended_early(worker.pid)
             if early is not None:
                 self._exited(worker.pid, early)
-        elif worker.channel.closed and worker.generation not in self._executor.templates:
-            lost = "its template was lost, and no process of it is left"
-            self._handle(events.WorkerNotForked(time.monotonic(), worker.id, lost))
+        elif worker.channel.closed and (worker.not_forked or worker.generation not in self._executor.templates):
+            why = worker.not_forked or "its template was lost, and no process of it is left"
+            self._handle(events.WorkerNotForked(time.monotonic(), worker.id, why))
 
     def _of_template(self, template: TemplateProcess, message: messages.Message, at: float) -> events.Event | None:
         match message:
@@ -97,7 +97,7 @@ class Inbox:
             case messages.Failed():
                 return events.TemplateFailed(at, template.generation, message.error, message.detail, message.exit_code)
             case messages.NotForked():
-                return events.WorkerNotForked(at, message.worker, message.error)
+                self._not_forked(message)
             case messages.Forked():
                 self._forked(message, at)
             case messages.Exited():
@@ -112,6 +112,13 @@ class Inbox:
             return
         self._identify(worker, message.pid, at)
         self._children.receive(worker)
+
+    def _not_forked(self, message: messages.NotForked) -> None:
+        """Wait for the end of its channel: the process that forks it may have been killed after it did."""
+        worker = self._executor.workers.get(message.worker)
+        if worker is not None and worker.pid is None:
+            worker.not_forked = message.error
+            self._children.receive(worker)
 
     def _identify(self, worker: WorkerProcess, pid: int, at: float) -> None:
         """Record the process id of a worker: its template reports it, and the worker too, whichever is read first."""

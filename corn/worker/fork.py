@@ -63,16 +63,19 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
 
 
 def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
-    os.close(reader)
+    """Fork the worker, report its id and exit, whatever fails: to return would be to go on as a second template."""
     try:
-        pid = os.fork()
-    except OSError as error:
-        pid = -(error.errno or 1)
-    if pid == 0:
-        os.close(writer)
-        live()
-    os.write(writer, str(pid).encode())
-    os._exit(0)
+        os.close(reader)
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -(error.errno or 1)
+        if pid == 0:
+            os.close(writer)
+            live()
+        os.write(writer, str(pid).encode())  # EPIPE where the template was killed
+    finally:
+        os._exit(0)
 
 
 class SpareWorker:

@@ -22,7 +22,8 @@ class WorkerProcess(ChildProcess):
     """A worker; its template forks it, so its process id is learned later.
 
     `cell` is its entry on the scoreboard, and `report` the file in which it writes its stacks (corn/ipc/stack_report).
-    `doomed` is a signal that waits for the process id; `killed` says that corn sent SIGKILL.
+    `doomed` is a signal that waits for the process id; `killed` says that corn sent SIGKILL. `not_forked` is why its
+    template reported no process, which is not certain as long as somebody holds the other end of the channel.
     """
 
     id: int
@@ -31,6 +32,7 @@ class WorkerProcess(ChildProcess):
     report: int
     doomed: int | None = None
     killed: bool = False
+    not_forked: str = ""
 
     def signal(self, number: int) -> None:
         self.killed |= number == signal.SIGKILL

@@ -10,7 +10,8 @@ import pytest
 from tests.support.corn_process import Served, write_app
 
 # The template stops after it has forked the process that forks the worker, for as long as the file `hold` is there.
-# With the file `hold_worker` the worker stops before its first line of code, too.
+# With the file `hold_worker` the worker stops before its first line of code, too, and with `hold_middle` the process
+# between the two, once it has forked the worker.
 HOLDS = """
 import time
 
@@ -21,8 +22,7 @@ def hold(name):
         time.sleep(0.01)
 
 def in_parent():
-    if os.getpid() == TEMPLATE:
-        hold("hold")
+    hold("hold" if os.getpid() == TEMPLATE else "hold_middle")
 
 def in_child():
     if os.getppid() != TEMPLATE:
@@ -77,6 +77,45 @@ def test_a_worker_that_ended_before_its_template_reported_it_is_logged_with_its_
         (served.directory / name).unlink()
     served.wait_for(rf"worker 0 \(generation 1, pid {second.pid}\) failed: killed by SIGKILL", since=mark)
     served.wait_until(served.workers, "another worker")
+
+
+def middle_and_worker(template: psutil.Process) -> list[psutil.Process]:
+    """The process that forks a worker and the worker, while the first is there."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return template.children(recursive=True)
+    return []
+
+
+def test_a_worker_whose_middle_process_was_killed_before_it_reported_it_is_known_to_the_master(served):
+    """Forked twice: the process between template and worker dies, and the template reports that nothing was forked."""
+    (served.directory / "hold_middle").touch()
+    template, first = served.templates()[0], served.workers()[0]
+    first.kill()
+    served.wait_until(lambda: len(middle_and_worker(template)) == 2, "the next worker")
+    middle, second = middle_and_worker(template)
+    middle.kill()
+    (served.directory / "hold_middle").unlink()
+    served.wait_until(lambda: second in served.workers(), "its name")
+    assert served.client().get() == f"one {second.pid}"
+    mark = served.mark()
+    second.kill()
+    served.wait_for(rf"worker 0 \(generation 1, pid {second.pid}\) crashed: killed by SIGKILL", since=mark)
+    assert "could not be forked" not in served.output
+
+
+def test_a_process_between_template_and_worker_does_not_outlive_a_killed_template(served):
+    """It writes to a pipe that nobody reads: to fail there is to exit, not to go on as a template."""
+    (served.directory / "hold_middle").touch()
+    template = served.templates()[0]
+    served.workers()[0].kill()
+    served.wait_until(lambda: len(middle_and_worker(template)) == 2, "the next worker")
+    middle, second = middle_and_worker(template)
+    template.kill()
+    served.wait_for("the template of generation 1 was lost")
+    (served.directory / "hold_middle").unlink()
+    served.wait_until(lambda: not middle.is_running(), "the end of the process between the two")
+    served.wait_until(lambda: rf"pid {second.pid}) ended: reload" in served.output, "the worker's end is explained")
+    served.wait_until(served.workers, "a worker of the code on disk")
 
 
 def test_a_worker_that_a_killed_template_never_forked_is_asked_for_again_at_once(served):
