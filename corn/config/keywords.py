@@ -69,6 +69,7 @@ class EmbeddedOptions(TypedDict, total=False):
     limit_concurrency: int | None
     limit_connections: int | None
     http2_max_concurrent_streams: int
+    http2_max_frame_size: int | str
     http2_initial_stream_window_size: int | str
     http2_initial_connection_window_size: int | str
     timeout_boot: float

@@ -55,6 +55,13 @@ class LimitsOptions:
     http2_max_concurrent_streams: int = option(
         100, Integer(1, 10000), "Maximum concurrent requests per HTTP/2 connection.", LIMITS
     )
+    http2_max_frame_size: int = option(
+        16384,
+        Size(16384, (1 << 24) - 1),
+        "Largest HTTP/2 frame that a client may send. Larger frames cost less for uploads; "
+        "--http2-initial-stream-window-size bounds them too.",
+        LIMITS,
+    )
     http2_initial_stream_window_size: int = option(
         256 * 1024,
         Size(16384, (1 << 31) - 1),

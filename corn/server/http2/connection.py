@@ -104,8 +104,9 @@ class HTTP2Connection(BufferedProtocol):
         self.initial_window = INITIAL_WINDOW  # of each new stream, for sending
         self.streams = StreamTable(self)
         self._window = ReceiveWindow(service.config.http2_initial_connection_window_size)
-        self._reader = FrameReader(_TOO_LARGE * service.limit_header_size)
-        self._decoder = FieldDecoder(_TOO_LARGE * service.limit_header_size)
+        config, most = service.config, _TOO_LARGE * service.limit_header_size
+        self._reader = FrameReader(most, config.http2_max_frame_size, config.http2_initial_stream_window_size)
+        self._decoder = FieldDecoder(most)
         self._prefix = b""
         self._held = b""  # of a preface that is not complete
         self._greeted = False  # the preface has come

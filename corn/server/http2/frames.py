@@ -14,7 +14,7 @@ from typing import Final
 from corn.config import Config
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_FRAME: Final = 16384  # the payload that everybody takes; corn neither asks for more nor sends more
+MAX_FRAME: Final = 16384  # bytes of payload that every peer takes; corn sends no more
 MAX_WINDOW: Final = (1 << 31) - 1
 MAX_STREAM: Final = (1 << 31) - 1
 INITIAL_WINDOW: Final = 65535
@@ -123,7 +123,7 @@ def goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
 
 
 def number(payload: bytes) -> int:
-    """The 31 bits of a payload that is one number; raises ConnectionFault for one of another size."""
+    """The 31 bits of a payload that is one number; raises HTTP2ConnectionError for one of another size."""
     if len(payload) != _LONG.size:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of the wrong size")
     value: int = _LONG.unpack(payload)[0]
@@ -144,6 +144,7 @@ def own_settings(config: Config) -> bytes:
     settings = {
         MAX_CONCURRENT_STREAMS: config.http2_max_concurrent_streams,
         INITIAL_WINDOW_SIZE: config.http2_initial_stream_window_size,
+        MAX_FRAME_SIZE: config.http2_max_frame_size,
         MAX_HEADER_LIST_SIZE: config.limit_header_size,
         ENABLE_CONNECT_PROTOCOL: int(config.ws != "none"),
         NO_RFC7540_PRIORITIES: 1,
@@ -152,7 +153,7 @@ def own_settings(config: Config) -> bytes:
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
-    """The peer's settings; raises ConnectionFault for a value that is not allowed."""
+    """The peer's settings; raises HTTP2ConnectionError for a value that is not allowed."""
     if len(payload) % _SETTING.size:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of the wrong size")
     settings = dict(_SETTING.iter_unpack(payload))
@@ -168,11 +169,15 @@ def read_settings(payload: bytes) -> dict[int, int]:
 class FrameReader:
     """Splits what a connection receives. A HEADERS frame is given with its CONTINUATIONs, and nothing but the block."""
 
-    __slots__ = ("_block", "_block_of", "_flags", "_frames", "_held", "_limit")
+    __slots__ = ("_block", "_block_of", "_due", "_flags", "_frames", "_held", "_limit", "_more", "_most", "_window")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, most: int = MAX_FRAME, window: int = INITIAL_WINDOW) -> None:
         self._held = b""
-        self._limit = limit
+        self._more: list[bytes] = []  # what came behind it; joined when the frame is complete
+        self._due = 0  # bytes until then
+        self._limit = limit  # of a header block
+        self._most = most  # of a frame
+        self._window = window  # of a stream
         self._block_of = 0  # the stream whose header block is not complete
         self._block = b""
         self._flags = 0
@@ -184,9 +189,14 @@ class FrameReader:
         return bool(self._block_of or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are complete with `data`; raises ConnectionFault."""
+        """The frames that are complete with `data`; raises HTTP2ConnectionError."""
         if self._held:
-            data = self._held + data
+            self._more.append(data)
+            self._due -= len(data)
+            if self._due > 0:
+                return
+            data = b"".join((self._held, *self._more))
+            self._more.clear()
         at, size = 0, len(data)
         self._held = b""
         while size - at >= _SIZE:
@@ -194,8 +204,9 @@ class FrameReader:
             start = at + _SIZE
             end = start + (high << 8 | low)
             if end - start > MAX_FRAME:
-                raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
+                self._check_size(kind, end - start)
             if end > size:
+                self._due = end - size
                 break
             at = end
             if self._block_of or kind in _OF_BLOCKS:
@@ -204,7 +215,18 @@ class FrameReader:
                     yield found
             else:
                 yield kind, flags, stream & MAX_STREAM, data[start:end]
+        else:
+            self._due = _SIZE - (size - at)
         self._held = data[at:]
+
+    def _check_size(self, kind: int, size: int) -> None:
+        """Refuse a frame before it is held, also one that could only be refused when it is complete."""
+        if size > self._most:
+            raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
+        if kind in _OF_BLOCKS and size > self._limit:
+            raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block is too large")
+        if kind == DATA and size > self._window:
+            raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
 
     def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> Frame | None:
         if kind == HEADERS and not self._block_of:

@@ -1,7 +1,9 @@
 """One HTTP/2 stream: a request on its way in, and a response on its way out (RFC 9113, 5.1, 5.2 and 8.1).
 
 Receiving: what the application has not taken of a body holds down the windows of the stream and of the connection.
-That is all that keeps a peer from sending, and it bounds what is held.
+That is all that keeps a peer from sending, and it bounds what is held. The peer has an allowance of time for the body:
+`--timeout-body` at first, and more for what it sends, by `--min-body-rate`. It is used up only while the application
+has taken all that came.
 
 Sending: data goes out at once where the windows of stream and connection and the socket have room for it. Else it
 waits here, the application waits in `drained`, and the connection's scheduler lets its streams send one frame each in
@@ -85,6 +87,7 @@ class Stream:
     """Carries a request cycle (`HTTPStream`), and the session of a WebSocket (RFC 8441)."""
 
     __slots__ = (
+        "_allowance",
         "_budget",
         "_early",
         "_ending",
@@ -120,6 +123,7 @@ class Stream:
         self.body_due = math.inf  # on `Clock.now`, for the peer to send more of the body
         self.unread = 0  # bytes of the windows that the application has not taken
         self._window = None if received else ReceiveWindow(self.service.config.http2_initial_stream_window_size)
+        self._allowance = self.service.config.timeout_body  # seconds for the peer to send more of the body
         self._left = -1  # of the announced length
         self._budget = self.service.config.limit_body
         # Sending
@@ -146,7 +150,8 @@ class Stream:
             if self._budget is not None and head.length > self._budget:
                 raise HTTPError(413, "the body is too large")
             self._left = head.length if head.has_length else -1
-            self._await_body()
+            if not head.expects_continue:
+                self._await_body()
 
     def take_data(self, data: bytes, size: int, *, ends: bool) -> None:
         """Take a part of the body; `size` is what it took of the windows, its padding included.
@@ -173,10 +178,12 @@ class Stream:
         """Let the peer go on: the application has taken all that came so far."""
         if self.unread:
             self._give_back(self.unread)
-        self._await_body()
+        if self.body_due == math.inf:
+            self._await_body()
 
     def tell_to_continue(self) -> None:
         self.inform(encode_status(100))
+        self._await_body()
 
     def _measure(self, size: int, *, ends: bool) -> None:
         if self._left >= 0:
@@ -191,10 +198,8 @@ class Stream:
     def _feed_cycle(self, cycle: RequestCycle, data: bytes, padding: int) -> None:
         if padding:
             self._give_back(padding)
-        catch_up = cycle.feed(data, not self.received)
-        self._await_body()
-        if catch_up:
-            self.body_due = math.inf
+        self._add_allowance(len(data))
+        cycle.feed(data, not self.received)
 
     def _feed_session(self, session: Session, data: bytes) -> None:
         session.feed(data)
@@ -204,7 +209,18 @@ class Stream:
             self._give_back(self.unread)
 
     def _await_body(self) -> None:
-        self.body_due = math.inf if self.received else self.connection.due(self.service.config.timeout_body)
+        """Start the clock of the body: the application waits for it."""
+        self.body_due = math.inf if self.received else self.connection.due(self._allowance)
+
+    def _add_allowance(self, size: int) -> None:
+        """Count received bytes; the clock stands still until the application takes them."""
+        config = self.service.config
+        most, rate = config.timeout_body, config.min_body_rate
+        if self.body_due < math.inf:
+            self._allowance = self.body_due - self.service.clock.now
+        self._allowance = min(max(self._allowance, 0.0) + size / rate, most) if rate else most
+        if self.unread:
+            self.body_due = math.inf
 
     def _give_back(self, size: int) -> None:
         """Open the windows by so much."""

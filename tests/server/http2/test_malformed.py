@@ -350,3 +350,41 @@ def test_frames_are_the_same_however_they_are_cut(data):
 def test_no_header_block_is_worse_than_an_error(block):
     with contextlib.suppress(HTTP2ConnectionError):
         FieldDecoder(1000).decode(block)
+
+
+def test_frame_of_the_largest_size_is_taken_in_pieces_of_any_size():
+    payload = bytes(range(256)) * 1024
+    data = frames.frame(frames.DATA, 0, 1, payload) * 2
+    for step in (1000, 65536, len(data)):
+        reader = frames.FrameReader(65536, 1 << 20, 1 << 20)
+        found = [each for at in range(0, len(data), step) for each in reader.feed(data[at : at + step])]
+        assert found == [(frames.DATA, 0, 1, payload)] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "code"),
+    [
+        (frames.DATA, (1 << 20) + 1, ErrorCode.FRAME_SIZE_ERROR),
+        (frames.DATA, 100_001, ErrorCode.FLOW_CONTROL_ERROR),
+        (frames.HEADERS, 65537, ErrorCode.ENHANCE_YOUR_CALM),
+        (frames.CONTINUATION, 65537, ErrorCode.ENHANCE_YOUR_CALM),
+    ],
+)
+def test_frame_that_could_not_be_accepted_is_refused_by_its_header(kind, size, code):
+    reader = frames.FrameReader(65536, 1 << 20, 100_000)
+    with pytest.raises(HTTP2ConnectionError) as raised:
+        list(reader.feed(frames.frame(kind, 0, 1, bytes(size))[:9]))
+    assert raised.value.code == code
+
+
+def test_http2_max_frame_size_is_announced_and_holds(run):
+    async def main():
+        async with serving(echo, http2_max_frame_size=100_000) as at:
+            client = await connect(at)
+            assert client.settings[5] == 100_000
+            stream = await client.begin(POST, end=False)
+            await client.flush()
+            await client.peer.send(frames.frame(frames.DATA, 1, stream, b"x" * 60_000))
+            assert (await client.response(stream)).body == b"x" * 60_000
+
+    run(main())

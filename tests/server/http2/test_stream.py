@@ -1,16 +1,14 @@
 """Requests and responses over HTTP/2: what an application sees, and what its client gets."""
 
 import asyncio
-import base64
 import json
 
 import pytest
 from h2.errors import ErrorCodes
 
 from corn.ipc.scoreboard import Field
-from corn.server.http2.frames import DATA, END_STREAM
-from tests.support.asgi_server import echo, hello, serving, until
-from tests.support.http2_peer import GET, POST, H2Peer, Response, connect, together
+from tests.support.asgi_server import hello, serving, until
+from tests.support.http2_peer import GET, POST, connect, together
 
 BIG = bytes(range(256)) * 4096  # 1 MiB
 START = {"type": "http.response.start", "status": 200}
@@ -75,61 +73,6 @@ def test_many_requests_at_a_time_are_answered_in_any_order(run):
                 response = await client.response(stream)
                 assert response.body == b"%d" % number
                 assert response.header("x-number") == str(number)
-
-    run(main())
-
-
-@pytest.mark.parametrize("announced", [False, True])
-def test_a_body_is_echoed_though_it_is_larger_than_all_windows(run, announced):
-    headers = (("content-length", str(len(BIG))),) if announced else ()
-
-    async def main():
-        async with serving(echo, http2_initial_stream_window_size=16384) as at:
-            client = await connect(at)
-            response = await client.request(asks(*headers, method="POST"), BIG)
-            assert (response.body, response.header("content-length")) == (BIG, str(len(BIG)))
-
-    run(main())
-
-
-def test_two_bodies_at_a_time_do_not_mix(run):
-    async def main():
-        async with serving(echo) as at:
-            client = await connect(at)
-            first, second = await client.begin(POST, end=False), await client.begin(POST, end=False)
-            for _ in range(10):
-                await client.data(first, b"a" * 1000)
-                await client.data(second, b"b" * 1000)
-            await client.data(second, b"", end=True)
-            await client.data(first, b"", end=True)
-            assert (await client.response(first)).body == b"a" * 10000
-            assert (await client.response(second)).body == b"b" * 10000
-
-    run(main())
-
-
-def test_an_application_that_does_not_read_holds_the_client_back(run):
-    go_on = asyncio.Event()
-    held = []
-
-    async def app(scope, receive, send):
-        await go_on.wait()
-        held.append(len((await receive())["body"]))
-        await echo(scope, receive, send)
-
-    async def main():
-        window = 65536
-        async with serving(app, http2_initial_stream_window_size=window) as at:
-            client = await connect(at)
-            stream = await client.begin(POST, end=False)
-            sending = asyncio.ensure_future(client.data(stream, BIG, end=True))
-            await until(lambda: client.h2.local_flow_control_window(stream) == 0)
-            await asyncio.sleep(0.05)
-            assert not sending.done()
-            go_on.set()
-            await sending
-            assert (await client.response(stream)).body == BIG[window:]
-            assert held == [window]
 
     run(main())
 
@@ -293,36 +236,6 @@ def test_early_hints_and_files_are_sent(run, tmp_path):
     run(main())
 
 
-def test_an_expectation_is_met_when_the_body_is_wanted(run):
-    async def main():
-        async with serving(echo) as at:
-            client = await connect(at)
-            stream = await client.begin(
-                asks(("expect", "100-continue"), ("content-length", "3"), method="POST"), end=False
-            )
-            response = client.responses[stream]
-            await client.until(lambda: response.informational)
-            assert response.informational == [[(":status", "100")]]
-            await client.data(stream, b"abc", end=True)
-            assert (await client.response(stream)).body == b"abc"
-
-    run(main())
-
-
-def test_a_request_that_is_answered_before_its_body_came_is_ended(run):
-    async def main():
-        async with serving(hello) as at:
-            client = await connect(at)
-            stream = await client.begin(POST, end=False)
-            response = await client.response(stream)
-            await client.until(lambda: response.reset is not None)
-            assert (response.body, response.ended, response.reset) == (b"hello", True, ErrorCodes.NO_ERROR)
-            await client.raw(DATA, END_STREAM, stream, b"late")
-            assert (await client.request()).status == 200
-
-    run(main())
-
-
 # What goes wrong
 
 
@@ -439,101 +352,6 @@ def test_a_trusted_proxy_is_believed(run):
 
     run(main())
     assert seen == [(("1.2.3.4", 0), "https")]
-
-
-# How a connection comes to speak HTTP/2
-
-
-def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
-    async def main():
-        async with serving(echo, h2c_upgrade=True) as at:
-            peer = await at.connect()
-            client = H2Peer(peer)
-            settings = client.h2.initiate_upgrade_connection()
-            await peer.send(
-                b"GET /up HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                b"HTTP2-Settings: " + settings + b"\r\n\r\n"
-            )
-            assert b"101 Switching" in await peer.reader.readuntil(b"\r\n\r\n")
-            client.responses[1] = Response()
-            await client.flush()
-            assert (await client.response(1)).header("x-method") == "GET"
-            assert (await client.request(POST, b"abc")).body == b"abc"
-
-    run(main())
-
-
-@pytest.mark.parametrize("options", [{}, {"h2c_upgrade": False}, {"h2c_upgrade": True, "http": "1"}])
-def test_h2c_upgrade_is_off_unless_asked_for(run, options):
-    """A proxy that passes these fields on would not see the requests that follow."""
-
-    async def main():
-        async with serving(hello, **options) as at:
-            answer = await at.request(
-                b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-                b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
-            )
-            assert (answer.status, answer.body) == (200, b"hello")
-
-    run(main())
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
-        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \xff\r\n",
-        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
-        + base64.urlsafe_b64encode(b"\0\2\0\0\0\7").strip(b"=")
-        + b"\r\n",
-        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\nX-Forwarded-For: 1.2.3.4\r\n",
-    ],
-)
-def test_h2c_upgrade_not_asked_for_in_full_is_ignored(run, fields):
-    async def main():
-        async with serving(hello, h2c_upgrade=True) as at:
-            answer = await at.request(b"GET / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
-            assert (answer.status, answer.body) == (200, b"hello")
-
-    run(main())
-
-
-def test_the_preface_may_come_in_pieces(run):
-    async def main():
-        async with serving(hello) as at:
-            peer = await at.connect()
-            client = H2Peer(peer)
-            client.h2.initiate_connection()
-            for byte in client.h2.data_to_send():
-                await peer.send(bytes((byte,)))
-                await asyncio.sleep(0)
-            assert (await client.request()).status == 200
-
-    run(main())
-
-
-def test_the_preface_is_only_the_beginning_of_a_connection(run):
-    async def main():
-        async with serving(hello) as at:
-            peer = await at.connect()
-            await peer.request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await peer.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).status == 505
-
-    run(main())
-
-
-def test_versions_can_be_chosen(run):
-    async def main():
-        async with serving(hello, http="1") as at:
-            answer = await at.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-            assert answer.status == 505
-        async with serving(hello, http="2") as at:
-            answer = await at.request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert answer.status == 505
-            assert b"HTTP/2 only" in answer.body
-            assert (await (await connect(at)).request()).status == 200
-
-    run(main())
 
 
 def test_a_connection_has_no_part_of_the_one_before(run):
