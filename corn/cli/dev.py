@@ -35,7 +35,7 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
 
     Defaults stand in [brackets].
     """
-    read = resolver(values, config_file)
+    read = resolver(values, config_file, development=True)
     resolved = _for_development(read())
     if explain_reload is not None:
         return _explain(resolved, explain_reload)
@@ -44,6 +44,8 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
     if resolved.config.tls:
         authority = Path(resolved.config.ssl_certfile[0]).with_name("authority.pem")
         click.echo(f"To trust its certificate, add {authority} to the authorities of the browser.", err=True)
+    if resolved.left_out:
+        click.echo(_left_out(resolved), err=True)
     from corn.supervisor.master import run_development
 
     return run_development(resolved, lambda: finder.complete(_for_development(read())))
@@ -58,6 +60,15 @@ def _for_development(resolved: Resolved) -> Resolved:
             raise ConfigError(f"--reload-dir: there is no directory '{name}'")
     config = replace(_capped(config, resolved), **_WITHOUT)
     return replace(resolved, config=_secured(config) if config.tls else config)
+
+
+def _left_out(resolved: Resolved) -> str:
+    """The line that names the options of production which do not count."""
+    by_origin: dict[str, list[str]] = {}
+    for each in resolved.left_out:
+        by_origin.setdefault("" if each.origin == each.word else f" of {each.origin}", []).append(each.word)
+    named = " and ".join(f"{', '.join(words)}{origin}" for origin, words in by_origin.items())
+    return f"corn dev leaves out {named}; say what differs in development in [dev], or on the command line"
 
 
 def _secured(config: Config) -> Config:

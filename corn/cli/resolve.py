@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from corn.cli.options import given
-from corn.config.sources import Resolved, resolve
+from corn.config.sources import Resolved, resolve, resolve_development
 from corn.errors import ConfigError
 from corn.system.paths import enter_directory
 
 
-def resolver(values: dict[str, Any], config_file: str | None) -> Callable[[], Resolved]:
+def resolver(values: dict[str, Any], config_file: str | None, *, development: bool = False) -> Callable[[], Resolved]:
     """A function that resolves `values` against the environment of now and against the file as it is at each call.
 
     It returns to the directory in which corn was started, by the path that the shell knew, or where option chdir leads
     from there: where a deployment switches a symbolic link on it, a reload finds the new release.
     """
     command_line, environ, directory = given(values), dict(os.environ), _start_directory()
+    resolve_all = resolve_development if development else resolve
 
     def read() -> Resolved:
-        resolved = resolve(command_line, environ, directory, config_file)
+        resolved = resolve_all(command_line, environ, directory, config_file)
         enter_directory(directory, resolved.config.chdir)
         return resolved
 

@@ -15,10 +15,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from corn.config.options import DEV, SERVE
 from corn.config.schema import OPTIONS, Config
 from corn.config.suggestions import did_you_mean
 from corn.config.types import ListOf, Mode, Nullable, OptionType
@@ -39,6 +40,10 @@ _SERVICE_NAME = re.compile(
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 CORN_TOML = "corn.toml"
 PYPROJECT = "pyproject.toml"
+# What `corn dev` takes from the command line and from [dev] alone, or has no use for.
+_PRODUCTION = frozenset({"host", "bind", "uds", "fd", "redirect_bind", "workers"}) | {
+    each.name for each in OPTIONS if each.command == SERVE
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,14 @@ class Resolved:
     """A configuration and its sources.
 
     `origins` says for each option "command line", the variable, the file ("corn.toml", "pyproject.toml [tool.corn]")
-    or "default". `file` is the configuration file that was read, if any.
+    or "default". `file` is the configuration file that was read, if any. `left_out` are the values that `corn dev` has
+    no use for.
     """
 
     config: Config
     origins: dict[str, str]
     file: Path | None
+    left_out: tuple[OptionValue, ...] = ()
 
 
 def resolve(
@@ -63,7 +70,24 @@ def resolve(
     `config_file` is the file named there. Raises ConfigError, in one line that names the place and the remedy.
     """
     file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
-    return _merge([_read_command_line(command_line), read_environment(environ)], file, directory)
+    return _merge([_read_command_line(command_line), read_environment(environ), _read(file)], file, directory)
+
+
+def resolve_development(
+    command_line: Mapping[str, object], environ: Mapping[str, str], directory: Path, config_file: str | None
+) -> Resolved:
+    """As `resolve`, for `corn dev`: the file's table [dev] stands above the rest of the file.
+
+    Where the service listens, and how many workers it has, is said for production in variables and files, and would
+    put error pages with source code on the network. Here only the command line and [dev] say so.
+    """
+    file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
+    production = [read_environment(environ), _read(file)]
+    kept = [{name: given for name, given in layer.items() if name not in _PRODUCTION} for layer in production]
+    development = read_development(file) if file else {}
+    resolved = _merge([_read_command_line(command_line), kept[0], development, kept[1]], file, directory)
+    left_out = {name: given for layer in reversed(production) for name, given in layer.items() if name in _PRODUCTION}
+    return replace(resolved, left_out=tuple(left_out.values()))
 
 
 def resolve_call(options: Mapping[str, object], directory: Path, config_file: str | None) -> Resolved:
@@ -72,12 +96,15 @@ def resolve_call(options: Mapping[str, object], directory: Path, config_file: st
     Raises ConfigError, as `resolve` does.
     """
     file = find_file(directory, config_file) if config_file else None
-    return _merge([_read_call(options)], file, directory)
+    return _merge([_read_call(options), _read(file)], file, directory)
+
+
+def _read(file: ConfigFile | None) -> Layer:
+    return read_file(file) if file else {}
 
 
 def _merge(layers: list[Layer], file: ConfigFile | None, directory: Path) -> Resolved:
-    """Merge `layers`, highest precedence first, with a file below them."""
-    layers = [*layers, read_file(file) if file else {}]
+    """Merge `layers`, highest precedence first."""
     chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
     check_tls(chosen)
     check_extras(chosen)
@@ -197,8 +224,26 @@ def find_file(directory: Path, named: str | None) -> ConfigFile | None:
 
 def read_file(file: ConfigFile) -> Layer:
     """Read the options that a file sets; raises ConfigError for an unknown key or an invalid value."""
+    read_development(file)
+    return _read_table(file, {key: raw for key, raw in file.table.items() if key != DEV or not isinstance(raw, dict)})
+
+
+def read_development(file: ConfigFile) -> Layer:
+    """Read the options that the table [dev] of a file sets for `corn dev`; raises as `read_file`."""
+    table = file.table.get(DEV, {})
+    if not isinstance(table, dict):
+        return {}
+    inner = f"{file.origin} [dev]" if file.origin == file.path.name else file.origin.replace("]", f".{DEV}]")
+    layer = _read_table(replace(file, origin=inner), table)
+    for name, given in layer.items():
+        if BY_NAME[name].command == SERVE:
+            raise ConfigError(f"{given.place}{given.word} is an option of 'corn serve'")
+    return layer
+
+
+def _read_table(file: ConfigFile, table: Mapping[str, object]) -> Layer:
     layer: Layer = {}
-    for key, raw in file.table.items():
+    for key, raw in table.items():
         name = key.replace("-", "_")
         if name not in BY_NAME:
             raise ConfigError(f"{file.origin}: {_unknown(key, raw)}")
@@ -210,7 +255,7 @@ def read_file(file: ConfigFile) -> Layer:
 
 def _unknown(key: str, raw: object) -> str:
     if isinstance(raw, dict):
-        return f"unknown table [{key}]; options stand at the top, outside of any table"
+        return f"unknown table [{key}]; options stand at the top, outside of any table but [dev]"
     return f"unknown option '{key}'" + did_you_mean(key.replace("-", "_"), BY_NAME)
 
 
@@ -227,10 +272,10 @@ def _open(directory: Path, name: str) -> ConfigFile | None:
 
 def read_toml(name: str, path: Path) -> dict[str, Any]:
     """Read a TOML file, which errors call `name`; raises ConfigError where it cannot be read or understood."""
-    return _parse(name, _read(name, path))
+    return _parse(name, _read_text(name, path))
 
 
-def _read(name: str, path: Path) -> str:
+def _read_text(name: str, path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -237,11 +237,21 @@ def test_a_changed_configuration_file_is_read_again(project):
     config.write_text("header = ['x-name: one']\n")
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
-        save(config, "workers = 2\n")
+        save(config, "[dev]\nworkers = 2\n")
         served.wait_until(lambda: len(served.workers()) == 2, "two workers")
         save(config, "workres = 3\n")
         served.wait_for("unknown option 'workres'; did you mean 'workers'")
         assert served.client().get() == "one"
+
+
+def test_a_configuration_for_production_leaves_corn_dev_on_this_machine_with_one_worker(project):
+    (project / "corn.toml").write_text("bind = ['0.0.0.0:0']\nworkers = 3\nsoak = 9\n")
+    with Developed(project).wait_ready() as served:
+        assert served.address.startswith("http://127.0.0.1:")
+        assert len(served.workers()) == 1
+        served.wait_for(
+            r"corn dev leaves out bind, workers, soak of corn\.toml; say what differs in development in \[dev\]"
+        )
 
 
 def test_keep_last_good_serves_the_old_code_while_the_new_is_broken(project):
