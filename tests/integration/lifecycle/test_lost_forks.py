@@ -104,7 +104,6 @@ def test_a_worker_whose_middle_process_was_killed_before_it_reported_it_is_known
 
 
 def test_a_process_between_template_and_worker_does_not_outlive_a_killed_template(served):
-    """It writes to a pipe that nobody reads: to fail there is to exit, not to go on as a template."""
     (served.directory / "hold_middle").touch()
     template = served.templates()[0]
     served.workers()[0].kill()
