@@ -15,7 +15,7 @@ from tests.support.environment import settle_environment
 
 settle_environment()
 
-DEADLINE = 20
+DEADLINE = 60
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,

@@ -43,7 +43,7 @@ def test_a_trickling_head_is_not_given_more_time(run):
                 if (await asyncio.wait([answering], timeout=0.1))[0]:
                     break
             assert (await answering).status == 408
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15
 
     run(main())
 
