@@ -10,6 +10,7 @@
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
 # make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
+# make faults   faults injected into corn and its peers, about 25 minutes: who survives what
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench autobahn
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -73,6 +74,9 @@ dist: $(VENV)/.installed-dist
 
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
+
+faults: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
 
 autobahn: $(BENCH_VENV)/.installed $(AUTOBAHN_VENV)/bin/wstest
 	$(BENCH_VENV)/bin/python -m benchmarks.autobahn --wstest $(AUTOBAHN_VENV)/bin/wstest $(AUTOBAHN)
