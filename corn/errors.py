@@ -13,7 +13,10 @@ The message of each is one or two lines, and says what to do. Exit code 5 (gave 
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
+
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class ExitCode(IntEnum):
@@ -40,6 +43,20 @@ class CornError(Exception):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+def explain(error: OSError) -> str:
+    """What a system call failed for, in the system's words, and what helps where the process has met its limits."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "; raise the limit with ulimit -n, or LimitNOFILE= in a unit" if error.errno in _OUT_OF_DESCRIPTORS else ""
+    return f"{where}{error.strerror or error}{hint}"
+
+
+def exit_code_of(error: Exception) -> ExitCode:
+    """The exit code of a start that an exception has ended."""
+    if isinstance(error, CornError):
+        return error.exit_code
+    return ExitCode.USAGE if isinstance(error, OSError) else ExitCode.INTERNAL
 
 
 class ConfigError(CornError):

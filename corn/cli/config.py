@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ import click
 from corn.cli.discovery import ApplicationFinder
 from corn.cli.options import SettingsCommand
 from corn.cli.resolve import check_loads, resolver
+from corn.config.env_file import read_env_file
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
 from corn.config.sections.tls import Secret
@@ -45,7 +48,19 @@ def _as_columns(resolved: Resolved, *, color: bool) -> str:
     ]
     name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [(f"{name:<{name_width}}  {value:<{value_width}}  {origin}", origin) for name, value, origin in rows]
-    return "\n".join(click.style(line, dim=True) if color and origin == DEFAULT else line for line, origin in lines)
+    shown = [click.style(line, dim=True) if color and origin == DEFAULT else line for line, origin in lines]
+    variables = _variables(resolved)
+    width = max(map(len, variables), default=0)
+    return "\n".join([*shown, *(f"${name:<{width}}  {words}" for name, words in variables.items())])
+
+
+def _variables(resolved: Resolved) -> dict[str, str]:
+    """Where the application has each variable of the env files from; values are left out, for many are secrets."""
+    found: dict[str, str] = {}
+    for file in resolved.config.env_file:
+        for name in read_env_file(Path(file), os.environ):
+            found[name] = f"from the environment, which wins over {file}" if name in os.environ else f"from {file}"
+    return found
 
 
 def _as_json(resolved: Resolved) -> str:
@@ -53,7 +68,8 @@ def _as_json(resolved: Resolved) -> str:
         each.name: {"value": _plain(each, getattr(resolved.config, each.name)), "origin": resolved.origins[each.name]}
         for each in OPTIONS
     }
-    return json.dumps({"file": str(resolved.file) if resolved.file else None, "options": options}, indent=2)
+    file = str(resolved.file) if resolved.file else None
+    return json.dumps({"file": file, "options": options, "variables": _variables(resolved)}, indent=2)
 
 
 def _plain(option: Option, value: Any) -> Any:

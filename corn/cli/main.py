@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 
@@ -21,12 +22,16 @@ def _run() -> int:
 
     from corn.cli.errors import report, report_usage
     from corn.cli.group import corn
-    from corn.errors import CornError
+    from corn.errors import ConfigError, CornError, explain
 
     try:
         return corn.main(prog_name="corn", standalone_mode=False) or 0
     except CornError as error:
         return report(error)
+    except OSError as error:  # of a file that no option's own check has met, or for want of descriptors
+        if not error.filename and error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        return report(ConfigError(explain(error)))
     except click.UsageError as error:
         return report_usage(error)
     except click.Abort:

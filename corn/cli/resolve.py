@@ -45,6 +45,19 @@ def check_loads(resolved: Resolved) -> None:
 
 
 def _start_directory() -> Path:
-    """The working directory, by the path in $PWD as long as that is the same place."""
-    shell, real = Path(os.environ.get("PWD", "")), Path.cwd()
-    return shell if shell.is_absolute() and shell.exists() and shell.samefile(real) else real
+    """The working directory, by the path in $PWD as long as that is the same place, or that place is gone.
+
+    Raises ConfigError where there is none.
+    """
+    shell = Path(os.environ.get("PWD", ""))
+    try:
+        real = Path.cwd()
+    except OSError as error:
+        if shell.is_absolute() and os.path.isdir(shell):  # noqa: PTH112 - false also where it cannot be searched
+            return shell
+        why = f"the working directory cannot be found: {error.strerror}"
+        raise ConfigError(f"{why}; change to one that exists") from None
+    try:
+        return shell if shell.is_absolute() and shell.samefile(real) else real
+    except OSError:
+        return real

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 DEFAULT_PORT = 8000
 
-_EXPECTED = "expected host:port, [::1]:port, unix:path, fd://N or fd://NAME"
+_EXPECTED = "expected host:port, [::1]:port, unix:path, unix:@name, fd://N or fd://NAME"
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([^\s:/\[\]]*))(?::([0-9]{1,5}))?")
 
 
@@ -21,7 +21,13 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
+    """Path of a Unix socket; one that begins with @ is a name in the abstract namespace (unix(7))."""
+
     path: str
+
+    @property
+    def is_abstract(self) -> bool:
+        return self.path.startswith("@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,18 @@ def find_file(directory: Path, named: str | None) -> ConfigFile | None:
         if file is None:
             raise ConfigError(f"{named}: has no table [tool.corn]")
         return file
-    found = next((name for name in (CORN_TOML, PYPROJECT) if (directory / name).exists()), None)
+    found = next((name for name in (CORN_TOML, PYPROJECT) if _exists(directory / name)), None)
     return _open(directory, found) if found else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be looked up: {error.strerror}") from None
+    return True
 
 
 def read_file(file: ConfigFile) -> Layer:

@@ -7,7 +7,8 @@ in a container image never blocks a flag.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,15 +78,15 @@ def check_files(chosen: Layer, directory: Path) -> None:
     """
     for name, path in (("chdir", "."), ("app_dir", None)):
         given = chosen.get(name)
-        if given and not (directory / (path or given.value)).is_dir():
+        if given and not _is(stat.S_ISDIR, given, directory / (path or given.value)):
             raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
     if given := chosen.get("static"):
         for _, name in map(split_mount, given.value):
-            if not (directory / name).is_dir():
+            if not _is(stat.S_ISDIR, given, directory / name):
                 raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
     for name in ("hooks", "log_config"):
         given = chosen.get(name)
-        if given and not is_table(given.value) and not (directory / given.value).is_file():
+        if given and not is_table(given.value) and not _is(stat.S_ISREG, given, directory / given.value):
             raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:
@@ -93,6 +94,16 @@ def check_files(chosen: Layer, directory: Path) -> None:
 
 
 def _check_env_file(given: OptionValue, path: Path, name: str) -> None:
-    if not path.is_file():
+    if not _is(stat.S_ISREG, given, path):
         raise ConfigError(f"{given.place}{given.word}: there is no file '{name}'")
     read_env_file(path)
+
+
+def _is(kind: Callable[[int], bool], given: OptionValue, path: Path) -> bool:
+    """Whether there is a file of a kind; raises ConfigError where that cannot be found out (stat(2))."""
+    try:
+        return kind(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL is in no name
+        return False
+    except OSError as error:
+        raise ConfigError(f"{given.place}{given.word}: '{path}' cannot be looked up: {error.strerror}") from None

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ class Listener:
     def address(self) -> str:
         """The address as a URL, or as unix:path."""
         if self.sock.family == socket.AF_UNIX:
-            return f"unix:{self.sock.getsockname()}"
+            return f"unix:{_shown(self.sock.getsockname())}"
         host, port = self.sock.getsockname()[:2]
         return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
 
@@ -140,10 +141,17 @@ def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
             raise BindError(_not_passed(address.name, handed_over))
         for _, sock in found:
             _check(sock, f"fd://{address.name}")
-    path = _absolute(address.path) if isinstance(address, UnixAddress) else ""
-    if path and not Path(path).is_socket():
-        return []  # nobody can reach it any more
+    path = _absolute(address.path) if isinstance(address, UnixAddress) and not address.is_abstract else ""
+    if path and not _is_socket(path):
+        return []  # no client can reach it any more
     return [Listener(sock, path, asked, borrowed=True) for asked, sock in found]
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def asked_as(address: Address) -> str:
@@ -159,13 +167,13 @@ def _not_passed(name: str, handed_over: HandedOver) -> str:
 
 def _open(address: Address, config: Config) -> list[Listener]:
     if isinstance(address, UnixAddress):
-        opened = [_open_unix(_absolute(address.path), config)]
+        opened = [_open_abstract(address, config.backlog) if address.is_abstract else _open_unix(address.path, config)]
     elif isinstance(address, InheritedAddress):
         opened = [_adopt(address.fd, config.backlog)]
     elif isinstance(address, NamedAddress):
         raise BindError(_not_passed(address.name, ()))
     else:
-        opened = _open_tcp(address.host, address.port, config.backlog)
+        opened = _open_tcp(address, config.backlog, both_families=not _is_shared(address, config))
     for listener in opened:
         listener.asked = asked_as(address)
     return opened
@@ -176,17 +184,27 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def _open_tcp(host: str, port: int, backlog: int) -> list[Listener]:
-    """One listener for each address that the host name stands for, all on one port."""
+def _is_shared(address: TcpAddress, config: Config) -> bool:
+    """Whether the configuration names another address for the port, which may be one of IPv4."""
+    named = (parse_address(each) for each in (*config.bind, *config.redirect_bind, *filter(None, [config.admin])))
+    return any(isinstance(each, TcpAddress) and each != address and each.port == address.port != 0 for each in named)
+
+
+def _open_tcp(address: TcpAddress, backlog: int, *, both_families: bool) -> list[Listener]:
+    """One listener for each address that the host name stands for, all on one port.
+
+    `both_families`: the unspecified address of IPv6 takes IPv4 too.
+    """
+    host, port = address.host, address.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise BindError(f"cannot listen on {host}:{port}: the host name is not known; check --host") from error
     listeners: list[Listener] = []
-    for family, _, _, _, address in dict.fromkeys(found):
+    for family, _, _, _, found_address in dict.fromkeys(found):
         chosen = listeners[0].sock.getsockname()[1] if listeners else port
         try:
-            sock = _listen_tcp(family, (address[0], chosen, *address[2:]), backlog)
+            sock = _listen_tcp(family, (found_address[0], chosen, *found_address[2:]), backlog, both_families)
         except OSError as error:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(found) > 1:
                 continue
@@ -199,13 +217,14 @@ def _open_tcp(host: str, port: int, backlog: int) -> list[Listener]:
     return listeners
 
 
-def _listen_tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socket:
+def _listen_tcp(family: int, address: tuple[object, ...], backlog: int, both_families: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             # The unspecified address takes IPv4 too, whatever the system's default; a named one is what it says.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+            takes_both = address[0] == "::" and both_families
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if takes_both else 1)
         sock.bind(address)
         sock.listen(backlog)
         sock.setblocking(False)
@@ -239,7 +258,32 @@ def _holder(port: int) -> str:
     return ""
 
 
+def _open_abstract(address: UnixAddress, backlog: int) -> Listener:
+    """A Unix socket without a file; it is gone when the last descriptor is."""
+    if sys.platform != "linux":
+        raise BindError(f"unix:{address.path}: only Linux has abstract sockets; name a path, as in ./{address.path}")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind("\0" + address.path[1:])
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except (OSError, UnicodeError) as error:
+        sock.close()
+        in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "it is already in use; stop that, or choose another name" if in_use else str(error)
+        raise BindError(f"cannot listen on unix:{address.path}: {why}") from error
+    return Listener(sock)
+
+
+def _shown(name: str | bytes) -> str:
+    """The name of a Unix socket as an address has it."""
+    if isinstance(name, bytes):
+        return "@" + name.removeprefix(b"\0").decode("utf-8", "backslashreplace")
+    return name
+
+
 def _open_unix(path: str, config: Config) -> Listener:
+    path = _absolute(path)
     _clear_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # bind(2) makes the file with the mode that the umask leaves. A chmod afterwards would follow a link that the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 from corn import logs
 from corn.config import OPTIONS, Config
 from corn.config.env_file import read_env_file
-from corn.errors import ConfigError
+from corn.errors import ConfigError, explain
 from corn.logs import logger
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
 from corn.supervisor.worker_count import workers_of
+from corn.system.paths import back_on_failure
 
 _COMPUTED = ("workers", "development")
 
@@ -57,6 +57,10 @@ class ConfigReloader:
             logger.error("reload refused, nothing was changed: %s", error)
             self._refused(str(error))
             raise
+        except Exception as error:
+            logger.exception("reload refused, nothing was changed: a fault of corn's own")
+            self._refused(repr(error))
+            raise ConfigError(f"a fault of corn's own, which is in its log: {error!r}") from error
         self._executor.config = config
         logs.set_level(config.log_level)
         return config
@@ -68,14 +72,11 @@ def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
     Raises ConfigError where it cannot be read, or where it changes an option that only a restart can change; then the
     working directory, which reading may change, is again what it was.
     """
-    before = os.open(".", os.O_RDONLY)
     try:
-        return _checked(current, reread())
-    except ConfigError:
-        os.fchdir(before)
-        raise
-    finally:
-        os.close(before)
+        with back_on_failure():
+            return _checked(current, reread())
+    except OSError as error:
+        raise ConfigError(explain(error)) from error
 
 
 def _checked(current: Config, config: Config) -> Config:

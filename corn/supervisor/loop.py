@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from corn.errors import CornError, ExitCode
+from corn.errors import CornError, ExitCode, exit_code_of, explain
 from corn.supervisor.children.child import Children
 from corn.supervisor.fault_barrier import FaultBarrier
 from corn.supervisor.policy import events
@@ -119,13 +119,15 @@ class Loop:
         try:
             perform()
         except Exception as error:
-            why = str(error) if isinstance(error, (OSError, CornError)) else f"a fault of corn's own: {error!r}"
-            self._not_started(action, why)
+            self._not_started(action, error)
 
-    def _not_started(self, action: SpawnTemplate | SpawnWorker, why: str) -> None:
-        at, code = time.monotonic(), int(ExitCode.INTERNAL)
+    def _not_started(self, action: SpawnTemplate | SpawnWorker, error: Exception) -> None:
+        at, code = time.monotonic(), int(exit_code_of(error))
+        why = explain(error) if isinstance(error, OSError) else str(error)
+        if not isinstance(error, (OSError, CornError)):
+            why = f"a fault of corn's own: {error!r}"
         if isinstance(action, SpawnWorker):
-            self.handle(events.WorkerNotForked(at, action.worker, why))
+            self.handle(events.WorkerNotForked(at, action.worker, why, code))
         else:
             self.handle(events.TemplateFailed(at, action.generation, why, "", code))
             self.handle(events.TemplateExited(at, action.generation, ProcessExit(code=code)))

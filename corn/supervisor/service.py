@@ -22,6 +22,7 @@ from corn.supervisor.process.signals import Signals
 from corn.supervisor.projections.status import About
 from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.worker_count import describe_workers, workers_of
+from corn.system.paths import working_directory
 from corn.system.process import become_subreaper
 from corn.tls.vault import Vault
 from corn.version import __version__
@@ -47,7 +48,7 @@ def run_service(
         time.monotonic(),
         pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
         config_file=boot.config_file,
-        directory=str(Path.cwd()),
+        directory=working_directory(),
     )
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
     signals = Signals()

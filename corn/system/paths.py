@@ -19,6 +19,9 @@ from pathlib import Path
 
 from corn.errors import ConfigError
 
+# A directory that may be entered need not be readable (open(2)).
+_TO_ENTER = getattr(os, "O_PATH", os.O_RDONLY)
+
 _start: Path | None = None
 _entered: Path | None = None
 
@@ -51,14 +54,42 @@ def back_at_the_start() -> Iterator[None]:
 
     Raises OSError where that cannot be entered any more.
     """
-    here = os.open(".", os.O_RDONLY)
+    with _held() as here:
+        try:
+            if _start is not None:
+                os.chdir(_start)
+            yield
+        finally:
+            _enter(here)
+
+
+@contextlib.contextmanager
+def back_on_failure() -> Iterator[None]:
+    """Return to where the process is now if what is done within raises.
+
+    Raises OSError, before that, where there is no descriptor left.
+    """
+    with _held() as here:
+        try:
+            yield
+        except BaseException:
+            _enter(here)
+            raise
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[int]:
+    """The working directory, as a descriptor."""
+    here = os.open(".", _TO_ENTER | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _start is not None:
-            os.chdir(_start)
-        yield
+        yield here
     finally:
-        os.fchdir(here)
         os.close(here)
+
+
+def _enter(directory: int) -> None:
+    with contextlib.suppress(OSError):  # its permissions may have been taken away
+        os.fchdir(directory)
 
 
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")

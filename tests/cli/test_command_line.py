@@ -71,7 +71,7 @@ MISTAKES = [
     (["serve", "a:b", "-c", "x.toml"], "x.toml: cannot be read: No such file or directory"),
     (
         ["config", "-b", "8000"],
-        "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path, fd://N or fd://NAME",
+        "--bind: '8000' is wrong; expected host:port, [::1]:port, unix:path, unix:@name, fd://N or fd://NAME",
     ),
 ]
 

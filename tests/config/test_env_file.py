@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.config.env_file import parse_env, read_env_file
+from corn.config.env_file import environment_with, parse_env, read_env_file
 from corn.errors import ConfigError
 
 
@@ -27,6 +29,16 @@ from corn.errors import ConfigError
         ('A="one\ntwo"\nB=1', {"A": "one\ntwo", "B": "1"}),
         ('A="one\\\ntwo"', {"A": "onetwo"}),
         ("A=$B", {"A": "$B"}),
+        ("A=1\nB=${A}", {"A": "1", "B": "1"}),
+        ('A=1\nB="<${A}>"', {"A": "1", "B": "<1>"}),
+        ("A=1\nB='${A}'", {"A": "1", "B": "${A}"}),
+        (r"A=1" + "\n" + r'B="\${A}"', {"A": "1", "B": "${A}"}),
+        ("A=${NONE}", {"A": ""}),
+        ("A=${NONE:-a default}", {"A": "a default"}),
+        ("A=${EMPTY:-a default}", {"A": "a default"}),
+        ("A=${B}\nB=1", {"A": "", "B": "1"}),
+        ("A=1\nA=${A}2", {"A": "12"}),
+        ("A=${NOT CLOSED", {"A": "${NOT CLOSED"}),
     ],
 )
 def test_reads(text, variables):
@@ -55,7 +67,7 @@ def test_says_where_and_what(text, problem):
     st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), st.text().filter(lambda t: "\0" not in t))
 )
 def test_any_value_can_be_written_in_double_quotes(variables):
-    escaped = {key: value.replace("\\", "\\\\").replace('"', '\\"') for key, value in variables.items()}
+    escaped = {key: re.sub(r'([\\"$])', r"\\\1", value) for key, value in variables.items()}
     assert parse_env("".join(f'{key}="{value}"\n' for key, value in escaped.items())) == variables
 
 
@@ -85,3 +97,15 @@ def test_error_names_the_file(tmp_path, content, problem):
     with pytest.raises(ConfigError) as caught:
         read_env_file(path)
     assert str(caught.value).startswith(f"{path}{problem}")
+
+
+def test_environment_wins_over_files_and_the_later_file_over_the_earlier(tmp_path):
+    (tmp_path / "one").write_text("A=1\nB=1\nHOST=file\n")
+    (tmp_path / "two").write_text("B=2\nURL=http://${HOST}/${A}\n")
+    files = [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert environment_with(files, {"HOST": "production"}) == {
+        "A": "1",
+        "B": "2",
+        "HOST": "production",
+        "URL": "http://production/1",
+    }

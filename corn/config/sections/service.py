@@ -45,7 +45,8 @@ class ApplicationOptions:
     env_file: tuple[str, ...] = option(
         (),
         ListOf(Text("FILE")),
-        "Read the application's environment variables from FILE, again on each reload; may be repeated.",
+        "Read environment variables of the application from FILE, again on each reload; may be repeated. A variable "
+        "that is set already keeps its value, and ${NAME} is expanded.",
         APPLICATION,
         needs_master=True,
     )
@@ -65,8 +66,8 @@ class AddressesOptions:
     bind: tuple[str, ...] = option(
         (),
         ListOf(Address()),
-        "Listen on ADDRESS instead of --host and --port: host:port, [::1]:port, unix:path, fd://N for an "
-        "inherited descriptor, or fd://NAME for a socket passed by systemd; may be repeated.",
+        "Listen on ADDRESS instead of --host and --port: host:port, [::1]:port, unix:path, unix:@name without a "
+        "file, fd://N for an inherited descriptor, or fd://NAME for a socket passed by systemd; may be repeated.",
         ADDRESSES,
         short="b",
         reloadable=False,

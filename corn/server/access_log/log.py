@@ -12,6 +12,7 @@ import os
 import time
 
 from corn.config import Config
+from corn.errors import ConfigError
 from corn.logs import LineWriter, is_journal, logger, open_append, source, wants_color
 from corn.logs.levels import level_of
 from corn.server.access_log.formats import AccessRecord, AtomFormat, Format, JSONFormat, TextFormat
@@ -82,7 +83,11 @@ class AccessLog:
         if self._path is None:
             return
         self.flush()
-        opened = open_append(self._path, "--access-log-file")
+        try:
+            opened = open_append(self._path, "--access-log-file")
+        except ConfigError as error:
+            logger.error("the old access log file is kept: %s", error)
+            return
         os.close(self._fd)
         self._fd = opened
         self._writer = LineWriter(opened)

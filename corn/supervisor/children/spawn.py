@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from corn.config import Config
-from corn.config.env_file import read_env_file
+from corn.config.env_file import environment_with
 from corn.config.schema import SECRETS
 from corn.ipc.template_setup import Setup
 from corn.supervisor.systemd import VARIABLES
@@ -58,15 +58,12 @@ def execute(module: str, argument: int, inherited: Sequence[int], environment: M
 
 
 def environment_of(config: Config) -> dict[str, str]:
-    """The application's environment: this process's, and over it the env files as they are now, the later first.
+    """The application's environment: the env files as they are now, and over them this process's.
 
     Without corn's own secrets, which every program that the application starts would inherit. Raises ConfigError where
     a file cannot be read or understood.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    for name in config.env_file:
-        environment.update(read_env_file(Path(name)))
-    return environment
+    return environment_with(config.env_file, {name: os.environ[name] for name in os.environ if name not in SECRETS})
 
 
 _UNSETTABLE = {signal.SIGKILL, signal.SIGSTOP}

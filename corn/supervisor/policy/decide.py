@@ -74,6 +74,8 @@ from corn.supervisor.policy.shutdown import (
 from corn.supervisor.policy.state import QUICK_GRACE, Phase, RevisionFailure, Stage, State, TemplateStage
 from corn.supervisor.policy.transition import Rules, Transition, spawn_template, template_loaded
 
+_BOOT_FAILED = "boot failed"
+
 
 class Decision(NamedTuple):
     state: State
@@ -144,7 +146,7 @@ def _worker_not_forked(draft: Transition, event: WorkerNotForked) -> None:
     draft.forget_worker(worker)
     if worker.is_live:
         failure = RevisionFailure(f"it could not be forked: {event.error}")
-        draft.rules.worker_failed(draft, worker, failure, ExitCode.APPLICATION)
+        draft.rules.worker_failed(draft, worker, failure, event.exit_code)
 
 
 def _worker_booting(draft: Transition, event: WorkerBooting) -> None:
@@ -168,7 +170,7 @@ def _worker_failed(draft: Transition, event: WorkerFailed) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is not None and worker.stage in (Stage.SPAWNING, Stage.BOOTING):
         kill_at = draft.at + QUICK_GRACE
-        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason="boot failed")
+        draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=kill_at, reason=_BOOT_FAILED)
         failure = RevisionFailure(event.error, event.detail, event.failure)
         draft.rules.worker_failed(draft, worker, failure, event.exit_code)
 
@@ -196,8 +198,8 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
     else:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order else Level.WARNING
-        if draft.rules is _DEVELOPMENT:
-            level = Level.DEBUG  # what comes of it is reported, and is all that a developer wants to know
+        if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
+            level = Level.DEBUG  # what comes of it is reported, or has been
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 

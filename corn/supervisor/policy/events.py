@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corn.errors import ExitCode
 from corn.supervisor.policy.state import ProcessExit, Settings
 
 
@@ -57,6 +58,7 @@ class WorkerForked(Event):
 class WorkerNotForked(Event):
     worker: int
     error: str
+    exit_code: int = ExitCode.APPLICATION
 
 
 @dataclass(frozen=True, slots=True)
