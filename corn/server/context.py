@@ -18,7 +18,7 @@ from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
 from corn.server.http.head import RequestHead
 from corn.server.metrics import Metrics
-from corn.server.proxy.forwarded_headers import apply_forwarded
+from corn.server.proxy.forwarded_headers import ForwardedHeaders
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.request_id import RequestIds
 from corn.server.turn_writer import TurnWriter
@@ -66,6 +66,7 @@ class ServerContext:
         "describe",
         "draining",
         "extra",
+        "forwarded",
         "header_deadline",
         "http2",
         "idle_deadline",
@@ -76,7 +77,6 @@ class ServerContext:
         "loop",
         "metrics",
         "opens_websockets",
-        "proxies",
         "request_ids",
         "running",
         "server_field",
@@ -111,8 +111,9 @@ class ServerContext:
         self.extra = "".join(f"{each}\r\n" for each in config.header).encode("latin-1")
         self.limit_concurrency = config.limit_concurrency or sys.maxsize
         self.limit_connections = config.limit_connections or sys.maxsize
-        self.proxies = TrustedNetworks(config.forwarded_allow_ips) if config.proxy_headers else None
-        self.request_ids = RequestIds(self.proxies) if config.request_id else None
+        proxies = TrustedNetworks(config.forwarded_allow_ips) if config.proxy_headers else None
+        self.forwarded = ForwardedHeaders(proxies, config.proxy_fields) if proxies is not None else None
+        self.request_ids = RequestIds(proxies) if config.request_id else None
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
@@ -154,8 +155,8 @@ class ServerContext:
 
     def heed_proxies(self, head: RequestHead, scope: dict[str, Any], peer: Address) -> None:
         """Change a request's scope to what `peer`, if it is a trusted proxy, says of it; and give it its name."""
-        if head.forwarded and self.proxies is not None and self.proxies.believes(peer):
-            apply_forwarded(scope, self.proxies, self.config.proxy_fields)
+        if head.forwarded and self.forwarded is not None:
+            self.forwarded.apply(scope, peer)
         if self.request_ids is not None:
             self.request_ids.settle(scope, peer)
 

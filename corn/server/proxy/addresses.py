@@ -8,14 +8,17 @@ it hold any characters.
 from __future__ import annotations
 
 import socket
+from socket import inet_pton
 
 Node = tuple[str, int]
+
+_IPV4, _IPV6 = int(socket.AF_INET), int(socket.AF_INET6)  # plain numbers: this is done for each request
 
 
 def pack(host: str) -> bytes | None:
     """The 4 or 16 bytes of an IP address; None for any other text."""
     try:
-        return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        return inet_pton(_IPV6 if ":" in host else _IPV4, host)
     except (OSError, ValueError):
         return None
 
@@ -42,13 +45,16 @@ def parse_node(text: str) -> Node | None:
     None for anything else: `unknown`, an obfuscated identifier, a host name, a Unix socket. IPv6 may come without
     brackets, as X-Forwarded-For has it; it cannot have a port then.
     """
+    colons = text.count(":")
+    if not colons:
+        return None if pack(text) is None else (text, 0)
     host, port = text, ""
     if text[:1] == "[":
         host, bracket, port = text[1:].partition("]")
         if not bracket or ":" not in host or port[:1] not in ("", ":") or port == ":":
             return None
         port = port[1:]
-    elif text.count(":") == 1:
+    elif colons == 1:
         host, _, port = text.partition(":")
         if not port:
             return None

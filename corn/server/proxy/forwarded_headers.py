@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from corn.server.asgi.scope import Address
 from corn.server.http.target import is_host
 from corn.server.proxy.addresses import is_hidden, parse_node, parse_port
 from corn.server.proxy.trusted_networks import TrustedNetworks
@@ -21,6 +22,10 @@ _PAIR = re.compile(r'([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([!#$%&\'*+\-.^_`|~0-9A-Za-
 _SPACE = re.compile(r"[ \t]*")
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _PREFIX = re.compile(r"(/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+")
+_FORWARDED = frozenset({b"forwarded"})
+_PLAIN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=;"  # tokens, and between them
+_OTHERS = (b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix")
+_OF_FORWARDED = {each: b"x-forwarded-" + each for each in (b"for", b"proto", b"host")}
 
 
 class ForwardedInfo(NamedTuple):
@@ -33,19 +38,61 @@ class ForwardedInfo(NamedTuple):
     prefixes: Sequence[str] = ()
 
 
-def apply_forwarded(scope: dict[str, Any], trust: TrustedNetworks, fields: Sequence[str]) -> None:
-    """Change a scope to what the trusted proxy says; malformed values change nothing."""
-    claims = read_forwarded(scope["headers"]) if "forwarded" in fields else read_x_forwarded(scope["headers"], fields)
-    hops = _apply_client(scope, trust, claims.clients)
-    scheme = _SCHEMES.get(_pick(claims.schemes, hops).lower())
-    if scheme is not None:
-        scope["scheme"] = scheme
-    _apply_host(scope, _pick(claims.hosts, hops), _pick(claims.ports, hops))
-    prefix = _pick(claims.prefixes, hops).rstrip("/")
-    if _PREFIX.fullmatch(prefix):
-        scope["root_path"] = prefix + scope["root_path"]
-        scope["path"] = prefix + scope["path"]
-        scope["raw_path"] = prefix.encode("ascii") + scope["raw_path"]
+class ForwardedHeaders:
+    """Applies the forwarding headers that the operator has chosen to the scopes of requests from trusted proxies.
+
+    Nearly every request has each of them once, with one element: those are applied without lists.
+    """
+
+    def __init__(self, trust: TrustedNetworks, fields: Sequence[str]) -> None:
+        self._trust = trust
+        self._fields = () if "forwarded" in fields else tuple(fields)  # of X-Forwarded-*
+        self._names = frozenset(f"x-forwarded-{field}".encode() for field in self._fields) or _FORWARDED
+
+    def apply(self, scope: dict[str, Any], peer: Address) -> None:
+        """Change a scope to what `peer`, if it is a trusted proxy, says; malformed values change nothing."""
+        if not self._trust.believes(peer):
+            return
+        names, found = self._names, {}
+        for name, value in scope["headers"]:
+            if name in names:
+                if name in found or b"," in value:
+                    self._apply_lists(scope)
+                    return
+                found[name] = value
+        if self._fields:
+            self._apply_one(scope, found)
+        elif found:
+            pairs = _plain_pairs(found[b"forwarded"])
+            if pairs is None:
+                self._apply_lists(scope)
+            else:
+                self._apply_one(scope, pairs)
+
+    def _apply_one(self, scope: dict[str, Any], found: dict[bytes, bytes]) -> None:
+        client, scheme = found.get(b"x-forwarded-for"), found.get(b"x-forwarded-proto")
+        if client is not None:
+            node = parse_node(client.decode("latin-1"))
+            if node is not None:
+                scope["client"] = node
+        if scheme is not None:
+            known = _SCHEMES.get(scheme.decode("latin-1").lower())
+            if known is not None:
+                scope["scheme"] = known
+        if len(found) > (client is not None) + (scheme is not None):
+            host, port, prefix = (found.get(each, b"").decode("latin-1") for each in _OTHERS)
+            _apply_host(scope, host, port)
+            _apply_prefix(scope, prefix)
+
+    def _apply_lists(self, scope: dict[str, Any]) -> None:
+        headers = scope["headers"]
+        info = read_x_forwarded(headers, self._fields) if self._fields else read_forwarded(headers)
+        hops = _apply_client(scope, self._trust, info.clients)
+        scheme = _SCHEMES.get(_pick(info.schemes, hops).lower())
+        if scheme is not None:
+            scope["scheme"] = scheme
+        _apply_host(scope, _pick(info.hosts, hops), _pick(info.ports, hops))
+        _apply_prefix(scope, _pick(info.prefixes, hops))
 
 
 def read_x_forwarded(headers: Sequence[tuple[bytes, bytes]], fields: Sequence[str]) -> ForwardedInfo:
@@ -96,6 +143,21 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match is not None else position
 
 
+def _plain_pairs(value: bytes) -> dict[bytes, bytes] | None:
+    """A Forwarded field of one element without quotes, under the names of X-Forwarded-*; None for any other."""
+    if value.translate(None, _PLAIN):
+        return None
+    pairs: dict[bytes, bytes] = {}
+    for pair in value.split(b";"):
+        name, _, text = pair.partition(b"=")
+        if not name or not text or b"=" in text:
+            return None
+        known = _OF_FORWARDED.get(name) or _OF_FORWARDED.get(name.lower())
+        if known is not None and known not in pairs:
+            pairs[known] = text
+    return pairs
+
+
 def _list(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
     text = ",".join(value.decode("latin-1") for name, value in headers if name == wanted)
     return [each.strip(" \t") for each in text.split(",")] if text else []
@@ -130,6 +192,14 @@ def _apply_host(scope: dict[str, Any], host: str, port: str) -> None:
         number = parse_port(port) or number
     if number is not None:
         scope["server"] = (name, number)
+
+
+def _apply_prefix(scope: dict[str, Any], prefix: str) -> None:
+    prefix = prefix.rstrip("/")
+    if _PREFIX.fullmatch(prefix):
+        scope["root_path"] = prefix + scope["root_path"]
+        scope["path"] = prefix + scope["path"]
+        scope["raw_path"] = prefix.encode("ascii") + scope["raw_path"]
 
 
 def _split_host(host: str) -> tuple[str, str]:

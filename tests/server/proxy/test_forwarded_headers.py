@@ -5,8 +5,10 @@ import socket
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from corn.server.proxy.forwarded_headers import apply_forwarded
+from corn.server.proxy.forwarded_headers import ForwardedHeaders
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from tests.support.asgi_server import Peer, hello, listen_unix, serving
 from tests.support.scopes import scope_for
@@ -109,7 +111,7 @@ def test_the_longest_field_takes_no_quadratic_time(name, value):
     scope.update(path="/", raw_path=b"/")
     fields = ("forwarded",) if name == b"Forwarded" else ALL
     before = time.process_time()
-    apply_forwarded(scope, TrustedNetworks(["10.0.0.1"]), fields)
+    ForwardedHeaders(TrustedNetworks(["10.0.0.1"]), fields).apply(scope, ("10.0.0.1", 4711))
     assert time.process_time() - before < 0.5
 
 
@@ -210,3 +212,24 @@ def test_a_peer_on_a_unix_socket_with_a_name_has_no_address(run, tmp_path, inter
 
     run(main())
     assert seen["client"] == (None if interface == "asgi3" else ("", ""))
+
+
+ELEMENTS = st.one_of(
+    st.sampled_from([b"", b"1.2.3.4", b"1.2.3.4:80", b"::1", b"[::1]:8", b"https", b"WSS", b"h.test:81", b"/p", b"_x"]),
+    st.text('0123456789abf.:[]/_-=;," ', max_size=12).map(str.encode).map(bytes.strip),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([*ALL, "forwarded"]), ELEMENTS), max_size=4), st.sampled_from([0, 1]))
+def test_single_values_mean_what_lists_of_one_element_mean(lines, standard):
+    headers = [(b"forwarded" if name == "forwarded" else b"x-forwarded-" + name.encode(), each) for name, each in lines]
+    if standard:
+        headers = [(b"forwarded", b"for=" + each if position else each) for position, (_, each) in enumerate(lines[:2])]
+    forwarded = ForwardedHeaders(TrustedNetworks(["10.0.0.1", "1.2.3.4"]), ("forwarded",) if standard else ALL)
+    scopes = []
+    for apply in (lambda scope: forwarded.apply(scope, ("10.0.0.1", 1)), forwarded._apply_lists):
+        scope = {"headers": list(headers), "scheme": "http", "client": ("10.0.0.1", 1), "server": ("x", 1)}
+        scope.update(root_path="", path="/", raw_path=b"/")
+        apply(scope)
+        scopes.append(scope)
+    assert scopes[0] == scopes[1]
