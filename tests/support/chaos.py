@@ -23,7 +23,7 @@ from tests.support.corn_process import Served, write_app
 from tests.support.http_client import Load
 
 ARGUMENTS = (
-    *("--port", "0", "--no-access-log", "--soak", "0.2", "--rollback-window", "5"),
+    *("--port", "0", "--no-access-log", "--soak", "0.2", "--rollback-window", "2"),
     *("--timeout-worker", "3", "--timeout-boot", "40", "--timeout-graceful-shutdown", "5", "--limit-memory", "300MiB"),
 )
 LEAK = """
