@@ -12,6 +12,7 @@ from corn.supervisor.policy.state import ProcessExit, Settings, Stage, State, Te
 
 KILLED = ProcessExit(signal="SIGKILL")
 CLEAN = ProcessExit(code=0)
+SEGV = ProcessExit(signal="SIGSEGV")
 
 
 def settings_with(**options: Any) -> Settings:
@@ -191,3 +192,13 @@ def running(workers: int = 4, **settings: float) -> World:
     world.settle()
     assert world.ready_generations() == [1] * workers
     return world
+
+
+def of_kind(found: list[actions.Action], kind: type[actions.Action]) -> list[Any]:
+    """The actions of one kind among those found."""
+    return [action for action in found if isinstance(action, kind)]
+
+
+def texts(world: World) -> list[str]:
+    """What was logged."""
+    return [each.text for each in world.said]

@@ -1,0 +1,79 @@
+"""The environ of WSGI applications, over a real socket."""
+
+import pytest
+
+from tests.support.wsgi_client import GET, TEXT, ask, request
+
+
+def environ_for(run, data, **options):
+    """The environ that an application was called with."""
+    seen = {}
+
+    def app(environ, start_response):
+        seen.update(environ)
+        start_response("200 OK", TEXT)
+        return [b"ok"]
+
+    assert ask(run, app, data, **options).status == 200
+    return seen
+
+
+def test_the_environ_tells_all_of_the_request(run):
+    data = request(
+        b"/caf%C3%A9/%FF?a=b%20c",
+        b"Content-Type: text/x",
+        b"X-Two: 1",
+        b"X-Two: 2",
+        b"Cookie: a=1",
+        b"Cookie: b=2",
+        body=b"12345",
+    )
+    environ = environ_for(run, data)
+    expected = {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/caf\xc3\xa9/\xff",
+        "QUERY_STRING": "a=b%20c",
+        "REQUEST_URI": "/caf%C3%A9/%FF?a=b%20c",
+        "RAW_URI": "/caf%C3%A9/%FF?a=b%20c",
+        "CONTENT_TYPE": "text/x",
+        "CONTENT_LENGTH": "5",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "corn.test",
+        "HTTP_X_TWO": "1,2",
+        "HTTP_COOKIE": "a=1; b=2",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    assert {name: environ[name] for name in expected} == expected
+    assert environ["SERVER_SOFTWARE"].startswith("corn/")
+    assert environ["SERVER_PORT"].isdigit()
+    assert "HTTP_CONTENT_LENGTH" not in environ
+
+
+def test_a_name_with_an_underscore_does_not_pass_for_one_with_a_hyphen(run):
+    environ = environ_for(run, request(b"/", b"X_Real_IP: forged", b"X-Real-IP: 10.0.0.1", b"X_Other: forged"))
+    assert environ["HTTP_X_REAL_IP"] == "10.0.0.1"
+    assert "HTTP_X_OTHER" not in environ
+
+
+@pytest.mark.parametrize(
+    ("path", "path_info"), [(b"/", "/"), (b"/api/x", "/api/x"), (b"/%61pi", "/api"), (b"/apiary", "/apiary")]
+)
+def test_the_root_path_is_the_script_name(run, path, path_info):
+    environ = environ_for(run, request(path), root_path="/api")
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", path_info)
+
+
+def test_a_trusted_proxy_says_who_asked_and_how(run):
+    environ = environ_for(run, request(b"/", b"X-Forwarded-For: 192.0.2.7", b"X-Forwarded-Proto: https"))
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("192.0.2.7", "https")
+
+
+def test_one_thread_is_not_multithreaded(run):
+    assert environ_for(run, GET, wsgi_threads=1)["wsgi.multithread"] is False

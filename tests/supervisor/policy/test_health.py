@@ -1,0 +1,156 @@
+"""Recycling, memory limits and heartbeats; one test a rule."""
+
+from __future__ import annotations
+
+from corn.supervisor.policy import actions, events
+from corn.supervisor.policy.actions import AbortWorker, DrainWorker, KillWorker
+from corn.supervisor.policy.state import Stage
+from tests.support.policy_world import KILLED, running, texts
+
+
+class TestRecycle:
+    def test_the_replacement_is_ready_before_the_old_worker_is_drained(self):
+        world = running(2)
+        old = world.state.ready()[0]
+        world.retires(old.id)
+        assert world.state.workers[old.id].is_ready
+        (new,) = world.in_stage(Stage.SPAWNING)
+        assert not world.draining
+        world.boots(new)
+        world.ready(new)
+        assert world.draining == {old.id}
+        world.exits(old.id)
+        assert "ended: max requests" in texts(world)[-1]
+
+    def test_one_at_a_time(self):
+        world = running(4)
+        for worker in world.state.ready():
+            world.retires(worker.id)
+        for _ in range(4):
+            (new,) = world.in_stage(Stage.SPAWNING)
+            assert len(world.state.ready()) == 4
+            world.boots(new)
+            world.ready(new)
+        assert not world.in_stage(Stage.SPAWNING)
+        world.settle()
+        assert world.ready_generations() == [1] * 4
+
+    def test_a_worker_that_asked_and_left_by_itself_has_not_crashed(self):
+        world = running(1)
+        worker = world.state.ready()[0].id
+        world.retires(worker, "SIGTERM")
+        world.exits(worker)
+        assert "ended: SIGTERM" in texts(world)[-1]
+        assert not world.state.restarts
+        world.settle()
+        assert world.ready_generations() == [1]
+
+    def test_not_before_its_shortest_lifetime(self):
+        world = running(1, min_worker_lifetime=2.0)
+        world.retires(world.state.ready()[0].id)
+        assert not world.in_stage(Stage.SPAWNING)
+        world.passes(2.1)
+        assert world.in_stage(Stage.SPAWNING)
+
+    def test_at_once_when_somebody_told_it_to_leave(self):
+        world = running(1, min_worker_lifetime=2.0)
+        world.retires(world.state.ready()[0].id, "SIGTERM")
+        assert world.in_stage(Stage.SPAWNING)
+
+    def test_lifetimes_end_one_by_one_though_they_began_together(self):
+        world = running(4, limit_lifetime=100.0)
+        world.passes(99)
+        assert not world.in_stage(Stage.SPAWNING)
+        for _ in range(5):
+            world.passes(2.4)
+            assert len(world.in_stage(Stage.SPAWNING)) <= 1
+            world.settle()
+        assert world.ready_generations() == [1] * 4
+        assert sum("ended: lifetime" in text for text in texts(world)) == 4
+
+
+MIB = 1 << 20
+
+
+class TestMemory:
+    def sample(self, world, *sizes, total=0):
+        workers = {worker.id: size * MIB for worker, size in zip(world.state.ready(), sizes, strict=False)}
+        world.happens(events.MemorySampled(world.now, workers, total * MIB))
+
+    def test_three_samples_in_a_row_over_the_limit_replace(self):
+        world = running(2, limit_memory=100 * MIB)
+        for sizes in ((120, 10), (120, 10), (90, 10), (120, 10), (120, 10)):
+            self.sample(world, *sizes)
+        assert not world.in_stage(Stage.SPAWNING)
+        self.sample(world, 130, 10)
+        assert len(world.in_stage(Stage.SPAWNING)) == 1
+        world.settle()
+        assert "ended: memory 130 MiB, limit 100 MiB" in texts(world)[-1]
+
+    def test_a_leak_in_all_is_handled_one_by_one(self):
+        world = running(4, limit_memory=100 * MIB)
+        for _ in range(3):
+            self.sample(world, 120, 120, 120, 120)
+        assert len(world.in_stage(Stage.SPAWNING)) == 1
+        world.settle()
+        assert min(worker.id for worker in world.state.ready()) > 4
+
+    def test_the_hard_limit_stops_at_once(self):
+        world = running(2, limit_memory_hard=200 * MIB)
+        first = world.state.ready()[0].id
+        self.sample(world, 201, 10)
+        assert DrainWorker(first, 0.0, False) in world.did
+        assert len(world.in_stage(Stage.SPAWNING)) == 1
+
+    def test_too_much_in_all_replaces_the_largest_one_at_a_time(self):
+        world = running(3, limit_memory_total=200 * MIB)
+        self.sample(world, 50, 90, 80, total=220)
+        self.sample(world, 50, 90, 80, total=220)
+        assert [worker.slot for worker in world.state.workers.values() if worker.retiring] == [1]
+
+
+class TestLiveness:
+    def look(self, world, *ages):
+        seen = {worker.id: age for worker, age in zip(world.state.ready(), ages, strict=False)}
+        return world.happens(events.HeartbeatsSeen(world.now, seen))
+
+    def test_half_way_its_stacks_are_asked_for_once(self):
+        world = running(2, timeout_worker=10.0)
+        first = world.state.ready()[0].id
+        assert actions.DumpWorker(first) in self.look(world, 5.1, 0.2)
+        assert self.look(world, 6.0, 0.2) == []
+        self.look(world, 0.1, 0.2)
+        assert "turns its event loop again" in texts(world)[-1]
+
+    def test_at_the_limit_another_takes_its_place_and_then_it_is_aborted_and_killed(self):
+        world = running(2, timeout_worker=10.0)
+        stuck = world.state.ready()[0].id
+        self.look(world, 10.1, 0.2)
+        (new,) = world.in_stage(Stage.SPAWNING)
+        assert AbortWorker(stuck) not in world.did
+        world.boots(new)
+        world.ready(new)
+        assert AbortWorker(stuck) in world.did
+        world.passes(2.1)
+        assert KillWorker(stuck) in world.did
+        world.exits(stuck, KILLED)
+        assert "ended: stuck: its event loop has not turned for 10.1 s" in texts(world)[-1]
+        assert not world.state.restarts, "it does not count as a crash"
+
+    def test_it_is_aborted_though_no_other_comes(self):
+        world = running(1, timeout_worker=10.0)
+        stuck = world.state.ready()[0].id
+        self.look(world, 10.1)
+        world.passes(5.1)
+        assert AbortWorker(stuck) in world.did
+
+    def test_one_that_turns_again_while_it_is_replaced_is_drained(self):
+        world = running(1, timeout_worker=10.0)
+        stuck = world.state.ready()[0].id
+        self.look(world, 10.1)
+        world.happens(events.HeartbeatsSeen(world.now, {stuck: 0.1}))
+        assert world.draining == {stuck}
+
+    def test_no_limit_no_judgement(self):
+        world = running(1, timeout_worker=0.0)
+        assert self.look(world, 1e6) == []

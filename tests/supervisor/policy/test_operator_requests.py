@@ -1,0 +1,41 @@
+"""Scaling; one test a rule."""
+
+from __future__ import annotations
+
+from tests.support.policy_world import KILLED, running
+
+
+class TestScale:
+    def test_up_from_the_current_generation_and_down_by_draining_the_last_slots(self):
+        world = running(2)
+        world.scale(+2)
+        world.settle()
+        assert world.ready_generations() == [1] * 4
+        world.scale(-3)
+        assert [world.state.workers[each].slot for each in world.draining] == [1, 2, 3]
+        world.settle()
+        assert world.ready_generations() == [1]
+
+    def test_never_below_one(self):
+        world = running(1)
+        world.scale(-1)
+        assert not world.draining
+
+    def test_scaling_up_during_a_reload_reaches_the_candidate_too(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        world.scale(+1)
+        world.settle()
+        assert world.ready_generations() == [2] * 3
+
+    def test_a_number_that_was_asked_for_outlives_a_lost_template_but_not_a_reload(self):
+        world = running(2)
+        world.scale(+1)
+        world.settle()
+        world.template_exits(1, KILLED)
+        world.settle()
+        assert world.ready_generations() == [2] * 3
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [3] * 2

@@ -1,0 +1,291 @@
+"""Rolling reloads, their soak, both ways back, and the loss of a template; one test a rule."""
+
+from __future__ import annotations
+
+import itertools
+
+from corn.supervisor.policy import events
+from corn.supervisor.policy.actions import KillWorker, SpawnTemplate, SpawnWorker
+from corn.supervisor.policy.state import Phase, ProcessExit, Stage
+from tests.support.policy_world import KILLED, SEGV, of_kind, running, settings_with, texts
+
+
+class TestReload:
+    def test_the_first_new_worker_is_a_canary_and_then_slots_follow_one_by_one(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        assert [(worker.slot, worker.stage) for worker in world.state.workers.values() if worker.generation == 2] == [
+            (0, Stage.SPAWNING)
+        ]
+        for slot in range(3):
+            assert len(world.state.ready()) == 3, "never below capacity"
+            (new,) = world.in_stage(Stage.SPAWNING)
+            assert world.state.workers[new].slot == slot
+            world.boots(new)
+            world.ready(new)
+        assert world.state.phase is Phase.RELOADING, "the last old worker may still accept"
+        (last,) = [worker.id for worker in world.state.workers.values() if worker.slot == 2 and worker.accepts][:1]
+        world.happens(events.WorkerDraining(world.now, last))
+        assert world.state.phase is Phase.RELOADING, "and so may the others"
+        world.settle()
+        assert world.state.phase is Phase.RUNNING
+        assert world.ready_generations() == [2, 2, 2]
+        assert world.templates == {2}
+
+    def test_an_old_worker_that_does_not_say_that_it_drains_is_not_waited_for_long(self):
+        world = running(1)
+        world.hup()
+        world.template_ready(2)
+        (new,) = world.in_stage(Stage.SPAWNING)
+        world.boots(new)
+        world.ready(new)
+        assert world.state.phase is Phase.RELOADING
+        world.passes(1.1)
+        assert world.state.phase is Phase.RUNNING
+
+    def test_code_that_does_not_load_is_refused_and_nothing_else_happens(self):
+        world = running(2)
+        before = set(world.workers)
+        world.hup()
+        world.template_fails(2, "SyntaxError: oh")
+        assert set(world.workers) == before
+        assert not world.draining
+        assert world.state.phase is Phase.RUNNING
+        assert world.said[-1].detail == "Traceback"
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [3, 3]
+
+    def test_a_canary_that_fails_rolls_back(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.fails(canary)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        assert world.templates == {1}
+
+    def test_a_crash_in_the_middle_of_the_roll_rolls_all_back_from_memory(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        for _ in range(2):
+            (new,) = world.in_stage(Stage.SPAWNING)
+            world.boots(new)
+            world.ready(new)
+        world.exits(new, SEGV)
+        assert world.state.phase is Phase.RUNNING
+        world.settle()
+        assert world.ready_generations() == [1, 1, 1]
+        assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2]
+
+    def test_rolling_back_keeps_a_new_worker_until_the_old_code_serves_in_its_place(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.ready(canary)
+        (second,) = world.in_stage(Stage.SPAWNING)
+        world.boots(second)
+        world.fails(second)
+        assert world.state.workers[canary].is_ready
+        assert len(world.state.ready()) == 2
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
+    def test_a_load_that_hangs_is_refused_in_time(self):
+        world = running(1, timeout_boot=10)
+        world.hup()
+        world.passes(10)
+        assert world.state.phase is Phase.RUNNING
+        world.template_exits(2, KILLED)
+        assert world.ready_generations() == [1]
+
+    def test_one_more_reload_is_remembered_and_not_many(self):
+        world = running(1)
+        for _ in range(1000):
+            world.hup()
+        world.settle()
+        assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2, 3]
+        assert world.ready_generations() == [3]
+
+    def test_the_latest_settings_win(self):
+        world = running(1)
+        world.hup(settings_with(workers=2))
+        world.hup(settings_with(workers=3))
+        world.settle()
+        assert world.ready_generations() == [3, 3, 3]
+
+    def test_the_number_of_workers_changes_with_the_commit_and_not_when_refused(self):
+        world = running(2)
+        world.hup(settings_with(workers=4))
+        world.template_fails(2)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        world.hup(settings_with(workers=1))
+        world.settle()
+        assert world.ready_generations() == [3]
+
+    def test_stop_overtakes_a_reload(self):
+        world = running(2)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.signal("SIGTERM")
+        assert KillWorker(canary) in world.did
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_an_old_worker_that_crashes_during_a_reload_is_replaced_by_the_old_code(self):
+        world = running(3)
+        world.hup()
+        world.template_ready(2)
+        last = max(world.state.ready(), key=lambda worker: worker.slot)
+        world.exits(last.id, SEGV)
+        assert [worker.generation for worker in world.state.in_slot(2)] == [1]
+        world.settle()
+        assert world.ready_generations() == [2, 2, 2]
+
+    def test_backoff_of_the_old_code_does_not_hold_up_the_new(self):
+        world = running(1)
+        while world.workers:
+            world.exits(world.state.ready()[0].id, ProcessExit(code=1))
+            world.settle()
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [2]
+
+
+class TestSoak:
+    def test_the_old_workers_all_stay_until_the_canary_has_soaked(self):
+        world = running(2, soak=3.0)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.ready(canary)
+        world.passes(2.9)
+        assert not world.draining
+        assert len(world.state.ready()) == 3
+        world.passes(0.2)
+        assert len(world.draining) == 1
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_a_crash_while_it_soaks_withdraws_it(self):
+        world = running(2, soak=3.0)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.ready(canary)
+        world.passes(1)
+        world.exits(canary, ProcessExit(code=1))
+        assert not world.draining
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        assert world.templates == {1}
+
+    def test_only_workers_of_a_candidate_are_gated(self):
+        world = running(2)
+        world.hup()
+        world.settle()
+        world.exits(world.state.ready()[0].id, SEGV)
+        assert [each.gated for each in of_kind(world.did, SpawnWorker)] == [False, False, True, True, False]
+
+
+class TestRollback:
+    def reloaded(self, **settings):
+        world = running(2, rollback_window=60.0, **settings)
+        world.hup()
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+        return world
+
+    def test_the_previous_template_is_kept_for_its_window_and_then_stopped(self):
+        world = self.reloaded()
+        assert world.templates == {1, 2}
+        world.passes(61)
+        world.settle()
+        assert world.templates == {2}
+
+    def test_a_crash_soon_after_the_commit_goes_back_without_reading_the_disk(self):
+        world = self.reloaded()
+        world.passes(1)
+        world.exits(world.state.ready()[0].id, SEGV)
+        assert "rolled back: generation 1 serves again" in texts(world)[-1]
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        assert world.templates == {1}
+        assert len(of_kind(world.did, SpawnTemplate)) == 2
+
+    def test_a_crash_later_does_not(self):
+        world = self.reloaded()
+        world.passes(6)
+        world.exits(world.state.ready()[0].id, SEGV)
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_neither_does_a_worker_that_somebody_killed(self):
+        world = self.reloaded()
+        world.exits(world.state.ready()[0].id, KILLED)
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_the_settings_of_the_previous_generation_come_back_with_it(self):
+        world = running(2, rollback_window=60.0)
+        world.hup(settings_with(workers=3, rollback_window=60.0))
+        world.settle()
+        assert world.ready_generations() == [2] * 3
+        world.exits(world.state.ready()[0].id, SEGV)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
+    def test_one_previous_generation_is_kept_and_not_more(self):
+        world = self.reloaded()
+        world.hup()
+        world.settle()
+        assert world.templates == {2, 3}
+
+
+class TestTemplateLost:
+    def test_with_all_workers_lost_too_the_previous_generation_serves_again(self):
+        world = running(2, rollback_window=60.0)
+        world.hup()
+        world.settle()
+        world.passes(10)
+        world.template_exits(2, KILLED)
+        world.template_fails(3)
+        for worker in world.state.ready():
+            world.exits(worker.id, KILLED)
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+
+    def test_workers_go_on_and_code_from_disk_becomes_a_candidate(self):
+        world = running(2)
+        world.template_exits(1, KILLED)
+        assert world.ready_generations() == [1, 1]
+        assert not world.draining
+        assert world.state.candidate == 2
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_when_that_does_not_load_it_is_tried_again_with_growing_pauses(self):
+        world = running(2)
+        world.template_exits(1, KILLED)
+        attempts = []
+        for _ in range(5):
+            attempts.append(world.now)
+            world.template_fails(world.state.candidate)
+            assert world.ready_generations() == [1, 1]
+            while world.state.candidate is None:
+                world.passes(0.1)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > gaps[0]
+        world.settle()
+        assert world.ready_generations() == [7, 7]

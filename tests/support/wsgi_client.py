@@ -1,0 +1,50 @@
+"""WSGI applications over a real socket, for tests: requests, and what an application did, as its threads report it."""
+
+import functools
+import threading
+
+from tests.support.asgi_server import serving
+
+GET = b"GET / HTTP/1.1\r\nHost: corn.test\r\n\r\n"
+
+
+TEXT = [("Content-Type", "text/plain")]
+
+
+def request(path=b"/", *fields, body=None, method=b"GET"):
+    if body is not None:
+        method, fields = b"POST", (*fields, b"Content-Length: %d" % len(body))
+    return b"%b %b HTTP/1.1\r\nHost: corn.test\r\n%b\r\n%b" % (
+        method,
+        path,
+        b"".join(field + b"\r\n" for field in fields),
+        body or b"",
+    )
+
+
+wsgi = functools.partial(serving, interface="wsgi")
+
+
+class Events:
+    """What an application did, as its threads tell it."""
+
+    def __init__(self):
+        self.told = []
+        self.may_go_on = threading.Event()
+
+    def wait(self):
+        assert self.may_go_on.wait(20)
+
+
+def ask(run, app, data=GET, **options):
+    """The answer to one request."""
+
+    async def main():
+        async with wsgi(app, **options) as at:
+            return await at.request(data)
+
+    return run(main())
+
+
+def failing_at_once(environ, start_response):
+    raise ValueError("broken")
