@@ -114,10 +114,12 @@ class Ready(Message):
     """Worker to master: lifespan start-up is done and it accepts connections.
 
     `loading` and `starting` are the seconds that the application took to be imported, and for its lifespan start-up.
+    `docs` is the path of its documentation, in development, "" where none is known.
     """
 
     loading: float = 0.0
     starting: float = 0.0
+    docs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,14 @@ class Imported(Message):
 
     libraries: list[list[str]]
     own: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Message):
+    """Worker to master, in development: what its start is at, and [name, seconds] of what took longest so far."""
+
+    doing: str
+    slowest: list[list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +344,7 @@ _KINDS: tuple[type[Message], ...] = (
     Drain,
     Imported,
     Debugging,
+    Progress,
     WatchSetup,
     Watching,
     Changed,

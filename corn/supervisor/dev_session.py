@@ -10,7 +10,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from corn.reload.watch_config import rules_of, watch_setup
 from corn.supervisor.children.child import Children
 from corn.supervisor.children.watcher import BrowserPort, WatcherProcess
 from corn.supervisor.config_reload import settings_of
+from corn.supervisor.dev_console import DevConsole
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
 from corn.supervisor.policy.state import RevisionFailure
@@ -53,6 +54,8 @@ class DevSession:
         self._file = file
         self._watcher: WatcherProcess | None = None
         self._terminal = Terminal()
+        watched = self._rules.directories if config.reload else ()
+        self._console = DevConsole(config.app or "", self._terminal, watched)
         self._debuggers: set[int] = set()
         self._since = time.time()
         self._paths: list[str] = []
@@ -75,13 +78,37 @@ class DevSession:
     ) -> None:
         """Start the watcher, unless nothing is to be watched."""
         self._terminal.watch(selector, partial(self._terminal_closed, handle))
+        if self._config.keys:
+            self._console.use_keys(
+                {"r": partial(self._reload, handle, reread), "q": partial(self._stop, handle, "asked for by key")}
+            )
         if self._config.reload:
             receive = partial(self._receive, handle, reread)
             self._watcher = WatcherProcess(self._watch_setup, self._browsers, children, receive, lambda: self._outcome)
             self._watcher.start()
 
+    def _reload(self, handle: Callable[[events.Event], None], reread: Callable[[], Config]) -> None:
+        with contextlib.suppress(ConfigError):  # it was logged
+            self._config = reread()
+            self._paths = []
+            handle(events.ReloadRequested(time.monotonic(), settings_of(self._config, development=True)))
+
+    def _stop(self, handle: Callable[[events.Event], None], cause: str) -> None:
+        handle(events.StopRequested(time.monotonic(), "SIGTERM", cause=cause))
+
     def _terminal_closed(self, handle: Callable[[events.Event], None]) -> None:
-        handle(events.StopRequested(time.monotonic(), "SIGTERM", cause="its terminal was closed"))
+        self._stop(handle, "its terminal was closed")
+
+    def greet(self, addresses: Sequence[str]) -> None:
+        self._console.greet(addresses)
+        if self._config.open:
+            self._console.open()
+
+    def next_at(self) -> float | None:
+        return self._console.next_at()
+
+    def tick(self, now: float) -> None:
+        self._console.tick(now)
 
     def hung_up(self, handle: Callable[[events.Event], None]) -> bool:
         if self._terminal.is_closed:
@@ -150,11 +177,13 @@ class DevSession:
         self._left_out |= {*packages}
 
     def from_worker(self, worker: int, message: Message, at: float) -> events.Event | None:
+        self._console.from_worker(worker, message)
         match message:
             case Ready():
                 self._ready = message  # the times are for the next announcement
             case Debugging():
                 self._debuggers.add(worker)
+                self._terminal.pause()
                 return events.WorkerDebugging(at, worker)
             case Imported():
                 return self._imports(message, at)
@@ -164,7 +193,8 @@ class DevSession:
         """If a debugger waited in it, it may not have tidied up."""
         if worker in self._debuggers:
             self._debuggers.discard(worker)
-            self._terminal.restore()
+            if not self._debuggers:
+                self._terminal.resume()
 
     def _imports(self, message: Imported, at: float) -> events.Event | None:
         """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from corn.ipc.messages import Message
@@ -58,6 +58,16 @@ class Development(Protocol):
 
     def worker_exited(self, worker: int) -> None: ...
 
+    def greet(self, addresses: Sequence[str]) -> None:
+        """Show people where the application is served, once the first start is complete."""
+        ...
+
+    def next_at(self) -> float | None:
+        """The monotonic time at which `tick` has something to do, None for never."""
+        ...
+
+    def tick(self, now: float) -> None: ...
+
     def announce(self, action: AnnounceReload) -> None:
         """Report a reload to people and browsers."""
         ...
@@ -105,6 +115,15 @@ class NoDevelopment:
 
     def worker_exited(self, worker: int) -> None:
         del worker
+
+    def greet(self, addresses: Sequence[str]) -> None:
+        del addresses
+
+    def next_at(self) -> float | None:
+        return None
+
+    def tick(self, now: float) -> None:
+        del now
 
     def announce(self, action: AnnounceReload) -> None:
         raise AssertionError(f"{action} outside of development")

@@ -75,6 +75,7 @@ class Instance:
             sampler,
             self._renewal,
             service_manager,
+            development,
         ]
         loop.observers += [self.hooks, self.control, self.admin, service_manager, executor]
         loop.performers.update(executor.by_kind)

@@ -87,6 +87,7 @@ def run_service(
         instance.hooks.call("when_ready", info)
         boot.predecessor.tell_that_we_serve()
         boot.launch.ready()
+        development.greet(addresses)
 
     if boot.predecessor.pid is None:
         instance.admin.begin()

@@ -111,7 +111,7 @@ def in_development(birth: WorkerStartup) -> WorkerStartup:
     birth = replace(birth, mailbox=ConnectionHandoff(*birth.setup.mailbox))
     if birth.order.failure is not None:
         return replace(birth, config=config_of_responder(birth.config))
-    return replace(birth, developing=DevSession(birth.channel))
+    return replace(birth, developing=DevSession(birth.channel, birth.config.root_path))
 
 
 def run(birth: WorkerStartup) -> int:
@@ -262,7 +262,8 @@ class _Worker:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         birth.tell("post_worker_init")
         self._server.accept()
-        self._channel.send(Ready(self._loading, starting))
+        docs = birth.developing.started(self._application) if birth.developing is not None else ""
+        self._channel.send(Ready(self._loading, starting, docs))
         if birth.developing is not None:
             self._loop.call_later(_AFTER_FIRST_ANSWERS, self._report, birth.developing)
         await self._server.wait_closed()

@@ -51,6 +51,22 @@ class DevelopmentOptions:
         DEVELOPMENT,
         command=DEV,
     )
+    open: bool = option(
+        False,
+        Flag(),
+        "Open the application in a browser when it serves.",
+        DEVELOPMENT,
+        command=DEV,
+        reloadable=False,
+    )
+    keys: bool = option(
+        True,
+        Flag(),
+        "Read keys in a terminal: r reloads, o opens a browser, c clears the screen, q quits.",
+        DEVELOPMENT,
+        command=DEV,
+        reloadable=False,
+    )
     keep_last_good: bool = option(
         False,
         Flag(),

@@ -35,6 +35,7 @@ class Terminal:
         self._selector: selectors.BaseSelector | None = None
         self._receive: Callable[[str], None] | None = None
         self._reads = False
+        self._paused = False
         self._next_look = 0.0
 
     # Its end
@@ -66,6 +67,71 @@ class Terminal:
         poll.register(self._tty, 0)
         return any(events & select.POLLHUP for _, events in poll.poll(0))
 
+    # Its keys
+
+    def read_keys(self, receive: Callable[[str], None]) -> None:
+        """Call `receive` with each key, from the next look on; nothing is read where there is no terminal."""
+        if self._settings is not None and sys.stderr is not None and sys.stderr.isatty():
+            self._receive = receive
+            self.look(0.0)
+
+    @property
+    def reads_keys(self) -> bool:
+        return self._reads
+
+    def pause(self) -> None:
+        """Leave the keyboard to a debugger."""
+        self._paused = True
+        self._stop_reading()
+
+    def resume(self) -> None:
+        self._paused = False
+        self.restore()
+        self._next_look = 0.0
+
+    def next_look(self) -> float | None:
+        return None if self._receive is None else self._next_look
+
+    def look(self, now: float) -> None:
+        """Read keys in the foreground, and only there; a shell that stopped corn has set the terminal its own way."""
+        if self._receive is None or now < self._next_look:
+            return
+        self._next_look = now + _LOOKS_EACH
+        if self._paused or not is_in_foreground():
+            self._stop_reading()
+        else:
+            self._start_reading()
+
+    def _start_reading(self) -> None:
+        try:
+            settings = termios.tcgetattr(0)
+            if settings[_LOCAL_FLAGS] & (termios.ICANON | termios.ECHO):
+                settings[_LOCAL_FLAGS] &= ~(termios.ICANON | termios.ECHO)
+                settings[_SPECIAL][termios.VMIN], settings[_SPECIAL][termios.VTIME] = 1, 0
+                termios.tcsetattr(0, termios.TCSANOW, settings)
+            if not self._reads and self._selector is not None:
+                self._selector.register(0, selectors.EVENT_READ, self._readable)
+                self._reads = True
+        except (OSError, termios.error):  # the terminal is gone
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reads and self._selector is not None:
+            self._selector.unregister(0)
+        self._reads = False
+
+    def _readable(self, mask: int) -> None:
+        del mask
+        try:
+            data = os.read(0, 64) if is_in_foreground() else b""
+        except OSError:
+            data = b""
+        if not data:
+            self._stop_reading()  # until the next look
+        for key in data.decode("utf-8", "replace"):
+            if self._receive is not None:
+                self._receive(key)
+
     # Its settings
 
     def restore(self) -> None:
@@ -75,6 +141,7 @@ class Terminal:
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)
 
     def close(self) -> None:
+        self._receive = None
         self.restore()
         if self._hangup is not None:
             self._hangup.close()

@@ -24,25 +24,38 @@ from corn.system.paths import working_directory
 from corn.worker.dev.error_pages import with_error_pages
 from corn.worker.dev.import_hook import ProjectImporter
 from corn.worker.dev.live_reload import with_refresh
+from corn.worker.dev.start_progress import StartProgress, docs_path
 from corn.worker.preload import Recorder
 
 _LOOKS_EACH = 0.2  # seconds
+_TYPING = frozenset({"builtins.input", "sys.settrace"})  # audit events
 
 
 class DevSession:
     """Watches over the imports of one worker, from `begin` on."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, root_path: str) -> None:
         self._channel = channel
         self._own = ProjectImporter()
         self._recorder = Recorder()
         self.loaded = False  # the application was imported
+        self._root_path = root_path
+        self._progress = StartProgress(channel)
+        self._told = False  # that somebody types
 
     def begin(self) -> None:
         self._own.install()
         sys.meta_path.insert(0, self._recorder)
         self._debugger = sys.breakpointhook
         sys.breakpointhook = self._debug
+        self._progress.begin()
+        if os.isatty(0):
+            sys.addaudithook(self._audit)
+
+    def started(self, application: Any) -> str:
+        """Note that the application has started; returns the path of its documentation, "" where none is known."""
+        self._progress.end()
+        return docs_path(application, self._root_path)
 
     def report(self) -> None:
         """Tell the master what was imported so far, and listen no more."""
@@ -55,9 +68,20 @@ class DevSession:
         """The failure of a boot as JSON."""
         return diagnose(error, starting=self.loaded).to_json()
 
+    def _audit(self, event: str, args: object) -> None:
+        """Notice debuggers that are not started by `breakpoint()`, and `input`: the master must not read their keys."""
+        del args
+        if event in _TYPING and not self._told:
+            self._keyboard_needed()
+            show_typing()
+
+    def _keyboard_needed(self) -> None:
+        self._told = True
+        self._channel.send(Debugging())
+
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
         """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
-        self._channel.send(Debugging())
+        self._keyboard_needed()
         wait_for_foreground()
         show_typing()
         if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):

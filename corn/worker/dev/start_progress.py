@@ -1,0 +1,82 @@
+"""Progress of a slow start in `corn dev`: what the worker imports at this moment, and what took longest so far.
+
+The master asks with SIGWINCH, which no start takes amiss: the handler runs in the main thread, between two bytecodes of
+the import. Rejected: a thread that looks on. A program that forks while it is imported would be warned of it
+(DeprecationWarning, Python 3.12), and a fast start would pay for it.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Progress
+from corn.system.paths import is_library_file
+from corn.system.process import ignore_signal
+
+_MOST_NAMED = 3
+_OWN = "corn"
+
+
+class StartProgress:
+    """Answers the master's questions from `begin` to `end`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._seconds: dict[str, float] = {}
+        self._last = 0.0
+
+    def begin(self) -> None:
+        self._last = time.monotonic()
+        signal.signal(signal.SIGWINCH, self._answer)
+
+    def end(self) -> None:
+        signal.signal(signal.SIGWINCH, ignore_signal)
+
+    def _answer(self, number: int, frame: FrameType | None) -> None:
+        del number
+        now = time.monotonic()
+        name = imported_now(frame)
+        what = name or "lifespan start-up"
+        self._seconds[what] = self._seconds.get(what, 0.0) + now - self._last
+        self._last = now
+        ordered = sorted(self._seconds.items(), key=lambda each: -each[1])
+        slowest = [[each, round(seconds, 1)] for each, seconds in ordered[:_MOST_NAMED]]
+        self._channel.send(Progress(f"importing {name}" if name else "waiting for the lifespan start-up", slowest))
+
+
+def imported_now(frame: FrameType | None) -> str:
+    """The package that is imported at this frame: of libraries the one that the project named, "" for none."""
+    own = ""
+    library = ""
+    for each in _module_frames(frame):
+        name = str(each.f_globals.get("__name__", ""))
+        if name.partition(".")[0] in (_OWN, "__main__"):
+            continue
+        if is_library_file(each.f_code.co_filename):
+            library = name.partition(".")[0]
+        else:
+            own = own or name
+    return library or own
+
+
+def _module_frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frames that execute modules, innermost first."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>":
+            yield frame
+        frame = frame.f_back
+
+
+def docs_path(application: Any, root_path: str) -> str:
+    """The path of an application's documentation page, "" where none is known."""
+    path = getattr(application, "docs_url", None)  # FastAPI
+    config = getattr(application, "openapi_config", None)  # Litestar
+    if path is None and config is not None:
+        path = getattr(config, "path", None) or getattr(getattr(config, "openapi_controller", None), "path", None)
+        path = path or "/schema"
+    return root_path.rstrip("/") + path if isinstance(path, str) and path.startswith("/") else ""

@@ -1,0 +1,144 @@
+"""corn dev for the person at the terminal: its first lines, its keys, and what a slow start is at."""
+
+import pytest
+
+from tests.support.dev_project import Developed, save, source
+from tests.support.shell import wait_until
+
+FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+LITESTAR = "from litestar import Litestar\napp = Litestar([])\n"
+BUSY = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: time.sleep(0.01)\n"
+
+
+def test_the_first_lines_in_a_terminal_name_addresses_directories_and_keys(project, shell):
+    shell.develop()
+    shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+\r?\n")
+    shell.wait_for(r"  Network  this machine only; --host 0\.0\.0\.0 changes that")
+    shell.wait_for(rf"  Watching {str(project)[:40]}")
+    shell.wait_for("  Keys     r reload, o open in a browser, c clear, q quit")
+    assert "Docs" not in shell.output
+
+
+@pytest.mark.parametrize(("app", "path"), [(FASTAPI, "/docs"), (LITESTAR, "/schema")], ids=["fastapi", "litestar"])
+def test_the_documentation_of_a_framework_is_named_and_is_there(project, shell, app, path):
+    (project / "main.py").write_text(app)
+    shell.develop()
+    shell.wait_for(rf"  Docs     {shell.address}{path}\r?\n")
+    assert shell.client().request(path)[0] == 200
+
+
+def test_the_address_in_the_network_is_named_where_there_is_one(shell):
+    shell.develop("--host 0.0.0.0")
+    shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+")
+    shell.wait_for(r"  Network  (http://\d+\.\d+\.\d+\.\d+:\d+|this machine only)")
+
+
+def test_the_first_lines_fit_a_narrow_terminal(shell):
+    shell.run("stty cols 30")
+    shell.develop()
+    shell.wait_for("  Keys  ")
+    lines = [each for each in shell.output.replace("\r", "").split("\n") if each.startswith("  ")]
+    assert lines
+    assert all(len(each) <= 30 for each in lines)
+
+
+def test_the_first_lines_are_for_terminals_alone(project):
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        assert "Local" not in served.output
+
+
+def test_keys_reload_clear_and_quit(shell):
+    shell.develop()
+    shell.wait_for("  Keys  ")
+    shell.type("r")
+    shell.wait_for(r"reloaded in \d+ ms .*: asked to")
+    shell.type("c")
+    shell.wait_for(r"\x1b\[2J")
+    shell.type("q")
+    wait_until(lambda: not shell.master.is_running(), "it ends")
+    shell.run("echo typed-$((1 + 1))")
+    shell.wait_for("echo typed")  # the terminal shows what is typed again
+    shell.wait_for("typed-2")
+
+
+@pytest.mark.parametrize("how", ["key", "option"])
+def test_the_application_is_opened_in_a_browser(project, shell, how):
+    browser = project / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened.tmp; mv opened.tmp opened\n')
+    browser.chmod(0o755)
+    shell.run(f"export BROWSER={browser}")
+    if how == "option":
+        shell.develop("--open")
+    else:
+        shell.develop()
+        shell.wait_for("  Keys  ")
+        shell.type("o")
+    wait_until((project / "opened").exists, "the browser is started")
+    assert (project / "opened").read_text().strip() == shell.address
+
+
+def test_without_keys_none_are_read(shell):
+    shell.develop("--no-keys")
+    shell.wait_for("  Local  ")
+    shell.type("q\n")
+    assert shell.answers("one")
+    assert "Keys" not in shell.output
+
+
+@pytest.mark.parametrize("call", ["input()", "__import__('pdb').set_trace()"])
+def test_what_the_application_reads_is_not_taken_for_keys(project, shell, call):
+    place = '    if scope["path"] == "/die":'
+    text = source("one").replace(place, f'    if scope["path"] == "/ask":\n        {call}\n{place}')
+    (project / "main.py").write_text(text)
+    shell.develop()
+    shell.wait_for("  Keys  ")
+    sock = shell.client().connect()
+    sock.sendall(b"GET /ask HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    if "pdb" in call:
+        shell.wait_for(r"\(Pdb\)")
+    else:
+        wait_until(lambda: "ICANON" in settings(shell) and "ECHO" in settings(shell), "the terminal is given over")
+    shell.type("c\n")
+    assert b"200" in sock.recv(65536)
+    sock.close()
+    save(project / "main.py", source("two"))
+    wait_until(lambda: shell.answers("two"), "the new code is served")
+    shell.type("q")
+    wait_until(lambda: not shell.master.is_running(), "it ends")
+
+
+def settings(shell):
+    import termios
+
+    flags = termios.tcgetattr(shell.fd)[3]
+    return [name for name in ("ICANON", "ECHO") if flags & getattr(termios, name)]
+
+
+def test_a_slow_start_says_what_it_imports(project):
+    (project / "slow_module.py").write_text(BUSY.format(seconds=2.5))
+    (project / "main.py").write_text(source("one", before="import slow_module"))
+    with Developed(project) as served:
+        served.wait_for(r"importing slow_module \.\.\.")
+        served.wait_for("serves main:app")
+
+
+def test_a_very_slow_start_names_what_took_longest(project):
+    (project / "slow_module.py").write_text(BUSY.format(seconds=3))
+    (project / "other_module.py").write_text(BUSY.format(seconds=6))
+    (project / "main.py").write_text(source("one", before="import slow_module, other_module"))
+    with Developed(project) as served:
+        served.wait_for(r"main:app has been starting for [5-9] s; most of it: \w+_module \d\.\d s, \w+_module \d\.\d s")
+        served.wait_for("serves main:app")
+
+
+def test_a_slow_lifespan_says_so(project):
+    (project / "main.py").write_text(source("one", lifespan="await asyncio.sleep(2)"))
+    with Developed(project) as served:
+        served.wait_for(r"waiting for the lifespan start-up \.\.\.")
+        served.wait_for("serves main:app")
+
+
+def test_a_fast_start_says_nothing(project):
+    with Developed(project).wait_ready() as served:
+        assert "importing" not in served.output
