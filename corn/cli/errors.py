@@ -1,4 +1,4 @@
-"""How a failure looks on standard error: one line that says what to do, and an exit code."""
+"""Failures on standard error: one line that says what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from corn.config.schema import OPTIONS
+from corn.cli.unknown_options import UnknownOptions, command_that_has
 from corn.config.suggestions import did_you_mean
 from corn.errors import CornError, ExitCode
 from corn.logs import wants_color
 
 
 def report(error: CornError) -> int:
-    """Print an error, with the user's own frames where it has some; returns its exit code."""
+    """Print an error, with the user's own frames if it has some; returns its exit code."""
     _print(str(error))
     if error.detail:
         print(error.detail.rstrip(), file=sys.stderr)
@@ -21,7 +21,7 @@ def report(error: CornError) -> int:
 
 
 def report_refusal(reason: str, detail: str) -> int:
-    """Print why a running instance did not do what it was asked; returns the exit code."""
+    """Print why a running instance refused a request; returns the exit code."""
     _print(reason)
     if detail:
         print(detail.rstrip(), file=sys.stderr)
@@ -43,10 +43,12 @@ def _sentence(error: click.UsageError) -> str:
     message = error.message.rstrip(".")
     message = message[:1].lower() + message[1:]
     hint = ""
+    if isinstance(error, UnknownOptions):
+        return error.message
     if isinstance(error, click.MissingParameter) and error.param is not None:
         message = f"missing argument {error.param.human_readable_name}"
     if isinstance(error, click.NoSuchOption):
-        elsewhere = _command_that_has(error.option_name)
+        elsewhere = command_that_has(error.option_name)
         if elsewhere:
             return f"{error.option_name} is an option of 'corn {elsewhere}'"
         message = f"unknown option '{error.option_name}'"
@@ -54,12 +56,6 @@ def _sentence(error: click.UsageError) -> str:
     if hint or "did you mean" in message:
         return message + hint
     return f"{message}; see '{error.ctx.command_path} --help'" if error.ctx else message
-
-
-def _command_that_has(flag: str) -> str:
-    """The command whose own option this is, "" for the options of all and for what is none."""
-    plain = flag.replace("--no-", "--", 1)
-    return next((each.command for each in OPTIONS if each.flag == plain), "")
 
 
 def _flags(ctx: click.Context | None) -> list[str]:

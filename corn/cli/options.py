@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from corn.cli.unknown_options import refuse_unknown
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
 from corn.config.types import Flag, ListOf
@@ -80,6 +81,11 @@ class SettingsCommand(click.Command):
         own = [each for each in OPTIONS if not command or each.command in ("", command)]
         settings = [SettingArgument(each) if each.argument else SettingOption(each) for each in own]
         super().__init__(**attributes | {"params": [*settings, config, *attributes["params"]]})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and "--help" not in args and "-h" not in args:
+            refuse_unknown(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}

@@ -1,21 +1,27 @@
-"""Generator of docs/reference/settings.md and of corn/config/keywords.py from the option declarations.
+"""Generator of what is made from the option declarations and from the table of other servers' options.
 
-python -m corn.config.reference            writes both
+These are docs/reference/settings.md, corn/config/keywords.py, and the tables in docs/how-to/from-*.md.
+
+python -m corn.config.reference            writes them
 python -m corn.config.reference --check    fails if one of them is out of date
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from corn.config.options import DEV, Option
+from corn.config.peers import tables
 from corn.config.schema import OPTIONS
 from corn.config.types import Flag, ListOf
 
 PAGE = Path("docs/reference/settings.md")
 KEYWORDS = Path("corn/config/keywords.py")
+MIGRATIONS = Path("docs/how-to")
 
 _PREFACE = """\
 # Settings
@@ -120,9 +126,41 @@ def _keyword(option: Option) -> str:
     return f"    {option.name}: {option.kind.annotation}\n"
 
 
+def migration_page(peer: str, text: str) -> str:
+    """Replace the table of a page on moving from another server."""
+    about = tables()[peer]
+    head = f"| {about['title']} | corn | remark |\n|---|---|---|\n"
+    before, found, rest = text.partition(head)
+    rows = "".join(_migration_row(row) for row in about["options"])
+    return before + head + rows + _TABLE_ROWS.sub("", rest, count=1) if found else text
+
+
+_TABLE_ROWS = re.compile(r"\A(?:\|.*\n)*")
+
+
+def _migration_row(row: dict[str, Any]) -> str:
+    theirs = [each.split("/") for each in row["theirs"]]
+    if len(theirs) > 1 and row["corn"] == [each[-1] for each in theirs]:
+        ours = "the same"
+    else:
+        ours = ", ".join(f"`{each}`" for each in row["corn"]) or "not there"
+    names = ", ".join(f"`{spelling}`" for each in theirs for spelling in each)
+    cells = (names, ours, row.get("remark", ""))
+    return "".join(f"| {cell}".rstrip() + " " for cell in (each.replace("|", r"\|") for each in cells)) + "|\n"
+
+
+def _made() -> dict[Path, str]:
+    made = {PAGE: page(), KEYWORDS: keywords()}
+    for peer in tables():
+        path = MIGRATIONS / f"from-{peer}.md"
+        if path.exists():
+            made[path] = migration_page(peer, path.read_text(encoding="utf-8"))
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Write the files, or check them if `arguments` is ["--check"]; returns the exit code."""
-    made = {PAGE: page(), KEYWORDS: keywords()}
+    made = _made()
     if arguments != ["--check"]:
         for path, text in made.items():
             path.parent.mkdir(parents=True, exist_ok=True)

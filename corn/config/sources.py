@@ -21,7 +21,7 @@ from typing import Any
 
 from corn.config.options import DEV, SERVE
 from corn.config.schema import OPTIONS, Config
-from corn.config.suggestions import did_you_mean
+from corn.config.suggestions import describe_unknown, did_you_mean
 from corn.config.types import ListOf, Mode, Nullable, OptionType
 from corn.config.validation import check_extras, check_files, check_tls, settle_addresses
 from corn.config.values import BY_NAME, Layer, OptionValue, parse_value
@@ -188,15 +188,11 @@ def _made_by_kubernetes(name: str, text: str) -> bool:
 
 def _refuse_unknown(present: Mapping[str, str]) -> None:
     known = {CONFIG_VARIABLE, *(option.variable for option in OPTIONS)}
-    for name in sorted(present):
-        if name.startswith(PREFIX) and name not in known:
-            raise ConfigError(f"unknown variable '{name}'{_hint(name, known)}")
-
-
-def _hint(name: str, known: set[str]) -> str:
-    """Compare without the prefix, which would make any two names similar."""
-    near = did_you_mean(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
-    return near.replace("'", f"'{PREFIX}", 1) or "; unset it, or see 'corn config --help' for the options there are"
+    unknown = [name for name in sorted(present) if name.startswith(PREFIX) and name not in known]
+    if unknown:
+        names = [name.removeprefix(PREFIX) for name in unknown]
+        options = [each.removeprefix(PREFIX) for each in known]
+        raise ConfigError(describe_unknown("variable", names, options, prefix=PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,20 +249,24 @@ def read_development(file: ConfigFile) -> Layer:
 
 def _read_table(file: ConfigFile, table: Mapping[str, object]) -> Layer:
     layer: Layer = {}
+    _refuse_unknown_keys(file.origin, table)
     for key, raw in table.items():
         name = key.replace("-", "_")
-        if name not in BY_NAME:
-            raise ConfigError(f"{file.origin}: {_unknown(key, raw)}")
         if name in layer:
             raise ConfigError(f"{file.origin}: '{layer[name].word}' and '{key}' are the same option; keep one of them")
         layer[name] = parse_value(name, raw, file.origin, key, f"{file.origin}: ")
     return layer
 
 
-def _unknown(key: str, raw: object) -> str:
-    if isinstance(raw, dict):
-        return f"unknown table [{key}]; options stand at the top, outside of any table but [dev]"
-    return f"unknown option '{key}'" + did_you_mean(key.replace("-", "_"), BY_NAME)
+def _refuse_unknown_keys(origin: str, table: Mapping[str, object]) -> None:
+    unknown = [key for key in table if key.replace("-", "_") not in BY_NAME]
+    inner = next((key for key in unknown if isinstance(table[key], dict)), None)
+    if inner is not None:
+        raise ConfigError(
+            f"{origin}: unknown table [{inner}]; options stand at the top, outside of any table but [dev]"
+        )
+    if unknown:
+        raise ConfigError(f"{origin}: {describe_unknown('option', unknown, BY_NAME)}")
 
 
 def _open(directory: Path, name: str) -> ConfigFile | None:

@@ -1,13 +1,61 @@
-"""Suggestions for misspelt names."""
+"""Suggestions for unknown names: what was misspelt, and what belongs to another server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+OF_PEER = "an option "
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest known name, or "" where none is near."""
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like `word`, or "" if none is."""
     import difflib  # only a mistake needs it, and the process that asks may become the master
 
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+
+
+def is_typing_error(word: str, meant: str) -> bool:
+    """Return whether two names differ in a letter or two, so that one is meant by the other whatever else there is."""
+    import difflib
+
+    return bool(meant) and difflib.SequenceMatcher(None, word, meant).ratio() > 0.9
+
+
+def describe_unknown(kind: str, words: Sequence[str], known: Iterable[str], prefix: str = "") -> str:
+    """Describe unknown names of a file or of the environment, all of them, each with what may have been meant.
+
+    `words` and `known` are without `prefix`, which would make any two names similar.
+    """
+    from corn.config.peers import counterpart, find_options
+
+    options = list(known)
+    plain = [word.replace("-", "_").lower() for word in words]
+    foreign = find_options(plain)
+    hints = []
+    for word, name in zip(words, plain, strict=True):
+        near = nearest(word if prefix else name, options)
+        if name in foreign and not is_typing_error(word if prefix else name, near):
+            form = "variable" if prefix else "key"
+            hints.append(f"{OF_PEER}of {foreign[name].peer}; {counterpart(foreign[name], form)}")
+        elif near:
+            hints.append(f"did you mean '{prefix}{near}'?")
+        else:
+            hints.append("unset it, or see 'corn config --help' for the options there are" if prefix else "")
+    if len(words) == 1:
+        return in_one_line(kind, prefix + words[0], hints[0])
+    width = max(map(len, words)) + len(prefix)
+    lines = [f"  {prefix + word:<{width}}  {hint}".rstrip() for word, hint in zip(words, hints, strict=True)]
+    return "\n".join([f"{len(words)} unknown {kind}s", *lines])
+
+
+def in_one_line(kind: str, word: str, hint: str) -> str:
+    """Say the same of one unknown name in a sentence."""
+    if hint.startswith(OF_PEER):
+        return f"unknown {kind} '{word}' {hint.removeprefix(OF_PEER)}"
+    return f"unknown {kind} '{word}'" + (f"; {hint}" if hint else "")

@@ -62,6 +62,7 @@ MISTAKES = [
         "corn dev cannot load the application before it changes; use --preload auto, deps or none",
     ),
     (["dev", "main:app", "--reload-dir", "nowhere"], "--reload-dir: there is no directory 'nowhere'"),
+    (["serve", "a:b", "--max-requests=9"], "unknown option '--max-requests' of gunicorn; use --limit-max-requests"),
     (["serve", "-x"], "unknown option '-x'; see 'corn serve --help'"),
     (["serve", "a:b", "c:d"], "got unexpected extra argument (c:d); see 'corn serve --help'"),
     (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
@@ -140,3 +141,32 @@ def test_renamed_command_works_under_its_former_name_with_a_notice(corn, former,
     assert done.stderr == f"corn: 'corn {former}' is deprecated; use 'corn {name}'\n"
     assert done.stdout == corn(name, "--help").stdout
     assert f"  {former} " not in corn("--help").stdout
+
+
+def test_pasted_command_line_of_another_server_is_answered_at_once(corn):
+    done = corn("serve", "main:app", "-k", "gthread", "--max-requests", "9", "--threads=4", "--wokers", "3", "--reload")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == "corn: 5 unknown options"
+    assert lines[1].startswith("  -k              an option of gunicorn; corn has no counterpart: sync is")
+    assert lines[2:] == [
+        "  --max-requests  an option of gunicorn; use --limit-max-requests",
+        "  --threads       an option of gunicorn; use --wsgi-threads (10, not 1)",
+        "  --wokers        did you mean '--workers'?",
+        "  --reload        an option of 'corn dev'",
+    ]
+
+
+def test_variables_and_keys_of_another_server_are_answered_at_once(corn, tmp_path):
+    done = corn("config", CORN_MAX_REQUESTS="9", CORN_WOKERS="3")
+    assert done.stderr.splitlines() == [
+        "corn: 2 unknown variables",
+        "  CORN_MAX_REQUESTS  an option of gunicorn; use CORN_LIMIT_MAX_REQUESTS",
+        "  CORN_WOKERS        did you mean 'CORN_WORKERS'?",
+    ]
+    (tmp_path / "corn.toml").write_text("max_requests = 9\nwokers = 3\n")
+    assert corn("config").stderr.splitlines() == [
+        "corn: corn.toml: 2 unknown options",
+        "  max_requests  an option of gunicorn; use limit_max_requests",
+        "  wokers        did you mean 'workers'?",
+    ]

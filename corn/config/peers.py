@@ -1,0 +1,97 @@
+"""Options of other servers and their counterparts in corn, read from peers.toml.
+
+Loaded only for a mistake and for `corn import`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TABLE = Path(__file__).with_name("peers.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOption:
+    """An option of another server.
+
+    `flags` are its spellings on the command line, the long one last; `setting` is its name in a configuration file.
+    `corn` are the options of corn that stand for it, as on the command line; none where there is no counterpart.
+    """
+
+    peer: str
+    flags: tuple[str, ...]
+    setting: str
+    corn: tuple[str, ...]
+    remark: str
+
+    def has(self, word: str) -> bool:
+        """Return whether a flag (also one with --no-), a setting or the rest of a variable's name means this option."""
+        if word.startswith("-"):
+            return word in self.flags or word.replace("--no-", "--", 1) in self.flags
+        return word.replace("-", "_").lower() == self.setting
+
+
+@cache
+def peer_options() -> tuple[PeerOption, ...]:
+    """Return every option of every peer."""
+    return tuple(
+        option for peer, about in tables().items() for row in about["options"] for option in _options(peer, row)
+    )
+
+
+@cache
+def tables() -> dict[str, Any]:
+    """Return the table as it is in the file: by peer, its title and its rows."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    tables: dict[str, Any] = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return tables
+
+
+def _options(peer: str, row: dict[str, Any]) -> Iterator[PeerOption]:
+    theirs, ours = row["theirs"], row["corn"]
+    for index, spellings in enumerate(theirs):
+        flags = tuple(spellings.split("/"))
+        corn = (ours[index],) if len(ours) == len(theirs) else tuple(ours)
+        setting = row["setting"][index] if "setting" in row else flags[-1].lstrip("-").replace("-", "_")
+        yield PeerOption(peer, flags, setting, corn, row.get("remark", "").replace("`", ""))
+
+
+def find_options(words: Iterable[str]) -> dict[str, PeerOption]:
+    """Find the foreign ones of `words`, which stood together: the peer that knows most of them is preferred."""
+    wanted = list(words)
+    known = {peer: {word: each for word in wanted for each in of_peer(peer) if each.has(word)} for peer in tables()}
+    found: dict[str, PeerOption] = {}
+    for peer in sorted(known, key=lambda each: -len(known[each])):
+        for word, option in known[peer].items():
+            found.setdefault(word, option)
+    return found
+
+
+def of_peer(peer: str) -> tuple[PeerOption, ...]:
+    """Return the options of one peer."""
+    return tuple(each for each in peer_options() if each.peer == peer)
+
+
+def counterpart(option: PeerOption, form: str = "flag") -> str:
+    """Say what stands for an option, in the form of a command line ("flag"), a file ("key") or the environment."""
+    if not option.corn:
+        return f"corn has no counterpart{f': {option.remark}' if option.remark else ''}"
+    ours = " and ".join(_written(each, form) for each in option.corn)
+    return f"use {ours}{f' ({option.remark})' if option.remark else ''}"
+
+
+def _written(counterpart: str, form: str) -> str:
+    """Write `--limit-body` as a TOML key or as a variable; what is a command or has a value stays."""
+    if form == "flag" or not re.fullmatch(r"--[a-z0-9-]+", counterpart):
+        return counterpart
+    name = counterpart.removeprefix("--").removeprefix("no-").replace("-", "_")
+    return f"CORN_{name.upper()}" if form == "variable" else name
