@@ -63,7 +63,12 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs build/docs
 
 dist: $(VENV)/.installed-dist
-	rm -rf dist build/dist-check
+	rm -rf dist build/dist-check share
+	mkdir -p share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d
+	$(BIN)/python docs/man_page.py > share/man/man1/corn.1
+	$(BIN)/corn completion bash > share/bash-completion/completions/corn
+	$(BIN)/corn completion zsh > share/zsh/site-functions/_corn
+	$(BIN)/corn completion fish > share/fish/vendor_completions.d/corn.fish
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 	for python in $(PYTHONS); do \
@@ -108,7 +113,7 @@ $(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
 		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
 	touch $@
 
-$(VENV)/.installed-dist: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dist: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build twine
 	touch $@
 
