@@ -1,8 +1,9 @@
 """corn's log: who writes a line, at which level, where it goes and how it looks.
 
 Everything of corn's is logged through `logger`, which has one handler, over a `LineWriter`. `configure` sets both up in
-each process; what is not configured goes to standard error as text. The application's own logging joins it
-(`adopt_root`) where the application has not set up its own, so that what it tells is seen, in the same form.
+each process; what is not configured goes to standard error as text. The logging module is the application's: corn adds
+no handler to it. What the application logs and no handler takes, which Python would write to standard error
+(`logging.lastResort`), comes out in the form of corn's log (`adopt_unhandled`).
 
 With option log_config the logging module is set up by a file instead, and corn's handler is taken away.
 """
@@ -31,7 +32,8 @@ __all__ = [
     "LineHandler",
     "LineWriter",
     "Source",
-    "adopt_root",
+    "access_logger",
+    "adopt_unhandled",
     "announcement",
     "configure",
     "flush_standard_streams",
@@ -48,8 +50,30 @@ __all__ = [
     "wants_color",
 ]
 
-logger = logging.getLogger("corn")
 _STDERR = 2
+
+
+class _CornLogger(logging.Logger):
+    """A logger that the application's configuration does not disable, as `disable_existing_loggers` would."""
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        del value
+
+
+def _own_logger(name: str) -> logging.Logger:
+    found = logging.getLogger(name)
+    vars(found).pop("disabled", None)
+    found.__class__ = _CornLogger
+    return found
+
+
+logger = _own_logger("corn")
+access_logger = _own_logger("corn.access")
 
 
 class LineHandler(logging.Handler):
@@ -81,6 +105,7 @@ class _Setup:
     config: Config | None = None
     path: str | None = None
     is_handed_over = False
+    root_level: int | None = None  # what corn has set the root logger to
 
 
 def configure(source: Source, config: Config) -> None:
@@ -134,17 +159,19 @@ def source() -> Source:
 def set_level(levels: str) -> None:
     """Log from the level on that `levels` (option log_level) gives to this process's part; the application's too."""
     logger.setLevel(level_of(levels, _Setup.source.part))
-    if _Setup.handler in logging.root.handlers:
-        logging.root.setLevel(level_of(levels, "app"))
+    if _Setup.root_level == logging.root.level:
+        _Setup.root_level = level_of(levels, "app")
+        logging.root.setLevel(_Setup.root_level)
 
 
-def adopt_root(config: Config) -> None:
-    """Send what the application logs to corn's log, unless it has set up logging itself; for when it is loaded."""
-    if logging.root.handlers or _Setup.is_handed_over:
+def adopt_unhandled(config: Config) -> None:
+    """Write what the application logs and no handler takes to corn's log; for when the application is loaded."""
+    if _Setup.is_handed_over:
         return
-    logging.root.addHandler(_Setup.handler)
+    logging.lastResort = _Setup.handler
     if logging.root.level == logging.WARNING:  # as it is from the start
-        logging.root.setLevel(level_of(config.log_level, "app"))
+        _Setup.root_level = level_of(config.log_level, "app")
+        logging.root.setLevel(_Setup.root_level)
 
 
 def hand_over() -> None:

@@ -1,7 +1,8 @@
 """Levels by part: `info,access=warning` is info in general, and for the access log from warning on.
 
 The parts are `master`, `template`, `worker` (corn's own lines, by process), `access` (a request is of level error if it
-was answered by 5xx, warning if by 4xx, else info) and `app` (what the application logs).
+was answered by 5xx, warning if by 4xx, else info) and `app` (what the application logs). Where `info` is the level of
+all parts, the application's is `warning`, as the logging module has it: libraries are as quiet as under other servers.
 """
 
 from __future__ import annotations
@@ -27,4 +28,6 @@ def parse_levels(text: str) -> dict[str, str]:
 def level_of(text: str, part: str) -> int:
     """The level of a part, as a number of the logging module's."""
     found = parse_levels(text)
+    if part == "app" and part not in found and found[""] == "info":
+        return logging.WARNING
     return int(logging.getLevelName(found.get(part, found[""]).upper()))

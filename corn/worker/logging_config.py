@@ -23,8 +23,6 @@ from corn import logs
 from corn.config.sections.logs import is_table
 from corn.errors import ConfigError
 
-_access = logging.getLogger("corn.access")
-
 
 def apply_log_config(source: str | Mapping[str, Any]) -> None:
     """Configure the logging module from a file, a table, or its JSON text; raises ConfigError that names the source."""
@@ -42,7 +40,6 @@ def apply_log_config(source: str | Mapping[str, Any]) -> None:
         raise ConfigError(
             f"--log-config: {table if isinstance(table, str) else 'the table'} cannot be used: {why}"
         ) from error
-    logs.logger.disabled = _access.disabled = False
 
 
 def _apply(path: Path) -> None:

@@ -148,7 +148,7 @@ def _application(birth: WorkerStartup) -> Any:
     application = birth.application
     if application is None:
         application = load_application(birth.config)
-    logs.adopt_root(birth.config)
+    logs.adopt_unhandled(birth.config)
     for function in registered():
         _make_anew(function)
     if birth.developing is not None:

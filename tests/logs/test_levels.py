@@ -8,8 +8,10 @@ from corn.logs.levels import level_of, parse_levels
     ("text", "levels"),
     [
         ("debug", {"master": 10, "worker": 10, "access": 10, "app": 10}),
-        ("info,access=warning", {"master": 20, "access": 30, "app": 20}),
+        ("info,access=warning", {"master": 20, "access": 30, "app": 30}),
         ("access=error", {"master": 20, "access": 40}),
+        ("info,app=info", {"master": 20, "app": 20}),
+        ("error", {"master": 40, "app": 40}),
         ("WARNING, app=DEBUG", {"template": 30, "app": 10}),
     ],
 )

@@ -97,7 +97,7 @@ class LogsOptions:
         "info",
         Levels(),
         "Minimum log level. Parts may differ, as in info,access=warning: master, template, worker, access "
-        "(5xx is an error, 4xx a warning) and app, what the application logs.",
+        "(5xx is an error, 4xx a warning) and app, what the application logs (warning where info is the level of all).",
         LOGS,
     )
     log_file: str | None = option(

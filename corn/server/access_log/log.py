@@ -13,7 +13,7 @@ import time
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.logs import LineWriter, is_journal, logger, open_append, source, wants_color
+from corn.logs import LineWriter, access_logger, is_journal, logger, open_append, source, wants_color
 from corn.logs.levels import level_of
 from corn.server.access_log.formats import AccessRecord, AtomFormat, Format, JSONFormat, TextFormat
 from corn.server.asgi.scope import Address
@@ -23,7 +23,7 @@ from corn.server.request_id import request_id
 
 _STDOUT = 1
 _LINE = '%s - "%s %s HTTP/%s" %d'
-_access = logging.getLogger("corn.access")
+_access = access_logger
 
 
 class AccessLog:

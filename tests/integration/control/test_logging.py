@@ -54,7 +54,7 @@ async def app(scope, receive, send):
 
 def test_every_line_of_json_is_an_object_and_a_traceback_is_one_of_them(tmp_path):
     (tmp_path / "main.py").write_text(APP)
-    arguments = ("--port", "0", "--log-format", "json", "--request-id")
+    arguments = ("--port", "0", "--log-format", "json", "--request-id", "--log-level", "info,app=info")
     with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "sockets") as served:
         served.address = served.wait_for(r"serves .+? at (\S+?),? \(")[1]
         served.client().get("/")
@@ -95,7 +95,8 @@ def test_the_level_of_each_part_can_be_changed_while_it_runs(tmp_path):
 def test_the_log_file_holds_all_lines_and_is_opened_anew_on_usr1(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     log = tmp_path / "corn.log"
-    with Commanded(tmp_path, "main:app", "--port", "0", "--log-file", "corn.log", sockets=tmp_path / "s") as served:
+    arguments = ("--port", "0", "--log-file", "corn.log", "--log-level", "info,app=info")
+    with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "s") as served:
         served.wait_until(lambda: log.exists() and "serves main:app" in log.read_text(), "the announcement")
         served.address = re.search(r"serves .+? at (\S+?),? \(", log.read_text())[1]
         served.client().get("/before")
