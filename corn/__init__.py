@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from corn.config import Config
     from corn.embedding.server import Server
     from corn.forking import after_fork
+    from corn.lifecycle import draining, on_drain, wait_for_drain
 else:
     _HOMES = {
         "Config": "corn.config",
         "Server": "corn.embedding.server",
         "after_fork": "corn.forking",
+        "draining": "corn.lifecycle",
+        "on_drain": "corn.lifecycle",
         "run": "corn.api",
         "serve": "corn.api",
+        "wait_for_drain": "corn.lifecycle",
     }
 
     def __getattr__(name):
@@ -34,4 +38,14 @@ else:
         return sorted({*globals(), *_HOMES})
 
 
-__all__ = ["Config", "Server", "__version__", "after_fork", "run", "serve"]
+__all__ = [
+    "Config",
+    "Server",
+    "__version__",
+    "after_fork",
+    "draining",
+    "on_drain",
+    "run",
+    "serve",
+    "wait_for_drain",
+]

@@ -79,6 +79,7 @@ class EmbeddedOptions(TypedDict, total=False):
     timeout_body: float
     timeout_send: float
     timeout_graceful_shutdown: float
+    timeout_streams: float | None
     timeout_lifespan_shutdown: float
     log_level: str
     log_file: StrPath | None

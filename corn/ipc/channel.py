@@ -162,6 +162,8 @@ class Channel:
         if not self._passes_fds:
             return self._socket.recv(65536)
         data, fds, _, _ = socket.recv_fds(self._socket, 65536, _MAX_FDS)
+        for fd in fds:
+            os.set_inheritable(fd, False)  # programs that the application runs must not have them
         self._fds.extend(fds)
         return data
 

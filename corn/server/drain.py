@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from corn.lifecycle import begin_draining
 from corn.server.context import ServerContext
 
 if TYPE_CHECKING:
@@ -51,11 +52,23 @@ class GracefulDrain:
             self._service.draining = True
             self._spread(grace, idle, first)
             self._close_websockets(min(grace / 4, idle))
+            begin_draining()
+            self._limit_streams()
             self._service.loop.call_soon(self._step)
         elif now + grace < self._deadline:
             self._deadline = now + grace
             self._spread(grace, _IDLE_FINAL, first)
             self._close_websockets(min(grace / 4, _IDLE_FINAL))
+
+    def _limit_streams(self) -> None:
+        limit = self._service.config.timeout_streams
+        if limit is not None:
+            self._service.loop.call_later(limit, self._cut_streams)
+
+    def _cut_streams(self) -> None:
+        for cycle in list(self._service.running):
+            if cycle.streams:
+                cycle.cancel("the worker leaves")
 
     def _leave_idle(self) -> None:
         if self._mailbox is not None and self._leaves_behind:

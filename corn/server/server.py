@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.ipc.scoreboard import Field, Scoreboard
+from corn.lifecycle import begin_serving
 from corn.logs import is_handed_over
 from corn.server.acceptor import AcceptBalance, Acceptor
 from corn.server.access_log.log import AccessLog, LoggingAccessLog
@@ -103,6 +104,7 @@ class Server:
 
     async def start(self) -> None:
         """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
+        begin_serving()
         self._tick()
         config, service = self._service.config, self._service
         await self._lifespan.startup()

@@ -71,6 +71,11 @@ class Cycle(Protocol):
     def response_fields(self) -> bytes:
         """The field lines of the response that are the application's."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether an HTTP response has begun whose length was not announced."""
+        ...
+
     def cancel(self, why: str) -> None:
         """Stop the application."""
 

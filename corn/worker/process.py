@@ -10,6 +10,7 @@ import asyncio
 import faulthandler
 import gc
 import importlib
+import math
 import os
 import signal
 import socket
@@ -50,6 +51,8 @@ from corn.tls.vault import Vault
 from corn.worker import exit_handlers
 from corn.worker.children import reset_sigchld
 from corn.worker.event_loop import new_event_loop
+from corn.worker.finish import finish
+from corn.worker.forked_children import ForkedChildren
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application
 from corn.worker.random_generators import RandomGenerators
@@ -125,7 +128,9 @@ def run(birth: WorkerStartup) -> int:
         application = _application(birth)
         loading = time.perf_counter() - began
         try:
-            loop.run_until_complete(_Worker(birth, application, loop, loading).live())
+            worker = _Worker(birth, application, loop, loading)
+            loop.run_until_complete(worker.live())
+            loop.run_until_complete(finish(worker.leaves_by))
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
@@ -199,6 +204,8 @@ def _take_leave(birth: WorkerStartup) -> None:
     birth.generators.renew()
     logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
+    descriptors = [birth.channel.fileno(), birth.report, *birth.setup.mailbox]
+    ForkedChildren(descriptors, [*birth.listeners, *birth.redirecting])
 
 
 def _wait_for_adoption(master: int) -> None:
@@ -231,6 +238,11 @@ class _Worker:
         self._application = application
         self._retiring = False
         self._loading = loading
+        self._leave_by = math.inf
+
+    def leaves_by(self) -> float:
+        """The end of the grace period, by the loop's clock."""
+        return self._leave_by
 
     async def live(self) -> None:
         birth = self._birth
@@ -303,7 +315,7 @@ class _Worker:
     def _hear(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
-                self._server.drain(grace=message.grace, final=message.final, brisk=message.brisk)
+                self._drain(message.grace, final=message.final, brisk=message.brisk)
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 logs.reopen()
@@ -319,9 +331,13 @@ class _Worker:
             self._loop.remove_reader(self._channel.fileno())
             self._leave_alone()
 
+    def _drain(self, grace: float, *, final: bool, brisk: bool = False) -> None:
+        self._leave_by = min(self._leave_by, self._loop.time() + grace)
+        self._server.drain(grace=grace, final=final, brisk=brisk)
+
     def _leave_alone(self) -> None:
         """The master is gone: finish, and leave nothing in the queue that nobody would answer."""
-        self._server.drain(grace=self._birth.config.timeout_graceful_shutdown, final=True)
+        self._drain(self._birth.config.timeout_graceful_shutdown, final=True)
 
     def _asked_by_signal(self, name: str) -> None:
         """Somebody signalled this worker: have the master put another in its place first, unless it does not answer."""
@@ -331,7 +347,7 @@ class _Worker:
         grace = 0.0 if name == "SIGQUIT" else self._birth.config.timeout_graceful_shutdown
         self._retire(name)
         patience = 0.0 if name == "SIGQUIT" else _MASTER_MAY_ANSWER
-        self._loop.call_later(patience, lambda: self._server.drain(grace=grace, final=False))
+        self._loop.call_later(patience, lambda: self._drain(grace, final=False))
 
     def _retire(self, reason: str) -> None:
         if not self._retiring:

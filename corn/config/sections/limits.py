@@ -150,6 +150,13 @@ class TimesOptions:
         "How long in-flight requests may take to finish when their worker drains; then they are cancelled.",
         TIMES,
     )
+    timeout_streams: float | None = option(
+        None,
+        Nullable(Seconds()),
+        "How long responses without a Content-Length, such as server-sent events, may go on when their worker drains;"
+        " then they are cancelled. As long as --timeout-graceful-shutdown by default.",
+        TIMES,
+    )
     timeout_lifespan_shutdown: float = option(
         5.0, Seconds(0.1), "Maximum time for the application's lifespan shutdown.", TIMES
     )

@@ -95,6 +95,11 @@ class RequestCycle:
         service.running.add(self)
         self.task = service.create_task(self.run())
 
+    @property
+    def streams(self) -> bool:
+        """Whether an HTTP response has begun whose length was not announced."""
+        return self.committed and self._remaining < 0 and not self.responded and self.scope["type"] == "http"
+
     def cancel(self, why: str) -> None:
         """Stop the application; a request whose response has not begun is answered with 503."""
         if not self.cut:

@@ -1,0 +1,67 @@
+"""Finish of a worker: what the application began is ended within the grace period of the drain.
+
+In the order of asyncio.run and of the interpreter: tasks that still run are cancelled, so that their `finally` blocks
+run; asynchronous generators are closed; jobs of executors, and threads that are not daemons, run to their end. The
+event loop runs meanwhile, because threads may wait for it. What is not done at the deadline is cut off by the end of
+the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from corn.logs import logger
+
+_AT_LEAST = 0.5  # seconds, where the requests have taken all of the grace period
+_POLL = 0.05
+
+
+async def finish(deadline: Callable[[], float]) -> None:
+    """End tasks, generators, executors and threads. `deadline` is a time of the loop's, and may come closer."""
+    loop = asyncio.get_running_loop()
+    earliest = loop.time() + _AT_LEAST
+
+    async def in_time(work: Awaitable[Any]) -> bool:
+        """Whether it was done in time; it goes on otherwise."""
+        future = asyncio.ensure_future(work)
+        while not future.done() and loop.time() < max(deadline(), earliest):
+            await asyncio.wait([future], timeout=_POLL)
+        return future.done()
+
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await in_time(asyncio.gather(*tasks, return_exceptions=True))
+    await in_time(loop.shutdown_asyncgens())
+    if _running() and not await in_time(_join(loop)):
+        names = ", ".join(each.name for each in _running())
+        logger.warning("threads still run at the end of the grace period, and are cut: %s", names)
+
+
+def _running() -> list[threading.Thread]:
+    """The threads that Python would wait for."""
+    return [
+        each
+        for each in threading.enumerate()
+        if not each.daemon and each is not threading.main_thread() and each is not threading.current_thread()
+    ]
+
+
+def _join(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Wait for all threads in one of its own, as the interpreter does at its end in the main thread."""
+    done: asyncio.Future[None] = loop.create_future()
+
+    def join() -> None:
+        # Executors register here: idle threads exit, and the others when their queues are empty.
+        for call in reversed(getattr(threading, "_threading_atexits", [])):
+            call()
+        while threads := _running():
+            threads[0].join()
+        loop.call_soon_threadsafe(done.set_result, None)
+
+    threading.Thread(target=join, name="corn finish", daemon=True).start()
+    return done

@@ -1,0 +1,159 @@
+"""An application that learns of the drain ends its streams by itself; others are cut when their time is over."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.corn_process import Served
+
+STREAMS = """
+import asyncio, threading, time
+import corn
+
+SEEN = []
+
+@corn.on_drain
+def noted():
+    SEEN.append(corn.draining())
+
+@corn.on_drain
+def fails():
+    raise RuntimeError("of no consequence")
+
+async def polled(send):
+    while not corn.draining():
+        await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+        await asyncio.sleep(0.05)
+
+async def waited(send):
+    await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+    await corn.wait_for_drain()
+    await corn.wait_for_drain()
+
+async def endless(send):
+    while True:
+        await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+        await asyncio.sleep(0.05)
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("only HTTP")
+    assert not SEEN
+    name = scope["path"].strip("/")
+    headers = [(b"content-length", b"2")] if name == "slow" else []
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if name == "slow":
+        await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        await asyncio.sleep(3)
+        await send({"type": "http.response.body", "body": b"k"})
+        return
+    await globals()[name](send)
+    end = b"drained %r" % SEEN
+    await send({"type": "http.response.body", "body": end})
+"""
+STARLETTE = """
+import asyncio
+import corn
+from sse_starlette.sse import AppStatus, EventSourceResponse
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+@corn.on_drain
+def end_streams():
+    AppStatus.should_exit = True
+
+async def events():
+    while True:
+        yield {"data": "1"}
+        await asyncio.sleep(0.05)
+
+app = Starlette(routes=[Route("/events", lambda request: EventSourceResponse(events()))])
+"""
+
+
+class Stream:
+    """A response that is read in a thread as long as it goes on."""
+
+    def __init__(self, address, path):
+        where = urlsplit(address)
+        self._sock = socket.create_connection((where.hostname, where.port), 20)
+        self._sock.sendall(f"GET {path} HTTP/1.1\r\nHost: corn\r\n\r\n".encode())
+        self.text = ""
+        self.begun = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        assert self.begun.wait(20)
+
+    def _read(self):
+        with self._sock:
+            while data := self._sock.recv(4096):
+                self.text += data.decode()
+                if "data" in self.text or self.text.endswith("o"):
+                    self.begun.set()
+
+    def wait(self):
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return self.text
+
+
+def stop(served, *streams):
+    """Stop it; the texts of the streams, and how long it took."""
+    began = time.monotonic()
+    served.signal(signal.SIGTERM)
+    assert served.wait_exit() == 0
+    return [each.wait() for each in streams], time.monotonic() - began
+
+
+def test_an_application_that_learns_of_the_drain_ends_its_streams(tmp_path):
+    (tmp_path / "main.py").write_text(STREAMS)
+    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+        texts, took = stop(served, Stream(served.address, "/polled"), Stream(served.address, "/waited"))
+        assert took < 8
+        assert all(text.endswith("drained [True]\r\n0\r\n\r\n") for text in texts)
+        served.wait_for("a function of corn.on_drain failed")
+
+
+def test_sse_starlette_ends_its_streams_when_it_is_told(tmp_path):
+    (tmp_path / "main.py").write_text(STARLETTE)
+    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+        (text,), took = stop(served, Stream(served.address, "/events"))
+        assert took < 8
+        assert "data: 1" in text
+
+
+def test_streams_are_cut_when_their_time_is_over_and_other_requests_finish(tmp_path):
+    (tmp_path / "main.py").write_text(STREAMS)
+    with Served(tmp_path, "main:app", "--port", "0", "--timeout-streams", "1").wait_ready() as served:
+        (endless, slow), took = stop(served, Stream(served.address, "/endless"), Stream(served.address, "/slow"))
+        assert 2.5 < took < 12
+        assert slow.endswith("\r\n\r\nok")
+        assert not endless.endswith("0\r\n\r\n")
+        served.wait_for("GET /endless.* was cancelled")
+
+
+def test_a_stream_goes_on_in_a_reload_until_the_application_learns_of_it(tmp_path):
+    (tmp_path / "main.py").write_text(STREAMS)
+    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+        stream = Stream(served.address, "/polled")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        assert stream.wait().endswith("0\r\n\r\n")
+        again = Stream(served.address, "/polled")
+        assert not again.text.endswith("0\r\n\r\n")
+
+
+def test_coroutine_functions_are_refused():
+    import corn
+
+    async def late():
+        pass
+
+    with pytest.raises(TypeError, match=r"await corn\.wait_for_drain"):
+        corn.on_drain(late)
