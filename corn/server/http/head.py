@@ -15,6 +15,7 @@ from corn.server.http.target import is_host
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 _MAX_HOSTS = 256
+_MAX_NAMES = 1024
 
 
 class RequestHead:
@@ -57,6 +58,19 @@ def _other_method(head: RequestHead, method: bytes) -> str:
     return method.decode("ascii")
 
 
+def field_meaning(name: bytes) -> tuple[bytes, Callable[[Any, Any], None] | None]:
+    """The name of a field in lower case, and the handler of its value; raises `HTTPError` for what is no name."""
+    known = FIELD_MEANINGS.get(name)
+    if known is None:
+        if not TOKEN.fullmatch(name):
+            raise HTTPError(400, "invalid header name")
+        lower = name.lower()
+        known = (lower, HANDLERS.get(lower))
+        if len(FIELD_MEANINGS) < _MAX_NAMES and len(name) <= 64:
+            FIELD_MEANINGS[name] = known
+    return known
+
+
 def check_together(head: RequestHead) -> None:
     """What can only be said of all fields together."""
     if head.minor:
@@ -82,7 +96,6 @@ def _host(head: RequestHead, value: bytes) -> None:
             raise HTTPError(400, "invalid Host header")
         if len(_hosts) < _MAX_HOSTS:
             _hosts.add(value)
-            HOST_LINES[b"Host: " + value] = HOST_LINES[b"host: " + value] = (b"host", value)
 
 
 def _content_length(head: RequestHead, value: bytes) -> None:
@@ -153,7 +166,7 @@ HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"x-forwarded-port": _forwarded,
     b"x-forwarded-prefix": _forwarded,
 }
-# The lines of hosts that were found to be valid, for a parser to recognise.
-HOST_LINES: dict[bytes, tuple[bytes, bytes]] = {}
+# The meaning of names that were found to be tokens, as they were sent: a common name costs one look-up.
+FIELD_MEANINGS: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
 METHODS = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _hosts: set[bytes] = set()

@@ -1,32 +1,29 @@
-"""HTTP/1.1 request head parser: strict, and in Python (RFC 9112, 2 to 6).
+"""HTTP/1.1 request head parser: httptools, under a strictness of corn's own (RFC 9112, 2 to 6).
 
-Every line of the head ends in CRLF and nothing else in it is a control byte other than HTAB: one `translate` counts
-them all, so a bare CR, a bare LF and a NUL are refused before any line is looked at. A folded line, a space before a
-colon and a byte that is no token in a name are then all the same fault, a name that is not a token. Names that were
-found to be tokens are remembered in lower case, so that a common name costs one look-up, and its bytes are shared by
-all requests.
+httptools is fast and lenient. So the bytes are checked before it reads them: every line of a head ends in CRLF, and
+nothing else in it is a control byte other than HTAB, so a bare CR, a bare LF and a NUL are refused, whatever llhttp
+makes of them. Afterwards there must be as many fields as there are lines, and each name must be a token. What is
+unusual, or refused by httptools for any reason, is read again in Python (`unusual_head`), which alone decides on
+refusals.
 
-Whole lines are remembered too, of fields that say the same in request after request and hold no secret. A connection
-remembers all fields of its last request (`Repeated`).
+A call from C into Python for each field would cost more than reading the field. So httptools is given a method of a
+dict to call: the fields of a head are its items, and a name that comes twice makes them too few.
 
-httptools was the alternative. It was measured to cost more than this on small heads and as much on large ones, because
-each field is a call from C into Python; and what its parser lets through would have to be looked for here all the same.
+A connection remembers all fields of its last request (`RepeatedFields`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from corn.server.http.errors import HTTPError
-from corn.server.http.grammar import PRINTABLE, TOKEN
-from corn.server.http.head import HANDLERS, HOST_LINES, METHODS, RequestHead, check_together, read_method
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_MAX_NAMES = 1024
-_MAX_STEADY = 1024
-_MAX_STEADY_LINE = 256
+from corn.server.http.errors import HTTPError
+from corn.server.http.grammar import PRINTABLE
+from corn.server.http.head import FIELD_MEANINGS, METHODS, RequestHead, check_together, field_meaning
+from corn.server.http1.unusual_head import parse_unusual_head
+
 _MAX_REPEATED = 2048
 
 
@@ -65,109 +62,43 @@ class RepeatedFields:
         return head
 
 
+class _Fields:
+    """What httptools calls: `on_header`, with the name and the value of each field."""
+
+    __slots__ = ("on_header",)
+
+    def __init__(self, on_header: Callable[[bytes, bytes], Any]) -> None:
+        self.on_header = on_header
+
+
 def parse_head(block: bytes, limit_count: int) -> RequestHead:
-    """Read a head, given without its last two line ends; raises `Refusal` for one that must not be served."""
-    lines = block.split(b"\r\n")
-    count = len(lines) - 1
+    """Read a head, given without its last two line ends; raises `HTTPError` for one that must not be served."""
+    count = block.count(b"\r\n")
     if len(block.translate(None, PRINTABLE)) != 2 * count:
         raise HTTPError(400, "a control byte, or a line that does not end in CRLF")
     if count > limit_count:
         raise HTTPError(431, "too many header fields")
+    fields: dict[bytes, bytes] = {}
+    try:
+        HttpRequestParser(_Fields(fields.setdefault)).feed_data(block + b"\r\n\r\n")
+    except HttpParserUpgrade:
+        pass  # what it calls an upgrade is for the connection to decide
+    except HttpParserError:
+        return parse_unusual_head(block)
+    line = block[: block.find(b"\r\n")].split(b" ")
+    if len(fields) != count or len(line) != 3 or line[0] not in METHODS or line[2] != b"HTTP/1.1":
+        return parse_unusual_head(block)
+    if b" \r\n" in block or b"\t\r\n" in block or block[-1] in b" \t":  # white space after a value is left in it
+        return parse_unusual_head(block)
     head = RequestHead()
-    _request_line(head, lines[0])
-    known_host = HOST_LINES.get(lines[1]) if count else None
-    if known_host is None:
-        headers = head.headers = []
-        del lines[0]
-    else:  # Host comes first, as RFC 9110, 7.2 would have it, and is one that was seen before
-        headers = head.headers = [known_host]
-        head.host = known_host[1]
-        del lines[:2]
-    names, steady = _names, _steady_fields
-    for line in lines:
-        field = steady.get(line)
-        if field is not None:
-            headers.append(field)
-            continue
-        name, colon, value = line.partition(b":")
-        try:
-            lower, handler = names[name if colon else b""]
-        except KeyError:
-            lower, handler = _learn(name, colon)
-        value = value.strip()  # of spaces and tabs: no other white space is left in it
-        field = (lower, value)
-        if handler is _remember:
-            _remember(line, field)
-        elif handler is not None:
+    head.method, head.target = METHODS[line[0]], line[1]
+    headers = head.headers = []
+    meanings = FIELD_MEANINGS
+    for name, value in fields.items():
+        lower, handler = meanings[name] if name in meanings else field_meaning(name)
+        if handler is not None:
             handler(head, value)
-        headers.append(field)
+        headers.append((lower, value))
     if not head.is_usual or head.host is None:
         check_together(head)
     return head
-
-
-def _request_line(head: RequestHead, line: bytes) -> None:
-    try:
-        method, head.target, version = line.split(b" ")
-    except ValueError:
-        raise HTTPError(400, "invalid request line") from None
-    if version != b"HTTP/1.1":
-        _other_version(head, version)
-    read_method(head, method)
-
-
-def _other_version(head: RequestHead, version: bytes) -> None:
-    head.is_usual = False
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise HTTPError(400, "invalid HTTP version")
-    if match[1] != b"1":
-        raise HTTPError(505, "this is HTTP/1.1")
-    if match[2] == b"0":
-        head.version, head.minor = "1.0", 0
-        head.keep_alive = False
-
-
-def _learn(name: bytes, colon: bytes) -> tuple[bytes, Callable[[Any, Any], None] | None]:
-    if not colon or not TOKEN.fullmatch(name):
-        raise HTTPError(400, "invalid header name")
-    lower = name.lower()
-    known = (lower, _handlers.get(lower))
-    if len(_names) < _MAX_NAMES and len(name) <= 64:
-        _names[name] = known
-    return known
-
-
-def _remember(line: bytes, field: tuple[bytes, bytes]) -> None:
-    if len(line) <= _MAX_STEADY_LINE:
-        if len(_steady_fields) >= _MAX_STEADY:
-            _steady_fields.clear()
-        _steady_fields[line] = field
-
-
-_STEADY = (
-    b"accept",
-    b"accept-charset",
-    b"accept-encoding",
-    b"accept-language",
-    b"cache-control",
-    b"content-type",
-    b"dnt",
-    b"origin",
-    b"pragma",
-    b"priority",
-    b"sec-ch-ua",
-    b"sec-ch-ua-mobile",
-    b"sec-ch-ua-platform",
-    b"sec-fetch-dest",
-    b"sec-fetch-mode",
-    b"sec-fetch-site",
-    b"sec-fetch-user",
-    b"upgrade-insecure-requests",
-    b"user-agent",
-    b"via",
-    b"x-requested-with",
-)
-_steady_fields: dict[bytes, tuple[bytes, bytes]] = {}
-_handlers: dict[bytes, Callable[[Any, Any], None]] = {**HANDLERS, **dict.fromkeys(_STEADY, _remember)}
-_names: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}

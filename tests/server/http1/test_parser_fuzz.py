@@ -14,6 +14,7 @@ from corn.server.http.errors import HTTPError
 from corn.server.http.target import GOOD
 from corn.server.http1.body import ChunkedBody
 from corn.server.http1.parser import parse_head
+from corn.server.http1.unusual_head import parse_unusual_head
 from tests.server.http1.test_requests import TABLE, Table
 
 SEEDS = [each.read_bytes() for each in sorted(Path(TABLE).glob("*/*.http")) if each.stat().st_size < 400]
@@ -67,6 +68,24 @@ class Reading:
 
     def on_message_complete(self):
         self.done = True
+
+
+def outcome(read, block):
+    """All that a head says, or how it is refused."""
+    try:
+        head = read(block)
+    except HTTPError as refusal:
+        return refusal.status, refusal.reason
+    return vars(head)
+
+
+@BOUNDS
+@given(mutated())
+def test_httptools_and_the_parser_in_python_read_every_head_alike(data):
+    block = data.partition(b"\r\n\r\n")[0]
+    taken = outcome(lambda each: parse_head(each, 1000), block)
+    if taken != (400, "a control byte, or a line that does not end in CRLF"):
+        assert taken == outcome(parse_unusual_head, block)
 
 
 @BOUNDS

@@ -1,0 +1,60 @@
+"""HTTP/1.1 request head parser in Python, for what is unusual in a head, and what is wrong with it.
+
+`corn.server.http1.parser` reads the heads that most clients send, and leaves all others to this one: methods that its
+library does not know, HTTP/1.0, repeated fields, white space after values, and every head that is refused, since only
+the exact fault has the status that fits. Read from end to end, it is the definition of what corn accepts (RFC 9112, 2
+to 6); the tests compare the two.
+
+Every line of the head ends in CRLF and nothing else in it is a control byte other than HTAB, which the caller has seen
+to. A folded line, a space before a colon and a byte that is no token in a name are then all the same fault, a name that
+is not a token.
+"""
+
+from __future__ import annotations
+
+import re
+
+from corn.server.http.errors import HTTPError
+from corn.server.http.head import RequestHead, check_together, field_meaning, read_method
+
+_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
+
+
+def parse_unusual_head(block: bytes) -> RequestHead:
+    """Read a head of lines that were checked; raises `HTTPError` for one that must not be served."""
+    line, *lines = block.split(b"\r\n")
+    head = RequestHead()
+    _request_line(head, line)
+    headers = head.headers = []
+    for each in lines:
+        name, colon, value = each.partition(b":")
+        lower, handler = field_meaning(name if colon else b"")
+        value = value.strip()  # of spaces and tabs: no other white space is left in it
+        if handler is not None:
+            handler(head, value)
+        headers.append((lower, value))
+    if not head.is_usual or head.host is None:
+        check_together(head)
+    return head
+
+
+def _request_line(head: RequestHead, line: bytes) -> None:
+    try:
+        method, head.target, version = line.split(b" ")
+    except ValueError:
+        raise HTTPError(400, "invalid request line") from None
+    if version != b"HTTP/1.1":
+        _other_version(head, version)
+    read_method(head, method)
+
+
+def _other_version(head: RequestHead, version: bytes) -> None:
+    head.is_usual = False
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise HTTPError(400, "invalid HTTP version")
+    if match[1] != b"1":
+        raise HTTPError(505, "this is HTTP/1.1")
+    if match[2] == b"0":
+        head.version, head.minor = "1.0", 0
+        head.keep_alive = False
