@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import selectors
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from corn.ipc.messages import Message
 from corn.ipc.template_setup import Setup
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
-from corn.supervisor.policy.events import Event
+from corn.supervisor.policy.events import Event, StopRequested
 from corn.supervisor.policy.state import RevisionFailure
+from corn.supervisor.process.terminal import has_controlling_terminal
 
 if TYPE_CHECKING:
     from corn.config import Config
@@ -82,9 +84,15 @@ class Development(Protocol):
 
 
 class NoDevelopment:
-    """The `Development` of `corn serve`: there is none."""
+    """The `Development` of `corn serve`: there is none.
+
+    A SIGHUP that comes because the terminal was closed is a request to stop here too; any other is one to reload.
+    """
 
     active = False
+
+    def __init__(self) -> None:
+        self._had_terminal = has_controlling_terminal()
 
     def start(
         self,
@@ -96,8 +104,10 @@ class NoDevelopment:
         del selector, children, handle, reread
 
     def hung_up(self, handle: Callable[[Event], None]) -> bool:
-        del handle
-        return False
+        is_closed = self._had_terminal and not has_controlling_terminal()
+        if is_closed:
+            handle(StopRequested(time.monotonic(), "SIGTERM", cause="its terminal was closed"))
+        return is_closed
 
     def finish(self) -> None:
         pass

@@ -22,7 +22,7 @@ from corn.logs import logger
 from corn.net.listeners import Listener
 from corn.supervisor.children.child import ChildProcess, Children
 from corn.supervisor.children.spawn import execute
-from corn.supervisor.policy.state import ProcessExit, State
+from corn.supervisor.policy.state import Phase, ProcessExit, State
 
 _FIRST_BACKOFF = 0.2
 _LONGEST_BACKOFF = 30.0
@@ -45,6 +45,7 @@ class AdminProcess:
         self._start_at: float | None = None
         self._started = 0.0
         self._backoff = 0.0
+        self._is_stopping = False
 
     def begin(self) -> None:
         """Start the process with the next turn of the loop, unless that is under way."""
@@ -61,8 +62,9 @@ class AdminProcess:
             self._start(now)
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Leave the address to the successor, once that serves."""
+        """Leave the address to the successor, once that serves; start no other process in a stop."""
         del before, at
+        self._is_stopping = after.phase in (Phase.STOPPING, Phase.STOPPED)
         if after.handed_over and self.listeners:
             self._start_at = None
             for listener in self.listeners:
@@ -100,7 +102,7 @@ class AdminProcess:
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None
-        if not self.listeners:
+        if not self.listeners or self._is_stopping:
             return
         now = time.monotonic()
         lived = now - self._started

@@ -24,7 +24,8 @@ from corn.system.memory import proportional_size, resident_size
 _MEMORY_EVERY = 1.0
 _MEMORY_EVERY_WHEN_OVER = 0.2
 _CATCH_BREATH = 2.0
-_JUDGED = (Stage.READY, Stage.STUCK)
+_DRAINS_EVERY = 0.25
+_JUDGED = (Stage.READY, Stage.STUCK, Stage.DRAINING)
 
 
 class Sampler:
@@ -47,7 +48,7 @@ class Sampler:
     def next_at(self) -> float | None:
         """When the next sample is due, None if there is nothing to sample."""
         state, times = self._state(), []
-        if state.workers and state.settings.timeout_worker > 0:
+        if state.workers and (state.settings.timeout_worker > 0 or _drains(state)):
             times.append(self._next_look)
         if state.workers and _has_memory_limit(state.settings):
             times.append(self._next_sample)
@@ -55,13 +56,14 @@ class Sampler:
 
     def tick(self, now: float) -> None:
         """Take the samples that are due."""
-        if self._next_look <= now and self._state().settings.timeout_worker > 0:
+        if self._next_look <= now and (self._state().settings.timeout_worker > 0 or _drains(self._state())):
             self._look(self._state(), now)
         if self._next_sample <= now and _has_memory_limit(self._state().settings):
             self._sample(self._state(), now)
 
     def _look(self, state: State, now: float) -> None:
-        every = min(1.0, max(0.05, state.settings.timeout_worker / 10))
+        limit = state.settings.timeout_worker
+        every = min(_DRAINS_EVERY if _drains(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
         if state.workers and now - self._last_look > 2 * every + 1.0:
             self._blind_until = now + _CATCH_BREATH
         self._last_look, self._next_look = now, now + every
@@ -72,9 +74,13 @@ class Sampler:
         ages = {}
         for worker in state.workers.values():
             handle = self._executor.workers.get(worker.id)
-            if handle is not None and worker.stage in _JUDGED:
-                beat = self._executor.slots.cell(handle.cell).words[Field.HEARTBEAT_MS]
-                ages[worker.id] = now - max(beat / 1000, 0.0 if worker.stage is Stage.STUCK else worker.since)
+            if handle is None or worker.stage not in _JUDGED:
+                continue
+            words = self._executor.slots.cell(handle.cell).words
+            if worker.stage is Stage.DRAINING and not worker.accepts and not words[Field.ACTIVE]:
+                continue  # its connections are closed; a blocking shutdown of its lifespan is the application's way
+            since = worker.since if worker.stage is Stage.READY else 0.0
+            ages[worker.id] = now - max(words[Field.HEARTBEAT_MS] / 1000, since)
         return ages
 
     def _sample(self, state: State, now: float) -> None:
@@ -84,6 +90,10 @@ class Sampler:
         is_over = any(worker.over_memory for worker in state.ready())
         self._next_sample = now + (_MEMORY_EVERY_WHEN_OVER if is_over else _MEMORY_EVERY)
         self._handle(MemorySampled(now, sizes, total))
+
+
+def _drains(state: State) -> bool:
+    return any(worker.stage is Stage.DRAINING for worker in state.workers.values())
 
 
 def _has_memory_limit(settings: Settings) -> bool:

@@ -71,7 +71,16 @@ from corn.supervisor.policy.shutdown import (
     successor_ready,
     upgrade_requested,
 )
-from corn.supervisor.policy.state import QUICK_GRACE, Phase, RevisionFailure, Stage, State, TemplateStage
+from corn.supervisor.policy.state import (
+    QUICK_GRACE,
+    Phase,
+    ProcessExit,
+    RevisionFailure,
+    Stage,
+    State,
+    TemplateStage,
+    Worker,
+)
 from corn.supervisor.policy.transition import Rules, Transition, spawn_template, template_loaded
 
 _BOOT_FAILED = "boot failed"
@@ -197,10 +206,16 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
         failures.worker_ended(draft, worker, event.end)
     else:
         how = "" if in_order else f", {event.end}"
-        level = Level.INFO if in_order else Level.WARNING
+        level = Level.INFO if in_order or _is_expected(draft.state, worker, event.end) else Level.WARNING
         if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
             level = Level.DEBUG  # what comes of it is reported, or has been
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
+
+
+def _is_expected(state: State, worker: Worker, end: ProcessExit) -> bool:
+    """Whether a stop explains how a worker ended: the signal reached it too, or corn killed it, and said why."""
+    killed = worker.stage in (Stage.KILLING, Stage.ABORTING) or end.signal == "SIGTERM"
+    return state.phase is Phase.STOPPING and killed
 
 
 def _reload_requested(draft: Transition, event: ReloadRequested) -> None:

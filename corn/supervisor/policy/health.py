@@ -6,6 +6,9 @@ and the worker is aborted (its fault handler writes the stacks of all threads) w
 seconds if none comes. A worker that recovers before that finishes what it has and exits. A slow worker whose loop is
 not blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
 
+A draining worker has its grace for the requests in flight. One whose event loop is blocked at the end of it is aborted
+then; one whose loop runs has the time of its lifespan's shutdown besides.
+
 Recycling. A worker that retires goes on serving until another is ready in its slot. Of those that retire for a limit,
 one is replaced at a time, so a leak in all of them, or one start time, costs no capacity; and none before it has lived
 `min_worker_lifetime`, so that a limit set too low is slow and not a fork storm. A worker beyond the hard memory limit
@@ -27,9 +30,13 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
     limit = draft.state.settings.timeout_worker
     for number, age in event.ages.items():
         worker = draft.state.workers.get(number)
-        if worker is None or limit <= 0:
+        if worker is None:
             continue
-        if worker.is_ready:
+        if worker.stage is Stage.DRAINING:
+            _judge_draining(draft, worker, age)
+        elif limit <= 0:
+            continue
+        elif worker.is_ready:
             _judge_ready(draft, worker, age, limit)
         elif worker.stage is Stage.STUCK and age < limit / 2:
             draft.say(Level.WARNING, f"{worker} turns again; it is replaced all the same")
@@ -48,6 +55,13 @@ def abort(draft: Transition, worker: Worker) -> None:
     draft.do(AbortWorker(worker.id))
 
 
+def _judge_draining(draft: Transition, worker: Worker, age: float) -> None:
+    """Abort a worker that is blocked when its grace is over: it cannot cancel what it has, nor shut down in order."""
+    if worker.grace_ends is not None and draft.at >= worker.grace_ends and age >= BLOCKED_AFTER:
+        draft.say(Level.WARNING, f"{worker} did not leave within its grace period: its event loop is blocked")
+        abort(draft, worker)
+
+
 def _judge_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
     if age >= limit:
         reason = f"stuck: its event loop has not turned for {age:.1f} s"
@@ -63,6 +77,7 @@ def _judge_ready(draft: Transition, worker: Worker, age: float, limit: float) ->
 
 
 SAMPLES = 3
+BLOCKED_AFTER = 1.0  # seconds without a heartbeat
 MIB = 1 << 20
 
 

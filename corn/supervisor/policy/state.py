@@ -17,6 +17,7 @@ from corn.supervisor.policy.backoff import Restarts
 SPAWN_TIMEOUT = 5.0  # from asking for a fork to the worker's first word
 ABORT_TIMEOUT = 2.0  # from SIGABRT to SIGKILL
 KILL_TIMEOUT = 5.0  # from SIGKILL to giving the process up as unkillable
+GRACE_MARGIN = 0.5  # for a worker to cancel what is in flight when its grace is over
 QUICK_GRACE = 2.0  # for a worker to leave when it was told to leave at once
 TEMPLATE_EXIT_TIMEOUT = 2.0
 
@@ -130,6 +131,7 @@ class Worker:
     born: float = 0.0  # when the fork was asked for
     at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
+    grace_ends: float | None = None  # when a draining worker may not have requests in flight any more
     lagging: bool = False  # its event loop has been silent for half of what it may
     revision: int = 0  # in development, the version of the code
     responder: bool = False  # in development, whether it serves a failure

@@ -15,6 +15,7 @@ from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Leve
 from corn.supervisor.policy.backoff import Restarts
 from corn.supervisor.policy.events import Event, TemplateReady
 from corn.supervisor.policy.state import (
+    GRACE_MARGIN,
     KILL_TIMEOUT,
     QUICK_GRACE,
     TEMPLATE_EXIT_TIMEOUT,
@@ -98,8 +99,15 @@ def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False
     settings = draft.state.settings
     limit = QUICK_GRACE if quick else settings.time_to_leave
     deadline = min(draft.at + limit, worker.deadline or inf)
-    draft.worker(worker, stage=Stage.DRAINING, since=draft.at, deadline=deadline, reason=worker.reason or reason)
     grace = 0.0 if quick else settings.timeout_graceful_shutdown
+    draft.worker(
+        worker,
+        stage=Stage.DRAINING,
+        since=draft.at,
+        deadline=deadline,
+        grace_ends=min(draft.at + grace + GRACE_MARGIN, worker.grace_ends or inf),
+        reason=worker.reason or reason,
+    )
     draft.do(DrainWorker(worker.id, grace, final, brisk=settings.development))
 
 

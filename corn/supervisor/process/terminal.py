@@ -164,6 +164,14 @@ def _settings() -> list[Any] | None:
         return None
 
 
+def has_controlling_terminal() -> bool:
+    """Whether there is one whose end is corn's, too; a terminal that hung up is none any more (tty(4))."""
+    fd = _open_controlling_terminal()
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0
+
+
 def _open_controlling_terminal() -> int:
     """A descriptor of the controlling terminal, -1 where there is none, or corn shall outlive it (nohup)."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

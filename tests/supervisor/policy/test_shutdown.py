@@ -6,7 +6,7 @@ import pytest
 
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.actions import DrainWorker, SpawnTemplate
-from corn.supervisor.policy.state import Phase
+from corn.supervisor.policy.state import Phase, ProcessExit
 from tests.support.policy_world import KILLED, SEGV, World, of_kind, running, settings_with, texts
 
 
@@ -34,6 +34,31 @@ class TestStop:
         assert worker in world.killed
         world.settle()
         assert world.exit_code == 0
+
+    def test_draining_worker_that_is_blocked_when_its_grace_is_over_is_aborted(self):
+        world = running(2)
+        world.signal("SIGTERM")
+        blocked, other = world.workers
+        world.passes(29.0)
+        world.happens(events.HeartbeatsSeen(world.now, {blocked: 29.0}))
+        assert blocked not in world.killed
+        world.passes(1.6)
+        world.happens(events.HeartbeatsSeen(world.now, {blocked: 30.6, other: 0.2}))
+        assert actions.AbortWorker(blocked) in world.did
+        assert other not in world.killed
+        world.settle()
+        assert world.exit_code == 0
+
+    @pytest.mark.parametrize("end", [ProcessExit(signal="SIGTERM"), ProcessExit(signal="SIGKILL")])
+    def test_worker_whose_end_the_stop_explains_is_no_warning(self, end):
+        world = World(settings_with(workers=2))
+        world.start()
+        world.template_ready(1)
+        first, second = world.workers
+        world.signal("SIGTERM")
+        world.exits(first, end)
+        world.exits(second, end)
+        assert [each for each in world.said if each.level is not actions.Level.INFO] == []
 
     @pytest.mark.parametrize(("signals", "code"), [(["SIGINT"] * 2, 0), (["SIGQUIT"], 0), (["SIGTERM", "SIGQUIT"], 0)])
     def test_pressing_on_makes_it_quick(self, signals, code):
