@@ -66,6 +66,7 @@ class EmbeddedOptions(TypedDict, total=False):
     limit_header_count: int
     limit_body: int | str | None
     min_body_rate: int | str
+    min_send_rate: int | str
     limit_concurrency: int | None
     limit_connections: int | None
     http2_max_concurrent_streams: int

@@ -11,6 +11,7 @@ import asyncio
 from typing import cast
 
 from corn.server.context import ServerContext
+from corn.server.send_progress import LOOK_AGAIN, SendProgress
 
 _SECONDS = 2.0
 _SECONDS_DRAINING = 1.0
@@ -18,15 +19,16 @@ _BYTES = 1 << 20
 
 
 class LingeringClose(asyncio.Protocol):
-    """Takes over a transport to which everything has been written."""
+    """Takes over a transport to which everything has been written; what the peer has not read yet is waited for."""
 
-    __slots__ = ("_left", "_service", "_transport", "deadline")
+    __slots__ = ("_left", "_progress", "_service", "_transport", "deadline")
 
     def __init__(self, service: ServerContext, transport: asyncio.Transport) -> None:
         self._service = service
         self._transport = transport
         self._left = _BYTES
-        self.deadline = service.clock.now + (_SECONDS_DRAINING if service.draining else _SECONDS)
+        self._progress: SendProgress | None = None  # while there is output that the peer has not read
+        self._wait()
         service.connections.add(self)
         transport.set_protocol(self)
         transport.write_eof()
@@ -42,7 +44,25 @@ class LingeringClose(asyncio.Protocol):
         self._service.closed(self)
 
     def expire(self) -> None:
-        self._transport.abort()
+        if self._progress is None or (self._transport.get_write_buffer_size() and not self._is_read()):
+            self._transport.abort()
+        else:
+            self._wait()
+
+    def _wait(self) -> None:
+        service, now = self._service, self._service.clock.now
+        if self._is_read():
+            self.deadline = now + LOOK_AGAIN
+        else:
+            self._progress = None
+            self.deadline = now + (_SECONDS_DRAINING if service.draining else _SECONDS)
+
+    def _is_read(self) -> bool:
+        """Whether there is output that the peer takes."""
+        now = self._service.clock.now
+        if self._progress is None:
+            self._progress = SendProgress(self._service.config, now)
+        return self._progress.is_made(self._transport.get_write_buffer_size(), now)
 
     def linger_until(self, first: float, idle: float) -> None:
         """It lingers already."""

@@ -97,6 +97,9 @@ class SessionTransport(Protocol):
     def resume_reading(self) -> None:
         """Read on."""
 
+    def still_sends(self) -> bool:
+        """Whether the peer takes output that waits for it."""
+
     def finish(self, *, expecting: bool) -> None:
         """Close after what was written; `expecting`: the peer may be sending still."""
 

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from corn.server.context import ServerContext
+from corn.server.send_progress import LOOK_AGAIN, SendProgress
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
 _HOLD_LIMIT = 16384  # bytes of a response up to which it may wait for others: a larger one costs more than its write
@@ -46,7 +47,7 @@ class WaiterList:
 class BufferedProtocol(asyncio.Protocol):
     """The writing side of a connection; reading is up to the class that derives from it."""
 
-    __slots__ = ("_out", "_out_size", "_writers", "deadline", "service", "transport", "write_paused")
+    __slots__ = ("_out", "_out_size", "_progress", "_writers", "deadline", "service", "transport", "write_paused")
 
     transport: asyncio.Transport
 
@@ -56,6 +57,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.write_paused = False
         self._out = _NOTHING
         self._out_size = 0
+        self._progress: SendProgress | None = None
         self._writers: WaiterList | None = None
 
     def write(self, data: bytes) -> None:
@@ -109,10 +111,22 @@ class BufferedProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        self._progress = None
+        self.still_sends()
+
+    def still_sends(self) -> bool:
+        """Whether the peer takes what waits for it; if so, the deadline is moved to the next look."""
+        service, now = self.service, self.service.clock.now
+        if self._progress is None:
+            self._progress = SendProgress(service.config, now)
+        is_made = self._progress.is_made(self.transport.get_write_buffer_size(), now)
+        if is_made:
+            self.deadline = now + min(LOOK_AGAIN, service.config.timeout_send)
+        return is_made
 
     def resume_writing(self) -> None:
         self.write_paused = False
+        self._progress = None
         self.wake_writers()
 
     async def drained(self) -> None:

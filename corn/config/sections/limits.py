@@ -40,6 +40,13 @@ class LimitsOptions:
         " does not read is not counted. 0 disables.",
         LIMITS,
     )
+    min_send_rate: int = option(
+        240,
+        Size(),
+        "Minimum rate, in bytes per second over --timeout-send, at which a client must read what waits for it; a"
+        " slower one is cut off. 0 means any progress will do.",
+        LIMITS,
+    )
     limit_concurrency: int | None = option(
         None,
         Nullable(Integer(1, 10**6)),

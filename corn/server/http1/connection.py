@@ -352,7 +352,8 @@ class HTTP1Connection(BufferedProtocol):
     def expire(self) -> None:
         """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
         if self.write_paused or self.transport.is_closing():
-            self.abort()
+            if not self.still_sends():
+                self.abort()
         elif self._held or self.cycle is not None:
             self._refuse(HTTPError(408, "the request did not arrive in time"))
         elif self._decoder is not None:

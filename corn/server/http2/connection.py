@@ -406,7 +406,8 @@ class HTTP2Connection(BufferedProtocol):
     def expire(self) -> None:
         now, streams = self.service.clock.now, self.streams.by_number
         if self.write_paused or self.transport.is_closing():
-            self.abort()
+            if not self.still_sends():
+                self.abort()
         elif not (streams or self._reader.is_amid_head or self._leave_at < math.inf):
             self._close()
         elif self._head_due <= now:

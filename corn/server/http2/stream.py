@@ -244,6 +244,10 @@ class Stream:
         elif end:
             self._sent_all()
 
+    def still_sends(self) -> bool:
+        """Whether data waits for room; one whose peer makes none ends at `send_due`."""
+        return self.write_paused
+
     def send(self, data: bytes, *, end: bool) -> None:
         """Send a part of the body, or let it wait for room."""
         if self.sent:
@@ -281,7 +285,7 @@ class Stream:
             self.connection.guard.earn(SENT)
         if self._waiting:
             self._send_data(data, end=False)
-            self.send_due = self.connection.due(self.service.config.timeout_send)
+            self._put_off(size)
             return True
         self._stop_waiting()
         self._send_data(data, end=self._ending and self._trailers is None)
@@ -290,6 +294,12 @@ class Stream:
         if self._session is not None:
             self._session.catch_up()
         return True
+
+    def _put_off(self, sent: int) -> None:
+        """Give the peer more time to take what waits, by --min-send-rate."""
+        config, now = self.service.config, self.service.clock.now
+        rate, most = config.min_send_rate, now + config.timeout_send
+        self.send_due = min(self.send_due + sent / rate, most) if rate else most
 
     @property
     def has_waiting(self) -> bool:

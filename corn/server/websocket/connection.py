@@ -76,8 +76,12 @@ class WebSocketConnection(BufferedProtocol):
     # What the worker asks for
 
     def expire(self) -> None:
-        """The peer has taken nothing of what was written, for too long."""
-        self.abort()
+        if self.still_sends():
+            return
+        if self.transport.get_write_buffer_size() or self.transport.is_closing():
+            self.abort()
+        else:
+            self.deadline = math.inf
 
     def linger_until(self, first: float, idle: float) -> None:
         """The session leaves by itself."""

@@ -24,6 +24,7 @@ from collections.abc import Callable
 
 from corn.server.asgi.types import Message
 from corn.server.context import ServerContext
+from corn.server.send_progress import LOOK_AGAIN
 from corn.server.typing import SessionTransport
 from corn.server.websocket.frames import ABNORMAL, MOST_BYTES, CloseInfo, FrameCodec
 
@@ -173,10 +174,15 @@ class WebSocketSession:
         """The deadline is over: for the answer to a close frame, for leaving, or about a ping."""
         now, config = self._service.clock.now, self._service.config
         if self.outcome is not None:
+            if not self.is_lost and self.carrier.still_sends():  # the close frame waits behind a message
+                self.deadline = now + LOOK_AGAIN
+                return
             self.deadline = math.inf
             self.carrier.abort()
         elif self._leave_at <= now:
             self.close(SERVICE_RESTART, RESTART_REASON)
+        elif self._pinged and not self._heard and self.carrier.write_paused:
+            self._wait(config.ws_ping_timeout or config.ws_ping_interval)  # the ping waits behind a message
         elif self._pinged and not self._heard and not self.is_full and config.ws_ping_timeout:
             self._settle(CloseInfo(ABNORMAL, "no answer to a ping"))
             self._frames.fail(INTERNAL_ERROR, "keepalive ping timeout")
