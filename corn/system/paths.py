@@ -100,7 +100,7 @@ def library_roots() -> tuple[str, ...]:
     """The directories of libraries, resolved, each with a separator at its end.
 
     Found at first use, which imports `_sysconfigdata_*`: that must not fall to the import recorder of `corn dev`, which
-    would take it for a library of the application's (see `import_for_development`).
+    would take it for a library of the application's (see worker/in_development.py).
     """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
-import importlib
 import math
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from corn import logs
 from corn.config import Config
-from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
 from corn.hooks import WorkerInfo
@@ -42,10 +39,8 @@ from corn.ipc.messages import (
 )
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
-from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
-from corn.system.paths import library_roots
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers
@@ -55,15 +50,14 @@ from corn.worker.finish import finish
 from corn.worker.forked_children import ForkedChildren
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application
+from corn.worker.in_development import Development, NoDevelopment, develop
 from corn.worker.random_generators import RandomGenerators
 from corn.worker.stack_dump import answer_requests, widen_signal_stack
 
 if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
-    from corn.worker.dev.session import DevSession
 
 _MASTER_MAY_ANSWER = 1.0
-_AFTER_FIRST_ANSWERS = 0.2
 _FAILED = 3
 _EXIT_HANDLERS_TIMEOUT = 2.0  # seconds
 
@@ -75,7 +69,7 @@ class WorkerStartup:
     `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
 
     `report` is the descriptor of the file that it writes its stacks to.
-    `developing` is there in `corn dev`, for a worker that serves the application, and `mailbox` for every one.
+    `development` and `mailbox` are what `corn dev` does differently.
     """
 
     setup: Setup
@@ -92,7 +86,7 @@ class WorkerStartup:
     loaded_at: int
     vault: Vault | None
     tls: TLSContexts | None
-    developing: DevSession | None = None
+    development: Development = field(default_factory=NoDevelopment)
     mailbox: ConnectionHandoff | None = None
 
     def tell(self, hook: str) -> None:
@@ -107,14 +101,8 @@ class WorkerStartup:
 
 def in_development(birth: WorkerStartup) -> WorkerStartup:
     """The same, as `corn dev` bears its workers."""
-    from corn.server.connection_handoff import ConnectionHandoff
-    from corn.worker.dev.error_pages import config_of_responder
-    from corn.worker.dev.session import DevSession
-
-    birth = replace(birth, mailbox=ConnectionHandoff(*birth.setup.mailbox))
-    if birth.order.failure is not None:
-        return replace(birth, config=config_of_responder(birth.config))
-    return replace(birth, developing=DevSession(birth.channel, birth.config.root_path))
+    session = develop(birth.setup, birth.config, birth.order, birth.channel)
+    return replace(birth, config=session.config, mailbox=session.mailbox, development=session)
 
 
 def run(birth: WorkerStartup) -> int:
@@ -125,7 +113,7 @@ def run(birth: WorkerStartup) -> int:
     try:
         began = time.perf_counter()
         loop = new_event_loop(birth.config.loop)
-        application = _application(birth)
+        application = birth.development.application(lambda: _application(birth))
         loading = time.perf_counter() - began
         try:
             worker = _Worker(birth, application, loop, loading)
@@ -142,28 +130,18 @@ def run(birth: WorkerStartup) -> int:
 
 
 def _application(birth: WorkerStartup) -> Any:
-    """The application, or what stands in for it; raises what `load_application` raises."""
-    if birth.order.failure is not None:
-        from corn.diagnosis.failure import Failure
-        from corn.worker.dev.error_pages import responder
-
-        return responder(Failure.from_json(birth.order.failure))
-    if birth.developing is not None:
-        birth.developing.begin()
+    """The application, loaded and fit for this worker; raises what `load_application` raises."""
     application = birth.application
     if application is None:
         application = load_application(birth.config)
     logs.adopt_unhandled(birth.config)
     for function in registered():
         _make_anew(function)
-    if birth.developing is not None:
-        birth.developing.loaded = True
     return application
 
 
 def _failed(error: CornError, birth: WorkerStartup) -> Failed:
-    known = birth.developing.diagnose(error) if birth.developing is not None else None
-    return Failed(str(error), error.detail, int(error.exit_code), known)
+    return Failed(str(error), error.detail, int(error.exit_code), birth.development.failure_of(error))
 
 
 def end(code: int) -> NoReturn:
@@ -173,17 +151,6 @@ def end(code: int) -> NoReturn:
         logs.flush_standard_streams()
     finally:
         os._exit(code)
-
-
-def import_for_development() -> None:
-    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
-    for name in (
-        "corn.worker.dev.session",
-        "corn.worker.dev.error_pages",
-        "corn.diagnosis.html",
-    ):
-        importlib.import_module(name)
-    library_roots()
 
 
 def _take_leave(birth: WorkerStartup) -> None:
@@ -199,8 +166,7 @@ def _take_leave(birth: WorkerStartup) -> None:
         _wait_for_adoption(birth.setup.master)
     name_process(f"corn worker {birth.order.slot}")
     show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
-    if birth.developing is None:
-        gc.enable()
+    birth.development.enable_collection()
     birth.generators.renew()
     logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
     birth.slots.cell(birth.order.cell).clear()
@@ -256,8 +222,8 @@ class _Worker:
             tls=birth.tls,
             redirecting=birth.redirecting,
             on_retire=self._retire,
-            wrap=self._wrap,
-            describe=self._describe,
+            wrap=birth.development.wrap,
+            describe=birth.development.describe,
             mailbox=birth.mailbox,
         )
         answer_requests(self._loop, birth.report, self._server.in_flight)
@@ -274,28 +240,9 @@ class _Worker:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         birth.tell("post_worker_init")
         self._server.accept()
-        docs = birth.developing.started(self._application) if birth.developing is not None else ""
+        docs = birth.development.started(self._application, self._loop, self._flush)
         self._channel.send(Ready(self._loading, starting, docs))
-        if birth.developing is not None:
-            self._loop.call_later(_AFTER_FIRST_ANSWERS, self._report, birth.developing)
         await self._server.wait_closed()
-
-    def _report(self, developing: DevSession) -> None:
-        """What a developer need not wait for."""
-        gc.enable()  # collections while modules were imported would have found nothing
-        developing.report()
-        self._flush()
-        if self._birth.config.verify_reload and self._birth.setup.modules:
-            from corn.worker.dev.verify_reload import verify_in_background
-
-            verify_in_background(self._birth.config)
-
-    def _wrap(self, app: ASGIApplication) -> ASGIApplication:
-        if not self._birth.setup.development:
-            return app
-        from corn.worker.dev.session import wrapped
-
-        return wrapped(app, self._birth.setup, self._birth.config, self._birth.order)
 
     def _flush(self) -> None:
         """Send what the socket did not take at once, when it does."""
@@ -304,13 +251,6 @@ class _Worker:
             self._loop.add_writer(self._channel.fileno(), self._flush)
         else:
             self._loop.remove_writer(self._channel.fileno())
-
-    def _describe(self, error: BaseException) -> str:
-        if not self._birth.setup.development:
-            return user_traceback(error)
-        from corn.worker.dev.session import described
-
-        return described(error, self._birth.config)
 
     def _hear(self) -> None:
         for message in self._channel.receive():

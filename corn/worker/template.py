@@ -53,6 +53,7 @@ from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
 from corn.worker.fork_safety import Hazard, hazards, traces
 from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.import_monitor import ImportMonitor
+from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config
 from corn.worker.preload import is_library_module
 
@@ -113,7 +114,7 @@ class Template:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
         import_event_loop(self._config.loop)
         if self._setup.development:
-            entrypoint.import_for_development()
+            import_for_development()
         http2_connection(self._config)
         if self._vault is not None:
             self._tls = TLSContexts(self._config, self._vault.load())

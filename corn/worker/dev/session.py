@@ -1,18 +1,22 @@
-"""What a worker of `corn dev` does besides serving: it notes what is imported, and tells when a debugger waits."""
+"""Development session of a worker: what it imports, what it serves to clients, and when a debugger waits."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import os
 import sys
 import termios
 import time
+from collections.abc import Callable
 from typing import Any
 
 from corn.config import Config
 from corn.config.addresses import TcpAddress, parse_address
 from corn.diagnosis import text as terminal
 from corn.diagnosis.diagnose import diagnose
+from corn.diagnosis.failure import Failure
 from corn.errors import CornError
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Debugging, Fork, Imported
@@ -20,30 +24,44 @@ from corn.ipc.template_setup import Setup
 from corn.logs import logger, wants_color
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
+from corn.server.connection_handoff import ConnectionHandoff
 from corn.system.paths import working_directory
-from corn.worker.dev.error_pages import with_error_pages
+from corn.worker.dev.error_pages import config_of_responder, responder, with_error_pages
 from corn.worker.dev.import_hook import ProjectImporter
 from corn.worker.dev.live_reload import with_refresh
 from corn.worker.dev.start_progress import StartProgress, docs_path
+from corn.worker.dev.verify_reload import verify_in_background
 from corn.worker.preload import Recorder
 
+_AFTER_FIRST_ANSWERS = 0.2  # seconds
 _LOOKS_EACH = 0.2  # seconds
 _TYPING = frozenset({"builtins.input", "sys.settrace"})  # audit events
 
 
 class DevSession:
-    """Watches over the imports of one worker, from `begin` on."""
+    """The `Development` of a worker of `corn dev`, whether it serves the application or the reason why it cannot."""
 
-    def __init__(self, channel: Channel, root_path: str) -> None:
+    def __init__(self, setup: Setup, config: Config, order: Fork, channel: Channel) -> None:
+        self._failure = None if order.failure is None else Failure.from_json(order.failure)
+        self.config = config if self._failure is None else config_of_responder(config)
+        self.mailbox = ConnectionHandoff(*setup.mailbox)
+        self._setup = setup
+        self._revision = order.revision
         self._channel = channel
         self._own = ProjectImporter()
         self._recorder = Recorder()
-        self.loaded = False  # the application was imported
-        self._root_path = root_path
         self._progress = StartProgress(channel)
-        self._told = False  # that somebody types
+        self._loaded = False  # the application was imported
+        self._types = False  # the keyboard is needed here, as the master knows
 
-    def begin(self) -> None:
+    def enable_collection(self) -> None:
+        """Collections while modules are imported would find nothing; `_report` makes up for them."""
+        if self._failure is not None:
+            gc.enable()
+
+    def application(self, load: Callable[[], Any]) -> Any:
+        if self._failure is not None:
+            return responder(self._failure)
         self._own.install()
         sys.meta_path.insert(0, self._recorder)
         self._debugger = sys.breakpointhook
@@ -51,32 +69,59 @@ class DevSession:
         self._progress.begin()
         if os.isatty(0):
             sys.addaudithook(self._audit)
+        application = load()
+        self._loaded = True
+        return application
 
-    def started(self, application: Any) -> str:
-        """Note that the application has started; returns the path of its documentation, "" where none is known."""
+    def started(self, application: Any, loop: asyncio.AbstractEventLoop, flush: Callable[[], None]) -> str:
+        if self._failure is not None:
+            return ""
         self._progress.end()
-        return docs_path(application, self._root_path)
+        loop.call_later(_AFTER_FIRST_ANSWERS, self._report, flush)
+        return docs_path(application, self.config.root_path)
 
-    def report(self) -> None:
-        """Tell the master what was imported so far, and listen no more."""
+    def _report(self, flush: Callable[[], None]) -> None:
+        """Report to the master what was imported, which nobody need wait for."""
+        gc.enable()
         sys.meta_path.remove(self._recorder)
         libraries = [[name, _file_of(name)] for name in self._recorder.library_modules()]
         own = [[name, file, self._own.seconds.get(name, 0.0)] for name, file in self._own.files.items()]
         self._channel.send(Imported(libraries, own))
+        flush()
+        if self.config.verify_reload and self._setup.modules:
+            verify_in_background(self.config)
 
-    def diagnose(self, error: CornError) -> dict[str, Any]:
-        """The failure of a boot as JSON."""
-        return diagnose(error, starting=self.loaded).to_json()
+    def failure_of(self, error: CornError) -> dict[str, Any] | None:
+        return None if self._failure is not None else diagnose(error, starting=self._loaded).to_json()
+
+    def wrap(self, app: ASGIApplication) -> ASGIApplication:
+        """With error pages and live reload, and for local hosts alone.
+
+        Error pages show source code, and pages hold the token of live reload.
+        """
+        config, failed = self.config, self._failure is not None
+        if not failed:
+            app = with_error_pages(app)
+        if self._setup.refresh:
+            app = with_refresh(app, self._setup.refresh, self._revision, root=config.root_path, failed=failed)
+        addresses = [parse_address(each) for each in config.bind]
+        named = [each.host for each in addresses if isinstance(each, TcpAddress)]
+        return with_allowed_hosts(app, [config.host, *named, *config.allow_host], option="--allow-host")
+
+    def describe(self, error: BaseException) -> str:
+        """Short, and the project's own frames first."""
+        color = wants_color(self.config.color)
+        return terminal.frames(diagnose(error), color=color, directory=working_directory())
 
     def _audit(self, event: str, args: object) -> None:
         """Notice debuggers that are not started by `breakpoint()`, and `input`: the master must not read their keys."""
         del args
-        if event in _TYPING and not self._told:
+        if event in _TYPING and not self._types:
             self._keyboard_needed()
             show_typing()
 
     def _keyboard_needed(self) -> None:
-        self._told = True
+        self._types = True
         self._channel.send(Debugging())
 
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
@@ -90,25 +135,6 @@ class DevSession:
 
         # pdb.set_trace would take this function for the place that asked for it, and later each Ctrl-C for a wish.
         return pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
-
-
-def wrapped(app: ASGIApplication, setup: Setup, config: Config, order: Fork) -> ASGIApplication:
-    """The application as developers see it: with error pages and live reload, and for their own hosts alone.
-
-    Error pages show source code, and pages hold the token of live reload.
-    """
-    if order.failure is None:
-        app = with_error_pages(app)
-    if setup.refresh:
-        app = with_refresh(app, setup.refresh, order.revision, root=config.root_path, failed=order.failure is not None)
-    addresses = [parse_address(each) for each in config.bind]
-    named = [each.host for each in addresses if isinstance(each, TcpAddress)]
-    return with_allowed_hosts(app, [config.host, *named, *config.allow_host], option="--allow-host")
-
-
-def described(error: BaseException, config: Config) -> str:
-    """An exception of a request, as the log of a developer holds it: short, and the project's own frames first."""
-    return terminal.frames(diagnose(error), color=wants_color(config.color), directory=working_directory())
 
 
 def wait_for_foreground() -> None:

@@ -1,0 +1,93 @@
+"""Development interface of a worker: what `corn dev` does differently, and the null object for `corn serve`.
+
+The only place from which corn/worker/dev is entered: a worker of `corn serve` loads nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from corn.diagnosis.user_traceback import user_traceback
+from corn.errors import CornError
+from corn.server.asgi.types import ASGIApplication
+from corn.system.paths import library_roots
+
+if TYPE_CHECKING:
+    from corn.config import Config
+    from corn.ipc.channel import Channel
+    from corn.ipc.messages import Fork
+    from corn.ipc.template_setup import Setup
+    from corn.worker.dev.session import DevSession
+
+
+class Development(Protocol):
+    """Session of `corn dev` in one worker."""
+
+    def enable_collection(self) -> None:
+        """Switch the garbage collector on, now or when the application has started."""
+        ...
+
+    def application(self, load: Callable[[], Any]) -> Any:
+        """The application that `load` returns, or what is served in its place."""
+        ...
+
+    def started(self, application: Any, loop: asyncio.AbstractEventLoop, flush: Callable[[], None]) -> str:
+        """Note that the worker serves; returns the path of the application's documentation, "" for none.
+
+        `flush` writes what is sent on the channel from now on.
+        """
+        ...
+
+    def failure_of(self, error: CornError) -> dict[str, Any] | None:
+        """All that is known of a failed start, as JSON."""
+        ...
+
+    def wrap(self, app: ASGIApplication) -> ASGIApplication:
+        """The application as clients see it."""
+        ...
+
+    def describe(self, error: BaseException) -> str:
+        """An exception of a request, for the log."""
+        ...
+
+
+class NoDevelopment:
+    """The `Development` of `corn serve`: there is none."""
+
+    def enable_collection(self) -> None:
+        gc.enable()
+
+    def application(self, load: Callable[[], Any]) -> Any:
+        return load()
+
+    def started(self, application: Any, loop: asyncio.AbstractEventLoop, flush: Callable[[], None]) -> str:
+        del application, loop, flush
+        return ""
+
+    def failure_of(self, error: CornError) -> dict[str, Any] | None:
+        del error
+        return None
+
+    def wrap(self, app: ASGIApplication) -> ASGIApplication:
+        return app
+
+    def describe(self, error: BaseException) -> str:
+        return user_traceback(error)
+
+
+def develop(setup: Setup, config: Config, order: Fork, channel: Channel) -> DevSession:
+    """The session of a worker of `corn dev`."""
+    from corn.worker.dev.session import DevSession
+
+    return DevSession(setup, config, order, channel)
+
+
+def import_for_development() -> None:
+    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
+    for name in ("corn.worker.dev.session", "corn.diagnosis.html"):
+        importlib.import_module(name)
+    library_roots()
