@@ -10,7 +10,15 @@ from typing import Any
 
 import click
 
-from corn.cli.control_client import Answer, ControlClient, InstanceSelector, find, shown, takes_instance
+from corn.cli.control_client import (
+    Answer,
+    ControlClient,
+    InstanceSelector,
+    describe,
+    find_to_change,
+    shown,
+    takes_instance,
+)
 from corn.cli.errors import report_refusal
 from corn.errors import ConfigError, ExitCode
 
@@ -25,7 +33,7 @@ def reload_code(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
 
     With --wait, print why the new code was refused, if it was, and exit with 1: the old code serves on.
     """
-    return _order(find(choice), "reload", as_json=as_json, wait=wait)
+    return _order(find_to_change(choice), "reload", as_json=as_json, wait=wait)
 
 
 @click.command(short_help="Return to the code before the last reload.")
@@ -33,7 +41,7 @@ def reload_code(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
 @takes_instance
 def rollback(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
     """Serve the previous generation again, from memory, whatever is on disk."""
-    return _order(find(choice), "rollback", as_json=as_json, wait=wait)
+    return _order(find_to_change(choice), "rollback", as_json=as_json, wait=wait)
 
 
 @click.command(short_help="Change the number of workers.", context_settings={"ignore_unknown_options": True})
@@ -45,7 +53,7 @@ def scale(*, number: str, choice: InstanceSelector, wait: bool, as_json: bool) -
     if not re.fullmatch(r"[+-]?[0-9]{1,4}", number):
         raise ConfigError(f"'{number}' is no number of workers; give one, such as 4, or a change, such as +1 or -1")
     fields = {"by": int(number)} if number[0] in "+-" else {"to": int(number)}
-    return _order(find(choice), "scale", as_json=as_json, wait=wait, **fields)
+    return _order(find_to_change(choice), "scale", as_json=as_json, wait=wait, **fields)
 
 
 @click.command(short_help="Stop an instance.")
@@ -54,7 +62,7 @@ def scale(*, number: str, choice: InstanceSelector, wait: bool, as_json: bool) -
 @takes_instance
 def stop(*, choice: InstanceSelector, now: bool, wait: bool, as_json: bool) -> int:
     """Stop an instance: finish the requests in flight, then end. With --wait, return when it has ended."""
-    instance = find(choice)
+    instance = find_to_change(choice)
     code = _order(instance, "stop", as_json=as_json, wait=wait, now=now)
     if wait and code == 0:
         instance.wait_for_end()
@@ -66,7 +74,7 @@ def stop(*, choice: InstanceSelector, now: bool, wait: bool, as_json: bool) -> i
 @takes_instance
 def upgrade(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
     """Start a new master, of the corn and Python that are installed now, and have it take over, as USR2 does."""
-    return _order(find(choice), "upgrade", as_json=as_json, wait=wait)
+    return _order(find_to_change(choice), "upgrade", as_json=as_json, wait=wait)
 
 
 @click.command(short_help="Replace one worker by another.")
@@ -75,7 +83,7 @@ def upgrade(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
 @takes_instance
 def restart(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
     """Replace WORKER, by its number or process id: another is ready in its place before it is asked to finish."""
-    return _order(find(choice), "restart", as_json=as_json, wait=wait, worker=worker)
+    return _order(find_to_change(choice), "restart", as_json=as_json, wait=wait, worker=worker)
 
 
 @click.command(short_help="Take one worker out of service at once.")
@@ -84,20 +92,37 @@ def restart(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool)
 @takes_instance
 def drain(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
     """Have WORKER, by its number or process id, accept nothing more, finish and leave; another takes its place."""
-    return _order(find(choice), "drain", as_json=as_json, wait=wait, worker=worker)
+    return _order(find_to_change(choice), "drain", as_json=as_json, wait=wait, worker=worker)
 
 
 def _order(instance: ControlClient, what: str, *, as_json: bool, wait: bool, **fields: Any) -> int:
-    """Ask for something to be done, and show the answer; returns the exit code."""
+    """Request a change and show the answer; returns the exit code."""
     more: dict[str, Any] = {"patience": None, "wait": True} if wait else {}
-    return show(instance.ask(what, **more, **fields), as_json=as_json)
+    return request(instance, what, as_json=as_json, **more, **fields)
 
 
-def show(answer: Answer, *, as_json: bool, text: Callable[[Answer], str] = lambda answer: str(answer["text"])) -> int:
+def request(
+    instance: ControlClient,
+    what: str,
+    *,
+    as_json: bool,
+    text: Callable[[Answer], str] = lambda answer: str(answer["text"]),
+    **fields: Any,
+) -> int:
+    """Send a request, and show the answer and which instance gives it; returns the exit code."""
+    if not as_json and not instance.was_named:
+        click.echo(describe(instance), err=True)
+    return _show(instance.ask(what, **fields), instance, as_json=as_json, text=text)
+
+
+def _show(answer: Answer, instance: ControlClient, *, as_json: bool, text: Callable[[Answer], str]) -> int:
     """Print an answer, a refusal to standard error; returns the exit code."""
     if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        about = {name: instance.about[name] for name in ("pid", "app", "addresses")}
+        click.echo(json.dumps({**answer, "instance": about}, indent=2))
     elif answer.get("ok"):
+        if instance.was_named:  # a refusal stands alone in its line: who named the instance knows which it is
+            click.echo(describe(instance), err=True)
         click.echo(shown(text(answer)))
     else:
         return report_refusal(shown(str(answer.get("error"))), shown(str(answer.get("detail") or "")))

@@ -1,4 +1,4 @@
-"""Finds the running instance that a command is meant for, and asks it.
+"""Client of the control socket, and the selection of the instance that a command is meant for.
 
 A command needs no name where one instance runs. Where several do, it is told which by its pidfile or process id, by an
 address it listens on, or by its configuration file; where that does not single one out, nothing is asked of any, and
@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,12 @@ class InstanceSelector:
             return False
         return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
 
+    @property
+    def names_one(self) -> bool:
+        """True if an option names an instance; a directory of control sockets does not."""
+        control = self.control is not None and stat.S_ISSOCK(_mode(self.control))
+        return control or any(each is not None for each in (self.pid, self.bind, self.config))
+
     def may_mean(self, name: str) -> bool:
         """Whether an instance that says nothing, and of which only the name is known, may be meant."""
         return self.bind is None or _is_address(name, self.bind)
@@ -61,6 +68,7 @@ class ControlClient:
     def __init__(self, path: Path, timeout: float = _TIMEOUT) -> None:
         self.path = path
         self.about: Answer = {}
+        self.was_named = False
         self.refusal = ""
         self._received = b""
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -174,7 +182,59 @@ def _is_introduction(answer: Answer) -> bool:
 
 
 def find(choice: InstanceSelector) -> ControlClient:
-    """The instance that is meant. Raises NoInstance where there is none, ConfigError where there are several."""
+    """Find the instance that is meant: the only one, or of several the only one that belongs to this directory.
+
+    Raises NoInstance if there is none, ConfigError if there are several.
+    """
+    return _choose(_fitting(choice), choice)
+
+
+def find_to_change(choice: InstanceSelector) -> ControlClient:
+    """Find the instance that a command may change: one that options name, or the one of this directory.
+
+    An instance that merely is the only one of the machine may be somebody else's service. Raises as `find`, and
+    ConfigError for an instance that was started elsewhere and is not named.
+    """
+    fitting = _fitting(choice)
+    chosen = fitting if choice.names_one else [each for each in fitting if is_local(each.about)]
+    if not chosen:
+        for each in fitting:
+            each.close()
+        what = f"no instance was started from this directory; name it, as with --pid {fitting[0].about['pid']}"
+        raise ConfigError(_listed(what, fitting))
+    return _choose(chosen, choice)
+
+
+def is_local(about: Answer) -> bool:
+    """Return whether an instance was started from the working directory, or with a corn.toml or pidfile in it."""
+    here = os.path.realpath(Path.cwd())
+    files = [str(Path(os.path.realpath(about[name])).parent) for name in ("config_file", "pidfile") if about[name]]
+    started_in = str(about.get("started_in") or "")
+    return here in files or (bool(started_in) and os.path.realpath(started_in) == here)
+
+
+def _listed(what: str, found: Sequence[ControlClient]) -> str:
+    lines = []
+    for each in found:
+        place = f", started from {each.about['started_in']}" if each.about.get("started_in") else ""
+        lines.append(f"  {describe(each)}{shown(place)}")
+    return "\n".join([f"{what}:", *lines])
+
+
+def _choose(fitting: list[ControlClient], choice: InstanceSelector) -> ControlClient:
+    local = [each for each in fitting if is_local(each.about)]
+    chosen = local if len(local) == 1 and not choice.names_one else fitting
+    for each in fitting:
+        if len(chosen) > 1 or each is not chosen[0]:
+            each.close()
+    if len(chosen) > 1:
+        raise ConfigError(_listed("several instances run; name one with --pid, --bind or --config", chosen))
+    chosen[0].was_named = choice.names_one
+    return chosen[0]
+
+
+def _fitting(choice: InstanceSelector) -> list[ControlClient]:
+    """Find all instances that fit, at least one. Raises NoInstance or NoAnswer."""
     own, others = sockets(os.environ, choice.control)
     found = _acquainted(own, strict=choice.control is not None)
     silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
@@ -182,14 +242,11 @@ def find(choice: InstanceSelector) -> ControlClient:
     if not fitting and silent is None:
         found += _strangers(others)
         fitting = [each for each in found if each.about and choice.fits(each.about)]
-    if len(fitting) > 1:
-        lines = [describe(each) for each in fitting]
-        raise ConfigError("several instances run; name one with --pid, --bind or --config:\n  " + "\n  ".join(lines))
     for each in found:
         if each not in fitting:
             each.close()
     if fitting:
-        return fitting[0]
+        return fitting
     if silent is not None and silent.refusal:
         raise CornError(f"{silent.path}: {silent.refusal}")
     if silent is not None:
@@ -242,6 +299,13 @@ _OPTIONS = [
         "--control", metavar="PATH", envvar="CORN_CONTROL", help="The control socket, or the directory it is in."
     ),
 ]
+
+
+def _mode(path: str) -> int:
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0
 
 
 def _same(path: str, other: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from corn.cli.control import show
-from corn.cli.control_client import Answer, InstanceSelector, find, takes_instance
+from corn.cli.control import request
+from corn.cli.control_client import Answer, InstanceSelector, find, find_to_change, takes_instance
 from corn.cli.formatting import duration, size, table
 
 WORKERS_TIMEOUT = 20.0  # seconds; a worker whose event loop is blocked answers last
@@ -22,7 +22,7 @@ def requests(*, worker: int | None, choice: InstanceSelector, as_json: bool) -> 
 
     A worker whose event loop is blocked in Python code is listed too; one that is blocked in C code cannot answer.
     """
-    return show(find(choice).ask("requests", patience=WORKERS_TIMEOUT, worker=worker), as_json=as_json, text=_requests)
+    return request(find(choice), "requests", as_json=as_json, text=_requests, patience=WORKERS_TIMEOUT, worker=worker)
 
 
 @click.command(short_help="Show the stacks of threads and tasks in workers.")
@@ -33,9 +33,7 @@ def stacks(*, worker: int | None, choice: InstanceSelector, as_json: bool) -> in
 
     Workers are not interrupted. If an event loop is blocked in C code, only the threads are shown.
     """
-    return show(
-        find(choice).ask("stacks", patience=WORKERS_TIMEOUT, worker=worker), as_json=as_json, text=format_stacks
-    )
+    return request(find(choice), "stacks", as_json=as_json, text=format_stacks, patience=WORKERS_TIMEOUT, worker=worker)
 
 
 @click.command("log-level", short_help="Show or change the log level.")
@@ -47,7 +45,9 @@ def log_level(*, level: str | None, former_level: str | None, choice: InstanceSe
 
     LEVEL is a level, and perhaps others for parts, as in debug,access=error.
     """
-    return show(find(choice).ask("log-level", level=level or former_level), as_json=as_json)
+    wanted = level or former_level
+    instance = find(choice) if wanted is None else find_to_change(choice)
+    return request(instance, "log-level", as_json=as_json, level=wanted)
 
 
 def _requests(answer: Answer) -> str:

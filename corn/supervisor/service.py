@@ -22,7 +22,7 @@ from corn.supervisor.process.signals import Signals
 from corn.supervisor.projections.status import About
 from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.worker_count import describe_workers, workers_of
-from corn.system.paths import working_directory
+from corn.system.paths import start_directory, working_directory
 from corn.system.process import become_subreaper
 from corn.tls.vault import Vault
 from corn.version import __version__
@@ -49,6 +49,7 @@ def run_service(
         pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
         config_file=boot.config_file,
         directory=working_directory(),
+        started_in=start_directory(),
     )
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
     signals = Signals()

@@ -40,6 +40,11 @@ def enter_directory(start: Path, chdir: str) -> None:
     _start, _entered = start, directory
 
 
+def start_directory() -> str:
+    """The directory in which corn was started, before option chdir."""
+    return working_directory() if _start is None else str(_start)
+
+
 def working_directory() -> str:
     """The working directory by its name, also when it was removed (getcwd(3) fails then)."""
     try:

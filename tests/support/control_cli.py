@@ -35,12 +35,14 @@ class Commanded(Served):
         return json.loads(self.ask("status", "--json").stdout)
 
 
-def command(sockets: Path, *arguments: str, deadline: float = DEADLINE) -> subprocess.CompletedProcess[str]:
-    """Run a command that looks for instances in a directory."""
+def command(
+    sockets: Path, *arguments: str, cwd: Path | None = None, deadline: float = DEADLINE
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that looks for instances in a directory of sockets."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=clean_environment(CORN_CONTROL=str(sockets)),
-        cwd=sockets,
+        cwd=cwd or sockets,
         capture_output=True,
         text=True,
         timeout=deadline,

@@ -29,6 +29,7 @@ class About:
     pidfile: str = ""
     config_file: str = ""
     directory: str = ""
+    started_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

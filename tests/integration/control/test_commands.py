@@ -96,7 +96,7 @@ def test_upgrade_hands_the_control_socket_over(tmp_path, served, sockets):
         load.stop()
         assert load.failures == []
     assert len(list(sockets.iterdir())) == 1
-    assert command(sockets, "stop", "--wait").stdout == "stopped\n"
+    assert command(sockets, "stop", "--wait", cwd=tmp_path).stdout == "stopped\n"
     served.wait_until(lambda: not served.leftovers(), "all gone")
     assert list(sockets.iterdir()) == []
 

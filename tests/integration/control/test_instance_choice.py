@@ -1,0 +1,129 @@
+"""Which instance a command without a name acts on: what changes something acts only on one of its own directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.support.control_cli import Commanded, command
+from tests.support.corn_process import DEADLINE, write_app
+
+QUICK = ("--port", "0", "--no-access-log", "--soak", "0", "--timeout-graceful-shutdown", "5")
+CHANGES = [
+    ["stop"],
+    ["reload"],
+    ["scale", "2"],
+    ["restart", "0"],
+    ["drain", "0"],
+    ["rollback"],
+    ["upgrade"],
+    ["log-level", "debug"],
+]
+
+
+@pytest.fixture
+def sockets(tmp_path):
+    return tmp_path / "sockets"
+
+
+@pytest.fixture
+def shop(tmp_path):
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    write_app(directory, "shop")
+    return directory
+
+
+@pytest.fixture
+def served(shop, sockets):
+    with Commanded(shop, "main:app", *QUICK, sockets=sockets).wait_ready() as served:
+        yield served
+
+
+def test_change_from_another_directory_names_what_it_found_and_does_nothing(served, shop, sockets):
+    for arguments in CHANGES:
+        done = command(sockets, *arguments)
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert done.stderr == (
+            f"corn: no instance was started from this directory; name it, as with --pid {served.pid}:\n"
+            f"  pid {served.pid}: main:app at {served.address}, started from {shop}\n"
+        )
+    assert served.status()["phase"] == "serving"
+    assert served.status()["generation"] == 1
+
+
+def test_change_from_the_directory_of_the_instance_acts_and_says_on_which(served, shop, sockets):
+    done = command(sockets, "scale", "2", "--wait", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"pid {served.pid}: main:app at {served.address}\n"
+    done = command(sockets, "reload", "--wait", "--json", cwd=shop)
+    assert json.loads(done.stdout)["instance"] == {
+        "pid": served.pid,
+        "app": "main:app",
+        "addresses": [served.address],
+    }
+    link = sockets / "link"
+    link.symlink_to(shop)
+    assert command(sockets, "stop", "--wait", cwd=link).stdout == "stopped\n"
+    served.process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("name", ["pid", "pidfile", "bind", "socket"])
+def test_change_from_another_directory_acts_on_the_instance_it_names(shop, sockets, name):
+    with Commanded(shop, "main:app", *QUICK, "--pid", str(shop / "pid"), sockets=sockets).wait_ready() as served:
+        (socket,) = sockets.glob("*.sock")
+        naming = {
+            "pid": ["--pid", str(served.pid)],
+            "pidfile": ["--pid", str(shop / "pid")],
+            "bind": ["--bind", served.address.rpartition(":")[2]],
+            "socket": ["--control", str(socket)],
+        }[name]
+        done = command(sockets, "stop", "--wait", *naming)
+        assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+
+
+def test_directory_of_the_configuration_file_or_the_pidfile_counts(tmp_path, shop, sockets):
+    etc, run = tmp_path / "etc", tmp_path / "run"
+    for directory in (etc, run):
+        directory.mkdir()
+    (etc / "corn.toml").write_text(f'pid = "{run}/corn.pid"')
+    files = ("--config", str(etc / "corn.toml"))
+    with Commanded(shop, "main:app", *QUICK, *files, sockets=sockets).wait_ready():
+        for directory in (etc, run, shop):
+            assert command(sockets, "log-level", "debug", cwd=directory).returncode == 0
+        assert command(sockets, "log-level", "debug", cwd=tmp_path).returncode == 2
+
+
+def test_directory_of_the_start_counts_whatever_chdir_says(tmp_path, shop, sockets):
+    with Commanded(tmp_path, "main:app", "--chdir", "shop", *QUICK, sockets=sockets).wait_ready():
+        assert command(sockets, "log-level", "debug", cwd=tmp_path).returncode == 0
+
+
+def test_of_several_instances_the_one_of_this_directory_is_meant(tmp_path, served, shop, sockets):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_app(other, "other")
+    with Commanded(other, "main:app", *QUICK, sockets=sockets).wait_ready() as second:
+        assert f"master {second.pid}" in command(sockets, "status", cwd=other).stdout
+        assert command(sockets, "stop", "--wait", cwd=other).stdout == "stopped\n"
+        assert served.status()["phase"] == "serving"
+
+
+def test_what_only_looks_acts_on_the_only_instance_and_says_which(served, sockets):
+    done = command(sockets, "requests")
+    assert (done.returncode, done.stderr) == (0, f"pid {served.pid}: main:app at {served.address}\n")
+    assert command(sockets, "log-level").stdout == "log level info\n"
+
+
+def test_upgraded_instance_still_belongs_to_its_directory(served, shop, sockets):
+    done = command(sockets, "upgrade", "--wait", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    pid = json.loads(command(sockets, "status", "--json", cwd=shop).stdout)["pid"]
+    try:
+        done = command(sockets, "log-level", "debug", cwd=shop)
+        assert done.returncode == 0, done.stderr
+    finally:
+        os.kill(pid, signal.SIGTERM)
