@@ -302,7 +302,7 @@ def test_the_proxy_protocol_comes_before_tls(run, tmp_path):
             reader, writer = await asyncio.open_connection(sock=sock, ssl=client(), server_hostname="localhost")
             writer.write(LAST)
             answer = await reader.read()
-            writer.close()
+            writer.transport.abort()
             return json.loads(answer.partition(b"\r\n\r\n")[2])
 
     scope = run(main())
