@@ -11,7 +11,6 @@ import threading
 import psutil
 import pytest
 
-from tests.support.corn_process import DEADLINE
 from tests.support.dev_project import save, source
 from tests.support.shell import wait_until
 
@@ -68,7 +67,7 @@ def test_a_shell_that_is_left_ends_its_job(shell):
     shell.develop(ending="&")
     master = shell.master
     shell.run("shopt -s huponexit; exit; exit")
-    shell.reader.join(DEADLINE)
+    wait_until(lambda: psutil.Process(shell.pid).status() == psutil.STATUS_ZOMBIE, "the shell is left")
     shell.close()
     wait_until(lambda: not master.is_running() or master.status() == psutil.STATUS_ZOMBIE, "it ends")
 
