@@ -47,14 +47,15 @@ class Loaded(Message):
 class SteppedDown(Message):
     """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log.
 
-    `mode` is the one that it tries next, and `blamed` are the modules that made the last one unsafe. In development
-    only the packages in `left_out` are loaded no more, and `mode` is "".
+    `mode` is the one that it tries next, with `modules`, and `blamed` are those that made the last one unsafe. In
+    development only the packages in `left_out` are loaded no more, and `mode` is "".
     """
 
     reason: str
     left_out: list[str] = field(default_factory=list)
     mode: str = ""
     blamed: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

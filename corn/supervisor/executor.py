@@ -14,7 +14,7 @@ from typing import Protocol
 
 from corn.config import Config
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Drain, Fork, Message, Quit, ReopenLogs
+from corn.ipc.messages import Drain, Fork, Message, Quit, ReopenLogs, SteppedDown
 from corn.ipc.scoreboard import CELLS, Scoreboard
 from corn.ipc.stack_report import new_report
 from corn.ipc.template_setup import Setup
@@ -28,6 +28,8 @@ from corn.supervisor.monitoring.counters import WorkerCounters
 from corn.supervisor.monitoring.stack_dumps import StackDumps
 from corn.supervisor.policy import actions
 from corn.supervisor.policy.state import ProcessExit, State
+from corn.supervisor.preload_memory import PreloadMemory, PreloadMode, cache_directory
+from corn.system.process import descendants
 from corn.tls.vault import Vault
 
 
@@ -72,6 +74,7 @@ class Executor:
         self._children = children
         self._relay = relay
         self._development = development
+        self._preload_memory = PreloadMemory(cache_directory())
         self._free_cells = list(range(CELLS - 1, -1, -1))
         self.by_kind: Mapping[type[actions.Action], Callable[..., None]] = {
             actions.SpawnTemplate: self._spawn_template,
@@ -134,12 +137,14 @@ class Executor:
 
     def _spawn_template(self, action: actions.SpawnTemplate) -> None:
         environment = environment_of(self.config)
+        preload = self._preload_mode()
 
         def execute(theirs: socket.socket) -> int:
             setup = Setup(
                 generation=action.generation,
                 config=self.config.to_json(),
-                preload=_first_mode(self.config.preload),
+                preload=preload.mode,
+                modules=preload.modules,
                 strict=self.config.preload != "auto",
                 channel=theirs.fileno(),
                 listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
@@ -164,12 +169,31 @@ class Executor:
         self.templates[action.generation] = template
         self._children.add(template)
 
+    def stepped_down(self, template: TemplateProcess, message: SteppedDown) -> None:
+        """Remember the mode that a template steps down to."""
+        self._preload_memory.note(template.config, message)
+
+    def _preload_mode(self) -> PreloadMode:
+        """The mode to begin with: the one that the user names, or that held before, or else as much as is safe."""
+        if self.config.preload != "auto":
+            return PreloadMode(self.config.preload)
+        if not self._development.active and (found := self._preload_memory.recall(self.config)) is not None:
+            to_blame = ", ".join(found.blamed) or "the application"
+            hint = f"{to_blame} was not safe to fork before; --preload app tries again"
+            logger.info("using --preload %s: %s", found.mode, hint)
+            return found
+        return PreloadMode("app" if sys.platform == "linux" else "none")  # fork without exec is not safe on macOS
+
     def _stop_template(self, action: actions.StopTemplate) -> None:
         if (template := self.templates.get(action.generation)) is not None:
             self._children.send(template, Quit())
 
     def _kill_template(self, action: actions.KillTemplate) -> None:
         if (template := self.templates.get(action.generation)) is not None:
+            for pid in descendants(template.pid or 0):
+                if all(worker.pid != pid for worker in self.workers.values()):  # it hangs in a fork that was given up
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             template.signal(signal.SIGKILL)
 
     def _spawn_worker(self, action: actions.SpawnWorker) -> None:
@@ -228,13 +252,6 @@ def _log_stacks(worker: WorkerProcess, text: str) -> None:
 def _say(action: actions.Say) -> None:
     detail = "\n" + action.detail if action.detail else ""
     logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
-
-
-def _first_mode(preload: str) -> str:
-    """What `auto` starts with: everything where a fork without exec is safe, nothing on macOS."""
-    if preload != "auto":
-        return preload
-    return "app" if sys.platform == "linux" else "none"
 
 
 _LEVELS = {

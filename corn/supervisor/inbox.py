@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -93,6 +96,7 @@ class Inbox:
                 return events.TemplateReady(at, template.generation, message.preload)
             case messages.SteppedDown():
                 self._development.left_out(message.left_out)
+                self._executor.stepped_down(template, message)
                 return events.TemplateSteppedDown(at, template.generation, message.reason)
             case messages.Failed():
                 return events.TemplateFailed(at, template.generation, message.error, message.detail, message.exit_code)
@@ -107,8 +111,12 @@ class Inbox:
     def _forked(self, message: messages.Forked, at: float) -> None:
         worker = self._executor.workers.get(message.worker)
         if worker is None:
-            # Its channel was closed when it was given up, so it exits by itself.
-            logger.warning("a worker (pid %d) was forked too late; it exits", message.pid)
+            logger.warning("a worker (pid %d) was forked too late; it is killed", message.pid)
+            if message.pid > 1 and not self._reaper.has_ended(
+                message.pid
+            ):  # kill(2) would take it for a group of processes, or for all of them
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(message.pid, signal.SIGKILL)
             return
         self._identify(worker, message.pid, at)
         self._children.receive(worker)

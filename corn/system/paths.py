@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import os
 import site
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from corn.errors import ConfigError
@@ -122,3 +123,14 @@ def package_directories() -> list[str]:
     """Where packages are installed: an installer adds and removes entries there."""
     found = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
     return sorted(each for each in found if each and Path(each).is_dir())
+
+
+def module_file(name: str, directories: Sequence[str]) -> str | None:
+    """The file of a module, by its name alone, in `directories` or among the libraries; None where there is none."""
+    relative = name.replace(".", os.sep)
+    for directory in (*directories, *library_roots()):
+        base = os.path.join(os.path.realpath(directory), relative)  # noqa: PTH118
+        for path in (f"{base}.py", os.path.join(base, "__init__.py"), *glob.glob(f"{glob.escape(base)}.*.so")):  # noqa: PTH118, PTH207
+            if os.path.isfile(path):  # noqa: PTH113 - false also where it cannot be looked up
+                return path
+    return None

@@ -152,3 +152,21 @@ def leave_to_master(numbers: Iterable[int]) -> None:
 def ignore_signal(number: int, frame: FrameType | None) -> None:
     """A handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
     del number, frame
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs (proc(5)); none where the system does not list them."""
+    found: list[int] = []
+    pending = [pid] if pid > 0 else []
+    while pending:
+        children = _children(pending.pop())
+        found += children
+        pending += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

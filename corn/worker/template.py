@@ -214,10 +214,9 @@ class Template:
         lower = "none" if any(is_library_module(each.importing) for each in found) else preload.LOWER[mode]
         why = "; ".join(map(str, found))
         blamed = sorted({each.module for each in found if each.module})
-        self._channel.send(
-            SteppedDown(f"not safe to fork with --preload {mode}: {why}; using {lower}", mode=lower, blamed=blamed)
-        )
         modules = self._recorder.library_modules() if mode == "app" else self._setup.modules
+        reason = f"not safe to fork with --preload {mode}: {why}; using {lower}"
+        self._channel.send(SteppedDown(reason, mode=lower, blamed=blamed, modules=list(modules)))
         self._start_over(replace(self._setup, preload=lower, modules=modules))
 
     def _start_over(self, setup: Setup) -> NoReturn:

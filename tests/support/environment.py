@@ -55,4 +55,4 @@ def _ignored(number: int, frame: FrameType | None) -> None:
 def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment, without what names options of corn, and over it what a test sets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CORN_")}
-    return kept | more
+    return kept | {"XDG_CACHE_HOME": f"/tmp/corn-tests-{os.geteuid()}"} | more
