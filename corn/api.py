@@ -89,17 +89,34 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
         raise ConfigError("corn.run was called while corn imports the application; guard it by __name__ == '__main__'")
     if options.pop("ssl_context", None) is not None:
         raise ConfigError("ssl_context is an object of this process, which workers cannot share; use ssl_certfile")
+    from dataclasses import replace
+
     from corn.embedding.options import resolve_options
     from corn.supervisor.master import run_master
+    from corn.system.monkey_patches import monkey_patcher
 
-    directory = Path.cwd()
+    if patcher := monkey_patcher():
+        raise ConfigError(f"{patcher}, and corn serves on asyncio; leave the patching out")
+    directory, beside = Path.cwd(), _beside_the_program(app)
 
     def read() -> Resolved:
         resolved = resolve_options(app, options, config_file, directory)
+        if resolved.config.app_dir == ".":
+            resolved = replace(resolved, config=replace(resolved.config, app_dir=beside))
         enter_directory(directory, resolved.config.chdir)
         return resolved
 
     return run_master(read(), read)
+
+
+def _beside_the_program(app: str) -> str:
+    """The directory of the program that runs, where the application is there: Python searches it first."""
+    program = getattr(sys.modules.get("__main__"), "__file__", None)
+    directory = Path(program).resolve().parent if program else Path()
+    top = app.partition(":")[0].partition(".")[0]
+    is_searched = bool(sys.path) and Path(sys.path[0]).resolve() == directory
+    is_there = (directory / f"{top}.py").is_file() or (directory / top).is_dir()
+    return str(directory) if program and is_searched and is_there else "."
 
 
 def _run_alone(app: Any, options: dict[str, Any], config_file: StrPath | None) -> int:

@@ -22,6 +22,9 @@ class Setup:
     `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
     that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
     listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/tls/vault.py).
+
+    `path` is where the master's program looks for modules. Without `forks` the template spawns its workers: a spawned
+    one has the fields of its Fork message in `order`, and the descriptors that came with it in `received`.
     """
 
     generation: int
@@ -39,12 +42,16 @@ class Setup:
     development: bool = False
     refresh: str = ""
     mailbox: list[int] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
+    forks: bool = True
+    order: dict[str, Any] | None = None
+    received: list[int] = field(default_factory=list)
 
     @property
     def inherited(self) -> list[int]:
         """All the descriptors that come with it."""
         vault = [] if self.vault is None else [self.vault]
-        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault]
+        return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault, *self.received]
 
     def write(self) -> int:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""

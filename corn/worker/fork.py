@@ -8,28 +8,43 @@ milliseconds, and a worker is forked twice. A template of `corn dev` that has ha
 The spare has not begun to be a worker: it has all signals blocked, holds no end of the template's channel, and waits
 for the order that says which worker to be. At end of file the template is leaving or gone, and the spare exits.
 
+Hooks on fork (os.register_at_fork, and os.fork itself, which a debugger replaces) may keep a child from running: that
+of `debugpy --listen` waits for a client in each new process. A trial fork finds that out, and then workers are spawned
+as fresh interpreters, through a shell that exits at once as the middle process does. Whatever hangs is killed with all
+that it has forked.
+
 A spare that was killed is noticed when it is wanted, and a worker is forked in its stead. The master learns of a spare
 with `Forked`, when it has become a worker.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
-import signal
 import socket
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from types import BuiltinFunctionType
 from typing import NoReturn
 
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Fork
+from corn.ipc.template_setup import Setup
+from corn.system.memfd import anonymous_file
 from corn.system.process import name_process, show_title
 
 SETTLED = 0.3  # seconds without an order, after which a template forks one ahead
 
 # Shorter than the master's timeout for a fork, so that the failure is reported to it.
 _FORK_TIMEOUT = 4.0
+_TRIAL_TIMEOUT = 3.0
+_SHELL = "/bin/sh"
+_SPAWN = '"$@" & echo $! >/dev/fd/{answer}'
+_START = "import sys; sys.path[:] = {path!r}; from corn.worker.template import main; main(int(sys.argv[1]))"
 
 
 def fork() -> int:
@@ -37,6 +52,70 @@ def fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
+
+
+def fork_is_replaced() -> bool:
+    """Whether os.fork is no longer the system call, as where a debugger or gevent has put its own in place."""
+    return not isinstance(os.fork, BuiltinFunctionType)
+
+
+def fork_hangs() -> bool:
+    """Whether hooks on fork keep a worker from running; found out by a trial, but for a debugger that has no client."""
+    debugger = sys.modules.get("pydevd")
+    if debugger is not None and not isinstance(os.fork, BuiltinFunctionType):
+        return not debugger._is_attached()
+    reader, writer = os.pipe()
+
+    def live() -> NoReturn:
+        os.write(writer, b".")
+        os._exit(0)
+
+    try:
+        pid = fork_twice(live)
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        return not error.errno  # with a number, the system refused: that is for the fork of a worker to report
+    os.close(writer)
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        runs = bool(select.select([pipe], [], [], _TRIAL_TIMEOUT)[0] and pipe.read(1))
+    if not runs:
+        _kill_with_children(pid)
+    return not runs
+
+
+def spawn(setup: Setup, path: list[str]) -> int:
+    """Start the worker of `setup.order` as a fresh interpreter with this module path; returns its id."""
+    answer = anonymous_file("corn-spawn")
+    setup_fd = replace(setup, received=[*setup.received, answer]).write()
+    inherited = [answer, setup_fd, *setup.inherited]
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    program = [sys.executable, *flags, "-c", _START.format(path=path), str(setup_fd)]
+    try:
+        for fd in inherited:
+            os.set_inheritable(fd, True)
+        shell = os.posix_spawn(_SHELL, [_SHELL, "-c", _SPAWN.format(answer=answer), "sh", *program], os.environ)
+        os.waitpid(shell, 0)
+        number = os.pread(answer, 20, 0)
+    finally:
+        for fd in setup.inherited:
+            os.set_inheritable(fd, False)
+        os.close(answer)
+        os.close(setup_fd)
+    if not number.strip().isdigit():
+        raise OSError(f"{_SHELL} did not start a worker")
+    return int(number)
+
+
+def _kill_with_children(pid: int) -> None:
+    """SIGKILL to a process that hangs, and to all that it has forked."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for each in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.Error):
+                each.kill()
 
 
 def fork_twice(live: Callable[[], NoReturn]) -> int:
@@ -53,7 +132,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
-            os.kill(middle, signal.SIGKILL)  # a handler of os.register_at_fork hangs in it
+            _kill_with_children(middle)  # a handler of os.register_at_fork hangs in it
         answer = pipe.read()
     os.waitpid(middle, 0)
     number = int(answer or b"0")

@@ -15,6 +15,7 @@ from corn.config.suggestions import did_you_mean
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError, ConfigError
 from corn.server.asgi.interface import check_interface
+from corn.system.monkey_patches import monkey_patcher
 
 
 def load_application(config: Config) -> Any:
@@ -24,7 +25,10 @@ def load_application(config: Config) -> Any:
     """
     module_name, _, attribute = (config.app or "").partition(":")
     put_first_on_path(config.app_dir)
-    found = _attribute(_import(module_name, config), attribute)
+    module = _import(module_name, config)
+    if patcher := monkey_patcher():
+        raise ApplicationError(f"{module_name}: {patcher}, and corn serves on asyncio; leave the patching out")
+    found = _attribute(module, attribute)
     if config.factory:
         found = _call(found, config)
     if not callable(found):

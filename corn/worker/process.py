@@ -44,13 +44,15 @@ from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers
+from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.children import reset_sigchld
 from corn.worker.event_loop import new_event_loop
 from corn.worker.finish import finish
 from corn.worker.forked_children import ForkedChildren
 from corn.worker.hooks.loader import HookFile
-from corn.worker.importer import failed, load_application
+from corn.worker.importer import failed, load_application, put_first_on_path
 from corn.worker.in_development import Development, NoDevelopment, develop
+from corn.worker.logging_config import apply_log_config
 from corn.worker.random_generators import RandomGenerators
 from corn.worker.stack_dump import answer_requests, widen_signal_stack
 
@@ -113,7 +115,10 @@ def run(birth: WorkerStartup) -> int:
     try:
         began = time.perf_counter()
         loop = new_event_loop(birth.config.loop)
+        start = working_directory()
         application = birth.development.application(lambda: _application(birth))
+        if working_directory() != start:
+            birth = replace(birth, config=anchored(birth.config, start))
         loading = time.perf_counter() - began
         try:
             worker = _Worker(birth, application, loop, loading)
@@ -133,6 +138,9 @@ def _application(birth: WorkerStartup) -> Any:
     """The application, loaded and fit for this worker; raises what `load_application` raises."""
     application = birth.application
     if application is None:
+        if birth.config.log_config is not None:
+            put_first_on_path(birth.config.app_dir)  # it may name classes of the application's
+            apply_log_config(birth.config.log_config)
         application = load_application(birth.config)
     logs.adopt_unhandled(birth.config)
     for function in registered():

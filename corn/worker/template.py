@@ -20,7 +20,7 @@ import select
 import signal
 import socket
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
 from corn import logs
@@ -47,12 +47,14 @@ from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, leave_
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers, preload
 from corn.worker import process as entrypoint
+from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.children import ChildExits, ForkedWorkers
 from corn.worker.event_loop import import_event_loop
-from corn.worker.fork import SETTLED, SpareWorker, fork, fork_twice
+from corn.worker.fork import SETTLED, SpareWorker, fork, fork_hangs, fork_is_replaced, fork_twice, spawn
 from corn.worker.fork_safety import Hazard, hazards, traces
 from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.import_monitor import ImportMonitor
+from corn.worker.importer import put_first_on_path
 from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config
 from corn.worker.preload import is_library_module
@@ -64,6 +66,11 @@ _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a templa
 def main(setup_fd: int) -> NoReturn:
     """Run a template; the process ends here."""
     setup = Setup.read(setup_fd)
+    for each in setup.path:
+        if each not in sys.path:
+            sys.path.append(each)
+    if setup.order is not None:
+        _be_spawned(setup)
     leave_to_master(BY_TEMPLATES)
     name_process("corn template")
     show_title(f"corn: template g{setup.generation} {setup.config['app']}")
@@ -82,10 +89,25 @@ def main(setup_fd: int) -> NoReturn:
     _end(0)
 
 
+def _be_spawned(setup: Setup) -> NoReturn:
+    """Be a worker in a fresh interpreter, as a template without forks starts it."""
+    channel_fd, report, *rest = setup.received
+    for fd in rest:
+        os.close(fd)
+    config = setup.parsed_config()
+    logs.configure(logs.Source("worker", generation=setup.generation), config)
+    template = Template(replace(setup, received=[]), Channel(socket.socket(fileno=os.dup(channel_fd))))
+    template.be_worker(Fork(**(setup.order or {})), (channel_fd, report))
+
+
 def _end(code: int) -> NoReturn:
     exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
     logs.flush_standard_streams()
     os._exit(code)
+
+
+def _hook_on_fork() -> str:
+    return "a debugger's hook on fork" if "pydevd" in sys.modules else "a hook on fork (os.register_at_fork)"
 
 
 class Template:
@@ -103,6 +125,7 @@ class Template:
         self._recorder = preload.Recorder()
         self._exit_handlers = exit_handlers.count()
         self._loaded_at = 0
+        self._forks_ahead = self._may_fork_ahead = False
         self._listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
         self._redirecting = [socket.socket(fileno=fd) for fd in setup.redirecting]
         self._vault = None if setup.vault is None else Vault(setup.vault)
@@ -112,35 +135,62 @@ class Template:
 
     def load(self) -> None:
         """Load as the mode says and make the heap ready to be shared; does not return when it has to step down."""
-        import_event_loop(self._config.loop)
-        if self._setup.development:
-            import_for_development()
-        http2_connection(self._config)
-        if self._vault is not None:
-            self._tls = TLSContexts(self._config, self._vault.load())
+        if self._setup.forks and fork_is_replaced() and fork_hangs():
+            self._setup = replace(self._setup, preload="none", forks=False)
+        self._load_own()
         gc.disable()  # a collection before the fork would leave holes that later allocations unshare
         monitor = self._monitor
         if self._setup.preload != "none":
             monitor.begin()
-        if self._config.log_config is not None:
+        if self._config.log_config is not None and self._setup.preload == "app":
+            put_first_on_path(self._config.app_dir)
             apply_log_config(self._config.log_config)
+        start = working_directory()
         if self._setup.development and self._setup.modules:
             self._load_packages()
         else:
             self._application = self._load_application()
+        if working_directory() != start:
+            self._config = anchored(self._config, start)
         self._hooks = load_hooks(self._config)
         monitor.end()
         found = hazards(monitor) if self._setup.preload != "none" else []
         notes = [str(hazard) for hazard in found]
         if any(hazard.fatal for hazard in found) or (found and not self._setup.strict):
             self._step_down(found)
-        self._forks_ahead = self._setup.development and not self._setup.relay and "pre_fork" not in self._hooks.names
+        if self._setup.forks and fork_hangs():
+            self._start_over(replace(self._setup, preload="none", forks=False))
+        may_fork = self._setup.forks and not self._setup.relay and "pre_fork" not in self._hooks.names
+        self._forks_ahead = self._setup.development and may_fork
         self._may_fork_ahead = self._forks_ahead
         gc.collect()
         exit_handlers.flush_files()
         gc.freeze()
         self._loaded_at = exit_handlers.file_clock()
-        self._channel.send(Loaded(self._setup.preload, [f"{note}; forked all the same, as asked" for note in notes]))
+        notes = [f"{note}; forked all the same, as asked" for note in notes]
+        if not self._setup.forks:
+            notes.append(f"{_hook_on_fork()} keeps forked processes from running: each worker is a fresh interpreter")
+        self._channel.send(Loaded(self._setup.preload, notes))
+
+    def be_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
+        """Be a worker without a fork; never returns."""
+        try:
+            self._load_own()
+            self._hooks = load_hooks(self._config)
+            self._loaded_at = exit_handlers.file_clock()
+        except CornError as error:
+            self._channel.send(Failed(str(error), error.detail, int(error.exit_code)))
+            _end(int(error.exit_code))
+        self._become_worker(order, fds)
+
+    def _load_own(self) -> None:
+        """Load what is corn's, before the application can put something else on the path."""
+        import_event_loop(self._config.loop)
+        if self._setup.development:
+            import_for_development()
+        http2_connection(self._config)
+        if self._vault is not None:
+            self._tls = TLSContexts(self._config, self._vault.load())
 
     def _load_application(self) -> Any:
         if self._setup.preload == "app":
@@ -245,7 +295,9 @@ class Template:
                 os.close(fd)
 
     def _worker_of(self, order: Fork, fds: tuple[int, int]) -> int:
-        """The process id of the worker, which is the spare or forked now."""
+        """The process id of the worker, which is the spare, or forked or spawned now."""
+        if not self._setup.forks:
+            return spawn(replace(self._setup, channel=fds[0], order=asdict(order), received=[*fds]), sys.path)
         if self._setup.relay:
             return fork() or self._become_worker(order, fds)
         spare, is_there = self._spare, self._spare is not None and self._spare.become(order, fds)

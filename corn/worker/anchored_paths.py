@@ -1,0 +1,39 @@
+"""Paths of options, where the application changes the working directory while it is imported.
+
+They stay relative to the directory that corn works in, as they were when the configuration was read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from corn.config import Config
+
+
+def working_directory() -> str:
+    """The working directory, "" where it has been removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a path of it would be relative again
+    except OSError:
+        return ""
+
+
+def anchored(config: Config, directory: str) -> Config:
+    """The configuration with paths that are used after the import made absolute, relative to `directory`."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None or path == "-" else os.path.join(directory, path)  # noqa: PTH118
+
+    static = []
+    for each in config.static:
+        prefix, _, path = each.partition("=")
+        static.append(f"{prefix}={absolute(path)}")
+    return replace(
+        config,
+        app_dir=absolute(config.app_dir) or directory,
+        hooks=absolute(config.hooks),
+        access_log_file=config.access_log_file if config.access_log_file == "-" else absolute(config.access_log_file),
+        log_file=config.log_file if config.log_file == "-" else absolute(config.log_file),
+        static=tuple(static),
+    )

@@ -1,0 +1,169 @@
+"""Programs that are started, patched or laid out in unusual ways are served as they would run by themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+import psutil
+import pytest
+
+from tests.support.corn_process import Served, write_app
+
+HANGS = """
+import os, time
+def hang():
+    time.sleep(3600)
+os.register_at_fork(after_in_child=hang)
+"""
+
+
+def strangers(served):
+    """Processes of the service that are neither its master, template nor workers."""
+    known = {served.pid, *(each.pid for each in (*served.workers(), *served.templates()))}
+    return [each.cmdline() for each in served.leftovers() if each.pid not in known and "sleep" not in each.name()]
+
+
+def test_where_a_hook_keeps_forked_processes_from_running_workers_are_fresh_interpreters(tmp_path):
+    write_app(tmp_path, "one", more=HANGS)
+    with Served(tmp_path, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+        served.wait_for(r"a hook on fork \(os.register_at_fork\) keeps forked processes from running")
+        assert "preload none)" in served.output
+        assert served.client().get().startswith("one ")
+        assert strangers(served) == []
+        victim = served.workers()[0]
+        victim.kill()
+        served.wait_until(lambda: not victim.is_running() and len(served.workers()) == 2, "another worker")
+        write_app(served.directory, "two", more=HANGS)
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 2 serves")
+        assert served.client().get().startswith("two ")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        assert served.leftovers() == []
+
+
+@pytest.mark.parametrize("command", ["serve", "dev"])
+def test_a_debugger_that_waits_for_a_client_keeps_nobody_from_being_served(tmp_path, command):
+    write_app(tmp_path, "one")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = [sys.executable, "-Xfrozen_modules=off", "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "-m", "corn"]
+    with Served(tmp_path, command, "main:app", "--port", "0", program=program).wait_ready() as served:
+        served.wait_for("a debugger's hook on fork keeps forked processes from running")
+        assert served.client().get().startswith("one ")
+
+
+PATCHED = "from gevent import monkey\nmonkey.patch_all()\n"
+
+
+def test_an_application_that_gevent_has_patched_is_refused_in_one_line(tmp_path):
+    write_app(tmp_path, "one")
+    (tmp_path / "main.py").write_text(PATCHED + (tmp_path / "main.py").read_text())
+    for mode in ("app", "none"):
+        with Served(tmp_path, "main:app", "--port", "0", "--preload", mode) as served:
+            assert served.wait_exit() == 3
+            assert "main: gevent.monkey has patched the standard library, and corn serves on asyncio" in served.output
+            assert "Traceback" not in served.output and "fault of corn" not in served.output
+
+
+def test_a_program_that_gevent_has_patched_is_refused_in_one_line(tmp_path):
+    write_app(tmp_path, "one")
+    (tmp_path / "run.py").write_text(PATCHED + "import corn\ncorn.run('main:app', port=0)\n")
+    with Served(tmp_path, program=[sys.executable, "run.py"]) as served:
+        assert served.wait_exit() == 2
+        assert served.output.startswith("corn: gevent.monkey has patched the standard library")
+        assert len(served.output.splitlines()) == 1
+
+
+RUN = "\nif __name__ == '__main__':\n    import corn\n    corn.run('{app}', workers=2, port=0)\n"
+
+
+def test_a_program_in_a_directory_of_its_own_finds_the_application_beside_it(tmp_path):
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "shop.py").write_text("NAME = 'one'\n")
+    write_app(source, "one", more="import shop\n" + RUN.format(app="main:app"))
+    with Served(tmp_path, program=[sys.executable, "src/main.py"]).wait_ready() as served:
+        assert served.client().get().startswith("one ")
+        assert len(served.workers()) == 2
+
+
+def test_a_program_that_sets_its_module_path_is_served_with_it(tmp_path):
+    bundle = tmp_path / "bundle"
+    (bundle / "app").mkdir(parents=True)
+    (bundle / "vendored").mkdir()
+    (bundle / "vendored" / "library.py").write_text("")
+    write_app(bundle / "app", "one", name="site_app.py", more="import library\n")
+    start = f"import sys\nsys.path[:0] = [{str(bundle / 'app')!r}, {str(bundle / 'vendored')!r}]\n"
+    for more in (RUN.format(app="site_app:app"), "from corn.cli.main import main\nmain()\n"):
+        (tmp_path / "start.py").write_text(start + more)
+        arguments = ("serve", "site_app:app", "--port", "0") if "cli" in more else ()
+        with Served(tmp_path, *arguments, program=[sys.executable, "start.py"]).wait_ready() as served:
+            assert served.client().get().startswith("one ")
+
+
+@pytest.mark.parametrize("flags", [["-P"], ["-I"], ["-P", "-O"]] if sys.version_info >= (3, 11) else [["-I"]])
+def test_interpreter_flags_for_a_safe_path_keep_the_application_found(tmp_path, flags):
+    write_app(tmp_path, "one")
+    with Served(tmp_path, "main:app", "--port", "0", program=[sys.executable, *flags, "-m", "corn", "serve"]) as served:
+        served.wait_ready()
+        assert served.client().get().startswith("one ")
+
+
+MOVES = "import os\nos.makedirs('elsewhere', exist_ok=True)\nos.chdir('elsewhere')\n"
+
+
+@pytest.mark.parametrize("mode", ["app", "none"])
+def test_paths_of_options_stay_where_corn_was_started(tmp_path, mode):
+    write_app(tmp_path, "one", more=MOVES)
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "page.txt").write_text("static")
+    (tmp_path / "hooks.py").write_text("def post_fork(info): print('hooked', flush=True)\n")
+    arguments = ("--access-log-file", "access.log", "--static", "/files=public", "--hooks", "hooks.py")
+    with Served(tmp_path, "main:app", "--port", "0", "--preload", mode, *arguments).wait_ready() as served:
+        assert served.client().get("/files/page.txt") == "static"
+        assert served.client().get().startswith("one ")
+        served.wait_for("hooked")
+        served.wait_until(lambda: "GET /" in (tmp_path / "access.log").read_text(), "the access log")
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+LOG_CONFIG = """
+version = 1
+[formatters.own]
+"()" = "shop.Formatter"
+[handlers.out]
+class = "logging.StreamHandler"
+formatter = "own"
+[root]
+level = "INFO"
+handlers = ["out"]
+"""
+
+
+@pytest.mark.parametrize("mode", ["app", "deps", "none"])
+def test_log_config_may_name_classes_of_the_project(tmp_path, mode):
+    (tmp_path / "log.toml").write_text(LOG_CONFIG)
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "shop.py").write_text(
+        "import logging\nclass Formatter(logging.Formatter):\n    def format(self, record):\n"
+        "        return 'own ' + record.getMessage()\n"
+    )
+    write_app(source, "one")
+    arguments = ("--app-dir", "src", "--log-config", "log.toml", "--preload", mode)
+    with Served(tmp_path, "main:app", "--port", "0", *arguments).wait_ready() as served:
+        served.client().get("/logged")
+        served.wait_for("^own .*GET /logged")
+
+
+def test_psutil_sees_no_stranger_after_a_stop(tmp_path):
+    write_app(tmp_path, "one", more=HANGS)
+    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+        pids = [each.pid for each in psutil.Process(served.pid).children(recursive=True)]
+        served.signal(signal.SIGTERM)
+        served.wait_exit()
+        assert not any(map(psutil.pid_exists, pids))
