@@ -1,12 +1,18 @@
-"""Tracebacks without the frames of corn and of the import system."""
+"""Tracebacks without the frames of corn and of the import system.
+
+An exception may quote what a client has sent. So control characters are escaped, which a terminal would obey, and the
+further lines of an exception's text are indented, so that none of them passes for a line of the log.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from pathlib import Path
 
 CORN = str(Path(__file__).resolve().parent.parent) + os.sep
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _IMPORT_SYSTEM = ("<frozen importlib", f"{os.sep}importlib{os.sep}__init__.py", f"{os.sep}importlib{os.sep}_bootstrap")
 
 
@@ -14,7 +20,23 @@ def user_traceback(error: BaseException) -> str:
     """Format a traceback, with the user's and the libraries' frames only."""
     shown = traceback.TracebackException.from_exception(error)
     _strip(shown)
-    return "".join(shown.format()).rstrip()
+    return "".join(map(_indented, shown.format())).rstrip()
+
+
+def in_one_line(text: str) -> str:
+    """The text with line ends escaped too."""
+    return _harmless(text).replace("\n", "\\n")
+
+
+def _indented(part: str) -> str:
+    """A part of a traceback: a heading, a frame, or the text of an exception."""
+    if part.startswith((" ", "\n", "Traceback")):
+        return _harmless(part)
+    return _harmless(part.rstrip("\n")).replace("\n", "\n    ") + "\n"
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def _strip(shown: traceback.TracebackException) -> None:

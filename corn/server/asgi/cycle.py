@@ -27,7 +27,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, ClassVar, TypeAlias
 
+from corn.diagnosis.user_traceback import in_one_line
 from corn.logs import logger
+from corn.server.access_log.formats import escaped
 from corn.server.asgi.types import ClientDisconnected, Message
 from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
@@ -263,12 +265,12 @@ class RequestCycle:
         if self.cut:
             logger.warning("%s was cancelled: %s", self._name(), self.cut)
         elif not _is_disconnection(error):
-            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            what = in_one_line(f"{type(error).__name__}: {error}".rstrip(": "))
             logger.error("%s failed with %s\n%s", self._name(), what, self.service.describe(error))
         self._fail(503 if self.cut else 500)
 
     def _name(self) -> str:
-        name = f"{self.head.method} {self.scope['path']}"
+        name = f"{self.head.method} {escaped(self.head.target.partition(b'?')[0])}"
         is_named = self.service.request_ids is not None
         return f"{name} ({request_id(self.head.headers).decode()})" if is_named else name
 
