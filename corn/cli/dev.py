@@ -1,4 +1,4 @@
-"""`corn dev`: this process becomes a master that reloads the application when its files change."""
+"""Command `corn dev`: this process becomes a master that reloads the application when its files change."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _WITHOUT: dict[str, Any] = {
 @click.command(cls=SettingsCommand, command=DEV, short_help="Serve an application, and reload it when it changes.")
 @click.option("--explain-reload", metavar="PATH", help="Say whether a change of PATH counts, and why; then exit.")
 def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -> int:
-    """Serve the application APP while it is written: a change is served when it is saved.
+    """Serve the application APP, and reload it when its files change. Defaults stand in [brackets].
 
-    Defaults stand in [brackets].
+    Without APP, the application is looked for in main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
     """
     read = resolver(values, config_file, development=True)
     resolved = _for_development(read())

@@ -1,1 +1,1 @@
-"""What has changed on disk, what it means, and who is told."""
+"""Watcher of `corn dev`: detects changed files, and reports reloads to browsers."""

@@ -1,4 +1,4 @@
-"""Which files count in `corn dev`, and what a change of each means. Pure but for looking at paths.
+"""Watch filter of `corn dev`: which files count, and the effect of a change of each. Pure but for looking at paths.
 
 One rule set, in this order; the first that fits decides:
 
@@ -37,7 +37,7 @@ _VISIBLE = (".env", ".env.*")
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """Whether a file counts, what its change does ("" where it does not count), and why."""
+    """Verdict on a file: the effect of a change, "" where the file does not count, and the reason."""
 
     effect: str
     why: str
@@ -60,7 +60,7 @@ class WatchFilter:
     files: tuple[str, ...] = ()
 
     def judge(self, path: str) -> FilterResult:
-        """What the rules say of the file at an absolute path; it need not exist."""
+        """The verdict on the file at an absolute path; it need not exist."""
         if path in self.files:
             return FilterResult(COLD, "the configuration or an env file of corn's")
         root = self.root_of(path)

@@ -1,11 +1,14 @@
-"""Tells browsers of reloads, from the watcher's process: server-sent events on a port of its own of 127.0.0.1.
+"""Live reload server: server-sent events for browsers, from the watcher's process, on a port of 127.0.0.1.
 
     GET /TOKEN         text/event-stream: the state at once, and whenever it changes
     GET /TOKEN/state   the state, once
 
-One thread, non-blocking sockets. Who does not know the token learns nothing, and `Host` and `Origin` must be of this
-machine: a page from elsewhere can make a browser connect here (DNS rebinding too), and must not read file names.
-A client that does not take what it is sent is dropped, and asks again. (html.spec.whatwg.org, 9.2; RFC 9112.)
+One thread, non-blocking sockets. A request without the token gets 404, and `Host` and `Origin` must be of this machine:
+a page from elsewhere can make a browser connect here (DNS rebinding too), and must not read file names. A client that
+does not read is dropped, and connects again. (html.spec.whatwg.org, 9.2; RFC 9112.)
+
+It is a server of its own, rather than corn's, because the watcher must not wait for anything: a reload that a browser
+delays would be a reload that a person waits for.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ class ReloadState:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, as far as it matters here: its target, and its fields by lower-case name."""
+    """Parsed request: method, target, and fields by lower-case name."""
 
     method: str
     target: str
@@ -63,7 +66,7 @@ class Asked:
 
 
 def judge(asked: Asked, token: str, port: int) -> int:
-    """The status to answer with: 200, or why not."""
+    """The status of the response: 200, or the reason for a refusal."""
     if asked.fields.get("host", "") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
         return 421
     origin = asked.fields.get("origin")
@@ -106,7 +109,7 @@ class LiveReloadServer:
         threading.Thread(target=self._run, name="announcer", daemon=True).start()
 
     def announce(self, state: ReloadState) -> None:
-        """Tell all browsers; may be called from any thread."""
+        """Send a state to all browsers; may be called from any thread."""
         self._state = state
         self._changed.set()
         with contextlib.suppress(OSError):

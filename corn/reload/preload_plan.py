@@ -1,4 +1,4 @@
-"""Which packages a warm template loads: what the application was seen to import, less what must not be shared. Pure.
+"""Preload plan of a warm template: packages that the application imports, but those that must not be shared. Pure.
 
 What a worker reports is safe to load before the application only if loading it there and then has the same outcome. So
 the list ends where the application's code changed the environment (the worker sees to that), and what is left out here:

@@ -17,7 +17,7 @@ from corn.ipc.messages import Booting, Debugging, Failed, Message, Progress, Rea
 from corn.logs import logger
 from corn.supervisor.process.terminal import Terminal
 
-_KEYS = "r reload, o open in a browser, c clear, q quit"
+_KEYS = "r reload, o open, c clear, q quit"
 _ASKS_AFTER, _ASKS_EACH = 0.5, 0.5  # seconds
 _SLOW, _VERY_SLOW = 1.0, 5.0  # seconds of a start after which it is said what it is at, and what took longest
 _WILDCARDS = ("0.0.0.0", "[::]")

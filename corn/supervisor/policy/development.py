@@ -1,4 +1,4 @@
-"""What is different in `corn dev`: a change takes the old code away at once, and a failure is served, not fatal. Pure.
+"""Policy of `corn dev`: a change takes the old code away at once, and a failure is served, not fatal. Pure.
 
     revision    counts the versions of the code; it grows with every change, and each worker belongs to one
     bare        a template that has loaded corn's worker code alone; there is always one
@@ -7,8 +7,8 @@
     responder   a worker that serves the failure of the current revision in place of the application
 
 Rules, in place of those of reconcile.py and failures.py:
-- No worker of an older revision accepts a connection: it is told to leave when the change is known. What arrives
-  meanwhile waits in the listening sockets.
+- No worker of an older revision accepts a connection: it is drained when the change is known. New connections wait in
+  the listening sockets.
 - A worker of the current revision that cannot be started makes that revision a failure, which responders serve until
   the next change. Nothing ends the master.
 - A worker that fails while an older one still exists may lack what only one process can have: a database file, a lock,
@@ -224,7 +224,7 @@ def _is_current(state: State, worker: Worker) -> bool:
 
 
 def _dismiss(draft: Transition, worker: Worker) -> None:
-    """One that serves has a moment for its requests; of one that boots nothing is expected any more."""
+    """Drain a worker that serves, kill one that boots."""
     leave(draft, worker, worker.retiring or _CHANGED)
 
 
@@ -262,7 +262,7 @@ def _may_hold(state: State, worker: Worker, slot: int) -> bool:
 
 
 def _announce(draft: Transition) -> None:
-    """Tell, once for each revision, that all slots are served by it."""
+    """Announce each revision once, when all slots are served by it."""
     state = draft.state
     if state.announced or state.phase is not Phase.RUNNING:
         return
@@ -273,7 +273,7 @@ def _announce(draft: Transition) -> None:
 
 
 def _debugging(draft: Transition, event: events.WorkerDebugging) -> None:
-    """A person thinks, in a debugger: wait for as long as that takes."""
+    """A debugger waits in a worker: its boot has no deadline."""
     worker = draft.state.workers.get(event.worker)
     if worker is not None and worker.stage is Stage.BOOTING:
         draft.worker(worker, deadline=None)

@@ -1,4 +1,4 @@
-"""A Content-Security-Policy that lets one more script in, and nothing else (Content Security Policy, level 3). Pure.
+"""Content-Security-Policy that allows one more script and nothing else (Content Security Policy, level 3). Pure.
 
 A script element is judged by `script-src-elem`, where that is missing by `script-src`, and then by `default-src`; a
 connection by `connect-src`, then `default-src` (6.8.3). Where the judge is `default-src`, the directive proper is

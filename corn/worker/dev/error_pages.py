@@ -22,7 +22,7 @@ _BARE = b"Internal Server Error"
 
 
 def with_error_pages(app: ASGIApplication) -> ASGIApplication:
-    """The application, whose exceptions are shown and then raised again, so that they are logged as ever."""
+    """Middleware: exceptions of the application are shown to the client, and raised again to be logged."""
 
     async def showing(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

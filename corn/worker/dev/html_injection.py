@@ -1,4 +1,4 @@
-"""Puts an element into one response, if that is a page. Pure: messages in, messages out.
+"""HTML injection: inserts an element into one response, if that is a page. Pure: messages in, messages out.
 
     START    http.response.start  -> HELD, if it may be a page, else PASSING
     HELD     the first bytes      -> INSERTING, if they begin a document, else PASSING

@@ -1,4 +1,4 @@
-"""The project's own modules in `corn dev`: what is on disk now is what is imported, and how long each took is noted.
+"""Import hook of `corn dev` for the project's own modules: it imports what is on disk now, and times each module.
 
 CPython holds a .pyc file for current when the source has the size and the modification time, in whole seconds, that are
 written in it (PEP 552, "timestamp-based"). Two saves of equal length within a second look the same to it. So a source

@@ -31,7 +31,7 @@ _PAST_US = {"http.response.pathsend", "http.response.zerocopysend"}
 def with_refresh(
     app: ASGIApplication, url: str, revision: int, *, root: str = "", failed: bool = False
 ) -> ASGIApplication:
-    """The application, whose pages listen at `url` for a revision of the code other than `revision`.
+    """Middleware: pages of the application listen at `url` for a revision of the code other than `revision`.
 
     `root` is the option `root_path`; `failed` says that what stands in for the application is served.
     """
@@ -82,7 +82,7 @@ def _inserting(send: Send, script: Script) -> Send:
 
 
 async def _answer(scope: Scope, send: Send, url: str, root: str) -> None:
-    """Pass the question on to the watcher's process; who does not know the token learns nothing."""
+    """Forward the request to the watcher; one without the token gets 404."""
     status, body = 404, b"not found\n"
     if scope["path"].removeprefix(root) == path_of(url):
         status, body = await _asked(url)
@@ -96,7 +96,7 @@ async def _answer(scope: Scope, send: Send, url: str, root: str) -> None:
 
 
 async def _asked(url: str) -> tuple[int, bytes]:
-    """The state as the watcher's process tells it; 503 while that cannot be reached."""
+    """The state from the watcher; 503 while that cannot be reached."""
     parts = urlsplit(url)
     try:
         return 200, await asyncio.wait_for(_ask(parts.hostname or "", parts.port or 80, parts.path), _PATIENCE)

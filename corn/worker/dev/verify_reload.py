@@ -1,7 +1,7 @@
-"""`--verify-reload`: does a worker forked from a warm template have the modules that a cold start would give it?
+"""Verification of reloads (`--verify-reload`): compares a worker with a cold start of the application.
 
-The application is imported once more, in a fresh interpreter, and what is there afterwards is compared with what is
-here. Modules that are here alone were preloaded for an import that is no more; that harms nobody and is not told.
+The application is imported once more, in a fresh interpreter, and its modules and environment are compared with the
+worker's. Modules that the worker alone has were preloaded for an import that has gone; they are not reported.
 """
 
 from __future__ import annotations

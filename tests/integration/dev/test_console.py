@@ -15,7 +15,7 @@ def test_the_first_lines_in_a_terminal_name_addresses_directories_and_keys(proje
     shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+\r?\n")
     shell.wait_for(r"  Network  this machine only; --host 0\.0\.0\.0 changes that")
     shell.wait_for(rf"  Watching {str(project)[:40]}")
-    shell.wait_for("  Keys     r reload, o open in a browser, c clear, q quit")
+    shell.wait_for("  Keys     r reload, o open, c clear, q quit")
     assert "Docs" not in shell.output
 
 
