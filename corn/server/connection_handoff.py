@@ -35,8 +35,8 @@ class Movable(Protocol):
     def idle_socket(self) -> socket.socket | None:
         """The socket, if whoever has it has all there is of the connection."""
 
-    def abort(self) -> None:
-        """Close this process' end of it, and send nothing."""
+    def leave_to_another(self) -> None:
+        """Close this process's descriptor, and send nothing."""
 
 
 class ConnectionHandoff:
@@ -52,14 +52,13 @@ class ConnectionHandoff:
     def leave_all(self, service: ServerContext) -> None:
         """Put in all that is idle; what does not fit stays with this worker."""
         for connection in list(service.connections):
-            sock = connection.idle_socket() if isinstance(connection, Movable) else None
-            if sock is None:
+            if not isinstance(connection, Movable) or (sock := connection.idle_socket()) is None:
                 continue
             try:
                 socket.send_fds(self._put, [b"c"], [sock.fileno()])
             except OSError:
                 return
-            connection.abort()
+            connection.leave_to_another()
 
     def open(self, service: ServerContext, factory: Factory) -> None:
         """Take over what is in it, and what comes, each with a protocol that the factory makes."""

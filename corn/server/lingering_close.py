@@ -1,78 +1,80 @@
-"""The end of a connection whose peer may still be sending.
+"""Lingering close: the end of a connection whose peer may still be sending.
 
 Closing a socket with unread input makes the kernel answer with a reset, and the reset may destroy the response before
-the peer has read it (RFC 9112, 9.6). So corn first closes its own side only, discards what still comes for a bounded
-time and amount, and closes when the peer does.
+the peer has read it (RFC 9112, 9.6). So corn first closes its own side only, discards what still comes, and closes when
+the peer does. A client may send all of a large body before it looks for the response, and a proxy in front of it too:
+so the amount is not bounded, but the time is, and the rate, as for bodies that are read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import cast
 
 from corn.server.context import ServerContext
-from corn.server.send_progress import LOOK_AGAIN, SendProgress
+from corn.server.write_buffer import BufferedProtocol
 
-_SECONDS = 2.0
-_SECONDS_DRAINING = 1.0
-_BYTES = 1 << 20
+_SECONDS = 30.0  # in all, once the response is written
+_SILENCE = 5.0  # without anything from the peer
+_SECONDS_DRAINING = 5.0
+_SILENCE_DRAINING = 1.0
 
 
-class LingeringClose(asyncio.Protocol):
-    """Takes over a transport to which everything has been written; what the peer has not read yet is waited for."""
+class LingeringClose(BufferedProtocol):
+    """Takes over a transport to which everything has been written, as far as its buffer goes."""
 
-    __slots__ = ("_left", "_progress", "_service", "_transport", "deadline")
+    __slots__ = ("_end",)
 
     def __init__(self, service: ServerContext, transport: asyncio.Transport) -> None:
-        self._service = service
-        self._transport = transport
-        self._left = _BYTES
-        self._progress: SendProgress | None = None  # while there is output that the peer has not read
-        self._wait()
+        super().__init__(service)
+        self.transport = transport
+        self._end = math.inf  # not before all is written
         service.connections.add(self)
         transport.set_protocol(self)
         transport.write_eof()
-        if not transport.is_reading() and not transport.is_closing():
-            transport.resume_reading()
+        self.read_on()
+        if not (transport.get_write_buffer_size() and self.still_sends()):
+            self._begin()
 
     def data_received(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self.abort()
+        if self._end < math.inf:
+            now, rate = self.service.clock.now, self.service.config.min_body_rate
+            latest = min(now + self._silence, self._end)
+            self.deadline = min(self.deadline + len(data) / rate, latest) if rate else latest
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
-        self._service.closed(self)
+        self.service.closed(self)
 
     def expire(self) -> None:
-        if self._progress is None or (self._transport.get_write_buffer_size() and not self._is_read()):
-            self._transport.abort()
-        else:
-            self._wait()
+        if self._end < math.inf:
+            self.abort()
+        elif not self.transport.get_write_buffer_size():
+            self._begin()
+        elif not self.still_sends():
+            self.abort()
 
-    def _wait(self) -> None:
-        service, now = self._service, self._service.clock.now
-        if self._is_read():
-            self.deadline = now + LOOK_AGAIN
-        else:
-            self._progress = None
-            self.deadline = now + (_SECONDS_DRAINING if service.draining else _SECONDS)
-
-    def _is_read(self) -> bool:
-        """Whether there is output that the peer takes."""
-        now = self._service.clock.now
-        if self._progress is None:
-            self._progress = SendProgress(self._service.config, now)
-        return self._progress.is_made(self._transport.get_write_buffer_size(), now)
-
-    def linger_until(self, first: float, idle: float) -> None:
-        """It lingers already."""
+    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - no request comes any more
+        if self._end < math.inf:
+            now = self.service.clock.now
+            self._end = min(self._end, now + _SECONDS_DRAINING)
+            self.deadline = min(self.deadline, now + _SILENCE_DRAINING)
 
     @property
     def is_busy(self) -> bool:
         return False
 
     def abort(self) -> None:
-        self._transport.abort()
+        self.transport.abort()
+
+    @property
+    def _silence(self) -> float:
+        return _SILENCE_DRAINING if self.service.draining else _SILENCE
+
+    def _begin(self) -> None:
+        now = self.service.clock.now
+        self._end = now + (_SECONDS_DRAINING if self.service.draining else _SECONDS)
+        self.deadline = now + self._silence
 
 
 def close_lingering(service: ServerContext, transport: asyncio.BaseTransport) -> None:

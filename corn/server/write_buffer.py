@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from corn.server.context import ServerContext
 from corn.server.send_progress import LOOK_AGAIN, SendProgress
+from corn.system.sockets import shut_down, unsent_bytes
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
 _HOLD_LIMIT = 16384  # bytes of a response up to which it may wait for others: a larger one costs more than its write
@@ -119,10 +120,40 @@ class BufferedProtocol(asyncio.Protocol):
         service, now = self.service, self.service.clock.now
         if self._progress is None:
             self._progress = SendProgress(service.config, now)
-        is_made = self._progress.is_made(self.transport.get_write_buffer_size(), now)
+        is_made = self._progress.is_made(self._count_unsent(), now)
         if is_made:
             self.deadline = now + min(LOOK_AGAIN, service.config.timeout_send)
         return is_made
+
+    def _count_unsent(self) -> int:
+        """What waits for the peer, in the buffers of the transport and of the kernel.
+
+        The kernel lets the transport write only when a good part of its buffer is free, megabytes at a time. What is
+        written beside the transport (`sendfile`) waits although both are empty.
+        """
+        sock = self.transport.get_extra_info("socket")
+        unsent = self.transport.get_write_buffer_size() + (0 if sock is None else unsent_bytes(sock.fileno()))
+        return unsent or self.write_paused
+
+    def close_when_written(self) -> None:
+        """Close the transport after all that was written, for as long as the peer takes it."""
+        self.flush()
+        self.deadline = self.service.clock.now + self.service.config.timeout_send
+        self._progress = None
+        self.still_sends()
+        self.transport.close()
+
+    def shut_down(self) -> None:
+        """Tell the peer that the connection is over; to be called before the transport closes the socket."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            shut_down(sock.fileno())
+
+    def read_on(self) -> None:
+        """Resume reading, in the worker's context: asyncio calls the reader in the one in which reading was resumed."""
+        transport = self.transport
+        if not transport.is_reading() and not transport.is_closing():
+            self.service.context.copy().run(transport.resume_reading)
 
     def resume_writing(self) -> None:
         self.write_paused = False

@@ -2,8 +2,12 @@
 
 At any moment the connection reads a head (`cycle` and `_decoder` are None), reads a body (`_decoder` is set), or
 holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
-the bound, reading stops until the application has caught up. A deadline stands for each of these states and is looked
-at by the worker's sweep; there is no timer for a connection.
+the bound, reading stops until the application has caught up. The next request begins when the last response is written,
+but for what a transport buffers. A deadline stands for each of these states and is looked at by the worker's sweep;
+there is no timer for a connection. While writing is paused, it is that of the reader (`write_buffer`).
+
+A body's clock runs while the application waits for it or can still be sent more of it: not before a client that expects
+100 Continue is told to, and not while reading is paused (`_stop_body_clock`).
 
 After an answer that the peer can read to its end the connection is closed in two steps (`lingering_close`), where the
 peer may still send. A response that breaks off has to look broken: a connection whose end would pass for the end of the
@@ -44,7 +48,18 @@ _READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading 
 class HTTP1Connection(BufferedProtocol):
     """A connection from its first byte to its last."""
 
-    __slots__ = ("_decoder", "_eof", "_held", "_repeated", "_socket", "_used", "cycle", "ends")
+    __slots__ = (
+        "_body_credit",
+        "_decoder",
+        "_eof",
+        "_held",
+        "_is_last_owner",
+        "_repeated",
+        "_socket",
+        "_used",
+        "cycle",
+        "ends",
+    )
 
     def __init__(self, service: ServerContext, sock: socket.socket, ends: Endpoints) -> None:
         super().__init__(service)
@@ -52,9 +67,11 @@ class HTTP1Connection(BufferedProtocol):
         self.ends = ends
         self._socket = sock
         self._decoder: BodyDecoder | None = None
+        self._body_credit = math.inf  # seconds that the body's clock has left, while it stands; inf while it runs
         self._held = b""
         self._used = False  # for a request
         self._eof = False
+        self._is_last_owner = True  # the connection ends when this process leaves it, and in order
         self._repeated: RepeatedFields | None = None
 
     # What the transport calls
@@ -66,7 +83,7 @@ class HTTP1Connection(BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._decoder is not None:
             self._read_body(data)
-        elif self.cycle is not None:
+        elif self.cycle is not None or self.write_paused:
             self._hold(data)
         elif self._held:
             held, self._held = self._held, b""
@@ -86,11 +103,23 @@ class HTTP1Connection(BufferedProtocol):
             self.service.loop.call_soon(self._next, context=self.service.context)
         return self.cycle is not None or bool(self._held)
 
+    def pause_writing(self) -> None:
+        if not self.write_paused:
+            self._stop_body_clock()
+        super().pause_writing()
+
     def resume_writing(self) -> None:
-        self._expect_body()
         super().resume_writing()
+        if self.cycle is None and self._decoder is None:
+            self._await_request()
+        elif self._decoder is not None and self.transport.is_reading() and not self._is_unasked():
+            self._start_body_clock()
+        else:
+            self.deadline = math.inf
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        if self._is_last_owner:
+            self.shut_down()
         self.service.closed(self)
         self._forget()
 
@@ -144,8 +173,9 @@ class HTTP1Connection(BufferedProtocol):
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
-        while data.startswith(b"\r\n"):
-            data = data[2:]
+        pairs = (len(data) - len(data.lstrip(b"\r\n"))) // 2
+        if data.startswith(b"\r\n" * pairs):
+            data = data[2 * pairs :]
         if b"\r\n\r\n" in data and data[0] != 0x0D:
             self._read_head(data, fresh=fresh)
         elif data:
@@ -175,7 +205,11 @@ class HTTP1Connection(BufferedProtocol):
             limit_trailers = self.service.limit_header_size
             self._decoder = ChunkedBody(limit_trailers, limit_body) if head.chunked else LengthBody(head.length)
             cycle.arriving = True
-            self._expect_body()
+            self._body_credit = self.service.config.timeout_body
+            if head.expects_continue:
+                self.deadline = math.inf
+            else:
+                self._start_body_clock()
             if rest:
                 self._read_body(rest)
         if self.cycle is cycle:
@@ -223,11 +257,12 @@ class HTTP1Connection(BufferedProtocol):
         """Leave the connection to a session, after the answer that opens it."""
         self.write(switching_head(self.service, head, block, flags))
         carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
-        carrier.write_paused = self.write_paused
+        if self.write_paused:
+            carrier.pause_writing()
         self.cycle = None
         self.service.connections.discard(self)
         self.transport.set_protocol(carrier)
-        self._resume_reading()
+        self.read_on()
         if self._held:
             session.feed(self._held)
 
@@ -243,10 +278,11 @@ class HTTP1Connection(BufferedProtocol):
             self._grant_time(len(data))
         else:
             self._decoder = None
-            self.deadline = math.inf
+            if not self.write_paused:
+                self.deadline = math.inf
         if cycle is not None and cycle.feed(body, arriving) and arriving:
             self.transport.pause_reading()
-            self.deadline = math.inf
+            self._stop_body_clock()
         if decoder.rest:
             self._hold(decoder.rest)
         if not arriving and cycle is None:
@@ -254,32 +290,42 @@ class HTTP1Connection(BufferedProtocol):
 
     def tell_to_continue(self) -> None:
         self.write(CONTINUE)
+        self._start_body_clock()
 
     def resume_body(self) -> None:
         """Read on: the application has caught up with the body."""
         if self._decoder is not None:
-            self._resume_reading()
-            self._expect_body()
+            self.read_on()
+            self._start_body_clock()
 
     def _hold(self, data: bytes) -> None:
         self._held += data
         if len(self._held) > _HOLD_LIMIT:
             self.transport.pause_reading()
 
-    def _resume_reading(self) -> None:
-        if not self.transport.is_reading() and not self.transport.is_closing():
-            self.transport.resume_reading()
-
     def _grant_time(self, received: int) -> None:
         """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
-        config = self.service.config
-        latest = self.service.clock.now + config.timeout_body
-        rate = config.min_body_rate
-        self.deadline = min(self.deadline + received / rate, latest) if rate else latest
+        self._start_body_clock()
+        if not self.write_paused:
+            config = self.service.config
+            latest = self.service.clock.now + config.timeout_body
+            rate = config.min_body_rate
+            self.deadline = min(self.deadline + received / rate, latest) if rate else latest
 
-    def _expect_body(self) -> None:
-        due = self._decoder is not None
-        self.deadline = self.service.clock.now + self.service.config.timeout_body if due else math.inf
+    def _start_body_clock(self) -> None:
+        if self._body_credit < math.inf and not self.write_paused:
+            self.deadline = self.service.clock.now + self._body_credit
+            self._body_credit = math.inf
+
+    def _stop_body_clock(self) -> None:
+        """Keep what the peer has left of its time, for when the body is asked for again."""
+        if self._decoder is not None and self._body_credit == math.inf:
+            self._body_credit = self.deadline - self.service.clock.now
+            self.deadline = math.inf
+
+    def _is_unasked(self) -> bool:
+        """Whether the peer waits for 100 Continue, and the application has not asked for the body."""
+        return self.cycle is not None and self.cycle.head.expects_continue
 
     # From one request to the next
 
@@ -305,29 +351,29 @@ class HTTP1Connection(BufferedProtocol):
         elif self._decoder is None:
             self._await_request()
         elif isinstance(self._decoder, LengthBody) and self._decoder.remaining <= _READ_ON_LIMIT:
-            self._resume_reading()
-            self._expect_body()
+            self.read_on()
+            self._start_body_clock()
         else:
             self._close(expecting=True)
 
     def _await_request(self) -> None:
-        if self._held:
+        if self._held and not self.write_paused:
             self.service.loop.call_soon(self._next, context=self.service.context)
-        elif self._eof:
+        elif self._eof and not self._held:
             self._close(expecting=False)
-        elif self.service.draining:
+        elif self.service.draining and not self._held:
             self._close(expecting=True)
-        else:
+        elif not self.write_paused:
             self.deadline = self.service.idle_deadline
 
     def _next(self) -> None:
         """Take up what was pipelined; in the worker's context, so that nothing of the last request's leaks into it."""
-        if self.cycle is not None or not self._held or self.transport.is_closing():
+        if self.cycle is not None or not self._held or self.write_paused or self.transport.is_closing():
             return
         held, self._held = self._held, b""
         self._read_head(held, fresh=True)
         if len(self._held) <= _HOLD_LIMIT:
-            self._resume_reading()
+            self.read_on()
         if self._eof and self.cycle is None:
             self._close(expecting=False)
 
@@ -339,19 +385,18 @@ class HTTP1Connection(BufferedProtocol):
 
     def stalled(self) -> None:
         """A write beside the transport waits for the peer."""
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
-        self.write_paused = True
+        self.pause_writing()
 
     def progressed(self) -> None:
         """A write beside the transport has moved on."""
-        self.write_paused = False
-        self._expect_body()
+        if self.write_paused:
+            self.resume_writing()
 
     # What the worker asks for
 
     def expire(self) -> None:
         """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
-        if self.write_paused or self.transport.is_closing():
+        if self.write_paused or self.transport.is_closing() or self._is_read_late():
             if not self.still_sends():
                 self.abort()
         elif self._held or self.cycle is not None:
@@ -360,8 +405,17 @@ class HTTP1Connection(BufferedProtocol):
             self._close(expecting=True)
         elif self._has_unread():
             self.deadline = self.service.header_deadline
+        elif self._progress is not None and not self.service.draining:
+            self._progress = None  # the peer was still taking the last response at the last look
+            self.deadline = self.service.idle_deadline
         else:
             self.transport.close()
+
+    def _is_read_late(self) -> bool:
+        """True if all that the connection waits for is that the peer takes the last response."""
+        if self.cycle is not None or self._decoder is not None or self._held:
+            return False
+        return self.transport.get_write_buffer_size() > 0
 
     def idle_socket(self) -> socket.socket | None:
         """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
@@ -370,6 +424,11 @@ class HTTP1Connection(BufferedProtocol):
         if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
             return None
         return self._socket
+
+    def leave_to_another(self) -> None:
+        """Close this process's descriptor only: the socket was handed to another process."""
+        self._is_last_owner = False
+        self.abort()
 
     def linger_until(self, first: float, idle: float) -> None:
         if self.cycle is None and self._decoder is None and not self._held:
@@ -389,12 +448,12 @@ class HTTP1Connection(BufferedProtocol):
         if self.transport.is_closing():
             return
         self.flush()
-        self.deadline = self.service.clock.now + self.service.config.timeout_send
         if cycle.ends_with_connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._is_last_owner = False
             self.transport.abort()
         else:
-            self.transport.close()
+            self.close_when_written()
 
     def _refuse(self, refusal: HTTPError) -> None:
         """Answer what cannot be served, unless an answer has begun, and close."""
@@ -418,8 +477,7 @@ class HTTP1Connection(BufferedProtocol):
             self.service.connections.discard(self)
             close_lingering(self.service, self.transport)
         else:
-            self.deadline = self.service.clock.now + self.service.config.timeout_send
-            self.transport.close()
+            self.close_when_written()
 
     def _forget(self) -> None:
         self.wake_writers()
@@ -436,6 +494,8 @@ class HTTP1Connection(BufferedProtocol):
 
 
 def _too_large(data: bytes, limit: int) -> HTTPError:
+    if b" " not in data[:limit]:
+        return HTTPError(501, "method not implemented")
     if 0 < data.find(b"\r\n") <= limit:
         return HTTPError(431, "the header fields are too large")
     return HTTPError(414, "the request target is too long")

@@ -178,6 +178,7 @@ class HTTP2Connection(BufferedProtocol):
         return bool(self.streams.by_number)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.shut_down()
         self.service.closed(self)
         self._peer_left = self._is_over = True
         self.streams.drop_all()
@@ -188,10 +189,9 @@ class HTTP2Connection(BufferedProtocol):
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self.set_deadline()
         super().resume_writing()
-        if not self.transport.is_reading() and not self.transport.is_closing():
-            self.transport.resume_reading()
+        self.set_deadline()
+        self.read_on()
         self.scheduler.send_waiting()
 
     # Frames
@@ -395,7 +395,9 @@ class HTTP2Connection(BufferedProtocol):
             self.set_deadline()
 
     def set_deadline(self) -> None:
-        """Set the deadline to the next that there is."""
+        """Set the deadline to the next that there is; while writing is paused, that of the reader stands."""
+        if self.write_paused:
+            return
         streams = self.streams.by_number
         dues = [min(stream.body_due, stream.send_due) for stream in streams.values()]
         idle = math.inf if streams else self.service.idle_deadline

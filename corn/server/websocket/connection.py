@@ -43,6 +43,7 @@ class WebSocketConnection(BufferedProtocol):
         self._session.lost()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
+        self.shut_down()
         self.service.closed(self)
         self._session.lost()
         self.wake_writers()
@@ -60,8 +61,7 @@ class WebSocketConnection(BufferedProtocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.transport.is_reading() and not self.transport.is_closing():
-            self.transport.resume_reading()
+        self.read_on()
 
     def finish(self, *, expecting: bool) -> None:
         if expecting:
@@ -70,8 +70,7 @@ class WebSocketConnection(BufferedProtocol):
             close_lingering(self.service, self.transport)
             self._session.lost()
         else:
-            self.deadline = self.service.clock.now + self.service.config.timeout_send
-            self.transport.close()
+            self.close_when_written()
 
     # What the worker asks for
 
