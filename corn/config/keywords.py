@@ -31,6 +31,8 @@ class EmbeddedOptions(TypedDict, total=False):
     wsgi_header_map: Literal["drop", "refuse", "keep"]
     wsgi_buffer_body: int | str
     root_path: str
+    root_path_stripped: Literal["auto", "yes", "no"]
+    pathsend: bool
     ssl_certfile: StrPath | Sequence[StrPath]
     ssl_keyfile: StrPath | Sequence[StrPath]
     ssl_keyfile_password: str | None

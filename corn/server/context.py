@@ -99,7 +99,7 @@ class ServerContext:
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.turn = TurnWriter(self.loop)
-        self.template = scope_template(config.root_path, None)
+        self.template = self._make_template(None)
         self.access: AccessLogger | None = None
         self.connections: set[Connection] = set()
         self.timeout_request = config.timeout_request
@@ -122,10 +122,14 @@ class ServerContext:
 
     def application_started(self, state: dict[str, Any] | None) -> None:
         """Take over what the application has set up: its state, and how the loop makes tasks."""
-        self.template = scope_template(self.config.root_path, state)
+        self.template = self._make_template(state)
         if self.loop.get_task_factory() is None:
             # What the loop would do, but that it first makes up a name for each task.
             self.create_task = partial(asyncio.Task, loop=self.loop, name="request")
+
+    def _make_template(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        config = self.config
+        return scope_template(config.root_path, state, stripped=config.root_path_stripped, pathsend=config.pathsend)
 
     def tick(self) -> None:
         """Move the clock on, and what is derived from it."""

@@ -96,6 +96,20 @@ class WorkerOptions:
         "Path prefix under which a proxy exposes the application (ASGI root_path, WSGI SCRIPT_NAME).",
         WORKER,
     )
+    root_path_stripped: Literal["auto", "yes", "no"] = option(
+        "auto",
+        Choice(("auto", "yes", "no")),
+        "Whether the proxy removes --root-path from request paths; the application's path includes it in any case. "
+        "With auto, it was removed from a path that does not begin with it.",
+        WORKER,
+    )
+    pathsend: bool = option(
+        False,
+        Flag(),
+        "Offer applications the ASGI extension http.response.pathsend, with which FileResponse sends files without "
+        "reading them. Off by default, because middleware that compresses or reads bodies does not see such files.",
+        WORKER,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,17 +34,22 @@ class ExtendedCycle(RequestCycle):
 
     async def _take_path(self, message: Message) -> None:
         with Path(message["path"]).open("rb", buffering=0) as file:
-            await self._send_file(file.fileno(), 0, os.fstat(file.fileno()).st_size, more=False)
+            count = self._announced(os.fstat(file.fileno()).st_size)
+            await self._send_file(file.fileno(), 0, count, more=False)
 
     async def _take_zero_copy(self, message: Message) -> None:
         file, offset, count = message["file"], message.get("offset"), message.get("count")
         fd = file if isinstance(file, int) else file.fileno()
         start = os.lseek(fd, 0, os.SEEK_CUR) if offset is None else offset
         available = max(os.fstat(fd).st_size - start, 0)
-        count = available if count is None else min(count, available)
+        count = self._announced(available) if count is None else min(count, available)
         await self._send_file(fd, start, count, more=message.get("more_body", False))
         if offset is None:
             os.lseek(fd, start + count, os.SEEK_SET)
+
+    def _announced(self, available: int) -> int:
+        """How much of a file is sent: of one that has grown since its length was announced, no more than that."""
+        return available if self._remaining < 0 else min(available, self._remaining)
 
     async def _send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
         await self._write_file(fd, offset, count, more=more)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from corn.server.asgi.types import HTTP_SPEC
 from corn.server.http.head import RequestHead
 from corn.server.http.target import GOOD, decode_path, origin_form
 
-# The extensions that work for a request, by what its head says; see `extensions`.
-_HTTP_10: dict[str, Any] = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
-_HTTP_11 = {**_HTTP_10, "http.response.early_hint": {}}
-_WITH_TRAILERS = {**_HTTP_11, "http.response.trailers": {}}
+_PATH_SAFE = "/!$&'()*+,;=:@-._~%"  # RFC 3986, 3.3; a % is taken for an escape
 
 Address = tuple[str, int | None] | None
 
@@ -25,12 +23,37 @@ class Endpoints(NamedTuple):
     tls: dict[str, Any] | None = None
 
 
-def scope_template(root_path: str, state: dict[str, Any] | None) -> dict[str, Any]:
-    """What the scopes of all requests to a worker have in common; a scope begins as a copy of it."""
+class Extensions(NamedTuple):
+    """Extensions that work for a request, by what its head says; see `extensions`."""
+
+    http_10: dict[str, Any]
+    http_11: dict[str, Any]
+    with_trailers: dict[str, Any]
+
+
+def offered_extensions(*, pathsend: bool) -> Extensions:
+    """The extensions of requests to a worker."""
+    plain: dict[str, Any] = {"http.response.zerocopysend": {}}
+    if pathsend:
+        plain["http.response.pathsend"] = {}
+    http_11 = {**plain, "http.response.early_hint": {}}
+    return Extensions(plain, http_11, {**http_11, "http.response.trailers": {}})
+
+
+def scope_template(
+    root_path: str, state: dict[str, Any] | None, *, stripped: str = "auto", pathsend: bool = False
+) -> dict[str, Any]:
+    """What the scopes of all requests to a worker have in common; a scope begins as a copy of it.
+
+    Two keys hold what their value is made from: `extensions` those that are offered, and `path` whether the proxy has
+    stripped the root path from the target (option root_path_stripped).
+    """
     # All keys are there from the start, so that no copy has to grow.
     keys = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
     template: dict[str, Any] = dict.fromkeys((*keys, "headers", "client", "server", "extensions"))
-    template.update(type="http", http_version="1.1", root_path=root_path)
+    root_path = root_path.strip("/")
+    template.update(type="http", http_version="1.1", root_path=f"/{root_path}" if root_path else "")
+    template.update(path=stripped, extensions=offered_extensions(pathsend=pathsend))
     if state is not None:
         template["state"] = state
     return template
@@ -51,20 +74,30 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
     scope["query_string"] = query
     scope["headers"] = head.headers
     scope["client"], scope["server"], scope["scheme"], tls = ends
+    offered: Extensions = scope["extensions"]
     if head.minor:
-        scope["extensions"] = (_WITH_TRAILERS if head.accepts_trailers else _HTTP_11).copy()
+        scope["extensions"] = (offered.with_trailers if head.accepts_trailers else offered.http_11).copy()
     else:
-        scope["extensions"] = _HTTP_10.copy()
+        scope["extensions"] = offered.http_10.copy()
         scope["http_version"] = "1.0"
     if tls is not None:
         scope["extensions"] = extensions_over_tls(scope["extensions"], tls)
     root_path = scope["root_path"]
-    if root_path:
+    if root_path and _lacks_root(path, root_path, template["path"]):
         scope["path"] = root_path + path
-        scope["raw_path"] = root_path.encode() + raw_path
+        scope["raw_path"] = quote(root_path, safe=_PATH_SAFE).encode("ascii") + raw_path
     if "state" in scope:
         scope["state"] = scope["state"].copy()
     return scope
+
+
+def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
+    """Whether the root path is to be put before a path, which includes it (ASGI, "HTTP Connection Scope")."""
+    if path == "*":
+        return False
+    if stripped == "auto":
+        return path != root_path and not path.startswith(root_path + "/")
+    return stripped == "yes"
 
 
 def extensions_over_tls(extensions: dict[str, Any], tls: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidHeaderFormat
 from websockets.headers import parse_extension
 from websockets.typing import ExtensionHeader
 
+from corn.server.asgi.types import WEBSOCKET_SPEC
 from corn.server.http.errors import HTTPError
 from corn.server.http.grammar import TOKEN
 from corn.server.http.head import RequestHead
@@ -81,6 +82,7 @@ def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
     """An HTTP scope made one of a WebSocket (ASGI, "WebSocket Connection Scope")."""
     del scope["method"]
     scope["type"] = "websocket"
+    scope["asgi"] = WEBSOCKET_SPEC.copy()
     scope["scheme"] = _SCHEMES[scope["scheme"]]
     scope["subprotocols"] = offer.subprotocols
     kept = {name: each for name, each in scope["extensions"].items() if name == "tls"}

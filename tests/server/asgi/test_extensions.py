@@ -20,7 +20,8 @@ def file(tmp_path):
     return path
 
 
-def test_the_scope_names_what_works(run):
+@pytest.mark.parametrize("pathsend", [False, True])
+def test_the_scope_names_what_works(run, pathsend):
     seen = []
 
     async def app(scope, receive, send):
@@ -29,13 +30,33 @@ def test_the_scope_names_what_works(run):
         await send({"type": "http.response.body"})
 
     async def main():
-        async with serving(app) as at:
+        async with serving(app, pathsend=pathsend) as at:
             for request in (b"GET / HTTP/1.0\r\n\r\n", GET, TAKES_TRAILERS):
                 await at.request(request)
 
     run(main())
-    files = {"pathsend", "zerocopysend"}
+    files = {"zerocopysend"} | ({"pathsend"} if pathsend else set())
     assert seen == [files, files | {"early_hint"}, files | {"early_hint", "trailers"}]
+
+
+@pytest.mark.parametrize("message", ["pathsend", "zerocopysend"])
+def test_of_a_file_that_has_grown_what_was_announced_is_sent(run, file, message):
+    async def app(scope, receive, send):
+        await send({**START, "headers": [(b"content-length", b"%d" % SIZE)]})
+        with file.open("r+b") as opened:
+            opened.seek(0, os.SEEK_END)
+            opened.write(b"more")
+            opened.flush()
+            opened.seek(0)
+            await send({"type": f"http.response.{message}", "path": str(file), "file": opened})
+
+    async def main():
+        async with serving(app) as at:
+            answer = await at.request(GET)
+            assert answer.status == 200
+            assert answer.body == file.read_bytes()[:SIZE]
+
+    run(main())
 
 
 @pytest.mark.parametrize("unix", [False, True])

@@ -41,7 +41,7 @@ def test_the_scope_says_what_was_asked(run):
 
     run(main())
     assert seen["type"] == "http"
-    assert seen["asgi"] == {"version": "3.0", "spec_version": "2.5"}
+    assert seen["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert seen["http_version"] == "1.1"
     assert seen["method"] == "GET"
     assert seen["scheme"] == "http"

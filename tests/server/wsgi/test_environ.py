@@ -63,10 +63,24 @@ def test_a_name_with_an_underscore_does_not_pass_for_one_with_a_hyphen(run):
 
 
 @pytest.mark.parametrize(
-    ("path", "path_info"), [(b"/", "/"), (b"/api/x", "/api/x"), (b"/%61pi", "/api"), (b"/apiary", "/apiary")]
+    ("path", "stripped", "path_info"),
+    [
+        (b"/", "auto", "/"),
+        (b"/x", "auto", "/x"),
+        (b"/api", "auto", ""),
+        (b"/api/", "auto", "/"),
+        (b"/api/x", "auto", "/x"),
+        (b"/%61pi/x", "auto", "/x"),
+        (b"/apiary", "auto", "/apiary"),
+        (b"/x", "yes", "/x"),
+        (b"/api/x", "yes", "/api/x"),
+        (b"/%61pi", "yes", "/api"),
+        (b"/api/x", "no", "/x"),
+        (b"/x", "no", "/x"),
+    ],
 )
-def test_the_root_path_is_the_script_name(run, path, path_info):
-    environ = environ_for(run, request(path), root_path="/api")
+def test_the_root_path_is_the_script_name(run, path, stripped, path_info):
+    environ = environ_for(run, request(path), root_path="/api", root_path_stripped=stripped)
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", path_info)
 
 
