@@ -126,7 +126,7 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         """The next part of the body; after the last one, wait until the client or the response is done."""
-        if not self._given:
+        if not (self._given or self.responded):
             if self.arriving and not self._body:
                 await self._wait_for_body()
             if self._body or not self.arriving:
@@ -296,11 +296,14 @@ class RequestCycle:
         return self._block
 
 
-def _is_disconnection(error: BaseException | None) -> bool:
-    """Whether `error` comes from sending to a peer that was gone."""
-    seen = 0
-    while error is not None and seen < 16:
+def _is_disconnection(error: BaseException | None, depth: int = 16) -> bool:
+    """Whether `error` comes from sending to a peer that was gone; a group does if all that is in it does."""
+    while error is not None and depth:
         if isinstance(error, ClientDisconnected):
             return True
-        error, seen = error.__cause__ or error.__context__, seen + 1
+        # A BaseExceptionGroup, of Python 3.11 or of the backport that anyio uses before.
+        group = getattr(error, "exceptions", None)
+        if isinstance(group, tuple) and group:
+            return all(_is_disconnection(each, depth - 1) for each in group)
+        error, depth = error.__cause__ or error.__context__, depth - 1
     return False

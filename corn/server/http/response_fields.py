@@ -53,12 +53,12 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     """
     fields = tuple(headers)
     try:
-        known = _encoded.get(fields)
+        known, can_be_remembered = _encoded.get(fields), True
     except TypeError:  # fields that are lists, or hold what is no bytes
-        return _encode(fields)
+        known, can_be_remembered = None, False
     if known is None:
         known = _encode(fields)
-        if len(known[0]) <= _MAX_REMEMBERED:
+        if can_be_remembered and len(known[0]) <= _MAX_REMEMBERED:
             if len(_encoded) >= _MAX_ENCODED:
                 _encoded.clear()
             _encoded[fields] = known
@@ -67,7 +67,7 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
 
 def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     parts: list[bytes] = []
-    length, flags = -1, 0
+    length, flags, has_coding = -1, 0, False
     try:
         for name, value in headers:
             kind = _names.get(name)
@@ -80,6 +80,7 @@ def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
                     length = int(value)
                 elif kind <= _CONNECTION:
                     flags |= _connection_field(kind, value)
+                    has_coding |= kind == _CODING
                     continue
                 else:
                     flags |= OWN_DATE if kind == _DATE else OWN_SERVER
@@ -89,6 +90,8 @@ def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
         raise _not_bytes(headers) from None
     if len(block.translate(None, PRINTABLE)) != len(parts) // 2:
         raise _unsendable(parts)
+    if has_coding and length >= 0:  # RFC 9112, 6.3 (3): Transfer-Encoding overrides the Content-Length
+        return _encode(without_length(headers))
     return block, length, flags
 
 

@@ -7,6 +7,7 @@ clients and proxies turn into a slash), bytes outside ASCII, or a malformed or N
 from __future__ import annotations
 
 import re
+import socket
 from urllib.parse import unquote_to_bytes
 
 from corn.server.http.errors import HTTPError
@@ -15,7 +16,8 @@ GOOD = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#\\")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)([^?]*)(\?.*)?", re.IGNORECASE)
 _HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?",
+    rb"(?:\[(?:([0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+)\]"
+    rb"|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)(?::([0-9]{0,5}))?",
 )
 
 
@@ -47,5 +49,14 @@ def origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
 
 
 def is_host(value: bytes) -> bool:
-    """Whether `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2); an empty one is."""
-    return _HOST.fullmatch(value) is not None
+    """Whether `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2); an empty one is."""
+    match = _HOST.fullmatch(value)
+    return match is not None and (match[1] is None or _is_ipv6(match[1])) and int(match[2] or 0) < 65536
+
+
+def _is_ipv6(text: bytes) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text.decode("ascii"))
+    except OSError:
+        return False
+    return True

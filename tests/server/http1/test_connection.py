@@ -325,7 +325,7 @@ def test_after_the_response_receive_says_disconnect(run):
             await until(lambda: len(seen) == 2)
 
     run(main())
-    assert seen == ["http.request", "http.disconnect"]
+    assert seen == ["http.disconnect", "http.disconnect"]
 
 
 def test_a_half_closed_client_gets_its_answer(run):
