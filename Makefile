@@ -7,6 +7,8 @@
 # make test-all     make test with every Python of PYTHONS_SUPPORTED that is here, then make test-lowest
 # make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
 #
+# make soak     hostile clients of every kind beside honest load, for half an hour; SOAK="--minutes 3" asks for less
+#
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
 # make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
 # make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
@@ -27,7 +29,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn soak
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -82,6 +84,9 @@ bench: $(BENCH_VENV)/.installed
 
 faults: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
+
+soak: $(VENV)/.installed-test
+	$(BIN)/python -m tests.support.soak --minutes 30 --clients 1000 $(SOAK)
 
 autobahn: $(BENCH_VENV)/.installed $(AUTOBAHN_VENV)/bin/wstest
 	$(BENCH_VENV)/bin/python -m benchmarks.autobahn --wstest $(AUTOBAHN_VENV)/bin/wstest $(AUTOBAHN)

@@ -18,6 +18,7 @@ an answer, a silent connection does not.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import struct
@@ -50,6 +51,7 @@ class HTTP1Connection(BufferedProtocol):
 
     __slots__ = (
         "_body_credit",
+        "_checked",
         "_decoder",
         "_eof",
         "_held",
@@ -69,6 +71,7 @@ class HTTP1Connection(BufferedProtocol):
         self._decoder: BodyDecoder | None = None
         self._body_credit = math.inf  # seconds that the body's clock has left, while it stands; inf while it runs
         self._held = b""
+        self._checked = 0  # bytes of a head in `_held` in which there is nothing wrong
         self._used = False  # for a request
         self._eof = False
         self._is_last_owner = True  # the connection ends when this process leaves it, and in order
@@ -119,7 +122,8 @@ class HTTP1Connection(BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         if self._is_last_owner:
-            self.shut_down()
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         self.service.closed(self)
         self._forget()
 
@@ -184,13 +188,15 @@ class HTTP1Connection(BufferedProtocol):
     def _keep_partial(self, data: bytes, *, fresh: bool) -> None:
         if fresh:
             self.deadline = self.service.header_deadline
-        controls = len(data.translate(None, PRINTABLE)) - data.endswith(b"\r")
-        if controls != 2 * data.count(b"\r\n"):
+        unchecked = data if fresh else data[self._checked :]
+        controls = len(unchecked.translate(None, PRINTABLE)) - unchecked.endswith(b"\r")
+        if controls != 2 * unchecked.count(b"\r\n"):
             self._refuse(HTTPError(400, "a control byte, or a line that does not end in CRLF"))
         elif len(data) > self.service.limit_header_size:
             self._refuse(_too_large(data, self.service.limit_header_size))
         else:
             self._held = data
+            self._checked = len(data) - data.endswith(b"\r")
 
     def _begin_with_body(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> None:
         limit_body = self.service.config.limit_body

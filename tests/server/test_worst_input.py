@@ -1,0 +1,153 @@
+"""Every parser of a peer's bytes, with 64 KB of what is worst for it.
+
+What is bounded is work and not time: the lines of corn's that are executed, as a multiple of the bytes; and of what
+runs in C, such as an expression, the processor's time, in which a quadratic one shows as seconds instead of
+milliseconds.
+"""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import corn
+from corn.server.http.errors import HTTPError
+from corn.server.http.target import decode_path, is_host, origin_form
+from corn.server.http1.body import ChunkedBody, LengthBody
+from corn.server.http1.parser import parse_head
+from corn.server.http2.frames import FrameReader
+from corn.server.proxy.addresses import parse_node
+from corn.server.proxy.forwarded_headers import read_forwarded, read_x_forwarded
+from corn.server.static.conditional import chosen_range, precondition
+from corn.server.static.negotiation import accepted_codings, cache_control, content_type
+from corn.server.websocket.handshake import read_offer
+from tests.support.asgi_server import hello, serving
+
+SIZE = 65536
+OWN = str(Path(corn.__file__).parent)
+
+
+def repeated(piece, after=b""):
+    return piece * (SIZE // len(piece)) + after
+
+
+def head(field):
+    return b"GET / HTTP/1.1\r\nHost: x\r\n" + field
+
+
+def chunked(data, step=SIZE):
+    """Feed a body in pieces of `step` bytes."""
+    body = ChunkedBody(SIZE)
+    for at in range(0, len(data), step):
+        if not body.done:
+            body.feed(data[at : at + step])
+
+
+def text(data):
+    return data.decode("latin-1")
+
+
+CASES = {
+    "fields": lambda: parse_head(head(repeated(b"a: b\r\n")[:-2]), 100_000),
+    "field without a colon": lambda: parse_head(head(repeated(b"a")), 100),
+    "field of spaces": lambda: parse_head(head(b"a: " + repeated(b" ") + b"b"), 100),
+    "connection options": lambda: parse_head(head(b"Connection: " + repeated(b"a,")), 100),
+    "transfer codings": lambda: parse_head(head(b"Transfer-Encoding: " + repeated(b"a ,")), 100),
+    "lengths": lambda: parse_head(head(b"Content-Length: " + repeated(b"1,")), 100),
+    "length of many digits": lambda: parse_head(head(b"Content-Length: " + repeated(b"1")), 100),
+    "long target": lambda: parse_head(b"GET /" + repeated(b"%41") + b" HTTP/1.1\r\nHost: x", 100),
+    "long method": lambda: parse_head(repeated(b"A") + b" / HTTP/1.1\r\nHost: x", 100),
+    "host": lambda: is_host(repeated(b"%41", b"!x:")),
+    "host of colons": lambda: is_host(b"[" + repeated(b":") + b"]"),
+    "host of dots": lambda: is_host(b"[v1." + repeated(b"a:") + b"]x"),
+    "absolute target": lambda: origin_form("GET", b"http://" + repeated(b"a", b"^/")),
+    "escapes": lambda: decode_path(repeated(b"%41", b"%4")),
+    "tiny chunks": lambda: chunked(repeated(b"1\r\nx\r\n")),
+    "tiny chunks in bytes": lambda: chunked(repeated(b"1\r\nx\r\n"), 1),
+    "chunk extensions": lambda: chunked(b"1" + repeated(b" ; a") + b"!\r\n"),
+    "chunk extension of spaces": lambda: chunked(b"1;a" + b" " * 1000 + b"!\r\n", 1),
+    "quoted chunk extension": lambda: chunked(b'1;a="' + b"\\a" * 500 + b"\r\n"),
+    "trailers": lambda: chunked(b"0\r\n" + repeated(b"a: b\r\n"), 7),
+    "body in bytes": lambda: [LengthBody(SIZE).feed(b"x") for _ in range(SIZE)],
+    "x-forwarded-for of colons": lambda: read_x_forwarded([(b"x-forwarded-for", repeated(b"1:"))], ["for"]),
+    "address of colons": lambda: parse_node(text(repeated(b"1:"))),
+    "address of digits": lambda: parse_node(text(repeated(b"1."))),
+    "forwarded": lambda: read_forwarded([(b"forwarded", repeated(b'for="a\\"', b"!"))]),
+    "forwarded of quotes": lambda: read_forwarded([(b"forwarded", repeated(b'a="'))]),
+    "forwarded of commas": lambda: read_forwarded([(b"forwarded", repeated(b"a=b,"))]),
+    "forwarded of spaces": lambda: read_forwarded([(b"forwarded", repeated(b" ", b"!"))]),
+    "entity tags": lambda: precondition({"if-none-match": text(repeated(b'W/"'))}, '"a"', 1),
+    "entity tag without an end": lambda: precondition({"if-match": text(repeated(b'"a" ', b'"'))}, '"a"', 1),
+    "date": lambda: precondition({"if-modified-since": text(b"Sun, " + repeated(b" "))}, '"a"', 1),
+    "range": lambda: chosen_range({"range": text(b"bytes" + repeated(b" ") + b"!")}, '"a"', 1, 10),
+    "range of digits": lambda: chosen_range({"range": text(b"bytes=" + repeated(b"1"))}, '"a"', 1, 10),
+    "accepted codings": lambda: accepted_codings(text(repeated(b"a;q=0.1,"))),
+    "hashed name": lambda: cache_control(text(b"/" + repeated(b"-ab1")), 1, ()),
+    "suffixes": lambda: content_type(text(repeated(b"a."))),
+    "subprotocols": lambda: read_offer([(b"sec-websocket-protocol", repeated(b"a,"))]),
+    "extensions": lambda: read_offer([(b"sec-websocket-extensions", repeated(b"a;b=c,"))]),
+    "empty http/2 frames": lambda: list(FrameReader(SIZE).feed(repeated(b"\0\0\0\4\1\0\0\0\0"))),
+}
+A_LINE_A_BYTE = 20
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_work_grows_as_the_input_does(case):
+    parse = CASES[case]
+    with contextlib.suppress(HTTPError, ValueError):
+        began = time.process_time()
+        parse()
+    assert time.process_time() - began < 1
+    assert lines_executed(parse) < A_LINE_A_BYTE * SIZE
+
+
+def lines_executed(parse):
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(OWN):
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(HTTPError, ValueError):
+            parse()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("data", [b"\r\n" * 500_000, b"\r\n" * 500_000 + b"\r", b"\r\n\n" * 300_000])
+def test_line_ends_before_a_request_take_no_quadratic_time(run, data):
+    async def main():
+        async with serving(hello) as at:
+            peer = await at.connect()
+            began = time.process_time()
+            await peer.send(data)
+            await peer.send(b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n" if data.endswith(b"\r") else b"GET / HTTP/1.1\r\n")
+            if not data.endswith(b"\r"):
+                await peer.send(b"Host: x\r\n\r\n")
+            assert (await peer.answer()).status == (400 if b"\n\n" in data else 200)
+            assert time.process_time() - began < 2
+
+    run(main())
+
+
+def test_a_head_that_comes_byte_by_byte_is_looked_at_once(run):
+    async def main():
+        async with serving(hello, limit_header_size=200_000) as at:
+            peer = await at.connect()
+            began = time.process_time()
+            await peer.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+            for _ in range(6000):
+                await peer.send(b"x" * 20)
+            assert (await peer.request(b"\r\n\r\n")).status == 200
+            assert time.process_time() - began < 5
+
+    run(main())
