@@ -37,9 +37,12 @@ sets an option wins; `corn config` shows every value and its source.
    `pyproject.toml`, in the directory in which corn is started
 4. the default
 
-In TOML, options are top-level keys, written with `_` or with `-`. Unknown keys, unknown `CORN_` variables and invalid
-values are errors. Variables that Kubernetes sets for a Service named `corn` are ignored. Sizes take units (`64KiB`,
-`512MB`), times are in seconds, relative paths start in the directory in which corn is started.
+In TOML, options are top-level keys, written with `_` or with `-`. The table `[dev]` (`[tool.corn.dev]`) holds what
+differs under `corn dev`, which takes addresses and the number of workers from there and from the command line alone.
+
+Unknown keys, unknown `CORN_` variables and invalid values are errors. Variables that Kubernetes sets for a Service
+named `corn` are ignored. Sizes take units (`64KiB`, `512MB`), times are in seconds, relative paths start in the
+directory in which corn is started.
 
 `--bind`, `--host` with `--port`, `--uds` and `--fd` are alternatives. One source may use one of them; if several
 sources do, the one of highest precedence wins.

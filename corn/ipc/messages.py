@@ -160,6 +160,7 @@ class Progress(Message):
     """Worker to master, in development: what its start is at, and [name, seconds] of what took longest so far."""
 
     doing: str
+    imports: bool
     slowest: list[list[Any]]
 
 

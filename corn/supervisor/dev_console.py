@@ -26,12 +26,13 @@ _LABEL_WIDTH = 9
 
 @dataclass(slots=True)
 class _Start:
-    """Start of a worker that is under way. `at` is what it does, as last reported in the log."""
+    """Start of a worker that is under way. `at` is what it does, as last reported in the log, `seen` by the worker."""
 
     began: float
     pid: int
     asks: float
     at: str = ""
+    seen: str = ""
     slow_told: bool = False
 
 
@@ -112,9 +113,10 @@ class DevConsole:
         start = self._starts.get(worker)
         if start is None or now - start.began < _SLOW:
             return
-        if progress.doing != start.at:
+        if progress.doing != start.at and (progress.imports or progress.doing == start.seen):
             start.at = progress.doing
             logger.info("%s ...", progress.doing)
+        start.seen = progress.doing
         if now - start.began >= _VERY_SLOW and not start.slow_told:
             start.slow_told = True
             slowest = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.slowest)

@@ -18,6 +18,7 @@ import signal
 import sys
 import termios
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 _LOOKS_EACH = 1.0  # seconds between two looks whether corn is in the foreground
@@ -73,6 +74,7 @@ class Terminal:
         """Call `receive` with each key, from the next look on; nothing is read where there is no terminal."""
         if self._settings is not None and sys.stderr is not None and sys.stderr.isatty():
             self._receive = receive
+            signal.signal(signal.SIGTSTP, self._suspend)
             self.look(0.0)
 
     @property
@@ -101,6 +103,16 @@ class Terminal:
             self._stop_reading()
         else:
             self._start_reading()
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        """Put the settings back before corn is stopped (Ctrl-Z): not every shell has its own."""
+        del number, frame
+        self._stop_reading()
+        self.restore()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)  # stops here, until SIGCONT
+        signal.signal(signal.SIGTSTP, self._suspend)
+        self._next_look = 0.0
 
     def _start_reading(self) -> None:
         try:
@@ -141,7 +153,9 @@ class Terminal:
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)
 
     def close(self) -> None:
-        self._receive = None
+        if self._receive is not None:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            self._receive = None
         self.restore()
         if self._hangup is not None:
             self._hangup.close()

@@ -46,7 +46,8 @@ class StartProgress:
         self._last = now
         ordered = sorted(self._seconds.items(), key=lambda each: -each[1])
         slowest = [[each, round(seconds, 1)] for each, seconds in ordered[:_MOST_NAMED]]
-        self._channel.send(Progress(f"importing {name}" if name else "waiting for the lifespan start-up", slowest))
+        doing = f"importing {name}" if name else "waiting for the lifespan start-up"
+        self._channel.send(Progress(doing, bool(name), slowest))
 
 
 def imported_now(frame: FrameType | None) -> str:
