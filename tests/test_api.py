@@ -78,7 +78,7 @@ def test_two_services_in_one_loop():
     asyncio.run(main())
 
 
-def test_what_is_wrong_is_raised():
+def test_wrong_argument_raises():
     async def main():
         with pytest.raises(ConfigError, match="unknown option 'wokers'; did you mean 'workers'"):
             await corn.serve(app, wokers=3)

@@ -44,7 +44,7 @@ def a_status():
 @pytest.mark.parametrize(
     ("accept", "parse"), [("", plain), ("application/openmetrics-text;version=1.0.0", openmetrics)]
 )
-def test_what_is_told_is_what_prometheus_reads(accept, parse):
+def test_metrics_page_is_parsed_by_prometheus_client(accept, parse):
     body, kind = exposition(a_status(), accept)
     assert kind.startswith("application/openmetrics-text" if accept else "text/plain; version=0.0.4")
     families = list(parse(body.decode()))
@@ -91,7 +91,7 @@ def test_the_reference_lists_each_metric_and_no_other():
         ("stopping", 4, 1, False),
     ],
 )
-def test_readiness(phase, ready, needed, is_ready):
+def test_readiness_follows_the_state_of_the_service(phase, ready, needed, is_ready):
     assert readiness({"phase": phase, "ready": ready, "target": 4}, needed)[0] is is_ready
 
 

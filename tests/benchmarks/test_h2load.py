@@ -22,12 +22,12 @@ def test_a_run_is_read():
     assert load.p99 == pytest.approx(991e-6)
 
 
-def test_what_failed_is_counted():
+def test_failed_requests_are_counted():
     assert h2load.parse(PRINTED.format(19990, 10), [], seconds=2).errors == {"failed": 10}
     assert h2load.parse(PRINTED.format(19990, 0), [], seconds=2).errors == {"status": 10}
 
 
-def test_another_protocol_is_no_result():
+def test_other_protocol_is_no_result():
     with pytest.raises(UnreadableError):
         h2load.parse(PRINTED.replace("h2\n", "http/1.1\n"), [], seconds=2)
 

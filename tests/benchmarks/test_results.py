@@ -125,7 +125,7 @@ def test_the_page_says_how_quiet_it_was():
     assert "not recorded" in strangers(Results())
 
 
-def test_options_choose(capsys):
+def test_options_choose_rounds_and_servers(capsys):
     options = parse(["--cases", "echo,plain", "--servers", "corn", "--rounds", "3"])
     assert [case.name for case in options.cases] == ["echo", "plain"]
     assert (options.rounds, options.seconds, options.check) == (3, 2, False)

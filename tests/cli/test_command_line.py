@@ -14,7 +14,7 @@ from corn.version import __version__
 WINDOWS = "import sys; sys.platform = 'win32'; before = set(sys.modules); from corn.cli.main import main; "
 
 
-def test_version(corn):
+def test_version_is_printed(corn):
     assert corn("--version").stdout == f"corn {__version__}\n"
 
 
@@ -96,7 +96,7 @@ def test_a_wrong_variable_and_a_wrong_file_are_told_alike(corn, tmp_path):
     assert corn("config").stderr == "corn: corn.toml: unknown option 'wokers'; did you mean 'workers'?\n"
 
 
-def test_on_a_terminal_the_error_is_labelled_in_red(corn_on_a_terminal):
+def test_error_on_a_terminal_is_labelled_in_red(corn_on_a_terminal):
     assert corn_on_a_terminal("serv").startswith("corn: \x1b[31merror:\x1b[0m unknown command 'serv'")
     assert corn_on_a_terminal("serv", NO_COLOR="1").startswith("corn: unknown command 'serv'")
 

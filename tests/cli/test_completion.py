@@ -43,11 +43,11 @@ def offered(*words):
     ],
     ids=" ".join,
 )
-def test_bash_offers(words, expected):
+def test_bash_completion_offers_matches(words, expected):
     assert offered(*words) == expected
 
 
-def test_there_is_a_script_for_each_shell(corn):
+def test_completion_script_exists_for_each_shell(corn):
     for shell in ("bash", "zsh", "fish"):
         done = corn("completion", shell)
         assert (done.returncode, done.stderr) == (0, "")

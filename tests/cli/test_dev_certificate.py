@@ -20,7 +20,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "data" / "corn"
 
 
-def test_it_is_made_once_and_only_the_user_may_read_the_key(home):
+def test_dev_certificate_is_made_once_with_a_private_key_file(home):
     made = local_certificate()
     assert stat.S_IMODE(made.keyfile.stat().st_mode) == 0o600
     assert stat.S_IMODE(made.directory.stat().st_mode) == 0o700

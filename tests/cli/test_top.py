@@ -58,7 +58,7 @@ def test_rates_are_of_the_last_interval_and_cpu_of_one_processor():
     assert row.pss == 9 << 20
 
 
-def test_one_sample_tells_no_rate():
+def test_rate_of_one_sample_is_unknown():
     view = view_of([sample(0.0, [worker(0, 10)], requests=10)])
     assert (view.rows[0].traffic.rate, view.rows[0].traffic.p50, view.rows[0].cpu, view.errors) == (None,) * 4
 
@@ -151,7 +151,7 @@ def test_no_line_is_wider_than_the_screen_and_none_is_below_it(width, height, co
     assert all(line.cell_len <= width for line in shown)
 
 
-def test_what_changes_the_service_is_asked_for():
+def test_key_that_changes_the_service_asks_for_confirmation():
     person = Interaction()
     assert person.press("down", [0, 4]) is None
     assert person.press("d", [0, 4]) is None

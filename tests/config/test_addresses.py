@@ -19,7 +19,7 @@ from corn.config.addresses import InheritedAddress, NamedAddress, TcpAddress, Un
         ("fd://web.socket", NamedAddress("web.socket")),
     ],
 )
-def test_reads(text, address):
+def test_address_is_read(text, address):
     assert parse_address(text) == address
 
 
@@ -41,6 +41,6 @@ def test_reads(text, address):
         "a b:80",
     ],
 )
-def test_refuses(text):
+def test_malformed_address_is_refused(text):
     with pytest.raises(ValueError, match=r"^expected host:port, "):
         parse_address(text)

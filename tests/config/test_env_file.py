@@ -41,7 +41,7 @@ from corn.errors import ConfigError
         ("A=${NOT CLOSED", {"A": "${NOT CLOSED"}),
     ],
 )
-def test_reads(text, variables):
+def test_env_file_line_is_read(text, variables):
     assert parse_env(text) == variables
 
 

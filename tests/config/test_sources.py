@@ -66,7 +66,7 @@ def test_a_named_file_is_read_instead(resolve_in):
     assert resolve_in(environ={"CORN_CONFIG": "deploy/live.toml"}, config_file="corn.toml").config.workers == 2
 
 
-def test_what_kubernetes_sets_for_a_service_is_left_alone(resolve_in):
+def test_variables_that_kubernetes_sets_for_a_service_are_ignored(resolve_in):
     environ = {
         "CORN_SERVICE_HOST": "10.0.0.1",
         "CORN_SERVICE_PORT": "80",

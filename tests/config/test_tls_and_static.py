@@ -18,7 +18,7 @@ from corn.errors import ConfigError
         ("/.well-known=acme", ("/.well-known", "acme")),
     ],
 )
-def test_a_mount(written, mount):
+def test_mount_is_parsed(written, mount):
     assert split_mount(Mount().parse(written)) == mount
 
 
@@ -26,7 +26,7 @@ def test_a_mount(written, mount):
     "written",
     ["", "public", "/assets", "/assets=", "assets=public", "//a=b", "/a/../b=c", "/%41=b", "/a?b=c", "/a\0=b", 3],
 )
-def test_what_is_no_mount(written):
+def test_malformed_mount_is_refused(written):
     with pytest.raises(ValueError, match="expected a path and a directory"):
         Mount().parse(written)
 
@@ -39,7 +39,7 @@ def test_client_certificates_by_word_or_number(raw, word):
 
 
 @pytest.mark.parametrize("raw", ["3", True, None, "maybe"])
-def test_what_says_nothing_of_client_certificates(raw):
+def test_unknown_client_certificate_policy_is_refused(raw):
     with pytest.raises(ValueError, match="expected one of none, optional, required"):
         ClientCertificates().parse(raw)
 

@@ -43,7 +43,7 @@ from corn.config.types import (
         (Nullable(Integer(0, 9)), "7", 7),
     ],
 )
-def test_reads(kind, raw, value):
+def test_option_text_is_read(kind, raw, value):
     assert kind.parse(raw) == value
 
 
@@ -85,7 +85,7 @@ def test_says_what_it_expected(kind, raw, expected):
 
 
 @pytest.mark.parametrize("name", ["main:app", "pkg.sub.main:make_app", "main:holder.app", "größe:app"])
-def test_application_name(name):
+def test_application_name_is_accepted(name):
     assert ApplicationName().parse(name) == name
 
 
@@ -103,7 +103,7 @@ def test_application_name(name):
         (None, "such as main:app"),
     ],
 )
-def test_application_name_is_guessed_at(written, guess):
+def test_malformed_application_name_is_refused_with_a_guess(written, guess):
     with pytest.raises(ValueError) as caught:
         ApplicationName().parse(written)
     assert str(caught.value) == f"expected MODULE:ATTRIBUTE, {guess}"

@@ -26,7 +26,7 @@ def test_a_missing_module_is_shown_at_its_import(tmp_path, monkeypatch):
     assert failure.place.line == 2
 
 
-def test_only_frames_of_the_users_and_of_libraries_are_shown(tmp_path, monkeypatch):
+def test_traceback_shows_frames_of_user_and_libraries_only(tmp_path, monkeypatch):
     files = {"broken.py": "import lower\n", "lower.py": "import json\njson.loads('{')\n"}
     failure = failure_of(tmp_path, monkeypatch, files)
     assert failure.kind == "exception"
@@ -98,7 +98,7 @@ def test_a_failed_start_is_told_apart():
     assert failure.title == "KeyError: 'x'"
 
 
-def test_whose_code_a_file_is(tmp_path):
+def test_file_is_attributed_to_user_library_or_corn(tmp_path):
     assert is_own(str(tmp_path / "main.py"))
     assert not is_own(str(tmp_path / ".venv" / "lib" / "site-packages" / "x.py"))
     assert not is_own("<string>")

@@ -44,7 +44,7 @@ def test_colour_adds_only_colour():
     assert coloured != text(FAILURE, color=False)
 
 
-def test_what_there_is_no_exception_for_is_one_line():
+def test_failure_without_an_exception_is_one_line():
     assert text(SCARCE, color=False) == SCARCE.summary
 
 

@@ -84,7 +84,7 @@ def test_option_that_is_accepted_is_read_by_what_an_embedded_server_runs(option)
     assert any(re.search(rf"config\.{option.name}\b", source) for source in sources)
 
 
-def test_neither_the_environment_nor_a_file_that_is_not_named_counts(directory, monkeypatch):
+def test_options_ignore_environment_and_files_that_are_not_named(directory, monkeypatch):
     Path("corn.toml").write_text("port = 1")
     monkeypatch.setenv("CORN_PORT", "2")
     monkeypatch.setenv("CORN_CONFIG", "corn.toml")

@@ -21,7 +21,7 @@ def client(served):
         yield client
 
 
-def test_it_is_preloaded_as_far_as_it_may(served):
+def test_framework_is_preloaded_as_far_as_is_safe(served):
     preload = served.site.preload
     served.wait_for(rf"serves {served.site.app} at .*preload {preload}\)")
     assert ("not safe to fork" in served.output) == (preload != "app")
@@ -48,18 +48,18 @@ def test_head_and_an_unknown_path(client):
     assert client.get("/items/42", params={"q": "corn"}).status_code == 200
 
 
-def test_a_stream(client):
+def test_stream_arrives_in_parts(client):
     with client.stream("GET", "/stream") as answer:
         assert "".join(answer.iter_text()) == "tick 0\ntick 1\ntick 2\n"
 
 
-def test_a_file(served, client):
+def test_file_is_served(served, client):
     answer = client.get("/file")
     assert answer.content == (APPS / served.site.app.split(":")[0]).with_suffix(".py").read_bytes()
     assert answer.headers["content-length"] == str(len(answer.content))
 
 
-def test_an_upload(client):
+def test_upload_is_received(client):
     content = os.urandom(8 << 20)
     answer = client.post("/upload", files={"file": ("seed.bin", content)})
     assert answer.json() == {"name": "seed.bin", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -81,7 +81,7 @@ def test_a_failure_is_a_500_and_in_the_log(served, client):
     assert client.get("/").status_code == 200
 
 
-def test_what_is_to_be_done_after_the_response(served, client):
+def test_background_task_runs_after_the_response(served, client):
     assert client.get("/later").text == "now"
     served.wait_for(f"{served.site.greets}: later")
 

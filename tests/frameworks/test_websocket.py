@@ -23,7 +23,7 @@ def opened(served):
     return connect(ws(served), open_timeout=TIMEOUT, close_timeout=TIMEOUT, proxy=None)
 
 
-def test_a_conversation(served):
+def test_conversation_is_answered_message_by_message(served):
     if not served.site.is_asgi:
         with pytest.raises(InvalidStatus) as refused:
             opened(served)

@@ -23,7 +23,7 @@ def test_a_part_has_its_own_level_or_the_general_one(text, levels):
 @pytest.mark.parametrize(
     "text", ["", "loud", "info,debug", "info,acces=debug", "access", "info,access=", "=info", None, 3]
 )
-def test_what_is_no_level_is_refused_with_what_is(text):
+def test_unknown_level_is_refused_with_the_known_ones(text):
     with pytest.raises(
         ValueError, match=r"expected one of debug, info, warning, error.*the parts are master, template"
     ):

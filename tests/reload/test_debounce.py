@@ -16,7 +16,7 @@ def batch_of(files, *, at=100.0, gone=0, packages=0):
     return batch
 
 
-def test_one_save_is_passed_on_at_once():
+def test_single_save_is_passed_on_at_once():
     assert batch_of(1).due(checkout=False) == 100.0
 
 
@@ -38,7 +38,7 @@ def test_git_at_work_and_an_installer_are_waited_for():
 
 
 @given(st.integers(0, 50), st.booleans(), st.lists(st.floats(0, 0.5), max_size=100), st.integers(0, 2))
-def test_patience_ends(files, checkout, pauses, packages):
+def test_debounce_of_continuous_saves_ends(files, checkout, pauses, packages):
     batch = batch_of(files, packages=packages)
     at = 100.0
     for pause in pauses:

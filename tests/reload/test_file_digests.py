@@ -26,7 +26,7 @@ def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
         assert (contents.changed(str(file)) is not None) is changed
 
 
-def test_what_was_changed_before_the_first_look_may_not_have_been_told_of(tmp_path):
+def test_recent_change_before_the_first_look_is_reported_once(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     os.utime(file, (time.time() - 1, time.time() - 1))

@@ -43,7 +43,7 @@ def rules(*, include=(), exclude=(), directories=(ROOT,), files=()):
         ("build.egg-info/x.py", ""),
     ],
 )
-def test_what_counts_by_default(path, effect):
+def test_default_filters_choose_the_files_that_count(path, effect):
     assert rules().judge(f"{ROOT}/{path}").effect == effect
 
 
@@ -58,7 +58,7 @@ def test_a_directory_with_the_same_beginning_is_another_one():
 
 
 @pytest.mark.parametrize("pattern", ["*.json", "data.json", "data/*.json", "data", "./data", "data/"])
-def test_include_adds(pattern):
+def test_include_adds_files(pattern):
     path = f"{ROOT}/data/data.json"
     assert not rules().judge(path).counts
     verdict = rules(include=[pattern]).judge(path)

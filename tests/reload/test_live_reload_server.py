@@ -91,12 +91,12 @@ def test_listeners_that_left_harm_nobody(announcer):
         ("/ü", {}, 404),
     ],
 )
-def test_who_may_listen(target, fields, status):
+def test_origin_decides_who_may_listen(target, fields, status):
     asked = Asked("GET", target, {"host": "127.0.0.1:9", **fields})
     assert judge(asked, TOKEN, 9) == status
 
 
-def test_what_is_no_request_is_refused(announcer):
+def test_malformed_request_is_refused(announcer):
     _, port = announcer
     with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
         peer.sendall(b"nonsense\r\n\r\n")

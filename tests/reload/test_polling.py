@@ -12,7 +12,7 @@ def look(poller):
     return poller.watch(50, 10, 0, threading.Event())
 
 
-def test_what_is_new_changed_and_gone_is_told(tmp_path):
+def test_polling_reports_new_changed_and_removed_files(tmp_path):
     for name in ("kept", "changed", "gone"):
         (tmp_path / name).write_text("one")
     poller = Poller([str(tmp_path)])
@@ -45,7 +45,7 @@ def test_a_directory_that_goes_and_comes_back(tmp_path):
     assert look(poller) == {(DELETED, str(inner / "a.py"))}
 
 
-def test_it_ends_when_told(tmp_path):
+def test_polling_ends_when_stopped(tmp_path):
     stop = threading.Event()
     stop.set()
     assert Poller([str(tmp_path)]).watch(50, 10, 0, stop) == "stop"

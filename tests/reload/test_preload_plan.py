@@ -14,7 +14,7 @@ def test_the_order_is_kept():
     assert packages_to_load(imported, nowhere, NOTHING) == ["b", "a", "b.c"]
 
 
-def test_what_is_watched_left_out_or_corn_is_not_loaded():
+def test_preload_plan_omits_watched_and_excluded_modules():
     imported = [["mine", "/work/mine.py"], ["bad", "/l/bad.py"], ["bad.sub", ""], ["corn.hooks", ""], ["good", ""]]
     assert packages_to_load(imported, lambda file: file.startswith("/work/"), frozenset({"bad"})) == ["good"]
 

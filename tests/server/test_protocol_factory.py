@@ -21,7 +21,7 @@ print(http2_connection(config), application_protocols(config))
 
 
 @pytest.mark.parametrize(("http", "offered"), [("auto", ["h2", "http/1.1"]), ("1", ["http/1.1"]), ("2", ["h2"])])
-def test_what_is_offered_is_what_is_spoken(http, offered):
+def test_alpn_offers_the_protocols_that_are_served(http, offered):
     config = Config(http=http)
     assert application_protocols(config) == offered
     assert (http2_connection(config) is not None) == ("h2" in offered)

@@ -119,7 +119,7 @@ def test_a_long_step_flushes_what_is_held_and_ends_holding(run):
     run(main())
 
 
-def test_what_is_held_is_flushed_after_a_millisecond_of_quick_steps(run):
+def test_turn_writer_flushes_after_a_millisecond_of_quick_steps(run):
     async def main():
         turn, connection = TurnWriter(asyncio.get_running_loop()), Connection()
         await quick_turns(turn)

@@ -26,7 +26,7 @@ MIB = 1 << 20
         (Machine(4096), 512, "4096 CPUs"),
     ],
 )
-def test_the_rule(machine, workers, by):
+def test_worker_count_is_the_least_of_cpus_quota_and_memory(machine, workers, by):
     found = capacity(machine)
     assert (found.workers, found.by) == (workers, by)
 
@@ -89,12 +89,12 @@ CGROUP = "/sys/fs/cgroup"
         ({"/proc/self/mountinfo": "nonsense\n - \n", "/proc/self/cgroup": "::\n\nx\n"}, None, None),
     ],
 )
-def test_what_control_groups_allow(files, quota, memory):
+def test_control_group_limits_are_read_from_both_versions(files, quota, memory):
     assert cpu_quota(files.get) == quota
     assert memory_limit(files.get) == memory
 
 
-def test_this_machine_can_be_asked():
+def test_worker_count_of_this_machine_is_found():
     machine = this_machine()
     assert machine.cpus >= 1
     assert machine.memory is None or machine.memory > MIB

@@ -42,7 +42,7 @@ def test_a_socket_and_a_directory_are_given_away(made):
 
 @pytest.mark.parametrize("give", [chown_socket, chown_directory])
 @pytest.mark.parametrize("name", ["to-socket", "to-directory", "to-file", "file", "none"])
-def test_what_a_link_leads_to_keeps_its_owner(made, give, name):
+def test_target_of_a_link_keeps_its_owner(made, give, name):
     with pytest.raises(OSError, match=r"link|put in its place|Not a directory|No such file"):
         give(made / name, USER, USER)
     assert {owner(each) for each in made.iterdir()} == {(0, 0)}

@@ -51,7 +51,7 @@ REMOVERS = {
 
 
 @pytest.mark.parametrize("source", REMOVERS.values(), ids=REMOVERS)
-def test_what_the_template_made_outlives_workers_and_not_the_template(tmp_path, source):
+def test_files_of_the_template_outlive_workers_and_not_the_template(tmp_path, source):
     program = f"{source}\nif fork(): end()\nsaid(str(os.path.exists(made)))\nexit_handlers.run(5.0)\n"
     program += "said(str(os.path.exists(made)))\n"
     assert outcome(tmp_path, program) == (["True", "False"], "")
@@ -68,7 +68,7 @@ said(str(os.listdir(held.name)))
     assert outcome(tmp_path, program) == (["['cached']"], "")
 
 
-def test_what_a_worker_made_is_removed_by_inherited_handlers_too(tmp_path):
+def test_files_of_a_worker_are_removed_by_inherited_handlers(tmp_path):
     program = """
 made = []
 atexit.register(lambda: [os.remove(each) for each in made])
@@ -117,7 +117,7 @@ said(open("text").read() + " " + gzip.open("packed", "rt").read())
     assert outcome(tmp_path, program) == (["written packed"], "")
 
 
-def test_what_is_buffered_at_the_fork_is_written_once(tmp_path):
+def test_output_buffered_at_the_fork_is_written_once(tmp_path):
     program = """
 log = open("log", "a")
 log.write("once ")

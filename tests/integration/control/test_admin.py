@@ -130,7 +130,7 @@ def test_a_master_that_is_stopped_is_told_from_one_that_lives(directory):
         served.wait_until(lambda: served.admin.request("/livez")[0] == 200, "it answers again")
 
 
-def test_whoever_asks_during_an_upgrade_hears_from_one_that_serves(directory):
+def test_admin_during_an_upgrade_is_answered_by_a_master_that_serves(directory):
     with Monitored(directory, "--pid", "pid").wait_ready() as served:
         served.wait_until(lambda: served.readiness() == 200, "ready")
         served.signal(signal.SIGUSR2)

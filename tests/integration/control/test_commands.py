@@ -165,7 +165,7 @@ REFUSALS = [
 ]
 
 
-def test_what_cannot_be_done_is_refused_in_one_line(served):
+def test_command_that_cannot_be_carried_out_is_refused_in_one_line(served):
     for arguments, code, words in REFUSALS:
         done = served.ask(*arguments)
         assert (done.returncode, done.stdout) == (code, "")

@@ -102,7 +102,7 @@ def test_directory_of_the_start_counts_whatever_chdir_says(tmp_path, shop, socke
         assert command(sockets, "log-level", "debug", cwd=tmp_path).returncode == 0
 
 
-def test_of_several_instances_the_one_of_this_directory_is_meant(tmp_path, served, shop, sockets):
+def test_command_among_several_instances_means_the_one_of_this_directory(tmp_path, served, shop, sockets):
     other = tmp_path / "other"
     other.mkdir()
     write_app(other, "other")
@@ -112,7 +112,7 @@ def test_of_several_instances_the_one_of_this_directory_is_meant(tmp_path, serve
         assert served.status()["phase"] == "serving"
 
 
-def test_what_only_looks_acts_on_the_only_instance_and_says_which(served, sockets):
+def test_read_only_command_uses_the_only_instance_and_names_it(served, sockets):
     done = command(sockets, "requests")
     assert (done.returncode, done.stderr) == (0, f"pid {served.pid}: main:app at {served.address}\n")
     assert command(sockets, "log-level").stdout == "log level info\n"

@@ -291,7 +291,7 @@ def test_a_group_alone(shared_dir):
         (("--user", "nobody", "--app-dir", "secret"), "user nobody may not (run|read) /"),
     ],
 )
-def test_who_cannot_be_is_refused_in_one_line(shared_dir, arguments, said):
+def test_unknown_user_is_refused_in_one_line(shared_dir, arguments, said):
     (shared_dir / "secret").mkdir(mode=0o700)
     with Served(shared_dir, "main:app", "--uds", "corn.sock", "--pid", "corn.pid", *arguments) as served:
         assert served.wait_exit() == 2

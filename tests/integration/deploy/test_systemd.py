@@ -145,7 +145,7 @@ def test_sockets_for_another_process_are_named_and_left(tmp_path):
         served.wait_for("LISTEN_FDS is for process 1, not for this one")
 
 
-def test_what_is_no_socket_is_told_once(tmp_path, manager):
+def test_stored_descriptor_that_is_no_socket_is_reported_once(tmp_path, manager):
     write_app(tmp_path, "one")
     with (
         (tmp_path / "file").open("w") as file,

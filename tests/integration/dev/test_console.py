@@ -87,7 +87,7 @@ def test_without_keys_none_are_read(shell):
 
 
 @pytest.mark.parametrize("call", ["input()", "__import__('pdb').set_trace()"])
-def test_what_the_application_reads_is_not_taken_for_keys(project, shell, call):
+def test_input_of_the_application_is_not_taken_for_keys(project, shell, call):
     place = '    if scope["path"] == "/die":'
     text = source("one").replace(place, f'    if scope["path"] == "/ask":\n        {call}\n{place}')
     (project / "main.py").write_text(text)

@@ -264,7 +264,7 @@ def test_keep_last_good_serves_the_old_code_while_the_new_is_broken(project):
 
 
 @pytest.mark.parametrize("how", [["--preload", "none"], ["--reload-polling"], ["--no-refresh"], ["--loop", "asyncio"]])
-def test_it_works_in_other_ways_too(project, how):
+def test_reload_works_with_other_options(project, how):
     with Developed(project, *how).wait_ready() as served:
         served.wait_for_answer("one")
         save(project / "main.py", source("two"))

@@ -132,7 +132,7 @@ def test_a_git_directory_that_cannot_be_read_hides_no_save(tmp_path):
         served.wait_for_answer("two")
 
 
-def test_what_browsers_load_does_not_reload_the_code(project):
+def test_change_of_a_browser_asset_does_not_reload_the_code(project):
     (project / "static").mkdir()
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")

@@ -97,7 +97,7 @@ def test_a_handler_on_a_logger_of_the_application_gives_one_line(tmp_path):
         assert output.count("be careful") == 2
 
 
-def test_what_is_logged_without_a_configuration_is_in_corns_form_and_from_warning_on(tmp_path):
+def test_application_log_without_a_configuration_has_corns_form_from_warning_on(tmp_path):
     output = output_of(tmp_path, "--log-format", "json")
     assert output.count('"logger": "shop"') == 2 or output.count('"logger":"shop"') == 2
     assert "a request of a library" not in output

@@ -16,7 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("seed", range(1, metafunc.config.getoption("chaos_seeds") + 1))
 
 
-def test_whatever_happens_it_serves_explains_and_cleans_up(tmp_path, seed):
+def test_service_under_random_trouble_serves_explains_and_cleans_up(tmp_path, seed):
     chaos = Chaos(tmp_path, seed)
     with chaos.served as served:
         chaos.settle()

@@ -122,7 +122,7 @@ def test_a_worker_that_is_replaced_finishes_too(tmp_path):
 
 
 @pytest.mark.parametrize(("path", "said"), [("/stuck", "threads still run .*: stuck"), ("/ignores", None)])
-def test_what_does_not_end_is_cut_at_the_end_of_the_grace_period(tmp_path, path, said):
+def test_request_that_does_not_end_is_cut_after_the_grace_period(tmp_path, path, said):
     with serve(tmp_path, "--timeout-graceful-shutdown", "2") as served:
         ask(served, path)
         began = time.monotonic()

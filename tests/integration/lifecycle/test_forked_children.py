@@ -149,7 +149,7 @@ def test_a_child_keeps_no_connection_of_a_client_open(serve):
         assert client._sock.recv(1) == b""
 
 
-def test_what_is_executed_has_no_descriptor_of_corns(serve, tmp_path):
+def test_executed_child_has_no_descriptor_of_corns(serve, tmp_path):
     with serve() as served:
         serve.ask(served, "/shown")
         shown = (tmp_path / "descriptors").read_text()

@@ -41,7 +41,7 @@ def peer():
         (CONNECTION, r"not safe to fork with --preload app: pool opened a connection \(127.0.0.1:\d+\); using deps"),
     ],
 )
-def test_what_is_not_safe_to_fork_is_named_and_less_is_loaded(tmp_path, peer, source, said):
+def test_module_unsafe_to_fork_is_named_and_less_is_preloaded(tmp_path, peer, source, said):
     (tmp_path / "pool.py").write_text(source)
     write_app(tmp_path, "one", more="import pool\n")
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "2", PEER=peer).wait_ready() as served:
@@ -115,7 +115,7 @@ def test_exit_handlers_of_the_application_run_when_a_worker_ends(tmp_path):
         served.wait_for(f"goodbye from {worker.pid}")
 
 
-def test_what_was_printed_while_loading_is_printed_once(tmp_path):
+def test_output_while_loading_is_printed_once(tmp_path):
     write_app(tmp_path, "one", more="print('loading', end=' ')\n")
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "3").wait_ready() as served:
         served.process.terminate()

@@ -132,7 +132,7 @@ def _unshares():
 
 @linux
 @pytest.mark.skipif(not _unshares(), reason="no process namespace can be made here")
-def test_as_process_1_it_answers_signals_and_reaps(app_dir):
+def test_master_as_process_1_answers_signals_and_reaps(app_dir):
     write_app(app_dir, "one", more=ORPHANS)
     program = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "corn", "serve"]
     with Served(app_dir, "main:app", "--port", "0", "--preload", "none", program=program).wait_ready() as served:

@@ -104,7 +104,7 @@ def answers(served):
     return False
 
 
-def test_too_much_in_all_replaces_the_largest(app_dir):
+def test_memory_total_over_its_limit_replaces_the_largest_worker(app_dir):
     write_app(app_dir, "one", more=LEAK)
     arguments = ("--workers", "2", "--limit-memory-total", "300MiB", "--no-access-log")
     with Served(app_dir, "main:leak", "--port", "0", *arguments).wait_ready() as served:

@@ -21,7 +21,7 @@ def app_dir(tmp_path):
     return tmp_path
 
 
-def test_it_announces_one_line_and_serves_from_all_workers(app_dir):
+def test_start_is_announced_in_one_line_and_all_workers_serve(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "3").wait_ready() as served:
         assert len(served.workers()) == 3
         assert served.client().get().startswith("one ")
@@ -177,7 +177,7 @@ def test_more_ints_press_on(app_dir, presses):
         sock.close()
 
 
-def test_when_the_master_is_killed_nothing_is_left_and_the_port_is_free(app_dir):
+def test_killed_master_leaves_nothing_and_frees_the_port(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "3").wait_ready() as served:
         assert served.client().get()
         served.process.kill()
@@ -187,7 +187,7 @@ def test_when_the_master_is_killed_nothing_is_left_and_the_port_is_free(app_dir)
             served.client().connect()
 
 
-def test_when_the_master_is_killed_requests_in_flight_are_finished_first(app_dir):
+def test_killed_master_lets_requests_in_flight_finish(app_dir):
     write_app(app_dir, "slow", more=SLOW)
     with Served(app_dir, "main:slow", "--port", "0").wait_ready() as served:
         sock = served.client().connect()
@@ -199,7 +199,7 @@ def test_when_the_master_is_killed_requests_in_flight_are_finished_first(app_dir
         served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
-def test_when_the_master_is_killed_a_stuck_worker_is_killed_by_its_template(app_dir):
+def test_killed_master_has_a_stuck_worker_killed_by_its_template(app_dir):
     write_app(app_dir, "deaf", more=DEAF)
     arguments = ("main:deaf", "--port", "0", "--lifespan", "off", *IMPATIENT)
     with Served(app_dir, *arguments).wait_ready() as served:

@@ -76,7 +76,7 @@ def output(*line):
     return subprocess.run(line, capture_output=True, timeout=40, check=True, text=True).stdout
 
 
-def test_curl(served, program, tmp_path):
+def test_curl_negotiates_http2(served, program, tmp_path):
     (tmp_path / "body").write_bytes(b"x" * BIG)
     common = (program("curl"), "-sS", "--fail", "--cacert", served.authority, "-o", tmp_path / "answer")
     told = "%{http_version} %{http_code} %{size_download}"
@@ -85,7 +85,7 @@ def test_curl(served, program, tmp_path):
     assert output(*common, "-w", told, "--http1.1", url(served)) == "1.1 200 0"
 
 
-def test_nghttp(served, program):
+def test_nghttp_is_answered(served, program):
     printed = output(program("nghttp"), "-nv", "--no-verify-peer", url(served), url(served, "/page"))
     assert printed.count(":status: 200") == 2
 
@@ -96,7 +96,7 @@ def test_h2load(served, program):
     assert "2000 succeeded, 0 failed, 0 errored" in printed
 
 
-def test_httpx(served):
+def test_httpx_is_answered(served):
     async def main():
         async with httpx.AsyncClient(http2=True, verify=client(), trust_env=False, timeout=40) as http:
             answers = await asyncio.gather(*[http.post(url(served, "/echo"), content=b"x" * 10_000) for _ in range(50)])

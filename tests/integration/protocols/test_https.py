@@ -280,7 +280,7 @@ def test_sessions_are_resumed_whichever_worker_answers(tmp_path):
         assert seen == [False] + [True] * 11
 
 
-def test_an_examiner_that_hangs_harms_nobody(tmp_path):
+def test_examiner_that_hangs_delays_neither_requests_nor_the_stop(tmp_path):
     """It is stopped by a signal; requests, reloads and the stop go on."""
     issued = Issued(tmp_path, "a")
     with serve(tmp_path, issued) as served:

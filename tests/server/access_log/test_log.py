@@ -25,19 +25,19 @@ def lines_of(run, tmp_path, *requests, app=hello, **options):
     return path.read_text().splitlines()
 
 
-def test_text(run, tmp_path):
+def test_text_line_has_all_fields(run, tmp_path):
     (line,) = lines_of(run, tmp_path, GET, color="never")
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}"
     pattern = stamp + r' INFO    \[\d+\] 127\.0\.0\.1:\d+ "GET /a\\x22b\?q=1 HTTP/1\.1" 200 5 \d+\.\dms'
     assert re.fullmatch(pattern, line)
 
 
-def test_colour(run, tmp_path):
+def test_colour_marks_the_status_on_a_terminal(run, tmp_path):
     (line,) = lines_of(run, tmp_path, GET, color="always")
     assert "\x1b[32m200\x1b[0m" in line
 
 
-def test_json(run, tmp_path):
+def test_json_line_has_all_fields(run, tmp_path):
     (line,) = lines_of(run, tmp_path, GET, log_format="json")
     values = json.loads(line)
     assert values["time"].endswith("Z")
@@ -52,7 +52,7 @@ def test_json(run, tmp_path):
     ]
 
 
-def test_atoms(run, tmp_path, monkeypatch):
+def test_atoms_are_replaced_by_their_values(run, tmp_path, monkeypatch):
     monkeypatch.setenv("CORN_TEST_ATOM", "from the environment")
     text = (
         '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(m)s %(U)s %(q)s %(H)s %(s)s %(B)s %(b)s "%(f)s" "%(a)s" %(T)s %(M)s %(D)s '

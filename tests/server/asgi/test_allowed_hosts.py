@@ -56,7 +56,7 @@ def test_a_local_host_or_one_that_is_named_is_answered(run, host):
         "evil.example.",
     ],
 )
-def test_another_host_is_refused(run, host):
+def test_other_host_is_refused(run, host):
     answer = status(run, host, "own.example", ".sub.example")
     name = host_name(host)
     assert (answer.status, answer.body.decode()) == (
@@ -65,7 +65,7 @@ def test_another_host_is_refused(run, host):
     )
 
 
-def test_what_is_no_browser_is_answered(run, tmp_path):
+def test_client_that_is_no_browser_is_answered(run, tmp_path):
     assert status(run, None, request="GET / HTTP/1.0\r\n{}\r\n").status == 200
     assert status(run, "evil.example", listener=listen_unix(str(tmp_path / "socket"))).status == 200
     assert status(run, "evil.example", "*").status == 200

@@ -116,7 +116,7 @@ class AsynchronousOfAnything:
 
 
 @pytest.mark.parametrize("app", [AsynchronousOfAnything(), functools.partial(three), print])
-def test_what_tells_nothing_is_taken_for_asgi3(app):
+def test_callable_without_a_signature_is_taken_for_asgi3(app):
     assert interface_of(app) == "asgi3"
 
 
@@ -148,15 +148,15 @@ async def two_of_them(scope, receive):
         (wsgi, {"interface": "asgi3"}, r"called as asgi3, with \(scope, receive, send\); it looks like wsgi"),
     ],
 )
-def test_what_cannot_be_called_is_refused(app, options, complaint):
+def test_object_that_cannot_be_called_so_is_refused(app, options, complaint):
     with pytest.raises(ConfigError, match=complaint):
         check_interface(app, Config(app="m:a", **options))
 
 
 @pytest.mark.parametrize("app", [wsgi, wsgi_with_more, Called(), Response, two, Two, three, Three(), answer, print])
-def test_what_can_be_called_is_not_refused(app):
+def test_object_that_can_be_called_so_is_accepted(app):
     check_interface(app, Config(app="m:a"))
 
 
-def test_what_is_said_of_an_application_counts_more_than_what_is_seen():
+def test_interface_option_outranks_detection():
     check_interface(lambda environ=None, start_response=None: None, Config(app="m:a", interface="wsgi"))

@@ -117,7 +117,7 @@ def test_messages_out_of_order_are_refused(run):
         run(start(with_lifespan(lifespan), "on"))
 
 
-def test_what_was_raised_after_a_failed_start_up_was_told_is_its_cause(run, caplog):
+def test_exception_after_startup_failed_is_reported_as_its_cause(run, caplog):
     """As Starlette does it: it tells of the failure as text, then raises it."""
 
     async def telling(scope, receive, send):

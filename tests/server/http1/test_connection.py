@@ -311,7 +311,7 @@ def test_a_disconnect_reaches_receive_and_send(run):
     assert seen == ["http.request", "http.disconnect", "OSError"]
 
 
-def test_after_the_response_receive_says_disconnect(run):
+def test_receive_after_the_response_returns_disconnect(run):
     seen = []
 
     async def app(scope, receive, send):

@@ -146,7 +146,7 @@ def test_a_body_that_is_too_large_is_413(run, chunked):
     run(main())
 
 
-def test_too_many_requests_at_a_time_are_503_with_retry_after(run):
+def test_requests_beyond_the_concurrency_limit_are_answered_with_503_and_retry_after(run):
     async def main():
         gate = asyncio.Event()
 

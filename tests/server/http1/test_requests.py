@@ -137,7 +137,7 @@ def check_request(expected, scope, body):
 
 
 @pytest.mark.parametrize("file", files("valid"))
-def test_valid(run, file):
+def test_valid_request_is_parsed(run, file):
     expectation = tomllib.loads(file.with_suffix(".toml").read_text())
     wanted = expectation["request"]
 
@@ -154,7 +154,7 @@ def test_valid(run, file):
 
 
 @pytest.mark.parametrize("file", files("invalid"))
-def test_invalid(run, file):
+def test_invalid_request_is_refused(run, file):
     expectation = tomllib.loads(file.with_suffix(".toml").read_text())
     before = expectation.get("answered_before", 0)
 

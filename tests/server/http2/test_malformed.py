@@ -93,7 +93,7 @@ def test_a_malformed_request_is_an_error_of_its_stream(run, headers):
 
 
 @pytest.mark.parametrize(("headers", "status"), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_served_is_answered(run, headers, status):
+def test_request_that_is_not_served_is_answered_with_its_status(run, headers, status):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)
@@ -105,7 +105,7 @@ def test_what_is_not_served_is_answered(run, headers, status):
 
 
 @pytest.mark.parametrize("headers", ACCEPTED.values(), ids=ACCEPTED)
-def test_what_is_unusual_and_allowed_is_served(run, headers):
+def test_unusual_request_that_is_allowed_is_served(run, headers):
     async def main():
         async with serving(hello) as at:
             assert (await (await connect(at)).request(headers)).status == 200
@@ -151,7 +151,7 @@ def test_a_body_that_is_too_large_is_refused_at_once_or_when_it_is_seen(run):
     run(main())
 
 
-def test_one_request_too_many_is_answered_with_503(run):
+def test_request_beyond_the_concurrency_limit_is_answered_with_503(run):
     async def app(scope, receive, send):
         await receive()
         await receive()
@@ -250,7 +250,7 @@ def test_a_broken_frame_ends_its_connection_and_no_other(run, data, code):
 @pytest.mark.parametrize(
     "data", [b"\0\0\0\0\0\0\0\0\0", b"\xff" * 30, frames.PREFACE + frames.frame(6, 0, 0, b"x" * 8)]
 )
-def test_another_beginning_than_the_preface_is_refused(run, data):
+def test_connection_without_the_preface_is_refused(run, data):
     async def main():
         async with serving(hello, http="2") as at:
             peer = await at.connect(data)
@@ -312,7 +312,7 @@ def test_responses_are_encoded_so_that_others_can_decode_them():
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from([b"a", b"b", b":path"]), st.binary(max_size=5)), max_size=5)))
-def test_what_is_remembered_of_blocks_is_what_they_say(lists):
+def test_decoder_returns_repeated_header_blocks_as_they_were_encoded(lists):
     encoder, decoder = Encoder(), FieldDecoder(65536)
     for fields in lists:
         for _ in range(3):

@@ -65,7 +65,7 @@ def test_a_client_that_is_not_disclosed_is_recognised(value, hidden):
     assert is_hidden(value) is hidden
 
 
-def test_trust():
+def test_trusted_networks_match_addresses():
     trust = TrustedNetworks(["10.0.0.0/8", "::1"])
     hosts = ("10.1.2.3", "11.0.0.1", "::1", "::ffff:10.1.2.3", "fe80::1%eth0", "host", "")
     assert [trust.contains(each) for each in hosts] == [True, False, True, True, False, False, False]
@@ -73,7 +73,7 @@ def test_trust():
     assert not TrustedNetworks([]).believes(None)
 
 
-def test_kinds():
+def test_network_and_header_field_options_are_parsed():
     assert Network().parse("10.1.2.3/8") == "10.0.0.0/8"
     assert Network().parse("*") == "*"
     assert HeaderField().parse("X-A:b") == "X-A: b"

@@ -61,7 +61,7 @@ def test_the_client_is_the_last_that_is_no_proxy(run, value, client):
     assert scope["client"][0] == client
 
 
-def test_what_a_trusted_proxy_says_of_an_undisclosed_client_holds(run):
+def test_trusted_proxy_may_leave_its_client_undisclosed(run):
     options = {"proxy_fields": ("forwarded",), "forwarded_allow_ips": ("127.0.0.1", "10.0.0.1")}
     scope = scope_for(run, b'Forwarded: for=9.9.9.9;proto=http, for="_x:_y";proto=https, for=10.0.0.1', **options)
     assert (scope["client"][0], scope["scheme"]) == ("10.0.0.1", "https")
@@ -120,7 +120,7 @@ def test_repeated_fields_are_one_list(run):
     assert scope["client"][0] == "1.2.3.4"
 
 
-def test_what_a_client_put_in_front_of_a_list_is_not_taken(run):
+def test_forged_entry_at_the_front_of_a_list_is_ignored(run):
     scope = scope_for(run, b"X-Forwarded-For: 9.9.9.9, 1.2.3.4", b"X-Forwarded-Proto: https, http")
     assert (scope["client"][0], scope["scheme"]) == ("1.2.3.4", "http")
 
@@ -153,7 +153,7 @@ def test_host_port_and_prefix_are_taken_when_the_operator_says_so(run):
         b"X-Forwarded-Prefix: /a b",
     ],
 )
-def test_what_is_malformed_changes_nothing(run, line):
+def test_malformed_field_changes_nothing(run, line):
     scope, plain = scope_for(run, line, proxy_fields=ALL), scope_for(run)
     for key in ("scheme", "path", "root_path"):
         assert scope[key] == plain[key]

@@ -37,7 +37,7 @@ PREAMBLES = [
 
 
 @pytest.mark.parametrize(("data", "client", "server"), PREAMBLES)
-def test_preambles(data, client, server):
+def test_valid_preamble_yields_the_addresses(data, client, server):
     for end in range(len(data)):
         assert parse_proxy_header(data[:end], ENDS) is None
     ends, rest = parse_proxy_header(data + b"GET", ENDS)
@@ -67,7 +67,7 @@ def test_preambles(data, client, server):
         v2(size=60000),
     ],
 )
-def test_invalid_preambles(data):
+def test_invalid_preamble_is_refused(data):
     with pytest.raises(HTTPError):
         parse_proxy_header(data, ENDS)
 

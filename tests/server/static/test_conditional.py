@@ -45,7 +45,7 @@ THEN, BEFORE, AFTER = (
         ({"if-match": TAG, "if-unmodified-since": BEFORE}, 200),
     ],
 )
-def test_preconditions(headers, status):
+def test_preconditions_choose_the_status(headers, status):
     assert precondition(headers, TAG, TIME) == status
 
 
@@ -67,7 +67,7 @@ def test_preconditions(headers, status):
         ("bytes=a-b", None),
     ],
 )
-def test_ranges(value, part):
+def test_ranges_choose_the_bytes(value, part):
     assert chosen_range({"range": value}, TAG, TIME, 10) == part
 
 
@@ -100,7 +100,7 @@ def test_a_range_holds_for_the_file_the_client_knows(validator, holds):
         ("gzip;q=nonsense", ["gzip"]),
     ],
 )
-def test_accepted_codings(header, codings):
+def test_accepted_codings_choose_the_file(header, codings):
     assert accepted_codings(header) == codings
 
 
@@ -136,5 +136,5 @@ def test_how_long_a_file_may_be_kept(path, kept):
         ("/.well-known/x.json", "application/json"),
     ],
 )
-def test_content_types(name, kind):
+def test_content_type_follows_the_file_name(name, kind):
     assert content_type(name) == kind

@@ -199,7 +199,7 @@ def test_a_compressed_file_beside_it_is_sent_to_who_takes_it(run, site):
         "/app.js%20",
     ],
 )
-def test_what_is_not_below_the_directory_goes_to_the_application(run, site, path):
+def test_path_that_leads_to_no_file_below_the_mount_goes_to_the_application(run, site, path):
     answer = ask(run, site, "/static" + path)
     assert b"SECRET" not in answer.body
     assert answer.headers.get("x-app") == "yes"

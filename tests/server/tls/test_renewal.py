@@ -57,7 +57,7 @@ def test_a_process_of_its_own_takes_up_renewed_files(run, tmp_path, caplog):
     assert len(refusals) == 1  # which the log's handlers may both have seen
 
 
-def test_what_cannot_be_used_is_refused_and_what_is_late_is_not(tmp_path, caplog):
+def test_renewal_refuses_unusable_credentials_and_accepts_late_ones(tmp_path, caplog):
     issued = Issued(tmp_path, "a", not_before=NOW - 3 * DAY, not_after=NOW - DAY)
     with caplog.at_level(logging.WARNING):
         logging.getLogger("corn").addHandler(caplog.handler)

@@ -162,7 +162,7 @@ def test_plain_http_is_told_where_it_has_come_to(run, tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"\x00" * 40, b"\x80\x2e\x01\x00\x02", b"\x16\x03\x01\x00\x05hello"])
-def test_what_is_no_handshake_is_closed(run, tmp_path, data):
+def test_connection_that_sends_no_handshake_is_closed(run, tmp_path, data):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
             peer = await running.connect(data)

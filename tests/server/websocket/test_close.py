@@ -80,7 +80,7 @@ def test_a_peer_that_does_not_answer_the_close_holds_nobody_up(run):
     run(main())
 
 
-def test_one_that_is_accepted_during_a_drain_is_closed_too(run):
+def test_connection_accepted_during_a_drain_is_closed(run):
     gate = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -104,7 +104,7 @@ def test_one_that_is_accepted_during_a_drain_is_closed_too(run):
     assert app.seen["code"] == 1012
 
 
-def test_what_is_counted(run):
+def test_metrics_count_messages_and_connections(run):
     async def main():
         async with serving(echo) as at:
             async with connect(at_port(at)) as peer:
@@ -172,7 +172,7 @@ def test_the_access_log(run, tmp_path, options, expected):
 
 
 @pytest.mark.parametrize("listens", [True, False])
-def test_in_development_it_is_closed_at_once(run, listens):
+def test_drain_in_development_closes_at_once(run, listens):
     ends = []
 
     async def app(scope, receive, send):

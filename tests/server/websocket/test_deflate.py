@@ -104,7 +104,7 @@ def test_a_fragment_behind_a_message_that_is_as_large_as_allowed_is_not_inflated
 
 
 @pytest.mark.parametrize("forgets", [False, True], ids=["remembers", "forgets"])
-def test_what_is_deflated_is_inflated(forgets):
+def test_deflated_message_is_inflated(forgets):
     here, there = deflate(forgets=forgets), deflate(forgets=forgets)
     seeded = random.Random(1)
     for size in (0, 1, 100, 2043, 2044, 5000, 100_000):

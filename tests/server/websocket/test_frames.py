@@ -196,7 +196,7 @@ def test_sizes_at_the_edges_of_the_length_fields(size, step):
     ],
     ids=range(16),  # frames are masked by chance
 )
-def test_what_is_wrong_fails_with_the_code_that_says_so(data, code):
+def test_malformed_frame_fails_with_its_close_code(data, code):
     reader = Reader()
     reader.feed(frame(1, b"before"))
     reader.feed(data)
@@ -215,7 +215,7 @@ def test_a_bomb_is_not_unpacked():
     assert reader.messages == []
 
 
-def test_what_may_end_it_waits_until_the_messages_before_are_taken():
+def test_close_frame_waits_for_the_messages_before_it():
     frames = FrameCodec(MAX_SIZE)
     data = frame(1, b"a") + frame(1, b"b") + close() + b"never looked at"
     assert frames.feed(data, 100) == ["a", "b"]
@@ -240,7 +240,7 @@ def test_messages_after_closing_are_dropped_until_the_answer():
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, ""), (999, ""), (5000, ""), (1000, "x" * 124)])
-def test_what_cannot_be_sent_in_a_close_frame_is_refused(code, reason):
+def test_close_frame_with_an_invalid_code_is_refused(code, reason):
     frames = FrameCodec(MAX_SIZE)
     with pytest.raises(ValueError, match="cannot close with"):
         frames.close(code, reason)
@@ -304,7 +304,7 @@ def test_pings_are_answered_amid_a_message_of_the_largest_size():
     assert reader.out == b"\x8a\x06alive?"
 
 
-def test_what_comes_while_there_is_no_room_is_kept_and_not_copied():
+def test_reader_without_room_keeps_data_uncopied():
     """The peer chooses how small the pieces are."""
     frames = FrameCodec(MAX_SIZE)
     one = frame(1, b"abc")

@@ -90,7 +90,7 @@ def test_a_handshake_that_is_wrong_is_refused(run, lines, status):
         (b"GET / HTTP/1.0", HANDSHAKE),
     ],
 )
-def test_what_asks_for_no_websocket_is_served_as_it_is(run, line, lines):
+def test_request_without_upgrade_is_served_as_http(run, line, lines):
     (answer,) = ask(run, request(*lines, line=line))
     assert (answer.status, answer.body) == (200, b"http")
 
@@ -105,7 +105,7 @@ def test_what_asks_for_no_websocket_is_served_as_it_is(run, line, lines):
         [*HANDSHAKE, b"Content-Length: 0"],
     ],
 )
-def test_other_ways_to_say_it(run, lines):
+def test_handshake_accepts_equivalent_spellings(run, lines):
     assert ask(run, request(*lines))[0].status == 101
 
 
@@ -165,7 +165,7 @@ def offered(*fields):
         ),
     ],
 )
-def test_what_is_agreed_on(fields, answer):
+def test_handshake_negotiates_extensions(fields, answer):
     agreed = agree_on_deflate(offered(*fields).extensions)
     if fields[:1] == (b"permessage-deflate; server_max_window_bits=8",):
         answer = b"permessage-deflate; server_max_window_bits=12"  # 8 is more than zlib can do, so the second offer

@@ -24,7 +24,7 @@ def test_messages_come_back(run, size, compression):
     run(main())
 
 
-def test_the_scope(run):
+def test_scope_describes_the_handshake(run):
     seen = []
 
     async def app(scope, receive, send):

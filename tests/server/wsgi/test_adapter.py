@@ -82,7 +82,7 @@ def test_requests_run_at_the_same_time_up_to_the_number_of_threads(run):
     assert set(events.told) == {"wsgi-0", "wsgi-1", "wsgi-2"}
 
 
-def test_there_are_no_more_threads_than_are_needed():
+def test_threads_are_started_only_when_needed():
     threads = Threads(10)
     done = threading.Semaphore(0)
     names = set()
@@ -109,7 +109,7 @@ def test_a_call_never_waits_behind_another_while_there_may_be_more_threads():
         let_go.set()
 
 
-def test_it_is_told_whether_a_thread_is_free():
+def test_call_reports_whether_a_thread_was_free():
     threads = Threads(2)
     let_go = threading.Event()
     assert [threads.run(let_go.wait) for _ in range(3)] == [True, True, False]
@@ -157,7 +157,7 @@ def test_the_log_shows_where_the_threads_are_that_a_request_waits_for(run, caplo
     assert "in stuck" in capfd.readouterr().err
 
 
-def test_what_was_given_up_before_its_turn_is_not_called(run):
+def test_request_given_up_before_its_turn_is_not_called(run):
     events = Events()
 
     def app(environ, start_response):

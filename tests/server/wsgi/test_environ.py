@@ -89,5 +89,5 @@ def test_a_trusted_proxy_says_who_asked_and_how(run):
     assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("192.0.2.7", "https")
 
 
-def test_one_thread_is_not_multithreaded(run):
+def test_environ_of_one_thread_is_not_multithreaded(run):
     assert environ_for(run, GET, wsgi_threads=1)["wsgi.multithread"] is False

@@ -135,7 +135,7 @@ def test_a_failure_is_a_500_and_a_traceback_of_the_applications_own(run, app, ca
         (("200 OK", [("X", "a\r\nb")]), [b"x"], "control byte"),
     ],
 )
-def test_what_breaks_the_specification_is_named(run, caplog, head, body, complaint):
+def test_response_that_breaks_the_specification_is_named(run, caplog, head, body, complaint):
     def app(environ, start_response):
         if head:
             start_response(*head)
@@ -231,7 +231,7 @@ def test_a_part_of_a_file_is_sent_where_its_length_says_so(run, tmp_path):
     assert ask(run, app).body == b"0123"
 
 
-def test_what_is_no_file_on_disk_is_read(run):
+def test_file_wrapper_reads_what_is_no_file_on_disk(run):
     assert ask(run, sending(lambda: io.BytesIO(b"x" * 5000))).body == b"x" * 5000
 
 

@@ -99,7 +99,7 @@ def test_a_fault_is_told_and_does_not_reach_the_loop(caplog):
         ({"do": "rollback"}, "there is no previous generation in memory to return to"),
     ],
 )
-def test_what_cannot_be_done_says_why(request_, error):
+def test_command_that_cannot_be_carried_out_reports_why(request_, error):
     (answer,) = asked(request_).answers
     assert not answer["ok"]
     assert answer["error"].startswith(error)

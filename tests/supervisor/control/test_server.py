@@ -127,7 +127,7 @@ def test_requests_are_answered_in_their_order_also_when_sent_at_once(turning):
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[1, 2]\n", b"\xff\xfe\n", b"3\n", b"\n", b"[" * 60000 + b"\n"])
-def test_what_is_no_request_is_told_so_and_the_connection_goes_on(turning, line):
+def test_malformed_request_is_answered_and_the_connection_stays(turning, line):
     sock = turning.connect()
     assert turning.ask(line, sock) == {"ok": False, "error": "a request is a line that holds a JSON object"}
     assert turning.ask(b'{"do": "a"}\n', sock)["ok"]
@@ -172,7 +172,7 @@ def test_a_flood_of_clients_locks_nobody_out(turning):
         sock.close()
 
 
-def test_where_all_wait_for_an_answer_one_more_is_refused(turning):
+def test_connection_beyond_the_limit_is_refused_while_all_others_wait(turning):
     waiting = [turning.connect() for _ in range(MOST_CLIENTS)]
     for sock in waiting:
         sock.sendall(b'{"do": "wait"}\n')
@@ -187,7 +187,7 @@ def test_where_all_wait_for_an_answer_one_more_is_refused(turning):
     assert turning.ask(b'{"do": "a"}\n')["ok"]
 
 
-def test_one_that_leaves_while_it_waits_is_forgotten(turning):
+def test_client_that_leaves_while_it_waits_is_forgotten(turning):
     sock = turning.connect()
     sock.sendall(b'{"do": "wait"}\n')
     sock.close()
@@ -207,7 +207,7 @@ def test_an_idle_server_does_not_turn_its_loop(turning):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_is_refused_even_where_the_file_lets_him_in(turning, tmp_path):
+def test_other_user_is_refused_even_where_the_file_mode_allows(turning, tmp_path):
     os.chmod(turning.path, 0o666)
     reader, writer = os.pipe()
     sock = socket.socket(socket.AF_UNIX)

@@ -55,7 +55,7 @@ def done(world, kind):
     return [each for each in world.did if isinstance(each, kind)]
 
 
-def test_it_starts_from_a_bare_template_and_announces_itself():
+def test_start_uses_a_bare_template_and_is_announced():
     world = served()
     assert done(world, actions.SpawnTemplate) == [actions.SpawnTemplate(1)]
     assert serving(world) == [(1, False)]

@@ -37,7 +37,7 @@ def test_a_worker_that_fails_alone_too_makes_its_revision_a_failure():
     assert len(spawned(world)) == 3
 
 
-def test_after_it_helped_once_the_next_revision_waits_for_the_exit_of_the_old_worker():
+def test_exclusive_start_that_helped_once_makes_the_next_revision_wait_for_the_old_worker():
     world = served()
     reload_beside(world)
     leave(world)

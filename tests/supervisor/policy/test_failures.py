@@ -170,7 +170,7 @@ class TestCrash:
         assert world.exit_code is None
         assert len(world.state.ready()) == 1
 
-    def test_it_gives_up_when_nothing_was_ready_for_a_minute_and_ten_attempts_failed(self):
+    def test_master_gives_up_when_nothing_was_ready_for_a_minute_and_ten_attempts_failed(self):
         world = running(2)
         for worker in world.state.ready():
             world.exits(worker.id, SEGV)

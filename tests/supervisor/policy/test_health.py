@@ -22,7 +22,7 @@ class TestRecycle:
         world.exits(old.id)
         assert "ended: max requests" in texts(world)[-1]
 
-    def test_one_at_a_time(self):
+    def test_recycling_replaces_one_worker_at_a_time(self):
         world = running(4)
         for worker in world.state.ready():
             world.retires(worker.id)
@@ -45,14 +45,14 @@ class TestRecycle:
         world.settle()
         assert world.ready_generations() == [1]
 
-    def test_not_before_its_shortest_lifetime(self):
+    def test_recycling_waits_for_min_worker_lifetime(self):
         world = running(1, min_worker_lifetime=2.0)
         world.retires(world.state.ready()[0].id)
         assert not world.in_stage(Stage.SPAWNING)
         world.passes(2.1)
         assert world.in_stage(Stage.SPAWNING)
 
-    def test_at_once_when_somebody_told_it_to_leave(self):
+    def test_recycling_of_a_worker_asked_to_leave_is_immediate(self):
         world = running(1, min_worker_lifetime=2.0)
         world.retires(world.state.ready()[0].id, "SIGTERM")
         assert world.in_stage(Stage.SPAWNING)
@@ -102,7 +102,7 @@ class TestMemory:
         assert DrainWorker(first, 0.0, False) in world.did
         assert len(world.in_stage(Stage.SPAWNING)) == 1
 
-    def test_too_much_in_all_replaces_the_largest_one_at_a_time(self):
+    def test_memory_total_over_its_limit_replaces_the_largest_worker(self):
         world = running(3, limit_memory_total=200 * MIB)
         self.sample(world, 50, 90, 80, total=220)
         self.sample(world, 50, 90, 80, total=220)
@@ -137,14 +137,14 @@ class TestLiveness:
         assert "ended: stuck: its event loop has not turned for 10.1 s" in texts(world)[-1]
         assert not world.state.restarts, "it does not count as a crash"
 
-    def test_it_is_aborted_though_no_other_comes(self):
+    def test_stuck_worker_without_a_replacement_is_aborted(self):
         world = running(1, timeout_worker=10.0)
         stuck = world.state.ready()[0].id
         self.look(world, 10.1)
         world.passes(5.1)
         assert AbortWorker(stuck) in world.did
 
-    def test_one_that_turns_again_while_it_is_replaced_is_drained(self):
+    def test_stuck_worker_that_recovers_while_replaced_is_drained(self):
         world = running(1, timeout_worker=10.0)
         stuck = world.state.ready()[0].id
         self.look(world, 10.1)

@@ -16,7 +16,7 @@ class TestScale:
         world.settle()
         assert world.ready_generations() == [1]
 
-    def test_never_below_one(self):
+    def test_capacity_is_at_least_one(self):
         world = running(1)
         world.scale(-1)
         assert not world.draining

@@ -105,7 +105,7 @@ class TestReload:
         world.template_exits(2, KILLED)
         assert world.ready_generations() == [1]
 
-    def test_one_more_reload_is_remembered_and_not_many(self):
+    def test_reload_requested_during_a_reload_is_remembered_once(self):
         world = running(1)
         for _ in range(1000):
             world.hup()
@@ -190,7 +190,7 @@ class TestSoak:
         assert world.ready_generations() == [1, 1]
         assert world.templates == {1}
 
-    def test_only_workers_of_a_candidate_are_gated(self):
+    def test_gate_holds_only_workers_of_a_candidate(self):
         world = running(2)
         world.hup()
         world.settle()
@@ -230,7 +230,7 @@ class TestRollback:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
-    def test_neither_does_a_worker_that_somebody_killed(self):
+    def test_rollback_ignores_workers_killed_from_outside(self):
         world = self.reloaded()
         world.exits(world.state.ready()[0].id, KILLED)
         world.settle()
@@ -245,7 +245,7 @@ class TestRollback:
         world.settle()
         assert world.ready_generations() == [1, 1]
 
-    def test_one_previous_generation_is_kept_and_not_more(self):
+    def test_rollback_window_keeps_one_previous_generation(self):
         world = self.reloaded()
         world.hup()
         world.settle()
@@ -274,7 +274,7 @@ class TestTemplateLost:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
-    def test_when_that_does_not_load_it_is_tried_again_with_growing_pauses(self):
+    def test_lost_template_that_does_not_load_is_retried_with_growing_delays(self):
         world = running(2)
         world.template_exits(1, KILLED)
         attempts = []

@@ -116,7 +116,7 @@ class TestStop:
 
 
 class TestUpgrade:
-    def test_this_master_goes_on_until_its_successor_serves_and_then_leaves_the_queues_to_it(self):
+    def test_upgrade_keeps_the_master_until_its_successor_serves(self):
         world = running(2)
         world.usr2()
         assert actions.StartSuccessor() in world.did
@@ -127,7 +127,7 @@ class TestUpgrade:
         world.settle()
         assert world.exit_code == 0
 
-    def test_one_at_a_time(self):
+    def test_upgrade_during_an_upgrade_is_refused(self):
         world = running(1)
         world.usr2()
         world.usr2()
@@ -180,7 +180,7 @@ class TestDrainDelay:
         assert world.exit_code == 0
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
-    def test_who_is_in_haste_does_not_wait(self, name):
+    def test_drain_delay_is_ended_by_a_more_urgent_stop(self, name):
         world = running(2, drain_delay=10)
         world.signal(name)
         assert actions.CloseListeners() in world.did

@@ -26,7 +26,7 @@ def body(data, more=False):
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def test_it_goes_before_the_last_end_of_the_body():
+def test_script_is_inserted_before_the_last_end_of_the_body():
     page = b"<!DOCTYPE html><script>x='</body>'</script><p>hi</BODY></html>"
     first, second = passed([start((b"Content-Length", b"%d" % len(page))), body(page)])
     assert second["body"] == b"<!DOCTYPE html><script>x='</body>'</script><p>hi" + MARK + b"</BODY></html>"
@@ -61,7 +61,7 @@ def test_a_policy_is_exchanged():
         [start(), {"type": "http.response.trailers", "headers": []}],
     ],
 )
-def test_what_is_no_page_goes_through_as_it_is(messages):
+def test_response_that_is_no_page_passes_unchanged(messages):
     assert passed(messages) == messages
 
 

@@ -37,7 +37,7 @@ def test_two_saves_of_equal_size_within_a_second_are_two_versions(tmp_path):
     assert bytecode(tmp_path) == []
 
 
-def test_what_has_not_changed_for_a_while_is_compiled_once(tmp_path):
+def test_module_unchanged_for_a_while_is_compiled_once(tmp_path):
     module = tmp_path / "module.py"
     module.write_text("VALUE = 1")
     os.utime(module, (1_000_000, 1_000_000))

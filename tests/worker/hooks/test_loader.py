@@ -48,7 +48,7 @@ def load(tmp_path, monkeypatch):
         ("open('/nowhere')", "could not be loaded: FileNotFoundError"),
     ],
 )
-def test_what_is_refused(load, source, said):
+def test_wrong_hook_file_is_refused(load, source, said):
     with pytest.raises(HooksError, match=re.escape(said)):
         load(source)
 
@@ -60,7 +60,7 @@ def test_the_traceback_is_the_users(load):
     assert "/corn/" not in caught.value.detail
 
 
-def test_what_is_accepted(load):
+def test_hook_file_with_private_names_is_accepted(load):
     source = (
         "from os.path import join\n"
         "class Helper:\n    def __init__(self, info): ...\n"
