@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from corn import logs
@@ -15,6 +15,7 @@ _OPTIONS = ("log_level", "log_file", "log_format", "color", "log_config")
 _FORM = ("log_file", "log_format", "color")
 
 _users: list[Config] = []
+_undo = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
@@ -25,17 +26,15 @@ def process_log(config: Config, given: Mapping[str, Any]) -> Iterator[None]:
     the program has configured the logger `corn` itself.
     """
     _refuse(config, given)
-    before = (logs.logger.handlers[:], logs.logger.propagate, logs.logger.level, logging.raiseExceptions)
     if not _users:
-        _configure(config, given)
+        _undo.callback(_configure(config, given))
     _users.append(config)
     try:
         yield
     finally:
         _users.remove(config)
-        if not _users and not logs.is_handed_over():
-            logs.logger.handlers[:], logs.logger.propagate, level, logging.raiseExceptions = before
-            logs.logger.setLevel(level)
+        if not _users:
+            _undo.close()
 
 
 def _refuse(config: Config, given: Mapping[str, Any]) -> None:
@@ -52,13 +51,30 @@ def _is_configured() -> bool:
     return bool(logs.logger.handlers) or logs.is_handed_over()
 
 
-def _configure(config: Config, given: Mapping[str, Any]) -> None:
+def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
+    """Set up the logger; returns what undoes it."""
+    logger = logs.logger
+    handlers, propagate, level, raises = logger.handlers[:], logger.propagate, logger.level, logging.raiseExceptions
+
+    def set_level_back() -> None:
+        logger.setLevel(level)
+
+    def set_all_back() -> None:
+        logger.handlers[:], logger.propagate, logging.raiseExceptions = handlers, propagate, raises
+        logger.setLevel(level)
+
+    def leave() -> None:
+        """Leave the logging module as a table has set it up, which was for the whole process."""
+
     if config.log_config is not None:
         from corn.worker.logging_config import apply_log_config
 
         table = given.get("log_config")
         apply_log_config(table if isinstance(table, Mapping) else config.log_config)
-    elif not _is_configured():
+        return leave
+    if not _is_configured():
         logs.configure(logs.Source("corn"), config)
-    elif "log_level" in given:
+        return set_all_back
+    if "log_level" in given:
         logs.set_level(config.log_level)
+    return set_level_back
