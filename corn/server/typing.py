@@ -88,6 +88,9 @@ class SessionTransport(Protocol):
     def write(self, data: bytes) -> None:
         """Write, however much waits to be written."""
 
+    def write_together(self, data: bytes) -> None:
+        """Write with what else is sent in this turn of the loop, or now where that would delay it."""
+
     async def drained(self) -> None:
         """Wait until more should be written; returns too when the peer is gone."""
 

@@ -78,6 +78,12 @@ class BufferedProtocol(asyncio.Protocol):
             self._out, self._out_size = [data], len(data)
             service.turn.add(self)
 
+    def flush_unless_held(self) -> None:
+        """Write what is buffered: a response or a message is complete, and waiting for others would delay it."""
+        service = self.service
+        if not service.turn.holds or len(service.running) < 2:
+            self.flush()
+
     def write_soon(self, *pieces: bytes) -> None:
         """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
         size = sum(map(len, pieces))

@@ -24,7 +24,7 @@ Meaning = Callable[[RequestHead, bytes], None]
 
 
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
-    """Read a head; `ends`: no body follows. Raises Malformed, or `Refusal` for what must not be served."""
+    """Read a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for what is not served."""
     if len(fields) > limit_count + len(_PSEUDO):
         raise HTTPError(431, "too many header fields")
     head = RequestHead()
@@ -70,7 +70,7 @@ def _read_fields(head: RequestHead, fields: Fields) -> tuple[dict[bytes, bytes],
 
 
 def read_trailers(fields: Fields) -> None:
-    """Check the trailers of a request: nothing in ASGI could carry them. Raises Malformed."""
+    """Check the trailers of a request: nothing in ASGI could carry them. Raises MalformedRequestError."""
     for name, value in fields:
         if name[:1] == b":" or name in _OF_HTTP1:
             raise MalformedRequestError("a field that trailers must not have")

@@ -70,6 +70,9 @@ class StreamConnection(Protocol):
     def write_soon(self, *pieces: bytes) -> None:
         """Write frames together with the others of this turn of the loop."""
 
+    def flush_unless_held(self) -> None:
+        """Write what is buffered, unless it may wait for the rest of this turn."""
+
     def due(self, seconds: float) -> float:
         """A deadline so many seconds from now, which the connection will look at in time."""
 
@@ -354,6 +357,7 @@ class Stream:
         self.service.answered(cycle)
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
+        self.connection.flush_unless_held()
 
     def break_off(self, cycle: Cycle) -> None:  # noqa: ARG002 - a stream has one
         """End a response that cannot be completed, so that the peer can tell."""
@@ -423,6 +427,10 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         self.send(data, end=False)
+
+    def write_together(self, data: bytes) -> None:
+        self.send(data, end=False)
+        self.connection.flush_unless_held()
 
     def pause_reading(self) -> None:
         self._is_paused = True

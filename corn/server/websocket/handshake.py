@@ -45,7 +45,7 @@ def wants_websocket(head: RequestHead) -> bool:
 
 
 def check_handshake(head: RequestHead) -> None:
-    """Raises `Refusal` for a handshake over HTTP/1.1 that cannot be accepted."""
+    """Raises HTTPError for a handshake over HTTP/1.1 that cannot be accepted."""
     versions, keys = _values(head.headers, b"sec-websocket-version"), _values(head.headers, b"sec-websocket-key")
     if len(versions) != 1 or len(keys) != 1:
         raise HTTPError(400, "a WebSocket handshake needs one Sec-WebSocket-Version and one Sec-WebSocket-Key")
@@ -66,7 +66,7 @@ def accept_key(head: RequestHead) -> bytes:
 
 
 def read_offer(headers: Iterable[tuple[bytes, bytes]]) -> Offer:
-    """What a handshake offers; raises `Refusal` if that is malformed."""
+    """What a handshake offers; raises HTTPError if that is malformed."""
     protocols = b",".join(_values(headers, b"sec-websocket-protocol"))
     names = [name for each in protocols.split(b",") if (name := each.strip(b" \t"))]  # RFC 9110, 5.6.1.2
     if not all(map(TOKEN.fullmatch, names)):

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 
 from corn.server.asgi.types import Message
 from corn.server.context import ServerContext
@@ -153,8 +154,10 @@ class WebSocketSession:
 
     def send(self, message: str | bytes) -> int:
         """Send a message; the size of its frame. Not to be called once there is an outcome."""
-        frame = self._frames.encode(message)
-        self.carrier.write(frame)
+        frame, service = self._frames.encode(message), self._service
+        self.carrier.write_together(frame)
+        if len(service.running) > 1:
+            service.turn.finished(monotonic())
         return len(frame)
 
     def close(self, code: int, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 import websockets
@@ -9,7 +10,7 @@ from websockets.asyncio.client import connect
 
 from corn.ipc.scoreboard import Field
 from tests.support.asgi_server import serving, until
-from tests.support.websocket_peer import ACCEPT, HANDSHAKE, at_port, echo, recording
+from tests.support.websocket_peer import ACCEPT, HANDSHAKE, at_port, echo, recording, sessions
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
@@ -275,3 +276,52 @@ def test_a_client_that_leaves_before_the_answer_is_a_disconnect(run):
 
     run(main())
     assert seen == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+
+
+class Counting:
+    """A transport that counts its writes."""
+
+    def __init__(self, transport):
+        self.transport = transport
+        self.writes = 0
+
+    def write(self, data):
+        self.writes += 1
+        self.transport.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.transport, name)
+
+
+@pytest.mark.parametrize("blocks", [False, True], ids=["quick", "slow"])
+def test_messages_of_one_turn_are_written_together_while_applications_are_quick(run, blocks):
+    """And at once where a step of an application has held the others up."""
+    writes = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send(ACCEPT)
+        await receive()
+        session = app.at.server._service.websockets
+        counting = []
+        for each in session:
+            each.carrier.transport = Counting(each.carrier.transport)
+            counting.append(each.carrier.transport)
+        for number in range(1000):
+            if blocks and number % 100 == 0:
+                time.sleep(0.02)
+            await send({"type": "websocket.send", "text": str(number)})
+        await asyncio.sleep(0)
+        writes.append(sum(each.writes for each in counting))
+
+    async def main():
+        async with serving(app) as at:
+            app.at = at
+            async with connect(at_port(at)), connect(at_port(at), compression=None) as peer:
+                await sessions(at)
+                await peer.send("begin")
+                for number in range(1000):
+                    assert await peer.recv() == str(number)
+
+    run(main())
+    assert writes[0] > 900 if blocks else writes[0] < 500
