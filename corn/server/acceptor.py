@@ -4,8 +4,8 @@ One connection is accepted per wake-up. asyncio's own listener takes as many as 
 a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours whoever was
 woken last or spreads blindly to the stuck. Here the workers compare how many connections they hold, through the shared
 table of counters. A worker that is more than one ahead of the least loaded leaves a new connection to the others for a
-millisecond, at most once per wake-up, and then accepts whatever is still there. One whose heartbeat is stale does not
-count: it may be stuck, and would hold the others up.
+few milliseconds, and for longer while they accept; then it accepts whatever is still there. So a stuck worker delays a
+connection by milliseconds, and not at all once its heartbeat is stale.
 
 Where nothing is gained by that, several are accepted per wake-up: for a worker alone, and for connections that are
 closed again at once. Of those the numbers differ from one moment to the next, and a worker that is busy with one does
@@ -26,8 +26,11 @@ from corn.server.asgi.scope import Address, Endpoints
 from corn.server.context import ServerContext
 
 _DEFERRAL = 0.001  # seconds for which a connection is left to the others
+_DEFERRALS = 3  # in a row, after which a worker that has not moved is not waited for
+_MOST_UNRESPONSIVE = 64
 _BATCH = 8  # connections accepted in one turn of the loop, where that is fair
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
+_VIEW = 0.01  # seconds for which it is taken as known which workers accept
 _STALE_MS = 1500  # since a heartbeat
 _SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -36,31 +39,53 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 
 
 class AcceptBalance:
-    """The counters of all workers that accept, this one among them, looked up anew with each tick."""
+    """The counters of all workers that accept, this one among them; looked up anew while connections come."""
 
-    __slots__ = ("_alive", "_closings", "_slots", "_words", "shares_out")
+    __slots__ = ("_alive", "_are_short", "_closings", "_looked_at", "_slots", "_unresponsive", "_words")
 
     def __init__(self, slots: Scoreboard, own: memoryview) -> None:
         self._slots = slots
         self._words = own
         self._alive: list[memoryview] = []
+        self._looked_at = 0.0
+        self._unresponsive: set[tuple[int, int]] = set()
         self._closings = 0
-        self.shares_out = True
+        self._are_short = False
 
     def tick(self, closings: int) -> None:
-        """Find the workers that accept now and are alive; `closings` counts the connections closed so far."""
-        oldest = int(time.monotonic() * 1000) - _STALE_MS
-        self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
-        are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
+        """Find out whether connections are short; `closings` counts the connections closed so far."""
+        self._are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
         self._closings = closings
-        self.shares_out = len(self._alive) > 1 and not are_short
+
+    def shares_out(self) -> bool:
+        """Whether connections are to be shared with others that accept now."""
+        if self._are_short:
+            return False
+        now = time.monotonic()
+        if now - self._looked_at > _VIEW:
+            self._looked_at = now
+            oldest = int(now * 1000) - _STALE_MS
+            self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
+        return len(self._alive) > 1
 
     def is_ahead(self) -> bool:
-        """Whether this worker holds more than one connection more than the least loaded of the others."""
-        if len(self._alive) < 2:
-            return False
+        """Whether this worker holds more than one connection more than another that is expected to accept."""
+        return any(each not in self._unresponsive for each in self.behind())
+
+    def behind(self) -> list[tuple[int, int]]:
+        """The others that hold less than this worker by more than one: their heartbeats and connections."""
         enough = self._words[Field.CONNECTIONS] - 1
-        return any(words[Field.CONNECTIONS] < enough and words[Field.ACCEPTING] for words in self._alive)
+        return [
+            (words[Field.HEARTBEAT_MS], words[Field.CONNECTIONS])
+            for words in self._alive
+            if words[Field.CONNECTIONS] < enough and words[Field.ACCEPTING]
+        ]
+
+    def expect_nothing_of(self, unchanged: set[tuple[int, int]]) -> None:
+        """Leave no connection to workers that accepted none of those left to them, until they change."""
+        if len(self._unresponsive) > _MOST_UNRESPONSIVE:
+            self._unresponsive.clear()
+        self._unresponsive |= unchanged
 
 
 class Acceptor:
@@ -72,6 +97,8 @@ class Acceptor:
         self._listener = listener
         self._factory = factory
         self._resumption: asyncio.TimerHandle | None = None
+        self._deferrals = 0  # in a row
+        self._left_to: set[tuple[int, int]] = set()  # to whom a connection is left
         self._connecting: set[asyncio.Task[None]] = set()
         self._kind = (int(listener.family), int(listener.type), listener.proto)
         self._is_tcp = listener.family != socket.AF_UNIX
@@ -94,14 +121,21 @@ class Acceptor:
         self._listener.close()
 
     def _readable(self) -> None:
-        if not self._fleet.shares_out:
+        if not self._fleet.shares_out():
             for _ in range(_BATCH):
                 if not self._accept() or self._service.metrics.open >= self._service.limit_connections:
                     return
         elif self._fleet.is_ahead():
-            self._pause(_DEFERRAL)
+            self._defer()
         else:
             self._accept()
+
+    def _defer(self) -> None:
+        """Leave a connection to the others for a moment."""
+        if not self._deferrals:
+            self._left_to = set(self._fleet.behind())
+        self._deferrals += 1
+        self._pause(_DEFERRAL)
 
     def _pause(self, seconds: float | None) -> None:
         """Do not look at the listener for so long; None is for ever."""
@@ -114,9 +148,18 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._resumption = None
-        if self._listener.fileno() >= 0:
-            self.start()
-            self._accept()
+        if self._listener.fileno() < 0:
+            return
+        if self._deferrals >= _DEFERRALS:
+            self._fleet.expect_nothing_of(self._left_to & set(self._fleet.behind()))
+            self._deferrals = 0
+        if self._left_to and self._fleet.is_ahead():
+            self._defer()
+            return
+        self._left_to = set()
+        self._deferrals = 0
+        self.start()
+        self._accept()
 
     def _accept(self) -> bool:
         """Accept one connection; whether there may be more."""

@@ -88,14 +88,13 @@ def parse_head(block: bytes, limit_count: int) -> RequestHead:
     line = block[: block.find(b"\r\n")].split(b" ")
     if len(fields) != count or len(line) != 3 or line[0] not in METHODS or line[2] != b"HTTP/1.1":
         return parse_unusual_head(block)
-    if b" \r\n" in block or b"\t\r\n" in block or block[-1] in b" \t":  # white space after a value is left in it
-        return parse_unusual_head(block)
     head = RequestHead()
     head.method, head.target = METHODS[line[0]], line[1]
     headers = head.headers = []
     meanings = FIELD_MEANINGS
     for name, value in fields.items():
         lower, handler = meanings[name] if name in meanings else field_meaning(name)
+        value = value.strip()  # noqa: PLW2901 - of spaces and tabs, which httptools leaves behind a value
         if handler is not None:
             handler(head, value)
         headers.append((lower, value))

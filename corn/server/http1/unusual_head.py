@@ -1,7 +1,7 @@
 """HTTP/1.1 request head parser in Python, for what is unusual in a head, and what is wrong with it.
 
 `corn.server.http1.parser` reads the heads that most clients send, and leaves all others to this one: methods that its
-library does not know, HTTP/1.0, repeated fields, white space after values, and every head that is refused, since only
+library does not know, HTTP/1.0, repeated fields, and every head that is refused, since only
 the exact fault has the status that fits. Read from end to end, it is the definition of what corn accepts (RFC 9112, 2
 to 6); the tests compare the two.
 
