@@ -11,7 +11,7 @@
 #
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
 # make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
-# make bench    corn beside its peers, about half an hour; BENCH="--help" tells how to ask for less
+# make bench    corn beside its peers, about an hour; BENCH=--quick takes ten minutes, BENCH="--help" tells more
 # make faults   faults injected into corn and its peers, about 25 minutes: who survives what
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 

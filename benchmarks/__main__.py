@@ -11,14 +11,14 @@ from typing import Any
 
 from benchmarks import wrk
 from benchmarks.asking import WrongAnswerError
-from benchmarks.cases import STRANGERS, Case
+from benchmarks.cases import RATE, STRANGERS, Case
 from benchmarks.circumstances import circumstances
 from benchmarks.contention import TOLERABLE
 from benchmarks.goals import regressions
 from benchmarks.options import Options, parse
 from benchmarks.probes import Client, look
 from benchmarks.publish import publish
-from benchmarks.servers import Server
+from benchmarks.servers import BARE, Server
 from benchmarks.service import running
 from benchmarks.summary import Results, Run
 from benchmarks.tables import everything
@@ -44,10 +44,18 @@ def main() -> int:
 def _run_all(options: Options, results: Results) -> None:
     """Every server of a case in turn, then again: what disturbs a round disturbs all of it."""
     for case in options.cases:
+        rate = half_of_the_slowest(results)
         for number in range(1, options.rounds + 1):
             for server in _in_turn(options.servers, number):
                 if server.serves(case):
-                    results.add(_undisturbed(options, case, server, number))
+                    results.add(_undisturbed(options, case, server, number, rate))
+
+
+def half_of_the_slowest(results: Results) -> int:
+    """The rate that every server can bear: half of what the slowest came to on the same application."""
+    rates = [results.value("fastapi", server, RATE) for server in results.servers() if server != BARE]
+    known = [rate for rate in rates if rate is not None]
+    return int(min(known) / 2) if known else Client.rate
 
 
 def _in_turn(servers: tuple[Server, ...], number: int) -> tuple[Server, ...]:
@@ -56,25 +64,25 @@ def _in_turn(servers: tuple[Server, ...], number: int) -> tuple[Server, ...]:
     return servers[first:] + servers[:first]
 
 
-def _undisturbed(options: Options, case: Case, server: Server, number: int) -> Run:
+def _undisturbed(options: Options, case: Case, server: Server, number: int, rate: int) -> Run:
     """The first run that strangers left alone, or else the last; which one it was does not depend on its figures."""
-    run = _run(options, case, server, number)
+    run = _run(options, case, server, number, rate)
     _tell(options, run)
     for _ in range(options.patience):
         if run.figures.get(STRANGERS, 0) <= TOLERABLE:
             break
-        run = _run(options, case, server, number)
+        run = _run(options, case, server, number, rate)
         _tell(options, run)
     return run
 
 
-def _run(options: Options, case: Case, server: Server, number: int) -> Run:
+def _run(options: Options, case: Case, server: Server, number: int, rate: int) -> Run:
     """One run in a fresh process, whose faults are figures too: nothing here ends the benchmark."""
     core = options.server_core if case.pinned else None
     try:
-        with running(server, case, core) as service:
+        with running(server, case, core, options.client_core) as service:
             cores = (options.server_core, options.client_core)
-            figures, faults = look(service, case, Client(options.client_core, options.seconds, cores))
+            figures, faults = look(service, case, Client(options.client_core, options.seconds, cores, rate))
     except (WrongAnswerError, OSError, wrk.UnreadableError) as error:
         return Run(case.name, server.name, number, {}, (f"{type(error).__name__}: {error}",))
     return Run(case.name, server.name, number, figures, faults)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.apps import HELLO, ONE_MIB, PIECE, TEN_KIB
 
 QUIET, LOGGED, DEFAULT = "quiet", "logged", "default"
 
 PER_CPU, RATE, P99, BUSY, STRANGERS = "per_cpu", "rate", "p99_ms", "busy", "strangers"
+P50, P999 = "p50_ms", "p999_ms"
 PSS, CONNECTION, BUSIEST = "pss_mib", "connection_kib", "busiest"
 
 BODY_1_KIB = b"y" * 1024
@@ -54,6 +56,8 @@ class Case:
     pinned: bool = True
     bare: bool = False  # the bare protocol can answer it
     secure: bool = False  # over TLS
+    varying: bool = False  # sixteen fields of a browser behind a proxy, of which a third differ from request to request
+    proxied: bool = False  # through a HAProxy, which keeps its connections to the server
 
     def address(self, port: int) -> str:
         """Where it is asked for."""
@@ -62,14 +66,17 @@ class Case:
     is_wsgi: bool = False
 
 
-def _fastapi(name: str, title: str, **more: str) -> Case:
+def _fastapi(name: str, title: str, **more: Any) -> Case:
     answer = b'{"item_id":42,"q":"corn","limit":5}'
     return Case(name=name, title=title, app=FASTAPI, path="/items/42?q=corn&limit=5", answer=answer, **more)
 
 
 CASES = (
-    Case(name="plain", title="plain", bare=True),
-    Case(name="headers", title="plain, ten more headers", headers=TEN_HEADERS, bare=True),
+    Case(name="browser", title="browser behind a proxy, varying", varying=True),
+    _fastapi("fastapi-browser", "FastAPI, browser, varying", varying=True),
+    _fastapi("proxied", "FastAPI through HAProxy, varying", varying=True, proxied=True),
+    Case(name="plain", title="plain, repeated", bare=True),
+    Case(name="headers", title="plain, ten more headers, repeated", headers=TEN_HEADERS, bare=True),
     Case(
         name="echo",
         title="POST echo, 1 KiB",
@@ -82,7 +89,8 @@ CASES = (
     Case(name="10k", title="10 KiB", app="benchmarks.apps:ten_kib", answer=TEN_KIB),
     Case(name="1m", title="1 MiB", app="benchmarks.apps:one_mib", answer=ONE_MIB),
     Case(name="sleep", title="10 ms sleep", app="benchmarks.apps:sleep"),
-    _fastapi("fastapi", "FastAPI, path and query"),
+    _fastapi("fastapi", "FastAPI, path and query, repeated"),
+    _fastapi("fixed-rate", "FastAPI, half of the slowest server's rate", probe="rate", headline=P99),
     Case(name="close", title="connection per request", headers={"Connection": "close"}),
     Case(name="tls", title="plain, over TLS", secure=True),
     Case(name="tls-10k", title="10 KiB, over TLS", app="benchmarks.apps:ten_kib", answer=TEN_KIB, secure=True),
@@ -97,6 +105,10 @@ CASES = (
         probe="http2",
     ),
     Case(name="close-4", title="connection per request, 4 workers", headers={"Connection": "close"}, workers=4),
+    *(
+        Case(name=f"plain-{n}", title=f"plain, repeated, {n} workers", workers=n, headline=RATE, pinned=False)
+        for n in (2, 4, 8)
+    ),
     Case(name="plain-log", title="plain, access log on", setup=LOGGED),
     _fastapi("fastapi-log", "FastAPI, access log on", setup=LOGGED),
     Case(name="plain-default", title="plain, each server's default", setup=DEFAULT),
@@ -140,7 +152,9 @@ CASES = (
 UNITS = {
     PER_CPU: "requests per CPU-second",
     RATE: "requests per second",
+    P50: "p50, ms",
     P99: "p99, ms",
+    P999: "p99.9, ms",
     PSS: "PSS, MiB",
     CONNECTION: "KiB",
     BUSIEST: "busiest worker / mean",

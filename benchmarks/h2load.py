@@ -9,6 +9,7 @@ from benchmarks.wrk import Load, UnreadableError
 
 MISSING = "h2load is not installed: on Debian and Ubuntu, apt-get install nghttp2-client"
 CONNECTIONS, STREAMS = 8, 16
+RATED_CONNECTIONS = 32
 
 _FINISHED = re.compile(
     r"^requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout",
@@ -21,10 +22,23 @@ def command(url: str, *, seconds: int, log: str) -> list[str]:
     return ["h2load", "-t1", f"-c{CONNECTIONS}", f"-m{STREAMS}", f"-D{seconds}", f"--log-file={log}", url]
 
 
-def parse(printed: str, logged: Iterable[str], *, seconds: int) -> Load:
+def command_at_rate(url: str, *, rate: int, seconds: int, log: str) -> list[str]:
+    """The arguments of a run over HTTP/1.1 with so many requests a second, however fast they are answered."""
+    each = max(1, round(rate / RATED_CONNECTIONS))
+    load = [f"-c{RATED_CONNECTIONS}", f"--rps={each}", f"-D{seconds}"]
+    return ["h2load", "--h1", "-t1", *load, f"--log-file={log}", url]
+
+
+def percentile(logged: Iterable[str], share: float) -> float:
+    """Below which time, in milliseconds, so much of the logged requests were answered."""
+    took = sorted(int(line.split()[2]) for line in logged)
+    return took[min(int(len(took) * share), len(took) - 1)] / 1000 if took else 0.0
+
+
+def parse(printed: str, logged: Iterable[str], *, seconds: int, protocol: str = "h2") -> Load:
     """What a run came to; raises UnreadableError if that is not there."""
     found = _FINISHED.search(printed)
-    if found is None or "Application protocol: h2" not in printed:
+    if found is None or f"Application protocol: {protocol}" not in printed:
         raise UnreadableError(f"h2load printed: {printed.strip()[-500:] or 'nothing'}")
     done, succeeded, *bad = map(int, found.groups())
     errors = dict(zip(("failed", "errored", "timeout"), bad, strict=True)) | {"status": done - succeeded - bad[0]}

@@ -10,6 +10,13 @@ from pathlib import Path
 from benchmarks.cases import CASES, Case
 from benchmarks.servers import SERVERS, USUAL, Server
 
+_QUICK = {
+    "cases": "browser,proxied,plain,fastapi,fixed-rate,close,tls,http2,websocket,wsgi,idle,idle-4",
+    "servers": "corn,uvicorn,granian,h2corn,peregrine",
+    "rounds": 2,
+    "seconds": 2,
+    "patience": 0,
+}
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -34,6 +41,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     """The options of a command line; ends the process over a wrong one."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.quick:
+        given = parser.parse_args(arguments, argparse.Namespace(**_QUICK))
     try:
         cases = _chosen(given.cases, {case.name: case for case in CASES})
         servers = _chosen(given.servers, {server.name: server for server in SERVERS})
@@ -63,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--cases", default=_listed(CASES), metavar="A,B", help="which cases; all are %(default)s")
     add("--servers", default=",".join(USUAL), metavar="A,B", help=f"which servers of {_listed(SERVERS)} [%(default)s]")
+    add("--quick", action="store_true", help="the cases that matter most in ten minutes; other options change it")
     add("--rounds", type=int, default=5, metavar="N", help="how often each runs [%(default)s]")
     add("--seconds", type=int, default=2, metavar="N", help="how long the load lasts, each time [%(default)s]")
     add("--server-core", type=int, default=0, metavar="N", help="the server's core [%(default)s]")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from benchmarks import h2load, websocket_load, wrk
 from benchmarks.asking import announces_close, raw_request
-from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P99, PER_CPU, PSS, RATE, STRANGERS, Case
+from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P50, P99, P999, PER_CPU, PSS, RATE, STRANGERS, Case
 from benchmarks.contention import Watch
 from benchmarks.service import Service
 
@@ -33,6 +33,7 @@ class Client:
     core: int
     seconds: int
     cores: tuple[int, ...]
+    rate: int = 2000  # requests per second, where it is the client that sets them
 
 
 def look(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
@@ -42,10 +43,10 @@ def look(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]
 
 def _load(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        if case.body:
-            script.write(wrk.script(case.method, case.body))
-            script.flush()
-        name = script.name if case.body else ""
+        text = wrk.VARYING if case.varying else wrk.script(case.method, case.body) if case.body else ""
+        script.write(text)
+        script.flush()
+        name = script.name if text else ""
         _wrk(service, case, client.core, _WARM_UP, name)
         lines, watch, before = service.log_lines(), Watch(client.cores), service.cpu_seconds()
         load = _wrk(service, case, client.core, client.seconds, name)
@@ -71,7 +72,7 @@ def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:
 
 
 def _wrk(service: Service, case: Case, core: int, seconds: int, script: str) -> wrk.Load:
-    url = case.address(service.port)
+    url = case.address(service.front or service.port)
     line = wrk.command(url, connections=CONNECTIONS, seconds=seconds, headers=case.headers, script=script)
     done = subprocess.run(
         ["taskset", "--cpu-list", str(core), *line], capture_output=True, text=True, timeout=seconds + 30, check=False
@@ -122,6 +123,27 @@ def _h2load(service: Service, case: Case, core: int, seconds: int) -> wrk.Load:
             check=False,
         )
         return h2load.parse(done.stdout + done.stderr, log, seconds=seconds)
+
+
+def _rate(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
+    """Latency at a fixed rate, where a server's own time shows and not its queue."""
+    _rated(service, case, client, _WARM_UP)
+    watch, before = Watch(client.cores), service.cpu_seconds()
+    load, lines = _rated(service, case, client, client.seconds)
+    spent = service.cpu_seconds() - before
+    faults = tuple(f"{count} {kind} errors" for kind, count in load.errors.items())
+    figures = {RATE: load.requests / load.seconds, P50: h2load.percentile(lines, 0.5)}
+    figures |= {P99: h2load.percentile(lines, 0.99), P999: h2load.percentile(lines, 0.999)}
+    return figures | {STRANGERS: watch.strangers(spent) / load.seconds}, faults
+
+
+def _rated(service: Service, case: Case, client: Client, seconds: int) -> tuple[wrk.Load, list[str]]:
+    with tempfile.NamedTemporaryFile("r") as log:
+        line = h2load.command_at_rate(case.address(service.port), rate=client.rate, seconds=seconds, log=log.name)
+        pinned = ["taskset", "--cpu-list", str(client.core), *line]
+        done = subprocess.run(pinned, capture_output=True, text=True, timeout=seconds + 30, check=False)
+        lines = log.readlines()
+        return h2load.parse(done.stdout + done.stderr, lines, seconds=seconds, protocol="http/1.1"), lines
 
 
 def _idle(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
@@ -199,6 +221,7 @@ _PROBES: dict[str, Callable[[Service, Case, Client], tuple[Figures, Faults]]] = 
     "load": _load,
     "websocket": _websocket,
     "http2": _http2,
+    "rate": _rate,
     "idle": _idle,
     "connections": _connections,
     "balance": _balance,

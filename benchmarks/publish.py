@@ -55,7 +55,8 @@ fast enough it is wrk that sets the pace; the figures per CPU-second do not depe
 ## Latency
 
 The 99th percentile with 64 connections that send as fast as they are answered. A server at its limit queues, so this
-is mostly throughput seen from the other side; only `10 ms sleep` leaves the servers room.
+is mostly throughput seen from the other side; only `10 ms sleep` leaves the servers room, and the case whose rate is
+half of what the slowest server can bear, whose percentiles are among the goals above.
 
 {p99}
 
@@ -73,6 +74,12 @@ does not say which is faster.
 - corn at commit {commit}. Versions: {versions}.
 - In each round each server was started anew, asked once and its answer compared, warmed up for a second, then loaded by
   wrk for {seconds} s over 64 connections. The servers took turns within a round, beginning with another each time.
+- In cases called *varying* each request has sixteen fields, of which cookies, ids, addresses and Referer differ from
+  request to request, as behind a proxy. In cases called *repeated* all requests are the same bytes, which no client
+  sends and which favours servers that remember. HAProxy, where it is named, shares wrk's core and keeps its
+  connections.
+- h2corn is written in Rust and peregrine in Swift: they parse and write outside of Python, and where the application
+  itself is small they are ahead of every server in Python. On FastAPI most of the time is the application's.
 - Every peer runs its fastest parts: uvicorn with httptools and uvloop, granian in ASGI mode on uvloop, gunicorn's own
   asgi worker with its C parser and uvloop, hypercorn on uvloop. `benchmarks/servers.py` has the command lines.
 - CPU time is user and system time of all of a server's processes, with corn's master and template and granian's

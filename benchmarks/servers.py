@@ -134,7 +134,31 @@ SERVERS = (
             HTTP2: "",
         },
     ),
+    Server(
+        "h2corn",
+        ("h2corn",),
+        {
+            ALWAYS: "h2corn {app} --port {port} --workers {workers}",
+            TUNED: "--timeout-keep-alive 60",
+            SECURE: f"--certfile {CERTFILE} --keyfile {KEYFILE}",
+            HTTP2: "",
+        },
+    ),
+    Server(
+        "peregrine",
+        ("peregrine-server", "uvloop"),
+        {
+            ALWAYS: "peregrine {app} --port {port} --workers {workers}",
+            TUNED: "--keep-alive 60000",
+            SECURE: f"--tls-cert {CERTFILE} --tls-key {KEYFILE}",
+            HTTP2: "",
+            WSGI: "peregrine --protocol wsgi --wsgi-threads 10 {app} --port {port} --workers {workers}"
+            " --keep-alive 60000",
+        },
+    ),
+    Server("fastpysgi", ("fastpysgi",), {ALWAYS: "fastpysgi {app} --host 127.0.0.1 --port {port}"}),
     Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),
 )
 
-USUAL = tuple(each.name for each in SERVERS if each.name not in ("uvicorn-zttp", "uvicorn-wsproto"))
+_UNUSUAL = ("uvicorn-zttp", "uvicorn-wsproto", "fastpysgi")
+USUAL = tuple(each.name for each in SERVERS if each.name not in _UNUSUAL)

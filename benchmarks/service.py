@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import psutil
 
 from benchmarks.asking import WrongAnswerError, await_answer
 from benchmarks.cases import Case
+from benchmarks.haproxy import free_port, haproxy
 from benchmarks.servers import CERTFILE, KEYFILE, Server
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +33,7 @@ class Service:
         self.process = process
         self.port = port
         self.log = log
+        self.front = 0  # the port of the proxy before it, if there is one
 
     def tree(self) -> list[psutil.Process]:
         """The process that was started and all its descendants."""
@@ -72,10 +73,10 @@ class Service:
 
 
 @contextlib.contextmanager
-def running(server: Server, case: Case, core: int | None) -> Iterator[Service]:
+def running(server: Server, case: Case, core: int | None, client_core: int = 1) -> Iterator[Service]:
     """The server, serving the case on `core` (None: anywhere) and answering right, until the block is left."""
     with tempfile.TemporaryDirectory(prefix="corn-bench-") as directory:
-        port, log = _free_port(), Path(directory, "log")
+        port, log = free_port(), Path(directory, "log")
         if case.secure:
             _issue(Path(directory))
         with log.open("wb") as out:
@@ -90,7 +91,9 @@ def running(server: Server, case: Case, core: int | None) -> Iterator[Service]:
         service = Service(process, port, log)
         try:
             _await(service, case)
-            yield service
+            with haproxy(Path(directory), port, client_core) if case.proxied else contextlib.nullcontext(0) as front:
+                service.front = front
+                yield service
         finally:
             service.stop()
 
@@ -120,9 +123,3 @@ def _command(server: Server, case: Case, port: int, core: int | None) -> list[st
 def _environment(home: str) -> dict[str, str]:
     """Nothing of the caller's: some servers take options from it, and some leave files at home."""
     return {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -43,6 +43,26 @@ def script(method: str, body: bytes) -> str:
     return f'wrk.method = "{method}"\nwrk.body = "{text}"\n'
 
 
+VARYING = """
+local count, fields = 0, {
+  ["Host"] = "shop.example.com", ["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+  ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+  ["Accept-Language"] = "en-GB,en;q=0.7,de;q=0.3", ["Accept-Encoding"] = "gzip, deflate, br",
+  ["Cache-Control"] = "max-age=0", ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Site"] = "same-origin",
+  ["Sec-Fetch-Dest"] = "document", ["Upgrade-Insecure-Requests"] = "1", ["Sec-CH-UA-Platform"] = "Linux",
+  ["X-Forwarded-Proto"] = "https",
+}
+request = function()
+  count = count + 1
+  fields["X-Forwarded-For"] = string.format("203.0.%d.%d", count % 250, count * 7 % 250)
+  fields["X-Request-ID"] = string.format("%08x-%d", count * 40503 % 2147483647, count)
+  fields["Referer"] = "https://shop.example.com/items/" .. count
+  fields["Cookie"] = string.format("session=%032x; theme=dark; seen=%d", count * 48271 % 2147483647, count)
+  return wrk.format("GET", string.format("/items/%d?q=corn&limit=5", count % 1000), fields)
+end
+"""  # what a browser behind a proxy sends, each request another client's
+
+
 def parse(printed: str) -> Load:
     """What a run came to; raises UnreadableError if that is not there."""
     total, p99 = _REQUESTS.search(printed), _P99.search(printed)
