@@ -364,6 +364,7 @@ class HTTP1Connection(BufferedProtocol):
 
     def _await_request(self) -> None:
         if self._held and not self.write_paused:
+            self.deadline = math.inf  # that of the reader is over
             self.service.loop.call_soon(self._next, context=self.service.context)
         elif self._eof and not self._held:
             self._close(expecting=False)
@@ -480,6 +481,7 @@ class HTTP1Connection(BufferedProtocol):
         self.flush()
         if (expecting or self._decoder is not None or self._held) and not self._eof:
             self._forget()
+            self._held = b""  # so that no request begins that is to be taken up already
             self.service.connections.discard(self)
             close_lingering(self.service, self.transport)
         else:

@@ -165,6 +165,34 @@ def test_many_unread_pipelines_leave_room_for_others(run):
     run(main())
 
 
+@pytest.mark.parametrize("expires", [False, True])
+def test_the_next_request_begins_in_order_once_the_reader_has_caught_up(run, caplog, expires):
+    """The reader's deadline does not outlive it; and where the connection is closed, no request begins any more."""
+
+    async def main():
+        async with serving(hello) as at:
+            service = at.server._service
+            peer = await at.connect()
+            await until(lambda: service.connections)
+            (connection,) = service.connections
+            connection.pause_writing()
+            await peer.send(request() * 2)
+            await until(lambda: len(connection._held) == 2 * len(request()))
+            connection.deadline = 0.0
+            connection.resume_writing()
+            service.sweep()
+            if expires:
+                connection.expire()
+                assert (await peer.answer()).status == 408
+                assert await peer.is_closed()
+            else:
+                assert (await peer.answer()).status == 200
+                assert (await peer.answer()).status == 200
+
+    run(main())
+    assert "failed" not in caplog.text
+
+
 def test_hello_still_closes_idle_connections(run):
     async def main():
         async with serving(hello, timeout_keep_alive=0.5) as at:
