@@ -207,8 +207,8 @@ class Watcher:
             self._enter_if_new(path)
         elif self._rules.judge(path).counts:
             self._compare(path, gone=gone)
-            if os.path.islink(path) or path in self._tree.links.values():
-                self._watch()
+            if os.path.islink(path) and self._tree.links.get(os.path.realpath(path)) != path:
+                self._watch()  # it is new, or leads elsewhere than before
         elif path in self._tree.links:
             self._compare(self._tree.links[path], gone=gone)
 
