@@ -37,6 +37,7 @@ class EmbeddedOptions(TypedDict, total=False):
     ssl_keyfile: StrPath | Sequence[StrPath]
     ssl_keyfile_password: str | None
     ssl_ca_certs: StrPath | None
+    ssl_crl: StrPath | None
     ssl_cert_reqs: Literal["none", "optional", "required"] | int
     ssl_ciphers: str | None
     ssl_min_version: Literal["1.2", "1.3"]

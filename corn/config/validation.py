@@ -52,12 +52,15 @@ def check_tls(chosen: Layer) -> None:
             f"{keyfiles.place}{keyfiles.word}: there are {len(certfiles.value)} certificates and "
             f"{len(keyfiles.value)} keys; give one key for each, in the same order"
         )
-    for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_keyfile_password", "redirect_bind"):
+    for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_crl", "ssl_keyfile_password", "redirect_bind"):
         given = chosen.get(name)
         if given and given.value and not (certfiles and certfiles.value):
             raise ConfigError(f"{given.place}{given.word}: give a certificate too, with --ssl-certfile")
     authorities, wanted = chosen.get("ssl_ca_certs"), chosen.get("ssl_cert_reqs")
     asks = wanted is not None and wanted.value != "none"
+    revoked = chosen.get("ssl_crl")
+    if revoked and revoked.value and not asks:
+        raise ConfigError(f"{revoked.place}{revoked.word}: it needs --ssl-cert-reqs optional or required")
     if authorities and not asks:
         raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
     if wanted and asks and not authorities:

@@ -15,6 +15,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_ABSENT = {"CERTIFICATE": "no certificate", "PRIVATE KEY": "no private key", "X509 CRL": "no revocation list"}
 _MOST = 1 << 22
 
 
@@ -29,10 +30,11 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a server proves itself with, and the authorities of its clients' certificates (PEM, or "")."""
+    """What a server proves itself with; authorities and revocation lists for its clients' certificates (PEM, or "")."""
 
     pairs: tuple[KeyPair, ...]
     authorities: str = ""
+    revocations: str = ""
 
     def are_of(self, config: Config) -> bool:
         """Whether they are from the certificates' files that the configuration names."""
@@ -44,7 +46,7 @@ class Credentials:
     @classmethod
     def from_json(cls, data: str | bytes) -> Credentials:
         values = json.loads(data)
-        return cls(tuple(KeyPair(**pair) for pair in values["pairs"]), values["authorities"])
+        return cls(tuple(KeyPair(**pair) for pair in values["pairs"]), values["authorities"], values["revocations"])
 
 
 def files_of(config: Config) -> Iterator[tuple[str, str]]:
@@ -53,6 +55,8 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
         yield from ((option, name) for name in getattr(config, option))
     if config.ssl_ca_certs is not None:
         yield "ssl_ca_certs", config.ssl_ca_certs
+    if config.ssl_crl is not None:
+        yield "ssl_crl", config.ssl_crl
 
 
 class FileStamps:
@@ -90,7 +94,10 @@ def read_credentials(config: Config) -> Credentials:
     if config.ssl_ca_certs is not None:
         text = texts["ssl_ca_certs", config.ssl_ca_certs]
         authorities = _blocks("ssl_ca_certs", config.ssl_ca_certs, text, "CERTIFICATE")
-    return Credentials(tuple(pairs), authorities)
+    revocations = ""
+    if config.ssl_crl is not None:
+        revocations = _blocks("ssl_crl", config.ssl_crl, texts["ssl_crl", config.ssl_crl], "X509 CRL")
+    return Credentials(tuple(pairs), authorities, revocations)
 
 
 def flag_of(option: str) -> str:
@@ -110,7 +117,6 @@ def _blocks(option: str, name: str, text: str, kind: str) -> str:
     """The PEM blocks (RFC 7468) of one kind, without what is written around them."""
     found = [match[0] for match in _BLOCK.finditer(text) if match[1].endswith(kind)]
     if not found:
-        what = "no certificate" if kind == "CERTIFICATE" else "no private key"
-        hint = "; name its file with --ssl-keyfile" if kind != "CERTIFICATE" and option == "ssl_certfile" else ""
-        raise ConfigError(f"{flag_of(option)}: '{name}' holds {what} in PEM form{hint}")
+        hint = "; name its file with --ssl-keyfile" if kind == "PRIVATE KEY" and option == "ssl_certfile" else ""
+        raise ConfigError(f"{flag_of(option)}: '{name}' holds {_ABSENT[kind]} in PEM form{hint}")
     return "\n".join(found) + "\n"

@@ -78,6 +78,14 @@ class TLSOptions:
         TLS,
         reloadable=False,
     )
+    ssl_crl: str | None = option(
+        None,
+        Nullable(Text("FILE")),
+        "Certificate revocation lists (PEM), one of each authority: clients with a revoked certificate are refused. "
+        "Reloaded when the file changes.",
+        TLS,
+        reloadable=False,
+    )
     ssl_cert_reqs: Literal["none", "optional", "required"] = option(
         "none", ClientCertificates(), "Whether clients must present a certificate.", TLS, reloadable=False
     )

@@ -25,7 +25,7 @@ def check_credentials(config: Config, credentials: Credentials, now: float) -> s
     """
     ends = []
     for pair in credentials.pairs:
-        seen = inspect_certificate(pair, make_context(config, pair, credentials.authorities))
+        seen = inspect_certificate(pair, make_context(config, pair, credentials))
         if trouble := seen.trouble(now):
             raise NotValidNowError(f"--ssl-certfile: '{pair.name}': {trouble}")
         ends.append(seen.not_after)

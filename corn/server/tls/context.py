@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from corn.config import Config
 from corn.errors import ConfigError
@@ -45,7 +45,7 @@ class TLSContexts:
         Those that are in use already are kept as they are, and the sessions of their clients with them.
         """
         if credentials != self.credentials:
-            contexts = [make_context(self._config, pair, credentials.authorities) for pair in credentials.pairs]
+            contexts = [make_context(self._config, pair, credentials) for pair in credentials.pairs]
             if len(contexts) > 1:
                 contexts[0].sni_callback = _Chooser(credentials.pairs, contexts).choose
             certificates = (pair.certificate for pair in credentials.pairs)
@@ -90,7 +90,7 @@ def application_protocols(config: Config) -> list[str]:
     return ["http/1.1"] if http2_connection(config) is None else ["h2", "http/1.1"]
 
 
-def make_context(config: Config, pair: KeyPair, authorities: str) -> ssl.SSLContext:
+def make_context(config: Config, pair: KeyPair, credentials: Credentials) -> ssl.SSLContext:
     """The context for one certificate; raises ConfigError, which names the option that is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.ssl_min_version]
@@ -103,25 +103,44 @@ def make_context(config: Config, pair: KeyPair, authorities: str) -> ssl.SSLCont
             raise ConfigError(f"--ssl-ciphers: OpenSSL knows no cipher in '{config.ssl_ciphers}'") from None
     _load_pair(context, pair, config.ssl_keyfile_password)
     context.verify_mode = _REQUIREMENTS[config.ssl_cert_reqs]
-    if authorities:
+    if credentials.authorities:
         try:
-            context.load_verify_locations(cadata=authorities)
+            context.load_verify_locations(cadata=credentials.authorities)
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(f"--ssl-ca-certs: '{config.ssl_ca_certs}': {reason_of(error)}") from None
+    if credentials.revocations:
+        _load_revocations(context, config, credentials.revocations)
     return context
 
 
 def _load_pair(context: ssl.SSLContext, pair: KeyPair, password: str | None) -> None:
+    try:
+        with _file_of(pair.key + pair.certificate) as name:
+            # With a function for the password, OpenSSL does not ask the terminal for one.
+            context.load_cert_chain(name, password=lambda: password or "")
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(_refusal(pair, error, password)) from None
+
+
+def _load_revocations(context: ssl.SSLContext, config: Config, revocations: str) -> None:
+    """Every certificate of a client's chain is looked up: its authority's list must be there, and not have expired."""
+    try:
+        with _file_of(revocations) as name:
+            context.load_verify_locations(cafile=name)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"--ssl-crl: '{config.ssl_crl}': {reason_of(error)}") from None
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+
+
+@contextlib.contextmanager
+def _file_of(text: str) -> Iterator[str]:
     """OpenSSL takes certificates and keys by file name only: this file has none but that of its descriptor."""
     fd = anonymous_file("corn-certificate")
     try:
         with os.fdopen(os.dup(fd), "w") as file:
-            file.write(pair.key + pair.certificate)
+            file.write(text)
         os.lseek(fd, 0, os.SEEK_SET)
-        # With a function for the password, OpenSSL does not ask the terminal for one.
-        context.load_cert_chain(f"/dev/fd/{fd}", password=lambda: password or "")
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigError(_refusal(pair, error, password)) from None
+        yield f"/dev/fd/{fd}"
     finally:
         os.close(fd)
 
