@@ -124,3 +124,6 @@ class ServiceOptions(EmbeddedOptions, total=False):
     admin: int | str | None
     admin_allow_host: str | Sequence[str]
     admin_ready_workers: int
+    statsd: str | None
+    statsd_prefix: str
+    statsd_tags: str | Sequence[str]

@@ -20,6 +20,7 @@ from corn.supervisor.instance import Instance
 from corn.supervisor.loop import Loop
 from corn.supervisor.process.signals import Signals
 from corn.supervisor.projections.status import About
+from corn.supervisor.statsd import StatsdReporter
 from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.worker_count import describe_workers, workers_of
 from corn.system.paths import start_directory, working_directory
@@ -90,6 +91,9 @@ def run_service(
         boot.launch.ready()
         development.greet(addresses)
 
+    statsd = None if config.statsd is None else StatsdReporter(config, instance.commands.status)
+    if statsd is not None:
+        loop.periodic.append(statsd)
     if boot.predecessor.pid is None:
         instance.admin.begin()
         instance.control.listen()
@@ -97,6 +101,8 @@ def run_service(
     try:
         return instance.run(signals, announce)
     finally:
+        if statsd is not None:
+            statsd.finish()
         instance.finish()
         service_manager.close()
         signals.release()

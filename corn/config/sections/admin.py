@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from corn.config.addresses import UnixAddress, parse_address
 from corn.config.options import option
-from corn.config.types import HostName, Integer, ListOf, Nullable
+from corn.config.types import AnyText, HostName, Integer, ListOf, Nullable
 
 _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
@@ -30,6 +31,41 @@ class AdminAddress:
         if text.startswith("fd://") or not (isinstance(address, UnixAddress) or has_port):
             raise ValueError(_EXPECTED)
         return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class StatsdAddress:
+    """Address of a StatsD server: host and port, or a Unix socket."""
+
+    metavar: str = "ADDRESS"
+    annotation: str = "str"
+
+    def parse(self, raw: object) -> str:
+        text = raw if isinstance(raw, str) else ""
+        has_port = text.rpartition(":")[2].isdecimal() and text.rpartition(":")[0] not in ("", "unix")
+        if not (has_port or text.startswith("unix:")) or text.startswith("fd://"):
+            raise ValueError("expected host:port, as in 127.0.0.1:8125, or unix:path")
+        parse_address(text)
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class StatsdTag:
+    """A tag of DogStatsD, with or without a value."""
+
+    metavar: str = "TAG"
+    annotation: str = "str"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z][\w./-]*(:[\w./:-]+)?", raw):
+            raise ValueError("expected a tag as in env:production")
+        return raw
 
     def show(self, value: str) -> str:
         return value
@@ -63,6 +99,32 @@ class AdminOptions:
         1,
         Integer(1, 512),
         "Number of workers that must be ready for /readyz to succeed; all of them if there are fewer.",
+        ADMIN,
+        reloadable=False,
+        needs_master=True,
+    )
+    statsd: str | None = option(
+        None,
+        Nullable(StatsdAddress()),
+        "Send counters and gauges to the StatsD server at ADDRESS each second, by UDP: host:port (8125 is usual) or "
+        "unix:path.",
+        ADMIN,
+        reloadable=False,
+        needs_master=True,
+    )
+    statsd_prefix: str = option(
+        "corn",
+        AnyText("PREFIX"),
+        "First part of the names sent to --statsd.",
+        ADMIN,
+        reloadable=False,
+        needs_master=True,
+    )
+    statsd_tags: tuple[str, ...] = option(
+        (),
+        ListOf(StatsdTag()),
+        "Send TAG, as in env:production, with each metric, in the form of DogStatsD; status classes and reasons are "
+        "tags then too. May be repeated.",
         ADMIN,
         reloadable=False,
         needs_master=True,

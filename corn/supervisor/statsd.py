@@ -1,0 +1,123 @@
+"""StatsD reporter: the status as counters and gauges in UDP datagrams, every second.
+
+With tags the lines are DogStatsD's, and classes and reasons are tags; without, they are parts of the name, which every
+StatsD server takes. Counters are sent as what was added since the last report. Nothing is waited for: what the network
+does not take now is lost, as UDP is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from corn.config import Config
+from corn.config.addresses import TcpAddress, UnixAddress, parse_address
+from corn.errors import ConfigError
+
+_INTERVAL = 1.0
+_LARGEST = 1400  # bytes of a datagram, which then is not fragmented
+_CLASSES = (1, 2, 3, 4, 5)
+
+Status = dict[str, Any]
+Line = tuple[str, str, float, str]  # name, what distinguishes it as "key:value" or "", value, type
+
+
+class StatsdReporter:
+    """Sends `status` to option statsd; raises ConfigError where its host is not known."""
+
+    def __init__(self, config: Config, status: Callable[[], Status]) -> None:
+        self._status = status
+        self._prefix = config.statsd_prefix
+        self._tags = ",".join(config.statsd_tags)
+        self._family, self._address = _resolve(config.statsd or "")
+        self._socket = socket.socket(self._family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._counted: dict[tuple[str, str], float] = {}
+        self._next = time.monotonic()
+
+    def next_at(self) -> float | None:
+        return self._next
+
+    def tick(self, now: float) -> None:
+        """Send a report if it is due."""
+        if now >= self._next:
+            self._next = now + _INTERVAL
+            self._report()
+
+    def finish(self) -> None:
+        """Send what was counted since the last report."""
+        self._report()
+        self._socket.close()
+
+    def _report(self) -> None:
+        datagram = b""
+        for line in self._lines():
+            if datagram and len(datagram) + len(line) > _LARGEST:
+                self._send(datagram)
+                datagram = b""
+            datagram += (b"\n" if datagram else b"") + line
+        self._send(datagram)
+
+    def _send(self, datagram: bytes) -> None:
+        with contextlib.suppress(OSError):  # the server is not there, or the network takes no more now
+            self._socket.sendto(datagram, self._address)
+
+    def _lines(self) -> Iterator[bytes]:
+        for name, distinct, value, kind in _measured(self._status()):
+            sent = self._added(name, distinct, value) if kind == "c" else value
+            if sent or kind == "g":
+                yield self._line(name, distinct, sent, kind).encode()
+
+    def _added(self, name: str, distinct: str, value: float) -> float:
+        before = self._counted.get((name, distinct), 0.0)
+        self._counted[name, distinct] = value
+        return value - before if value >= before else value
+
+    def _line(self, name: str, distinct: str, value: float, kind: str) -> str:
+        key, _, word = distinct.partition(":")
+        full = f"{self._prefix}.{name}" if self._prefix else name
+        if not self._tags:
+            return f"{full}.{word}:{_number(value)}|{kind}" if word else f"{full}:{_number(value)}|{kind}"
+        tags = f"{self._tags},{key}:{word}" if word else self._tags
+        return f"{full}:{_number(value)}|{kind}|#{tags}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def _measured(status: Status) -> Iterator[Line]:
+    counted = status["counted"]
+    for digit in _CLASSES:
+        yield "requests", f"class:{digit}xx", counted["statuses"][digit], "c"
+    yield "requests", "class:other", sum(counted["statuses"]) - sum(counted["statuses"][1:6]), "c"
+    yield "request_seconds", "", counted["busy"], "c"
+    yield "response_body_bytes", "", counted["sent"], "c"
+    yield "requests_in_flight", "", counted["active"], "g"
+    yield "connections", "", counted["connections"], "g"
+    yield "workers_target", "", status["target"], "g"
+    yield "workers_ready", "", status["ready"], "g"
+    yield "generation", "", status["generation"] or 0, "g"
+    yield "loop_lag_seconds", "", max((each["counted"]["lag"] for each in status["workers"]), default=0.0), "g"
+    yield from _by("worker_restarts", "reason", status["restarts"])
+    yield from _by("reloads", "result", status["reloads"])
+
+
+def _by(name: str, key: str, counts: Mapping[str, int]) -> Iterator[Line]:
+    for word, number in counts.items():
+        yield name, f"{key}:{word.replace(' ', '_')}", number, "c"
+
+
+def _resolve(text: str) -> tuple[int, Any]:
+    address = parse_address(text)
+    if isinstance(address, UnixAddress):
+        return socket.AF_UNIX, "\0" + address.path[1:] if address.is_abstract else address.path
+    assert isinstance(address, TcpAddress)
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise ConfigError(f"--statsd: the host '{address.host}' is not known") from None
+    return found[0][0], found[0][4]
