@@ -100,7 +100,7 @@ class ServiceOptions(EmbeddedOptions, total=False):
     """Options of a service with a master and worker processes, which takes the application by name."""
 
     env_file: StrPath | Sequence[StrPath]
-    workers: int | Literal["auto"]
+    workers: int | str
     preload: Literal["auto", "app", "deps", "none"]
     user: str | None
     group: str | None

@@ -122,6 +122,26 @@ class IntegerOrAuto:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberOrRange(IntegerOrAuto):
+    """As `IntegerOrAuto`, or a range such as 2..8, within which corn chooses as it runs."""
+
+    metavar: str = "N|N..M|auto"
+    annotation: str = "int | str"
+
+    def parse(self, raw: object) -> int | str:
+        least, dots, most = raw.partition("..") if isinstance(raw, str) else ("", "", "")
+        if not dots:
+            try:
+                return IntegerOrAuto.parse(self, raw)
+            except ValueError as error:
+                raise ValueError(f"{error}, or a range such as 2..8") from None
+        ends = [Integer(self.low, self.high).parse(each) for each in (least, most)]
+        if ends[0] > ends[1]:
+            raise ValueError("expected the smaller number of a range first, as in 2..8")
+        return ends[0] if ends[0] == ends[1] else f"{ends[0]}..{ends[1]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Seconds:
     """Time in seconds; `low` is the minimum."""
 

@@ -14,16 +14,17 @@ from corn.logs import logger
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
-from corn.supervisor.worker_count import workers_of
+from corn.supervisor.worker_count import worker_range
 from corn.system.paths import back_on_failure
 
-_COMPUTED = ("workers", "development")
+_COMPUTED = ("workers", "most_workers", "development")
 
 
 def settings_of(config: Config, *, development: bool = False) -> Settings:
     """The part of the configuration that the policy decides by; `development`: it is for `corn dev`."""
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
-    return Settings(**copied, workers=workers_of(config), development=development)
+    least, most = worker_range(config)
+    return Settings(**copied, workers=least, most_workers=most, development=development)
 
 
 class ConfigReloader:

@@ -56,12 +56,26 @@ def this_machine() -> Machine:
 
 
 def workers_of(config: Config) -> int:
-    """The number of workers that a configuration asks for."""
-    return config.workers if isinstance(config.workers, int) else capacity(this_machine()).workers
+    """The number of workers that a configuration asks for, to begin with."""
+    return worker_range(config)[0]
+
+
+def worker_range(config: Config) -> tuple[int, int]:
+    """The least and the most workers that a configuration asks for."""
+    if isinstance(config.workers, int):
+        return config.workers, config.workers
+    least, _, most = config.workers.partition("..")
+    if most:
+        return int(least), int(most)
+    chosen = capacity(this_machine()).workers
+    return chosen, chosen
 
 
 def describe_workers(config: Config) -> str:
     """As `workers_of`, in words: `4 workers`, or `2 workers by CPU quota 1.5` where corn chose the number."""
+    least, most = worker_range(config)
+    if most > least:
+        return f"{least} to {most} workers by load"
     chosen = Capacity(config.workers, "") if isinstance(config.workers, int) else capacity(this_machine())
     words = "1 worker" if chosen.workers == 1 else f"{chosen.workers} workers"
     return f"{words} by {chosen.by}" if chosen.by else words

@@ -12,10 +12,10 @@ from corn.config.types import (
     Choice,
     Flag,
     Integer,
-    IntegerOrAuto,
     ListOf,
     Mode,
     Nullable,
+    NumberOrRange,
     Seconds,
     Text,
     UrlPath,
@@ -98,9 +98,10 @@ class AddressesOptions:
 class ProcessesOptions:
     workers: int | str = option(
         1,
-        IntegerOrAuto(1, MAX_WORKERS),
+        NumberOrRange(1, MAX_WORKERS),
         "Number of worker processes; auto takes one per CPU that the process may use by affinity and cgroup "
-        "quota, and at most one per 256 MiB of memory.",
+        "quota, and at most one per 256 MiB of memory. A range such as 2..8 begins with its first number, and adds and "
+        "removes workers by load.",
         PROCESSES,
         short="w",
         variables=("WEB_CONCURRENCY",),

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping
 
 from corn.ipc.scoreboard import Field
 from corn.supervisor.executor import Executor
-from corn.supervisor.policy.events import Event, HeartbeatsSeen, MemorySampled
+from corn.supervisor.policy.events import Event, HeartbeatsSeen, LoadSampled, MemorySampled
 from corn.supervisor.policy.state import Settings, Stage, State
+from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_size, resident_size
 
 _MEMORY_EVERY = 1.0
+_LOAD_EVERY = 1.0
 _MEMORY_EVERY_WHEN_OVER = 0.2
 _CATCH_BREATH = 2.0
 _DRAINS_EVERY = 0.25
@@ -44,6 +46,8 @@ class Sampler:
         self._handle = handle
         self._last_look = self._next_look = self._next_sample = time.monotonic()
         self._blind_until = 0.0
+        self._next_load = time.monotonic()
+        self._cpu: dict[int, tuple[float, float]] = {}  # by worker: when it was sampled, and its processor time then
 
     def next_at(self) -> float | None:
         """When the next sample is due, None if there is nothing to sample."""
@@ -52,6 +56,8 @@ class Sampler:
             times.append(self._next_look)
         if state.workers and _has_memory_limit(state.settings):
             times.append(self._next_sample)
+        if state.workers and _scales(state.settings):
+            times.append(self._next_load)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
@@ -60,6 +66,26 @@ class Sampler:
             self._look(self._state(), now)
         if self._next_sample <= now and _has_memory_limit(self._state().settings):
             self._sample(self._state(), now)
+        if self._next_load <= now and _scales(self._state().settings):
+            self._sample_load(self._state(), now)
+
+    def _sample_load(self, state: State, now: float) -> None:
+        """Pass on how busy the workers were that were ready at the last sample too."""
+        self._next_load = now + _LOAD_EVERY
+        before, self._cpu = self._cpu, {}
+        shares, lags = [], []
+        for worker in state.ready():
+            seconds = None if worker.pid is None else cpu_seconds(worker.pid)
+            handle = self._executor.workers.get(worker.id)
+            if seconds is None or handle is None:
+                continue
+            self._cpu[worker.id] = (now, seconds)
+            if worker.id in before and now > before[worker.id][0]:
+                at, spent = before[worker.id]
+                shares.append((seconds - spent) / (now - at))
+                lags.append(self._executor.slots.cell(handle.cell).words[Field.LAG_US] / 1_000_000)
+        if shares:
+            self._handle(LoadSampled(now, sum(shares) / len(shares), sum(lags) / len(lags)))
 
     def _look(self, state: State, now: float) -> None:
         limit = state.settings.timeout_worker
@@ -90,6 +116,10 @@ class Sampler:
         is_over = any(worker.over_memory for worker in state.ready())
         self._next_sample = now + (_MEMORY_EVERY_WHEN_OVER if is_over else _MEMORY_EVERY)
         self._handle(MemorySampled(now, sizes, total))
+
+
+def _scales(settings: Settings) -> bool:
+    return settings.most_workers > settings.workers
 
 
 def _drains(state: State) -> bool:

@@ -30,6 +30,7 @@ from corn.supervisor.policy.events import (
     DrainRequested,
     Event,
     HeartbeatsSeen,
+    LoadSampled,
     MemorySampled,
     PackagesKnown,
     ReloadRequested,
@@ -64,6 +65,7 @@ from corn.supervisor.policy.operator_requests import (
     scale_requested,
 )
 from corn.supervisor.policy.reconcile import reconcile
+from corn.supervisor.policy.scaling import load_sampled
 from corn.supervisor.policy.shutdown import (
     stop_requested,
     stop_when_due,
@@ -312,6 +314,7 @@ _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
     SuccessorReady: successor_ready,
     SuccessorFailed: successor_failed,
     StopRequested: stop_requested,
+    LoadSampled: load_sampled,
     MemorySampled: memory_sampled,
     HeartbeatsSeen: heartbeats_seen,
     Tick: _tick,

@@ -180,6 +180,14 @@ class ScaleRequested(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSampled(Event):
+    """How busy the ready workers were since the last sample, 0 to 1, and how late their event loops are, in seconds."""
+
+    busy: float
+    lag: float
+
+
+@dataclass(frozen=True, slots=True)
 class MemorySampled(Event):
     """What each worker holds, and all processes together, in bytes (PSS)."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import delay_after
+from corn.supervisor.policy.scaling import target_of
 from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
 from corn.supervisor.policy.transition import Transition, spawn_template, stop_template
 
@@ -64,7 +65,7 @@ def commit(draft: Transition) -> None:
         previous=state.current,
         committed_at=draft.at,
         settings=template.settings,
-        target=state.scaled or template.settings.workers,
+        target=target_of(state, template.settings),
         last_error="",
         last_detail="",
         template_retries=0,
@@ -107,7 +108,7 @@ def roll_back(draft: Transition, why: str, *, level: Level = Level.ERROR) -> Non
         current=state.previous,
         previous=None,
         settings=settings,
-        target=state.scaled or settings.workers,
+        target=target_of(state, settings),
         last_error=why if level is Level.ERROR else "",
         last_detail="",
         restarts={},

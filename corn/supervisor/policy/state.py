@@ -107,6 +107,7 @@ class Settings:
     limit_memory_total: int | None
     keep_last_good: bool
     development: bool = False
+    most_workers: int = 0  # where it is more than `workers`, the load decides between them (scaling.py)
 
     @property
     def time_to_leave(self) -> float:
@@ -201,6 +202,8 @@ class State:
     committed_at: float = 0.0
     again: Settings | None = None
     scaled: int | None = None  # the number of workers that was asked for since the last reload was
+    busy_since: float | None = None  # since when the workers have been busy enough for one more
+    idle_since: float | None = None  # and idle enough for one fewer
     last_error: str = ""
     last_detail: str = ""  # the traceback of that error, or ""
     was_ready: bool = False  # some worker has been, so the start has not failed

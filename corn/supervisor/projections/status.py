@@ -230,7 +230,7 @@ def _how_far(state: State, at: float) -> str:
     if done == 0:
         return f"the first worker of generation {state.candidate} starts"
     soaks = "" if is_soaked(state, at) else ", which soaks"
-    return f"{done} of {template.settings.workers} workers are of generation {state.candidate}{soaks}"
+    return f"{done} of {state.target} workers are of generation {state.candidate}{soaks}"
 
 
 def _served(state: State) -> int:

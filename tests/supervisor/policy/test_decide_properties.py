@@ -38,9 +38,11 @@ class Master(RuleBasedStateMachine):
     world: World
     kind: type[World] = World
 
-    @initialize(workers=st.integers(1, 5), drain_delay=st.sampled_from([0, 0, 3]))
-    def start(self, workers, drain_delay):
-        self.world = self.kind(replace(_settings(workers), drain_delay=drain_delay))
+    @initialize(workers=st.integers(1, 5), drain_delay=st.sampled_from([0, 0, 3]), more=st.integers(0, 3))
+    def start(self, workers, drain_delay, more):
+        self.more = more
+        settings = replace(_settings(workers), drain_delay=drain_delay, most_workers=workers + more)
+        self.world = self.kind(settings)
         self.ready_before: set[int] = set()
         self.may_lose = True
         self.world.start()
@@ -139,7 +141,19 @@ class Master(RuleBasedStateMachine):
     @rule(workers=st.integers(1, 5))
     def reload(self, workers):
         self.may_lose = True
-        self.world.hup(_settings(workers))
+        self.world.hup(replace(_settings(workers), most_workers=workers + self.more))
+
+    @rule(busy=st.sampled_from([0.0, 0.4, 0.9, 1.0]), lag=st.sampled_from([0.0, 0.2]), seconds=st.integers(0, 70))
+    def load_is_sampled(self, busy, lag, seconds):
+        self.may_lose = True
+        for _ in range(2):
+            before = self.world.state.target
+            self.world.happens(events.LoadSampled(self.world.now, busy, lag))
+            assert abs(self.world.state.target - before) <= 1
+            settings = self.world.state.settings
+            if self.world.state.scaled is None and self.world.state.target != before:
+                assert settings.workers <= self.world.state.target <= settings.most_workers
+            self.world.passes(seconds)
 
     @rule(delta=st.sampled_from([-1, 1]))
     def scale(self, delta):
