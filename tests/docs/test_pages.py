@@ -24,7 +24,11 @@ RUNNABLE = (
     "troubleshooting.md",
 )
 HOW_TO = (ROOT / "docs" / "how-to").glob("*.md")
-RUN = ["docs/tutorial.md", *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE)]
+RUN = [
+    "README.md",
+    "docs/tutorial.md",
+    *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE),
+]
 PACKAGES = ["alembic", "django", "fastapi", "sqlalchemy"]
 EXAMPLES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "examples").glob("*/README.md"))
 
@@ -48,7 +52,8 @@ def health() -> dict[str, bool]:
 @pytest.fixture(scope="session")
 def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment with the built wheel, all its extras, and FastAPI; one for all test processes."""
-    shared = tmp_path_factory.getbasetemp().parent / "documented"
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "documented"
     shared.mkdir(exist_ok=True)
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,6 +12,7 @@ The conventions that pages keep:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -147,15 +148,19 @@ class Session:
             self.interrupt()
 
     def interrupt(self) -> None:
-        """End the command in the foreground as Ctrl-C does."""
+        """End the command in the foreground as Ctrl-C does: SIGINT to its process group, new masters included."""
         process, self._foreground = self._foreground, None
-        if process is not None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+        if process is None:
+            return
+        deadline, waiting = time.monotonic() + DEADLINE, threading.Event()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+            while process.poll() is None or _has_members(process.pid):
+                if time.monotonic() > deadline:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    raise AssertionError(f"did not end:\n{self._shown.read_text()}")
+                waiting.wait(0.05)
 
     def _start(self, text: str) -> None:
         with self._shown.open("wb") as shown:
@@ -165,6 +170,7 @@ class Session:
                 env=self._environment,
                 stdout=shown,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self._wait_for(["... serves ..."])
 
@@ -188,10 +194,18 @@ class Session:
         return text
 
 
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _stays_in_foreground(text: str) -> bool:
     words = shlex.split(text.replace("\n", " "), comments=True)
     staying = ("--daemon", "--check-config", "--help", "--explain-reload")
-    is_server = words[:2] in (["corn", "serve"], ["corn", "dev"], ["make", "serve"])
+    is_server = words[:2] in (["corn", "serve"], ["corn", "dev"]) or (words[:1] == ["make"] and words[-1] == "serve")
     return is_server and not any(word in words for word in staying)
 
 
