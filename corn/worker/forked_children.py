@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 
 from corn.ipc.messages import STACKS_SIGNAL
 from corn.system.process import BY_WORKERS, ignore_signal, name_process, show_title
-from corn.worker.descriptors import numbers
+from corn.worker.audit.descriptors import numbers
 
 _OF_THE_LOOP = (signal.SIGTERM, signal.SIGQUIT)
 

@@ -1,7 +1,7 @@
-"""The first code in a forked worker: take leave of the template, make the event loop, serve, and end.
+"""Life of a worker process: reset after the fork, event loop, application, server, exit.
 
-Order matters, and is that of supervision.md 3.3: signal handlers first (signals were blocked across the fork), then the
-parent's death, the collector, the random state, the log, and only then the loop and the application.
+Order matters: signal handlers first (signals were blocked across the fork), then the parent's death, the collector, the
+random generators, the log, and only then the loop and the application.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers
 from corn.worker.anchored_paths import anchored, working_directory
+from corn.worker.audit.random_generators import RandomGenerators
 from corn.worker.children import reset_sigchld
 from corn.worker.event_loop import new_event_loop
 from corn.worker.finish import finish
@@ -53,7 +54,6 @@ from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application, put_first_on_path
 from corn.worker.in_development import Development, NoDevelopment, develop
 from corn.worker.logging_config import apply_log_config
-from corn.worker.random_generators import RandomGenerators
 from corn.worker.stack_dump import answer_requests, widen_signal_stack
 
 if TYPE_CHECKING:

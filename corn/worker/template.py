@@ -1,6 +1,6 @@
 """The template: a fresh interpreter that loads one generation of the code and then only forks workers.
 
-    read the setup -> load (preload.py) -> audit (audit.py) -> freeze the heap -> tell the master -> fork on request
+    read the setup -> load (preload.py) -> audit (audit/) -> freeze the heap -> report to the master -> fork on request
 
 Invariants: it has one thread and no event loop when it forks; it never serves; what it loaded is never loaded again, so
 every worker of a generation runs the same code, whatever is on disk. When the audit fails, the process executes itself
@@ -48,12 +48,12 @@ from corn.tls.vault import Vault
 from corn.worker import exit_handlers, preload
 from corn.worker import process as entrypoint
 from corn.worker.anchored_paths import anchored, working_directory
+from corn.worker.audit.fork_safety import Hazard, hazards, traces
+from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.children import ChildExits, ForkedWorkers
 from corn.worker.event_loop import import_event_loop
 from corn.worker.fork import SETTLED, SpareWorker, fork, fork_hangs, fork_is_replaced, fork_twice, spawn
-from corn.worker.fork_safety import Hazard, hazards, traces
 from corn.worker.hooks.loader import HookFile, load_hooks
-from corn.worker.import_monitor import ImportMonitor
 from corn.worker.importer import put_first_on_path
 from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config

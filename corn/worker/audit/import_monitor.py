@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-from corn.worker.descriptors import Descriptor, Mapping, opened, shared_memory
-from corn.worker.random_generators import RandomGenerators
+from corn.worker.audit.descriptors import Descriptor, Mapping, opened, shared_memory
+from corn.worker.audit.random_generators import RandomGenerators
 
 _WATCHED: tuple[tuple[type, str, str], ...] = (
     (threading.Thread, "start", "thread"),

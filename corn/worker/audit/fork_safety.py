@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from corn.worker.descriptors import Descriptor, numbers, shared_memory
-from corn.worker.import_monitor import ImportMonitor, module_of
+from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
+from corn.worker.audit.import_monitor import ImportMonitor, module_of
 
 
 @dataclass(frozen=True, slots=True)
