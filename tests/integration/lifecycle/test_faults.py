@@ -21,14 +21,6 @@ def app_dir(tmp_path):
     return tmp_path
 
 
-def test_a_fork_that_hangs_is_given_up_and_leaves_nothing(app_dir):
-    write_app(app_dir, "one", more="import time\nos.register_at_fork(after_in_child=lambda: time.sleep(3600))\n")
-    with Served(app_dir, "main:app", "--port", "0") as served:
-        assert served.wait_exit() == 3
-        assert "could not start" in served.output
-        assert served.leftovers() == []
-
-
 def test_a_template_that_cannot_be_started_leaves_the_service_as_it_is(app_dir):
     (app_dir / ".env").write_text("NAME=value\n")
     with Served(app_dir, "main:app", "--port", "0", "--soak", "0", "--env-file", ".env").wait_ready() as served:
