@@ -1,4 +1,4 @@
-"""`@corn.after_fork`: what an application does anew in each worker, because a fork does not carry it over.
+"""`@corn.after_fork`: functions that run in each worker, because a fork does not carry their work over.
 
 Threads, connections and event loops that were made while the application was imported belong to the template, and are
 not a worker's. A function registered here runs in each worker, after the fork and before the application's lifespan, in

@@ -1,4 +1,4 @@
-"""What a hooks file may define, and what each of its functions is told.
+"""Hooks of a hooks file, and the argument that each of its functions receives.
 
 A function takes one argument, one of the frozen objects below. Where it runs is part of its meaning: most run in a
 process of their own, one after another, so that the master waits for none of them; those that are about the inside of a
@@ -41,7 +41,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class ScaleInfo:
-    """The number of workers that there should be changed."""
+    """The target number of workers changed."""
 
     before: int
     now: int
@@ -67,7 +67,7 @@ TOLD: Mapping[str, type[Info]] = {
     "nworkers_changed": ScaleInfo,
     "on_exit": ExitInfo,
 }
-"""Told to the hooks process, in the order in which it happens."""
+"""Hooks that run in the hooks process, in the order of the events."""
 
 IN_TEMPLATE = ("pre_fork",)
 IN_WORKER = ("post_fork", "post_worker_init", "worker_exit")

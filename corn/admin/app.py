@@ -35,7 +35,7 @@ Answer = tuple[int, str, bytes]
 
 
 class Application:
-    """An ASGI application that answers from what `asking` finds out."""
+    """ASGI application that answers from the master's status."""
 
     def __init__(self, asking: Asking, config: Config) -> None:
         self._asking = asking
@@ -84,8 +84,8 @@ class Application:
 
     async def _readyz(self, scope: Scope) -> Answer:
         del scope
-        is_ready, told = readiness(await self._asking.status(), self._needed)
-        return 200 if is_ready else 503, _TEXT, f"{told}\n".encode()
+        is_ready, text = readiness(await self._asking.status(), self._needed)
+        return 200 if is_ready else 503, _TEXT, f"{text}\n".encode()
 
     async def _status(self, scope: Scope) -> Answer:
         del scope
@@ -101,10 +101,10 @@ class Application:
 def readiness(status: dict[str, Any], needed: int) -> tuple[bool, str]:
     """Whether the service is ready, with `needed` workers or all if there are fewer; and the reason in words."""
     ready, target = status["ready"], status["target"]
-    told = f"{ready} of {target} workers are ready"
+    text = f"{ready} of {target} workers are ready"
     if status["phase"] in _UNREADY:
-        return False, f"{status['phase']}: {told}"
+        return False, f"{status['phase']}: {text}"
     needed = min(needed, target)
     if ready < needed:
-        return False, f"{told}, {needed} are needed (--admin-ready-workers)"
-    return True, told
+        return False, f"{text}, {needed} are needed (--admin-ready-workers)"
+    return True, text

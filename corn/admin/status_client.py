@@ -1,7 +1,7 @@
-"""How the admin process knows how the service is: it asks the master, and psutil for memory, no more than it must.
+"""Client of the master's status, for the admin process, with memory sampled by psutil; both cached.
 
-However many ask, the master hears one question at a time and at most ten in a second, and nobody walks the page tables
-of a process (PSS) more than once in `_MEMORY_EVERY`. A master that does not answer is told from one that does.
+However many requests arrive, the master receives one request at a time and at most ten a second, and the page tables of
+a process (PSS) are walked at most once in `_MEMORY_EVERY`. A master that does not answer is reported as such.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class Asking:
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[None] | None = None
         self._status: Status = {}
-        self._told_at = -1.0
+        self._received_at = -1.0
         self._sizes: dict[int, int] = {}
         self._measured: set[int] = set()
         self._measuring: asyncio.Task[None] | None = None
         self._measured_at = -_MEMORY_EVERY
         self.over: asyncio.Future[float] = self._loop.create_future()
-        self._loop.add_reader(channel.fileno(), self._hear)
+        self._loop.add_reader(channel.fileno(), self._on_messages)
 
     async def status(self) -> Status:
         """How the service is; with `pss` for each process, None where it is not known. Raises MasterSilent."""
-        if not self.over.done() and time.monotonic() - self._told_at >= _FRESH:
+        if not self.over.done() and time.monotonic() - self._received_at >= _FRESH:
             try:
                 await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
             except asyncio.TimeoutError:
@@ -81,7 +81,7 @@ class Asking:
         found = (status["pid"], *(each["pid"] for each in (*status["templates"], *status["workers"])))
         return {pid for pid in found if pid}
 
-    def _hear(self) -> None:
+    def _on_messages(self) -> None:
         for message in self._channel.receive():
             self._understand(message)
         if self._channel.closed:
@@ -89,7 +89,7 @@ class Asking:
 
     def _understand(self, message: Message) -> None:
         if isinstance(message, StatusTold) and not self.over.done():
-            self._status, self._told_at = message.status, time.monotonic()
+            self._status, self._received_at = message.status, time.monotonic()
             self._settle()
         elif isinstance(message, ReopenLogs):
             logs.reopen()

@@ -1,8 +1,8 @@
-"""A failure of the user's code as plain data, which can be sent from process to process and shown anywhere.
+"""Failure of the user's code as plain data, which can be sent from process to process and shown anywhere.
 
-Whoever saw the exception (a template, a worker, the watcher) describes it by `diagnose`; from then on nobody needs the
-exception, its objects, or the files as they are by now. Rejected: sending the formatted traceback. A browser needs the
-code, a terminal wants less of it, and neither can be cut out of text reliably.
+The process that saw the exception (a template, a worker, the watcher) describes it by `diagnose`; from then on the
+exception, its objects, and the files as they are by now are not needed. Rejected: sending the formatted traceback. A
+browser needs the code, a terminal wants less of it, and neither can be cut out of text reliably.
 
 Only lines of source code are held, never the values of variables: what is shown in a page may be a photograph in a bug
 report tomorrow.

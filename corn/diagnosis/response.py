@@ -1,7 +1,7 @@
-"""A failure as the answer to a request, in the form that the client asks for (RFC 9110, 12.5.1). Pure.
+"""Failure as a response, in the form that the client accepts (RFC 9110, 12.5.1). Pure.
 
-A browser names text/html in Accept and gets the page; who asks for JSON gets JSON; everybody else, `*/*` of curl
-included, gets the text that stands in the terminal.
+A browser names text/html in Accept and gets the page; a client that accepts JSON gets JSON; all others, `*/*` of curl
+included, get the text that is in the terminal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 def answer(failure: Failure, accept: str, directory: str = "") -> tuple[bytes, bytes]:
-    """The Content-Type and the body that show `failure` to who sent `accept`. Status 500 goes with them.
+    """The Content-Type and the body that show `failure` to a client with this Accept field. Status 500 goes with them.
 
     Files below `directory` are named relative to it.
     """

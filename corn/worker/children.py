@@ -57,7 +57,7 @@ class ForkedWorkers:
             self._wait(_POLL)
             self._drop_ended()
 
-    def see_out(self, config: Config) -> None:
+    def wait_or_kill(self, config: Config) -> None:
         """Wait until all have exited; kill those that are left after their grace period."""
         grace = config.timeout_graceful_shutdown + config.timeout_lifespan_shutdown + 2.0
         deadline = time.monotonic() + grace

@@ -57,7 +57,7 @@ def run(seconds: float) -> None:
             atexit._run_exitfuncs()
         except TimeoutError:
             atexit._run_exitfuncs()  # the alarm came between two of them
-    flush_files()
+        flush_files()
 
 
 def flush_files() -> None:
@@ -121,7 +121,7 @@ def _is_older(path: Any, directory: tuple[Any, ...], since: int) -> bool:
 
 
 def _born(path: bytes, directory: int | None) -> int | None:
-    """When a file was made, in nanoseconds (statx(2), which Python does not offer); None where nobody recorded it."""
+    """Birth time of a file, in nanoseconds (statx(2), which Python does not offer); None where it is not recorded."""
     if sys.platform != "linux":
         return None
     import ctypes

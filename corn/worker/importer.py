@@ -1,4 +1,4 @@
-"""From MODULE:ATTRIBUTE to the application, with every failure told in terms of the user's code."""
+"""Import of the application from MODULE:ATTRIBUTE, with every failure reported in terms of the user's code."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _call(factory: Any, config: Config) -> Any:
 
 
 def failed(what: str, error: BaseException) -> ApplicationError:
-    """The error that tells what of the application failed, with the user's own frames."""
+    """Build the error for a part of the application that failed, with the user's own frames."""
     if isinstance(error, SystemExit):
         return ApplicationError(f"{what}: it called sys.exit({error.code!r})", user_traceback(error))
     summary = traceback.format_exception_only(type(error), error)[-1].strip()

@@ -1,4 +1,4 @@
-"""What a template loads before it forks, by mode.
+"""Preload modes: what a template loads before it forks.
 
 app     the application and all it imports: workers share the memory and start in milliseconds
 deps    only what lives in the standard library and in site-packages; each worker imports the application's own modules

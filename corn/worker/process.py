@@ -59,14 +59,14 @@ from corn.worker.stack_dump import answer_requests, widen_signal_stack
 if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
 
-_MASTER_MAY_ANSWER = 1.0
+_MASTER_TIMEOUT = 1.0
 _FAILED = 3
 _EXIT_HANDLERS_TIMEOUT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStartup:
-    """All that a worker is born with. `application` is None where the template did not load it.
+    """State that a worker starts with. `application` is None where the template did not load it.
 
     `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
 
@@ -101,55 +101,55 @@ class WorkerStartup:
             self.tls.renew(self.vault.load())
 
 
-def in_development(birth: WorkerStartup) -> WorkerStartup:
-    """The same, as `corn dev` bears its workers."""
-    session = develop(birth.setup, birth.config, birth.order, birth.channel)
-    return replace(birth, config=session.config, mailbox=session.mailbox, development=session)
+def in_development(startup: WorkerStartup) -> WorkerStartup:
+    """The same for a worker of `corn dev`."""
+    session = develop(startup.setup, startup.config, startup.order, startup.channel)
+    return replace(startup, config=session.config, mailbox=session.mailbox, development=session)
 
 
-def run(birth: WorkerStartup) -> int:
-    """Live as a worker; returns the exit code."""
-    _take_leave(birth)
-    birth.channel.send(Booting(os.getpid()))
-    birth.tell("post_fork")
+def run(startup: WorkerStartup) -> int:
+    """Run a worker; returns the exit code."""
+    _reset_after_fork(startup)
+    startup.channel.send(Booting(os.getpid()))
+    startup.tell("post_fork")
     try:
         began = time.perf_counter()
-        loop = new_event_loop(birth.config.loop)
+        loop = new_event_loop(startup.config.loop)
         start = working_directory()
-        application = birth.development.application(lambda: _application(birth))
+        application = startup.development.application(lambda: _application(startup))
         if working_directory() != start:
-            birth = replace(birth, config=anchored(birth.config, start))
+            startup = replace(startup, config=anchored(startup.config, start))
         loading = time.perf_counter() - began
         try:
-            worker = _Worker(birth, application, loop, loading)
+            worker = _Worker(startup, application, loop, loading)
             loop.run_until_complete(worker.live())
             loop.run_until_complete(finish(worker.leaves_by))
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
-        birth.channel.send(_failed(error, birth))
+        startup.channel.send(_failed(error, startup))
         return _FAILED
     finally:
-        birth.tell("worker_exit")
+        startup.tell("worker_exit")
     return 0
 
 
-def _application(birth: WorkerStartup) -> Any:
+def _application(startup: WorkerStartup) -> Any:
     """The application, loaded and fit for this worker; raises what `load_application` raises."""
-    application = birth.application
+    application = startup.application
     if application is None:
-        if birth.config.log_config is not None:
-            put_first_on_path(birth.config.app_dir)  # it may name classes of the application's
-            apply_log_config(birth.config.log_config)
-        application = load_application(birth.config)
-    logs.adopt_unhandled(birth.config)
+        if startup.config.log_config is not None:
+            put_first_on_path(startup.config.app_dir)  # it may name classes of the application's
+            apply_log_config(startup.config.log_config)
+        application = load_application(startup.config)
+    logs.adopt_unhandled(startup.config)
     for function in registered():
-        _make_anew(function)
+        _call_after_fork(function)
     return application
 
 
-def _failed(error: CornError, birth: WorkerStartup) -> Failed:
-    return Failed(str(error), error.detail, int(error.exit_code), birth.development.failure_of(error))
+def _failed(error: CornError, startup: WorkerStartup) -> Failed:
+    return Failed(str(error), error.detail, int(error.exit_code), startup.development.failure_of(error))
 
 
 def end(code: int) -> NoReturn:
@@ -161,25 +161,25 @@ def end(code: int) -> NoReturn:
         os._exit(code)
 
 
-def _take_leave(birth: WorkerStartup) -> None:
-    exit_handlers.guard_inherited(birth.loaded_at)
+def _reset_after_fork(startup: WorkerStartup) -> None:
+    exit_handlers.guard_inherited(startup.loaded_at)
     reset_sigchld()
     leave_to_master(BY_WORKERS)
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable(birth.report)  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(startup.report)  # a boot that hangs is aborted for its stacks
     widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
-    if not birth.setup.relay:
-        _wait_for_adoption(birth.setup.master)
-    name_process(f"corn worker {birth.order.slot}")
-    show_title(f"corn: worker {birth.order.slot} g{birth.setup.generation} {birth.config.app}")
-    birth.development.enable_collection()
-    birth.generators.renew()
-    logs.configure(logs.Source("worker", birth.order.slot, birth.setup.generation), birth.config)
-    birth.slots.cell(birth.order.cell).clear()
-    descriptors = [birth.channel.fileno(), birth.report, *birth.setup.mailbox]
-    ForkedChildren(descriptors, [*birth.listeners, *birth.redirecting])
+    if not startup.setup.relay:
+        _wait_for_adoption(startup.setup.master)
+    name_process(f"corn worker {startup.order.slot}")
+    show_title(f"corn: worker {startup.order.slot} g{startup.setup.generation} {startup.config.app}")
+    startup.development.enable_collection()
+    startup.generators.renew()
+    logs.configure(logs.Source("worker", startup.order.slot, startup.setup.generation), startup.config)
+    startup.slots.cell(startup.order.cell).clear()
+    descriptors = [startup.channel.fileno(), startup.report, *startup.setup.mailbox]
+    ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting])
 
 
 def _wait_for_adoption(master: int) -> None:
@@ -193,7 +193,7 @@ def _wait_for_adoption(master: int) -> None:
         os._exit(0)
 
 
-def _make_anew(function: Callable[[], object]) -> None:
+def _call_after_fork(function: Callable[[], object]) -> None:
     """Run what the application registered with `corn.after_fork`; raises ApplicationError where it fails."""
     try:
         function()
@@ -203,12 +203,14 @@ def _make_anew(function: Callable[[], object]) -> None:
 
 
 class _Worker:
-    """Ties a server to its master: messages and signals in, readiness and wishes out."""
+    """Connection of a server with its master: messages and signals in, readiness and requests out."""
 
-    def __init__(self, birth: WorkerStartup, application: Any, loop: asyncio.AbstractEventLoop, loading: float) -> None:
-        self._birth = birth
+    def __init__(
+        self, startup: WorkerStartup, application: Any, loop: asyncio.AbstractEventLoop, loading: float
+    ) -> None:
+        self._startup = startup
         self._loop = loop
-        self._channel = birth.channel
+        self._channel = startup.channel
         self._application = application
         self._retiring = False
         self._loading = loading
@@ -219,36 +221,36 @@ class _Worker:
         return self._leave_by
 
     async def live(self) -> None:
-        birth = self._birth
-        birth.renew_credentials()
+        startup = self._startup
+        startup.renew_credentials()
         self._server = Server(
             self._application,
-            birth.config,
-            birth.listeners,
-            slots=birth.slots,
-            cell=birth.order.cell,
-            tls=birth.tls,
-            redirecting=birth.redirecting,
+            startup.config,
+            startup.listeners,
+            slots=startup.slots,
+            cell=startup.order.cell,
+            tls=startup.tls,
+            redirecting=startup.redirecting,
             on_retire=self._retire,
-            wrap=birth.development.wrap,
-            describe=birth.development.describe,
-            mailbox=birth.mailbox,
+            wrap=startup.development.wrap,
+            describe=startup.development.describe,
+            mailbox=startup.mailbox,
         )
-        answer_requests(self._loop, birth.report, self._server.in_flight)
+        answer_requests(self._loop, startup.report, self._server.in_flight)
         began = time.perf_counter()
         await self._server.start()
         starting = time.perf_counter() - began
-        if birth.order.gated and birth.config.health_path:
-            await self._server.check_health(birth.config.health_path)
-        if os.getppid() != self._birth.setup.master and not self._birth.setup.relay:
+        if startup.order.gated and startup.config.health_path:
+            await self._server.check_health(startup.config.health_path)
+        if os.getppid() != self._startup.setup.master and not self._startup.setup.relay:
             raise ApplicationError("the master went away while the application started")
-        self._loop.add_signal_handler(signal.SIGTERM, self._asked_by_signal, "SIGTERM")
-        self._loop.add_signal_handler(signal.SIGQUIT, self._asked_by_signal, "SIGQUIT")
+        self._loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
+        self._loop.add_signal_handler(signal.SIGQUIT, self._on_signal, "SIGQUIT")
         self._channel.set_blocking(False)
-        self._loop.add_reader(self._channel.fileno(), self._hear)
-        birth.tell("post_worker_init")
+        self._loop.add_reader(self._channel.fileno(), self._on_messages)
+        startup.tell("post_worker_init")
         self._server.accept()
-        docs = birth.development.started(self._application, self._loop, self._flush)
+        docs = startup.development.started(self._application, self._loop, self._flush)
         self._channel.send(Ready(self._loading, starting, docs))
         await self._server.wait_closed()
 
@@ -260,7 +262,7 @@ class _Worker:
         else:
             self._loop.remove_writer(self._channel.fileno())
 
-    def _hear(self) -> None:
+    def _on_messages(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
                 self._drain(message.grace, final=message.final, brisk=message.brisk)
@@ -274,28 +276,28 @@ class _Worker:
             elif isinstance(message, TellRequests):
                 self._channel.send(RequestsTold(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
-                self._birth.renew_credentials()
+                self._startup.renew_credentials()
         if self._channel.closed:
             self._loop.remove_reader(self._channel.fileno())
-            self._leave_alone()
+            self._drain_without_master()
 
     def _drain(self, grace: float, *, final: bool, brisk: bool = False) -> None:
         self._leave_by = min(self._leave_by, self._loop.time() + grace)
         self._server.drain(grace=grace, final=final, brisk=brisk)
 
-    def _leave_alone(self) -> None:
-        """The master is gone: finish, and leave nothing in the queue that nobody would answer."""
-        self._drain(self._birth.config.timeout_graceful_shutdown, final=True)
+    def _drain_without_master(self) -> None:
+        """The master is gone: drain, and answer what is in the accept queue, because no other process will."""
+        self._drain(self._startup.config.timeout_graceful_shutdown, final=True)
 
-    def _asked_by_signal(self, name: str) -> None:
-        """Somebody signalled this worker: have the master put another in its place first, unless it does not answer."""
-        if self._channel.closed or (not self._birth.setup.relay and os.getppid() != self._birth.setup.master):
-            self._leave_alone()
+    def _on_signal(self, name: str) -> None:
+        """A signal to this worker alone: request a replacement from the master, and drain if it does not answer."""
+        if self._channel.closed or (not self._startup.setup.relay and os.getppid() != self._startup.setup.master):
+            self._drain_without_master()
             return
-        grace = 0.0 if name == "SIGQUIT" else self._birth.config.timeout_graceful_shutdown
+        grace = 0.0 if name == "SIGQUIT" else self._startup.config.timeout_graceful_shutdown
         self._retire(name)
-        patience = 0.0 if name == "SIGQUIT" else _MASTER_MAY_ANSWER
-        self._loop.call_later(patience, lambda: self._drain(grace, final=False))
+        timeout = 0.0 if name == "SIGQUIT" else _MASTER_TIMEOUT
+        self._loop.call_later(timeout, lambda: self._drain(grace, final=False))
 
     def _retire(self, reason: str) -> None:
         if not self._retiring:

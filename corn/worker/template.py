@@ -46,7 +46,7 @@ from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
 from corn.worker import exit_handlers, preload
-from corn.worker import process as entrypoint
+from corn.worker import process as worker_process
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.fork_safety import Hazard, hazards, traces
 from corn.worker.audit.import_monitor import ImportMonitor
@@ -64,7 +64,7 @@ _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a templa
 
 
 def main(setup_fd: int) -> NoReturn:
-    """Run a template; the process ends here."""
+    """Run a template; never returns."""
     setup = Setup.read(setup_fd)
     for each in setup.path:
         if each not in sys.path:
@@ -111,7 +111,7 @@ def _hook_on_fork() -> str:
 
 
 class Template:
-    """One template process: what it loaded, and the workers it forked."""
+    """A template process: the loaded application, and the workers that were forked."""
 
     def __init__(self, setup: Setup, channel: Channel) -> None:
         self._setup = setup
@@ -207,7 +207,7 @@ class Template:
                 sys.meta_path.remove(self._recorder)
 
     def _load_packages(self) -> None:
-        """In development: load package by package, so that one that must not be forked is left out, and not all."""
+        """Load package by package, in development, so that only those are left out that must not be forked."""
         before = traces()
         for name in preload.load_each(self._setup.modules):
             if traces() == before:
@@ -226,11 +226,11 @@ class Template:
         self._start_over(replace(self._setup, modules=kept, preload="deps" if kept else "none"))
 
     def serve(self) -> None:
-        """Fork on request until the master says to leave, or is gone."""
+        """Fork on request until the master sends Quit, or is gone."""
         ends = ChildExits() if self._setup.relay else None
         leaving = False
         while not leaving or (ends is not None and self._workers):
-            if ends is not None and not self._hear_or_report(ends):
+            if ends is not None and not self._relay_exits(ends):
                 continue
             if self._may_fork_ahead and not select.select([self._channel], [], [], SETTLED)[0]:
                 self._fork_ahead()
@@ -247,13 +247,13 @@ class Template:
                     self._close_listeners()
             if self._channel.closed:
                 self._close_listeners()
-                self._workers.see_out(self._config)
+                self._workers.wait_or_kill(self._config)
                 return
         if exit_handlers.count() > self._exit_handlers:
             self._workers.wait()
 
     def _close_listeners(self) -> None:
-        """Only workers may hold them now: when the last one closes them, nobody is left to answer."""
+        """Leave the listeners to the workers: the last one that closes them refuses further connections."""
         self._drop_spare()
         self._may_fork_ahead = False
         for sock in (*self._listeners, *self._redirecting):
@@ -335,7 +335,7 @@ class Template:
         self._become_worker(order, fds)
 
     def _become_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
-        """The forked child: nothing of the template may be left in its hands, and it never returns."""
+        """Run the worker in a forked child, which keeps nothing of the template's. Never returns."""
         code = 1
         try:
             self._channel.close()
@@ -343,7 +343,7 @@ class Template:
             self._drop_spare()
             channel = Channel(socket.socket(fileno=fds[0]))
             slots = Scoreboard(self._setup.slots)
-            birth = entrypoint.WorkerStartup(
+            startup = worker_process.WorkerStartup(
                 setup=self._setup,
                 config=self._config,
                 order=order,
@@ -359,13 +359,13 @@ class Template:
                 vault=self._vault,
                 tls=self._tls,
             )
-            code = entrypoint.run(entrypoint.in_development(birth) if self._setup.development else birth)
+            code = worker_process.run(worker_process.in_development(startup) if self._setup.development else startup)
         except BaseException:
             logs.logger.exception("a fault of corn ended the worker")
-        entrypoint.end(code)
+        worker_process.end(code)
 
-    def _hear_or_report(self, ends: ChildExits) -> bool:
-        """Where the template is the parent: pass on the ends of workers until there is a message to hear."""
+    def _relay_exits(self, ends: ChildExits) -> bool:
+        """Relay the exits of workers to the master, where the template is their parent, until a message arrives."""
         for pid, status in ends.wait(self._channel.fileno()):
             self._workers.discard(pid)
             self._channel.send(Exited(pid, status))

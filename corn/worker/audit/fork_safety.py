@@ -30,7 +30,7 @@ from corn.worker.audit.import_monitor import ImportMonitor, module_of
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """One reason not to fork. A `fatal` one breaks the workers; the others may be accepted by who knows better.
+    """Reason not to fork. A `fatal` one breaks the workers; the user may accept the others by naming the mode.
 
     `importing` is the module whose import led to it, where that is known.
     """

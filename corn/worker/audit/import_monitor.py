@@ -32,7 +32,7 @@ _MOST_HOLDERS = 2000
 
 
 class ImportMonitor:
-    """What there was at `begin`, and who did what until `end`."""
+    """State of the process at `begin`, and the modules that change it until `end`."""
 
     def __init__(self) -> None:
         self.blamed: dict[str, str] = {}  # by kind: the module that called
@@ -130,7 +130,7 @@ def _fileno(value: object) -> int:
 
 
 def _is_database(value: object) -> bool:
-    """Whether it is a connection of sqlite3, which tells nobody its descriptor."""
+    """Whether it is a connection of sqlite3, which does not expose its descriptor."""
     return type(value).__module__ == "sqlite3" and type(value).__qualname__ == "Connection"
 
 

@@ -1,8 +1,8 @@
-"""The process in which the master's hooks run: a fresh interpreter that loads the hooks file and is told what happens.
+"""Hooks process: a fresh interpreter that loads the hooks file and runs the master's hooks.
 
-It calls one hook at a time, in the order in which it is told, and answers each. A hook that takes longer than its limit
-ends the process: the watchdog is a thread in C (faulthandler), which works while Python code holds the interpreter, and
-writes where the hook is stuck before it exits. The master starts another process for what is left to tell.
+It calls one hook at a time, in the order in which the messages arrive, and answers each. A hook that takes longer than
+its limit ends the process: the watchdog is a thread in C (faulthandler), which works while Python code holds the
+interpreter, and writes where the hook is blocked before it exits. The master starts another process for the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from corn.worker.hooks.loader import HookFile, load_hooks
 
 
 def main(channel_fd: int) -> NoReturn:
-    """Run the hooks process until the master says to leave, or is gone."""
+    """Run the hooks process until the master sends Quit, or is gone."""
     leave_to_master(BY_TEMPLATES)
     name_process("corn hooks")
     die_with_parent(signal.SIGKILL)
@@ -57,7 +57,7 @@ def _messages(channel: Channel) -> Iterator[Message]:
 
 
 def _begin(config: Config, channel: Channel) -> HookFile:
-    """Load the file and tell the master; returns no hooks where it cannot be loaded."""
+    """Load the file and report to the master; returns no hooks where it cannot be loaded."""
     show_title(f"corn: hooks {config.hooks}")
     logs.configure(logs.Source("hooks"), config)
     faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
