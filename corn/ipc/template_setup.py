@@ -23,8 +23,8 @@ class Setup:
     that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
     listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/tls/vault.py).
 
-    `path` is where the master's program looks for modules. Without `forks` the template spawns its workers: a spawned
-    one has the fields of its Fork message in `order`, and the descriptors that came with it in `received`.
+    Without `forks` the template spawns its workers: a spawned one has the fields of its Fork message in `order`, and
+    the descriptors that came with it in `received`.
     """
 
     generation: int
@@ -42,7 +42,6 @@ class Setup:
     development: bool = False
     refresh: str = ""
     mailbox: list[int] = field(default_factory=list)
-    path: list[str] = field(default_factory=list)
     forks: bool = True
     order: dict[str, Any] | None = None
     received: list[int] = field(default_factory=list)

@@ -151,7 +151,6 @@ class Executor:
                 slots=self.slots.fd,
                 master=os.getpid(),
                 relay=self._relay,
-                path=[os.path.abspath(each) for each in sys.path],  # noqa: PTH100 - "" is the working directory
                 redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
                 vault=None if self.vault is None else self.vault.fd,
             )

@@ -66,9 +66,6 @@ _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a templa
 def main(setup_fd: int) -> NoReturn:
     """Run a template; never returns."""
     setup = Setup.read(setup_fd)
-    for each in setup.path:
-        if each not in sys.path:
-            sys.path.append(each)
     if setup.order is not None:
         _be_spawned(setup)
     leave_to_master(BY_TEMPLATES)

@@ -15,11 +15,12 @@ from corn.config.schema import SECRETS
 from corn.ipc.template_setup import Setup
 from corn.supervisor.systemd import VARIABLES
 
-# The package is found where this one was, and the working directory is not searched: it may hold a click.py.
+# Modules are found where this program finds them (a bundle has a path of its own), but the working directory does not
+# come first: it may hold a click.py.
 _START = """
 import sys
 if sys.path[:1] == [""]: del sys.path[0]
-if {root!r} not in sys.path: sys.path.append({root!r})
+sys.path += [each for each in {path!r} if each not in sys.path]
 from {module} import main
 main(int(sys.argv[1]))
 """
@@ -40,7 +41,7 @@ def execute(module: str, argument: int, inherited: Sequence[int], environment: M
 
     Raises OSError where that cannot be.
     """
-    start = _START.format(root=_ROOT, module=module)
+    start = _START.format(path=[os.path.abspath(each) for each in (*sys.path, _ROOT) if each], module=module)  # noqa: PTH100
     arguments = [sys.executable, *_interpreter_flags(), "-c", start, str(argument)]
     for fd in inherited:
         os.set_inheritable(fd, True)

@@ -6,10 +6,13 @@ import os
 import signal
 import socket
 import sys
+import sysconfig
+from pathlib import Path
 
 import psutil
 import pytest
 
+import corn
 from tests.support.corn_process import Served, write_app
 
 HANGS = """
@@ -103,6 +106,16 @@ def test_a_program_that_sets_its_module_path_is_served_with_it(tmp_path):
         arguments = ("serve", "site_app:app", "--port", "0") if "cli" in more else ()
         with Served(tmp_path, *arguments, program=[sys.executable, "start.py"]).wait_ready() as served:
             assert served.client().get().startswith("one ")
+
+
+def test_a_bundle_that_brings_corn_and_its_libraries_is_served(tmp_path):
+    (tmp_path / "app").mkdir()
+    write_app(tmp_path / "app", "one", name="site_app.py")
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(corn.__file__).parents[1])}
+    start = f"import sys\nsys.path[:0] = {[str(tmp_path / 'app'), *libraries]!r}\n"
+    (tmp_path / "start.py").write_text(start + RUN.format(app="site_app:app"))
+    with Served(tmp_path, program=[sys.executable, "-I", "-S", "start.py"]).wait_ready() as served:
+        assert served.client().get().startswith("one ")
 
 
 @pytest.mark.parametrize("flags", [["-P"], ["-I"], ["-P", "-O"]] if sys.version_info >= (3, 11) else [["-I"]])
