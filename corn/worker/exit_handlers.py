@@ -28,7 +28,6 @@ from typing import Any
 _REMOVALS = {"os.remove": (0, 1), "os.rmdir": (0, 1), "os.rename": (0, 2), "shutil.rmtree": (0, 1)}
 _AGAIN = 0.5  # seconds between two handlers that are interrupted for being late
 _STATX_BTIME, _AT_FDCWD, _AT_SYMLINK_NOFOLLOW = 0x800, -100, 0x100
-_COARSE = getattr(time, "CLOCK_REALTIME_COARSE", 5)  # the clock of file times (linux/time.h)
 
 
 class NotOfThisWorker(OSError):  # noqa: N818 - what has happened, not a fault
@@ -41,8 +40,11 @@ def count() -> int:
 
 
 def file_clock() -> int:
-    """The time by which the kernel dates files, in nanoseconds."""
-    return time.clock_gettime_ns(_COARSE) if sys.platform == "linux" else time.time_ns()
+    """A time that no file made so far is later than, in nanoseconds.
+
+    Not CLOCK_REALTIME_COARSE, by which the kernel dates files: since Linux 6.13 some are finer, and a tick later.
+    """
+    return time.time_ns()
 
 
 def guard_inherited(since: int) -> None:
