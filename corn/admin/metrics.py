@@ -91,14 +91,18 @@ def _of_requests(status: Status) -> Iterator[Metric]:
 def _of_workers(status: Status) -> Iterator[Metric]:
     lag = GaugeMetricFamily("corn_loop_lag_seconds", "How late an event loop came to its last tick.", labels=["worker"])
     silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since an event loop turned.", labels=["worker"])
+    cpu = CounterMetricFamily("corn_worker_cpu_seconds", "Processor time of the worker in a slot.", labels=["worker"])
     seen = set()
     for worker in status["workers"]:  # of a slot's workers, the one that serves comes first
         if worker["slot"] not in seen:
             seen.add(worker["slot"])
             lag.add_metric([str(worker["slot"])], worker["counted"]["lag"])
             silent.add_metric([str(worker["slot"])], worker["silent"])
+            if worker.get("cpu") is not None:
+                cpu.add_metric([str(worker["slot"])], worker["cpu"])
     yield lag
     yield silent
+    yield cpu
     memory = GaugeMetricFamily("corn_memory_bytes", "Memory (PSS) by kind of process.", labels=["process"])
     for kind, processes in (("master", [status]), ("template", status["templates"]), ("worker", status["workers"])):
         sizes = [each["pss"] for each in processes if each["pss"] is not None]

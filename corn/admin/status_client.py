@@ -13,6 +13,7 @@ from typing import Any
 from corn import logs
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Drain, Message, Quit, ReopenLogs, StatusTold, TellStatus
+from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
 _FRESH = 0.1
@@ -57,7 +58,7 @@ class Asking:
         return self._status
 
     async def status_with_memory(self) -> Status:
-        """As `status`, and `pss` of each process is as good as it gets."""
+        """As `status`, with `pss` of each process as good as it gets, and `cpu`, its processor time in seconds."""
         status = await self.status()
         if time.monotonic() - self._measured_at >= _MEMORY_EVERY or self._pids(status) - self._measured:
             if self._measuring is None or self._measuring.done():
@@ -65,6 +66,7 @@ class Asking:
             await asyncio.shield(self._measuring)
         for each in (status, *status["templates"], *status["workers"]):
             each["pss"] = self._sizes.get(each["pid"])
+            each["cpu"] = cpu_seconds(each["pid"]) if each["pid"] else None
         return status
 
     def _ask(self) -> asyncio.Future[None]:
