@@ -1,4 +1,4 @@
-"""`corn completion`: the script that has a shell complete corn's commands, options and values."""
+"""`corn completion`: scripts for shell completion of commands, options and values."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from corn.config.types import Choice, IntegerOrAuto, ListOf, Nullable, OptionTyp
 _VARIABLE = "_CORN_COMPLETE"  # the name that click looks for
 
 
-@click.command(short_help="Print the script that completes corn in a shell.")
+_HELP = """\
+Print the script that has SHELL complete corn's commands, options and values.
+
+\b
+bash  eval "$(corn completion bash)"    in ~/.bashrc
+zsh   eval "$(corn completion zsh)"     in ~/.zshrc, after compinit
+fish  corn completion fish > ~/.config/fish/completions/corn.fish
+"""
+
+
+@click.command(short_help="Print the script that completes corn in a shell.", help=_HELP)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    r"""Print the script that has SHELL complete corn's commands, options and values.
-
-    \b
-    bash  eval "$(corn completion bash)"    in ~/.bashrc
-    zsh   eval "$(corn completion zsh)"     in ~/.zshrc, after compinit
-    fish  corn completion fish > ~/.config/fish/completions/corn.fish
-    """
+    """Print the script that has a shell complete corn's commands, options and values."""
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, "corn", _VARIABLE).source())
@@ -28,7 +32,7 @@ def completion(ctx: click.Context, shell: str) -> int:
 
 
 def values_of(kind: OptionType, incomplete: str) -> list[CompletionItem]:
-    """What may stand for a value of this kind, where that can be said; for a path, that the shell shall look."""
+    """Return the completions of a value of this type; for a path, a request that the shell completes it."""
     while isinstance(kind, (ListOf, Nullable)):
         kind = kind.item
     if isinstance(kind, Choice):

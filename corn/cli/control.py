@@ -125,6 +125,8 @@ def _show(answer: Answer, instance: ControlClient, *, as_json: bool, text: Calla
             click.echo(describe(instance), err=True)
         click.echo(shown(text(answer)))
     else:
-        return report_refusal(shown(str(answer.get("error"))), shown(str(answer.get("detail") or "")))
+        report_refusal(shown(str(answer.get("error"))), shown(str(answer.get("detail") or "")))
     sys.stdout.flush()
-    return 0 if answer.get("ok") else int(ExitCode.INTERNAL)
+    if answer.get("ok"):
+        return 0
+    return int(ExitCode.USAGE if answer.get("usage") else ExitCode.INTERNAL)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import click
 
+import corn
 from corn.cli.control import request
 from corn.cli.control_client import Answer, InstanceSelector, find, find_to_change, takes_instance
 from corn.cli.formatting import duration, size, table
@@ -27,13 +31,16 @@ def requests(*, worker: int | None, choice: InstanceSelector, as_json: bool) -> 
 
 @click.command(short_help="Show the stacks of threads and tasks in workers.")
 @click.argument("worker", type=int, required=False)
+@click.option("--all", "all_frames", is_flag=True, help="Show corn's own frames too.")
 @takes_instance
-def stacks(*, worker: int | None, choice: InstanceSelector, as_json: bool) -> int:
+def stacks(*, worker: int | None, all_frames: bool, choice: InstanceSelector, as_json: bool) -> int:
     """Show the stacks of all threads and asyncio tasks of all workers or of WORKER (number or process id).
 
-    Workers are not interrupted. If an event loop is blocked in C code, only the threads are shown.
+    Workers are not interrupted. Frames of corn are left out unless --all is given. If an event loop is blocked in C
+    code, only the threads are shown.
     """
-    return request(find(choice), "stacks", as_json=as_json, text=format_stacks, patience=WORKERS_TIMEOUT, worker=worker)
+    text = format_stacks if all_frames else format_own_stacks
+    return request(find(choice), "stacks", as_json=as_json, text=text, patience=WORKERS_TIMEOUT, worker=worker)
 
 
 @click.command("log-level", short_help="Show or change the log level.")
@@ -72,6 +79,21 @@ def _row(worker: dict[str, Any], request: dict[str, Any]) -> tuple[str, ...]:
         request["client"],
         f"{request['method']} {request['path']}",
     )
+
+
+def format_own_stacks(answer: Answer) -> str:
+    """Format an answer to `stacks` without the frames of corn."""
+    return _CORN_FRAMES.sub(_omitted, format_stacks(answer))
+
+
+# A frame is a line, of tasks with its source line below, which is indented further.
+_FRAME = r'  File "{}[^"\n]*"[^\n]*\n(?:    [^\n]*\n)?'
+_CORN_FRAMES = re.compile(f"(?:{_FRAME.format(re.escape(str(Path(corn.__file__).parent)) + os.sep)})+")
+
+
+def _omitted(frames: re.Match[str]) -> str:
+    count = frames[0].count('  File "')
+    return f"  ... {count} {'frame' if count == 1 else 'frames'} of corn\n"
 
 
 def format_stacks(answer: Answer) -> str:

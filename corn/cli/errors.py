@@ -20,12 +20,11 @@ def report(error: CornError) -> int:
     return int(error.exit_code)
 
 
-def report_refusal(reason: str, detail: str) -> int:
-    """Print why a running instance refused a request; returns the exit code."""
+def report_refusal(reason: str, detail: str) -> None:
+    """Print why a running instance refused a request."""
     _print(reason)
     if detail:
         print(detail.rstrip(), file=sys.stderr)
-    return int(ExitCode.INTERNAL)
 
 
 def report_usage(error: click.UsageError) -> int:

@@ -252,9 +252,14 @@ def _holder(port: int) -> str:
     with contextlib.suppress(psutil.Error, OSError):
         found = psutil.net_connections(kind="tcp")
         listening = [each for each in found if each.status == psutil.CONN_LISTEN and each.laddr.port == port]
-        if pids := [each.pid for each in listening if each.pid]:
-            first = psutil.Process(min(pids))  # of a master and its workers, the master
-            return f" by {first.name()} (pid {first.pid})"
+        pids = {each.pid for each in listening if each.pid}
+        holders = [psutil.Process(pid) for pid in sorted(pids)]
+        for first in [
+            each for each in holders if each.ppid() not in pids
+        ] or holders:  # of corn's processes, the master
+            name = first.name()
+            stop = f" (stop it with 'corn stop --pid {first.pid}')" if name.startswith("corn") else ""
+            return f" by {name}, pid {first.pid}{stop}"
     return ""
 
 

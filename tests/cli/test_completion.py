@@ -57,3 +57,9 @@ def test_completion_script_exists_for_each_shell(corn):
 def test_a_shell_that_is_missing_or_unknown_is_told_in_one_line(corn):
     assert corn("completion").stderr == "corn: missing argument SHELL; see 'corn completion --help'\n"
     assert "'ksh' is not one of" in corn("completion", "ksh").stderr
+
+
+def test_help_keeps_a_line_for_each_shell(corn):
+    shown = corn("completion", "--help").stdout
+    assert '  bash  eval "$(corn completion bash)"    in ~/.bashrc\n  zsh ' in shown
+    assert "\\b" not in shown

@@ -26,13 +26,17 @@ from corn.supervisor.policy.events import Event
 from corn.supervisor.policy.operator_requests import ASKED, MOST_WORKERS
 from corn.supervisor.policy.state import Phase, State, Worker
 from corn.supervisor.projections import wait_conditions as waiting
-from corn.supervisor.projections.status import About, Observed, status_of
+from corn.supervisor.projections.status import About, Observed, condition, status_of
 
 PROTOCOL = 1
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of corn's
     """A request that cannot be done; the message is for the person who asked."""
+
+
+class WrongArgument(Refused):
+    """A request that names what there is not, or a number out of range."""
 
 
 class Commands:
@@ -69,7 +73,8 @@ class Commands:
                 raise Refused(f"unknown request; this is one of {', '.join(self._known)}")
             command(request, reply)
         except (Refused, ConfigError) as refusal:
-            reply.send({"ok": False, "error": str(refusal)})
+            wrong = {"usage": True} if isinstance(refusal, WrongArgument) else {}
+            reply.send({"ok": False, "error": str(refusal), **wrong})
         except Exception:  # a question must not cost the service its master
             logs.logger.exception("a fault of corn: the request %.200r could not be answered", request)
             reply.send({"ok": False, "error": "a fault of corn's own, which is in its log"})
@@ -81,7 +86,7 @@ class Commands:
         about, state = self._about, self._state
         facts = {name: value for name, value in asdict(about).items() if name != "began"}
         facts["uptime"] = time.monotonic() - about.began
-        reply.send({"ok": True, "protocol": PROTOCOL, "phase": state.phase.value, **facts})
+        reply.send({"ok": True, "protocol": PROTOCOL, "phase": condition(state, time.monotonic())[0], **facts})
 
     def _status(self, request: dict[str, Any], reply: Reply) -> None:
         del request
@@ -161,9 +166,10 @@ class Commands:
         before = self._state.target
         target = _whole(request, "to") if "to" in request else before + _whole(request, "by")
         if not 1 <= target <= MOST_WORKERS:
-            raise Refused(f"there can be 1 to {MOST_WORKERS} workers, not {target}")
+            raise WrongArgument(f"there can be 1 to {MOST_WORKERS} workers, not {target}")
         event = events.ScaleRequested(time.monotonic(), target - before)
-        self._do(event, request, reply, waiting.Scaled(target), f"scaling from {before} to {target} workers")
+        text = f"scaling from {before} to {target} workers" if target != before else f"{before} workers already"
+        self._do(event, request, reply, waiting.Scaled(target), text)
 
     def _stop(self, request: dict[str, Any], reply: Reply) -> None:
         now = bool(request.get("now"))
@@ -230,7 +236,9 @@ class Commands:
         found = [each for each in workers if each.slot == number and each.is_live]
         found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]
         if not found:
-            raise Refused(f"there is no worker {number}; name one by its number or process id, as in 'corn status'")
+            raise WrongArgument(
+                f"there is no worker {number}; name one by its number or process id, as in 'corn status'"
+            )
         return found[0]
 
 

@@ -156,11 +156,11 @@ def test_a_stopped_master_does_not_hang_a_command(served):
 
 
 REFUSALS = [
-    (["scale", "0"], 1, "there can be 1 to 512 workers, not 0"),
+    (["scale", "0"], 2, "there can be 1 to 512 workers, not 0"),
     (["scale", "many"], 2, "'many' is no number of workers"),
-    (["scale", "-5"], 1, "there can be 1 to 512 workers, not -3"),
-    (["restart", "7"], 1, "there is no worker 7"),
-    (["drain", "99999999"], 1, "there is no worker 99999999"),
+    (["scale", "-5"], 2, "there can be 1 to 512 workers, not -3"),
+    (["restart", "7"], 2, "there is no worker 7"),
+    (["drain", "99999999"], 2, "there is no worker 99999999"),
     (["rollback"], 1, "there is no previous generation in memory"),
 ]
 
@@ -205,6 +205,6 @@ def test_requests_and_stacks_are_told_also_by_a_worker_that_is_stuck(tmp_path, s
             assert "in app" in shown
             assert "asyncio tasks: " in shown
             assert "await asyncio.sleep(60)" in shown
-            assert served.ask("stacks", "9").returncode == 1
+            assert served.ask("stacks", "9").returncode == 2
             served.wait_until(lambda: "its event loop has not turned for" in served.told("status"), "a note")
         assert served.ask("stop", "--now", "--wait").returncode == 0
