@@ -27,11 +27,13 @@ _MODULES = {
     "drain": "corn.cli.control:drain",
     "upgrade": "corn.cli.control:upgrade",
     "stop": "corn.cli.control:stop",
+    "init": "corn.cli.init:init",
+    "import": "corn.cli.migrate:import_config",
     "completion": "corn.cli.completion:completion",
 }
 _RENAMED = {"ps": "requests", "logs": "log-level"}  # former names, to be dropped after one release
 # How `corn --help` groups them, by the first of each group.
-_GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "completion": "More"}
+_GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "init": "More"}
 _EXAMPLES = """\b
 Examples:
   corn dev main:app                      while you write it

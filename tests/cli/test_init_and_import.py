@@ -1,0 +1,138 @@
+"""`corn init` and `corn import`: what they write is used."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+APP = "async def app(scope, receive, send): ...\n"
+GUNICORN = """
+import multiprocessing
+bind = ["127.0.0.1:8001"]
+wsgi_app = "main:app"
+workers = 1 + 2
+max_requests = 1000
+keepalive = 3
+umask = 0o27
+preload_app = True
+worker_class = "gevent"
+timeout = 40
+
+def post_fork(server, worker):
+    print("forked")
+
+def pre_request(worker, request): ...
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "main.py").write_text(APP)
+    return tmp_path
+
+
+def values(path):
+    return tomllib.loads(path.read_text())
+
+
+def test_init_writes_a_file_that_corn_accepts(corn, project):
+    done = corn("init")
+    assert (done.returncode, done.stdout) == (0, "wrote corn.toml\n"), done.stderr
+    assert values(project / "corn.toml") == {"app": "main:app", "workers": "auto"}
+    assert corn("config", "--check").stdout == "The configuration is good, and main:app loads.\n"
+    done = corn("init")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "corn: corn.toml exists; use --force to overwrite it",
+    )
+    assert corn("init", "main:app", "--force").returncode == 0
+
+
+def test_commented_options_of_init_are_options_too(corn, project):
+    corn("init")
+    lines = (project / "corn.toml").read_text().splitlines()
+    given = [line.removeprefix("# ") for line in lines if " = " in line and line.count("`") == 0 and "bind" not in line]
+    given = [line for line in given if not line.startswith("admin")]
+    (project / "corn.toml").write_text("\n".join(dict.fromkeys(given)))
+    done = corn("config", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_init_writes_what_a_deployment_needs(corn, project):
+    done = corn("init", "--systemd", "--compose", "--kubernetes")
+    name = project.name.lower().replace("_", "-")
+    assert done.returncode == 0, done.stderr
+    written = {line.removeprefix("wrote ") for line in done.stdout.splitlines()}
+    assert len(written) == 5
+    assert {"corn.toml", "Dockerfile", "compose.yaml", "kubernetes.yaml"} < written
+    (unit,) = (each for each in written if each.endswith(".service"))
+    assert f"WorkingDirectory={project}" in (project / unit).read_text()
+    assert all("@" not in (project / each).read_text().replace("Europe", "") for each in written), name
+    if verify := shutil.which("systemd-analyze"):
+        command = [verify, "verify", "--man=no", project / unit]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
+        assert "Unknown" not in said
+
+
+def test_import_translates_a_configuration_of_gunicorn(corn, project):
+    (project / "gunicorn.conf.py").write_text(GUNICORN)
+    done = corn("import", "gunicorn.conf.py")
+    assert done.returncode == 0, done.stderr
+    assert values(project / "corn.toml") == {
+        "app": "main:app",
+        "bind": ["127.0.0.1:8001"],
+        "workers": 3,
+        "limit_max_requests": 1000,
+        "timeout_keep_alive": 3.0,
+        "umask": "027",
+        "preload": "app",
+        "timeout_worker": 40.0,
+        "hooks": "hooks.py",
+    }
+    assert "not taken over: worker_class = 'gevent': corn has no counterpart" in done.stderr
+    assert "not taken over: pre_request: corn has no such hook" in done.stderr
+    assert "# worker_class = 'gevent'" in (project / "corn.toml").read_text()
+    assert 'print("forked")' in (project / "hooks.py").read_text()
+    done = corn("config", "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_translates_a_command_line(corn, project):
+    text = "uvicorn --factory main:app --host 0.0.0.0 --port=81 --workers 4 --header A:b --header C:d --no-access-log"
+    done = corn("import", "--from-uvicorn", f"{text} --reload-delay 2", "--output", "-")
+    assert done.returncode == 0, done.stderr
+    assert tomllib.loads(done.stdout) == {
+        "app": "main:app",
+        "factory": True,
+        "host": "0.0.0.0",
+        "port": 81,
+        "workers": 4,
+        "header": ["A: b", "C: d"],
+        "access_log": False,
+    }
+    assert (
+        done.stderr
+        == "not taken over: reload_delay = '2': corn has no counterpart: changes are reported by the system\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "name one source: a file, or a command line as in --from-uvicorn 'main:app --workers 4'"),
+        (["no.py"], "there is no file 'no.py'"),
+        (["broken.py"], "broken.py could not be executed: ZeroDivisionError: division by zero"),
+        (["--from-uvicorn", "'"], "--from-uvicorn: No closing quotation"),
+    ],
+    ids=str,
+)
+def test_import_that_cannot_be_done_says_why_in_one_line(corn, tmp_path, arguments, line):
+    (tmp_path / "broken.py").write_text("1 / 0")
+    done = corn("import", *arguments)
+    assert (done.returncode, done.stderr) == (2, f"corn: {line}\n")
