@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import corn
-from corn.cli.diagnostics import format_own_stacks, format_stacks
+from corn.cli.control.diagnostics import format_own_stacks, format_stacks
 
 PACKAGE = Path(corn.__file__).parent
 STACKS = f"""Current thread 0x1 (most recent call first):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from corn.cli.control_client import InstanceSelector, find, means_instance
+from corn.cli.control.client import InstanceSelector, find, means_instance
 from corn.cli.top.keys import Interaction
 from corn.cli.top.model import KEPT, Sample, View, view_of
 from corn.errors import ConfigError

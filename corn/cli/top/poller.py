@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from queue import SimpleQueue
 
-from corn.cli.control_client import Answer, ControlClient, shown
-from corn.cli.diagnostics import WORKERS_TIMEOUT, format_stacks
+from corn.cli.control.client import Answer, ControlClient, shown
+from corn.cli.control.diagnostics import WORKERS_TIMEOUT, format_stacks
 from corn.cli.top.keys import Order
 from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer

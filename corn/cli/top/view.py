@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from corn.cli.control_client import shown
-from corn.cli.formatting import duration, size
-from corn.cli.status import notes, phase
+from corn.cli.control.client import shown
+from corn.cli.control.formatting import duration, size
+from corn.cli.control.status import notes, phase
 from corn.cli.top.keys import Interaction
 from corn.cli.top.model import Row, View
 

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 import corn
-from corn.cli.control import request
-from corn.cli.control_client import Answer, InstanceSelector, find, find_to_change, takes_instance
-from corn.cli.formatting import duration, size, table
+from corn.cli.control.client import Answer, InstanceSelector, find, find_to_change, takes_instance
+from corn.cli.control.commands import request
+from corn.cli.control.formatting import duration, size, table
 
 WORKERS_TIMEOUT = 20.0  # seconds; a worker whose event loop is blocked answers last
 _HEAD = ("AGE", "WORKER", "PID", "STATUS", "SENT", "CLIENT", "REQUEST")

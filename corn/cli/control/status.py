@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from corn.cli.control_client import InstanceSelector, describe, find, instances, shown, takes_instance
-from corn.cli.formatting import amount, duration, size, table
+from corn.cli.control.client import InstanceSelector, describe, find, instances, shown, takes_instance
+from corn.cli.control.formatting import amount, duration, size, table
 from corn.errors import NoInstance
 from corn.system.memory import proportional_sizes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from corn.cli.control_client import (
+from corn.cli.control.client import (
     Answer,
     ControlClient,
     InstanceSelector,
