@@ -39,7 +39,7 @@ def require_application(resolved: Resolved) -> Resolved:
 
 def check_loads(resolved: Resolved) -> None:
     """Import the application in a process of its own; raises ApplicationError where it cannot be loaded."""
-    from corn.supervisor.config_check import check_application
+    from corn.supervisor.configuration.check import check_application
 
     check_application(resolved.config)
 

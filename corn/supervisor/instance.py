@@ -10,7 +10,7 @@ from corn.net.listeners import Listener
 from corn.supervisor.children.admin import AdminProcess
 from corn.supervisor.children.certificates import CertificateRenewal
 from corn.supervisor.children.hooks import HooksProcess
-from corn.supervisor.config_reload import ConfigReloader
+from corn.supervisor.configuration.reload import ConfigReloader
 from corn.supervisor.control.commands import Commands
 from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket
@@ -21,9 +21,9 @@ from corn.supervisor.loop import Loop
 from corn.supervisor.monitoring.sampler import MemorySampler, Sampler
 from corn.supervisor.policy import actions
 from corn.supervisor.process.signals import Signals
+from corn.supervisor.process.systemd import SystemdNotifier
 from corn.supervisor.projections.status import About
 from corn.supervisor.signal_receiver import SignalReceiver
-from corn.supervisor.systemd import SystemdNotifier
 from corn.supervisor.upgrade import UpgradeMonitor
 
 

@@ -102,7 +102,7 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
 def _development(config: Config, boot: BootContext) -> Development:
     if not boot.development:
         return NoDevelopment()
-    from corn.supervisor.dev_session import DevSession  # `corn serve` does without it
+    from corn.supervisor.dev.session import DevSession  # `corn serve` does without it
 
     return DevSession(config, boot.config_file)
 

@@ -12,17 +12,17 @@ from corn.config import Config
 from corn.hooks import ServiceInfo
 from corn.net.listeners import Listener
 from corn.supervisor.boot_context import BootContext
-from corn.supervisor.config_reload import settings_of
+from corn.supervisor.configuration.reload import settings_of
+from corn.supervisor.configuration.worker_count import describe_workers, workers_of
 from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.development import Development
 from corn.supervisor.executor import Executor
 from corn.supervisor.instance import Instance
 from corn.supervisor.loop import Loop
+from corn.supervisor.monitoring.statsd import StatsdReporter
 from corn.supervisor.process.signals import Signals
+from corn.supervisor.process.systemd import SystemdNotifier
 from corn.supervisor.projections.status import About
-from corn.supervisor.statsd import StatsdReporter
-from corn.supervisor.systemd import SystemdNotifier
-from corn.supervisor.worker_count import describe_workers, workers_of
 from corn.system.paths import start_directory, working_directory
 from corn.system.process import become_subreaper
 from corn.tls.vault import Vault

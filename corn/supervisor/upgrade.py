@@ -27,7 +27,7 @@ from corn.net.listeners import Listener
 from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket, taken_over
 from corn.supervisor.policy.events import Event, SuccessorFailed, SuccessorReady
-from corn.supervisor.systemd import SystemdNotifier
+from corn.supervisor.process.systemd import SystemdNotifier
 from corn.system.paths import back_at_the_start
 from corn.tls.credentials import Credentials
 from corn.tls.vault import Vault

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from corn.supervisor.worker_count import Machine, capacity, this_machine
+from corn.supervisor.configuration.worker_count import Machine, capacity, this_machine
 from corn.system.cgroups import cpu_quota, memory_limit
 from corn.system.process import ENOUGH, wanted_limit
 

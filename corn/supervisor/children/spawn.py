@@ -13,7 +13,7 @@ from corn.config import Config
 from corn.config.env_file import environment_with
 from corn.config.schema import SECRETS
 from corn.ipc.template_setup import Setup
-from corn.supervisor.systemd import VARIABLES
+from corn.supervisor.process.systemd import VARIABLES
 
 # Modules are found where this program finds them (a bundle has a path of its own), but the working directory does not
 # come first: it may hold a click.py.

@@ -16,7 +16,7 @@ from corn.config.sections.logs import Levels
 from corn.errors import ConfigError
 from corn.ipc.messages import SetLogLevel
 from corn.ipc.scoreboard import LATENCY_BOUNDS
-from corn.supervisor.config_reload import ConfigReloader
+from corn.supervisor.configuration.reload import ConfigReloader
 from corn.supervisor.control.server import Reply
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop

@@ -11,10 +11,10 @@ from corn.config import OPTIONS, Config
 from corn.config.env_file import read_env_file
 from corn.errors import ConfigError, explain
 from corn.logs import logger
+from corn.supervisor.configuration.worker_count import worker_range
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
-from corn.supervisor.worker_count import worker_range
 from corn.system.paths import back_on_failure
 
 _COMPUTED = ("workers", "most_workers", "development")

@@ -27,8 +27,8 @@ from corn.reload.preload_plan import packages_to_load, shadowed
 from corn.reload.watch_config import rules_of, watch_setup
 from corn.supervisor.children.child import Children
 from corn.supervisor.children.watcher import BrowserPort, WatcherProcess
-from corn.supervisor.config_reload import settings_of
-from corn.supervisor.dev_console import DevConsole
+from corn.supervisor.configuration.reload import settings_of
+from corn.supervisor.dev.console import DevConsole
 from corn.supervisor.policy import events
 from corn.supervisor.policy.actions import AnnounceReload, ShowFailure
 from corn.supervisor.policy.state import RevisionFailure
