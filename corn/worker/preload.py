@@ -24,9 +24,9 @@ from typing import Any
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, CornError
 from corn.system.paths import is_library_file
-from corn.worker import exit_handlers
 from corn.worker.audit.fork_safety import end_children
 from corn.worker.event_loop import new_event_loop
+from corn.worker.forking import exit_handlers
 from corn.worker.importer import load_application
 
 _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds

@@ -43,13 +43,13 @@ from corn.server.server import Server
 from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
-from corn.worker import exit_handlers
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.random_generators import RandomGenerators
-from corn.worker.children import reset_sigchld
 from corn.worker.event_loop import new_event_loop
 from corn.worker.finish import finish
-from corn.worker.forked_children import ForkedChildren
+from corn.worker.forking import exit_handlers
+from corn.worker.forking.children import reset_sigchld
+from corn.worker.forking.forked_children import ForkedChildren
 from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application, put_first_on_path
 from corn.worker.in_development import Development, NoDevelopment, develop

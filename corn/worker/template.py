@@ -45,14 +45,15 @@ from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.tls.vault import Vault
-from corn.worker import exit_handlers, preload
+from corn.worker import preload
 from corn.worker import process as worker_process
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.fork_safety import Hazard, hazards, traces
 from corn.worker.audit.import_monitor import ImportMonitor
-from corn.worker.children import ChildExits, ForkedWorkers
 from corn.worker.event_loop import import_event_loop
-from corn.worker.fork import SETTLED, SpareWorker, fork, fork_hangs, fork_is_replaced, fork_twice, spawn
+from corn.worker.forking import exit_handlers
+from corn.worker.forking.children import ChildExits, ForkedWorkers
+from corn.worker.forking.fork import SETTLED, SpareWorker, fork, fork_hangs, fork_is_replaced, fork_twice, spawn
 from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.importer import put_first_on_path
 from corn.worker.in_development import import_for_development

@@ -9,7 +9,7 @@ import pytest
 
 BEFORE = """
 import atexit, gzip, os, shutil, sys, tempfile, time, weakref
-from corn.worker import exit_handlers
+from corn.worker.forking import exit_handlers
 
 def said(what):
     os.write(1, (what + "\\n").encode())

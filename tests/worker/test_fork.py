@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from corn.worker import fork
+from corn.worker.forking import fork
 
 
 def test_middle_process_whose_template_is_gone_exits():
