@@ -83,7 +83,10 @@ class TurnWriter:
         """Write what all connections have to write."""
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception as fault:  # noqa: PERF203 - a fault of one must not keep back the output of the others
+                self._loop.call_exception_handler({"message": "a held response was not written", "exception": fault})
 
     def _open(self, now: float) -> None:
         self._is_open = True

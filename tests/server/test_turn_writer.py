@@ -7,7 +7,9 @@ import time
 
 import pytest
 
+from corn.server import turn_writer
 from corn.server.turn_writer import STEP, TurnWriter
+from tests.conftest import DEADLINE
 from tests.support.asgi_server import hello, serving
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -33,6 +35,13 @@ async def quick_turns(turn, responses=100):
         if turn.holds:
             return
     pytest.fail("quick steps, and responses are not held")
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Take no step for a long one: on a loaded machine a worker might never come to hold responses."""
+    monkeypatch.setattr(turn_writer, "STEP", DEADLINE)
+    monkeypatch.setattr(turn_writer, "_AT_THE_END", DEADLINE)
 
 
 async def warm(at, peers=8):
@@ -119,6 +128,29 @@ def test_a_long_step_flushes_what_is_held_and_ends_holding(run):
     run(main())
 
 
+@pytest.mark.parametrize("ends_by", ["the loop comes round", "a long step"])
+def test_a_connection_that_cannot_be_flushed_leaves_the_output_of_the_others(run, ends_by):
+    class Faulty(Connection):
+        def flush(self):
+            raise RuntimeError("Cannot call write() after write_eof()")
+
+    async def main():
+        loop, reported = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: reported.append(str(context["exception"])))
+        turn, connections = TurnWriter(loop), [Connection(), Faulty(), Connection()]
+        for each in connections:
+            turn.add(each)
+        if ends_by == "a long step":
+            turn.finished(time.monotonic())
+            turn.finished(time.monotonic() + LONG)
+        else:
+            await asyncio.sleep(0)
+        assert [each.flushed for each in connections] == [1, 0, 1]
+        assert reported == ["Cannot call write() after write_eof()"]
+
+    run(main())
+
+
 def test_turn_writer_flushes_after_a_millisecond_of_quick_steps(run):
     async def main():
         turn, connection = TurnWriter(asyncio.get_running_loop()), Connection()
@@ -146,6 +178,7 @@ def test_a_long_last_step_of_a_turn_ends_holding(run):
     run(main())
 
 
+@pytest.mark.usefixtures("patient")
 def test_responses_of_quick_applications_are_written_after_all_have_run(run, clients):
     seen = []
 
@@ -196,6 +229,7 @@ def test_a_finished_response_does_not_wait_for_an_application_that_computes(run,
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 64])
+@pytest.mark.usefixtures("patient")
 def test_every_connection_is_answered_in_order_while_responses_are_held(run, count):
     async def app(scope, receive, send):
         if scope["path"] == "/stream":
@@ -223,6 +257,7 @@ def test_every_connection_is_answered_in_order_while_responses_are_held(run, cou
 
 @pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
 @pytest.mark.parametrize("half_closes", [False, True])
+@pytest.mark.usefixtures("patient")
 def test_a_held_response_is_written_before_its_connection_is_closed(run, last, half_closes):
     async def main():
         async with serving(hello) as at:
@@ -238,6 +273,7 @@ def test_a_held_response_is_written_before_its_connection_is_closed(run, last, h
     run(main())
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_client_that_is_gone_leaves_the_held_responses_of_the_others(run, clients):
     async def main():
         async with serving(hello) as at:
