@@ -1,1 +1,1 @@
-"""The ASGI server: everything that runs on a worker's event loop."""
+"""ASGI server: everything that runs on a worker's event loop."""

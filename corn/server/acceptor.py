@@ -1,15 +1,15 @@
-"""Accepting connections from a listener that other workers accept from too.
+"""Acceptor of connections from a listener that several workers share.
 
 One connection is accepted per wake-up. asyncio's own listener takes as many as there are, so that one worker swallows
-a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours whoever was
-woken last or spreads blindly to the stuck. Here the workers compare how many connections they hold, through the shared
-table of counters. A worker that is more than one ahead of the least loaded leaves a new connection to the others for a
-few milliseconds, and for longer while they accept; then it accepts whatever is still there. So a stuck worker delays a
-connection by milliseconds, and not at all once its heartbeat is stale.
+a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours the worker that
+was woken last or also picks blocked workers. Here the workers compare how many connections they hold, through the
+shared table of counters. A worker that is more than one ahead of the least loaded defers a new connection to the others
+for a few milliseconds, and for longer while they accept; then it accepts whatever is still there. So a blocked worker
+delays a connection by milliseconds, and not at all once its heartbeat is stale.
 
-Where nothing is gained by that, several are accepted per wake-up: for a worker alone, and for connections that are
-closed again at once. Of those the numbers differ from one moment to the next, and a worker that is busy with one does
-not look at the listener anyway.
+Where deferring gains nothing, several are accepted per wake-up: by a single worker, and for short-lived connections.
+The numbers of short-lived connections differ from one moment to the next, and a worker that is busy with one does not
+poll the listener anyway.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from corn.logs import logger
 from corn.server.asgi.scope import Address, Endpoints
 from corn.server.context import ServerContext
 
-_DEFERRAL = 0.001  # seconds for which a connection is left to the others
-_DEFERRALS = 3  # in a row, after which a worker that has not moved is not waited for
+_DEFERRAL = 0.001  # seconds for which a connection is deferred to the others
+_DEFERRALS = 3  # in a row, after which a worker that has accepted nothing is no longer waited for
 _MOST_UNRESPONSIVE = 64
-_BATCH = 8  # connections accepted in one turn of the loop, where that is fair
+_BATCH = 8  # connections accepted in one iteration of the event loop, where that is fair
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
-_VIEW = 0.01  # seconds for which it is taken as known which workers accept
+_VIEW = 0.01  # seconds for which the list of accepting workers is cached
 _STALE_MS = 1500  # since a heartbeat
 _SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -39,7 +39,7 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 
 
 class AcceptBalance:
-    """The counters of all workers that accept, this one among them; looked up anew while connections come."""
+    """Load of this worker relative to all workers that accept; refreshed while connections arrive."""
 
     __slots__ = ("_alive", "_are_short", "_closings", "_looked_at", "_slots", "_unresponsive", "_words")
 
@@ -53,12 +53,12 @@ class AcceptBalance:
         self._are_short = False
 
     def tick(self, closings: int) -> None:
-        """Find out whether connections are short; `closings` counts the connections closed so far."""
+        """Detect short-lived connections; `closings` counts the connections closed so far."""
         self._are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
         self._closings = closings
 
     def shares_out(self) -> bool:
-        """Whether connections are to be shared with others that accept now."""
+        """True if connections are to be shared with other workers that accept now."""
         if self._are_short:
             return False
         now = time.monotonic()
@@ -69,11 +69,11 @@ class AcceptBalance:
         return len(self._alive) > 1
 
     def is_ahead(self) -> bool:
-        """Whether this worker holds more than one connection more than another that is expected to accept."""
+        """True if this worker holds more than one connection more than another that is expected to accept."""
         return any(each not in self._unresponsive for each in self.behind())
 
     def behind(self) -> list[tuple[int, int]]:
-        """The others that hold less than this worker by more than one: their heartbeats and connections."""
+        """Heartbeats and connections of the workers that hold fewer than this one by more than one."""
         enough = self._words[Field.CONNECTIONS] - 1
         return [
             (words[Field.HEARTBEAT_MS], words[Field.CONNECTIONS])
@@ -82,14 +82,14 @@ class AcceptBalance:
         ]
 
     def expect_nothing_of(self, unchanged: set[tuple[int, int]]) -> None:
-        """Leave no connection to workers that accepted none of those left to them, until they change."""
+        """Defer no connection to workers that accepted none of those deferred to them, until their counters change."""
         if len(self._unresponsive) > _MOST_UNRESPONSIVE:
             self._unresponsive.clear()
         self._unresponsive |= unchanged
 
 
 class Acceptor:
-    """Takes connections from one listener and gives each a protocol."""
+    """Acceptor of one listener: gives each connection a protocol."""
 
     def __init__(self, service: ServerContext, fleet: AcceptBalance, listener: socket.socket, factory: Factory) -> None:
         self._service = service
@@ -98,7 +98,7 @@ class Acceptor:
         self._factory = factory
         self._resumption: asyncio.TimerHandle | None = None
         self._deferrals = 0  # in a row
-        self._left_to: set[tuple[int, int]] = set()  # to whom a connection is left
+        self._left_to: set[tuple[int, int]] = set()  # the workers to which a connection is deferred
         self._connecting: set[asyncio.Task[None]] = set()
         self._kind = (int(listener.family), int(listener.type), listener.proto)
         self._is_tcp = listener.family != socket.AF_UNIX
@@ -107,12 +107,12 @@ class Acceptor:
         self._server = _fixed_address(listener)
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         self._listener.setblocking(False)
         self._service.loop.add_reader(self._listener.fileno(), self._readable)
 
     def stop(self, *, final: bool) -> None:
-        """Stop, and close this process' listener; `final`: nobody else takes what waits in its queue."""
+        """Stop, and close this process's listener; `final`: no other process accepts the connections in its queue."""
         if self._listener.fileno() < 0:
             return
         self._pause(None)
@@ -131,14 +131,14 @@ class Acceptor:
             self._accept()
 
     def _defer(self) -> None:
-        """Leave a connection to the others for a moment."""
+        """Defer a connection to the other workers for a moment."""
         if not self._deferrals:
             self._left_to = set(self._fleet.behind())
         self._deferrals += 1
         self._pause(_DEFERRAL)
 
     def _pause(self, seconds: float | None) -> None:
-        """Do not look at the listener for so long; None is for ever."""
+        """Do not poll the listener for so many seconds; None means for ever."""
         self._service.loop.remove_reader(self._listener.fileno())
         if self._resumption is not None:
             self._resumption.cancel()
@@ -162,7 +162,7 @@ class Acceptor:
         self._accept()
 
     def _accept(self) -> bool:
-        """Accept one connection; whether there may be more."""
+        """Accept one connection; returns True if there may be more."""
         try:
             # What socket.accept() is made of: it would also turn three numbers into enums, and back.
             fd, peer = self._listener._accept()  # type: ignore[attr-defined]
@@ -195,24 +195,24 @@ class Acceptor:
             protocol = self._factory(sock, Endpoints(peer_address(peer), server, "http"))
             await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:
-            # The peer was gone before anything was read. Nobody is left to be told.
+            # The peer disconnected before anything was read, so there is no error to report to it.
             sock.close()
             self._service.closed()
 
 
 def _fixed_address(listener: socket.socket) -> Address:
-    """The server's address of all connections of a listener; None where each has its own."""
+    """Server address shared by all connections of a listener; None where each has its own."""
     address = address_of(listener.getsockname())
     return None if address is None or address[0] in ("0.0.0.0", "::") else address
 
 
 def peer_address(name: object) -> Address:
-    """A client's address as ASGI has it: host and port; None for a Unix socket, even one that is bound to a name."""
+    """Client address in ASGI's form: host and port; None for a Unix socket, even one that is bound to a name."""
     return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
 def address_of(name: object) -> Address:
-    """A socket's address as ASGI has it: host and port, a Unix socket's path and None, or None without a name."""
+    """Socket address in ASGI's form: host and port, a Unix socket's path and None, or None without a name."""
     if isinstance(name, tuple):
         return name[0], name[1]
     if isinstance(name, bytes):

@@ -1,13 +1,12 @@
-"""Idle connections that outlive their worker: in `corn dev` the next worker takes them over.
+"""Handoff of idle connections from a worker to its successor in `corn dev`.
 
-A connection that waits for a request is nothing but a socket. A worker that must be gone in an instant, because the
-code has changed, would have to close it, and the request that the client is just sending would fail. So it lets go of
-the socket without closing the connection: the kernel keeps what the client sends, and the worker that comes next
-answers it with the new code.
+A connection that waits for a request has no state but its socket. A worker that must exit at once, because the code has
+changed, would have to close it, and the request that the client is just sending would fail. So it hands the socket over
+without closing the connection: the kernel buffers what the client sends, and the next worker answers it with the new
+code.
 
-The mailbox is a socketpair(2) that the master makes and every worker inherits: sockets lie in it as SCM_RIGHTS
-(unix(7)), without anybody's care, until a worker that accepts connections takes them out. When the master closes it,
-they are closed.
+The mailbox is a socketpair(2) that the master makes and every worker inherits: the kernel holds sockets in it as
+SCM_RIGHTS (unix(7)) until a worker that accepts connections takes them out. When the master closes it, they are closed.
 
 Rejected: to send them through the master, which would have to hold them while no worker is there. Rejected: to answer
 for a while longer in the old worker: the answer would be the old code's.
@@ -30,17 +29,17 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 
 @runtime_checkable
 class Movable(Protocol):
-    """A connection that may be nothing but its socket."""
+    """Connection that may have no state but its socket."""
 
     def idle_socket(self) -> socket.socket | None:
-        """The socket, if whoever has it has all there is of the connection."""
+        """Socket of the connection, if it is all the state that the connection has."""
 
     def leave_to_another(self) -> None:
         """Close this process's descriptor, and send nothing."""
 
 
 class ConnectionHandoff:
-    """One worker's access to the mailbox; `put` and `take` are the descriptors of its two ends."""
+    """Mailbox as one worker uses it; `put` and `take` are the descriptors of its two ends."""
 
     def __init__(self, put: int, take: int) -> None:
         self._put = socket.socket(fileno=put)
@@ -50,7 +49,7 @@ class ConnectionHandoff:
         self._connecting: set[asyncio.Task[None]] = set()
 
     def leave_all(self, service: ServerContext) -> None:
-        """Put in all that is idle; what does not fit stays with this worker."""
+        """Put in all idle connections; those that do not fit stay with this worker."""
         for connection in list(service.connections):
             if not isinstance(connection, Movable) or (sock := connection.idle_socket()) is None:
                 continue
@@ -61,11 +60,11 @@ class ConnectionHandoff:
             connection.leave_to_another()
 
     def open(self, service: ServerContext, factory: Factory) -> None:
-        """Take over what is in it, and what comes, each with a protocol that the factory makes."""
+        """Take over the connections in it, now and later, each with a protocol that the factory makes."""
         service.loop.add_reader(self._take.fileno(), self._look, service, factory)
 
     def close(self, service: ServerContext) -> None:
-        """Take nothing any more."""
+        """Stop taking connections over."""
         service.loop.remove_reader(self._take.fileno())
 
     def _look(self, service: ServerContext, factory: Factory) -> None:

@@ -1,4 +1,4 @@
-"""Server context: what all connections of one worker share, the application, the limits, the clock, the registries."""
+"""Server context shared by all connections of one worker: the application, limits, clock and registries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Clock:
     """Coarse time: seconds since the worker's start, precise to `INTERVAL`, and the HTTP date (RFC 9110, 5.6.7).
 
     `now` does not follow the wall: a tick adds what has passed, but never more than two intervals. So when the
-    application blocks the event loop for ten seconds, no peer times out for not having been heard meanwhile.
+    application blocks the event loop for ten seconds, no peer times out for input that was not read meanwhile.
     """
 
     __slots__ = ("_last", "date", "now")
@@ -44,7 +44,7 @@ class Clock:
         self.tick()
 
     def tick(self) -> None:
-        """Move on to now."""
+        """Advance to the present."""
         moment = monotonic()
         self.now += min(moment - self._last, 2 * INTERVAL)
         self._last = moment
@@ -52,7 +52,7 @@ class Clock:
 
 
 class ServerContext:
-    """The common ground of a worker's connections. One for each `Server`."""
+    """State shared by a worker's connections; one for each `Server`."""
 
     __slots__ = (
         "access",
@@ -121,10 +121,10 @@ class ServerContext:
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:
-        """Take over what the application has set up: its state, and how the loop makes tasks."""
+        """Take over what the application has set up: its state, and the loop's task factory."""
         self.template = self._make_template(state)
         if self.loop.get_task_factory() is None:
-            # What the loop would do, but that it first makes up a name for each task.
+            # As the loop does, without generating a name for each task.
             self.create_task = partial(asyncio.Task, loop=self.loop, name="request")
 
     def _make_template(self, state: dict[str, Any] | None) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class ServerContext:
         return scope_template(config.root_path, state, stripped=config.root_path_stripped, pathsend=config.pathsend)
 
     def tick(self) -> None:
-        """Move the clock on, and what is derived from it."""
+        """Advance the clock, and what is derived from it."""
         self.clock.tick()
         now = self.clock.now
         self.idle_deadline = now + self.config.timeout_keep_alive
@@ -140,14 +140,14 @@ class ServerContext:
         self.defaults = self.default_fields(date=True, server=True)
 
     def default_fields(self, *, date: bool, server: bool) -> bytes:
-        """The fields that corn adds; one that the response brings itself is left out."""
+        """Field lines that corn adds; a field that the response has itself is left out."""
         first = self.server_field if server else b""
         if date and self.config.date_header:
             first += b"date: " + self.clock.date + b"\r\n"
         return first + self.extra
 
     def sweep(self) -> None:
-        """Let every connection whose deadline is over deal with it."""
+        """Expire every request, connection and session whose deadline has passed."""
         now = self.clock.now
         if self.timeout_request is not None:
             for cycle in [each for each in self.running if each.expires <= now and not each.responded]:
@@ -158,14 +158,14 @@ class ServerContext:
             session.expire()
 
     def heed_proxies(self, head: RequestHead, scope: dict[str, Any], peer: Address) -> None:
-        """Change a request's scope to what `peer`, if it is a trusted proxy, says of it; and give it its name."""
+        """Apply the forwarding fields of `peer`, if it is a trusted proxy, to a request's scope; set the request id."""
         if head.forwarded and self.forwarded is not None:
             self.forwarded.apply(scope, peer)
         if self.request_ids is not None:
             self.request_ids.settle(scope, peer)
 
     def answered(self, cycle: Cycle) -> None:
-        """Count a request that is done, and log it."""
+        """Count a finished request, and log it."""
         now = monotonic()
         took = now - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
@@ -177,11 +177,11 @@ class ServerContext:
             self.turn.finished(now)
 
     def show_counts(self) -> None:
-        """Write what is counted to shared memory."""
+        """Write the counters to shared memory."""
         self.metrics.show(len(self.running), len(self.websockets))
 
     def closed(self, connection: Connection | None = None) -> None:
-        """Count a connection that is gone, and let acceptors go on that wait for one."""
+        """Count a closed connection, and resume acceptors that wait for one to close."""
         if connection is not None:
             self.connections.discard(connection)
         self.metrics.closed()

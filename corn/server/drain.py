@@ -1,9 +1,9 @@
-"""How a worker lets go of its connections without dropping a request.
+"""Graceful drain of a worker's connections without dropping a request.
 
-What is in flight finishes, and its response says `Connection: close`. A connection that waits for a request is given
-some time for one more, since the peer may be sending it at this moment; the ends of these times are spread, so that
-the peers do not all come back at once. At the end of the grace what still runs is cancelled, and then cut: a task
-that ignores its cancellation holds nobody up.
+In-flight requests finish, and their responses say `Connection: close`. An idle connection stays open for a short time
+for one more request, since the peer may be sending it at this moment; the ends of these times are spread, so that the
+peers do not all reconnect at once. At the end of the grace period the requests that still run are cancelled, and then
+their connections are aborted: a task that ignores its cancellation does not delay the exit.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
 _FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
-_IDLE_ROLLING = 5.0  # others go on serving
+_IDLE_ROLLING = 5.0  # other workers serve meanwhile
 _IDLE_FINAL = 1.0
 _WEBSOCKETS_PER_SECOND = 200
 _AFTER_CANCEL = 1.0  # for cancelled requests to end
 
 
 class GracefulDrain:
-    """Watches over the end of a worker's connections. Times are of the loop's clock, which never stands still."""
+    """Graceful drain of one worker. Times are of the event loop's clock, which a blocked loop does not delay."""
 
     def __init__(self, service: ServerContext, mailbox: ConnectionHandoff | None = None) -> None:
         self._service = service
         self._mailbox = mailbox
-        self._leaves_behind = False  # what is idle goes to the next worker
+        self._leaves_behind = False  # idle connections are handed to the next worker
         self._deadline: float | None = None
         self._cancelled: float | None = None
         self.done: asyncio.Future[None] = service.loop.create_future()
 
     def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
-        """Start, or shorten the grace of a drain that has started; `brisk` as for `Server.drain`."""
-        self._service.tick()  # what is granted from now on is short beside the time between two ticks
+        """Start, or shorten the grace period of a drain that has started; `brisk` as for `Server.drain`."""
+        self._service.tick()  # the times granted from here on are short compared with the interval of the clock
         now = self._service.loop.time()
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
         if brisk:
@@ -88,7 +88,7 @@ class GracefulDrain:
             connection.linger_until(now + first, now + idle * position / len(connections))
 
     def _close_websockets(self, longest: float) -> None:
-        """One after the other, so that their clients do not all come back at once."""
+        """Close one after the other, so that the clients do not all reconnect at once."""
         now = self._service.clock.now
         sessions = list(self._service.websockets)
         spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
@@ -120,7 +120,7 @@ class GracefulDrain:
             cycle.cancel("the worker leaves")
 
     def _cut(self, *, by_force: bool) -> None:
-        """Close the connections that no request holds open; by force also those that one does."""
+        """Abort the connections without a request; by force also those with one."""
         for cycle in [each for each in self._service.running if each.task.done()]:
             self._service.running.discard(cycle)  # cancelled before its first step, it could not do so itself
         for connection in list(self._service.connections):

@@ -16,13 +16,13 @@ from corn.server.context import ServerContext
 from corn.server.write_buffer import BufferedProtocol
 
 _SECONDS = 30.0  # in all, once the response is written
-_SILENCE = 5.0  # without anything from the peer
+_SILENCE = 5.0  # idle timeout: nothing received from the peer
 _SECONDS_DRAINING = 5.0
 _SILENCE_DRAINING = 1.0
 
 
 class LingeringClose(BufferedProtocol):
-    """Takes over a transport to which everything has been written, as far as its buffer goes."""
+    """Lingering close of a transport whose output is complete, at least in its buffer."""
 
     __slots__ = ("_end",)
 

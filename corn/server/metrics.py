@@ -1,4 +1,4 @@
-"""Counters of one worker, and their copy in shared memory, where the master reads them."""
+"""Counters of one worker, and their copy in shared memory, which the master reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROWS = tuple(Field.ANSWERS + min(digit, 7) * (len(LATENCY_BOUNDS) + 1) for digi
 
 
 class Metrics:
-    """Counts connections, requests and messages; asks for the worker's replacement when it has served enough."""
+    """Counters of connections, requests and messages; requests the worker's replacement at its limits."""
 
     __slots__ = (
         "_on_retire",
@@ -42,7 +42,7 @@ class Metrics:
         self.messages = 0  # received over WebSockets
 
     def answered(self, status: int, sent: int, took: float) -> None:
-        """Count a request that is done, at once and in shared memory, so that a crash loses no count."""
+        """Count a finished request, at once and in shared memory, so that a crash loses no count."""
         self._words[_ROWS[status // 100] + (bisect_left(LATENCY_BOUNDS, took) if took > _FASTEST else 0)] += 1
         self.sent += sent
         self.busy += took
@@ -56,13 +56,13 @@ class Metrics:
         self._words[Field.CONNECTIONS] = self.open
 
     def closed(self) -> None:
-        """Count a connection that is gone."""
+        """Count a closed connection."""
         self.open -= 1
         self.closings += 1
         self._words[Field.CONNECTIONS] = self.open
 
     def show(self, running: int, websockets: int) -> None:
-        """Write what is counted here to shared memory, with how many requests run and WebSockets are open."""
+        """Write the counters to shared memory, with the numbers of in-flight requests and open WebSockets."""
         words = self._words
         words[Field.ACTIVE] = running
         words[Field.REQUESTS] = self.requests

@@ -1,8 +1,8 @@
-"""Which protocol a connection begins with, and which follows when the first has done its part.
+"""Factory of the protocols of a connection, in the order in which one replaces the other.
 
     [Preamble]  ->  [Handshake]  ->  HTTP1Connection, or HTTP2Connection
 
-Those in brackets are there where options ask for them.
+Those in brackets are used where options enable them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from corn.server.tls.handshake import TLSHandshake
 
 
 class ProtocolFactory:
-    """Makes the protocols of one worker's connections; without `tls` they are plain.
+    """Factory of the protocols of one worker's connections; without `tls` they are plain text.
 
-    `port` is where clients are redirected to.
+    `port` is the HTTPS port to which clients are redirected.
     """
 
     def __init__(self, service: ServerContext, tls: TLSContexts | None, port: int | None = None) -> None:
@@ -35,13 +35,13 @@ class ProtocolFactory:
         self._preamble_peers = TrustedNetworks(config.proxy_protocol_allow_ips) if config.proxy_protocol else None
 
     def first(self, sock: socket.socket, ends: Endpoints) -> asyncio.BaseProtocol:
-        """The protocol with which a connection begins."""
+        """First protocol of a connection."""
         if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
             return ProxyProtocolReader(self._service, ends, partial(self._second, sock))
         return self._second(sock, ends)
 
     def redirect(self, _: socket.socket, ends: Endpoints) -> asyncio.BaseProtocol:
-        """The protocol of a connection whose listener leads to HTTPS."""
+        """First protocol of a connection whose listener redirects to HTTPS."""
         if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
             return ProxyProtocolReader(self._service, ends, self._redirection)
         return self._redirection(ends)
@@ -55,7 +55,7 @@ class ProtocolFactory:
         return TLSHandshake(self._service, self._tls, ends, partial(self._http, sock))
 
     def _http(self, sock: socket.socket, ends: Endpoints, agreed: str | None) -> asyncio.Protocol:
-        """The version of HTTP that both sides agreed on by ALPN; where they did not speak of it, the client shows."""
+        """HTTP protocol by the version negotiated with ALPN; without ALPN the client's first bytes decide."""
         http2 = self._service.http2
         if http2 is not None and (agreed == "h2" or self._service.config.http == "2"):
             connection: asyncio.Protocol = http2(self._service, sock, ends)

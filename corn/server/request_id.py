@@ -1,8 +1,8 @@
-"""X-Request-ID: one name for a request, from the outermost proxy to the application's log.
+"""X-Request-ID: one identifier for a request, from the outermost proxy to the application's log.
 
-With option request_id each request has exactly one such field: that of a peer that is trusted (forwarded_allow_ips), if
-it is one that can be written to a log, else a new one. The application finds it in its scope, and the response carries
-it unless the application has set one itself.
+With option request_id each request has exactly one such field: that of a trusted peer (forwarded_allow_ips), if it is
+safe to log, else a new one. The application finds it in its scope, and the response carries it unless the application
+has set one itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _USABLE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 
 class RequestIds:
-    """Makes and settles names; `trusted` says whose are taken over."""
+    """Generator of request ids; ids from `trusted` networks are kept."""
 
     def __init__(self, trusted: TrustedNetworks | None) -> None:
         self._trusted = trusted
@@ -29,7 +29,7 @@ class RequestIds:
         self._count = int.from_bytes(os.urandom(4), "big")
 
     def settle(self, scope: dict[str, Any], peer: Address) -> None:
-        """Leave one field in the headers of a scope, for a request that came from `peer`."""
+        """Ensure that the headers of a scope have exactly one field, for a request that came from `peer`."""
         headers = scope["headers"]
         given = [value for name, value in headers if name == FIELD]
         if len(given) == 1 and self._believes(peer) and _USABLE.fullmatch(given[0]):
@@ -48,12 +48,12 @@ class RequestIds:
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The name of a request that was settled."""
+    """Id of a request whose headers `RequestIds.settle` has processed."""
     return next((value for name, value in headers if name == FIELD), b"")
 
 
 def with_request_id(app: ASGIApplication) -> ASGIApplication:
-    """The application, with the request's name in its responses."""
+    """Wrap an application so that its responses carry the request id."""
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,19 +1,19 @@
-"""Progress of a peer that reads slowly: a connection is cut for a peer that takes too little, never for a slow one.
+"""Send timeout by progress: a connection is aborted if its peer reads too little, not because a response takes long.
 
-A peer takes too little when it has not taken `--timeout-send` times `--min-send-rate` bytes within `--timeout-send` of
-what waits for it. So a large response may take as long as the peer's line needs, and a peer that keeps a connection
-open by reading a byte now and then is cut.
+A peer reads too little when it has not read `--timeout-send` times `--min-send-rate` bytes of the buffered output
+within `--timeout-send`. So a large response may take as long as the peer's line needs, and a peer that keeps a
+connection open by reading a byte now and then is disconnected.
 """
 
 from __future__ import annotations
 
 from corn.config import Config
 
-LOOK_AGAIN = 1.0  # seconds between two looks at a connection with output that waits
+LOOK_AGAIN = 1.0  # seconds between two checks of a connection with buffered output
 
 
 class SendProgress:
-    """What a peer has taken of the output that waits for it; times are of `Clock.now`."""
+    """Progress of a peer in reading the output buffered for it; times are of `Clock.now`."""
 
     __slots__ = ("_enough", "_stalls_at", "_timeout", "_unsent")
 
@@ -24,7 +24,7 @@ class SendProgress:
         self._stalls_at = now + config.timeout_send
 
     def is_made(self, unsent: int, now: float) -> bool:
-        """Whether the peer takes what waits, which is so many bytes now; False too where nothing waits."""
+        """True if the peer reads the buffered output, `unsent` bytes now; False too where there is none."""
         if self._unsent - unsent >= self._enough:
             self._unsent, self._stalls_at = unsent, now + self._timeout
         elif unsent > self._unsent:

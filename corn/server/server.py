@@ -1,12 +1,12 @@
-"""One worker's service, from the application's start-up to the last connection.
+"""Server of one worker, from the application's start-up to the last connection.
 
     start()        the application's lifespan begins
-    accept()       connections are taken from the listeners, which other workers share
-    drain()        no new ones are; what is in flight finishes
-    wait_closed()  all are gone, and the application's lifespan has ended
+    accept()       connections are accepted from the listeners, which other workers share
+    drain()        no new ones are accepted; in-flight requests finish
+    wait_closed()  all connections are closed, and the application's lifespan has ended
 
-Whoever owns the worker calls these in this order. The server takes no signals and ends no process, so that it can run
-in a loop that is somebody else's too.
+The owner of the worker calls these in this order. The server handles no signals and ends no process, so it can also run
+in the event loop of another program.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ _LONGEST_PATH = 300
 
 
 def _retire_never(reason: str) -> None:
-    """For an owner that does not replace the worker."""
+    """Default of `on_retire`, for an owner that does not replace the worker."""
 
 
 def _as_it_is(app: ASGIApplication) -> ASGIApplication:
-    """For an owner that wraps nothing around the application."""
+    """Default of `wrap`, for an owner that wraps nothing around the application."""
     return app
 
 
 class Server:
-    """Serves an application on listeners that are open already; to be made and used within a running loop.
+    """ASGI server on listeners that are open already; to be made and used within a running event loop.
 
     `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
-    the reason, when the worker should be replaced; it goes on serving until it is drained. With `tls` the listeners
-    speak nothing else, and those that are `redirecting` lead there. `wrap` puts something around the application,
-    whatever its own calling convention, and `describe` says of an exception what the log is to hold. Through `mailbox`
-    idle connections go to the next worker in a brisk drain, and come from the last.
+    the reason, when the worker should be replaced; it serves until it is drained. With `tls` the listeners accept TLS
+    alone, and those that are `redirecting` redirect to HTTPS. `wrap` wraps the application, whatever its own calling
+    convention, and `describe` formats an exception for the log. Through `mailbox` idle connections are handed to the
+    next worker in a brisk drain, and taken over from the previous one.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Server:
             service.access = _access_log(service)
 
     async def check_health(self, path: str) -> None:
-        """Ask the application, once started, for its health; raises ApplicationError if that is bad."""
+        """Send a health check to the application, once started; raises ApplicationError if it fails."""
         state = self._lifespan.state if self._lifespan.is_running else None
         await check_health(self._service.app, path, self._service.config.root_path, state)
 
     def accept(self) -> None:
-        """Begin to accept connections."""
+        """Start accepting connections."""
         self._words[Field.ACCEPTING] = 1
         self._tick()
         for acceptor in self._acceptors:
@@ -127,11 +127,11 @@ class Server:
             self._mailbox.open(self._service, self._protocols.first)
 
     def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
-        """Take no new connections, finish what is in flight within `grace` seconds, then cancel it.
+        """Accept no new connections, finish in-flight requests within `grace` seconds, then cancel them.
 
-        `final`: nobody else accepts from the listeners, so what waits in their queues is answered too. Calling again
-        can only shorten the grace; with 0 everything is cancelled now. `brisk`: only requests that have no answer yet
-        have the grace; idle connections and responses that have begun end now.
+        `final`: no other process accepts from the listeners, so the connections in their queues are served too. Calling
+        again can only shorten the grace period; 0 cancels everything now. `brisk`: only requests without a response yet
+        have the grace period; idle connections and responses that have begun end now.
         """
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
@@ -141,7 +141,7 @@ class Server:
         self._drain.begin(grace, final=final, brisk=brisk)
 
     async def wait_closed(self) -> None:
-        """Wait until a drain is over and the application has shut down (or had its time to)."""
+        """Wait until a drain is over and the application has shut down (or its shutdown has timed out)."""
         await asyncio.shield(self._drain.done)
         await self._lifespan.shutdown(self._service.config.timeout_lifespan_shutdown)
         if self._ticking is not None:
@@ -151,16 +151,16 @@ class Server:
             self._service.access.close()
 
     def in_flight(self) -> list[dict[str, Any]]:
-        """The requests that are being answered, see `_requests_in_flight`."""
+        """In-flight requests, see `_requests_in_flight`."""
         return _requests_in_flight(self._service)
 
     def set_log_level(self, levels: str) -> None:
-        """Log requests from another level on (option log_level)."""
+        """Set the minimum level of the access log (option log_level)."""
         if self._service.access is not None:
             self._service.access.set_level(levels)
 
     def reopen_logs(self) -> None:
-        """Open the access log's file anew, after it was renamed."""
+        """Reopen the access log's file, after it was renamed."""
         if self._service.access is not None:
             self._service.access.reopen()
 
@@ -186,7 +186,7 @@ def _access_log(service: ServerContext) -> AccessLogger:
 
 
 def _retire_at(config: Config) -> int:
-    """The number of requests after which the worker asks to be replaced; 0 for never."""
+    """Number of requests after which the worker requests its replacement; 0 for never."""
     if config.limit_max_requests is None:
         return 0
     return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
@@ -199,12 +199,12 @@ def _retire_at_message(config: Config) -> float:
 
 
 def _port(listeners: Sequence[socket.socket]) -> int | None:
-    """The first TCP port that is listened on."""
+    """First TCP port of the listeners."""
     return next((each.getsockname()[1] for each in listeners if each.family != socket.AF_UNIX), None)
 
 
 def _requests_in_flight(service: ServerContext) -> list[dict[str, Any]]:
-    """The oldest first, and not more than `MOST_IN_FLIGHT`.
+    """In-flight requests, the oldest first, at most `MOST_IN_FLIGHT`.
 
     Each has a method, a path, its age in seconds, the client, the status if the response has begun, and the bytes of
     the body sent so far. Also called from a signal handler, so it changes nothing.

@@ -1,8 +1,8 @@
-"""Turn writer: responses of one turn of the event loop are written together.
+"""Turn writer: writes the responses of one iteration of the event loop together.
 
-A write wakes up the client, or the proxy beside it, which then takes a part of the CPU from the applications that are
-still to run in this turn. So a response is held until those have run, and all are written in a row. A worker with a
-single request in flight writes at once.
+A write wakes up the client, or the proxy beside it, which then takes CPU time from the applications that are still to
+run in this iteration. So a response is held until those have run, and all are written in a row. A worker with a single
+in-flight request writes at once.
 
 Holding must not delay a response by an application that computes. What a step of an application will take cannot be
 known, so it is measured: a step of more than `STEP` is answered by writing at once as many responses as make it rare,
@@ -27,14 +27,14 @@ _AT_THE_END = 10 * STEP  # of the last step of a turn, which is measured togethe
 
 
 class Flushable(Protocol):
-    """A connection with output that waits for the end of the turn."""
+    """Connection with output that is held until the end of the iteration."""
 
     def flush(self) -> None:
         """Write it."""
 
 
 class TurnWriter:
-    """Collects the connections of a worker that have output, and flushes them when the loop comes round."""
+    """Collector of a worker's connections that have output; flushes them in the event loop's next iteration."""
 
     __slots__ = (
         "_at_once",
@@ -51,14 +51,14 @@ class TurnWriter:
         self._loop = loop
         self._waiting: list[Flushable] = []
         self._is_scheduled = False
-        self.holds = False  # whether responses are held, for now
+        self.holds = False  # responses are held, for now
         self._at_once = _FIRST_AT_ONCE  # responses until they are
         self._is_open = False  # a response was finished in this turn,
         self._last = 0.0  # the last of them at this time
         self._due = 0.0  # when what is held has waited long enough
 
     def add(self, connection: Flushable) -> None:
-        """Flush a connection, which has something to write now, at the end of the turn."""
+        """Flush a connection, which has output now, at the end of the iteration."""
         self._waiting.append(connection)
         if not self._is_scheduled:
             self._is_scheduled = True
@@ -80,7 +80,7 @@ class TurnWriter:
             self._due = now + STEP
 
     def flush(self) -> None:
-        """Write what all connections have to write."""
+        """Flush all collected connections."""
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
             try:
@@ -96,7 +96,7 @@ class TurnWriter:
             self._loop.call_soon(self._end)
 
     def _end(self) -> None:
-        """The loop has come round."""
+        """Callback of the event loop's next iteration."""
         self._is_scheduled = False
         if self._is_open:
             self._is_open = False

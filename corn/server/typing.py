@@ -1,6 +1,6 @@
-"""Protocols of the server's parts: what each may know of another. Nothing here runs.
+"""Protocols (typing.Protocol) of the server's parts: the interface that each has for the others. Nothing here runs.
 
-They keep the import graph free of circles: a part names the protocol, and whoever makes the part hands over the object.
+They keep the import graph free of circles: a part names the protocol, and the part's creator passes the object.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from corn.server.http.head import RequestHead
 
 
 class Connection(Protocol):
-    """A connection as the worker knows it, whatever protocol it speaks."""
+    """Connection of any protocol, as the worker uses it."""
 
     deadline: float  # on `Clock.now`; past it, `expire` is called
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being answered."""
+        """True if a request is in flight."""
 
     def expire(self) -> None:
-        """The deadline is over: refuse, close or abort, as the state of the connection asks."""
+        """The deadline has passed: refuse, close or abort, according to the state of the connection."""
 
     def linger_until(self, first: float, idle: float) -> None:
-        """The worker drains: leave at `first` if nothing was read yet, at `idle` if no request is in flight."""
+        """The worker drains: close at `first` if nothing was read yet, at `idle` if no request is in flight."""
 
     def abort(self) -> None:
         """Close at once, whatever is in flight."""
 
 
 class UpgradedConnection(Protocol):
-    """A connection of HTTP/2 as one of HTTP/1.1 knows it, which makes way for it."""
+    """HTTP/2 connection as the HTTP/1.1 connection that it replaces uses it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport."""
@@ -44,7 +44,7 @@ class UpgradedConnection(Protocol):
         """Take what was read."""
 
     def begin_upgraded(self, head: RequestHead, settings: bytes) -> None:
-        """Answer on stream 1 the request with which HTTP/1.1 was left (RFC 7540, 3.2)."""
+        """Answer the request that upgraded from HTTP/1.1 on stream 1 (RFC 7540, 3.2)."""
 
 
 # Makes one, from a ServerContext, the socket, and both ends.
@@ -52,7 +52,7 @@ HTTP2Factory = Callable[[Any, socket.socket, Endpoints], Any]
 
 
 class Cycle(Protocol):
-    """A request and its response as a connection and the worker know them."""
+    """Request/response cycle as a connection and the worker use it."""
 
     head: RequestHead
     scope: dict[str, Any]
@@ -61,7 +61,7 @@ class Cycle(Protocol):
     ends_with_connection: bool  # closing the connection would pass for the end of the response
     committed: bool  # the head of the response is written
     responded: bool  # the response is complete
-    gone: bool  # the peer is
+    gone: bool  # the peer has disconnected
     status: int
     sent: int  # bytes of the response's body
     started_at: float  # monotonic time
@@ -69,11 +69,11 @@ class Cycle(Protocol):
 
     @property
     def response_fields(self) -> bytes:
-        """The field lines of the response that are the application's."""
+        """Field lines of the response that the application has set."""
 
     @property
     def streams(self) -> bool:
-        """Whether an HTTP response has begun whose length was not announced."""
+        """True if an HTTP response has begun whose length was not announced."""
         ...
 
     def cancel(self, why: str) -> None:
@@ -81,15 +81,15 @@ class Cycle(Protocol):
 
 
 class SessionTransport(Protocol):
-    """What carries the bytes of a WebSocket: a connection, or a stream of HTTP/2."""
+    """Transport of a WebSocket: an HTTP/1.1 connection, or an HTTP/2 stream."""
 
     write_paused: bool
 
     def write(self, data: bytes) -> None:
-        """Write, however much waits to be written."""
+        """Write, however much is buffered."""
 
     def write_together(self, data: bytes) -> None:
-        """Write with what else is sent in this turn of the loop, or now where that would delay it."""
+        """Write with the other output of this iteration of the event loop, or now where that would delay it."""
 
     async def drained(self) -> None:
         """Wait until more should be written; returns too when the peer is gone."""
@@ -101,17 +101,17 @@ class SessionTransport(Protocol):
         """Read on."""
 
     def still_sends(self) -> bool:
-        """Whether the peer takes output that waits for it."""
+        """True if the peer reads the output buffered for it."""
 
     def finish(self, *, expecting: bool) -> None:
-        """Close after what was written; `expecting`: the peer may be sending still."""
+        """Close after the buffered output; `expecting`: the peer may still be sending."""
 
     def abort(self) -> None:
         """Close at once."""
 
 
 class Session(Protocol):
-    """An open WebSocket as its carrier and the worker know it."""
+    """Open WebSocket as its transport and the worker use it."""
 
     carrier: SessionTransport
     deadline: float  # on `Clock.now`; past it, `expire` is called
@@ -120,20 +120,20 @@ class Session(Protocol):
         """Take what was read."""
 
     def catch_up(self) -> None:
-        """Go on: the peer has read, or the application."""
+        """Resume: the peer has read, or the application."""
 
     def lost(self) -> None:
-        """Nothing more comes, and nothing that is written arrives."""
+        """The transport is closed: no more input arrives, and output is discarded."""
 
     def leave(self, at: float) -> None:
         """Close with 1012 at this time of `Clock.now`, because the worker drains."""
 
     def expire(self) -> None:
-        """The deadline is over."""
+        """The deadline has passed."""
 
 
 class HTTPStream(Protocol):
-    """What carries one request and its response: a connection of HTTP/1.1 at a time, or a stream of HTTP/2."""
+    """Transport of one request and its response: an HTTP/1.1 connection, or an HTTP/2 stream."""
 
     transport: asyncio.Transport
     write_paused: bool
@@ -145,44 +145,44 @@ class HTTPStream(Protocol):
         """Answer an expectation with 100 (RFC 9110, 15.2.1)."""
 
     def resume_body(self) -> None:
-        """Read on: the application has caught up with the body."""
+        """Resume reading: the application has caught up with the body."""
 
     def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:
-        """Write the answer that opens a WebSocket, with these field lines, and leave the stream to the session."""
+        """Write the response that opens a WebSocket, with these field lines, and hand the stream to the session."""
 
     def finished(self, cycle: Cycle) -> None:
-        """The response is complete, or there will be none."""
+        """The cycle has ended: the response is complete, or there will be none."""
 
     def break_off(self, cycle: Cycle) -> None:
-        """End a response that cannot be completed, so that the peer can tell."""
+        """Abort a response that cannot be completed, in a way that the peer can detect."""
 
 
 class AccessLogger(Protocol):
-    """An access log, whatever writes it; records are `corn.server.access_log.formats.AccessRecord`."""
+    """Access log of any implementation; records are `corn.server.access_log.formats.AccessRecord`."""
 
     def log(self, record: Any) -> None:
-        """Log a request that is done."""
+        """Log a finished request."""
 
     def accepted(self, record: Any) -> None:
-        """Log a WebSocket that is open now."""
+        """Log a WebSocket that has been opened."""
 
     def closed(self, record: Any) -> None:
-        """Log a WebSocket that has come to its end."""
+        """Log a WebSocket that has been closed."""
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
-        """Log a request that no application saw; without a head, it could not be read."""
+        """Log a request that corn refused itself; `head` is None where it could not be parsed."""
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the buffered lines."""
 
     def tick(self) -> None:
-        """Write again what could not be written."""
+        """Retry lines that could not be written."""
 
     def reopen(self) -> None:
-        """Open the file again by its name."""
+        """Reopen the file by its name."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining lines."""
 
     def set_level(self, levels: str) -> None:
-        """Log requests from another level on (option log_level)."""
+        """Set the minimum level (option log_level)."""

@@ -1,8 +1,8 @@
-"""Write buffer of a connection: pieces joined into few writes, and writers held up by a slow reader.
+"""Write buffer of a connection: joins pieces into few writes, and applies back-pressure to writers.
 
-A response that is a stream is written in pieces, and each write costs a system call. So pieces wait for the end of the
-event loop's turn, up to a bound, and are written together. A response that is complete waits for the others of its turn
-where that delays none (see `turn_writer`).
+A streaming response is written in pieces, and each write costs a system call. So pieces are held until the end of the
+event loop's iteration, up to a bound, and are written together. A complete response is held with the others of its
+iteration where that delays none (see `turn_writer`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from corn.server.send_progress import LOOK_AGAIN, SendProgress
 from corn.system.sockets import shut_down, unsent_bytes
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
-_HOLD_LIMIT = 16384  # bytes of a response up to which it may wait for others: a larger one costs more than its write
+_HOLD_LIMIT = 16384  # bytes of a response up to which it may be held: a larger one costs more than its write
 
 _NOTHING: list[bytes] = []  # stands for no output in every connection; never changed
 
 
 class WaiterList:
-    """Coroutines that wait for the same event; a future is made for each, and forgotten when it is cancelled."""
+    """List of coroutines that wait for the same event: a future for each, dropped when it is cancelled."""
 
     __slots__ = ("_waiters",)
 
@@ -38,7 +38,7 @@ class WaiterList:
             self._waiters.pop(waiter, None)
 
     def wake(self) -> None:
-        """Let all go on that wait now."""
+        """Wake all current waiters."""
         waiters, self._waiters = self._waiters, {}
         for waiter in waiters:
             if not waiter.done():
@@ -46,7 +46,7 @@ class WaiterList:
 
 
 class BufferedProtocol(asyncio.Protocol):
-    """The writing side of a connection; reading is up to the class that derives from it."""
+    """Writing side of a connection; subclasses implement reading."""
 
     __slots__ = ("_out", "_out_size", "_progress", "_writers", "deadline", "service", "transport", "write_paused")
 
@@ -62,13 +62,13 @@ class BufferedProtocol(asyncio.Protocol):
         self._writers: WaiterList | None = None
 
     def write(self, data: bytes) -> None:
-        """Write now, after what was to be written soon."""
+        """Flush the buffer, then write."""
         self.flush()
         if data:
             self.transport.write(data)
 
     def write_together(self, data: bytes) -> None:
-        """Write the end of a response, or all of it: with the others of this turn, or now where that would delay it."""
+        """Write the end of a response, or all of it, with the others of this iteration, or now where that delays it."""
         service = self.service
         if not service.turn.holds or len(service.running) < 2 or len(data) > _HOLD_LIMIT:
             self.write(data)
@@ -85,7 +85,7 @@ class BufferedProtocol(asyncio.Protocol):
             self.flush()
 
     def write_soon(self, *pieces: bytes) -> None:
-        """Write pieces of a stream together with the others of this turn of the loop, or at once if they are many."""
+        """Buffer pieces of a stream until the end of the event loop's iteration; flush at once if they are many."""
         size = sum(map(len, pieces))
         if self._out:
             self._out += pieces
@@ -98,7 +98,7 @@ class BufferedProtocol(asyncio.Protocol):
             self.flush()
 
     def flush(self) -> None:
-        """Write what was to be written soon, unless the peer is gone."""
+        """Write the buffered pieces, unless the transport is closing."""
         if self._out:
             out, size = self._out, self._out_size
             self._out, self._out_size = _NOTHING, 0
@@ -122,7 +122,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.still_sends()
 
     def still_sends(self) -> bool:
-        """Whether the peer takes what waits for it; if so, the deadline is moved to the next look."""
+        """True if the peer reads its buffered output; if so, the deadline is moved to the next check."""
         service, now = self.service, self.service.clock.now
         if self._progress is None:
             self._progress = SendProgress(service.config, now)
@@ -132,7 +132,7 @@ class BufferedProtocol(asyncio.Protocol):
         return is_made
 
     def _count_unsent(self) -> int:
-        """What waits for the peer, in the buffers of the transport and of the kernel.
+        """Bytes buffered for the peer, by the transport and by the kernel.
 
         The kernel lets the transport write only when a good part of its buffer is free, megabytes at a time. What is
         written beside the transport (`sendfile`) waits although both are empty.
@@ -142,7 +142,7 @@ class BufferedProtocol(asyncio.Protocol):
         return unsent or self.write_paused
 
     def close_when_written(self) -> None:
-        """Close the transport after all that was written, for as long as the peer takes it."""
+        """Close the transport once the buffered output is sent, for as long as the peer reads it."""
         self.flush()
         self.deadline = self.service.clock.now + self.service.config.timeout_send
         self._progress = None
@@ -150,7 +150,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.transport.close()
 
     def shut_down(self) -> None:
-        """Tell the peer that the connection is over; to be called before the transport closes the socket."""
+        """Signal the end of the connection to the peer; to be called before the transport closes the socket."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             shut_down(sock.fileno())
@@ -173,6 +173,6 @@ class BufferedProtocol(asyncio.Protocol):
         await self._writers.wait()
 
     def wake_writers(self) -> None:
-        """Let whoever waits in `drained` go on."""
+        """Wake the writers that wait in `drained`."""
         if self._writers is not None:
             self._writers.wake()
