@@ -134,8 +134,9 @@ async def ask_without_end(address, stop, answers, failures):
                 try:
                     response = await asking.response(stream)
                 except AssertionError as error:
-                    failures.append(str(error))
-                    continue
+                    if asking.terminated is None or stream <= asking.terminated.last_stream_id:
+                        failures.append(str(error))
+                    continue  # RFC 9113, 6.8: what is above the last stream of the GOAWAY can be sent again
                 if response.ended and response.status == 200:
                     answers.append(response.body)
                 elif response.reset != ErrorCodes.REFUSED_STREAM:
