@@ -32,7 +32,7 @@ from corn.server.http.grammar import PRINTABLE
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CONTINUE
 from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
-from corn.server.http1.parser import RepeatedFields, parse_head
+from corn.server.http1.parser import RepeatedFields, oversized_head, parse_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.server.lingering_close import close_lingering
@@ -137,7 +137,7 @@ class HTTP1Connection(BufferedProtocol):
         service = self.service
         try:
             if end > service.limit_header_size:
-                raise _too_large(data, service.limit_header_size)
+                raise oversized_head(data, service.limit_header_size)
             head = self._parse_head(data, end)
             scope = http_scope(head, self.ends, service.template)
             if head.forwarded or service.request_ids is not None:
@@ -166,10 +166,9 @@ class HTTP1Connection(BufferedProtocol):
         repeated, line_end = self._repeated, data.find(b"\r\n")
         if repeated is not None:
             block = repeated.block
-            if line_end + len(block) == end and data.startswith(block, line_end):
-                head = repeated.after(data[:line_end])
-                if head is not None:
-                    return head
+            same = line_end + len(block) == end and data.startswith(block, line_end)
+            if same and (head := repeated.after(data[:line_end])) is not None:
+                return head
         head = parse_head(data[:end], self.service.limit_header_count)
         if self._used:  # the first request of a connection is often its only one
             self._repeated = RepeatedFields.of(data[line_end:end], head)
@@ -193,7 +192,7 @@ class HTTP1Connection(BufferedProtocol):
         if controls != 2 * unchecked.count(b"\r\n"):
             self._refuse(HTTPError(400, "a control byte, or a line that does not end in CRLF"))
         elif len(data) > self.service.limit_header_size:
-            self._refuse(_too_large(data, self.service.limit_header_size))
+            self._refuse(oversized_head(data, self.service.limit_header_size))
         else:
             self._held = data
             self._checked = len(data) - data.endswith(b"\r")
@@ -499,11 +498,3 @@ class HTTP1Connection(BufferedProtocol):
             return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:
             return False
-
-
-def _too_large(data: bytes, limit: int) -> HTTPError:
-    if b" " not in data[:limit]:
-        return HTTPError(501, "method not implemented")
-    if 0 < data.find(b"\r\n") <= limit:
-        return HTTPError(431, "the header fields are too large")
-    return HTTPError(414, "the request target is too long")

@@ -101,3 +101,12 @@ def parse_head(block: bytes, limit_count: int) -> RequestHead:
     if not head.is_usual or head.host is None:
         check_together(head)
     return head
+
+
+def oversized_head(data: bytes, limit: int) -> HTTPError:
+    """The refusal of a head longer than `limit` bytes, by the part that is too long."""
+    if b" " not in data[:limit]:
+        return HTTPError(501, "method not implemented")
+    if 0 < data.find(b"\r\n") <= limit:
+        return HTTPError(431, "the header fields are too large")
+    return HTTPError(414, "the request target is too long")
