@@ -11,24 +11,19 @@ import faulthandler
 import math
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import replace
+from typing import Any, NoReturn
 
 from corn import logs
-from corn.config import Config
 from corn.errors import ApplicationError, CornError
 from corn.forking import registered
-from corn.hooks import WorkerInfo
-from corn.ipc.channel import Channel
 from corn.ipc.messages import (
     Booting,
     Drain,
     Draining,
     Failed,
-    Fork,
     Ready,
     RenewCredentials,
     ReopenLogs,
@@ -37,74 +32,22 @@ from corn.ipc.messages import (
     SetLogLevel,
     TellRequests,
 )
-from corn.ipc.scoreboard import Scoreboard
-from corn.ipc.template_setup import Setup
 from corn.server.server import Server
-from corn.server.tls.context import TLSContexts
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
-from corn.tls.vault import Vault
 from corn.worker.anchored_paths import anchored, working_directory
-from corn.worker.audit.random_generators import RandomGenerators
 from corn.worker.event_loop import new_event_loop
 from corn.worker.finish import finish
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import reset_sigchld
 from corn.worker.forking.forked_children import ForkedChildren
-from corn.worker.hooks.loader import HookFile
 from corn.worker.importer import failed, load_application, put_first_on_path
-from corn.worker.in_development import Development, NoDevelopment, develop
 from corn.worker.logging_config import apply_log_config
 from corn.worker.stack_dump import answer_requests, widen_signal_stack
-
-if TYPE_CHECKING:
-    from corn.server.connection_handoff import ConnectionHandoff
+from corn.worker.startup import WorkerStartup
 
 _MASTER_TIMEOUT = 1.0
 _FAILED = 3
 _EXIT_HANDLERS_TIMEOUT = 2.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStartup:
-    """State that a worker starts with. `application` is None where the template did not load it.
-
-    `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
-
-    `report` is the descriptor of the file that it writes its stacks to.
-    `development` and `mailbox` are what `corn dev` does differently.
-    """
-
-    setup: Setup
-    config: Config
-    order: Fork
-    channel: Channel
-    report: int
-    listeners: list[socket.socket]
-    redirecting: list[socket.socket]
-    slots: Scoreboard
-    application: Any
-    hooks: HookFile
-    generators: RandomGenerators
-    loaded_at: int
-    vault: Vault | None
-    tls: TLSContexts | None
-    development: Development = field(default_factory=NoDevelopment)
-    mailbox: ConnectionHandoff | None = None
-
-    def tell(self, hook: str) -> None:
-        """Call a hook of this worker's."""
-        self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
-
-    def renew_credentials(self) -> None:
-        """Use what is in the vault now: it may have changed since the template was loaded."""
-        if self.tls is not None and self.vault is not None:
-            self.tls.renew(self.vault.load())
-
-
-def in_development(startup: WorkerStartup) -> WorkerStartup:
-    """The same for a worker of `corn dev`."""
-    session = develop(startup.setup, startup.config, startup.order, startup.channel)
-    return replace(startup, config=session.config, mailbox=session.mailbox, development=session)
 
 
 def run(startup: WorkerStartup) -> int:

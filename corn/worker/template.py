@@ -59,6 +59,7 @@ from corn.worker.importer import put_first_on_path
 from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config
 from corn.worker.preload import is_library_module
+from corn.worker.startup import WorkerStartup, in_development
 
 _MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
 _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a template to exit
@@ -341,7 +342,7 @@ class Template:
             self._drop_spare()
             channel = Channel(socket.socket(fileno=fds[0]))
             slots = Scoreboard(self._setup.slots)
-            startup = worker_process.WorkerStartup(
+            startup = WorkerStartup(
                 setup=self._setup,
                 config=self._config,
                 order=order,
@@ -357,7 +358,7 @@ class Template:
                 vault=self._vault,
                 tls=self._tls,
             )
-            code = worker_process.run(worker_process.in_development(startup) if self._setup.development else startup)
+            code = worker_process.run(in_development(startup) if self._setup.development else startup)
         except BaseException:
             logs.logger.exception("a fault of corn ended the worker")
         worker_process.end(code)

@@ -1,0 +1,66 @@
+"""Startup of a worker: the state that a worker process receives from its template."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from corn.config import Config
+from corn.hooks import WorkerInfo
+from corn.ipc.channel import Channel
+from corn.ipc.messages import Fork
+from corn.ipc.scoreboard import Scoreboard
+from corn.ipc.template_setup import Setup
+from corn.server.tls.context import TLSContexts
+from corn.tls.vault import Vault
+from corn.worker.audit.random_generators import RandomGenerators
+from corn.worker.hooks.loader import HookFile
+from corn.worker.in_development import Development, NoDevelopment, develop
+
+if TYPE_CHECKING:
+    from corn.server.connection_handoff import ConnectionHandoff
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStartup:
+    """State that a worker starts with. `application` is None where the template did not load it.
+
+    `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
+
+    `report` is the descriptor of the file that it writes its stacks to.
+    `development` and `mailbox` are what `corn dev` does differently.
+    """
+
+    setup: Setup
+    config: Config
+    order: Fork
+    channel: Channel
+    report: int
+    listeners: list[socket.socket]
+    redirecting: list[socket.socket]
+    slots: Scoreboard
+    application: Any
+    hooks: HookFile
+    generators: RandomGenerators
+    loaded_at: int
+    vault: Vault | None
+    tls: TLSContexts | None
+    development: Development = field(default_factory=NoDevelopment)
+    mailbox: ConnectionHandoff | None = None
+
+    def tell(self, hook: str) -> None:
+        """Call a hook of this worker's."""
+        self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
+
+    def renew_credentials(self) -> None:
+        """Use what is in the vault now: it may have changed since the template was loaded."""
+        if self.tls is not None and self.vault is not None:
+            self.tls.renew(self.vault.load())
+
+
+def in_development(startup: WorkerStartup) -> WorkerStartup:
+    """The same for a worker of `corn dev`."""
+    session = develop(startup.setup, startup.config, startup.order, startup.channel)
+    return replace(startup, config=session.config, mailbox=session.mailbox, development=session)
