@@ -1,0 +1,160 @@
+"""Generation of the code, as a template loads it: application, hooks and credentials, audited before any fork.
+
+When the audit fails, the process executes itself anew with a lower preload mode: an import cannot be undone.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from corn import logs
+from corn.errors import ApplicationError
+from corn.ipc.channel import Channel
+from corn.ipc.messages import SteppedDown
+from corn.ipc.template_setup import Setup
+from corn.server.http2 import http2_connection
+from corn.server.tls.context import TLSContexts
+from corn.tls.vault import Vault
+from corn.worker import preload
+from corn.worker.anchored_paths import anchored, working_directory
+from corn.worker.audit.fork_safety import Hazard, hazards, traces
+from corn.worker.audit.import_monitor import ImportMonitor
+from corn.worker.event_loop import import_event_loop
+from corn.worker.forking import exit_handlers
+from corn.worker.forking.fork import fork_hangs, fork_is_replaced
+from corn.worker.hooks.loader import HookFile, load_hooks
+from corn.worker.importer import put_first_on_path
+from corn.worker.in_development import import_for_development
+from corn.worker.logging_config import apply_log_config
+
+
+def _hook_on_fork() -> str:
+    return "a debugger's hook on fork" if "pydevd" in sys.modules else "a hook on fork (os.register_at_fork)"
+
+
+class Generation:
+    """The code that all workers of a template run, and the configuration that they run it with."""
+
+    def __init__(self, setup: Setup, channel: Channel) -> None:
+        self.setup = setup
+        self.config = setup.parsed_config()
+        self.application: Any = None
+        self.hooks = HookFile({})
+        self.monitor = ImportMonitor()
+        self.loaded_at = 0
+        self.vault = None if setup.vault is None else Vault(setup.vault)
+        self.tls: TLSContexts | None = None
+        self._recorder = preload.Recorder()
+        self._channel = channel
+
+    def load(self) -> list[str]:
+        """Load as the mode says and make the heap ready to be shared; returns notes for the log.
+
+        Does not return when it has to step down.
+        """
+        if self.setup.forks and fork_is_replaced() and fork_hangs():
+            self.setup = replace(self.setup, preload="none", forks=False)
+        self._load_own()
+        gc.disable()  # a collection before the fork would leave holes that later allocations unshare
+        monitor = self.monitor
+        if self.setup.preload != "none":
+            monitor.begin()
+        if self.config.log_config is not None and self.setup.preload == "app":
+            put_first_on_path(self.config.app_dir)
+            apply_log_config(self.config.log_config)
+        start = working_directory()
+        if self.setup.development and self.setup.modules:
+            self._load_packages()
+        else:
+            self.application = self._load_application()
+        if working_directory() != start:
+            self.config = anchored(self.config, start)
+        self.hooks = load_hooks(self.config)
+        monitor.end()
+        found = hazards(monitor) if self.setup.preload != "none" else []
+        notes = [str(hazard) for hazard in found]
+        if any(hazard.fatal for hazard in found) or (found and not self.setup.strict):
+            self._step_down(found)
+        if self.setup.forks and fork_hangs():
+            self._start_over(replace(self.setup, preload="none", forks=False))
+        gc.collect()
+        exit_handlers.flush_files()
+        gc.freeze()
+        self.loaded_at = exit_handlers.file_clock()
+        notes = [f"{note}; forked all the same, as asked" for note in notes]
+        if not self.setup.forks:
+            notes.append(f"{_hook_on_fork()} keeps forked processes from running: each worker is a fresh interpreter")
+        return notes
+
+    def load_without_application(self) -> None:
+        """Load for a worker in a fresh interpreter, which imports the application itself."""
+        self._load_own()
+        self.hooks = load_hooks(self.config)
+        self.loaded_at = exit_handlers.file_clock()
+
+    def set_log_level(self, levels: str) -> None:
+        """Set the level for workers that start from now on."""
+        self.config = replace(self.config, log_level=levels)
+
+    def _load_own(self) -> None:
+        """Load what is corn's, before the application can put something else on the path."""
+        import_event_loop(self.config.loop)
+        if self.setup.development:
+            import_for_development()
+        http2_connection(self.config)
+        if self.vault is not None:
+            self.tls = TLSContexts(self.config, self.vault.load())
+
+    def _load_application(self) -> Any:
+        if self.setup.preload == "app":
+            sys.meta_path.insert(0, self._recorder)
+        try:
+            return preload.load(self.setup.preload, self.config, self.setup.modules)
+        except ApplicationError as error:
+            # From Python 3.14 on, asyncio.get_event_loop() makes no loop; a worker has one when it imports.
+            if self.setup.preload == "app" and isinstance(error.__cause__, RuntimeError) and "loop" in str(error):
+                self._step_down([Hazard(f"asks for an event loop ({error})", self.config.app or "")])
+            raise
+        finally:
+            if self._recorder in sys.meta_path:
+                sys.meta_path.remove(self._recorder)
+
+    def _load_packages(self) -> None:
+        """Load package by package, in development, so that only those are left out that must not be forked."""
+        before = traces()
+        for name in preload.load_each(self.setup.modules):
+            if traces() == before:
+                continue
+            found = hazards(self.monitor)
+            if found:
+                self._leave_out({name, *(each.module for each in found)}, "; ".join(map(str, found)))
+            before = traces()
+
+    def _leave_out(self, culprits: set[str], why: str) -> NoReturn:
+        packages = sorted({each.partition(".")[0] for each in culprits if each})
+        self._channel.send(
+            SteppedDown(f"{', '.join(packages)}: imported anew for each change, because {why}", packages)
+        )
+        kept = [name for name in self.setup.modules if name.partition(".")[0] not in packages]
+        self._start_over(replace(self.setup, modules=kept, preload="deps" if kept else "none"))
+
+    def _step_down(self, found: list[Hazard]) -> NoReturn:
+        mode = self.setup.preload
+        lower = "none" if any(preload.is_library_module(each.importing) for each in found) else preload.LOWER[mode]
+        why = "; ".join(map(str, found))
+        blamed = sorted({each.module for each in found if each.module})
+        modules = self._recorder.library_modules() if mode == "app" else self.setup.modules
+        reason = f"not safe to fork with --preload {mode}: {why}; using {lower}"
+        self._channel.send(SteppedDown(reason, mode=lower, blamed=blamed, modules=list(modules)))
+        self._start_over(replace(self.setup, preload=lower, modules=modules))
+
+    def _start_over(self, setup: Setup) -> NoReturn:
+        preload.discard()
+        for fd in self.setup.inherited:
+            os.set_inheritable(fd, True)
+        logs.flush_standard_streams()
+        os.execv(sys.executable, [*sys.orig_argv[:-1], str(setup.write())])  # noqa: S606 - itself, by its own arguments
