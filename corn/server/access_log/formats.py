@@ -1,4 +1,4 @@
-"""How a line of the access log looks: corn's own text, JSON, or gunicorn's format strings.
+"""Formats of the access log: corn's own text, JSON, and gunicorn's format strings.
 
 What a client has sent is written so that it can neither end the line nor a quoted text in it: a head holds no control
 byte but HTAB, and quotes, backslashes, HTAB and what is not ASCII are escaped here.
@@ -28,7 +28,7 @@ _UNSAFE = re.compile(r'["\\\t\x7f-\xff]')
 
 
 class AccessRecord(NamedTuple):
-    """A request that is done; `head` is None for one that was refused before it could be read."""
+    """Record of a finished request; `head` is None for one that was refused before it could be parsed."""
 
     client: Address
     head: RequestHead | None
@@ -36,12 +36,12 @@ class AccessRecord(NamedTuple):
     sent: int  # bytes of the response's body
     took: float  # seconds
     response_fields: bytes = b""  # the field lines that are the application's
-    note: str = ""  # why no application saw it
+    note: str = ""  # why corn refused it itself
     phase: str = ""  # of a WebSocket: accepted, or closed and with which code
 
 
 class Format(Protocol):
-    """Makes lines; `begin` says at what time the lines that follow were made.
+    """Formatter of lines; `begin` sets the time of the lines that follow.
 
     `tells_of_opening`: a WebSocket has two lines, one when it is accepted. A format with fields has one for it, in the
     end, as for any request: whoever counts lines counts requests.
@@ -53,7 +53,7 @@ class Format(Protocol):
         """Take `now`, in seconds since the epoch."""
 
     def line(self, answered: AccessRecord) -> str:
-        """The line, its end included."""
+        """Format a record as a line, its end included."""
 
 
 class TextFormat:
@@ -71,7 +71,7 @@ class TextFormat:
         self._second_text = ""
 
     def begin(self, now: float) -> None:
-        if self._journal:  # which notes the time itself
+        if self._journal:  # which records the time itself
             return
         second = int(now)
         if second != self._second:
@@ -156,12 +156,12 @@ class AtomFormat:
 
 
 def level_of_status(status: int) -> str:
-    """The level of a request: error if it was answered by 5xx, warning if by 4xx, else info."""
+    """Level of a request: error if its status is 5xx, warning if 4xx, else info."""
     return "info" if status < 400 else "warning" if status < 500 else "error"
 
 
 def _level_text(level: str, who: str, *, color: bool, journal: bool) -> str:
-    """What stands between the time and the client."""
+    """Level and process id, between the time and the client."""
     if journal:
         return f"{_PRIORITIES[level]}{who} "
     name = f"{level.upper():<7}"
@@ -169,7 +169,7 @@ def _level_text(level: str, who: str, *, color: bool, journal: bool) -> str:
 
 
 def escaped(value: bytes) -> str:
-    """What a client sent, safe within quotes."""
+    """Text from a client, escaped for use within quotes."""
     text = value.decode("latin-1")
     return _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text) if _UNSAFE.search(text) else text
 

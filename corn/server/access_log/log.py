@@ -1,4 +1,4 @@
-"""The access log: a line for each request, formatted without the logging module, written once per loop iteration.
+"""Access log: a line for each request, formatted without the logging module, written once per loop iteration.
 
 All lines of one iteration carry the time at which the first of them was made. A descriptor that takes no more costs
 lines, never requests (see `corn.logs.LineWriter`).
@@ -27,7 +27,7 @@ _access = access_logger
 
 
 class AccessLog:
-    """Collects lines, and writes them when the loop comes round."""
+    """Buffer of access log lines, written in the event loop's next iteration."""
 
     __slots__ = ("_fd", "_format", "_least", "_lines", "_loop", "_path", "_writer")
 
@@ -41,45 +41,45 @@ class AccessLog:
         self.set_level(config.log_level)
 
     def set_level(self, levels: str) -> None:
-        """Log requests from the level on that `levels` (option log_level) gives to this part; see `level_of_status`."""
+        """Set the minimum level to that of this part in `levels` (option log_level); see `level_of_status`."""
         level = level_of(levels, "access")
         self._least = 500 if level >= logging.ERROR else 400 if level >= logging.WARNING else 0
 
     def log(self, record: AccessRecord) -> None:
-        """Add the line of a request that is done."""
+        """Add the line of a finished request."""
         if record.status >= self._least:
             self._add(record)
 
     def accepted(self, record: AccessRecord) -> None:
-        """Add the line of a WebSocket that is open now, where the format has one."""
+        """Add the line of a WebSocket that has been opened, where the format has one."""
         if self._format.tells_of_opening and not self._least:
             self._add(record)
 
     def closed(self, record: AccessRecord) -> None:
-        """Add the line of a WebSocket that has come to its end."""
+        """Add the line of a WebSocket that has been closed."""
         if not self._least:
             self._add(record)
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
-        """Add the line of a request that no application saw; without a head, it could not be read."""
+        """Add the line of a request that corn refused itself; `head` is None where it could not be parsed."""
         if refusal.status < self._least:
             return
         self._add(AccessRecord(client, head, refusal.status, 0, 0.0, note=refusal.reason))
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write the buffered lines."""
         lines, self._lines = self._lines, []
         self._writer.write("".join(lines).encode("utf-8", "backslashreplace"))
 
     def tick(self) -> None:
-        """Write again what a slow reader has not taken, and say how many lines were lost."""
+        """Retry lines that a slow reader has not taken, and report how many lines were lost."""
         self.flush()
         if self._writer.dropped:
             logger.warning("%d lines of the access log were lost", self._writer.dropped)
             self._writer.dropped = 0
 
     def reopen(self) -> None:
-        """Open the file again by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+        """Reopen the file by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
         if self._path is None:
             return
         self.flush()
@@ -93,7 +93,7 @@ class AccessLog:
         self._writer = LineWriter(opened)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining lines."""
         self.flush()
         if self._path is not None:
             os.close(self._fd)
@@ -106,23 +106,23 @@ class AccessLog:
 
 
 class LoggingAccessLog:
-    """The access log as records; what AccessLog is without log_config."""
+    """Access log as records of the logging module, used in place of AccessLog with log_config."""
 
     def log(self, record: AccessRecord) -> None:
-        """Log a request that is done."""
+        """Log a finished request."""
         name = "" if record.head is None else request_id(record.head.headers).decode("latin-1")
         ms = _milliseconds(record.took)
         _write(record.client, record.head, record.status, bytes=record.sent, ms=ms, request_id=name)
 
     def accepted(self, record: AccessRecord) -> None:
-        """Log a WebSocket that is open now."""
+        """Log a WebSocket that has been opened."""
         _write(record.client, record.head, record.status, bytes=0, ms=_milliseconds(record.took), request_id="")
 
     def closed(self, record: AccessRecord) -> None:
-        """A WebSocket has one record, for its beginning."""
+        """Do nothing: a WebSocket has one record, for its opening."""
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
-        """Log a request that no application saw."""
+        """Log a request that corn refused itself."""
         _write(client, head, refusal.status, bytes=0, ms=0.0, request_id="")
 
     def tick(self) -> None:
@@ -132,17 +132,17 @@ class LoggingAccessLog:
         """Nothing is kept."""
 
     def reopen(self) -> None:
-        """Files are the business of their handlers, such as logging.handlers.WatchedFileHandler."""
+        """Do nothing: handlers such as logging.handlers.WatchedFileHandler reopen their files."""
 
     def close(self) -> None:
         """Nothing is kept."""
 
     def set_level(self, levels: str) -> None:
-        """Levels are the file's business."""
+        """Do nothing: the file of log_config sets the levels."""
 
 
 def _path_of(config: Config) -> str | None:
-    """The file to append to, None for standard output."""
+    """Path of the file to append to; None for standard output."""
     path = config.access_log_file or config.log_file
     return None if path == "-" else path
 

@@ -19,7 +19,7 @@ ANY = "*"
 
 
 def with_allowed_hosts(app: ASGIApplication, names: Iterable[str], *, option: str) -> ASGIApplication:
-    """The application for requests to local hosts and `names` alone; others get 421 (RFC 9110, 15.5.20).
+    """Wrap an application to serve requests to local hosts and `names` alone; others get 421 (RFC 9110, 15.5.20).
 
     A name that begins with a dot stands for its subdomains, `*` for all. `option` is what the response suggests to add
     a name.
@@ -52,7 +52,7 @@ def with_allowed_hosts(app: ASGIApplication, names: Iterable[str], *, option: st
 
 
 def host_name(host: str) -> str:
-    """The host of `host[:port]` in lower case, without brackets and without the dot of the root."""
+    """Host of `host[:port]` in lower case, without brackets and without the dot of the root."""
     name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
     return name.lower().removeprefix("[").removesuffix("]").removesuffix(".")
 

@@ -1,4 +1,4 @@
-"""One request and its response: the application is called here, and what it sends is seen to be in order.
+"""ASGI request/response cycle: calls the application and enforces the order of its messages.
 
 This is the contract of ASGI, whatever the version of HTTP. How a response is put on the wire is what a class that
 derives from `Cycle` adds: `http1_cycle` and `http2_cycle`.
@@ -52,9 +52,9 @@ HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read
 
 
 class RequestCycle:
-    """A request on its way through the application, and the response on its way back."""
+    """ASGI cycle of one HTTP request and its response."""
 
-    # What holds for most requests is said here, so that it need not be said for each.
+    # Defaults of most requests are class attributes, so that they need not be set for each.
     arriving = False  # more of the body is to come
     ended = False
     gone = False
@@ -99,7 +99,7 @@ class RequestCycle:
 
     @property
     def streams(self) -> bool:
-        """Whether an HTTP response has begun whose length was not announced."""
+        """True if an HTTP response has begun whose length was not announced."""
         return self.committed and self._remaining < 0 and not self.responded and self.scope["type"] == "http"
 
     def cancel(self, why: str) -> None:
@@ -109,7 +109,7 @@ class RequestCycle:
             self.task.cancel()
 
     async def run(self) -> None:
-        """Call the application, and see to it that the request is answered, or that the peer can tell it was not."""
+        """Call the application; ensure that the request is answered, or that the peer can detect that it was not."""
         service = self.service
         try:
             await service.app(self.scope, self.receive, self.send)
@@ -125,7 +125,7 @@ class RequestCycle:
     # The request
 
     async def receive(self) -> Message:
-        """The next part of the body; after the last one, wait until the client or the response is done."""
+        """ASGI `receive`: the next part of the body; after the last, waits until the client or the response is done."""
         if not (self._given or self.responded):
             if self.arriving and not self._body:
                 await self._wait_for_body()
@@ -136,7 +136,7 @@ class RequestCycle:
         return {"type": "http.disconnect"}
 
     def feed(self, body: bytes, arriving: bool) -> bool:
-        """Take a part of the body; whether the application should catch up before more is read."""
+        """Take a part of the body; returns True if the application should catch up before more is read."""
         if body:
             self._body = self._body + body if self._body else body
             self.head.expects_continue = False
@@ -150,12 +150,12 @@ class RequestCycle:
         self.wake()
 
     def disconnect(self) -> None:
-        """The peer is gone."""
+        """The peer has disconnected."""
         self.ended = self.gone = True
         self.wake()
 
     def wake(self) -> None:
-        """Let whoever waits in `receive` look again."""
+        """Wake the callers that wait in `receive`."""
         if self._waiters is not None:
             self._waiters.wake()
 
@@ -182,7 +182,7 @@ class RequestCycle:
     # The response
 
     async def send(self, message: Message) -> None:
-        """Take one message of the response; waits while the peer reads more slowly than the application writes."""
+        """ASGI `send`: takes one message of the response; waits while the peer reads too slowly."""
         handler = self._stage.get(message["type"])
         if handler is None:
             raise self._out_of_order(message["type"])
@@ -246,14 +246,14 @@ class RequestCycle:
             self._waiters.wake()
         self.connection.finished(self)
 
-    # What goes wrong
+    # Errors
 
     def _out_of_order(self, sent: str) -> RuntimeError:
         allowed = " or ".join(f"'{each}'" for each in self._stage) or "nothing, since the response is complete"
         return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
 
     def _unfinished(self) -> None:
-        if self.ended:  # it was told so, and saw no use in going on
+        if self.ended:  # the application was notified, and stopped
             self.connection.break_off(self)
             self._finish()
             return
@@ -275,7 +275,7 @@ class RequestCycle:
         return f"{name} ({request_id(self.head.headers).decode()})" if is_named else name
 
     def _fail(self, status: int) -> None:
-        """Answer with `status` if nothing is on the wire yet; else break off so that the peer can tell."""
+        """Answer with `status` if nothing is on the wire yet; else abort so that the peer can detect it."""
         if self.responded:
             return
         if self.gone or self.committed:
@@ -292,12 +292,12 @@ class RequestCycle:
 
     @property
     def response_fields(self) -> bytes:
-        """The field lines of the response that are the application's."""
+        """Field lines of the response that the application has set."""
         return self._block
 
 
 def _is_disconnection(error: BaseException | None, depth: int = 16) -> bool:
-    """Whether `error` comes from sending to a peer that was gone; a group does if all that is in it does."""
+    """True if `error` comes from sending to a disconnected peer; for a group, if all of its errors do."""
     while error is not None and depth:
         if isinstance(error, ClientDisconnected):
             return True

@@ -1,4 +1,4 @@
-"""The extensions of ASGI's HTTP messages that corn speaks (asgi.readthedocs.io, "Extensions").
+"""Extensions of ASGI's HTTP messages that corn supports (asgi.readthedocs.io, "Extensions").
 
     START     http.response.early_hint     -> START
     BODY      http.response.pathsend       -> DONE, or TRAILERS
@@ -22,7 +22,7 @@ from corn.server.http.response_fields import TRAILERS, encode_fields
 
 
 class ExtendedCycle(RequestCycle):
-    """A cycle that takes the messages of the extensions too."""
+    """Request/response cycle that also takes the messages of the extensions."""
 
     _trailer_block = b""
 
@@ -48,7 +48,7 @@ class ExtendedCycle(RequestCycle):
             os.lseek(fd, start + count, os.SEEK_SET)
 
     def _announced(self, available: int) -> int:
-        """How much of a file is sent: of one that has grown since its length was announced, no more than that."""
+        """Bytes of a file to send: of one that has grown since its length was announced, no more than that."""
         return available if self._remaining < 0 else min(available, self._remaining)
 
     async def _send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:

@@ -1,4 +1,4 @@
-"""A worker's question to its own application, before it accepts any connection: does the health check pass?"""
+"""Health check of the application before a worker accepts connections."""
 
 from __future__ import annotations
 

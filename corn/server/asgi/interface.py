@@ -1,4 +1,4 @@
-"""Which calling convention an application has, and how one that is not ASGI 3 is called like one.
+"""Detection of an application's calling convention, and adaptation to ASGI 3.
 
     app(scope, receive, send)          asgi3    a coroutine function always is one
     app(environ, start_response)       wsgi     PEP 3333; a class too, whose instances are the responses
@@ -26,7 +26,7 @@ _ARGUMENTS = {"asgi3": ("scope", "receive", "send"), "asgi2": ("scope",), "wsgi"
 
 
 def check_interface(app: Any, config: Config) -> None:
-    """Raise ConfigError where the application cannot be called, as it is seen or as option `interface` says."""
+    """Raise ConfigError where the application cannot be called by the detected interface or by option `interface`."""
     try:
         signature = inspect.signature(app, follow_wrapped=False)
     except (TypeError, ValueError):
@@ -45,7 +45,7 @@ def check_interface(app: Any, config: Config) -> None:
 
 
 def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIApplication:
-    """The application as corn calls it; to be called in a worker. `on_stuck`: see `corn.server.wsgi.adapter`."""
+    """Adapt the application to ASGI 3; to be called in a worker. `on_stuck`: see `corn.server.wsgi.adapter`."""
     interface = interface_of(app) if config.interface == "auto" else config.interface
     if interface == "wsgi":
         from corn.server.wsgi.adapter import WSGI
@@ -61,7 +61,7 @@ def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIA
 
 
 def interface_of(app: Any) -> str:
-    """`asgi3`, `asgi2` or `wsgi`; asgi3 where nothing can be told, as of what is written in C."""
+    """Detected interface, `asgi3`, `asgi2` or `wsgi`; asgi3 where it cannot be detected, as of code written in C."""
     if _is_asynchronous(app):
         return "asgi3"
     try:

@@ -1,4 +1,4 @@
-"""The application's lifespan (the lifespan specification of ASGI, 2.0).
+"""Lifespan of the application (the lifespan specification of ASGI, 2.0).
 
 With `auto`, an application that raises before it has received anything has no lifespan, which is how the specification
 lets it say so. One that has received `lifespan.startup` and raises then did not start, and is not served.
@@ -16,7 +16,7 @@ from corn.server.asgi.types import LIFESPAN_SPEC, ASGIApplication, Message
 
 
 class Lifespan:
-    """Runs the application's lifespan in a task of its own, from `startup` to `shutdown`."""
+    """Lifespan of an application, run in a task of its own from `startup` to `shutdown`."""
 
     def __init__(self, app: ASGIApplication, mode: str) -> None:
         self.state: dict[str, Any] = {}
@@ -30,7 +30,7 @@ class Lifespan:
 
     @property
     def is_running(self) -> bool:
-        """Whether the application has a lifespan, and is in it."""
+        """True if the application has a lifespan, and is in it."""
         return self._task is not None
 
     async def startup(self) -> None:
@@ -43,7 +43,7 @@ class Lifespan:
             self._task = None
 
     async def shutdown(self, timeout: float) -> None:
-        """Let the application shut down, for at most `timeout` seconds; its failure to is logged."""
+        """Shut the application down, for at most `timeout` seconds; a failure is logged."""
         if self._task is None:
             return
         self._incoming.put_nowait({"type": "lifespan.shutdown"})
@@ -98,7 +98,7 @@ class Lifespan:
             self._started.set_exception(failed)
 
     def _is_known(self, error: BaseException) -> bool:
-        """Whether it was told as `lifespan.startup.failed` before it was raised, as Starlette does; it is the cause."""
+        """True if `lifespan.startup.failed` reported the error before it was raised, as Starlette does."""
         failed = None if self._started.cancelled() else self._started.exception()
         if failed is None or failed.__cause__ is not None:
             return False

@@ -1,4 +1,4 @@
-"""From a request head to an ASGI connection scope (the HTTP specification of ASGI, "HTTP Connection Scope")."""
+"""ASGI connection scope of a request head (the HTTP specification of ASGI, "HTTP Connection Scope")."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Address = tuple[str, int | None] | None
 
 
 class Endpoints(NamedTuple):
-    """Both ends of a connection, as the application is told of them; `tls` is the extension of that name."""
+    """Addresses of both ends of a connection, as scopes contain them; `tls` is the extension of that name."""
 
     client: Address
     server: Address
@@ -24,7 +24,7 @@ class Endpoints(NamedTuple):
 
 
 class Extensions(NamedTuple):
-    """Extensions that work for a request, by what its head says; see `extensions`."""
+    """Extensions available to a request, by its head; see `extensions`."""
 
     http_10: dict[str, Any]
     http_11: dict[str, Any]
@@ -32,7 +32,7 @@ class Extensions(NamedTuple):
 
 
 def offered_extensions(*, pathsend: bool) -> Extensions:
-    """The extensions of requests to a worker."""
+    """Extensions available to the requests of a worker."""
     plain: dict[str, Any] = {"http.response.zerocopysend": {}}
     if pathsend:
         plain["http.response.pathsend"] = {}
@@ -43,7 +43,7 @@ def offered_extensions(*, pathsend: bool) -> Extensions:
 def scope_template(
     root_path: str, state: dict[str, Any] | None, *, stripped: str = "auto", pathsend: bool = False
 ) -> dict[str, Any]:
-    """What the scopes of all requests to a worker have in common; a scope begins as a copy of it.
+    """Common part of the scopes of all requests to a worker; each scope begins as a copy of it.
 
     Two keys hold what their value is made from: `extensions` those that are offered, and `path` whether the proxy has
     stripped the root path from the target (option root_path_stripped).
@@ -60,7 +60,7 @@ def scope_template(
 
 
 def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> dict[str, Any]:
-    """The scope of one request; every mutable part of it is its own. Raises `Refusal` for an invalid target."""
+    """Scope of one request; every mutable part of it is its own. Raises `HTTPError` for an invalid target."""
     target = head.target
     if target[:1] != b"/" or target.translate(None, GOOD):
         target = _other_form(head)
@@ -92,7 +92,7 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
 
 
 def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
-    """Whether the root path is to be put before a path, which includes it (ASGI, "HTTP Connection Scope")."""
+    """True if the root path is to be prepended to a path, which includes it (ASGI, "HTTP Connection Scope")."""
     if path == "*":
         return False
     if stripped == "auto":
@@ -101,14 +101,14 @@ def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
 
 
 def extensions_over_tls(extensions: dict[str, Any], tls: dict[str, Any]) -> dict[str, Any]:
-    """The extensions of a request that came over TLS: there is no zero copy of what is to be encrypted."""
+    """Extensions of a request over TLS: there is no zero copy of bytes that are to be encrypted."""
     extensions.pop("http.response.zerocopysend", None)
     extensions["tls"] = tls.copy()
     return extensions
 
 
 def _other_form(head: RequestHead) -> bytes:
-    """RFC 9112, 3.2.2: the authority of an absolute target stands in for whatever Host said."""
+    """RFC 9112, 3.2.2: the authority of an absolute target replaces the Host field."""
     target, authority = origin_form(head.method, head.target)
     if authority is not None:
         head.headers[:] = [(b"host", authority), *(field for field in head.headers if field[0] != b"host")]

@@ -1,4 +1,4 @@
-"""The types of ASGI 3.0 (asgi.readthedocs.io), by the names its specification gives them."""
+"""Types of ASGI 3.0 (asgi.readthedocs.io), by the names of its specification."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIFESPAN_SPEC = {"version": "3.0", "spec_version": "2.0"}
 
 
 class ClientDisconnected(OSError):  # noqa: N818 - what has happened, not a fault
-    """Raised by `send` when the peer is gone, as the HTTP specification of ASGI asks since its version 2.4."""
+    """Raised by `send` when the peer has disconnected, as the HTTP specification of ASGI asks since its version 2.4."""
 
     def __init__(self) -> None:
         super().__init__("the client has disconnected")

@@ -9,7 +9,7 @@ from corn.server.http.response_fields import encode_fields, status_line
 
 
 class HTTPError(Exception):
-    """The peer sent what corn does not serve: `status` answers it, with `fields`; `reason` is for the body and the log.
+    """Request that corn does not serve: `status` answers it, with `fields`; `reason` is for the body and the log.
 
     After a refusal nothing on the connection can be trusted, so it is always closed (RFC 9112, 11.2 and 9.6).
     """
@@ -22,7 +22,7 @@ class HTTPError(Exception):
 
 
 def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The headers and the body of an answer that corn gives itself."""
+    """Headers and body of a response that corn generates itself."""
     phrase = HTTPStatus(status).phrase
     body = f"{phrase}: {reason}\n".encode() if reason else f"{phrase}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
@@ -32,7 +32,7 @@ def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, byt
 
 
 def error_response(refusal: HTTPError, defaults: bytes) -> bytes:
-    """All the bytes that refuse; `defaults` are the fields that corn adds to every response."""
+    """Complete error response as bytes; `defaults` are the fields that corn adds to every response."""
     headers, body = plain_response(refusal.status, refusal.reason)
     options = b"close, upgrade" if any(name == b"upgrade" for name, _ in refusal.fields) else b"close"  # RFC 9110, 7.8
     fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: " + options + b"\r\n\r\n"

@@ -5,5 +5,5 @@ from __future__ import annotations
 import re
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# What a field line may hold: anything but control characters other than HTAB. For `bytes.translate`.
+# Bytes that a field line may hold: any but control characters other than HTAB. For `bytes.translate`.
 PRINTABLE = bytes(byte for byte in range(256) if byte == 0x09 or (byte >= 0x20 and byte != 0x7F))

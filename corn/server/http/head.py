@@ -1,4 +1,4 @@
-"""The head of a request: its method, target and fields, and what they mean together (RFC 9110; RFC 9112, 2 to 6).
+"""Request head: method, target and fields, and their combined meaning (RFC 9110; RFC 9112, 2 to 6).
 
 HTTP/1.1 reads a head from text (`corn.server.http1.parser`), HTTP/2 from a header block; the fields mean the same.
 """
@@ -19,7 +19,7 @@ _MAX_NAMES = 1024
 
 
 class RequestHead:
-    """What the head of a request says. The class attributes are what most requests say."""
+    """Head of a request. The class attributes are the values of most requests."""
 
     method: str
     target: bytes
@@ -35,13 +35,13 @@ class RequestHead:
     accepts_trailers: bool = False
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
-    forwarded: bool = False  # a proxy may have said something
-    is_usual: bool = True  # nothing in it has to be seen together with something else
+    forwarded: bool = False  # a proxy may have added fields
+    is_usual: bool = True  # no field in it has to be checked together with another
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
 
 def read_method(head: RequestHead, method: bytes) -> None:
-    """Set the method; raises `Refusal` for what is none, or is not served."""
+    """Set the method; raises `HTTPError` for an invalid one, or one that is not served."""
     known = METHODS.get(method)
     head.method = _other_method(head, method) if known is None else known
 
@@ -59,7 +59,7 @@ def _other_method(head: RequestHead, method: bytes) -> str:
 
 
 def field_meaning(name: bytes) -> tuple[bytes, Callable[[Any, Any], None] | None]:
-    """The name of a field in lower case, and the handler of its value; raises `HTTPError` for what is no name."""
+    """Name of a field in lower case, and the handler of its value; raises `HTTPError` for an invalid name."""
     known = FIELD_MEANINGS.get(name)
     if known is None:
         if not TOKEN.fullmatch(name):
@@ -72,7 +72,7 @@ def field_meaning(name: bytes) -> tuple[bytes, Callable[[Any, Any], None] | None
 
 
 def check_together(head: RequestHead) -> None:
-    """What can only be said of all fields together."""
+    """Check the rules that concern all fields together."""
     if head.minor:
         head.expects_continue = head.expects_continue and (head.chunked or head.length > 0)
         head.is_special = head.expects_continue or head.method == "HEAD"
@@ -166,7 +166,7 @@ HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"x-forwarded-port": _forwarded,
     b"x-forwarded-prefix": _forwarded,
 }
-# The meaning of names that were found to be tokens, as they were sent: a common name costs one look-up.
+# Cache of the names that were found to be tokens, as they were sent: a common name costs one look-up.
 FIELD_MEANINGS: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
 METHODS = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _hosts: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""How a response is put on the wire: status lines, header fields, chunks (RFC 9112, 4, 5 and 7.1).
+"""Response serialization: status lines, header fields, chunks (RFC 9112, 4, 5 and 7.1).
 
 What the application wants to send is checked once, on the joined bytes: the only control bytes among them may be the
 line ends that corn put there, so a CR, LF or NUL in a name or a value never reaches the wire, whatever it was meant
@@ -39,14 +39,14 @@ STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) 
 
 
 def status_line(status: Any) -> bytes:
-    """The first line of a response; raises ValueError for what is no final status (RFC 9110, 15)."""
+    """Status line of a response; raises ValueError for a status that is not a final one (RFC 9110, 15)."""
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise ValueError(f"'status' must be a number from 200 to 999, not {status!r}")
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
-    """The field lines; the Content-Length in them, or -1; and the flags above.
+    """Field lines; the Content-Length in them, or -1; and the flags above.
 
     `connection` and `transfer-encoding` are left out: they belong to the connection, which is corn's to run.
     Raises ValueError or TypeError for a field that cannot be sent, naming it.
@@ -54,7 +54,7 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     fields = tuple(headers)
     try:
         known, can_be_remembered = _encoded.get(fields), True
-    except TypeError:  # fields that are lists, or hold what is no bytes
+    except TypeError:  # fields that are lists, or hold other types than bytes
         known, can_be_remembered = None, False
     if known is None:
         known = _encode(fields)
@@ -96,7 +96,7 @@ def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
 
 
 def without_length(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, ...]]:
-    """The fields but for Content-Length, which a 204 must not have (RFC 9110, 8.6)."""
+    """Fields without Content-Length, which a 204 must not have (RFC 9110, 8.6)."""
     return [field for field in map(tuple, headers) if field[0].lower() != b"content-length"]
 
 

@@ -1,4 +1,4 @@
-"""The request target: its four forms, and what of it reaches the application (RFC 9112, 3.2).
+"""Request target: its four forms, and the path and query for the application (RFC 9112, 3.2).
 
 A target is refused when two readers could take it for two different resources: with a fragment, a backslash (which many
 clients and proxies turn into a slash), bytes outside ASCII, or a malformed or NUL escape in the path.
@@ -22,16 +22,16 @@ _HOST = re.compile(
 
 
 def decode_path(raw: bytes) -> str:
-    """The path as text: escapes decoded, and what is not UTF-8 replaced. Raises `Refusal` for a malformed escape."""
+    """Path as text: escapes decoded, invalid UTF-8 replaced. Raises `HTTPError` for a malformed escape."""
     if _BAD_ESCAPE.search(raw):
         raise HTTPError(400, "invalid percent-encoding in the path")
     return unquote_to_bytes(raw).decode("utf-8", "replace")
 
 
 def origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
-    """What a target of another form stands for: its path and query, and its authority where it has one.
+    """Path and query of a target of another form, and its authority where it has one.
 
-    Raises `Refusal` for a target that is malformed, or of a form that the method does not allow.
+    Raises `HTTPError` for a target that is malformed, or of a form that the method does not allow.
     """
     if target[:1] == b"/" or target.translate(None, GOOD):
         raise HTTPError(400, "invalid byte in the request target")
@@ -49,7 +49,7 @@ def origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
 
 
 def is_host(value: bytes) -> bool:
-    """Whether `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2); an empty one is."""
+    """True if `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2); an empty one is."""
     match = _HOST.fullmatch(value)
     return match is not None and (match[1] is None or _is_ipv6(match[1])) and int(match[2] or 0) < 65536
 

@@ -1,4 +1,4 @@
-"""The body of a request, decoded as it arrives (RFC 9112, 6.2 and 7.1).
+"""Request body decoders, which decode as the bytes arrive (RFC 9112, 6.2 and 7.1).
 
 Both decoders take bytes in whatever pieces they come, give the content that is in them, and say when the body is done
 and which bytes belong to what follows. They hold no more than one line that is not complete.
@@ -25,17 +25,17 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:" + _EXTENSION + rb")*")
 
 
 class BodyDecoder(Protocol):
-    """What reads a request's body; `rest` is meaningful once `done`."""
+    """Decoder of a request's body; `rest` is meaningful once `done`."""
 
     done: bool
     rest: bytes
 
     def feed(self, data: bytes) -> bytes:
-        """The content in `data`; raises `Refusal` where the framing is broken."""
+        """Content in `data`; raises `HTTPError` where the framing is broken."""
 
 
 class LengthBody:
-    """A body of a known length."""
+    """Decoder of a body of known length."""
 
     __slots__ = ("done", "remaining", "rest")
 
@@ -55,7 +55,10 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A chunked body. Chunk extensions and trailers are checked and left out: nothing in ASGI could carry them."""
+    """Decoder of a chunked body.
+
+    Chunk extensions and trailers are checked and left out: nothing in ASGI could carry them.
+    """
 
     __slots__ = ("_budget", "_held", "_left", "_limit", "_trailers", "done", "rest")
 
@@ -100,7 +103,7 @@ class ChunkedBody:
         return position + 1
 
     def _read_line(self, data: bytes, position: int) -> int | None:
-        """Read one line of framing; its end, or None where it is not complete."""
+        """Read one line of framing; returns its end, or None where it is not complete."""
         end = data.find(b"\n", position)
         if end < 0:
             if len(data) - position > _MAX_LINE:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: bytes in, requests out, one at a time and in order (RFC 9112, 9).
+"""HTTP/1.1 connection: bytes in, requests out, one at a time and in order (RFC 9112, 9).
 
 At any moment the connection reads a head (`cycle` and `_decoder` are None), reads a body (`_decoder` is set), or
 holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
@@ -43,11 +43,11 @@ from corn.server.write_buffer import BufferedProtocol
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
-_READ_ON_LIMIT = 65536  # what may be left of a body for it to be worth reading on, to keep the connection
+_READ_ON_LIMIT = 65536  # rest of a body up to which it is worth reading on, to keep the connection
 
 
 class HTTP1Connection(BufferedProtocol):
-    """A connection from its first byte to its last."""
+    """HTTP/1.1 connection from its first byte to its last."""
 
     __slots__ = (
         "_body_credit",
@@ -69,15 +69,15 @@ class HTTP1Connection(BufferedProtocol):
         self.ends = ends
         self._socket = sock
         self._decoder: BodyDecoder | None = None
-        self._body_credit = math.inf  # seconds that the body's clock has left, while it stands; inf while it runs
+        self._body_credit = math.inf  # seconds left of the body's timeout while its timer is stopped; else inf
         self._held = b""
-        self._checked = 0  # bytes of a head in `_held` in which there is nothing wrong
+        self._checked = 0  # bytes of a head in `_held` that were found valid
         self._used = False  # for a request
         self._eof = False
-        self._is_last_owner = True  # the connection ends when this process leaves it, and in order
+        self._is_last_owner = True  # the connection ends when this process closes it, and in order
         self._repeated: RepeatedFields | None = None
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -95,7 +95,7 @@ class HTTP1Connection(BufferedProtocol):
             self._read_head(data, fresh=True)
 
     def eof_received(self) -> bool:
-        """Whether to stay open, for the response that is due: the peer may have closed its sending side only."""
+        """True to stay open for the response that is due: the peer may have closed its sending side only."""
         self._eof = True
         self.flush()
         if self._decoder is not None:
@@ -175,7 +175,7 @@ class HTTP1Connection(BufferedProtocol):
         return head
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
-        """A head that is not complete, or follows the line ends that old clients send after a body (RFC 9112, 2.2)."""
+        """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""
         pairs = (len(data) - len(data.lstrip(b"\r\n"))) // 2
         if data.startswith(b"\r\n" * pairs):
             data = data[2 * pairs :]
@@ -221,7 +221,7 @@ class HTTP1Connection(BufferedProtocol):
             cycle.begin()
 
     def _is_http2(self, head: bytes) -> bool:
-        """Whether the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
+        """True if the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
         return head == PRIOR_KNOWLEDGE and not self._used and self.service.http2 is not None
 
     def _become_http2(self) -> UpgradedConnection:
@@ -233,7 +233,7 @@ class HTTP1Connection(BufferedProtocol):
         return connection
 
     def _switch(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> bool:
-        """Switch to the protocol that a request asks for, if it is one that is spoken here; else the request stands."""
+        """Switch to the protocol that a request asks for, if it is supported; else the request is served as it is."""
         if wants_websocket(head) and self.service.opens_websockets:
             self._begin_websocket(head, scope, rest)
             return True
@@ -259,7 +259,7 @@ class HTTP1Connection(BufferedProtocol):
         cycle.begin()
 
     def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:
-        """Leave the connection to a session, after the answer that opens it."""
+        """Hand the connection to a session, after the response that opens it."""
         self.write(switching_head(self.service, head, block, flags))
         carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
         if self.write_paused:
@@ -298,7 +298,7 @@ class HTTP1Connection(BufferedProtocol):
         self._start_body_clock()
 
     def resume_body(self) -> None:
-        """Read on: the application has caught up with the body."""
+        """Resume reading: the application has caught up with the body."""
         if self._decoder is not None:
             self.read_on()
             self._start_body_clock()
@@ -309,7 +309,7 @@ class HTTP1Connection(BufferedProtocol):
             self.transport.pause_reading()
 
     def _grant_time(self, received: int) -> None:
-        """Put the deadline off by as long as so many bytes may take, at most to a whole timeout_body from now."""
+        """Extend the deadline by the time that so many bytes may take, at most to a whole timeout_body from now."""
         self._start_body_clock()
         if not self.write_paused:
             config = self.service.config
@@ -323,19 +323,19 @@ class HTTP1Connection(BufferedProtocol):
             self._body_credit = math.inf
 
     def _stop_body_clock(self) -> None:
-        """Keep what the peer has left of its time, for when the body is asked for again."""
+        """Stop the body's timer, and keep the rest of the timeout for when the application reads on."""
         if self._decoder is not None and self._body_credit == math.inf:
             self._body_credit = self.deadline - self.service.clock.now
             self.deadline = math.inf
 
     def _is_unasked(self) -> bool:
-        """Whether the peer waits for 100 Continue, and the application has not asked for the body."""
+        """True if the peer waits for 100 Continue, and the application has not requested the body."""
         return self.cycle is not None and self.cycle.head.expects_continue
 
     # From one request to the next
 
     def may_go_on(self, head: RequestHead) -> bool:
-        """Whether the connection can be kept after the response that is about to start, as far as one can say now.
+        """True if the connection can be kept after the response that is about to start, as far as is known now.
 
         A peer that was never told to continue may send the body or not, so what follows it cannot be told from it. A
         worker that drains still answers what was pipelined.
@@ -343,7 +343,7 @@ class HTTP1Connection(BufferedProtocol):
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 
     def finished(self, cycle: Cycle) -> None:
-        """The response is complete, or there will be none."""
+        """The cycle has ended: the response is complete, or there will be none."""
         service = self.service
         service.answered(cycle)
         if self.cycle is not cycle:
@@ -363,7 +363,7 @@ class HTTP1Connection(BufferedProtocol):
 
     def _await_request(self) -> None:
         if self._held and not self.write_paused:
-            self.deadline = math.inf  # that of the reader is over
+            self.deadline = math.inf  # the read deadline no longer applies
             self.service.loop.call_soon(self._next, context=self.service.context)
         elif self._eof and not self._held:
             self._close(expecting=False)
@@ -373,7 +373,7 @@ class HTTP1Connection(BufferedProtocol):
             self.deadline = self.service.idle_deadline
 
     def _next(self) -> None:
-        """Take up what was pipelined; in the worker's context, so that nothing of the last request's leaks into it."""
+        """Process pipelined requests, in the worker's context, so that nothing of the last request's leaks into it."""
         if self.cycle is not None or not self._held or self.write_paused or self.transport.is_closing():
             return
         held, self._held = self._held, b""
@@ -386,7 +386,7 @@ class HTTP1Connection(BufferedProtocol):
     # Writing beside the transport, see `sendfile`
 
     def fileno(self) -> int:
-        """The descriptor of the socket."""
+        """Descriptor of the socket."""
         return self._socket.fileno()
 
     def stalled(self) -> None:
@@ -394,14 +394,14 @@ class HTTP1Connection(BufferedProtocol):
         self.pause_writing()
 
     def progressed(self) -> None:
-        """A write beside the transport has moved on."""
+        """A write beside the transport has made progress."""
         if self.write_paused:
             self.resume_writing()
 
-    # What the worker asks for
+    # Called by the worker
 
     def expire(self) -> None:
-        """The deadline is over. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
+        """The deadline has passed. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
         if self.write_paused or self.transport.is_closing() or self._is_read_late():
             if not self.still_sends():
                 self.abort()
@@ -412,19 +412,19 @@ class HTTP1Connection(BufferedProtocol):
         elif self._has_unread():
             self.deadline = self.service.header_deadline
         elif self._progress is not None and not self.service.draining:
-            self._progress = None  # the peer was still taking the last response at the last look
+            self._progress = None  # the peer was still reading the last response at the last check
             self.deadline = self.service.idle_deadline
         else:
             self.transport.close()
 
     def _is_read_late(self) -> bool:
-        """True if all that the connection waits for is that the peer takes the last response."""
+        """True if the connection waits only for the peer to read the last response."""
         if self.cycle is not None or self._decoder is not None or self._held:
             return False
         return self.transport.get_write_buffer_size() > 0
 
     def idle_socket(self) -> socket.socket | None:
-        """The socket, if it is all there is of the connection: plain TCP, and nothing read or to be written."""
+        """Socket, if it is all the state of the connection: plain TCP, and nothing read or buffered."""
         waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
         plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
         if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
@@ -450,7 +450,7 @@ class HTTP1Connection(BufferedProtocol):
     # The end
 
     def break_off(self, cycle: Cycle) -> None:
-        """End a response that cannot be completed, so that the peer can tell (RFC 9112, 8)."""
+        """Abort a response that cannot be completed, in a way that the peer can detect (RFC 9112, 8)."""
         if self.transport.is_closing():
             return
         self.flush()
@@ -462,7 +462,7 @@ class HTTP1Connection(BufferedProtocol):
             self.close_when_written()
 
     def _refuse(self, refusal: HTTPError) -> None:
-        """Answer what cannot be served, unless an answer has begun, and close."""
+        """Send an error response, unless a response has begun, and close."""
         cycle = self.cycle
         if cycle is not None and cycle.committed:
             self.break_off(cycle)
@@ -476,11 +476,11 @@ class HTTP1Connection(BufferedProtocol):
         self._close(expecting=True)
 
     def _close(self, *, expecting: bool) -> None:
-        """Close after all that was written; `expecting` says whether the peer may send more."""
+        """Close after the buffered output; `expecting` says whether the peer may send more."""
         self.flush()
         if (expecting or self._decoder is not None or self._held) and not self._eof:
             self._forget()
-            self._held = b""  # so that no request begins that is to be taken up already
+            self._held = b""  # so that no pipelined request begins
             self.service.connections.discard(self)
             close_lingering(self.service, self.transport)
         else:
@@ -493,7 +493,7 @@ class HTTP1Connection(BufferedProtocol):
             cycle.disconnect()
 
     def _has_unread(self) -> bool:
-        """Whether the kernel has bytes that the loop has not handed over: a request that came at the last moment."""
+        """True if the kernel has bytes that the event loop has not read yet: a request that came at the last moment."""
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:

@@ -1,4 +1,4 @@
-"""A connection to a listener of `--redirect-bind`: one request of plain HTTP, which is sent to HTTPS, and the end.
+"""Connection to a listener of `--redirect-bind`: redirects one plain-text request to HTTPS, and closes.
 
 308 (RFC 9110, 15.4.9), because the method and the body are to be the same there. The host is the one that the client
 asked for; the port is that of the first TLS listener. Headers such as Strict-Transport-Security are the application's
@@ -23,7 +23,7 @@ from corn.server.write_buffer import BufferedProtocol
 
 
 class HTTPSRedirect(BufferedProtocol):
-    """Reads one head, answers, and closes."""
+    """Protocol that reads one head, responds with the redirect, and closes."""
 
     __slots__ = ("_data", "_ends", "_port")
 
@@ -78,7 +78,7 @@ class HTTPSRedirect(BufferedProtocol):
 
 
 def location(head: RequestHead, port: int | None) -> bytes:
-    """The same resource at `port`, over HTTPS; raises `Refusal` for a target or a host that cannot be used."""
+    """URL of the same resource at `port`, over HTTPS; raises `HTTPError` for a target or host that cannot be used."""
     target, authority = head.target, head.host
     if target[:1] != b"/" or target.translate(None, GOOD):
         target, named = origin_form(head.method, target)

@@ -28,7 +28,7 @@ _MAX_REPEATED = 2048
 
 
 class RepeatedFields:
-    """The header fields of a connection's last request, to be recognised when the next one sends the same.
+    """Cache of the header fields of a connection's last request, for the next one that sends the same.
 
     Clients that keep a connection often do, and one comparison of bytes then stands for reading the fields again. Only
     fields that are usual in every way are kept: nothing in them depends on the method, the version or the body.
@@ -45,12 +45,12 @@ class RepeatedFields:
 
     @classmethod
     def of(cls, block: bytes, head: RequestHead) -> RepeatedFields | None:
-        """What to keep of a head that was read, if anything."""
+        """Cache entry for a parsed head; None where it is not cacheable."""
         usual = head.is_usual and head.keep_alive and not (head.upgrade or head.accepts_trailers)
         return cls(block, head) if usual and len(block) <= _MAX_REPEATED else None
 
     def after(self, line: bytes) -> RequestHead | None:
-        """The head of these fields after another request line; None where that is not a usual one."""
+        """Head of these fields after another request line; None where that is not a usual one."""
         parts = line.split(b" ")
         if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in METHODS:
             return None
@@ -63,7 +63,7 @@ class RepeatedFields:
 
 
 class _Fields:
-    """What httptools calls: `on_header`, with the name and the value of each field."""
+    """Callbacks of httptools: `on_header`, with the name and the value of each field."""
 
     __slots__ = ("on_header",)
 
@@ -72,7 +72,7 @@ class _Fields:
 
 
 def parse_head(block: bytes, limit_count: int) -> RequestHead:
-    """Read a head, given without its last two line ends; raises `HTTPError` for one that must not be served."""
+    """Parse a head, given without its last two line ends; raises `HTTPError` for one that must not be served."""
     count = block.count(b"\r\n")
     if len(block.translate(None, PRINTABLE)) != 2 * count:
         raise HTTPError(400, "a control byte, or a line that does not end in CRLF")
@@ -82,7 +82,7 @@ def parse_head(block: bytes, limit_count: int) -> RequestHead:
     try:
         HttpRequestParser(_Fields(fields.setdefault)).feed_data(block + b"\r\n\r\n")
     except HttpParserUpgrade:
-        pass  # what it calls an upgrade is for the connection to decide
+        pass  # the connection decides about upgrades
     except HttpParserError:
         return parse_unusual_head(block)
     line = block[: block.find(b"\r\n")].split(b" ")

@@ -1,4 +1,4 @@
-"""A response on the wire of HTTP/1.1: status line, field lines, and a body that is framed (RFC 9112, 6 and 7)."""
+"""HTTP/1.1 response writer: status line, field lines, and the framed body (RFC 9112, 6 and 7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response'
 
 
 class HTTP1Writer(FileWriter, HTTPStream, Protocol):
-    """Connection as far as a response needs it."""
+    """Connection as a response uses it."""
 
     def write_together(self, data: bytes) -> None:
         """Write the end of a response, or all of it."""
@@ -30,11 +30,11 @@ class HTTP1Writer(FileWriter, HTTPStream, Protocol):
         """Write pieces now that are too long to be joined."""
 
     def may_go_on(self, head: RequestHead) -> bool:
-        """Whether the connection can be kept after the response that is about to start."""
+        """True if the connection can be kept after the response that is about to start."""
 
 
 class HTTP1Framing(RequestCycle):
-    """What writes a response."""
+    """Writer of one response."""
 
     connection: HTTP1Writer
     _framing = 0
@@ -48,7 +48,7 @@ class HTTP1Framing(RequestCycle):
             self.sent = size
             pieces = (self._line, self._block, service.defaults, b"\r\n", body)
             if size < _JOIN_LIMIT:
-                # While nothing is held, nothing waits to be written before a response: it may pass the buffer by.
+                # While nothing is held, nothing is buffered before a response: it may bypass the buffer.
                 write = connection.write_together if service.turn.holds else connection.transport.write
                 write(b"".join(pieces))
             else:
@@ -66,7 +66,7 @@ class HTTP1Framing(RequestCycle):
         self.committed = True
 
     def _choose_framing(self, size: int, more: bool) -> tuple[int, bytes]:
-        """How the end of the body is told (RFC 9112, 6.3), and the field line that tells it."""
+        """Framing of the body (RFC 9112, 6.3), and the field line that announces it."""
         if self.head.method == "HEAD" or self._flags & NO_BODY:
             return NOTHING, b""
         if self._remaining >= 0:
@@ -91,7 +91,7 @@ class HTTP1Framing(RequestCycle):
         return fields if self.head.minor else fields + b"connection: keep-alive\r\n"
 
     def _write_body(self, body: bytes, more: bool) -> None:
-        """Write a part of the body as its framing demands, and flush the last; raises where it breaks its length."""
+        """Write a part of the body in its framing, and flush the last; raises where it exceeds or misses its length."""
         framing, size, connection = self._framing, len(body), self.connection
         if framing == LENGTH:
             self._check_length(size, more)
@@ -111,7 +111,7 @@ class HTTP1Framing(RequestCycle):
 
 
 class HTTP1Cycle(HTTP1Framing, ExtendedCycle):
-    """A request over HTTP/1.1."""
+    """Request/response cycle over HTTP/1.1."""
 
     def _write_hint(self, block: bytes) -> None:
         self.connection.write(b"HTTP/1.1 103 Early Hints\r\n" + block + b"\r\n")
@@ -138,4 +138,4 @@ class HTTP1Cycle(HTTP1Framing, ExtendedCycle):
 
 
 class HTTP1WebSocketCycle(HTTP1Framing, WebSocketCycle):
-    """A WebSocket over HTTP/1.1."""
+    """WebSocket cycle over HTTP/1.1."""

@@ -1,4 +1,4 @@
-"""Sending a file's bytes without copying them through Python: sendfile(2) on the connection's own socket.
+"""File transfer without a copy through Python: sendfile(2) on the connection's own socket.
 
 uvloop has no `loop.sendfile`, so the socket is written beside its transport, on a duplicate of its descriptor (a loop
 lets nobody watch a descriptor that a transport owns). That is in order only while the transport has nothing left to
@@ -22,36 +22,36 @@ _PIECE = 1 << 17  # bytes read at a time where they must be copied
 
 
 class FileWriter(Protocol):
-    """Connection as far as sending a file needs it."""
+    """Connection as a file transfer uses it."""
 
     transport: asyncio.Transport
     write_paused: bool
     ends: Endpoints
 
     def write(self, data: bytes) -> None:
-        """Write now, after what was to be written soon."""
+        """Flush the buffer, then write."""
 
     def flush(self) -> None:
-        """Write what was to be written soon."""
+        """Write the buffered pieces."""
 
     async def drained(self) -> None:
-        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
+        """Wait until the peer has read enough for more to be written; also returns when it disconnects."""
 
     def wake_writers(self) -> None:
-        """Let whoever waits in `drained` go on."""
+        """Wake the writers that wait in `drained`."""
 
     def fileno(self) -> int:
-        """The descriptor of the socket."""
+        """Descriptor of the socket."""
 
     def stalled(self) -> None:
         """A write beside the transport waits for the peer."""
 
     def progressed(self) -> None:
-        """A write beside the transport has moved on."""
+        """A write beside the transport has made progress."""
 
 
 async def send_file(connection: FileWriter, fd: int, offset: int, count: int) -> None:
-    """Send `count` bytes of the file from `offset` on, after all that was written before.
+    """Send `count` bytes of the file from `offset` on, after the output written before.
 
     Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
     """
@@ -108,7 +108,7 @@ async def _send_some(connection: FileWriter, out: int, fd: int, offset: int, cou
 
 
 async def _wait_writable(connection: FileWriter, out: int) -> None:
-    """Wait for the peer to read, or to go."""
+    """Wait for the peer to read, or to disconnect."""
     loop = asyncio.get_running_loop()
     loop.add_writer(out, connection.wake_writers)
     connection.stalled()

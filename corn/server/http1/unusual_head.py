@@ -1,4 +1,4 @@
-"""HTTP/1.1 request head parser in Python, for what is unusual in a head, and what is wrong with it.
+"""HTTP/1.1 request head parser in Python, for unusual heads, and for the exact error of invalid ones.
 
 `corn.server.http1.parser` reads the heads that most clients send, and leaves all others to this one: methods that its
 library does not know, HTTP/1.0, repeated fields, and every head that is refused, since only
@@ -21,7 +21,7 @@ _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 
 
 def parse_unusual_head(block: bytes) -> RequestHead:
-    """Read a head of lines that were checked; raises `HTTPError` for one that must not be served."""
+    """Parse a head of lines that were checked; raises `HTTPError` for one that must not be served."""
     line, *lines = block.split(b"\r\n")
     head = RequestHead()
     _request_line(head, line)

@@ -15,7 +15,7 @@ _MODULE = "corn.server.http2.connection"
 
 
 def http2_connection(config: Config) -> type[HTTP2Connection] | None:
-    """What serves HTTP/2, or None where it is not spoken.
+    """Factory of HTTP/2 connections, or None where HTTP/2 is not served.
 
     Raises ConfigError where it was asked for and what it needs is not installed.
     """

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection, from its preface to its GOAWAY (RFC 9113, 3.4, 5.4 and 6).
+"""HTTP/2 connection, from its preface to its GOAWAY (RFC 9113, 3.4, 5.4 and 6).
 
 It closes in steps, since the peer may be sending requests at this moment:
 
@@ -63,7 +63,7 @@ from corn.server.lingering_close import close_lingering
 from corn.server.write_buffer import BufferedProtocol
 
 _TOO_LARGE = 2  # a header list of up to so many times the limit is decoded, to be answered with 431
-_LEAVING = b"leaving\0"  # the PING whose answer says that the peer has seen the first GOAWAY
+_LEAVING = b"leaving\0"  # payload of the PING whose answer shows that the peer has received the first GOAWAY
 _ROUND_TRIP_TIMEOUT = 1.0  # seconds for it
 _ANSWER_TO_HTTP1 = HTTPError(505, "this port speaks HTTP/2 only")
 
@@ -74,7 +74,7 @@ _GOAWAY_SIZE = 8
 
 
 class HTTP2Connection(BufferedProtocol):
-    """A connection that begins with the preface of a client."""
+    """HTTP/2 connection, which begins with the preface of a client."""
 
     __slots__ = (
         "_decoder",
@@ -108,9 +108,9 @@ class HTTP2Connection(BufferedProtocol):
         self._reader = FrameReader(most, config.http2_max_frame_size, config.http2_initial_stream_window_size)
         self._decoder = FieldDecoder(most)
         self._prefix = b""
-        self._held = b""  # of a preface that is not complete
-        self._greeted = False  # the preface has come
-        self._settled = False  # the peer's first SETTINGS have come
+        self._held = b""  # part of an incomplete preface
+        self._greeted = False  # the preface has been received
+        self._settled = False  # the peer's first SETTINGS have been received
         self._head_due = math.inf  # for a frame that is not complete
         self._leave_at = math.inf
         self._leaving = False
@@ -132,7 +132,7 @@ class HTTP2Connection(BufferedProtocol):
             self.linger_until(at, at)
 
     def begin_upgraded(self, head: RequestHead, settings: bytes) -> None:
-        """Serve on stream 1 the request with which HTTP/1.1 was left. Raises HTTP2ConnectionError."""
+        """Serve the request that upgraded from HTTP/1.1 on stream 1. Raises HTTP2ConnectionError."""
         self._apply_settings(settings)
         self.streams.begin_upgraded(head)
 
@@ -155,7 +155,7 @@ class HTTP2Connection(BufferedProtocol):
             self.set_deadline()
 
     def _take_preface(self, data: bytes) -> bytes:
-        """What comes after the preface, once that is complete. Raises HTTP2ConnectionError for another beginning."""
+        """Bytes after the preface, once that is complete. Raises HTTP2ConnectionError for other first bytes."""
         data, self._held = self._held + data, b""
         if data.startswith(PREFACE):
             self._greeted = True
@@ -171,7 +171,7 @@ class HTTP2Connection(BufferedProtocol):
         return b""
 
     def eof_received(self) -> bool:
-        """Whether to stay open, for responses that are due: the peer may have closed its sending side only."""
+        """True to stay open for responses that are due: the peer may have closed its sending side only."""
         self._peer_left = True
         for stream in list(self.streams.by_number.values()):
             stream.hang_up()
@@ -355,20 +355,20 @@ class HTTP2Connection(BufferedProtocol):
     # Streams
 
     def due(self, seconds: float) -> float:
-        """A deadline so many seconds from now, which the connection will look at in time."""
+        """Deadline so many seconds from now, which the connection will check in time."""
         at = self.service.clock.now + seconds
         self.deadline = min(self.deadline, at)
         return at
 
     def default_fields(self, flags: int) -> bytes:
-        """The fields that corn adds to a response with these flags of `encode_fields`."""
+        """Fields that corn adds to a response with these flags of `encode_fields`."""
         service = self.service
         if flags & (OWN_DATE | OWN_SERVER):
             return encode_lines(service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER))
         return encode_lines(service.defaults)
 
     def take_prefix(self) -> bytes:
-        """What the next header block begins with."""
+        """Prefix of the next header block."""
         prefix, self._prefix = self._prefix, b""
         return prefix
 
@@ -384,7 +384,7 @@ class HTTP2Connection(BufferedProtocol):
         self.flush()
 
     def flush(self) -> None:
-        """Write what the buffer holds, unless the connection is closed."""
+        """Write the buffer, unless the connection is closed."""
         if not (self._is_over or self.transport.is_closing()):
             super().flush()
 
@@ -395,7 +395,7 @@ class HTTP2Connection(BufferedProtocol):
             self.set_deadline()
 
     def set_deadline(self) -> None:
-        """Set the deadline to the next that there is; while writing is paused, that of the reader stands."""
+        """Set the deadline to the next one; while writing is paused, the peer's read deadline stays."""
         if self.write_paused:
             return
         streams = self.streams.by_number
@@ -461,7 +461,7 @@ class HTTP2Connection(BufferedProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close after all that was written."""
+        """Close after the buffered output."""
         if self._is_over:
             return
         if not self.streams.is_closed:

@@ -54,7 +54,7 @@ _MOST_FRAMES = 32  # of a header block
 
 
 class ErrorCode(IntEnum):
-    """Why a stream or a connection ended (RFC 9113, 7)."""
+    """Error codes of streams and connections (RFC 9113, 7)."""
 
     NO_ERROR = 0
     PROTOCOL_ERROR = 1
@@ -70,7 +70,7 @@ class ErrorCode(IntEnum):
 
 
 class HTTP2ConnectionError(Exception):
-    """The peer broke the protocol so that the connection has to end (RFC 9113, 5.4.1)."""
+    """Protocol error that ends the connection (RFC 9113, 5.4.1)."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(f"{code.name}: {reason}")
@@ -79,7 +79,7 @@ class HTTP2ConnectionError(Exception):
 
 
 class HTTP2StreamError(Exception):
-    """What the peer did wrong concerns one stream only (RFC 9113, 5.4.2)."""
+    """Protocol error that concerns one stream only (RFC 9113, 5.4.2)."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(f"{code.name}: {reason}")
@@ -88,20 +88,20 @@ class HTTP2StreamError(Exception):
 
 
 class MalformedRequestError(HTTP2StreamError):
-    """A request that is not one (RFC 9113, 8.1.1)."""
+    """Malformed request (RFC 9113, 8.1.1)."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(ErrorCode.PROTOCOL_ERROR, reason)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """One whole frame."""
+    """Serialize one frame."""
     size = len(payload)
     return HEADER.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload
 
 
 def header_frames(stream: int, block: bytes, *, end: bool) -> bytes:
-    """A header block in as many frames as it takes."""
+    """Serialize a header block into as many frames as it needs."""
     if len(block) <= MAX_FRAME:
         return frame(HEADERS, END_HEADERS | end, stream, block)
     parts = [block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME)]
@@ -123,7 +123,7 @@ def goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
 
 
 def number(payload: bytes) -> int:
-    """The 31 bits of a payload that is one number; raises HTTP2ConnectionError for one of another size."""
+    """31-bit number that is the whole payload; raises HTTP2ConnectionError for one of another size."""
     if len(payload) != _LONG.size:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of the wrong size")
     value: int = _LONG.unpack(payload)[0]
@@ -131,7 +131,7 @@ def number(payload: bytes) -> int:
 
 
 def unpadded(flags: int, payload: bytes) -> bytes:
-    """What is not padding (RFC 9113, 6.1)."""
+    """Payload without its padding (RFC 9113, 6.1)."""
     if not flags & PADDED:
         return payload
     if not payload or payload[0] >= len(payload):
@@ -140,7 +140,7 @@ def unpadded(flags: int, payload: bytes) -> bytes:
 
 
 def own_settings(config: Config) -> bytes:
-    """The payload of corn's SETTINGS."""
+    """Payload of corn's SETTINGS."""
     settings = {
         MAX_CONCURRENT_STREAMS: config.http2_max_concurrent_streams,
         INITIAL_WINDOW_SIZE: config.http2_initial_stream_window_size,
@@ -153,7 +153,7 @@ def own_settings(config: Config) -> bytes:
 
 
 def read_settings(payload: bytes) -> dict[int, int]:
-    """The peer's settings; raises HTTP2ConnectionError for a value that is not allowed."""
+    """Parse the peer's settings; raises HTTP2ConnectionError for a value that is not allowed."""
     if len(payload) % _SETTING.size:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of the wrong size")
     settings = dict(_SETTING.iter_unpack(payload))
@@ -167,7 +167,10 @@ def read_settings(payload: bytes) -> dict[int, int]:
 
 
 class FrameReader:
-    """Splits what a connection receives. A HEADERS frame is given with its CONTINUATIONs, and nothing but the block."""
+    """Reader that splits a connection's bytes into frames.
+
+    A HEADERS frame is given with its CONTINUATIONs, and nothing but the block.
+    """
 
     __slots__ = ("_block", "_block_of", "_due", "_flags", "_frames", "_held", "_limit", "_more", "_most", "_window")
 
@@ -185,11 +188,11 @@ class FrameReader:
 
     @property
     def is_amid_head(self) -> bool:
-        """Whether a header block has begun and not ended, or a frame that is not of a body."""
+        """True if a header block, or a frame that is not DATA, has begun and is incomplete."""
         return bool(self._block_of or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are complete with `data`; raises HTTP2ConnectionError."""
+        """Frames that are complete with `data`; raises HTTP2ConnectionError."""
         if self._held:
             self._more.append(data)
             self._due -= len(data)
@@ -252,7 +255,7 @@ class FrameReader:
 
 
 def _without_priority(stream: int, block: bytes) -> bytes:
-    """The block behind the priority, which corn does not heed (RFC 9113, 5.3.2)."""
+    """Header block after the priority, which corn ignores (RFC 9113, 5.3.2)."""
     if len(block) < _PRIORITY_SIZE:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a HEADERS frame without its priority")
     if int.from_bytes(block[:4], "big") & MAX_STREAM == stream:

@@ -37,7 +37,7 @@ def upgrade_settings(head: RequestHead) -> bytes | None:
 
 
 def without_upgrade(head: RequestHead) -> RequestHead:
-    """The head as a request of HTTP/2 has it."""
+    """Convert the head to that of an HTTP/2 request."""
     of_connection = (b"connection", b"upgrade", b"http2-settings", *head.options)
     head.headers[:] = [field for field in head.headers if field[0] not in of_connection]
     head.version, head.upgrade, head.accepts_trailers = "2", b"", True

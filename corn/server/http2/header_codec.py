@@ -1,4 +1,4 @@
-"""Header fields, compressed (RFC 7541).
+"""Header compression: HPACK (RFC 7541).
 
 Requests are decoded by `hpack`. Responses are encoded here, from the field lines that `framing` has checked, without
 the table that both sides would have to keep: what a block says then does not depend on what was sent before, so one is
@@ -34,7 +34,7 @@ _STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_
 
 
 class FieldDecoder:
-    """Decodes the blocks of one connection, in their order.
+    """HPACK decoder of one connection's blocks, in their order.
 
     A block that consists of references only does not change the table, so while nothing else comes its fields stay the
     same: a client that repeats a request repeats such a block.
@@ -47,7 +47,7 @@ class FieldDecoder:
         self._known: dict[bytes, Fields] = {}
 
     def decode(self, block: bytes) -> Fields:
-        """The fields, not to be changed; raises HTTP2ConnectionError, since a table that was not kept is lost."""
+        """Decoded fields, not to be changed; raises HTTP2ConnectionError, since an error loses the dynamic table."""
         known = self._known.get(block)
         if known is not None:
             return known
@@ -65,17 +65,17 @@ class FieldDecoder:
 
 
 def encode_lines(lines: bytes) -> bytes:
-    """Field lines, each with its CRLF and checked, as a block."""
+    """Encode field lines, each checked and with its CRLF, as a block."""
     return _encoded(lines) if len(lines) <= _LONGEST_KNOWN else _encode(lines)
 
 
 def encode_status(status: int) -> bytes:
-    """The pseudo-header field of a response (RFC 9113, 8.3.2)."""
+    """Encode the pseudo-header field of a response (RFC 9113, 8.3.2)."""
     return _STATUS.get(status) or encode_field(b":status", b"%d" % status)
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:
-    """One field: a reference to the static table where it is there, else a literal that is not indexed."""
+    """Encode one field: a reference to the static table where it has the field, else a literal that is not indexed."""
     whole = _STATIC_FIELDS.get((name, value))
     if whole is not None:
         return bytes((0x80 | whole,))

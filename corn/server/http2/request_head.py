@@ -1,4 +1,4 @@
-"""The head of a request, from its fields (RFC 9113, 8.2, 8.3 and 8.5; RFC 8441).
+"""Request head from HTTP/2 header fields (RFC 9113, 8.2, 8.3 and 8.5; RFC 8441).
 
 What makes a request malformed is an error of its stream. What is well-formed and not served is answered as in HTTP/1.1.
 """
@@ -24,7 +24,7 @@ Meaning = Callable[[RequestHead, bytes], None]
 
 
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
-    """Read a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for what is not served."""
+    """Parse a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for a request not served."""
     if len(fields) > limit_count + len(_PSEUDO):
         raise HTTPError(431, "too many header fields")
     head = RequestHead()
@@ -43,7 +43,7 @@ def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) 
 
 
 def _read_fields(head: RequestHead, fields: Fields) -> tuple[dict[bytes, bytes], int]:
-    """Take the fields over; the pseudo-header fields, and the size of all."""
+    """Take the fields over; returns the pseudo-header fields, and the size of all."""
     pseudo: dict[bytes, bytes] = {}
     headers = head.headers = []
     names, size, crumbs = _names, _OVERHEAD * len(fields), 0
@@ -147,11 +147,11 @@ def _te(_: RequestHead, value: bytes) -> None:
 
 
 def _cookie(_: RequestHead, __: bytes) -> None:
-    """Stands for the field: its values are joined in the end."""
+    """Placeholder for the field: its values are joined at the end."""
 
 
 def _join_cookies(headers: Fields) -> None:
-    """RFC 9113, 8.2.3: what was split for compression is put together for everybody else."""
+    """RFC 9113, 8.2.3: a cookie that was split for compression is joined for the application."""
     crumbs = [value for name, value in headers if name == b"cookie"]
     at = headers.index((b"cookie", crumbs[0]))
     headers[:] = [field for field in headers if field[0] != b"cookie"]

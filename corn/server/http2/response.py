@@ -1,4 +1,4 @@
-"""A response on the wire of HTTP/2: a header block, and frames of data that say of themselves where they end."""
+"""HTTP/2 response writer: a header block, and DATA frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PIECE = 65536  # bytes of a file that are read at a time
 
 
 class HTTP2Framing(RequestCycle):
-    """What writes a response."""
+    """Writer of one response."""
 
     connection: Stream
     _is_silent = False  # a response that has no body, whatever the application sends
@@ -59,7 +59,7 @@ class HTTP2Framing(RequestCycle):
 
 
 class HTTP2Cycle(HTTP2Framing, ExtendedCycle):
-    """A request over HTTP/2."""
+    """Request/response cycle over HTTP/2."""
 
     def _give_body(self) -> Message:
         message = super()._give_body()
@@ -93,6 +93,6 @@ class HTTP2Cycle(HTTP2Framing, ExtendedCycle):
 
 
 class HTTP2WebSocketCycle(HTTP2Framing, WebSocketCycle):
-    """A WebSocket over HTTP/2."""
+    """WebSocket cycle over HTTP/2."""
 
     opened_by = 200  # RFC 8441, 5

@@ -12,24 +12,24 @@ from corn.server.http2.frames import INITIAL_WINDOW, MAX_WINDOW, ErrorCode, HTTP
 
 
 class Writer(Protocol):
-    """Connection as far as the scheduler needs it."""
+    """Connection as the scheduler uses it."""
 
     write_paused: bool
 
 
 class WaitingStream(Protocol):
-    """Stream that holds data for which there was no room."""
+    """Stream with buffered data that exceeds the window."""
 
     @property
     def has_waiting(self) -> bool:
-        """Whether data waits."""
+        """True if data is buffered."""
 
     def send_some(self) -> bool:
-        """Send one frame of what waits; whether there was room."""
+        """Send one frame of the buffered data; returns True if there was room."""
 
 
 class SendScheduler:
-    """Lets streams send, as far as the peer's window and the socket allow."""
+    """Round-robin scheduler of streams, within the peer's window and the socket's buffer."""
 
     __slots__ = ("_waiting", "_writer", "window")
 
@@ -39,12 +39,12 @@ class SendScheduler:
         self._waiting: dict[WaitingStream, None] = {}  # in the order of their turns
 
     def let_wait(self, stream: WaitingStream) -> None:
-        """Queue a stream, and send what waits in it if there is room."""
+        """Queue a stream, and send its buffered data if there is room."""
         self._waiting[stream] = None
         self.send_waiting()
 
     def send_waiting(self) -> None:
-        """Let the streams that wait send a frame each in turn, as long as there is room."""
+        """Have the queued streams send a frame each in turn, as long as there is room."""
         waiting, stuck = self._waiting, 0
         while stuck < len(waiting) and self.window > 0 and not self._writer.write_paused:
             stream = next(iter(waiting))
@@ -76,12 +76,12 @@ class ReceiveWindow:
         self._credit = 0  # bytes by which it may be opened again
 
     def take(self, size: int) -> bool:
-        """Count received bytes; whether the window allowed them."""
+        """Count received bytes; returns True if the window allowed them."""
         self.left -= size
         return self.left >= 0
 
     def give_back(self, size: int) -> int:
-        """Count consumed bytes; the increment to announce to the peer, or 0 while it is not worth a frame."""
+        """Count consumed bytes; returns the increment to announce to the peer, or 0 while it is not worth a frame."""
         self._credit += size
         if 2 * self._credit < self._size:
             return 0

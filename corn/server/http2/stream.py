@@ -1,4 +1,4 @@
-"""One HTTP/2 stream: a request on its way in, and a response on its way out (RFC 9113, 5.1, 5.2 and 8.1).
+"""HTTP/2 stream: receives a request, and sends its response (RFC 9113, 5.1, 5.2 and 8.1).
 
 Receiving: what the application has not taken of a body holds down the windows of the stream and of the connection.
 That is all that keeps a peer from sending, and it bounds what is held. The peer has an allowance of time for the body:
@@ -43,7 +43,7 @@ _NOTHING = bytearray()  # stands for no data in every stream; never changed
 
 
 class StreamOwner(Protocol):
-    """Stream table as far as a stream needs it."""
+    """Stream table as a stream uses it."""
 
     def complete(self, stream: Stream) -> None:
         """Remove a stream whose response is sent."""
@@ -53,7 +53,7 @@ class StreamOwner(Protocol):
 
 
 class StreamConnection(Protocol):
-    """Connection as far as a stream needs it."""
+    """Connection as a stream uses it."""
 
     service: ServerContext
     transport: asyncio.Transport
@@ -68,26 +68,26 @@ class StreamConnection(Protocol):
         """Table that the stream is in."""
 
     def write_soon(self, *pieces: bytes) -> None:
-        """Write frames together with the others of this turn of the loop."""
+        """Write frames together with the others of this iteration of the event loop."""
 
     def flush_unless_held(self) -> None:
-        """Write what is buffered, unless it may wait for the rest of this turn."""
+        """Write the buffer, unless it may be held for the rest of this iteration."""
 
     def due(self, seconds: float) -> float:
-        """A deadline so many seconds from now, which the connection will look at in time."""
+        """Deadline so many seconds from now, which the connection will check in time."""
 
     def give_back(self, size: int) -> None:
         """Open the connection's receive window by so much."""
 
     def take_prefix(self) -> bytes:
-        """What the next header block begins with."""
+        """Prefix of the next header block."""
 
     def default_fields(self, flags: int) -> bytes:
-        """The fields that corn adds to a response with these flags of `encode_fields`."""
+        """Fields that corn adds to a response with these flags of `encode_fields`."""
 
 
 class Stream:
-    """Carries a request cycle (`HTTPStream`), and the session of a WebSocket (RFC 8441)."""
+    """HTTP/2 stream: transport of a request cycle (`HTTPStream`), or of a WebSocket session (RFC 8441)."""
 
     __slots__ = (
         "_allowance",
@@ -132,14 +132,14 @@ class Stream:
         # Sending
         self.sent = False  # END_STREAM, or RST_STREAM from either side
         self.send_window = connection.initial_window
-        self.send_due = math.inf  # on `Clock.now`, for the peer to take something of what waits
+        self.send_due = math.inf  # on `Clock.now`, for the peer to make room for buffered data
         self.write_paused = False
         self._waiting = _NOTHING
-        self._ending = False  # END_STREAM follows what waits
+        self._ending = False  # END_STREAM follows the buffered data
         self._trailers: bytes | None = None
         self._writers: WaiterList | None = None
         # A WebSocket
-        self._early: bytearray | None = None  # what came for one that is not open yet
+        self._early: bytearray | None = None  # data received before it is open
         self._session: Session | None = None
         self._is_paused = False
 
@@ -168,7 +168,7 @@ class Stream:
             raise HTTP2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
         self._measure(len(data), ends=ends)
         self.received = ends
-        if self.cycle is None:  # it was refused, and the answer waits for room
+        if self.cycle is None:  # it was refused, and the response waits for room
             self._give_back(self.unread)
         elif self._session is not None:
             self._feed_session(self._session, data)
@@ -178,7 +178,7 @@ class Stream:
             self._feed_cycle(self.cycle, data, size - len(data))
 
     def resume_body(self) -> None:
-        """Let the peer go on: the application has taken all that came so far."""
+        """Reopen the peer's windows: the application has taken all data received so far."""
         if self.unread:
             self._give_back(self.unread)
         if self.body_due == math.inf:
@@ -212,11 +212,11 @@ class Stream:
             self._give_back(self.unread)
 
     def _await_body(self) -> None:
-        """Start the clock of the body: the application waits for it."""
+        """Start the body's timer: the application waits for data."""
         self.body_due = math.inf if self.received else self.connection.due(self._allowance)
 
     def _add_allowance(self, size: int) -> None:
-        """Count received bytes; the clock stands still until the application takes them."""
+        """Count received bytes; the body's timer is stopped until the application takes them."""
         config = self.service.config
         most, rate = config.timeout_body, config.min_body_rate
         if self.body_due < math.inf:
@@ -248,11 +248,11 @@ class Stream:
             self._sent_all()
 
     def still_sends(self) -> bool:
-        """Whether data waits for room; one whose peer makes none ends at `send_due`."""
+        """True if data waits for room; a stream whose peer makes none ends at `send_due`."""
         return self.write_paused
 
     def send(self, data: bytes, *, end: bool) -> None:
-        """Send a part of the body, or let it wait for room."""
+        """Send a part of the body, or buffer it until there is room."""
         if self.sent:
             return
         if not self._waiting and self._has_room(len(data)):
@@ -270,7 +270,7 @@ class Stream:
         self.connection.scheduler.let_wait(self)
 
     def send_trailers(self, block: bytes) -> None:
-        """Send trailers after all that waits, and end the stream."""
+        """Send trailers after the buffered data, and end the stream."""
         if self._waiting:
             self._trailers, self._ending = block, True
         else:
@@ -278,7 +278,7 @@ class Stream:
             self._sent_all()
 
     def send_some(self) -> bool:
-        """Send one frame of what waits; whether there was room."""
+        """Send one frame of the buffered data; returns True if there was room."""
         size = min(len(self._waiting), MAX_FRAME, self.send_window, self.connection.scheduler.window)
         if size <= 0:
             return False
@@ -299,7 +299,7 @@ class Stream:
         return True
 
     def _put_off(self, sent: int) -> None:
-        """Give the peer more time to take what waits, by --min-send-rate."""
+        """Extend the peer's deadline to receive the buffered data, by --min-send-rate."""
         config, now = self.service.config, self.service.clock.now
         rate, most = config.min_send_rate, now + config.timeout_send
         self.send_due = min(self.send_due + sent / rate, most) if rate else most
@@ -309,7 +309,7 @@ class Stream:
         return bool(self._waiting)
 
     async def drained(self) -> None:
-        """Wait until all that was sent has found room; returns too when the stream is gone."""
+        """Wait until no data is buffered; also returns when the stream has ended."""
         if self._writers is None:
             self._writers = WaiterList()
         await self._writers.wait()
@@ -353,19 +353,19 @@ class Stream:
     # The end
 
     def finished(self, cycle: Cycle) -> None:
-        """The response is complete, or there will be none."""
+        """The cycle has ended: the response is complete, or there will be none."""
         self.service.answered(cycle)
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
         self.connection.flush_unless_held()
 
     def break_off(self, cycle: Cycle) -> None:  # noqa: ARG002 - a stream has one
-        """End a response that cannot be completed, so that the peer can tell."""
+        """Abort a response that cannot be completed, in a way that the peer can detect."""
         if not self.sent:
             self.connection.streams.end(self, ErrorCode.INTERNAL_ERROR)
 
     def refuse(self, refusal: HTTPError) -> None:
-        """Answer what cannot be served, unless an answer has begun."""
+        """Send an error response, unless a response has begun."""
         cycle, service = self.cycle, self.service
         if cycle is not None and cycle.committed:
             self.connection.streams.end(self, ErrorCode.CANCEL)
@@ -381,14 +381,14 @@ class Stream:
         self.respond(encode_status(refusal.status) + encode_lines(lines), body, end=True)
 
     def expire(self, now: float) -> None:
-        """Act on a deadline that is over."""
+        """Handle a deadline that has passed."""
         if self.send_due <= now:
             self.connection.streams.end(self, ErrorCode.CANCEL)
         elif self.body_due <= now:
             self.refuse(HTTPError(408, "the request did not arrive in time"))
 
     def lost(self) -> None:
-        """Let go: nothing comes and nothing arrives any more."""
+        """The stream is closed: no more input arrives, and output is discarded."""
         self.received = True
         self.body_due = math.inf
         self.sent = True
@@ -400,14 +400,14 @@ class Stream:
             self.cycle.disconnect()
 
     def hang_up(self) -> None:
-        """Take note that the peer sends no more, but may still read."""
+        """Record that the peer sends no more, but may still read."""
         if not self.received:
             self.connection.streams.end(self, ErrorCode.CANCEL)
         elif self.cycle is not None:
             self.cycle.hang_up()
 
     def detach(self) -> None:
-        """Leave the scheduler, and the connection's window as it would be without this stream."""
+        """Remove the stream from the scheduler, and return its unread bytes to the connection's window."""
         if self._waiting:
             self.connection.scheduler.forget(self)
         unread, self.unread = self.unread, 0
@@ -417,7 +417,7 @@ class Stream:
     # Session of a WebSocket
 
     def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:  # noqa: ARG002
-        """Answer with 200 (RFC 8441, 5), and leave the stream to a session."""
+        """Answer with 200 (RFC 8441, 5), and hand the stream to a session."""
         defaults = self.connection.default_fields(flags)
         self.respond(encode_status(200) + encode_lines(block) + defaults, b"", end=False)
         session.carrier = self

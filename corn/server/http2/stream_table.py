@@ -1,4 +1,4 @@
-"""HTTP/2 stream table: streams that are open, and those that ended a moment ago (RFC 9113, 5.1).
+"""HTTP/2 stream table: open streams, and those that ended recently (RFC 9113, 5.1).
 
 A stream is in the table from its HEADERS until both sides have ended it, or one has reset it. One that corn ended while
 the peer may have been sending on it is remembered for a while (`was_ended`): what still comes for it is no fault.
@@ -27,7 +27,7 @@ _MOST_SKIPPED = 16
 
 
 class TableConnection(StreamConnection, Protocol):
-    """Connection as far as the table needs it."""
+    """Connection as the table uses it."""
 
     def set_deadline(self) -> None:
         """Called when the first stream is open."""
@@ -52,7 +52,7 @@ class StreamTable:
         self._abandoned: set[RequestCycle] = set()
 
     def begin(self, number: int, fields: Fields, *, ends: bool) -> None:
-        """Open a stream with a request; raises HTTP2StreamError for what is none."""
+        """Open a stream with a request; raises HTTP2StreamError for a malformed one."""
         connection = self._connection
         service = connection.service
         if number > self.last + 2:
@@ -115,11 +115,11 @@ class StreamTable:
         return stream
 
     def was_ended(self, number: int) -> bool:
-        """Whether corn ended the stream, so that the peer may not have known."""
+        """True if corn ended the stream, so that the peer may not know of it yet."""
         return number in self._ended
 
     def was_skipped(self, number: int) -> bool:
-        """Whether the peer has left the number out, and must not use it any more (RFC 9113, 5.1.1)."""
+        """True if the peer has skipped the number, and must not use it any more (RFC 9113, 5.1.1)."""
         return any(number in each for each in self._skipped)
 
     def complete(self, stream: Stream) -> None:

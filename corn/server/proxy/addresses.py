@@ -1,4 +1,4 @@
-"""IP addresses as text that a peer has sent, strictly.
+"""Strict parser of IP addresses in text from a peer.
 
 inet_pton(3) is the grammar of RFC 3986, 3.2.2: four decimal octets without leading zeros, or an IPv6 address without a
 zone identifier. A zone names an interface of the machine that wrote it, so it says nothing here, and `ipaddress` lets
@@ -16,7 +16,7 @@ _IPV4, _IPV6 = int(socket.AF_INET), int(socket.AF_INET6)  # plain numbers: this 
 
 
 def pack(host: str) -> bytes | None:
-    """The 4 or 16 bytes of an IP address; None for any other text."""
+    """Bytes (4 or 16) of an IP address; None for any other text."""
     try:
         return inet_pton(_IPV6 if ":" in host else _IPV4, host)
     except (OSError, ValueError):
@@ -24,7 +24,7 @@ def pack(host: str) -> bytes | None:
 
 
 def canonical_ip(host: str) -> str | None:
-    """The address in the one spelling of RFC 5952, so that equal addresses are equal texts; None if it is none."""
+    """Canonical spelling of an address (RFC 5952), so that equal addresses are equal texts; None if it is none."""
     packed = pack(host)
     if packed is None:
         return None
@@ -32,7 +32,7 @@ def canonical_ip(host: str) -> str | None:
 
 
 def parse_port(text: str) -> int | None:
-    """A port number from 0 to 65535 in decimal digits; None for any other text."""
+    """Port number from 0 to 65535 in decimal digits; None for any other text."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5):
         return None
     port = int(text)
@@ -40,7 +40,7 @@ def parse_port(text: str) -> int | None:
 
 
 def parse_node(text: str) -> Node | None:
-    """The address and port (0 if it has none) of an element of X-Forwarded-For or a `for` of Forwarded (RFC 7239, 6).
+    """Address and port (0 if it has none) of an element of X-Forwarded-For or a `for` of Forwarded (RFC 7239, 6).
 
     None for anything else: `unknown`, an obfuscated identifier, a host name, a Unix socket. IPv6 may come without
     brackets, as X-Forwarded-For has it; it cannot have a port then.

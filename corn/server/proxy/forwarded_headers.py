@@ -29,7 +29,7 @@ _OF_FORWARDED = {each: b"x-forwarded-" + each for each in (b"for", b"proto", b"h
 
 
 class ForwardedInfo(NamedTuple):
-    """The lists, each in the order in which the proxies have appended."""
+    """Lists of forwarded values, each in the order in which the proxies have appended."""
 
     clients: Sequence[str] = ()
     schemes: Sequence[str] = ()
@@ -39,7 +39,7 @@ class ForwardedInfo(NamedTuple):
 
 
 class ForwardedHeaders:
-    """Applies the forwarding headers that the operator has chosen to the scopes of requests from trusted proxies.
+    """Rewriter of scopes by the forwarding headers that the operator has chosen, for requests from trusted proxies.
 
     Nearly every request has each of them once, with one element: those are applied without lists.
     """
@@ -50,7 +50,7 @@ class ForwardedHeaders:
         self._names = frozenset(f"x-forwarded-{field}".encode() for field in self._fields) or _FORWARDED
 
     def apply(self, scope: dict[str, Any], peer: Address) -> None:
-        """Change a scope to what `peer`, if it is a trusted proxy, says; malformed values change nothing."""
+        """Apply the fields of `peer`, if it is a trusted proxy, to a scope; malformed values change nothing."""
         if not self._trust.believes(peer):
             return
         names, found = self._names, {}
@@ -96,13 +96,13 @@ class ForwardedHeaders:
 
 
 def read_x_forwarded(headers: Sequence[tuple[bytes, bytes]], fields: Sequence[str]) -> ForwardedInfo:
-    """The X-Forwarded-* fields that are to be read."""
+    """Values of the X-Forwarded-* fields that are to be read."""
     lists = {field: _list(headers, f"x-forwarded-{field}".encode()) for field in fields}
     return ForwardedInfo(*(lists.get(field, ()) for field in ("for", "proto", "host", "port", "prefix")))
 
 
 def read_forwarded(headers: Sequence[tuple[bytes, bytes]]) -> ForwardedInfo:
-    """The Forwarded fields, from the last malformed element on.
+    """Values of the Forwarded fields, from the last malformed element on.
 
     What is left of a malformed element was not written by the nearest proxy, and is worth nothing; what is right of it
     still holds. So a client cannot make corn overlook its address by sending something malformed.
@@ -121,7 +121,7 @@ def read_forwarded(headers: Sequence[tuple[bytes, bytes]]) -> ForwardedInfo:
 
 
 def _read_element(text: str, position: int) -> tuple[dict[str, str] | None, int]:
-    """One forwarded-element, or None if it is malformed; and the position after its comma, or of the fault."""
+    """Parse one forwarded-element, None if it is malformed; and the position after its comma, or of the fault."""
     element: dict[str, str] = {}
     while True:
         start = _skip(text, position)
@@ -144,7 +144,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def _plain_pairs(value: bytes) -> dict[bytes, bytes] | None:
-    """A Forwarded field of one element without quotes, under the names of X-Forwarded-*; None for any other."""
+    """Parse a Forwarded field of one element without quotes, under the names of X-Forwarded-*; None for any other."""
     if value.translate(None, _PLAIN):
         return None
     pairs: dict[bytes, bytes] = {}
@@ -173,7 +173,7 @@ def _apply_client(scope: dict[str, Any], trust: TrustedNetworks, clients: Sequen
     for text in reversed(clients):
         node = parse_node(text)
         if node is None:
-            hops += is_hidden(text)  # what else its proxy says of it holds
+            hops += is_hidden(text)  # the other values of its proxy apply
             break
         hops += 1
         scope["client"] = node

@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt).
+"""PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt).
 
 A proxy may begin each connection with the addresses of its client's connection. Guessing from the bytes would let every
 client choose its own address: so the header is required from the configured peers, and refused from all others.
@@ -24,7 +24,7 @@ _FAMILIES = {0x11: socket.AF_INET, 0x21: socket.AF_INET6}
 
 
 def parse_proxy_header(data: bytes, ends: Endpoints) -> tuple[Endpoints, bytes] | None:
-    """The endpoints that a header names, and the bytes after it; None while it is incomplete.
+    """Endpoints of a PROXY header, and the bytes after it; None while it is incomplete.
 
     Raises `HTTPError` for an invalid header. One without addresses (LOCAL, UNKNOWN) leaves the endpoints as they are.
     """

@@ -1,4 +1,4 @@
-"""Peers whose word about a client is trusted."""
+"""Networks of trusted proxies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAPPED = bytes(10) + b"\xff\xff"  # how a dual-stack listener names an IPv4 pee
 
 
 class TrustedNetworks:
-    """A list of networks; `*` is every address. A peer on a Unix socket has no address, but permission to connect."""
+    """List of networks; `*` is every address. A peer on a Unix socket has no address, but permission to connect."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         names = tuple(networks)

@@ -34,7 +34,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def with_static(app: ASGIApplication, config: Config) -> ASGIApplication:
-    """The application behind the directories of option `static`; the application itself where there are none."""
+    """Wrap an application in the directories of option `static`; returns it unchanged where there are none."""
     return Static(app, config) if config.static else app
 
 
@@ -45,7 +45,7 @@ class Static:
         self._app = app
         self._config = config
         mounts = [split_mount(each) for each in config.static]
-        mounts.sort(key=lambda mount: -len(mount[0]))  # the longest path that fits is the one that is meant
+        mounts.sort(key=lambda mount: -len(mount[0]))  # the longest matching path wins
         self._mounts = [(path, Directory(directory)) for path, directory in mounts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +72,7 @@ class Reply:
         self._asked = _fields(scope)
 
     async def serve(self, found: str) -> bool:
-        """Answer with the file at `found`, or with the index page of the directory; false if there is none.
+        """Answer with the file at `found`, or with the index page of the directory; returns False if there is none.
 
         Only a file refuses methods: what has no file at its very path is the application's, so a front end that owns
         all paths does not shadow `POST /`.
@@ -117,7 +117,7 @@ class Reply:
                 await self._send_file(chosen, modified, headers)
 
     def _choose(self, stack: ExitStack, found: str, file: Opened) -> tuple[Opened, bool]:
-        """The file, or a compressed sibling that is no older; and whether there is any sibling."""
+        """File, or a compressed sibling that is no older; and True if there is any sibling."""
         beside = {coding: self._directory.sibling(found, suffix) for coding, suffix in CODINGS.items()}
         if any(beside.values()):
             for coding in accepted_codings(self._asked.get("accept-encoding", "")):
@@ -170,7 +170,7 @@ class Reply:
                 await self._send({"type": "http.response.body", "body": piece, "more_body": start < end})
 
     async def _redirect(self) -> None:
-        """From a directory's name to the directory, where the relative links of its page are right."""
+        """Redirect from `/name` to `/name/` of a directory, where the relative links of its page resolve."""
         query = b"?" + self._scope["query_string"] if self._scope["query_string"] else b""
         await self._plain(307, [(b"location", self._scope["raw_path"] + b"/" + query)])
 
@@ -184,7 +184,7 @@ class Reply:
 
 
 def _fields(scope: Scope) -> dict[str, str]:
-    """The request's fields by name; those of one name as one list (RFC 9110, 5.3)."""
+    """Fields of the request by name; those of one name joined as one list (RFC 9110, 5.3)."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1"), value.decode("latin-1")
@@ -193,6 +193,6 @@ def _fields(scope: Scope) -> dict[str, str]:
 
 
 def _etag(file: Opened) -> str:
-    """Strong: a file that has changed has another time or size."""
+    """Strong entity tag: a file that has changed has another time or size."""
     coding = f"-{file.coding}" if file.coding else ""
     return f'"{file.mtime_ns:x}-{file.size:x}{coding}"'

@@ -1,4 +1,4 @@
-"""From the path of a request to an open file below a directory, and never to any other.
+"""File look-up below a directory by the path of a request, which never leads outside the directory.
 
 What may lead elsewhere is no path of a file: empty segments, `.` and `..` in whatever encoding they came (a scope's
 path is decoded once), and NUL. Names with a dot in front are not meant for the public, but for `.well-known` (RFC
@@ -20,7 +20,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO must
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open file. `coding` is the content coding of its bytes, or ""."""
+    """Open file. `coding` is the content coding of its bytes, or ""."""
 
     fd: int
     size: int
@@ -29,14 +29,14 @@ class Opened:
 
 
 class Directory:
-    """A directory whose files are served; where it is, is settled once."""
+    """Directory whose files are served; its location is resolved once."""
 
     def __init__(self, path: str) -> None:
         self._root = os.path.realpath(path)
         self._inside = self._root.rstrip("/") + "/"
 
     def find(self, path: str) -> str | None:
-        """Where on the disk a path leads, which begins in "/"; None where there can be nothing to serve.
+        """Location on disk of a path, which begins in "/"; None where there can be nothing to serve.
 
         A path that ends in a slash is a directory's.
         """
@@ -52,7 +52,7 @@ class Directory:
         return found if found == self._root or found.startswith(self._inside) else None
 
     def sibling(self, file: str, suffix: str) -> str | None:
-        """The path of the file beside `file` whose name has this suffix too, if that is within the directory."""
+        """Path of the file beside `file` whose name also has this suffix, if that is within the directory."""
         try:
             found = os.path.realpath(file + suffix, strict=True)
         except (OSError, ValueError):
@@ -66,7 +66,7 @@ def _is_public(segment: str) -> bool:
 
 @contextmanager
 def opened(path: str, coding: str = "") -> Iterator[Opened | None]:
-    """The file, closed in the end; None where it is none, or gone. Raises PermissionError where it may not be read."""
+    """Open file, closed on exit; None where it does not exist or is no file. Raises PermissionError if not readable."""
     try:
         fd = os.open(path, _FLAGS)
     except OSError as error:

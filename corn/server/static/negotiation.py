@@ -1,4 +1,4 @@
-"""How a file is told of: its type, its codings, and how long it may be kept. Pure."""
+"""Metadata of a static file: media type, content codings and Cache-Control. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ for _suffix, _type in _TYPES.items():
 
 
 def content_type(name: str) -> str:
-    """The media type by the name's suffix."""
+    """Media type by the name's suffix."""
     found, coding = _known.guess_type("file" + name[name.rfind("/") + 1 :])
     if coding == "gzip":
         return "application/gzip"
@@ -46,7 +46,7 @@ def content_type(name: str) -> str:
 
 
 def accepted_codings(header: str) -> list[str]:
-    """The codings that a client prefers to none, the best first (RFC 9110, 12.5.3)."""
+    """Content codings that a client prefers to none, the best first (RFC 9110, 12.5.3)."""
     qualities: dict[str, float] = {}
     for part in header.lower().split(","):
         name, _, parameters = part.partition(";")

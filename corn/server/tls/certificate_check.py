@@ -1,4 +1,4 @@
-"""Checks whether credentials can be used, by a handshake with each of them (see `inspection`).
+"""Check of credentials, by a handshake with each of them (see `inspection`).
 
 In a process of its own (`main`) it checks credentials for the master, which loads no TLS.
 """
@@ -19,7 +19,7 @@ from corn.tls.credentials import Credentials
 
 
 def check_credentials(config: Config, credentials: Credentials, now: float) -> str:
-    """Until when the first of the certificates to expire is valid, as text.
+    """Expiry of the first of the certificates to expire, as text.
 
     Raises ConfigError where one cannot be used, or is not valid now.
     """
@@ -33,11 +33,11 @@ def check_credentials(config: Config, credentials: Credentials, now: float) -> s
 
 
 class NotValidNowError(ConfigError):
-    """The credentials are sound, but the time is not one for which the certificate was issued."""
+    """The credentials are valid, but the certificate is expired or not valid yet."""
 
 
 def main(fd: int) -> None:
-    """Examine what the master asks for on this descriptor, answer, and end; also when the master goes."""
+    """Receive the master's request on this descriptor, examine, answer and exit; also exit when the master does."""
     leave_to_master(BY_TEMPLATES)  # Ctrl-C at a terminal is the master's to answer
     channel = Channel(socket.socket(fileno=fd))
     while not channel.closed:

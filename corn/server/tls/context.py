@@ -1,4 +1,4 @@
-"""TLS contexts: credentials made into what a handshake needs (the `ssl` module of the standard library, OpenSSL).
+"""TLS contexts of a worker's credentials (the `ssl` module of the standard library, OpenSSL).
 
 One context for each certificate. The first answers clients whose server name (SNI, RFC 6066, 3) no certificate has, or
 who send none. A connection keeps the context it began with, so credentials can be replaced at any time.
@@ -23,7 +23,7 @@ _REQUIREMENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required
 
 
 class TLSContexts:
-    """What all TLS connections of a worker share; made before the fork, so that workers resume each other's sessions.
+    """TLS state shared by all connections of a worker; made before the fork, so that workers resume sessions of others.
 
     `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use; None for a context of
     the program's own, which is used as it is but for its ALPN protocols.
@@ -40,7 +40,7 @@ class TLSContexts:
             self.renew(source)
 
     def renew(self, credentials: Credentials) -> None:
-        """Use these credentials for the connections to come; raises ConfigError where they cannot be used.
+        """Use these credentials for new connections; raises ConfigError where they cannot be used.
 
         Those that are in use already are kept as they are, and the sessions of their clients with them.
         """
@@ -53,18 +53,18 @@ class TLSContexts:
             self.credentials = credentials
 
     def _use(self, contexts: list[ssl.SSLContext], certificates: dict[ssl.SSLContext, str]) -> None:
-        """Serve with the first of `contexts`; the others are chosen by server name."""
+        """Serve with the first of `contexts`; the server name selects the others."""
         self.certificates = certificates
         self.suites = {str(each["name"]): int(each["id"]) & 0xFFFF for each in contexts[0].get_ciphers()}
         self._context = contexts[0]
 
     def new_object(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
-        """The server's side of a new connection."""
+        """Server side of a new connection."""
         return self._context.wrap_bio(incoming, outgoing, server_side=True)
 
 
 class _Chooser:
-    """Chooses a context by the name that the client asks for."""
+    """Selection of a context by the server name that the client requests (SNI)."""
 
     def __init__(self, pairs: tuple[KeyPair, ...], contexts: list[ssl.SSLContext]) -> None:
         self._contexts: Mapping[str, ssl.SSLContext] = {
@@ -84,14 +84,14 @@ class _Chooser:
 
 
 def application_protocols(config: Config) -> list[str]:
-    """What is offered for the connection (ALPN, RFC 7301), the best first."""
+    """Protocols offered by ALPN (RFC 7301), the best first."""
     if config.http == "2":
         return ["h2"]
     return ["http/1.1"] if http2_connection(config) is None else ["h2", "http/1.1"]
 
 
 def make_context(config: Config, pair: KeyPair, credentials: Credentials) -> ssl.SSLContext:
-    """The context for one certificate; raises ConfigError, which names the option that is wrong."""
+    """Context for one certificate; raises ConfigError, which names the option that is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.ssl_min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -157,6 +157,6 @@ def _refusal(pair: KeyPair, error: ssl.SSLError | ValueError, password: str | No
 
 
 def reason_of(error: Exception) -> str:
-    """What OpenSSL says, in words."""
+    """Reason of an OpenSSL error, as text."""
     reason = getattr(error, "reason", None)
     return str(reason or error or "not valid").replace("_", " ").lower()

@@ -1,4 +1,4 @@
-"""A connection to a TLS listener until its handshake is done.
+"""TLS handshake of a new connection.
 
 It counts as a connection that waits for its first byte: it has a deadline, a drain lets it finish, and the stop at the
 end of the grace cuts it. What begins with no handshake record (RFC 8446, 5.1) is no TLS: somebody who speaks plain HTTP
@@ -45,7 +45,7 @@ _ESCAPED = re.compile(r'[\\"+,;<>]|^[ #]| $')
 
 
 class TLSHandshake(asyncio.Protocol):
-    """Shakes hands; then the protocol that `factory` makes for the ends and the ALPN protocol takes over."""
+    """Handshake; then the protocol that `factory` makes for the ends and the ALPN protocol takes over."""
 
     __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_raw", "_service", "_tls", "deadline")
 
@@ -128,7 +128,7 @@ class TLSHandshake(asyncio.Protocol):
 
 
 def tls_extension(connection: ssl.SSLObject, tls: TLSContexts) -> dict[str, Any]:
-    """The extension's fields. A certificate that does not verify ends the handshake, so there is never an error."""
+    """Fields of the ASGI extension `tls`. An invalid certificate ends the handshake, so there is never an error."""
     cipher = connection.cipher()
     return {
         "server_cert": tls.certificates.get(connection.context),
@@ -141,7 +141,7 @@ def tls_extension(connection: ssl.SSLObject, tls: TLSContexts) -> dict[str, Any]
 
 
 def client_chain(connection: ssl.SSLObject) -> tuple[str, ...]:
-    """The certificates that the client sent, its own first, as PEM; before Python 3.13 its own alone is to be had."""
+    """Certificates that the client sent, its own first, as PEM; before Python 3.13 only its own is available."""
     if hasattr(connection, "get_unverified_chain"):
         chain = list(connection.get_unverified_chain())
         own = connection.getpeercert(binary_form=True)
@@ -154,7 +154,7 @@ def client_chain(connection: ssl.SSLObject) -> tuple[str, ...]:
 
 
 def _name(fields: Any) -> str | None:
-    """The subject as RFC 4514 writes it: the last part first; an empty one has no text."""
+    """Subject in the form of RFC 4514: the last part first; "" for an empty one."""
     parts = [
         "+".join(f"{_SHORT.get(kind, kind)}={escape(value)}" for kind, value in rdn)
         for rdn in fields.get("subject", ())
@@ -163,5 +163,5 @@ def _name(fields: Any) -> str | None:
 
 
 def escape(value: str) -> str:
-    """A value within a distinguished name (RFC 4514, 2.4)."""
+    """Escape a value within a distinguished name (RFC 4514, 2.4)."""
     return _ESCAPED.sub(lambda match: "\\" + match[0], value).replace("\0", "\\00")

@@ -1,4 +1,4 @@
-"""A certificate as a client sees it, found out by a TLS handshake with oneself in memory.
+"""Certificate inspection from a client's side, by a TLS handshake in memory.
 
 What is inspected is the certificate as it is sent, the key that signs, the versions and ciphers that are left. It also
 yields the certificate's fields, which the `ssl` module gives to a verifying peer alone.
@@ -20,14 +20,14 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are for the ca
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """What a client sees of a certificate; times in seconds since the epoch."""
+    """Certificate as a client sees it; times in seconds since the epoch."""
 
     names: tuple[str, ...]
     not_before: float
     not_after: float
 
     def trouble(self, now: float) -> str:
-        """Why clients refuse it at this time, or ""."""
+        """Reason for which clients refuse it at this time, or ""."""
         if now > self.not_after:
             return f"it has expired on {date_of(self.not_after)}"
         if now < self.not_before:
@@ -36,12 +36,12 @@ class CertificateInfo:
 
 
 def subject_names(pair: KeyPair, context: ssl.SSLContext) -> tuple[str, ...]:
-    """The DNS names that a certificate is for, in lower case."""
+    """DNS names of a certificate, in lower case."""
     return inspect_certificate(pair, context).names
 
 
 def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateInfo:
-    """Shake hands with oneself; raises ConfigError where that fails."""
+    """Do the handshake between a client and a server in memory; raises ConfigError where that fails."""
     mode, context.verify_mode = context.verify_mode, ssl.CERT_NONE
     try:
         fields = _shake_hands(context, _trusting_client(pair))
@@ -60,7 +60,7 @@ def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateIn
 
 
 def _trusting_client(pair: KeyPair) -> ssl.SSLContext:
-    """A client that trusts this certificate alone."""
+    """Client context that trusts this certificate alone."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     first = pair.certificate.partition("-----END CERTIFICATE-----")
@@ -70,7 +70,7 @@ def _trusting_client(pair: KeyPair) -> ssl.SSLContext:
 
 
 def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, Any]:
-    """The fields of the server's certificate as the client has verified it."""
+    """Fields of the server's certificate as the client has verified it."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = server_context.wrap_bio(to_server, to_client, server_side=True)
     client = client_context.wrap_bio(to_client, to_server)

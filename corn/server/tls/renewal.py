@@ -1,4 +1,4 @@
-"""Certificates where there is no master: the process that serves reads, examines and renews them itself."""
+"""Certificate renewal without a master: the serving process reads, examines and renews them itself."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from corn.server.tls.certificate_check import NotValidNowError, check_credential
 from corn.server.tls.context import TLSContexts
 from corn.tls.credentials import FileStamps, read_credentials
 
-_EVERY = 0.5  # seconds between two looks at the files
+_EVERY = 0.5  # seconds between two checks of the files
 
 
 def open_tls(config: Config) -> TLSContexts | None:
-    """What HTTPS is served with; None where it is not. Raises ConfigError where the files cannot be used."""
+    """TLS contexts of the configuration; None without TLS. Raises ConfigError where the files cannot be used."""
     if not config.ssl_certfile:
         return None
     credentials = read_credentials(config)
@@ -31,7 +31,7 @@ def open_tls(config: Config) -> TLSContexts | None:
 
 @contextlib.contextmanager
 def auto_renewal(tls: TLSContexts | None, config: Config) -> Iterator[None]:
-    """Within the block, the files are taken up whenever they change. To be used in a running loop."""
+    """Within the block, reload the files whenever they change. To be used in a running event loop."""
     renewing = None if tls is None else asyncio.get_running_loop().create_task(_keep_renewed(tls, config))
     try:
         yield
@@ -52,7 +52,7 @@ async def _keep_renewed(tls: TLSContexts, config: Config) -> None:
 
 
 def _renew(tls: TLSContexts, config: Config) -> str:
-    """Why the files cannot be used, or ""."""
+    """Reason for which the files cannot be used, or ""."""
     try:
         credentials = read_credentials(config)
         if credentials != tls.credentials:

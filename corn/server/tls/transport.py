@@ -1,4 +1,4 @@
-"""A connection's bytes, encrypted: a transport for the protocol above, a protocol for the transport below.
+"""TLS transport: a transport for the protocol above, a protocol for the transport below.
 
     protocol (HTTP/1.1, ...)      sees plain bytes
     TLSStream                     ssl.MemoryBIO and ssl.SSLObject: OpenSSL without a socket
@@ -25,7 +25,7 @@ _MOST = 1 << 14  # what a record can hold; a larger buffer, of which little is u
 
 
 class TLSStream(asyncio.Transport):
-    """A connection once its handshake is done. Whatever it does not do itself is the lower transport's to do."""
+    """TLS transport of a connection after its handshake. It delegates all other calls to the lower transport."""
 
     __slots__ = ("_ended", "_incoming", "_left", "_object", "_outgoing", "_protocol", "_stays", "raw")
 
@@ -38,13 +38,13 @@ class TLSStream(asyncio.Transport):
         self._incoming = incoming
         self._outgoing = outgoing
         self._ended = False  # the peer sends no more
-        self._stays = False  # what the protocol said to that
+        self._stays = False  # the protocol's answer to that
         self._left = False  # corn sends no more
 
-    # What the lower transport calls
+    # Called by the lower transport
 
     def data_received(self, data: bytes) -> None:
-        """Records have come, or parts of them."""
+        """Receive records, or parts of them."""
         if self._left or self._ended:
             self._protocol.data_received(data)  # never decrypted: whoever lingers only counts it
             return
@@ -52,7 +52,7 @@ class TLSStream(asyncio.Transport):
         self.deliver()
 
     def deliver(self) -> None:
-        """Hand over what the records that have come in full hold."""
+        """Pass the content of the complete records to the protocol."""
         incoming, parts = self._incoming, []
         try:
             while incoming.pending:
@@ -91,7 +91,7 @@ class TLSStream(asyncio.Transport):
     def resume_writing(self) -> None:
         self._protocol.resume_writing()
 
-    # What the protocol above calls
+    # Called by the protocol above
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._left or not data:

@@ -1,4 +1,4 @@
-"""A WebSocket over HTTP/1.1: the connection is its own from the 101 on (RFC 6455, 4.2.2; RFC 9110, 7.8)."""
+"""WebSocket over HTTP/1.1, which owns the connection from the 101 on (RFC 6455, 4.2.2; RFC 9110, 7.8)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnect
 
 
 def switching_head(service: ServerContext, head: RequestHead, block: bytes, flags: int) -> bytes:
-    """The answer that opens a WebSocket; `block` and `flags` are those of `encode_fields`."""
+    """Response that opens a WebSocket; `block` and `flags` are those of `encode_fields`."""
     defaults = service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER)
     return b"".join((_SWITCHING, accept_key(head), b"\r\n", block, defaults, b"\r\n"))
 
 
 class WebSocketConnection(BufferedProtocol):
-    """Carries a session."""
+    """Transport of a WebSocket session over HTTP/1.1."""
 
     __slots__ = ("_session",)
 
@@ -34,7 +34,7 @@ class WebSocketConnection(BufferedProtocol):
         self._session = session
         service.connections.add(self)
 
-    # What the transport calls
+    # Called by the transport
 
     def data_received(self, data: bytes) -> None:
         self._session.feed(data)
@@ -54,7 +54,7 @@ class WebSocketConnection(BufferedProtocol):
         super().resume_writing()
         self._session.catch_up()
 
-    # What the session asks for
+    # Called by the session
 
     def pause_reading(self) -> None:
         if self.transport.is_reading() and not self.transport.is_closing():
@@ -72,7 +72,7 @@ class WebSocketConnection(BufferedProtocol):
         else:
             self.close_when_written()
 
-    # What the worker asks for
+    # Called by the worker
 
     def expire(self) -> None:
         if self.still_sends():
@@ -83,7 +83,7 @@ class WebSocketConnection(BufferedProtocol):
             self.deadline = math.inf
 
     def linger_until(self, first: float, idle: float) -> None:
-        """The session leaves by itself."""
+        """Do nothing: the session closes by itself."""
 
     @property
     def is_busy(self) -> bool:

@@ -1,4 +1,4 @@
-"""A WebSocket on its way through the application (ASGI, "WebSocket", 2.5).
+"""ASGI cycle of a WebSocket (ASGI, "WebSocket", 2.5).
 
 It begins as the request that it is: a cycle, to which the application may give an answer in HTTP, or which it accepts.
 From there on a `Session` carries messages.
@@ -43,7 +43,7 @@ _NOTICE = 0.25  # seconds from websocket.disconnect until the application is can
 
 
 class WebSocketCycle(RequestCycle):
-    """A WebSocket, from its handshake to its end."""
+    """ASGI cycle of one WebSocket, from its handshake to its end."""
 
     keep_alive = False  # of an answer in HTTP: frames may follow the handshake, which would pass for requests
     opened_by = 101  # the status that accepts the handshake
@@ -62,7 +62,7 @@ class WebSocketCycle(RequestCycle):
         self._offer = offer
 
     async def receive(self) -> Message:
-        """The next message, waited for; in the end websocket.disconnect, however often it is asked for."""
+        """ASGI `receive`: waits for the next message; after the end, returns websocket.disconnect each time."""
         if not self._told:
             self._told = True
             return {"type": "websocket.connect"}
@@ -81,7 +81,7 @@ class WebSocketCycle(RequestCycle):
             await self._wait()
 
     async def send(self, message: Message) -> None:
-        """Take one message; waits while the peer reads more slowly than the application writes."""
+        """ASGI `send`: takes one message; waits while the peer reads more slowly than the application writes."""
         handler = self._stage.get(message["type"])
         if self.gone:
             raise ClientDisconnected
@@ -156,10 +156,10 @@ class WebSocketCycle(RequestCycle):
     BODY: ClassVar[Stage] = {"websocket.http.response.body": RequestCycle._take_body}
     OPEN: ClassVar[Stage] = {"websocket.send": _take_message, "websocket.close": _take_close}
 
-    # What goes wrong
+    # Errors
 
     def cancel(self, why: str) -> None:
-        """Stop the application; where it has accepted, it is given a moment to leave when it is told."""
+        """Stop the application; where it has accepted, it gets a moment to return after websocket.disconnect."""
         if self.session is None:
             super().cancel(why)
         else:
@@ -182,7 +182,7 @@ class WebSocketCycle(RequestCycle):
 
     def _failed(self, error: BaseException) -> None:
         if self.gone and type(error).__name__ == "WebSocketDisconnect":
-            return  # Starlette and Litestar raise it for websocket.disconnect, and nobody has to catch it
+            return  # Starlette and Litestar raise it for websocket.disconnect, and no application has to catch it
         super()._failed(error)
 
     def _name(self) -> str:

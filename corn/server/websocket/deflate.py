@@ -42,13 +42,13 @@ class Deflate(Extension):
         self._left = 0  # of the limit, for them
 
     def deflate(self, payload: bytes) -> bytes:
-        """The payload of a compressed message."""
+        """Compress the payload of a message."""
         if self._forgets_local:
             self._deflater = self._new_deflater()
         return (self._deflater.compress(payload) + self._deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
     def inflate(self, payload: bytes, limit: int, *, fin: bool = True) -> bytes:
-        """What a message or a fragment holds; raises PayloadTooBig beyond `limit`, and ProtocolError."""
+        """Decompressed content of a message or a fragment; raises PayloadTooBig beyond `limit`, and ProtocolError."""
         inflater = self._inflater
         if inflater.eof:
             inflater = self._inflater = zlib.decompressobj(self._remote_bits)
@@ -76,7 +76,7 @@ class Deflate(Extension):
         raise ProtocolError("too many DEFLATE streams in a message")
 
     def begin_message(self) -> None:
-        """Forget the messages before, where that was agreed on."""
+        """Reset the compression context, where that was negotiated."""
         if self._forgets_remote:
             self._inflater = zlib.decompressobj(self._remote_bits)
 
@@ -108,7 +108,7 @@ class Deflate(Extension):
 
 
 def agree_on_deflate(extensions: list[ExtensionHeader]) -> tuple[Deflate, bytes] | None:
-    """The compression that both sides support, and the field value that says so."""
+    """Negotiate the compression that both sides support; returns it, and the field value that announces it."""
     for name, parameters in extensions:
         if name == _FACTORY.name:
             try:

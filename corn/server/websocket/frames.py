@@ -104,7 +104,7 @@ class FrameCodec:
         self._extension = extension
         self._whole = _WHOLE if extension is None else _WHOLE_COMPRESSED
         self._limit = max_size
-        self._data = b""  # of which all before `_at` is done with
+        self._data = b""  # of which all before `_at` is processed
         self._at = 0
         self._more: list[bytes] = []  # what came behind it
         self.holds = False
@@ -117,10 +117,10 @@ class FrameCodec:
         self.failed = False
         self.out = b""
 
-    # From the peer
+    # Receiving
 
     def feed(self, data: bytes, room: int) -> list[str | bytes]:
-        """The messages that are complete with `data`, at most `room`.
+        """Messages that are complete with `data`, at most `room`.
 
         `holds` says that there is more to come without more data: there was no room for all messages, or after them
         comes something that may end everything. The application can answer what came before it.
@@ -146,7 +146,7 @@ class FrameCodec:
         return messages
 
     def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
-        """Take frame by frame; how far that went."""
+        """Take frame by frame; returns the position reached."""
         self.holds = False
         size, others = len(data), 0
         while size - at > 1 and not self.done:
@@ -200,7 +200,7 @@ class FrameCodec:
         return self._extension.inflate(payload, self._limit)
 
     def _begin(self, data: bytes, messages: list[str | bytes]) -> None:
-        """Pass on a frame, or what has come of it."""
+        """Pass on a frame, or the received part of it."""
         if data[0] == _CLOSE and self._fragments is not None:
             # Control frames may come amid a message (RFC 6455, 5.4), but the library wants it completed first.
             self._fragments = None
@@ -220,7 +220,7 @@ class FrameCodec:
         self._collect()
 
     def _take(self, frame: Frame, messages: list[str | bytes]) -> None:
-        """A frame of a message: all of it, or a fragment."""
+        """Process a frame of a message: all of it, or a fragment."""
         data = bytes(frame.data)
         if len(data) + len(self._fragments or b"") > self._limit:
             self.fail(_TOO_BIG, str(PayloadTooBig(None, self._limit)))
@@ -260,10 +260,10 @@ class FrameCodec:
         # A half-close is written as b"" by the library; when to close is the caller's to know.
         self.out += b"".join(self._protocol.data_to_send())
 
-    # To the peer
+    # Sending
 
     def encode(self, message: str | bytes) -> bytes:
-        """The frame of one message. Not to be called once `end` is set."""
+        """Serialize one message as a frame. Not to be called once `end` is set."""
         if isinstance(message, str):
             payload, first = message.encode(), _TEXT
         else:
@@ -276,12 +276,12 @@ class FrameCodec:
         return _head(first | _COMPRESSED, len(packed)) + packed
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Send a ping."""
         self._protocol.send_ping(b"")
         self._collect()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close; does nothing once `end` is set. Raises ValueError for what cannot be sent (RFC 6455, 7.4)."""
+        """Begin to close; no-op once `end` is set. Raises ValueError for an invalid code or reason (RFC 6455, 7.4)."""
         if self.end is not None:
             return
         try:
@@ -292,7 +292,7 @@ class FrameCodec:
         self._collect()
 
     def fail(self, code: int, reason: str) -> None:
-        """Give up on the peer: tell it why, and listen no more (RFC 6455, 7.1.7)."""
+        """Fail the connection: send the close frame, and ignore further input (RFC 6455, 7.1.7)."""
         self._protocol.fail(code, reason)
         self._failed()
         self._collect()
@@ -307,7 +307,7 @@ def _head(first: int, size: int) -> bytes:
 
 
 def _long(data: bytes, at: int) -> tuple[int, int]:
-    """Where the payload of a larger frame begins, and its size; at 0 while that cannot be told."""
+    """Start of the payload of a larger frame, and its size; the start is 0 while the header is incomplete."""
     extended = _LENGTH_16 if data[at + 1] == _MASKED + _SMALL + 1 else _LENGTH_64
     if len(data) < at + 2 + extended.size:
         return 0, 0

@@ -1,4 +1,4 @@
-"""How a WebSocket is opened: what the request must say, and what the answer does (RFC 6455, 4; RFC 7692, 5). Pure.
+"""WebSocket opening handshake: checks of the request, and fields of the response (RFC 6455, 4; RFC 7692, 5). Pure.
 
 Whoever asks over HTTP/2 (RFC 8441) has no key and no Upgrade field, but offers subprotocols and extensions by the same
 fields: `read_offer` serves both.
@@ -29,14 +29,14 @@ _RESERVED = (b"upgrade", b"sec-websocket-accept", b"sec-websocket-extensions", b
 
 
 class Offer(NamedTuple):
-    """What the client would speak."""
+    """Subprotocols and extensions that the client offers."""
 
     subprotocols: list[str]
     extensions: list[ExtensionHeader]
 
 
 def wants_websocket(head: RequestHead) -> bool:
-    """Whether a request asks for a WebSocket. Asked otherwise than by GET, it is served as what it is.
+    """True if a request asks for a WebSocket. With another method than GET, it is served as an HTTP request.
 
     RFC 9110, 7.8: an upgrade may be ignored, and has to be in HTTP/1.0 and without the connection option.
     """
@@ -45,7 +45,7 @@ def wants_websocket(head: RequestHead) -> bool:
 
 
 def check_handshake(head: RequestHead) -> None:
-    """Raises HTTPError for a handshake over HTTP/1.1 that cannot be accepted."""
+    """Check a handshake; raises HTTPError for one over HTTP/1.1 that cannot be accepted."""
     versions, keys = _values(head.headers, b"sec-websocket-version"), _values(head.headers, b"sec-websocket-key")
     if len(versions) != 1 or len(keys) != 1:
         raise HTTPError(400, "a WebSocket handshake needs one Sec-WebSocket-Version and one Sec-WebSocket-Key")
@@ -60,13 +60,13 @@ def check_handshake(head: RequestHead) -> None:
 
 
 def accept_key(head: RequestHead) -> bytes:
-    """The value of Sec-WebSocket-Accept that answers a handshake that was checked."""
+    """Value of Sec-WebSocket-Accept for a handshake that was checked."""
     (key,) = _values(head.headers, b"sec-websocket-key")
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
 
 
 def read_offer(headers: Iterable[tuple[bytes, bytes]]) -> Offer:
-    """What a handshake offers; raises HTTPError if that is malformed."""
+    """Parse the offer of a handshake; raises HTTPError if it is malformed."""
     protocols = b",".join(_values(headers, b"sec-websocket-protocol"))
     names = [name for each in protocols.split(b",") if (name := each.strip(b" \t"))]  # RFC 9110, 5.6.1.2
     if not all(map(TOKEN.fullmatch, names)):
@@ -79,7 +79,7 @@ def read_offer(headers: Iterable[tuple[bytes, bytes]]) -> Offer:
 
 
 def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
-    """An HTTP scope made one of a WebSocket (ASGI, "WebSocket Connection Scope")."""
+    """Convert an HTTP scope to that of a WebSocket (ASGI, "WebSocket Connection Scope")."""
     del scope["method"]
     scope["type"] = "websocket"
     scope["asgi"] = WEBSOCKET_SPEC.copy()
@@ -91,7 +91,7 @@ def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
 
 
 def check_fields(headers: Iterable[Iterable[bytes]]) -> None:
-    """Raises ValueError for a field of `websocket.accept` that is corn's to send."""
+    """Check the fields of `websocket.accept`; raises ValueError for one that only corn may send."""
     for name, _ in headers:
         if name.lower() in _RESERVED:
             hint = "; the message has 'subprotocol' for it" if name.lower() == b"sec-websocket-protocol" else ""

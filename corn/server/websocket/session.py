@@ -1,4 +1,4 @@
-"""Open WebSocket: its queue of messages, its pings, its close; independent of what carries its bytes.
+"""Open WebSocket: its queue of messages, its pings, its close; independent of its transport.
 
 The carrier calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
 nothing more comes; the worker's sweep calls `expire`.
@@ -38,7 +38,7 @@ _UNBOUNDED = 1 << 62
 
 
 class WebSocketSession:
-    """One open WebSocket. `deadline` is on `Clock.now`; past it, `expire` is called.
+    """Open WebSocket. `deadline` is on `Clock.now`; past it, `expire` is called.
 
     `on_news` is called when there are messages to take, and `on_end` once, with the outcome.
     """
@@ -81,17 +81,17 @@ class WebSocketSession:
         self._on_end = on_end
         self._limit = service.config.ws_max_queue
         self._bytes = 0  # of the messages since there were none
-        self.is_full = False  # nothing more is read until the application has caught up, as far as `_low`
+        self.is_full = False  # reading is paused until the application has caught up, as far as `_low`
         self._low = 0
-        self._proceeds = False  # the rest of what was read is taken in another turn of the loop
-        self.is_lost = False  # the carrier is gone
+        self._proceeds = False  # the rest of the input is processed in another iteration of the event loop
+        self.is_lost = False  # the transport is closed
         self._pinged = False
         self._heard = False  # anything, since the last ping
         self._leave_at = service.clock.now if service.draining else math.inf
         self._wait(service.config.ws_ping_interval)
         service.websockets.add(self)
 
-    # The transport's side
+    # Called by the transport
 
     def feed(self, data: bytes) -> None:
         """Take what was read."""
@@ -121,7 +121,7 @@ class WebSocketSession:
                 self.carrier.pause_reading()
 
     def lost(self) -> None:
-        """Nothing more comes, and nothing that is written arrives."""
+        """The transport is closed: no more input arrives, and output is discarded."""
         self.is_lost = True
         self._service.websockets.discard(self)
         if not self._frames.holds:
@@ -134,16 +134,16 @@ class WebSocketSession:
             if not self.is_lost:
                 self.carrier.pause_reading()
 
-    # The application's side
+    # Called for the application
 
     def catch_up(self) -> None:
-        """Read on, if the application has taken enough, or the peer."""
+        """Resume reading, if the application or the peer has taken enough."""
         if self.is_full and len(self.messages) <= self._low:
             self.is_full = False
             self._proceed()
 
     def _proceed(self) -> None:
-        """Take what was held back, and read on when that is all taken."""
+        """Process the input that was held back, and resume reading when all of it is."""
         self._proceeds = False
         if self._frames.holds and not self.is_full:
             self.feed(b"")
@@ -153,7 +153,7 @@ class WebSocketSession:
             self.carrier.resume_reading()
 
     def send(self, message: str | bytes) -> int:
-        """Send a message; the size of its frame. Not to be called once there is an outcome."""
+        """Send a message; returns the size of its frame. Not to be called once there is an outcome."""
         frame, service = self._frames.encode(message), self._service
         self.carrier.write_together(frame)
         if len(service.running) > 1:
@@ -166,15 +166,15 @@ class WebSocketSession:
             self._frames.close(code, reason)
             self._answer()
 
-    # The worker's side
+    # Called by the worker
 
     def leave(self, at: float) -> None:
-        """Close with 1012 at this time of `Clock.now`, because the worker leaves."""
+        """Close with 1012 at this time of `Clock.now`, because the worker drains."""
         self._leave_at = at
         self.deadline = min(self.deadline, at)
 
     def expire(self) -> None:
-        """The deadline is over: for the answer to a close frame, for leaving, or about a ping."""
+        """The deadline has passed: of the close handshake, of the drain, or of a ping."""
         now, config = self._service.clock.now, self._service.config
         if self.outcome is not None:
             if not self.is_lost and self.carrier.still_sends():  # the close frame waits behind a message
@@ -200,13 +200,13 @@ class WebSocketSession:
             self._wait(config.ws_ping_timeout or config.ws_ping_interval)
 
     def _wait(self, seconds: float) -> None:
-        """Look again after so long; 0 for never."""
+        """Set the deadline so many seconds from now; 0 for none."""
         self.deadline = min(self._service.clock.now + seconds if seconds else math.inf, self._leave_at)
 
     # The end
 
     def _answer(self) -> None:
-        """Write what the frames have to say for themselves, and close once both sides have closed."""
+        """Write the output of the codec itself, and close once both sides have closed."""
         frames = self._frames
         out, frames.out = frames.out, b""
         if out and not self.is_lost:

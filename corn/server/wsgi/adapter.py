@@ -1,4 +1,4 @@
-"""A WSGI application (PEP 3333) as an ASGI 3 application, so that whatever speaks ASGI serves it."""
+"""WSGI adapter: a WSGI application (PEP 3333) as an ASGI 3 application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap, environ_of
 from corn.server.wsgi.request_body import read_input
 from corn.server.wsgi.response import Response, WSGIApplication
 
-PATIENCE = 10.0  # seconds after which it is worth a warning that a request waits for a thread
+PATIENCE = 10.0  # seconds of waiting for a thread after which a request causes a warning
 
 Call = Callable[[], None]
 
@@ -41,7 +41,7 @@ class Threads:
         self._started = 0
 
     def run(self, call: Call) -> bool:
-        """Have a thread make the call, which must not raise, in its turn; whether one is free to make it now.
+        """Queue a call, which must not raise, for a thread; returns True if one is free to make it now.
 
         Raises RuntimeError if there is no thread and the system gives none; else fewer threads have to do.
         """
@@ -72,7 +72,7 @@ class Threads:
 
 
 class WSGI:
-    """Calls a WSGI application in at most `threads` threads, none of which exists before the first request.
+    """ASGI application that calls a WSGI application in at most `threads` threads, made on demand.
 
     `on_stuck` is called, with the reason, when every thread is held by a request that was given up because its time
     was over: a thread cannot be stopped, so this worker answers nobody any more.
@@ -126,7 +126,7 @@ class WSGI:
             raise
 
     def _look_at(self, exchange: Exchange) -> None:
-        """Say where the threads are, if a request that had to wait still does."""
+        """Log the stacks of the threads, if a request that had to wait still does."""
         self._alarm = None
         if not (exchange.begun or exchange.abandoned):
             logger.warning("a request has waited %g s for a WSGI thread (all %d busy)", PATIENCE, self._threads.most)

@@ -1,4 +1,4 @@
-"""One request between the event loop and the thread in which it is answered.
+"""Bridge of one request between the event loop and the thread that answers it.
 
     thread   puts what it answers into the outbox and posts; waits for a part of the body, or for room in the outbox
     loop     converses: receives what is asked for, sends what is in the outbox, and lets the thread go on
@@ -25,7 +25,7 @@ ROOM = 65536  # bytes of a response that a thread may be ahead of the client
 
 
 class Exchange:
-    """What is said on both sides. To be made on the loop; `run` is for a thread, `converse` for the loop."""
+    """Exchange between both sides. To be made on the loop; `run` is for a thread, `converse` for the loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,7 +39,7 @@ class Exchange:
         self._asks = False  # for a part of the body
         self._error: BaseException | None = None
         # Written by the loop
-        self.abandoned = False  # nobody is there to be answered
+        self.abandoned = False  # the client has disconnected
         self._sent = 0  # bytes of the response
         self._received: deque[Message] = deque()
         self._over = False  # the response's end was sent
@@ -53,7 +53,7 @@ class Exchange:
     # In the thread
 
     def run(self, answer: Callable[[], None]) -> None:
-        """Answer, unless nobody is there any more. What `answer` raises is raised by `converse`."""
+        """Call `answer`, unless the client has disconnected. `converse` raises its exception."""
         self.begun = True
         try:
             if not self.abandoned:
@@ -64,28 +64,28 @@ class Exchange:
         self._post()
 
     def put_message(self, message: Message) -> None:
-        """Add the response's start or a file to it; the loop is not told yet."""
+        """Add the response's start or a file to the outbox, without waking the loop."""
         self._outbox.append(message)
         self._put += message.get("count", 0)
 
     def put(self, body: bytes) -> None:
-        """Add a part of the body to the response; the loop is not told yet."""
+        """Add a part of the body to the outbox, without waking the loop."""
         self._outbox.append(body)
         self._put += len(body)
 
     def complete(self) -> None:
-        """Have the loop send all that was put, and say that it is all."""
+        """Have the loop send the outbox, and end the response."""
         self._complete = True
         self._post()
 
     def flush(self, room: int = ROOM) -> None:
-        """Have the loop send what was put, and wait until no more than `room` bytes of it are left."""
+        """Have the loop send the outbox, and wait until no more than `room` bytes of it are left."""
         self._post()
         while self._put - self._sent > room and not self.abandoned:
             self._turn.acquire()
 
     def pull(self) -> tuple[bytes, bool]:
-        """The next part of the request's body, and whether there is more. Raises ClientDisconnected, an OSError."""
+        """Next part of the request's body, and True if there is more. Raises ClientDisconnected, an OSError."""
         self._asks = True
         self._post()
         while not self._received:
@@ -109,7 +109,7 @@ class Exchange:
     # On the loop
 
     async def converse(self, receive: Receive, send: Send) -> None:
-        """Answer the client as the thread says, until the thread has ended; raises what ended it.
+        """Send the thread's response to the client until the thread has finished; raises its exception.
 
         A client that goes away does not end the thread: it is told when it next writes or reads. A cancellation does
         not either, but is not waited for.
@@ -117,7 +117,7 @@ class Exchange:
         gone: OSError | None = None
         try:
             while True:
-                ended = self.ended  # before looking: what comes later is seen in the next turn
+                ended = self.ended  # read first: later output is sent in the next iteration
                 try:
                     await self._deliver(send)
                     if self._asks and not self._received and not self.abandoned:
@@ -137,8 +137,8 @@ class Exchange:
             raise failure
 
     async def _deliver(self, send: Send) -> None:
-        """Send what is in the outbox, with all that is there of the body in one message."""
-        complete = self._complete  # before looking, as above
+        """Send the outbox, with all parts of the body in one message."""
+        complete = self._complete  # read first, as above
         parts: list[bytes] = []
         while self._outbox and not self.abandoned:
             item = self._outbox.popleft()

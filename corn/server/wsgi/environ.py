@@ -1,4 +1,4 @@
-"""The environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
+"""WSGI environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
 
 Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, also where that
 is no UTF-8. A header with an underscore in its name has the variable of the one with hyphens, which a proxy may have
@@ -33,11 +33,11 @@ _ALIKE: Environ = {
 
 
 class AmbiguousHeaderError(Exception):
-    """A header's name that several headers share once it is a variable."""
+    """Variable to which the names of several headers map."""
 
 
 def environ_of(scope: Scope, header_map: HeaderMap = "drop") -> Environ:
-    """All but `wsgi.input` and `wsgi.multithread`, which depend on how the application is called.
+    """Environ without `wsgi.input` and `wsgi.multithread`, which depend on how the application is called.
 
     Raises AmbiguousHeaderError for a header that `header_map` refuses.
     """
@@ -81,7 +81,7 @@ def _add_ends(environ: Environ, scope: Scope) -> None:
 
 
 def _key_of(name: bytes, header_map: HeaderMap) -> str:
-    """The variable of a header; "" for one that is dropped."""
+    """Variable of a header; "" for one that is dropped."""
     key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
     if b"_" in name:
         if header_map == "refuse":

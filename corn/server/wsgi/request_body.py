@@ -22,7 +22,7 @@ Pull = Callable[[], tuple[bytes, bool]]
 
 
 async def read_input(environ: dict[str, Any], receive: Receive, pull: Pull, buffer: int) -> BinaryIO:
-    """The input of a request; `pull` yields the next part of the body and whether there is more, in the thread."""
+    """Input of a request; `pull` returns the next part of the body, and True if there is more, in the thread."""
     if "CONTENT_LENGTH" not in environ and buffer:
         return await _buffered(environ, receive, pull, buffer)
     parts: list[bytes] = []
@@ -33,7 +33,7 @@ async def read_input(environ: dict[str, Any], receive: Receive, pull: Pull, buff
 
 
 async def _read_ahead(receive: Receive, parts: list[bytes]) -> bool:
-    """Collect the beginning of a body in `parts`; true if there is more."""
+    """Collect the beginning of a body in `parts`; returns True if there is more."""
     size = 0
     while size < READ_AHEAD:
         body, more = await _next(receive)
@@ -72,7 +72,7 @@ async def _next(receive: Receive) -> tuple[bytes, bool]:
 
 
 class _Buffer:
-    """The beginning of a body: in memory, and in a temporary file when it grows."""
+    """Buffer of the beginning of a body: in memory, and in a temporary file when it grows."""
 
     def __init__(self, first: bytes) -> None:
         self._file: BinaryIO = io.BytesIO(first)

@@ -1,4 +1,4 @@
-"""The thread's side of a request: the application is called as PEP 3333 says, and its answer put into the exchange.
+"""WSGI response in the thread: calls the application by PEP 3333, and puts its output into the exchange.
 
 The head goes out with the first bytes of the body, so that until then `start_response` may replace it, and a failure
 can still become a 500. A response whose length is known (a Content-Length, or a list of one item) is complete with its
@@ -24,7 +24,7 @@ WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], It
 
 
 class Response:
-    """One response, while the application makes it. `sends_files`: the exchange's other side can."""
+    """Response while the application makes it. `sends_files`: the exchange's other side can send files."""
 
     def __init__(self, app: WSGIApplication, environ: Environ, exchange: Exchange, sends_files: bool) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class Response:
         self._size = 0  # of the body that was
 
     def answer(self) -> None:
-        """Call the application and hand over what it answers; raises what it raises."""
+        """Call the application and hand over its response; raises its exceptions."""
         answered = self._app(self._environ, self.start_response)
         try:
             if isinstance(answered, FileWrapper) and self._hand_over_file(answered.filelike):
@@ -106,7 +106,7 @@ class Response:
             self._exchange.put_message(start)
 
     def _hand_over_file(self, file: Any) -> bool:
-        """Have the loop send a file (PEP 3333, "Optional Platform-Specific File Handling"); whether it can."""
+        """Have the loop send a file (PEP 3333, "Optional Platform-Specific File Handling"); False if it cannot."""
         available = _regular_bytes(file) if self._sends_files and not self._begun else -1
         if available < 0:
             return False
@@ -128,7 +128,7 @@ class Response:
 
 
 def _status(line: str) -> int:
-    """The number of "200 OK"."""
+    """Status code of a status line such as "200 OK"."""
     code = line[:3]
     if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
         raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
@@ -136,7 +136,7 @@ def _status(line: str) -> int:
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int:
-    """The Content-Length, or -1; whether it is valid is looked at when the head is sent."""
+    """Content-Length, or -1; its validity is checked when the head is sent."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit():
             return int(value)
@@ -144,7 +144,7 @@ def _length(headers: list[tuple[bytes, bytes]]) -> int:
 
 
 def _regular_bytes(file: Any) -> int:
-    """How much is left of a file on disk that is read as it is, or -1 (a compressed one has a descriptor too)."""
+    """Bytes left of a plain file on disk, or -1 for any other object (a compressed one has a descriptor too)."""
     if not isinstance(file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
         return -1
     try:
