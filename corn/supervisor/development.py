@@ -1,4 +1,4 @@
-"""Development interface of the master: what `corn dev` does differently, and the null object for `corn serve`."""
+"""Development interface of the master: the differences of `corn dev`, and the null object for `corn serve`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Development(Protocol):
 
     @property
     def active(self) -> bool:
-        """Whether this is `corn dev`."""
+        """True for `corn dev`."""
         ...
 
     def start(
@@ -39,7 +39,7 @@ class Development(Protocol):
         ...
 
     def hung_up(self, handle: Callable[[Event], None]) -> bool:
-        """Whether SIGHUP says that the terminal was closed, which is a request to stop then."""
+        """True if SIGHUP means that the terminal was closed, which is a request to stop."""
         ...
 
     def finish(self) -> None:
@@ -51,17 +51,17 @@ class Development(Protocol):
         ...
 
     def left_out(self, packages: Iterable[str]) -> None:
-        """A template does not load these packages any more, because they must not be forked."""
+        """Record that a template no longer loads these packages, because they are unsafe to fork."""
         ...
 
     def from_worker(self, worker: int, message: Message, at: float) -> Event | None:
-        """What a worker's message means beside what it means in `corn serve`."""
+        """Event of a worker's message, in addition to its meaning in `corn serve`."""
         ...
 
     def worker_exited(self, worker: int) -> None: ...
 
     def greet(self, addresses: Sequence[str]) -> None:
-        """Show people where the application is served, once the first start is complete."""
+        """Show the application's address, once the first start is complete."""
         ...
 
     def next_at(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Executor of the policy's actions: the one place where the master starts, requests and kills templates and workers."""
+"""Executor of the policy's actions: the one place where the master starts, stops and kills templates and workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from corn.tls.vault import Vault
 
 
 class Receiver(Protocol):
-    """Receiver of what templates and workers send, and of their exits."""
+    """Receiver of the messages of templates and workers, and of their exits."""
 
     def from_template(self, template: TemplateProcess, message: Message) -> None: ...
     def template_exited(self, template: TemplateProcess, end: ProcessExit) -> None: ...
@@ -90,7 +90,7 @@ class Executor:
         }
 
     def config_of(self, generation: int | None) -> Config | None:
-        """The configuration of a generation, None where its template is gone."""
+        """The configuration of a generation, None if its template has exited."""
         template = self.templates.get(generation or 0)
         return None if template is None else template.config
 
@@ -123,7 +123,7 @@ class Executor:
         self.listeners.clear()
 
     def reopen_logs(self) -> None:
-        """Have workers and templates open their log files anew."""
+        """Request workers and templates to reopen their log files."""
         self.send_to_all(ReopenLogs())
 
     def send_to_all(self, message: Message) -> None:
@@ -174,7 +174,7 @@ class Executor:
         self._preload_memory.note(template.config, message)
 
     def _preload_mode(self) -> PreloadMode:
-        """The mode to begin with: the one that the user names, or that held before, or else as much as is safe."""
+        """Initial mode: the one that the user sets, or that held before, or else as much as is safe."""
         if self.config.preload != "auto":
             return PreloadMode(self.config.preload)
         if not self._development.active and (found := self._preload_memory.recall(self.config)) is not None:

@@ -1,7 +1,7 @@
-"""Fault barrier: an exception of a collaborator ends what it was doing, and never the service.
+"""Fault barrier: an exception of a collaborator ends its call, and never the service.
 
-The master's loop calls every collaborator through it. What failed is logged with its traceback, once in a while where
-it fails again and again, and the loop goes on: the policy's deadlines answer for whatever was not done.
+The master's loop calls every collaborator through it. A failure is logged with its traceback, at a limited rate if it
+repeats, and the loop continues: the policy's deadlines cover the steps that were not done.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class FaultBarrier:
-    """Calls functions, and logs what they raise; `faults` counts that."""
+    """Calls functions, and logs their exceptions; `faults` counts them."""
 
     def __init__(self) -> None:
         self.faults = 0
         self._quiet_until: dict[tuple[str, type[Exception]], float] = {}
 
     def call(self, what: str, function: Callable[[], T]) -> T | None:
-        """The result of a function, None where it raised; `what` names in the log what is given up then."""
+        """The result of a function, None if it raised; `what` names the failed call in the log."""
         try:
             return function()
         except Exception as error:

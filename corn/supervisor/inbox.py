@@ -23,7 +23,7 @@ from corn.supervisor.process.reaper import Reaper, exit_of
 
 
 class Inbox:
-    """The `Receiver` of an executor; what arrives is passed to `handle` as events."""
+    """The `Receiver` of an executor; messages and exits are passed to `handle` as events."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Inbox:
         self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "it wrote on its channel", at_once=True))
 
     def worker_read(self, worker: WorkerProcess) -> None:
-        """Handle an end that was reaped before the process id was known, or that no process id will ever tell."""
+        """Handle an exit that was reaped before the process id was known, or whose process id will never be known."""
         if worker.pid is not None:
             early = self._reaper.ended_early(worker.pid)
             if early is not None:
@@ -122,7 +122,7 @@ class Inbox:
         self._children.receive(worker)
 
     def _not_forked(self, message: messages.NotForked) -> None:
-        """Wait for the end of its channel: the process that forks it may have been killed after it did."""
+        """Wait for the end of the worker's channel: its parent may have been killed after the fork."""
         worker = self._executor.workers.get(message.worker)
         if worker is not None and worker.pid is None:
             worker.not_forked = message.error

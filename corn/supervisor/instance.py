@@ -89,7 +89,7 @@ class Instance:
         )
 
     def run(self, signals: Signals, announce: Callable[[str], None]) -> int:
-        """Serve until the policy says to exit; returns the exit code.
+        """Serve until the policy decides to exit; returns the exit code.
 
         `announce` is called once, when the first start is complete, with the preload mode.
         """
@@ -110,12 +110,12 @@ class Instance:
         try:
             return loop.run()
         finally:
-            self.control.leave(keep_file=False)  # the clients stay connected: they wait for the end of this process
+            self.control.leave(keep_file=False)  # the clients stay connected: they wait for the exit of this process
             loop.selector.close()
             self._renewal.finish()
 
     def finish(self) -> None:
-        """Stop the children that are no workers, for when the loop has ended."""
+        """Stop the children other than workers, for when the loop has ended."""
         self._executor.close()
         self._development.finish()
         self.hooks.finish()

@@ -1,7 +1,7 @@
 """Event loop of the master: wait for a signal, a message, an exit or a deadline; make it an event; decide; act.
 
-Nothing in it waits for anything else. Messages and exits are handled before deadlines, so that a master that was itself
-stopped, or whose machine slept, first handles what happened meanwhile and blames no worker for its own absence.
+No step of it waits for anything else. Messages and exits are handled before deadlines, so that a master that was itself
+stopped, or whose machine slept, first handles the events of that time and blames no worker for its own pause.
 
 Invariant: no exception of a collaborator ends the loop (fault_barrier.py). A stop that cannot be decided does.
 """
@@ -47,9 +47,9 @@ class StateObserver(Protocol):
 
 
 class Loop:
-    """Runs the policy against the world until it says to exit.
+    """Runs the policy against the operating system until it decides to exit.
 
-    `periodic`, `observers` and `performers` (what carries out each kind of action) are filled in before `run`.
+    `periodic`, `observers` and `performers` (the function for each kind of action) are filled in before `run`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -65,7 +65,7 @@ class Loop:
         self._queue: deque[events.Event] = deque()
 
     def run(self) -> int:
-        """Serve until the policy says to exit; returns the exit code."""
+        """Serve until the policy decides to exit; returns the exit code."""
         self.handle(events.Started(time.monotonic()))
         while self._exit_code is None:
             faults = self.barrier.faults
@@ -86,7 +86,7 @@ class Loop:
         return None if wake is None else max(0.0, wake - now)
 
     def handle(self, event: events.Event) -> None:
-        """Have the policy decide on an event, and carry the decision out; what that causes is decided next."""
+        """Have the policy decide on an event, and carry the decision out; events caused by that are decided next."""
         self._queue.append(event)
         if len(self._queue) > 1:
             return
@@ -111,7 +111,7 @@ class Loop:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        """Carry out an action; that a process could not be started is an event like that it has exited."""
+        """Carry out an action; a process that could not be started is an event, as its exit would be."""
         perform = partial(self.performers[type(action)], action)
         if not isinstance(action, (SpawnTemplate, SpawnWorker)):
             self.barrier.call(f"the action {type(action).__name__}", perform)

@@ -1,9 +1,10 @@
 """Master process, from its start to its exit code.
 
-The order is that of what may fail and who must see it. What can be found wrong without doing anything is refused first.
-Then the process goes to the background, if asked, so that nothing else is ever forked. Then it takes what only root may
-take, addresses and the pidfile, and only then it becomes the user it is to be; templates are started after that. A
-master that takes over from another (upgrade.py) finds all of that done, and does not do it again.
+The order follows from the steps that may fail, and from where their errors must appear. Errors that can be found
+without side effects are reported first. Then the process goes to the background, if configured, so that it never forks
+again. Then it acquires the resources that need root, addresses and the pidfile, and only then changes to the configured
+user; templates are started after that. A master that takes over from another (upgrade.py) skips the steps that its
+predecessor has done.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from corn.system.process import name_process, occupy_standard_streams, raise_des
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
-    """Serve what the configuration says until told to stop; returns the exit code (errors.ExitCode).
+    """Serve the configured application until a stop is requested; returns the exit code (errors.ExitCode).
 
-    `reread` resolves the configuration again, for a reload. Raises BindError where an address cannot be had,
-    ConfigError where the process cannot be what it is asked to be. With option daemon it returns in the daemon alone.
+    `reread` resolves the configuration again, for a reload. Raises BindError if an address cannot be bound, and
+    ConfigError if the process cannot run as configured. With option daemon it returns in the daemon alone.
     """
     file = "" if resolved.file is None else str(resolved.file.absolute())
     return supervise(resolved.config, lambda: reread().config, file)
@@ -53,7 +54,7 @@ def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
 
 
 def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
-    """As `run_master`, for a configuration that no source but the caller has."""
+    """As `run_master`, for a configuration that the caller has made."""
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     occupy_standard_streams()
@@ -109,7 +110,7 @@ def _development(config: Config, boot: BootContext) -> Development:
 
 @contextlib.contextmanager
 def _controlled(rendezvous: ControlSocket | None) -> Iterator[ControlSocket | None]:
-    """The control socket, which is gone by the end unless a successor has it."""
+    """The control socket, which is removed at the end unless a successor has it."""
     try:
         yield rendezvous
     finally:
@@ -119,7 +120,7 @@ def _controlled(rendezvous: ControlSocket | None) -> Iterator[ControlSocket | No
 
 @contextlib.contextmanager
 def _listening(config: Config, handed_over: HandedOver) -> Iterator[list[Listener]]:
-    """The open listeners; those that nobody has closed by the end are closed then."""
+    """The open listeners; those still open at the end are closed then."""
     with _closed_at_the_end(open_listeners(config, handed_over)) as listeners:
         yield listeners
 

@@ -1,10 +1,10 @@
-"""Preload modes that held: what `--preload auto` begins with, per application and interpreter.
+"""Cache of preload modes that worked: the initial mode of `--preload auto`, per application and interpreter.
 
-A template that finds what must not be forked starts over with less, which costs a boot of the application: at each
-start and reload, were it forgotten. So the master remembers the mode, across reloads in memory and across starts in a
-cache directory, where one can be written. What is remembered holds as long as the modules to blame are the same files,
-and is forgotten with the first of them that changes: code that was mended, or a library that was upgraded, is tried
-anew.
+A template that finds itself unsafe to fork restarts with fewer modules, which costs a boot of the application, and
+without a cache at each start and reload. So the master remembers the mode, across reloads in memory and across starts
+in a cache directory, where one can be written. An entry is valid as long as the modules to blame are the same files,
+and becomes stale with the first of them that changes: code that was fixed, or a library that was upgraded, is tried
+again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PreloadMode:
     blamed: dict[str, list[Any] | None] = field(default_factory=dict)
 
     def holds(self, config: Config) -> bool:
-        """Whether the modules to blame are what they were."""
+        """True if the modules to blame are unchanged."""
         return all(_stamp(name, config) == stamp for name, stamp in self.blamed.items())
 
 
@@ -49,13 +49,13 @@ class PreloadMemory:
         self._known: dict[str, PreloadMode] = {}
 
     def recall(self, config: Config) -> PreloadMode | None:
-        """The mode that held for a configuration, None where nothing is known, or all is to be tried anew."""
+        """The mode that worked for a configuration, None if there is none, or it is stale."""
         name = _name(config)
         found = self._known.get(name) or self._read(name)
         return found if found is not None and found.holds(config) else None
 
     def note(self, config: Config, message: SteppedDown) -> None:
-        """Remember what a template steps down to; a failure to write it is none of the service's concern."""
+        """Remember the mode that a template steps down to; a failure to write the cache is ignored."""
         if message.mode not in _LOWER_MODES:
             return
         name, before = _name(config), self.recall(config)
@@ -76,7 +76,7 @@ class PreloadMemory:
 
 
 def cache_directory() -> Path | None:
-    """Where caches of this user are: systemd's CacheDirectory=, the XDG directory, or ~/.cache; None for none."""
+    """Cache directory of this user: systemd's CacheDirectory=, the XDG directory, or ~/.cache; None for none."""
     for base in (os.environ.get("CACHE_DIRECTORY", "").partition(":")[0], os.environ.get("XDG_CACHE_HOME", "")):
         if Path(base).is_absolute():
             return Path(base) / "corn"
@@ -85,7 +85,7 @@ def cache_directory() -> Path | None:
 
 
 def _name(config: Config) -> str:
-    """The name of a file for an application in an environment: another interpreter, corn or option is another one."""
+    """File name for an application in an environment: it differs by interpreter, version of corn, and options."""
     where = os.path.realpath(config.app_dir)
     options = (config.app, config.factory, config.loop, config.interface, config.env_file, config.log_config)
     key = repr((__version__, sys.version, sys.prefix, where, *options))
@@ -93,7 +93,7 @@ def _name(config: Config) -> str:
 
 
 def _stamp(module: str, config: Config) -> list[Any] | None:
-    """What tells whether the file of a module has changed; None where it has none that can be found."""
+    """Stamp that changes with a module's file; None if the module has no file that can be found."""
     path = module_file(module, [config.app_dir])
     if path is None:
         return None
@@ -125,7 +125,7 @@ def _write(directory: Path, name: str, data: bytes) -> None:
 
 
 def _parse(data: bytes) -> PreloadMode:
-    """What a file holds; raises ValueError where it is not what `_write` wrote."""
+    """The mode in a file; raises ValueError if the content is not that of `_write`."""
     values = json.loads(data)
     if not isinstance(values, dict) or set(values) != {"mode", "modules", "blamed"}:
         raise ValueError("not a preload mode")

@@ -39,7 +39,7 @@ def run_service(
     development: Development,
     admin: list[Listener],
 ) -> int:
-    """Serve until told to stop; returns the exit code."""
+    """Serve until a stop is requested; returns the exit code."""
     addresses = tuple(listener.address for listener in listeners if not listener.redirects)
     about = About(
         __version__,

@@ -1,4 +1,4 @@
-"""Signals to the master, and what each of them requests."""
+"""Receiver of the master's signals, which translates each of them into a request."""
 
 from __future__ import annotations
 

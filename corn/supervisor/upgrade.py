@@ -3,8 +3,8 @@
 The old master executes its own command line again, so new code of corn, a new Python behind the same path and changed
 options all take effect. The listening sockets are inherited, by number, and named in a variable; the new master uses
 those that its configuration still asks for. When all its workers are ready it writes one byte into a pipe: only then
-does the old master stop, as by SIGTERM, except that it leaves what waits in the queues to the new one, and leaves the
-files of Unix sockets alone. If the pipe closes without that byte, nothing has changed.
+does the old master stop, as by SIGTERM, except that the connections in the accept queues are left to the new one, and
+the files of Unix sockets stay. If the pipe closes without that byte, the old master continues to serve.
 
 Rejected: nginx's dance of signals, renamed pidfiles and two masters that wait for a person. The person may be asleep.
 """
@@ -46,7 +46,7 @@ class Successor:
         return self.pipe
 
     def serves(self) -> bool:
-        """Whether it has said so; to be asked when the pipe can be read."""
+        """True if the new master has reported that it serves; to be called when the pipe can be read."""
         return bool(os.read(self.pipe, 1))
 
     def stop(self) -> None:
@@ -60,7 +60,7 @@ class Successor:
 def execute_successor(
     listeners: Sequence[Listener], rendezvous: ControlSocket | None, vault: Vault | None
 ) -> Successor:
-    """Start a new master that inherits what this one holds. Raises CornError where that cannot be."""
+    """Start a new master that inherits this one's descriptors. Raises CornError if that fails."""
     if os.getpid() == 1:
         raise CornError("process 1 of a container cannot be replaced: the container would end; start another container")
     try:
@@ -98,12 +98,12 @@ def execute_successor(
 class Predecessor:
     """The new master's view of the old one: the sockets it handed over, and the pipe to answer on.
 
-    `pid` is the old one's process id, None for a master that takes over from nobody. `credentials` are those that it
+    `pid` is the old one's process id, None for a master without a predecessor. `credentials` are those that it
     serves HTTPS with.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
-        """Take the note out of the environment, so that nobody else finds it."""
+        """Take the note out of the environment, so that no other process finds it."""
         note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": [], "master": None}
         self.rendezvous = taken_over(note.get("control"))
         self.pid: int | None = note["master"]
@@ -117,7 +117,7 @@ class Predecessor:
             self.sockets.append((asked, socket.socket(fileno=fd)))
 
     def tell_that_we_serve(self) -> None:
-        """Answer once; a predecessor that is gone by now does not mind."""
+        """Report once that this master serves; a predecessor that has exited is ignored."""
         if self._pipe is not None:
             with contextlib.suppress(OSError):
                 os.write(self._pipe, b"1")
@@ -161,7 +161,7 @@ class UpgradeMonitor:
         self._selector.register(self._successor, selectors.EVENT_READ, self._receive)
 
     def stop(self) -> None:
-        """Have the successor leave."""
+        """Stop the successor."""
         if self._successor is not None:
             self._drop(self._successor, stop=True)
 

@@ -1,10 +1,10 @@
-"""Admin process of the master: it is started, its questions are answered, and it is replaced when it exits.
+"""Admin process of the master: its start, the replies to its requests, and its replacement when it exits.
 
-It asks, and the master answers from what it has in memory; one question is open at a time, so a process that hangs, or
-is asked by many, costs the master nothing. What else it needs, the memory of processes, it finds out itself.
+It sends requests, and the master replies from memory; one request is open at a time, so a process that hangs, or has
+many clients, costs the master nothing. It measures the memory of processes itself.
 
-A master that takes over from another begins when it serves, and the other stops then: whoever asks during an upgrade
-gets the answer of the one that serves, and never that the service starts.
+A master that takes over from another starts its admin process when it serves, and the predecessor stops its own then:
+a client receives the status of the master that serves during an upgrade, and never that the service starts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AdminProcess:
         self._is_stopping = False
 
     def begin(self) -> None:
-        """Start the process with the next turn of the loop, unless that is under way."""
+        """Start the process in the next iteration of the loop, unless that is under way."""
         if self._child is None and self._start_at is None and self.listeners:
             self._start_at = time.monotonic()
 
@@ -62,7 +62,7 @@ class AdminProcess:
             self._start(now)
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Leave the address to the successor, once that serves; start no other process in a stop."""
+        """Release the address to the successor, once that serves; start no other process in a stop."""
         del before, at
         self._is_stopping = after.phase in (Phase.STOPPING, Phase.STOPPED)
         if after.handed_over and self.listeners:
@@ -73,11 +73,11 @@ class AdminProcess:
             self._send(Drain(_HANDED_OVER_GRACE, final=False))
 
     def reopen_logs(self) -> None:
-        """Have the process open its log file anew."""
+        """Request the process to reopen its log file."""
         self._send(ReopenLogs())
 
     def finish(self) -> None:
-        """Have the process exit, and kill it if it does not; for when the loop has ended."""
+        """Request the process to exit, and kill it if it does not; for when the loop has ended."""
         if self._child is not None:
             self._children.stop(self._child, _EXIT_TIMEOUT)
             self._child = None
@@ -98,7 +98,7 @@ class AdminProcess:
             self._send(StatusTold(self._status()))
 
     def _exited(self, end: ProcessExit) -> None:
-        """Start another process, later each time."""
+        """Start another process, with a longer delay each time."""
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None

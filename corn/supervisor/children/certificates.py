@@ -1,13 +1,13 @@
-r"""Certificates that are served, from the first read of their files to each renewal.
+r"""Certificate renewal: from the first read of the files to each replacement of the served certificates.
 
     files change -> read -> checked -> stored in the vault, and the workers are notified
                                    \-> refused: one line in the log, and those in use stay
 
-What was found of files that change once more meanwhile is dropped, and they are read anew. So a refusal is logged at
-the poll that follows: certificate and key are two files, and are not replaced at once.
+If the files change again during a check, its result is dropped, and they are read again. So a refusal is logged at
+the next poll: certificate and key are two files, and are not replaced at once.
 
-The master reads the files: at the start as root, where it begins as root, and later as whoever it has become. It loads
-no TLS, so whether they can be used is checked in a process of its own, which the master waits for at the start only.
+The master reads the files: at the start as root, where it begins as root, and later as the user that it has become. It
+loads no TLS, so the files are checked in a process of its own, which the master waits for at the start only.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from corn.supervisor.policy.state import ProcessExit
 from corn.tls.credentials import Credentials, FileStamps, files_of, flag_of, read_credentials
 from corn.tls.vault import Vault
 
-_POLL_INTERVAL = 0.25  # seconds between two looks at the files
+_POLL_INTERVAL = 0.25  # seconds between two polls of the files
 _CHECK_TIMEOUT = 20.0
 _NO_ANSWER = Examined(usable=False, timely=False, text="the process that examines them did not answer")
 
 
 def first_credentials(config: Config, before: Credentials | None = None) -> tuple[Credentials, str] | None:
-    """The credentials to begin with, and what is to be warned of, or ""; None where no HTTPS is served.
+    """The credentials to begin with, and a warning or ""; None where no HTTPS is served.
 
     `before` are those of a master before this one, which may have read, as root, what this one cannot. Raises
-    ConfigError where there are none that can be used. A certificate that has expired, or is not valid yet, can be: a
-    service that does not start serves nobody.
+    ConfigError if none can be used. A certificate that has expired, or is not valid yet, can be used: a service that
+    does not start would be worse.
     """
     if not config.ssl_certfile:
         return None
@@ -56,7 +56,7 @@ def first_credentials(config: Config, before: Credentials | None = None) -> tupl
 
 
 def _check(config: Config, credentials: Credentials) -> Examined:
-    """Check credentials, and wait for that."""
+    """Check credentials, and wait for the result."""
     pid, channel = start_channel(_execute)
     try:
         channel.set_timeout(_CHECK_TIMEOUT)  # a timeout reads as the end of the channel
@@ -98,7 +98,7 @@ class CertificateRenewal:
         self._next = time.monotonic() + _POLL_INTERVAL
 
     def next_at(self) -> float | None:
-        """When the next look is due."""
+        """Time of the next poll."""
         return None if self._vault is None else self._next
 
     def tick(self, now: float) -> None:

@@ -1,7 +1,7 @@
-"""Child processes of the master: how they are started, listened to, and stopped.
+"""Child processes of the master: their start, their channels, and their stop.
 
 A child is executed with one end of a channel. The loop passes its messages to one receiver and its exit to another, by
-process id. What a child sends is not trusted: a line that is no message is its fault, and costs the child, not the
+process id. Data from a child is not trusted: a line that is no message is its fault, and costs the child, not the
 master.
 """
 
@@ -59,7 +59,7 @@ class ChildProcess:
     garbage: int = field(default=0, init=False)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process; one that is gone, or not known yet, gets none."""
+        """Send a signal to the process, unless it has exited or its id is not known yet."""
         if self.pid is not None:
             # Not reaped yet, so the id is still this process's; or reaped by the template that is its parent.
             with contextlib.suppress(ProcessLookupError):
@@ -105,18 +105,18 @@ class Children:
             self._by_pid[child.pid] = child
 
     def identify(self, child: ChildProcess, pid: int) -> None:
-        """Note the process id of a child that was added without one."""
+        """Record the process id of a child that was added without one."""
         child.pid = pid
         self._by_pid[pid] = child
 
     def send(self, child: ChildProcess, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """Send a message, now or when the channel takes it; one to a child that is gone is lost."""
+        """Send a message, now or when the channel takes it; one to a child that has exited is lost."""
         if not child.channel.closed:
             child.channel.send(message, fds)
             self._watch(child)
 
     def drop(self, child: ChildProcess) -> None:
-        """Close the channel, and take no more interest in the child."""
+        """Close the channel, and forget the child."""
         self._unwatch(child)
         child.channel.close()
         if child.pid is not None and self._by_pid.get(child.pid) is child:
@@ -185,7 +185,7 @@ class Children:
         self.receive(child)
 
     def _blame(self, child: ChildProcess) -> None:
-        """Log what a child sent that is no message, once, and have it replaced; kill one that goes on and on."""
+        """Log an invalid message of a child, once, and have it replaced; kill one that continues to send such."""
         lines, first = len(child.channel.garbage), child.channel.garbage[0]
         child.channel.garbage.clear()
         is_first, child.garbage = child.garbage == 0, child.garbage + lines

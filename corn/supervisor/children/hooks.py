@@ -1,4 +1,4 @@
-"""Hooks process of the master: it is sent the calls of hooks, and replaced when a hook ends it.
+"""Hooks process of the master: it receives the calls of hooks, and is replaced when a hook ends it.
 
 The master never waits for a hook. Calls are kept here until the process has answered them, so nothing is lost with a
 process: the call that it was busy with is reported and given up, the rest goes to the next one. After a reload the
@@ -49,7 +49,7 @@ class HooksProcess:
         self._given_up = config.hooks is None
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Call for what a decision changed, and load the file of a generation that becomes the current one."""
+        """Queue the hook calls of a decision, and load the file of a generation that becomes the current one."""
         del at
         if not self._given_up:
             for hook, info in hook_calls(before, after):
@@ -67,7 +67,7 @@ class HooksProcess:
         self._go_on()
 
     def reopen_logs(self) -> None:
-        """Have the process open its log file anew."""
+        """Request the process to reopen its log file."""
         if self._child is not None:
             self._children.send(self._child, ReopenLogs())
 
@@ -92,7 +92,7 @@ class HooksProcess:
                 self._give_up(message.error)
 
     def _exited(self, end: ProcessExit) -> None:
-        """Blame the hook that the process was busy with, and go on with the rest in another process."""
+        """Log the hook that was running as the cause, and continue with the rest in another process."""
         if self._child is None:
             return
         self._children.drop(self._child)
@@ -171,7 +171,7 @@ class HooksProcess:
             logger.error("hook %s ended its process: %s", call.hook, end)
 
     def _give_up(self, why: str) -> None:
-        """Call no hook until the next reload. At the first start the template tells the same, and nothing starts."""
+        """Call no hook until the next reload. At the first start the template reports the same, and the start fails."""
         level = logging.ERROR if self._ever_loaded else logging.DEBUG
         logger.log(level, "no hook is called until the next reload: %s", why)
         self._forget()

@@ -28,7 +28,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent.parent.parent)
 
 
 def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
-    """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that cannot be."""
+    """Start a fresh interpreter that becomes a template; returns its process id. Raises OSError if that fails."""
     setup_fd = setup.write()
     try:
         return execute("corn.worker.template", setup_fd, [setup_fd, *setup.inherited], environment)
@@ -39,7 +39,7 @@ def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
 def execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that runs `main(argument)` of a module and inherits descriptors; returns its id.
 
-    Raises OSError where that cannot be.
+    Raises OSError if that fails.
     """
     start = _START.format(path=[os.path.abspath(each) for each in (*sys.path, _ROOT) if each], module=module)  # noqa: PTH100
     arguments = [sys.executable, *_interpreter_flags(), "-c", start, str(argument)]
@@ -71,5 +71,5 @@ _UNSETTABLE = {signal.SIGKILL, signal.SIGSTOP}
 
 
 def _interpreter_flags() -> list[str]:
-    """The options this interpreter was started with, such as -O and -X dev, so that the application sees the same."""
+    """Command-line options of this interpreter, such as -O and -X dev, so that the application runs with the same."""
     return subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined,no-any-return]

@@ -36,9 +36,9 @@ class BrowserPort:
 
 
 class WatcherProcess:
-    """Keeps a watcher running. `setup` gives what is to be watched at each start, `receive` takes its messages.
+    """Keeps a watcher running. `setup` gives its configuration at each start, `receive` takes its messages.
 
-    `outcome` gives how the last reload ended, which each watcher is sent first.
+    `outcome` gives the result of the last reload, which each watcher receives first.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class WatcherProcess:
             self._child = None
 
     def _exited(self, end: ProcessExit) -> None:
-        """Start another watcher, which reports what changed in between."""
+        """Start another watcher, which reports the changes in between."""
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None

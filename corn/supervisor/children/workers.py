@@ -1,4 +1,4 @@
-"""Workers and templates, as the master holds them; the processes themselves run corn.worker."""
+"""Master's handles on workers and templates; the processes themselves run corn.worker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WorkerProcess(ChildProcess):
 
     `cell` is its entry on the scoreboard, and `report` the file in which it writes its stacks (corn/ipc/stack_report).
     `doomed` is a signal that waits for the process id; `killed` says that corn sent SIGKILL. `not_forked` is why its
-    template reported no process, which is not certain as long as somebody holds the other end of the channel.
+    template reported no process, which is not certain as long as some process holds the other end of the channel.
     """
 
     id: int

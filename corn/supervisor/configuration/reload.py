@@ -21,14 +21,14 @@ _COMPUTED = ("workers", "most_workers", "development")
 
 
 def settings_of(config: Config, *, development: bool = False) -> Settings:
-    """The part of the configuration that the policy decides by; `development`: it is for `corn dev`."""
+    """The policy's part of the configuration; `development`: it is for `corn dev`."""
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
     least, most = worker_range(config)
     return Settings(**copied, workers=least, most_workers=most, development=development)
 
 
 class ConfigReloader:
-    """Reads the configuration again on request; `refused` is sent the reason where it cannot be used."""
+    """Reads the configuration again on request; `refused` receives the reason if it cannot be used."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class ConfigReloader:
         self._handle = handle
 
     def request(self, at: float) -> None:
-        """Have the policy reload; raises ConfigError, once logged, where the configuration is bad."""
+        """Request a reload from the policy; raises ConfigError, once logged, if the configuration is bad."""
         config = self.read()
         self._handle(ReloadRequested(at, settings_of(config, development=self._development)))
 

@@ -1,4 +1,4 @@
-"""How many workers `--workers auto` means.
+"""Number of workers of `--workers auto`.
 
     by CPU      the CPUs this process may run on (sched_getaffinity(2)), or its cgroups' quota, rounded, if that is less
     by memory   one for each 256 MiB that its cgroups allow, or that the machine has
@@ -23,7 +23,7 @@ MEMORY_OF_A_WORKER = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a process has: CPUs, CPUs' worth of time (None without a quota), bytes of memory (None where unknown)."""
+    """Resources of a process: CPUs, CPUs' worth of time (None without a quota), bytes of memory (None if unknown)."""
 
     cpus: int
     quota: float | None = None
@@ -32,14 +32,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A number of workers, and what decided it, in words for the log."""
+    """A number of workers, and its reason in words for the log."""
 
     workers: int
     by: str
 
 
 def capacity(machine: Machine) -> Capacity:
-    """The rule above. Pure."""
+    """The number of workers by the rule above. Pure."""
     found = Capacity(machine.cpus, "1 CPU" if machine.cpus == 1 else f"{machine.cpus} CPUs")
     if machine.quota is not None and machine.quota < machine.cpus:
         found = Capacity(math.floor(machine.quota + 0.5), f"CPU quota {machine.quota:.3g}")
@@ -49,19 +49,19 @@ def capacity(machine: Machine) -> Capacity:
 
 
 def this_machine() -> Machine:
-    """What this process has now; a container's limits may be changed while it runs."""
+    """Resources of this process now; a container's limits may be changed while it runs."""
     affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     limits = [limit for limit in (memory_limit(), _physical_memory()) if limit is not None]
     return Machine(len(affinity), cpu_quota(), min(limits, default=None))
 
 
 def workers_of(config: Config) -> int:
-    """The number of workers that a configuration asks for, to begin with."""
+    """The number of workers that a configuration starts with."""
     return worker_range(config)[0]
 
 
 def worker_range(config: Config) -> tuple[int, int]:
-    """The least and the most workers that a configuration asks for."""
+    """The minimum and the maximum number of workers of a configuration."""
     if isinstance(config.workers, int):
         return config.workers, config.workers
     least, _, most = config.workers.partition("..")

@@ -32,15 +32,15 @@ PROTOCOL = 1
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of corn's
-    """A request that cannot be done; the message is for the person who asked."""
+    """A request that cannot be carried out; the message is for the client's user."""
 
 
 class WrongArgument(Refused):
-    """A request that names what there is not, or a number out of range."""
+    """A request with the name of something that does not exist, or a number out of range."""
 
 
 class Commands:
-    """Answers requests, by what the loop and its parts know and do."""
+    """Handler of requests, on behalf of the loop and its parts."""
 
     def __init__(
         self, loop: Loop, executor: Executor, queries: WorkerQueries, reloader: ConfigReloader, about: About
@@ -66,7 +66,7 @@ class Commands:
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
-        """Do what a request asks; whatever it holds, it is answered."""
+        """Carry out a request; every request gets a reply, whatever its content."""
         command = self._known.get(str(request.get("do")))
         try:
             if command is None:
@@ -75,11 +75,11 @@ class Commands:
         except (Refused, ConfigError) as refusal:
             wrong = {"usage": True} if isinstance(refusal, WrongArgument) else {}
             reply.send({"ok": False, "error": str(refusal), **wrong})
-        except Exception:  # a question must not cost the service its master
+        except Exception:  # a request must not cost the service its master
             logs.logger.exception("a fault of corn: the request %.200r could not be answered", request)
             reply.send({"ok": False, "error": "a fault of corn's own, which is in its log"})
 
-    # What only looks
+    # Read-only requests
 
     def _hello(self, request: dict[str, Any], reply: Reply) -> None:
         del request
@@ -123,7 +123,7 @@ class Commands:
         self._queries.requests([each.id for each in workers], tell)
 
     def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
-        """Tell the level, or change it until the next reload."""
+        """Reply with the level, or change it until the next reload."""
         executor, wanted = self._executor, request.get("level")
         if wanted is not None:
             try:
@@ -141,7 +141,7 @@ class Commands:
             return [self._worker(_whole(request, "worker"))]
         return sorted(self._state.workers.values(), key=lambda each: (each.slot, each.id))
 
-    # What changes something
+    # Requests that change something
 
     def _reload(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
@@ -209,7 +209,7 @@ class Commands:
         return waiting.Reloaded(self._state.next_generation)
 
     def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.WaitCondition, text: str) -> None:
-        """Have an event decided, and answer now with `text`, or when the wish has come true if the request waits."""
+        """Have an event decided, and reply now with `text`, or once `wish` is fulfilled if the request waits."""
         if not request.get("wait"):
             reply.send({"ok": True, "text": text})
             self._loop.handle(event)
@@ -227,11 +227,11 @@ class Commands:
             raise Refused("the service stops")
 
     def _slot(self, number: int) -> int:
-        """The slot that a person means by its number, or by the process id of a worker in it."""
+        """The slot with this number, or with a worker of this process id in it."""
         return number if 0 <= number < self._state.target else self._worker(number).slot
 
     def _worker(self, number: int) -> Worker:
-        """The worker that a person means: by slot the one that serves there, or by process id."""
+        """The worker that serves in the slot of this number, or has this process id."""
         workers = list(self._state.workers.values())
         found = [each for each in workers if each.slot == number and each.is_live]
         found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]

@@ -1,9 +1,9 @@
 """Control socket server: requests and answers are lines of JSON, served within the master's loop.
 
-A client costs a bounded amount of memory and no waiting: one that says nothing, says it slowly, sends what is no
-request, or does not read its answer is dropped. There are at most `MOST_CLIENTS`; one more takes the place of the one
-that has been silent for longest, so that a flood does not lock an operator out. Whether a user may ask is decided by
-who the kernel says has connected; that only this user can enter the socket's directory is the first wall.
+A client costs a bounded amount of memory and no waiting: one that is idle, sends slowly, sends an invalid request, or
+does not read its answer is dropped. There are at most `MOST_CLIENTS`; one more takes the place of the one that has been
+idle for longest, so that a flood does not lock an operator out. A client is authorized by its peer credentials from the
+kernel; the permissions of the socket's directory, which only this user can enter, are the first barrier.
 
 The protocol is in docs/reference/control.md. What a request does is in commands.py.
 """
@@ -26,16 +26,16 @@ from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import WaitCondition
 
 MOST_CLIENTS = 32
-MOST_ACCEPTED = 8  # in one turn of the loop, which has other things to do
-SILENCE = 10.0  # seconds in which a client must ask, or take its answer
+MOST_ACCEPTED = 8  # in one iteration of the loop, which has other things to do
+SILENCE = 10.0  # timeout in seconds for a client to send its request, or to read its answer
 LONGEST_REQUEST = 65536
-_NO_DESCRIPTOR = 1.0  # seconds without accepting, where there was none left
+_NO_DESCRIPTOR = 1.0  # seconds without accepting, after the process ran out of descriptors
 
 Answer = dict[str, Any]
 
 
 class Reply(Protocol):
-    """Where an answer goes. `wait` has it sent by `observe`, when a wish has come true, or failed."""
+    """Destination of an answer. `wait` leaves it to `observe`, once a condition is fulfilled or has failed."""
 
     def send(self, answer: Answer) -> None: ...
     def wait(self, wish: WaitCondition) -> None: ...
@@ -43,7 +43,7 @@ class Reply(Protocol):
 
 
 class Client:
-    """One connection: collects a request, and keeps what is not sent yet. `wish` is what it waits for."""
+    """One connection: buffers a request, and the unsent part of the answer. `wish` is the condition it waits for."""
 
     def __init__(self, sock: socket.socket, control: ControlServer) -> None:
         self.sock = sock
@@ -55,7 +55,7 @@ class Client:
         self._asked = False
 
     def turn(self, mask: int) -> None:
-        """Send, receive and answer what can be now; drops the client where that fails."""
+        """Send, receive and answer as far as possible without waiting; drops the client if that fails."""
         try:
             if mask & selectors.EVENT_WRITE:
                 self._flush()
@@ -76,7 +76,7 @@ class Client:
         self.wish = wish
 
     def observe(self, before: State, after: State) -> None:
-        """Answer, if a change of the state is what was waited for."""
+        """Answer, if a change of the state fulfils the condition."""
         outcome = self.wish.seen(before, after) if self.wish is not None else None
         if outcome is not None:
             word = "text" if outcome.ok else "error"
@@ -90,11 +90,11 @@ class Client:
 
     @property
     def has_asked(self) -> bool:
-        """Whether a request is here that can be taken up: the last one is answered, and the answer is gone."""
+        """True if a complete request is buffered, and the answer to the last one has been sent."""
         return not self._asked and not self._unsent and b"\n" in self._received
 
     def go_on(self) -> None:
-        """Take up the next request: one in a turn of the loop, which has other things to do."""
+        """Handle the next request: one in each iteration of the loop, which has other things to do."""
         line, _, self._received = self._received.partition(b"\n")
         self._asked, self.deadline = True, None
         self._control.serve(line, self)
@@ -113,7 +113,7 @@ class Client:
 class ControlServer:
     """Serves a `Rendezvous`; without one every method does nothing.
 
-    `answer` takes a request's fields and a `Reply`. It is called with what a client sent, and must not trust it.
+    `answer` takes a request's fields and a `Reply`. The fields come from the client, and are not to be trusted.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class ControlServer:
             self._selector.register(self.rendezvous.sock, selectors.EVENT_READ, self._accept)
 
     def leave(self, *, keep_file: bool) -> None:
-        """Accept no more; whoever is here already is answered still."""
+        """Stop accepting; clients that are connected are still answered."""
         self._pause()
         self._resumes_at = None
         if self.rendezvous is not None:
@@ -150,14 +150,14 @@ class ControlServer:
             client.observe(before, after)
 
     def next_at(self) -> float | None:
-        """When `tick` has something to do; the past, if it has something at once."""
+        """Time at which `tick` has something to do; in the past if it is due at once."""
         if any(each.has_asked for each in self._clients.values()):
             return 0.0
         times = [each.deadline for each in self._clients.values() if each.deadline is not None]
         return min((*times, *([] if self._resumes_at is None else [self._resumes_at])), default=None)
 
     def tick(self, now: float) -> None:
-        """Answer who has asked, drop who took too long, and accept again after a pause."""
+        """Answer buffered requests, drop clients that timed out, and accept again after a pause."""
         for client in [each for each in self._clients.values() if each.has_asked]:
             client.go_on()
         for client in [each for each in self._clients.values() if each.deadline is not None and each.deadline <= now]:
@@ -223,7 +223,7 @@ class ControlServer:
         self._selector.register(sock, selectors.EVENT_READ, client.turn)
 
     def _make_room(self) -> bool:
-        """Where there are too many, let the most silent one go; false if all wait for an answer."""
+        """Drop the client that has been idle for longest if there are too many; False if all wait for an answer."""
         if len(self._clients) < MOST_CLIENTS:
             return True
         silent = [each for each in self._clients.values() if each.deadline is not None]
@@ -236,7 +236,7 @@ _LOCAL_PEERCRED = 1  # of level 0, unix(4) of macOS: struct xucred, whose second
 
 
 def peer_uid(sock: socket.socket) -> int:
-    """The user who connected, as the kernel noted then (SO_PEERCRED, unix(7)); raises OSError where it cannot tell."""
+    """User id of the peer when it connected (SO_PEERCRED, unix(7)); raises OSError where the kernel has none."""
     if sys.platform == "linux":
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", credentials)[1])

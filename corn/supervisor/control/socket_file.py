@@ -1,8 +1,8 @@
-"""The control socket as a file: made, handed to a successor, removed.
+"""Control socket file: its creation, hand-over to a successor, and removal.
 
-It appears by rename(2) when it is listened on already, so a connection that is refused means a master that is dead, and
-nothing else. The file of a dead one is removed by the next master that starts in the directory. A name that a living
-master has is left to it: this one adds its process id.
+It appears by rename(2) when it is listened on already, so a refused connection always means that the master is dead. A
+stale file is removed by the next master that starts in the directory. If a living master has the name, this one adds
+its process id.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 @dataclass(slots=True)
 class ControlSocket:
-    """An open control socket. `asked` says what it was made for, so that a successor can tell whether it fits.
+    """An open control socket. `asked` holds the options it was made for, which a successor compares with its own.
 
-    While it is `borrowed`, another master listens on it, and may go on after this one.
+    While it is `borrowed`, another master listens on it, and may outlive this one.
     """
 
     sock: socket.socket
@@ -40,11 +40,11 @@ class ControlSocket:
     _closed: bool = False
 
     def note(self) -> dict[str, object]:
-        """What a successor must be told beside the descriptor."""
+        """The fields that a successor needs besides the descriptor."""
         return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.asked}
 
     def close(self, *, keep_file: bool = False) -> None:
-        """Listen no more. The file stays where another master listens on it."""
+        """Close the socket. The file stays if another master listens on it."""
         if self._closed:
             return
         self._closed = True
@@ -66,9 +66,9 @@ def taken_over(note: Mapping[str, object] | None) -> ControlSocket | None:
 def plan_control_socket(
     control: str, address: str, uid: int, inherited: ControlSocket | None
 ) -> Callable[[], ControlSocket | None]:
-    """Do what takes the rights of now; what is returned makes the socket, called as user `uid`; None for `off`.
+    """Take the steps that need the present privileges; the result makes the socket as user `uid`; None for `off`.
 
-    Raises ConfigError where a path that was named cannot be had. Where corn chooses, it warns and serves without.
+    Raises ConfigError if a configured path cannot be used. Where corn chooses, it warns and serves without.
     """
     asked = f"{control} {address}"
     if inherited is not None and inherited.asked == asked:
@@ -111,7 +111,7 @@ def _at_home(home: Path | None, address: str, asked: str, uid: int) -> ControlSo
 
 
 def _named(path: Path, asked: str, uid: int) -> ControlSocket:
-    """As `_made`, among others in a directory: dead ones are removed, and a living one of the same name is avoided."""
+    """As `_made`, among others in a directory: stale ones are removed, and the name of a living one is avoided."""
     with _locked(path.parent) as is_locked:
         for other in path.parent.glob("*" + SUFFIX) if is_locked else ():
             if _is_dead(other):
@@ -162,7 +162,7 @@ def _is_dead(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[bool]:
-    """Whether this process has the directory for itself; who holds it otherwise is not waited for."""
+    """Yields True if this process has locked the directory; never waits for another holder."""
     fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Console of corn dev: the first lines in a terminal, what a slow start is at, and the keys."""
+"""Console of corn dev: the first lines in a terminal, the progress of a slow start, and the keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LABEL_WIDTH = 9
 
 @dataclass(slots=True)
 class _Start:
-    """Start of a worker that is under way. `at` is what it does, as last reported in the log, `seen` by the worker."""
+    """Start of a worker that is under way. `at` is its step as last logged, `seen` as last reported by the worker."""
 
     began: float
     pid: int
@@ -37,9 +37,9 @@ class _Start:
 
 
 class DevConsole:
-    """What people see of corn dev besides its log, and the keys that they press.
+    """Terminal output of corn dev besides its log, and keyboard input.
 
-    `actions` maps keys to what they do, besides those that concern the console alone.
+    `actions` maps keys to functions, besides the keys that concern the console alone.
     """
 
     def __init__(self, app: str, terminal: Terminal, directories: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ class DevConsole:
     # The first lines
 
     def greet(self, addresses: Sequence[str]) -> None:
-        """Show in a terminal where the application is, what is watched, and which keys there are."""
+        """Show the application's address, the watched directories and the keys in a terminal."""
         self._address = next((_local(each) for each in addresses if each.startswith("http")), "")
         if not sys.stderr.isatty():
             return
@@ -92,10 +92,10 @@ class DevConsole:
                 start_new_session=True,
             )
 
-    # A start that takes long
+    # A slow start
 
     def from_worker(self, worker: int, message: Message) -> None:
-        """Note what a worker reports of its start."""
+        """Record a worker's report of its start."""
         now = time.monotonic()
         if isinstance(message, Booting):
             self._starts[worker] = _Start(now, message.pid, now + _ASKS_AFTER)
@@ -154,7 +154,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _on_network(address: str) -> str:
-    """Where other machines reach an address, "" where they cannot, or no network is there."""
+    """Form of an address that other machines can reach, "" if there is none, or no network."""
     scheme, _, rest = address.partition("//")
     host, _, port = rest.rpartition(":")
     if not address.startswith("http") or _is_loopback(host):

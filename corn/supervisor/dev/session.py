@@ -1,6 +1,6 @@
 """Development session of the master: receives changes from the watcher, and reports reloads to people and browsers.
 
-It decides nothing about workers; the messages it receives become events for the policy (policy/development.py).
+It makes no decision about workers; the messages it receives become events for the policy (policy/development.py).
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class DevSession:
         )
 
     def finish(self) -> None:
-        """Kill the watcher, and close what workers had in common."""
+        """Kill the watcher, and close the resources that workers shared."""
         if self._watcher is not None:
             self._watcher.kill()
         if self._browsers is not None:
@@ -168,7 +168,7 @@ class DevSession:
         return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
 
     def _named_by(self, paths: list[str]) -> set[str]:
-        """What changed directly below a watched directory: modules and packages by their base names."""
+        """Changes directly below a watched directory: modules and packages by their base names."""
         rules = self._rules
         below = ((path, rules.root_of(path)) for path in paths)
         return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
@@ -190,14 +190,14 @@ class DevSession:
         return None
 
     def worker_exited(self, worker: int) -> None:
-        """If a debugger waited in it, it may not have tidied up."""
+        """Take the terminal back if a debugger waited in the worker, which may not have restored it."""
         if worker in self._debuggers:
             self._debuggers.discard(worker)
             if not self._debuggers:
                 self._terminal.resume()
 
     def _imports(self, message: Imported, at: float) -> events.Event | None:
-        """What a worker imported: where that is more than a warm template loads, it becomes the next one's."""
+        """Record the imports of a worker: if a warm template loads fewer, the next one loads these."""
         if self._config.profile_reload:
             logger.info("%s", _profile(message))
         if self._config.preload == "none":
@@ -216,7 +216,7 @@ class DevSession:
     # Reports
 
     def announce(self, action: AnnounceReload) -> None:
-        """Write the line that people read."""
+        """Log the line about a reload."""
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
         logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
@@ -232,7 +232,7 @@ class DevSession:
         self._tell(self._outcome)
 
     def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
-        """All that is known of a failure, for whoever shows it."""
+        """All that is known of a failure, for display."""
         if broken.failure is not None:
             known = Failure.from_json(dict(broken.failure))
         else:

@@ -1,4 +1,4 @@
-"""Reads what workers have counted from their cells, and keeps the sum of those that are gone."""
+"""Counters of workers: read from their scoreboard cells, and summed over the workers that have exited."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIGITS = 8
 
 
 def reading_of(cell: ScoreboardEntry) -> Reading:
-    """What a cell holds now."""
+    """Present reading of a cell."""
     words = cell.words
     first = int(Field.ANSWERS)
     rows = [words[first + digit * _BUCKETS : first + (digit + 1) * _BUCKETS].tolist() for digit in range(_DIGITS)]
@@ -31,7 +31,7 @@ def reading_of(cell: ScoreboardEntry) -> Reading:
 
 
 class WorkerCounters:
-    """The cells of the workers there are, and the sum of what the others have counted."""
+    """Cells of the live workers, and the sum of the counts of exited ones."""
 
     def __init__(self, slots: Scoreboard) -> None:
         self._slots = slots
@@ -42,7 +42,7 @@ class WorkerCounters:
         return {number: reading_of(self._slots.cell(handle.cell)) for number, handle in workers.items()}
 
     def leave(self, cell: ScoreboardEntry) -> None:
-        """Keep the counts of a worker that is gone, and clear its cell."""
+        """Add the counts of an exited worker to the sum, and clear its cell."""
         last = reading_of(cell)
         kept = Reading(0.0, 0, 0, last.requests, last.sent, last.busy, 0.0, last.statuses, last.latency)
         self.gone = self.gone.plus(kept)

@@ -1,4 +1,4 @@
-"""Why a worker died, as far as the system tells: what follows its signal or exit code in the log."""
+"""Cause of a worker's exit, as far as the system reports it: it follows the signal or exit code in the log."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MIB = 1 << 20
 
 
 class ExitCauseFinder:
-    """Compares the count of out-of-memory kills in the control group with what it was at the last death."""
+    """Compares the count of out-of-memory kills in the control group with the count at the last exit."""
 
     def __init__(self, memory: MemorySampler) -> None:
         self._memory = memory
         self._oom_kills = oom_kills()
 
     def examine(self, end: ProcessExit, cell: ScoreboardEntry, pid: int | None, *, killed_by_us: bool) -> ProcessExit:
-        """The same end, with what can be said about its cause."""
+        """The same exit, with its cause as far as it is known."""
         notes = []
         if end.signal == "SIGKILL" and not killed_by_us:
             notes.append(self._about_kill())

@@ -1,7 +1,7 @@
-"""Periodic sampling of what workers do not report by themselves: heartbeats and memory.
+"""Periodic sampling of heartbeats and memory, which workers do not report by themselves.
 
-After a pause of its own (it was stopped, or the machine was) the master knows nothing of what the workers' heartbeats
-would have been, so it samples no ages until they have had time to beat again.
+After a pause of its own (it was stopped, or the machine was) the master cannot know the workers' heartbeats during the
+pause, so it samples no ages until they have had time to beat again.
 
 RSS counts every page that workers share once for each of them, so a limit on it would kill workers for memory that
 their template owns. PSS (proportional set size, system/memory.py) shares it out, but the kernel walks the page tables
@@ -50,7 +50,7 @@ class Sampler:
         self._cpu: dict[int, tuple[float, float]] = {}  # by worker: when it was sampled, and its processor time then
 
     def next_at(self) -> float | None:
-        """When the next sample is due, None if there is nothing to sample."""
+        """Time of the next sample, None if there is nothing to sample."""
         state, times = self._state(), []
         if state.workers and (state.settings.timeout_worker > 0 or _drains(state)):
             times.append(self._next_look)
@@ -70,7 +70,7 @@ class Sampler:
             self._sample_load(self._state(), now)
 
     def _sample_load(self, state: State, now: float) -> None:
-        """Pass on how busy the workers were that were ready at the last sample too."""
+        """Pass on the load of the workers that were ready at the last sample too."""
         self._next_load = now + _LOAD_EVERY
         before, self._cpu = self._cpu, {}
         shares, lags = [], []
@@ -134,7 +134,7 @@ _REMEMBERED = 5
 
 
 class MemorySampler:
-    """Samples processes by id; forgets those that are not asked about any more."""
+    """Samples processes by id; forgets those that are no longer requested."""
 
     def __init__(self) -> None:
         self._history: dict[int, deque[int]] = {}

@@ -1,11 +1,11 @@
-"""Queries to running workers: stack dumps, and the requests in flight.
+"""Queries to running workers: stack dumps, and in-flight requests.
 
 A stack dump is requested by a signal, which also works where the event loop is blocked; no message says that it is
 complete, so its file is polled until it is, or until it grows no more. At most one dump of a worker is under way:
 later requests share it.
 
-The requests in flight are requested by message; a worker that does not reply within a moment is sent the signal as
-well. What a worker cannot tell is reported as such, and delays nothing.
+The in-flight requests are queried by message; a worker that does not reply within a moment is sent the signal as
+well. A missing reply is reported as such, and delays nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StackDumps:
         self._next_look = 0.0
 
     def take(self, handle: WorkerProcess, then: Then) -> None:
-        """Ask a worker, and call `then` with what it wrote, "" for nothing."""
+        """Request a worker's stacks, and call `then` with its output, "" for none."""
         now = time.monotonic()
         dump = self._under_way.get(handle.id)
         if dump is None:
@@ -59,7 +59,7 @@ class StackDumps:
         return self._next_look if self._under_way else None
 
     def tick(self, now: float) -> None:
-        """Look at the reports that are awaited."""
+        """Poll the reports that are awaited."""
         if not self._under_way or now < self._next_look:
             return
         self._next_look = now + _EVERY
@@ -72,7 +72,7 @@ class StackDumps:
                 self._finish(dump)
 
     def forget(self, handle: WorkerProcess) -> str:
-        """The worker has ended: finish its dump, and return what it wrote last and nobody has asked for."""
+        """Finish the dump of an exited worker, and return its last output if that was not requested."""
         dump = self._under_way.get(handle.id)
         text = read_report(handle.report)
         if dump is None:
@@ -131,7 +131,7 @@ class WorkerQueries:
             then({})
 
     def requests(self, workers: Iterable[int], then: Callable[[Found], None]) -> None:
-        """Call `then` with each worker's list of requests in flight, None for one that could not tell."""
+        """Call `then` with each worker's list of in-flight requests, None for a worker without a reply."""
         handles = self._handles(workers)
         inquiry = _Inquiry(then, {each.id for each in handles}, time.monotonic() + _MAY_THINK)
         self._asked.append(inquiry)
@@ -141,7 +141,7 @@ class WorkerQueries:
             then({})
 
     def told(self, worker: int, requests: list[dict[str, Any]]) -> None:
-        """A worker has told its requests."""
+        """Handle a worker's reply with its requests."""
         for inquiry in self._asked:
             inquiry.answer(worker, requests)
         self._asked = [each for each in self._asked if each.awaited]
@@ -150,7 +150,7 @@ class WorkerQueries:
         return min((each.silent_at for each in self._asked), default=None)
 
     def tick(self, now: float) -> None:
-        """Ask those by signal that have not answered a message."""
+        """Send the signal to workers that have not replied to the message."""
         for inquiry in [each for each in self._asked if each.silent_at <= now]:
             self._asked.remove(inquiry)
             for worker in list(inquiry.awaited):
@@ -159,7 +159,7 @@ class WorkerQueries:
     def _ask_by_signal(self, inquiry: _Inquiry, worker: int) -> None:
         handle = self._workers.get(worker)
         if handle is None:
-            inquiry.answer(worker, [])  # it is gone, and its requests with it
+            inquiry.answer(worker, [])  # it has exited, and its requests with it
         else:
             self._dumps.take(handle, lambda text: inquiry.answer(worker, _requests_in(text)))
 

@@ -1,8 +1,8 @@
 """StatsD reporter: the status as counters and gauges in UDP datagrams, every second.
 
 With tags the lines are DogStatsD's, and classes and reasons are tags; without, they are parts of the name, which every
-StatsD server takes. Counters are sent as what was added since the last report. Nothing is waited for: what the network
-does not take now is lost, as UDP is.
+StatsD server takes. Counters are sent as differences from the last report. Sending never waits: a datagram that the
+network does not take now is lost, as UDP permits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StatsdReporter:
             self._report()
 
     def finish(self) -> None:
-        """Send what was counted since the last report."""
+        """Send the counts since the last report."""
         self._report()
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""What the policy can ask the shell to do: imperatives, carried out by executor.py in the order they stand."""
+"""Actions of the policy: imperatives that executor.py carries out in order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class SpawnTemplate(Action):
-    """Execute a fresh interpreter that loads what the newest configuration says."""
+    """Execute a fresh interpreter that loads the application of the newest configuration."""
 
     generation: int
-    warm: bool = False  # in development, whether to load the packages that the application imports
+    warm: bool = False  # in development, load the packages that the application imports
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class AbortWorker(Action):
 
 @dataclass(frozen=True, slots=True)
 class DumpWorker(Action):
-    """Have the worker write its stacks to the log, and go on."""
+    """Request a stack dump from a worker, which continues to serve."""
 
     worker: int
 
@@ -103,7 +103,7 @@ class Say(Action):
 
 @dataclass(frozen=True, slots=True)
 class Announce(Action):
-    """All workers of the first start are ready: tell what is served, and where."""
+    """All workers of the first start are ready: log the start-up line."""
 
     preload: str
 

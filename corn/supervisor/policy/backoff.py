@@ -1,9 +1,9 @@
-"""When a slot may be filled again after its worker ended badly: restart intensity and backoff, as functions of time.
+"""Restart backoff of a slot whose worker crashed or was killed, as functions of time.
 
-A worker that crashes after it served is replaced at once; one that goes on crashing waits 0.25 s, then twice as long
-each time, up to 30 s, and a minute of health forgets it all. A worker that never became ready waits from the first time
-on. A worker killed from outside (an operator, a test of resilience, the out-of-memory killer) says little about the
-code, so ten such ends in ten seconds are forgiven before the same backoff applies.
+A worker that crashes after it served is replaced at once. If its replacements crash too, the delay is 0.25 s, doubles
+each time up to 30 s, and is reset after a minute of health. A worker that never became ready is delayed from the first
+time on. A worker killed from outside (an operator, a test of resilience, the out-of-memory killer) says little about
+the code, so ten such exits in ten seconds are forgiven before the same backoff applies.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def after_kill(restarts: Restarts, at: float, ready_for: float, spread: float) -
 
 
 def after_crash(restarts: Restarts, at: float, ready_for: float | None, spread: float) -> Restarts:
-    """The history after a worker ended by itself; `ready_for` is how long it had been ready, None if it never was."""
+    """The history after a worker exited by itself; `ready_for` is how long it had been ready, None if it never was."""
     streak = 0 if ready_for is not None and ready_for >= HEALTHY_AFTER else restarts.streak
     delays = streak if ready_for is None else streak - 1
     wait = delay_after(delays, spread) if delays >= 0 else 0.0

@@ -1,4 +1,4 @@
-"""What happens when something took too long, and when to look next. Pure."""
+"""Timeouts of stages: escalation of those that have expired, and the time of the next. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def next_wake(state: State, at: float) -> float | None:
 
 
 def _later(at: float, *times: float | None) -> list[float]:
-    """Those of the times that are still to come."""
+    """The given times that are in the future."""
     return [time for time in times if time is not None and time > at]
 
 
@@ -46,7 +46,7 @@ def overdue_templates(state: State, at: float) -> list[Template]:
 
 
 def press_worker(draft: Transition, worker: Worker) -> None:
-    """Take the next harder step with a worker that overran its stage; the last one is to give it up."""
+    """Escalate against a worker whose stage timed out; the last step is to give it up."""
     if worker.stage is Stage.KILLING:
         draft.say(Level.ERROR, f"{worker} cannot be killed; given up")
         draft.forget_worker(worker)
@@ -70,7 +70,7 @@ def press_template(draft: Transition, template: Template) -> None:
 
 
 def kill_now(draft: Transition) -> None:
-    """SIGKILL to everything that is left, again where it was sent before."""
+    """Send SIGKILL to all remaining processes, again where it was sent before."""
     for worker in list(draft.state.workers.values()):
         if worker.stage is Stage.KILLING:
             draft.do(KillWorker(worker.id))

@@ -1,15 +1,15 @@
-"""What the master decides: `decide(state, event)` returns the new state and the actions to carry out. Pure.
+"""Decision function of the master: `decide(state, event)` returns the new state and the actions to carry out. Pure.
 
 Theory. The shell turns signals, messages, process ends and timers into events; the policy answers each at once and
 never waits. Anything that takes time (a boot, a rolling reload, a drain) is state, and every event may change its
 course, so a stop overtakes a reload by construction. Each event is handled in two steps: its own rule in the table
-below changes the facts, then `reconcile` brings the workers to what the facts ask for.
+below changes the facts, then `reconcile` adjusts the workers to the facts.
 
 Invariants, checked over random sequences of events in tests/supervisor/policy/test_decide_properties.py:
-- while a good generation exists, no slot that could be filled stays empty, and no ready worker is asked to leave before
+- while a good generation exists, no slot that could be filled stays empty, and no ready worker is drained before
   another is ready in its place, except by a stop or when scaled down;
 - at most two generations have live workers, and one after a reload has ended either way;
-- every worker's end is logged once, with its reason;
+- every worker's exit is logged once, with its reason;
 - after a stop, every sequence of exits ends in `Exit`.
 
 Rejected: a loop that performs the reload and waits for each worker (uvicorn, gunicorn): a signal that arrives meanwhile
@@ -94,7 +94,7 @@ class Decision(NamedTuple):
 
 
 def decide(state: State, event: Event) -> Decision:
-    """Answer one event. Total: an event about a worker or a template that is gone changes nothing."""
+    """Handle one event. Total: an event about a worker or a template that has exited changes nothing."""
     if state.phase is Phase.STOPPED:
         return Decision(state, ())
     rules = _DEVELOPMENT if state.settings.development else _PRODUCTION
@@ -210,12 +210,12 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order or _is_expected(draft.state, worker, event.end) else Level.WARNING
         if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
-            level = Level.DEBUG  # what comes of it is reported, or has been
+            level = Level.DEBUG  # its consequence is logged, or has been
         draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
 
 
 def _is_expected(state: State, worker: Worker, end: ProcessExit) -> bool:
-    """Whether a stop explains how a worker ended: the signal reached it too, or corn killed it, and said why."""
+    """True if a stop explains a worker's exit: the signal reached it too, or corn killed it and logged the reason."""
     killed = worker.stage in (Stage.KILLING, Stage.ABORTING) or end.signal == "SIGTERM"
     return state.phase is Phase.STOPPING and killed
 
@@ -237,7 +237,7 @@ def _begin_reload(draft: Transition, event: ReloadRequested) -> None:
 
 
 def _tick(draft: Transition, event: Tick) -> None:
-    """Deadlines are looked at after every event, so time alone needs no rule."""
+    """Deadlines are checked after every event, so time alone needs no rule."""
 
 
 def _press_the_overdue(draft: Transition) -> None:
@@ -259,7 +259,7 @@ def _press_the_overdue(draft: Transition) -> None:
 
 
 def _settle(draft: Transition) -> None:
-    """Go on to the next phase where this one has come to its end."""
+    """Advance to the next phase if this one is complete."""
     state = draft.state
     if state.phase is Phase.STARTING and _is_started(state):
         draft.change(phase=Phase.RUNNING)
@@ -279,7 +279,7 @@ def _preload_of(state: State) -> str:
 
 
 def _is_started(state: State) -> bool:
-    """All slots are served; or some are, and another has failed already and is left to its backoff."""
+    """True if all slots are served, or some are and every other has failed already and waits for its backoff."""
     served = {worker.slot for worker in state.ready() if worker.slot < state.target}
     return len(served) == state.target or bool(served and state.restarts)
 

@@ -1,8 +1,8 @@
-"""Policy of `corn dev`: a change takes the old code away at once, and a failure is served, not fatal. Pure.
+"""Policy of `corn dev`: a change withdraws the old code at once, and a failure is served, not fatal. Pure.
 
     revision    counts the versions of the code; it grows with every change, and each worker belongs to one
     bare        a template that has loaded corn's worker code alone; there is always one
-    warm        a template that has loaded the packages which the application was seen to import; workers are forked
+    warm        a template that has loaded the packages which the application was observed to import; workers are forked
                 from it as soon as there is one
     responder   a worker that serves the failure of the current revision in place of the application
 
@@ -10,16 +10,16 @@ Rules, in place of those of reconcile.py and failures.py:
 - No worker of an older revision accepts a connection: it is drained when the change is known. New connections wait in
   the listening sockets.
 - A worker of the current revision that cannot be started makes that revision a failure, which responders serve until
-  the next change. Nothing ends the master.
+  the next change. No failure ends the master.
 - A worker that fails while an older one still exists may lack what only one process can have: a database file, a lock,
   a port. It is tried once more when the older ones have exited, and if that helps, so is each revision after it.
-- With `keep_last_good` the old workers go on until a new one is ready, which may be never.
-- A change of the environment (packages, env files, options) throws the templates away.
+- With `keep_last_good` the old workers serve until a new one is ready, which may be never.
+- A change of the environment (packages, env files, options) discards the templates.
 
 Rejected: to wait for the old worker's exit before each boot. Most applications hold nothing exclusive, and a request in
 flight would delay every reload.
-Rejected: to make a dev reload a reload of generations (rolling.py). It would have to take back each of its promises:
-the canary, the soak, the way back, and the old code that serves on.
+Rejected: to make a dev reload a reload of generations (rolling_reload.py). It would have to disable each of its
+guarantees: the canary, the soak, the rollback, and the old code that continues to serve.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _template_ready(draft: Transition, event: events.TemplateReady) -> None:
 
 
 def _template_exited(draft: Transition, event: events.TemplateExited) -> None:
-    """Without a warm template there is the bare one, which `reconcile` replaces."""
+    """A template has exited: forks fall back to the bare one, which `reconcile` replaces."""
     template = draft.state.templates.get(event.generation)
     if template is None:
         return
@@ -102,7 +102,7 @@ def _begin_revision(draft: Transition, *, cold: bool, since: float) -> None:
 
 
 def _packages_known(draft: Transition, _: events.PackagesKnown) -> None:
-    """The packages that the application imports are known, or others than before: load them into a new template."""
+    """Load the packages that the application imports into a new template, once they are known or have changed."""
     for template in list(draft.state.templates.values()):
         if template.warm and template.stage is TemplateStage.LOADING:
             stop_template(draft, template)
@@ -111,7 +111,7 @@ def _packages_known(draft: Transition, _: events.PackagesKnown) -> None:
 
 
 def template_failed(draft: Transition, generation: int, failure: RevisionFailure, exit_code: int) -> None:
-    """A template could not load what it was to load."""
+    """A template failed to load."""
     if draft.state.was_ready:
         draft.say(Level.ERROR, f"the template of generation {generation} failed: {failure.error}", failure.detail)
     else:
@@ -119,12 +119,12 @@ def template_failed(draft: Transition, generation: int, failure: RevisionFailure
 
 
 def template_lost(draft: Transition, template: Template, how: str) -> None:
-    """A template does not answer any more."""
+    """A template no longer responds."""
     draft.say(Level.WARNING, f"the template of generation {template.generation} was lost ({how})")
 
 
 def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
-    """A worker could not boot: what it was to serve is shown as a failure, and nothing is tried again."""
+    """A worker could not boot: its revision is shown as a failure, without a retry."""
     state = draft.state
     if worker.stage is not Stage.BOOTING or worker.responder:
         failures.worker_failed(draft, worker, failure, exit_code)
@@ -152,19 +152,19 @@ def _boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure) ->
 
 
 def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
-    """Whether another worker may have held what this one needed to start."""
+    """True if another worker may have held a resource that this one needed to start."""
     others = (each for each in draft.state.workers.values() if each.id != worker.id)
     still = any(_may_hold(draft.state, each, worker.slot) for each in others)
     return worker.overlaps and (still or draft.at - worker.born <= draft.state.settings.time_to_leave)
 
 
 def _is_certain(failure: RevisionFailure) -> bool:
-    """Whether no other process can be the cause: the code cannot be compiled."""
+    """True if no other process can be the cause: the code cannot be compiled."""
     return failure.failure is not None and failure.failure.get("kind") == SYNTAX
 
 
 def reconcile(draft: Transition) -> None:
-    """Bring workers and templates to what the current revision asks for."""
+    """Start, drain and stop workers and templates until they match the current revision."""
     remember_readiness(draft)
     _keep_templates(draft)
     for slot in range(draft.state.target):
@@ -224,7 +224,7 @@ def _is_current(state: State, worker: Worker) -> bool:
 
 
 def _dismiss(draft: Transition, worker: Worker) -> None:
-    """Drain a worker that serves, kill one that boots."""
+    """Drain a worker that serves, or kill one that boots."""
     leave(draft, worker, worker.retiring or _CHANGED)
 
 
@@ -256,7 +256,7 @@ def _spawn(draft: Transition, slot: int) -> None:
 
 
 def _may_hold(state: State, worker: Worker, slot: int) -> bool:
-    """Whether a worker has run the application, and is none of the siblings that shall serve beside the next one."""
+    """True if a worker has run the application and is not a sibling that serves beside the next one."""
     is_sibling = worker.revision == state.revision and worker.slot != slot and worker.is_live
     return not worker.responder and not is_sibling
 

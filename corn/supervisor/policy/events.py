@@ -1,4 +1,4 @@
-"""What can happen to the master: facts, each with the monotonic time `at` (seconds) at which the shell learnt of it."""
+"""Events of the master: facts, each with the monotonic time `at` (seconds) at which the shell observed it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """The listeners are bound and the loop turns."""
+    """The listeners are bound and the event loop runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class TemplateReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class TemplateSteppedDown(Event):
-    """The template found what it loaded unsafe to fork, and starts afresh with less."""
+    """The template found its process unsafe to fork, and restarts with fewer modules loaded."""
 
     generation: int
     reason: str
@@ -73,7 +73,7 @@ class WorkerReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailed(Event):
-    """The application could not be loaded or started in this worker, which is about to leave."""
+    """The application could not be loaded or started in this worker, which is about to exit."""
 
     worker: int
     error: str
@@ -100,12 +100,12 @@ class CodeChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class PackagesKnown(Event):
-    """In development: which packages the application imports is known, and is not what a warm template has loaded."""
+    """In development: the packages that the application imports are known, and differ from those of a warm template."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRetiring(Event):
-    """A worker asked to be replaced, or is to be, `at_once`: before it has lived `min_worker_lifetime`."""
+    """A worker requests its replacement; `at_once`: even before it has lived `min_worker_lifetime`."""
 
     worker: int
     reason: str
@@ -114,7 +114,7 @@ class WorkerRetiring(Event):
 
 @dataclass(frozen=True, slots=True)
 class WorkerDraining(Event):
-    """The worker accepts no more connections, as it was told."""
+    """The worker has stopped accepting connections, as the master requested."""
 
     worker: int
 
@@ -132,7 +132,7 @@ class ReloadRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class StopRequested(Event):
-    """`signal` is SIGTERM, SIGINT or SIGQUIT, or stands for a command that means the same, named by `cause`."""
+    """A request to stop: by `signal` (SIGTERM, SIGINT or SIGQUIT), or by a command of the same effect, in `cause`."""
 
     signal: str
     cause: str = ""
@@ -140,26 +140,26 @@ class StopRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class RollbackRequested(Event):
-    """The previous generation shall serve again."""
+    """A request to return to the previous generation."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartRequested(Event):
-    """The worker of a slot shall be replaced, or started now if it waits to be."""
+    """A request to replace the worker of a slot, or to start it now if the slot waits for its backoff."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class DrainRequested(Event):
-    """A worker shall take no more connections from now on, and leave."""
+    """A request to drain a worker: it accepts no more connections, and exits."""
 
     worker: int
 
 
 @dataclass(frozen=True, slots=True)
 class UpgradeRequested(Event):
-    """A new master shall take over."""
+    """A request for a new master that takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class SuccessorReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class SuccessorFailed(Event):
-    """There will be no new master."""
+    """The new master failed, or could not be started."""
 
     error: str
 
@@ -181,7 +181,7 @@ class ScaleRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoadSampled(Event):
-    """How busy the ready workers were since the last sample, 0 to 1, and how late their event loops are, in seconds."""
+    """Load of the ready workers since the last sample, 0 to 1, and lag of their event loops, in seconds."""
 
     busy: float
     lag: float
@@ -189,7 +189,7 @@ class LoadSampled(Event):
 
 @dataclass(frozen=True, slots=True)
 class MemorySampled(Event):
-    """What each worker holds, and all processes together, in bytes (PSS)."""
+    """Memory of each worker, and of all processes together, in bytes (PSS)."""
 
     workers: Mapping[int, int]
     total: int
@@ -197,7 +197,7 @@ class MemorySampled(Event):
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatsSeen(Event):
-    """For each worker the seconds since its event loop last turned."""
+    """Heartbeat age of each worker: for how many seconds its event loop has been blocked."""
 
     ages: Mapping[int, float]
 

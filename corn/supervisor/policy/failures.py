@@ -1,9 +1,9 @@
-"""What a failure means, by when it happens. Pure.
+"""Failure handling, by the phase in which a template or a worker fails. Pure.
 
-The same failure has four outcomes: at the first start, with nothing ready yet, corn reports it and leaves with exit
-code 3; of a reload's candidate, the reload is abandoned and the current generation goes on; of the current generation,
-the slot is filled again after its backoff; during a stop it is only logged. No failure ends a master that has something
-ready, or had it less than a minute ago.
+The same failure has four outcomes. At the first start, with nothing ready yet, corn reports it and exits with code 3.
+When a reload's candidate fails, the reload is abandoned and the current generation continues to serve. When the current
+generation fails, the slot is filled again after its backoff. During a stop the failure is only logged. No failure ends
+a master that has a worker ready, or had one less than a minute ago.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def template_failed(draft: Transition, generation: int, failure: RevisionFailure
 
 
 def template_lost(draft: Transition, template: Template, how: str) -> None:
-    """A template that could fork is gone. Workers go on; `reconcile` replaces the current one from disk."""
+    """A template that could fork has exited. Workers are unaffected; `reconcile` replaces the current one from disk."""
     generation = template.generation
     if generation == draft.state.current:
         draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
@@ -61,7 +61,7 @@ def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, e
 
 
 def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
-    """A worker that nobody asked to leave is gone."""
+    """A worker exited without a request from the master."""
     if not worker.is_ready:
         draft.rules.worker_failed(draft, worker, RevisionFailure(f"{end} before it was ready"), ExitCode.APPLICATION)
         return
@@ -76,14 +76,14 @@ def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
 
 
 def _convicts_the_deploy(draft: Transition, worker: Worker, end: ProcessExit) -> bool:
-    """Whether a crash speaks against code that was deployed a moment ago, and there is other code to return to."""
+    """True if a crash is attributed to code that was deployed a moment ago, and there is other code to return to."""
     state = draft.state
     is_new = worker.generation == state.current and is_on_probation(state, draft.at)
     return is_new and can_roll_back(state) and end.signal not in _OUTSIDE_SIGNALS
 
 
 def fork_missed(draft: Transition, worker: Worker) -> None:
-    """The template did not fork when asked: twice in a row means that it never will."""
+    """The template did not fork on request: after two misses in a row it is given up."""
     template = draft.state.templates.get(worker.generation)
     if template is not None and template.stage is TemplateStage.READY:
         draft.template(template, missed=template.missed + 1)
@@ -95,7 +95,7 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
 
 
 def give_up(draft: Transition) -> None:
-    """Leave, so that systemd or Kubernetes can act, when nothing was ready for long and no attempt helped."""
+    """Exit, so that systemd or Kubernetes can act, when no worker was ready for long and no retry helped."""
     state = draft.state
     if state.phase not in (Phase.STARTING, Phase.RUNNING):
         return

@@ -1,15 +1,15 @@
 """Health of ready workers: heartbeat age, lifetime and memory. Pure.
 
 Heartbeat. The event loop writes it, so its age is how long the loop has been blocked. At half of `timeout_worker` the
-worker is requested to dump its stacks, once, and goes on. At the limit it is stuck: a replacement is started at once,
-and the worker is aborted (its fault handler writes the stacks of all threads) when that one is ready, or after a few
-seconds if none comes. A worker that recovers before that finishes what it has and exits. A slow worker whose loop is
-not blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
+worker is requested to dump its stacks, once, and is left running. At the limit it is stuck: a replacement is started at
+once, and the worker is aborted (its fault handler writes the stacks of all threads) when that one is ready, or after a
+few seconds if none comes. A worker that recovers before that finishes its requests and exits. A slow worker whose loop
+is not blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
 
 A draining worker has its grace for the requests in flight. One whose event loop is blocked at the end of it is aborted
 then; one whose loop runs has the time of its lifespan's shutdown besides.
 
-Recycling. A worker that retires goes on serving until another is ready in its slot. Of those that retire for a limit,
+Recycling. A worker that retires serves until another is ready in its slot. Of those that retire for a limit,
 one is replaced at a time, so a leak in all of them, or one start time, costs no capacity; and none before it has lived
 `min_worker_lifetime`, so that a limit set too low is slow and not a fork storm. A worker beyond the hard memory limit
 is not waited for. Memory is what a worker adds to the machine (PSS, proportional set size), and must be too much in
@@ -44,7 +44,7 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
 
 
 def abort_the_replaced(draft: Transition) -> None:
-    """Abort the stuck workers whose slot is served by another now."""
+    """Abort the stuck workers whose replacement serves now."""
     for worker in list(draft.state.workers.values()):
         if worker.stage is Stage.STUCK and any(each.is_ready for each in draft.state.in_slot(worker.slot)):
             abort(draft, worker)
@@ -56,7 +56,7 @@ def abort(draft: Transition, worker: Worker) -> None:
 
 
 def _judge_draining(draft: Transition, worker: Worker, age: float) -> None:
-    """Abort a worker that is blocked when its grace is over: it cannot cancel what it has, nor shut down in order."""
+    """Abort a worker that is blocked when its grace ends: it can neither cancel its requests nor shut down in order."""
     if worker.grace_ends is not None and draft.at >= worker.grace_ends and age >= BLOCKED_AFTER:
         draft.say(Level.WARNING, f"{worker} did not leave within its grace period: its event loop is blocked")
         abort(draft, worker)
@@ -82,18 +82,18 @@ MIB = 1 << 20
 
 
 def recycles_at(state: State, worker: Worker) -> float | None:
-    """When a ready worker may be replaced for a limit: from then on if it retires, or when it is old enough."""
+    """Earliest time to replace a ready worker for a limit: from its retirement on, or when it is old enough."""
     if worker.retiring:
         return worker.since + state.settings.min_worker_lifetime
     lifetime = state.settings.limit_lifetime
     if lifetime is None:
         return None
-    # Workers that were born together must not all be replaced together.
+    # Workers that were forked together must not all be replaced together.
     return worker.since + max(lifetime, state.settings.min_worker_lifetime) * (1 + 0.1 * worker.spread)
 
 
 def is_to_be_replaced(state: State, worker: Worker, at: float) -> bool:
-    """Whether another worker should take a ready one's place now."""
+    """True if a ready worker should be replaced now."""
     if not worker.is_ready:
         return False
     due = recycles_at(state, worker)
@@ -105,7 +105,7 @@ def reason_to_recycle(worker: Worker) -> str:
 
 
 def is_recycling(state: State, at: float) -> bool:
-    """Whether some slot already holds a worker that is to be replaced beside one that is not ready yet."""
+    """True if some slot already holds a worker that is to be replaced beside one that is not ready yet."""
     return any(
         any(is_to_be_replaced(state, worker, at) for worker in live) and any(not worker.is_ready for worker in live)
         for live in map(state.in_slot, range(state.target))

@@ -1,8 +1,8 @@
-"""What an operator asks for beside reloads and stops: another number of workers, another worker, the code before. Pure.
+"""Operator requests other than reload and stop: scale, restart, drain and rollback. Pure.
 
-To restart a worker is to put another in its place first; to drain it is to have it accept nothing more from now on, so
-that for as long as a fork takes there is one worker less. Both are replaced whatever their age. A number of workers
-that was asked for stands until the next reload is, also where a reload is under way, or a template replaced.
+A restart makes the replacement ready before the worker drains. A drain stops the worker's accepting at once, so that
+one worker is missing for as long as a fork takes. Both replace the worker whatever its age. A requested number of
+workers is kept until the next requested reload, even while a reload is under way or a template is replaced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def rollback_requested(draft: Transition, _: RollbackRequested) -> None:
 
 
 def restart_requested(draft: Transition, event: RestartRequested) -> None:
-    """Replace whoever serves in a slot; where it waits for its next attempt, that comes now."""
+    """Replace the worker that serves in a slot; a slot that waits for its backoff retries now."""
     if draft.state.phase is Phase.STOPPING:
         return
     for worker in draft.state.in_slot(event.slot):

@@ -1,5 +1,5 @@
-"""Bring the workers to what the phase asks for. Pure, and without memory of its own: after each event the state alone
-says which generation every slot should be served by, so a rolling reload, a rollback, a recycle and a respawn are the
+"""Reconciliation of the workers with the phase. Pure, and without memory of its own: after each event the state alone
+determines the generation that should serve each slot, so a rolling reload, a rollback, a recycle and a respawn are the
 same few rules, and a stop overtakes all of them by changing the phase.
 
 In development other rules hold (development.py). Rules:
@@ -10,8 +10,8 @@ In development other rules hold (development.py). Rules:
   generation again: that is the rollback.
 - Where a slot is served by workers of withdrawn generations, because the current one has lost its template, the newest
   of them is enough: attempts that fail one after the other must not fill the machine.
-- Of the workers that drain, the oldest are hurried when there are many more than slots.
-- Of the workers that are to be replaced for a limit, one at a time is.
+- When many more workers drain than there are slots, the oldest of them are stopped at once.
+- Workers that exceed a limit are replaced one at a time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def reconcile(draft: Transition) -> None:
 
 
 def _thin_out_the_draining(draft: Transition) -> None:
-    """Deploys that follow each other faster than old workers finish must not fill the machine."""
+    """Stop surplus draining workers at once: deploys faster than old workers finish must not fill the machine."""
     draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
     for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
         if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:

@@ -1,11 +1,11 @@
-"""A reload, from the canary to the commit, and both ways back. Pure.
+"""Rolling reload: canary, soak and commit, and the two ways back, abandonment and rollback. Pure.
 
     candidate's template loads -> canary in slot 0, gated -> it soaks beside all old workers -> slots follow, one by one
     -> commit: the candidate is the current generation, the old one the previous, whose template stays for a while
 
 Nothing is taken away before the canary has soaked, and nothing from a slot before its new worker is ready. Before the
-commit a failure of the candidate abandons it. After the commit, a crash within the probation of a worker that nobody
-killed from outside rolls back: the previous generation is made current again, and `reconcile` does the rest by forking
+commit a failure of the candidate abandons it. After the commit, a worker's crash within the probation, unless it was
+killed from outside, rolls back: the previous generation is made current again, and `reconcile` does the rest by forking
 from its template. Neither reads the disk.
 
 Rejected: to commit only after a probation. A deploy that follows closely would have to wait, for the same outcome.
@@ -33,13 +33,13 @@ def wanted_generation(state: State, slot: int, at: float) -> int | None:
 
 
 def is_soaked(state: State, at: float) -> bool:
-    """Whether a worker of the candidate has been ready for as long as its settings ask; true with no candidate."""
+    """True if a worker of the candidate has been ready for its settings' soak time, or there is no candidate."""
     soaked_at = soak_ends(state)
     return state.candidate is None or (soaked_at is not None and soaked_at <= at)
 
 
 def soak_ends(state: State) -> float | None:
-    """When the candidate's first ready worker has soaked, None if there is none."""
+    """End of the soak of the candidate's first ready worker, None if there is none."""
     if state.candidate is None or state.candidate not in state.templates:
         return None
     ready = [worker.since for worker in state.ready() if worker.generation == state.candidate]
@@ -75,7 +75,7 @@ def commit(draft: Transition) -> None:
 
 
 def may_still_accept(state: State) -> list[float]:
-    """Until when to wait for each draining worker to say that it accepts no more; one that is stuck never does."""
+    """Deadlines for each draining worker's report that it accepts no more; a stuck worker never sends it."""
     return [
         worker.since + _TIME_TO_CLOSE
         for worker in state.workers.values()
@@ -118,7 +118,7 @@ def roll_back(draft: Transition, why: str, *, level: Level = Level.ERROR) -> Non
 
 
 def previous_until(state: State) -> float | None:
-    """When the previous generation's template is no longer kept."""
+    """Time from which the previous generation's template is no longer kept."""
     return None if state.previous is None else state.committed_at + state.settings.rollback_window
 
 

@@ -1,4 +1,4 @@
-"""Workers by load: how many there are to be, where the settings give a range. Pure.
+"""Scaling by load: the number of workers, where the settings give a range. Pure.
 
     busy    share of its time that an event loop's process computes, averaged over the ready workers; or a loop that is
             late all the time, which a blocking call makes without computing
@@ -43,7 +43,7 @@ def load_sampled(draft: Transition, event: LoadSampled) -> None:
 
 
 def target_of(state: State, settings: Settings) -> int:
-    """The number of workers with other settings: what was asked for, or what the load made of the range."""
+    """The number of workers under other settings: the requested one, or the one that the load determined."""
     if state.scaled is not None:
         return state.scaled
     return max(settings.workers, min(state.target, settings.most_workers))

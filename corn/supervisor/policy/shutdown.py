@@ -1,10 +1,10 @@
-"""How a master ends: asked to by a signal, or because a successor serves in its place. Pure.
+"""Shutdown of the master: on a signal, or after a hand-over to a successor. Pure.
 
-A stop is only ever made more urgent. With a drain delay, SIGTERM is first of all a date: everything goes on as before,
-connections are accepted and crashed workers replaced, so that whoever sends requests here has the time to learn that
-the service leaves; only what would begin anew, a reload or an upgrade, is refused. Any further request to stop ends the
-wait. In a last stop the workers answer what waits in the queues, for nobody else will;
-after a hand-over they leave it to the successor, which accepts from the same sockets.
+A stop is only ever made more urgent. With a drain delay, SIGTERM only schedules the stop: until then connections are
+accepted and crashed workers replaced, so that load balancers have the time to notice that the service stops. Only
+reloads and upgrades are refused. Any further request to stop ends the delay. In a final stop the workers answer the
+connections that wait in the accept queues, because no other process will; after a hand-over they leave them to the
+successor, which accepts from the same sockets.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def stop_requested(draft: Transition, event: StopRequested) -> None:
 
 
 def stop_when_due(draft: Transition) -> None:
-    """Begin the stop whose date has come."""
+    """Begin a scheduled stop that is due."""
     if draft.state.stop is Stop.NO and draft.state.stop_at is not None and draft.state.stop_at <= draft.at:
         _stop(draft, Stop.GRACEFUL, "the drain delay is over")
 
@@ -94,7 +94,7 @@ def _stop(draft: Transition, stop: Stop, cause: str) -> None:
 
 
 def _urgency(now: Stop, signal: str) -> Stop:
-    """How urgently to stop after one more signal: SIGTERM asks once, SIGINT presses on, SIGQUIT starts in haste."""
+    """The urgency after one more signal: SIGTERM is graceful, each SIGINT is more urgent, SIGQUIT starts at quick."""
     if signal == "SIGTERM":
         return max(now, Stop.GRACEFUL)
     if signal == "SIGQUIT":

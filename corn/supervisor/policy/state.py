@@ -1,7 +1,7 @@
-"""What the master knows: templates, workers, slots, and the phase it is in. Pure, frozen data.
+"""State of the master: templates, workers, slots, and its phase. Pure, frozen data.
 
-A *slot* is a place to fill, numbered from 0 to target - 1. A *worker* is one process that fills a slot, or has been
-asked to leave it; its number is never used again. A *generation* is one version of the code: one template and the
+A *slot* is the position of a worker, numbered from 0 to target - 1. A *worker* is one process that fills a slot, or
+drains from it; its number is never used again. A *generation* is one version of the code: one template and the
 workers forked from it.
 """
 
@@ -14,22 +14,22 @@ from typing import Any
 
 from corn.supervisor.policy.backoff import Restarts
 
-SPAWN_TIMEOUT = 5.0  # from asking for a fork to the worker's first word
+SPAWN_TIMEOUT = 5.0  # from the request for a fork to the worker's first message
 ABORT_TIMEOUT = 2.0  # from SIGABRT to SIGKILL
 KILL_TIMEOUT = 5.0  # from SIGKILL to giving the process up as unkillable
-GRACE_MARGIN = 0.5  # for a worker to cancel what is in flight when its grace is over
-QUICK_GRACE = 2.0  # for a worker to leave when it was told to leave at once
+GRACE_MARGIN = 0.5  # for a worker to cancel its in-flight requests when its grace is over
+QUICK_GRACE = 2.0  # for a worker to exit when it was requested to exit at once
 TEMPLATE_EXIT_TIMEOUT = 2.0
 
 
 class Stage(Enum):
-    """Where a worker is in its life (supervision.md 2.2)."""
+    """Stage in the life of a worker."""
 
-    SPAWNING = "spawning"  # a fork was asked for
+    SPAWNING = "spawning"  # a fork was requested
     BOOTING = "booting"  # it runs, and loads or starts the application
     READY = "ready"  # it accepts connections
-    STUCK = "stuck"  # its event loop does not turn; it is being replaced
-    DRAINING = "draining"  # it was asked to leave
+    STUCK = "stuck"  # its event loop is blocked; it is being replaced
+    DRAINING = "draining"  # it finishes its in-flight requests, and exits
     ABORTING = "aborting"  # it was sent SIGABRT, for its stacks
     KILLING = "killing"  # it was sent SIGKILL
 
@@ -45,7 +45,7 @@ class TemplateStage(Enum):
 
 
 class Phase(Enum):
-    """Where the master is in its life (supervision.md 2.3)."""
+    """Phase in the life of the master."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -55,7 +55,7 @@ class Phase(Enum):
 
 
 class Stop(IntEnum):
-    """How urgently to stop; a stop is only ever made more urgent."""
+    """Urgency of a stop; it only ever increases."""
 
     NO = 0
     GRACEFUL = 1
@@ -65,7 +65,7 @@ class Stop(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessExit:
-    """How a process ended: by an exit code, or by a signal's name; `note` is what else is known of the cause."""
+    """Exit of a process, by exit code or by signal name; `note` is what else is known of the cause."""
 
     code: int | None = None
     signal: str = ""
@@ -78,7 +78,7 @@ class ProcessExit:
 
 @dataclass(frozen=True, slots=True)
 class RevisionFailure:
-    """Why a revision of the code cannot be served; `failure` is diagnosis.Failure as JSON, None where less is known."""
+    """Reason why a revision cannot be served; `failure` is diagnosis.Failure as JSON, None where less is known."""
 
     error: str
     detail: str = ""
@@ -111,13 +111,13 @@ class Settings:
 
     @property
     def time_to_leave(self) -> float:
-        """How long a draining worker is let alone: its grace, its lifespan shutdown, and a moment to end."""
+        """Timeout of a draining worker: its grace, its lifespan shutdown, and a moment to exit."""
         return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + (0.5 if self.development else 2.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker process; `since` is when its stage began, `reason` why it was asked to leave or why it failed."""
+    """One worker process; `since` is when its stage began, `reason` why it drains or why it failed."""
 
     id: int
     slot: int
@@ -129,11 +129,11 @@ class Worker:
     reason: str = ""
     retiring: str = ""  # why it is to be replaced; it serves until its replacement is ready
     accepts: bool = True  # as far as the master knows
-    born: float = 0.0  # when the fork was asked for
+    born: float = 0.0  # when the fork was requested
     at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
     grace_ends: float | None = None  # when a draining worker may not have requests in flight any more
-    lagging: bool = False  # its event loop has been silent for half of what it may
+    lagging: bool = False  # its event loop has been blocked for half of `timeout_worker`
     revision: int = 0  # in development, the version of the code
     responder: bool = False  # in development, whether it serves a failure
     overlaps: bool = False  # in development, it was spawned while another worker could hold what it needs
@@ -153,7 +153,7 @@ class Worker:
 
     @property
     def retires_at_once(self) -> bool:
-        """Somebody told it to leave, and it will not wait for long."""
+        """True if its age does not matter, or if it received a signal, whose sender will not wait for long."""
         return self.at_once or self.retiring.startswith("SIG")
 
     @property
@@ -168,7 +168,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template process; `deadline` bounds its current stage. `missed` counts forks in a row that it did not do."""
+    """One template process; `deadline` bounds its current stage. `missed` counts requests in a row without a fork."""
 
     generation: int
     stage: TemplateStage
@@ -182,39 +182,39 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that `decide` decides from.
+    """Complete state of the master, from which `decide` works.
 
     `current` is the generation that is known to be good, `candidate` the one that a start or a reload is trying,
     `previous` the one that was current until `committed_at` and can still be returned to.
-    `again` holds the settings of a reload asked for while one was under way. `failures` counts the workers that ended
-    badly since one was last ready, and `unready_since` is when the last ready one was lost.
+    `again` holds the settings of a reload requested while one was under way. `failures` counts the workers that failed
+    since one was last ready, and `unready_since` is when the last ready one was lost.
     """
 
     settings: Settings
     target: int
     phase: Phase = Phase.STARTING
     stop: Stop = Stop.NO
-    stop_at: float | None = None  # a stop was asked for, and begins then; until then all goes on
+    stop_at: float | None = None  # when a requested stop begins; until then the service continues
     exit_code: int = 0
     current: int | None = None
     candidate: int | None = None
     previous: int | None = None
     committed_at: float = 0.0
     again: Settings | None = None
-    scaled: int | None = None  # the number of workers that was asked for since the last reload was
+    scaled: int | None = None  # the number of workers that was requested since the last requested reload
     busy_since: float | None = None  # since when the workers have been busy enough for one more
     idle_since: float | None = None  # and idle enough for one fewer
     last_error: str = ""
     last_detail: str = ""  # the traceback of that error, or ""
-    was_ready: bool = False  # some worker has been, so the start has not failed
+    was_ready: bool = False  # some worker has been ready, so the start has not failed
     failures: int = 0
     unready_since: float | None = None
-    upgrading: bool = False  # a successor was started and has not answered yet
-    handed_over: bool = False  # it serves; what is left here only finishes
+    upgrading: bool = False  # a successor was started and has not reported yet
+    handed_over: bool = False  # the successor serves; this master only finishes
     revision: int = 1  # the version of the code, in development, which began at `changed_at`
     changed_at: float = 0.0
     broken: RevisionFailure | None = None  # why that revision is not served
-    announced: bool = True  # whether it was told that the revision is served, or is not
+    announced: bool = True  # whether it was announced that the revision is served, or is not
     alone: bool = False  # in development, a worker is spawned once those before it have exited
     template_retries: int = 0
     template_retry_at: float | None = None

@@ -31,7 +31,7 @@ from corn.supervisor.policy.state import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What differs between `corn serve` and `corn dev`: what happens on each event, and what follows from it.
+    """Rules that differ between `corn serve` and `corn dev`: reactions to events, and reconciliation.
 
     The number that comes with a failure is the exit code, should the failure end the master.
     """
@@ -45,7 +45,7 @@ class Rules:
 
 
 class Transition:
-    """What the rules write to. `at` is the event's time, the only clock there is."""
+    """Mutable draft of a decision. `at` is the event's time, the only clock there is."""
 
     __slots__ = ("actions", "at", "rules", "state")
 
@@ -87,7 +87,7 @@ class Transition:
 
 
 def leave(draft: Transition, worker: Worker, reason: str) -> None:
-    """Have a live worker leave: drained if it serves, killed at once if it does not yet."""
+    """Remove a live worker: drain it if it serves, kill it at once if it does not yet."""
     if worker.is_ready:
         drain(draft, worker, reason)
     else:
@@ -95,7 +95,7 @@ def leave(draft: Transition, worker: Worker, reason: str) -> None:
 
 
 def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False, quick: bool = False) -> None:
-    """Ask a worker to finish within its grace period, or at once if `quick`; `final` when no other goes on serving."""
+    """Drain a worker within its grace period, or at once if `quick`; `final` when no other continues to serve."""
     settings = draft.state.settings
     limit = QUICK_GRACE if quick else settings.time_to_leave
     deadline = min(draft.at + limit, worker.deadline or inf)
@@ -128,7 +128,7 @@ def spawn_template(draft: Transition, settings: Settings, *, warm: bool = False)
 
 
 def stop_template(draft: Transition, template: Template) -> None:
-    """Have a template leave. Where it is its workers' parent it may stay as long as they do."""
+    """Stop a template. Where it is its workers' parent it may stay as long as they do."""
     has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
     limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
     draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
@@ -136,7 +136,7 @@ def stop_template(draft: Transition, template: Template) -> None:
 
 
 def template_loaded(draft: Transition, event: TemplateReady) -> Template | None:
-    """Note that a template can fork; returns it, None where it is not awaited any more."""
+    """Record that a template can fork; returns it, None if it is no longer awaited."""
     template = draft.state.templates.get(event.generation)
     if template is None or template.stage is not TemplateStage.LOADING:
         return None
@@ -145,7 +145,7 @@ def template_loaded(draft: Transition, event: TemplateReady) -> Template | None:
 
 
 def remember_readiness(draft: Transition) -> None:
-    """Note whether some worker is ready, and since when none is."""
+    """Record whether some worker is ready, and since when none is."""
     if draft.state.ready():
         draft.change(was_ready=True, failures=0, unready_since=None)
     elif draft.state.unready_since is None:

@@ -1,16 +1,17 @@
-"""Going on in the background, while the command at the terminal waits to tell how the start went.
+"""Daemonization: the service runs in the background, and the command waits to report the result of the start.
 
     the command   forks, and waits until the service is ready or has failed; then it exits with the service's exit code
      +- a middle process    begins a session of its own, forks, and ends
          +- the daemon      becomes the master
 
-The daemon leads no session, so no terminal can ever become its own (setsid(2)). It tells through a pipe: its process id
-at once, its exit code when that is settled, 0 for ready. What it says until then is seen at the terminal too, through a
-copy of standard error that no other process of the service inherits; the terminal is let go of before the command ends.
+The daemon leads no session, so it can never acquire a controlling terminal (setsid(2)). It reports through a pipe: its
+process id at once, and its exit code when that is settled, 0 for ready. Its output until then goes to the terminal too,
+through a copy of standard error that no other process of the service inherits, and that is closed before the command
+exits.
 
 Standard input, output and error lead to /dev/null from the start, except for an output that was redirected to a regular
-file, as in `corn serve --daemon >> corn.log 2>&1`: that is the log. A pipe is not kept, because whoever reads it would
-wait for its end as long as the service runs.
+file, as in `corn serve --daemon >> corn.log 2>&1`: that is the log. A pipe is not kept, because its reader would wait
+for its end as long as the service runs.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _INTERRUPTED = 130
 
 
 class Launch:
-    """The start of a service in the foreground: everybody sees it, and nobody is to be told."""
+    """Start of a service in the foreground, whose result needs no report."""
 
     def begin_log(self, source: logs.Source, config: Config) -> None:
         """Called once corn's log is set up."""
@@ -60,7 +61,7 @@ class DaemonLaunch(Launch):
         self._answer(0)
 
     def ended(self, code: int) -> None:
-        """Tell the command, if it still waits; what is written to standard error from here on is seen there.
+        """Report to the command, if it still waits; its terminal shows standard error from here on.
 
         A service that was stopped before it was ready did not start, whatever its exit code.
         """
@@ -81,7 +82,7 @@ class DaemonLaunch(Launch):
             self._terminal = None
 
     def _answer(self, code: int) -> None:
-        """The command reads to the end: it ends when this process has closed the pipe, or has ended."""
+        """Write the result and close the pipe: the command exits at its end, or when this process has exited."""
         if self._writer is not None:
             with contextlib.suppress(OSError):  # the command was killed
                 os.write(self._writer, str(code).encode())
@@ -91,7 +92,7 @@ class DaemonLaunch(Launch):
 
 
 def daemonize() -> Launch:
-    """Return in the daemon; the calling process waits for it and ends here, without exit handlers."""
+    """Return in the daemon; the calling process waits for it and exits here, without exit handlers."""
     logs.flush_standard_streams()
     reader, writer = os.pipe()
     if os.fork() > 0:

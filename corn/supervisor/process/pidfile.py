@@ -1,9 +1,9 @@
-"""The pidfile: the master's process id in a file, from when it serves until it ends.
+"""Pidfile: the master's process id in a file, from when it serves until it exits.
 
-A file that is there already is looked at first. One whose process is gone, or is no master of corn's, is left over from
-a crash and is replaced; one of a living master is refused; one that holds no number was not meant for this, and is left
-alone. It appears whole, by rename(2). With --user that cannot be: the directory, such as /run, often belongs to root,
-who is gone by the time corn serves. Then the file is made beforehand, empty and given to the user, and filled by one
+An existing file is checked first. One whose process has exited, or is no master of corn's, is stale and is replaced;
+one of a living master is an error; one that holds no number is no pidfile, and is an error too. The file appears whole,
+by rename(2). With --user that is impossible: the directory, such as /run, often belongs to root, whose rights corn has
+given up by the time it serves. Then the file is made beforehand, empty and owned by the user, and filled by one
 write(2); and where it cannot be removed at the end, it is emptied.
 """
 
@@ -34,7 +34,7 @@ class Pidfile:
             _check(self._path, {0, os.getpid(), predecessor})
 
     def reserve(self, identity: ProcessUser) -> None:
-        """Make the file for who is going to fill it; raises ConfigError where that cannot be."""
+        """Make the file for the user who fills it later; raises ConfigError if that fails."""
         if self._path is None or identity.is_assumed:
             return
         try:
@@ -45,7 +45,7 @@ class Pidfile:
             raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
 
     def publish(self) -> None:
-        """Say that this process is the master; a failure is logged, because the service runs already."""
+        """Write this process's id; a failure is logged, because the service runs already."""
         if self._path is None:
             return
         try:
@@ -92,7 +92,7 @@ def _create(path: Path) -> int:
 
 
 def _check(path: Path, harmless: set[int | None]) -> None:
-    """Raise ConfigError where the file is not to be had; `harmless` are the numbers that may stand in it."""
+    """Raise ConfigError if the file cannot be used; `harmless` are the numbers that it may hold."""
     if not os.access(path.parent, os.W_OK | os.X_OK) and not os.access(path, os.W_OK):
         raise ConfigError(f"--pid: no file can be made in {path.parent}; choose another directory, or its permissions")
     if not path.exists():

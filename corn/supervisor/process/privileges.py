@@ -1,9 +1,9 @@
-"""Becoming the user and the group that corn was told to be.
+"""Privilege drop: change to the configured user and group.
 
-The master itself changes, for good, once it holds what only root may have: listening sockets and the pidfile.
-Templates, workers and everything after them are born without privileges, and a fault in the master is no fault of
-root's (decision 5 says what that costs). Names are looked up, and the change is tried on in a child that ends at once,
-before anything is opened: what is refused is refused with nothing done.
+The master itself changes, for good, once it holds the resources that need root: listening sockets and the pidfile.
+Templates, workers and all later processes start without privileges, and a fault in the master does not act as root
+(decision 5 states the cost). Names are looked up, and the change is tried in a child that exits at once, before
+anything is opened: an error is reported before any side effect.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class ProcessUser:
 
     @property
     def is_assumed(self) -> bool:
-        """Whether this process is that user and group already."""
+        """True if this process is that user and group already."""
         return (os.geteuid(), os.getegid()) == (self.uid, self.gid)
 
 
 def identity_of(config: Config) -> ProcessUser | None:
-    """Who options user and group say to be; None where neither is given. Raises ConfigError for who is not known."""
+    """Identity that options user and group name; None if neither is given. Raises ConfigError for an unknown name."""
     if config.user is None and config.group is None:
         return None
     account = None if config.user is None else _account(config.user)
@@ -59,7 +59,7 @@ def identity_of(config: Config) -> ProcessUser | None:
 
 
 def check_privileges(identity: ProcessUser, config: Config) -> None:
-    """Find out in a forked child whether `become` is going to work; raises what it would raise."""
+    """Try `drop_privileges` in a forked child; raises what it would raise."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -106,7 +106,7 @@ def drop_privileges(identity: ProcessUser, config: Config) -> None:
 
 
 def _change(identity: ProcessUser) -> None:
-    """Groups first: whoever has given up root cannot change them any more."""
+    """Change groups first: without root they cannot be changed any more."""
     if identity.account is not None:
         os.initgroups(identity.account.pw_name, identity.gid)
     else:

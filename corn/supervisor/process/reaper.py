@@ -1,8 +1,8 @@
-"""Collects the ends of child processes, including those that are not known, or not known yet.
+"""Reaper of child processes, including those that are not known, or not known yet.
 
-The master is a subreaper: every process that a worker leaves behind becomes its child, and would stay a zombie. So it
-waits for any child, and keeps the last ends that it could not place: a worker may end before the message that tells its
-process id has been read.
+The master is a subreaper: every orphan of a worker becomes its child, and would stay a zombie. So it waits for any
+child, and keeps the last exits that it could not assign: a worker may exit before the message with its process id has
+been read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Reaper:
         self._unplaced: dict[int, ProcessExit] = {}
 
     def reap(self) -> Iterator[tuple[int, ProcessExit]]:
-        """The process id and the end of each child that has ended; never waits (waitpid(2), WNOHANG)."""
+        """The process id and the exit of each child that has exited; never waits (waitpid(2), WNOHANG)."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -33,18 +33,18 @@ class Reaper:
             yield pid, exit_of(status)
 
     def keep(self, pid: int, end: ProcessExit) -> None:
-        """Remember an end that belongs to no process known now."""
+        """Remember an exit that belongs to no process known now."""
         logger.debug("process %d, which is none of corn's, or not known yet, %s", pid, end)
         self._unplaced[pid] = end
         while len(self._unplaced) > _KEPT:
             del self._unplaced[next(iter(self._unplaced))]
 
     def has_ended(self, pid: int) -> bool:
-        """Whether the end of a process was kept, so that its id may be another's by now."""
+        """True if the exit of a process was kept, so that its id may be another's by now."""
         return pid in self._unplaced
 
     def ended_early(self, pid: int) -> ProcessExit | None:
-        """The end of a process that was kept, once."""
+        """The exit of a process that was kept, once."""
         return self._unplaced.pop(pid, None)
 
 

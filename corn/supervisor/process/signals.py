@@ -1,8 +1,8 @@
-"""Signals to the master, as something a selector can wait for.
+"""Signals to the master, delivered through a descriptor that a selector can wait for.
 
 The handlers do nothing: the interpreter writes each signal's number to the wake-up descriptor in C
 (signal.set_wakeup_fd), and the loop reads the numbers in its next iteration. So no code of ours runs in a handler, and
-nothing is lost between two system calls.
+no signal is lost between two system calls.
 
 SIGTTIN and SIGTTOU have two senders: an operator, for one worker more or less, and the terminal, where a job in the
 background writes to it. They are blocked, so that the terminal does not send them (corn/system/process.py), and a

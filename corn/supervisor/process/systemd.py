@@ -1,10 +1,10 @@
-"""The service manager that started corn, as systemd does, and waits for its notices (NOTIFY_SOCKET, sd_notify(3)).
+"""sd_notify(3) client: sends notices to the service manager, such as systemd, that started corn (NOTIFY_SOCKET).
 
-A notice is one datagram, and is never waited for: what the manager does not take at once is kept and tried again, in
-order. Without NOTIFY_SOCKET all of this is silence.
+A notice is one datagram, and sending never waits: one that the manager does not take at once is kept and retried, in
+order. Without NOTIFY_SOCKET no notice is sent.
 
-A successor (USR2) is not the service's main process until its predecessor has said so, and a manager that listens to
-the main process alone (NotifyAccess=main) drops what it says before. So it says everything once more a little later.
+A successor (USR2) is not the service's main process until its predecessor has sent MAINPID, and a manager that accepts
+notices from the main process alone (NotifyAccess=main) drops those before. So it repeats all of them a little later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from corn.net.socket_activation import stored_name
 from corn.supervisor.policy.state import Phase, State
 from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_reload, status_line
 
-# What concerns the master alone: a worker that speaks to the manager would speak for the service.
+# Variables for the master alone: a worker's notice to the manager would count as the service's.
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 _RETRY = 0.1
@@ -34,7 +34,7 @@ Datagram = tuple[bytes, tuple[socket.socket, ...]]
 
 
 class SystemdNotifier:
-    """What is sent to it, and when. Times are monotonic, in seconds. `succeeds`: another master served before."""
+    """Sender of notices. Times are monotonic, in seconds. `succeeds`: another master served before."""
 
     def __init__(self, environ: MutableMapping[str, str], *, succeeds: bool = False) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
@@ -51,7 +51,7 @@ class SystemdNotifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def store(self, listeners: Sequence[Listener], outdated: set[str]) -> None:
-        """Have the listeners that corn has opened kept for the next master, should this one be killed."""
+        """Store corn's own listeners with the manager (FDSTORE=1) for the next master, should this one be killed."""
         for name in sorted(outdated):
             self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
         for listener in listeners:
@@ -61,7 +61,7 @@ class SystemdNotifier:
         self._send_stored()
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Send what a decision has changed."""
+        """Send the notices that follow from a decision."""
         self._state = after
         if self._socket is None or before is after:
             return
@@ -78,11 +78,11 @@ class SystemdNotifier:
                 self._send(notice)
 
     def main_is(self, pid: int) -> None:
-        """Another process is the service's main process from now on."""
+        """Announce another process as the service's main process."""
         self._send(f"MAINPID={pid}")
 
     def tick(self, now: float) -> None:
-        """Send what is due: what the manager has not taken, what a successor sends again, and the sign of life."""
+        """Send the notices that are due: retries, repetitions of a successor, and watchdog pings."""
         state = self._state
         if self._socket is None or state is None:
             return
@@ -115,7 +115,7 @@ class SystemdNotifier:
             self._send(f"FDSTORE=1\nFDNAME={name}", socks)
 
     def _forget_stored(self) -> None:
-        """Nobody shall wait in the queue of a service that was stopped."""
+        """Remove stored listeners: no connection shall wait in the queue of a service that was stopped."""
         for name in self._stored:
             self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
         self._stored.clear()
@@ -159,9 +159,9 @@ def _address(name: str) -> str:
 
 
 def _watchdog_period(environ: MutableMapping[str, str]) -> float | None:
-    """Seconds between signs of life, None where the manager expects none of this process (sd_watchdog_enabled(3)).
+    """Seconds between watchdog pings, None if the manager expects none of this process (sd_watchdog_enabled(3)).
 
-    WATCHDOG_PID is taken out, since a successor is another process and is to go on with it.
+    WATCHDOG_PID is removed, since a successor is another process and continues the pings.
     """
     pid, microseconds = environ.pop("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
     if not microseconds.isdigit() or int(microseconds) == 0 or pid not in ("", str(os.getpid())):

@@ -3,9 +3,8 @@
 Keys are read one by one while corn is in the foreground and no debugger waits. Settings are changed in the foreground
 alone: in the background they are those of the shell's line editor.
 
-A terminal that is closed hangs up (POLLHUP). With it go the person who saves files and whoever would stop corn, so
-corn stops. Rejected: to rely on SIGHUP, which corn takes for a reload, and which some shells do not send to jobs in the
-background.
+A terminal that is closed hangs up (POLLHUP). Its user can neither save files nor stop corn any more, so corn stops.
+Rejected: to rely on SIGHUP, which corn takes for a reload, and which some shells do not send to jobs in the background.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_LOOKS_EACH = 1.0  # seconds between two looks whether corn is in the foreground
+_LOOKS_EACH = 1.0  # seconds between two checks whether corn is in the foreground
 _LOCAL_FLAGS, _SPECIAL = 3, 6  # places in what tcgetattr(3) returns
 
 
@@ -61,7 +60,7 @@ class Terminal:
 
     @property
     def is_closed(self) -> bool:
-        """Whether there was a terminal, and it has hung up."""
+        """True if there was a terminal, and it has hung up."""
         if self._tty < 0:
             return False
         poll = select.poll()
@@ -71,7 +70,7 @@ class Terminal:
     # Its keys
 
     def read_keys(self, receive: Callable[[str], None]) -> None:
-        """Call `receive` with each key, from the next look on; nothing is read where there is no terminal."""
+        """Call `receive` with each key, from the next check on; nothing is read where there is no terminal."""
         if self._settings is not None and sys.stderr is not None and sys.stderr.isatty():
             self._receive = receive
             signal.signal(signal.SIGTSTP, self._suspend)
@@ -139,7 +138,7 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
-            self._stop_reading()  # until the next look
+            self._stop_reading()  # until the next check
         for key in data.decode("utf-8", "replace"):
             if self._receive is not None:
                 self._receive(key)
@@ -147,7 +146,7 @@ class Terminal:
     # Its settings
 
     def restore(self) -> None:
-        """Put back the settings as they were when corn began, unless they are somebody else's now."""
+        """Restore the settings as they were when corn began, unless another process group has the foreground."""
         if self._settings is not None and is_in_foreground():
             with contextlib.suppress(OSError, termios.error):
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)
@@ -164,7 +163,7 @@ class Terminal:
 
 
 def is_in_foreground() -> bool:
-    """Whether this process's group may read its terminal now; so may everybody where the terminal controls nobody."""
+    """True if this process's group may read its terminal now, as any may read one that is no controlling terminal."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
@@ -179,7 +178,7 @@ def _settings() -> list[Any] | None:
 
 
 def has_controlling_terminal() -> bool:
-    """Whether there is one whose end is corn's, too; a terminal that hung up is none any more (tty(4))."""
+    """True if there is a controlling terminal, whose end stops corn, too; one that hung up is none (tty(4))."""
     fd = _open_controlling_terminal()
     if fd >= 0:
         os.close(fd)

@@ -1,4 +1,4 @@
-"""What became of workers and reloads since the master started: counted from the difference between two states. Pure."""
+"""History of workers and reloads since the master started: counted from the difference between two states. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """How often a slot's worker ended unplanned, and the last time: why, and when on the monotonic clock."""
+    """Unplanned restarts of a slot: their number, and the cause and monotonic time of the last."""
 
     times: int = 0
     reason: str = ""
@@ -32,7 +32,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """`slots` by slot; `causes` counts ends of workers by cause, `reloads` reloads by outcome."""
+    """Counts since the start: `slots` by slot, `causes` of workers' exits by cause, `reloads` by outcome."""
 
     slots: Mapping[int, Restarted] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which hooks a decision calls for: what differs between the state before and the state after it. Pure."""
+"""Hook calls that follow from a decision: from the difference between the states before and after it. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Call = tuple[str, Info]
 
 
 def hook_calls(before: State, after: State) -> Iterator[Call]:
-    """The hooks to call and what to tell them, in order. `when_ready` is not among them: it tells more than a state."""
+    """The hooks to call and their arguments, in order. Without `when_ready`, which reports more than a state holds."""
     yield from _reloads(before, after)
     yield from _workers(before, after)
     if before.target != after.target:
@@ -53,5 +53,5 @@ def _info(worker: Worker, reason: str = "") -> WorkerInfo:
 
 
 def _crash(worker: Worker, after: State) -> str:
-    """Why a worker ended that nobody had asked to; the policy keeps it as its last error."""
+    """Reason of a worker's unrequested exit; the policy keeps it as its last error."""
     return after.last_error.removeprefix(f"{worker} ") or "ended by itself"

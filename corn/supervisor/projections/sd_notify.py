@@ -1,11 +1,11 @@
-"""What a service manager is to know of a decision: what differs between the state before and the state after it. Pure.
+"""sd_notify(3) notices that follow from a decision: from the difference between the states before and after it. Pure.
 
 Each notice is a datagram of sd_notify(3): assignments, one on a line. The manager waits for READY=1 before it starts
 what depends on the service, and takes RELOADING=1 with the time for the beginning of a reload, whose end is another
 READY=1. EXTEND_TIMEOUT_USEC says how long the present step of a start or a stop may still take, by the policy's own
-deadlines, so that no timeout of the manager's can be shorter than what corn was told to wait.
+deadlines, so that no timeout of the manager's can be shorter than the timeouts that corn was configured with.
 
-Rejected: to have the policy ask for notices by actions. It would say everything twice, and what it forgets to say shows
+Rejected: to have the policy request notices by actions. It would state everything twice, and a forgotten notice shows
 only under systemd; here a property test goes through every change of phase.
 """
 
@@ -35,7 +35,7 @@ def notices(before: State, after: State, at: float) -> Iterator[str]:
 
 
 def refused_reload(state: State, at: float, why: str) -> Iterator[str]:
-    """What to send where a reload was asked for and did not even begin: the manager waits for its end."""
+    """Notices for a requested reload that did not begin: the manager waits for its end."""
     if state.phase is Phase.RUNNING:
         yield reloading(at)
         yield f"READY=1\nSTATUS={_one_line(f'reload refused: {why}')}"
@@ -46,7 +46,7 @@ def reloading(at: float) -> str:
 
 
 def is_healthy(state: State) -> bool:
-    """Whether the service does its work: workers are ready, or a start or a stop is under way."""
+    """True if the service is healthy: workers are ready, or a start or a stop is under way."""
     if state.phase in (Phase.STOPPING, Phase.STOPPED) or state.ready():
         return True
     loads = any(each.stage is TemplateStage.LOADING for each in state.templates.values())
@@ -54,7 +54,7 @@ def is_healthy(state: State) -> bool:
 
 
 def status_line(state: State, at: float) -> str:
-    """How the service is, for `systemctl status`."""
+    """Status line for `systemctl status`."""
     word, more = condition(state, at)
     more = more or f"{_workers(state.target)}, generation {state.current}"
     error = f"; last error: {state.last_error}" if state.last_error else ""
@@ -76,13 +76,13 @@ def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
 
 
 def _leaves(state: State) -> bool:
-    """Whether the service ends; after a hand-over it does not, and the other master speaks for it."""
+    """True if the service stops; after a hand-over it does not, and the successor notifies for it."""
     stops = state.phase in (Phase.STOPPING, Phase.STOPPED) or state.stop_at is not None
     return stops and not state.handed_over
 
 
 def _patience(state: State) -> float | None:
-    """Until when the manager must wait for the next step of a start or a stop, None where nothing is bounded."""
+    """Deadline of the next step of a start or a stop, which the manager must wait for; None without a bound."""
     if state.phase is not Phase.STARTING and not _leaves(state):
         return None
     times = [each.deadline for each in state.workers.values()] + [each.deadline for each in state.templates.values()]

@@ -1,10 +1,10 @@
-"""What corn tells of itself: one model, from which `corn status`, the live screen and the metrics all read. Pure.
+"""Status model of an instance, from which `corn status`, `corn top` and the metrics all read. Pure.
 
     facts of the start (About) + State + History + what the workers' cells hold (Reading)  ->  Status
 
-Times in it are seconds ago or seconds from now, so that a reader needs no clock of the master's. What only the system
-knows of a process, its memory and its processor time, is not here: the master would have to wait for it. Whoever wants
-it asks psutil for the process ids that stand here (see corn/vitals.py).
+Times in it are seconds ago or seconds from now, so that a reader needs no clock of the master's. The memory and the
+processor time of processes are not included: the master would have to wait for the system's answer. A client reads
+them with psutil, by the process ids given here (see corn/memory.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from corn.supervisor.projections.history import History, Restarted
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while a master lives; `began` is on its monotonic clock."""
+    """Facts that are constant while a master lives; `began` is on its monotonic clock."""
 
     version: str
     pid: int
@@ -34,7 +34,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a worker has counted since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
+    """Counters of a worker since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
 
     `beat` is the time of its heartbeat on the monotonic clock, 0 for none yet. `statuses` counts responses by the first
     digit, `latency` requests by the bucket of LATENCY_BOUNDS.
@@ -51,7 +51,7 @@ class Reading:
     latency: tuple[int, ...] = (0,) * 16
 
     def plus(self, other: Reading) -> Reading:
-        """Both counted together."""
+        """The sum of both readings."""
         return Reading(
             max(self.beat, other.beat),
             self.connections + other.connections,
@@ -67,7 +67,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `silent` is how long its event loop has not turned, `reason` why it leaves or is to be replaced."""
+    """One worker. `silent` is how long its event loop has been blocked, `reason` why it drains or is to be replaced."""
 
     slot: int
     worker: int
@@ -83,7 +83,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class SlotStatus:
-    """One place for a worker: how often it was filled again unplanned, why last and how long ago; None for never.
+    """One slot: the number of unplanned restarts, and the reason and age of the last; None for never.
 
     `starts_in` is the backoff that is left before the next attempt.
     """
@@ -141,7 +141,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the shell adds: readings by worker, the sum of those of workers that are gone, process ids of templates."""
+    """Observations of the shell: readings by worker, the sum of those of exited workers, process ids of templates."""
 
     readings: Mapping[int, Reading]
     gone: Reading
@@ -191,7 +191,7 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
 
 
 def condition(state: State, at: float) -> tuple[str, str]:
-    """The phase in an operator's words, and what there is to say about it."""
+    """The phase in an operator's words, and its reason."""
     served = _served(state)
     if state.stop_at is not None:
         return "stopping", "connections are accepted until --drain-delay is over"
@@ -238,7 +238,7 @@ def _served(state: State) -> int:
 
 
 def _in_order(state: State) -> list[Worker]:
-    """By slot; of one slot's workers, the one that serves first, then those that come, then those that go."""
+    """Workers by slot; within a slot, the one that serves, then those that start, then those that drain."""
     return sorted(state.workers.values(), key=lambda each: (each.slot, not each.is_ready, not each.is_live, each.id))
 
 

@@ -1,7 +1,7 @@
-"""What a command that waits is waiting for: told each change of the state, it says when it has come, or cannot. Pure.
+"""Conditions of commands that wait: each sees every change of the state, until it is fulfilled or cannot be. Pure.
 
-A wish is made before the command's event is decided, and looks at every state from then on. It holds no reference to
-whoever waits, so a client that has left costs nothing but the look.
+A condition is made before the command's event is decided, and checks every state from then on. It holds no reference to
+the client that waits, so a client that has disconnected costs nothing but the check.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from corn.supervisor.policy.state import Phase, Stage, State
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it went: one line, and what more there is to know, such as a traceback."""
+    """Outcome of a command: one line, and details such as a traceback."""
 
     ok: bool
     text: str
@@ -22,7 +22,7 @@ class Outcome:
 
 
 class WaitCondition(Protocol):
-    """Something to wait for."""
+    """Condition that a command waits for."""
 
     def seen(self, before: State, after: State) -> Outcome | None:
         """The outcome, once a change has brought it about."""
@@ -67,7 +67,7 @@ class CodeReloaded:
 
 @dataclass(frozen=True, slots=True)
 class AllServedBy:
-    """Every slot is served by a generation, and nobody else accepts connections; `what` says it done."""
+    """Every slot is served by a generation, and no other worker accepts connections; `what` reports the success."""
 
     generation: int
     what: str
@@ -85,7 +85,7 @@ class AllServedBy:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """As many workers serve as asked for, and no more."""
+    """The requested number of workers serves, and no more."""
 
     target: int
 
@@ -101,7 +101,7 @@ class Scaled:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A slot is served by another worker than those, which have left or are leaving."""
+    """A slot is served by another worker than those, which have exited or drain."""
 
     slot: int
     workers: frozenset[int]
@@ -120,7 +120,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A worker's process has ended."""
+    """A worker's process has exited."""
 
     worker: int
     name: str
@@ -135,7 +135,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Everything has ended but the master itself."""
+    """All processes but the master itself have exited."""
 
     def seen(self, before: State, after: State) -> Outcome | None:
         del before
@@ -144,7 +144,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A new master serves, or there is none."""
+    """A new master serves, or has failed."""
 
     def seen(self, before: State, after: State) -> Outcome | None:
         if after.handed_over:
