@@ -1,15 +1,22 @@
 """What importing a part of corn may load, each asked in a fresh interpreter.
 
-import-linter (in `make lint`) holds who may name whom in the source; this holds what is loaded in the end.
+import-linter (in `make lint`) holds who may name whom in the source; this holds what is loaded in the end, and the
+limits on the size of files, folders and imports.
 """
 
 import json
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import grimp
 import pytest
 
+import corn
+
+TESTS = Path(__file__).parent
+PACKAGE = Path(corn.__file__).parent
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
 
 
@@ -71,6 +78,18 @@ def test_no_modules_import_each_other_in_a_circle(imports):
     assert sorted(left) == []
 
 
-def test_no_module_of_the_server_imports_more_than_twenty(imports):
-    counts = {module: len(imported) for module, imported in imports.items() if module.startswith("corn.server")}
+def test_no_module_imports_more_than_twenty(imports):
+    counts = {module: len(imported) for module, imported in imports.items()}
     assert {module: count for module, count in counts.items() if count > 20} == {}
+
+
+def test_no_folder_holds_more_than_fifteen_modules():
+    counts = Counter(file.parent for file in PACKAGE.rglob("*.py") if file.name != "__init__.py")
+    assert {str(folder): count for folder, count in counts.items() if count > 15} == {}
+
+
+@pytest.mark.parametrize(("folder", "most"), [(PACKAGE, 500), (TESTS, 400)], ids=["corn", "tests"])
+def test_no_file_is_longer_than_its_limit(folder, most):
+    lengths = {str(file): len(file.read_text("utf-8").splitlines()) for file in folder.rglob("*.py")}
+    assert len(lengths) > 50
+    assert {file: length for file, length in lengths.items() if length > most} == {}
