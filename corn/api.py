@@ -1,7 +1,7 @@
-"""corn from Python: `corn.run` as a program, `corn.serve` in a running event loop.
+"""Python API: `corn.run` as a program, `corn.serve` in a running event loop.
 
-Options are those of the command line, by their names in the reference: `workers=4`, `limit_max_requests=1000`. They are
-all there is: a configuration file counts if `config_file` names it, the environment does not.
+Options are those of the command line, by their names in the reference: `workers=4`, `limit_max_requests=1000`. No other
+source counts, except a configuration file that `config_file` names; the environment is ignored.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
 
 
 def _beside_the_program(app: str) -> str:
-    """The directory of the program that runs, where the application is there: Python searches it first."""
+    """Directory of the running program, if it contains the application: Python searches it first."""
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     directory = Path(program).resolve().parent if program else Path()
     top = app.partition(":")[0].partition(".")[0]

@@ -1,4 +1,4 @@
-"""Exceptions, named by whose fault they are, each with its exit code.
+"""Exceptions, named by the origin of the fault, each with its exit code.
 
 CornError                 exit code 1   a fault of corn's own
  +- ConfigError           exit code 2   an option, a variable or a file asks for what corn cannot do
@@ -20,7 +20,7 @@ _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class ExitCode(IntEnum):
-    """What the exit status of the master, or of a command, says."""
+    """Exit status of the master, or of a command."""
 
     CLEAN = 0
     INTERNAL = 1
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class CornError(Exception):
-    """A fault that corn reports in one or two lines, without a traceback of its own.
+    """Fault that corn reports in one or two lines, without a traceback of its own.
 
     `detail` is the traceback of the user's own frames, or "" where the message is enough.
     """
@@ -46,14 +46,14 @@ class CornError(Exception):
 
 
 def explain(error: OSError) -> str:
-    """What a system call failed for, in the system's words, and what helps where the process has met its limits."""
+    """Message of a failed system call, with a hint where the process has reached its limit of descriptors."""
     where = f"{error.filename}: " if error.filename else ""
     hint = "; raise the limit with ulimit -n, or LimitNOFILE= in a unit" if error.errno in _OUT_OF_DESCRIPTORS else ""
     return f"{where}{error.strerror or error}{hint}"
 
 
 def exit_code_of(error: Exception) -> ExitCode:
-    """The exit code of a start that an exception has ended."""
+    """Exit code of a start that failed with an exception."""
     if isinstance(error, CornError):
         return error.exit_code
     return ExitCode.USAGE if isinstance(error, OSError) else ExitCode.INTERNAL

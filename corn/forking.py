@@ -19,8 +19,8 @@ _registered: list[Callable[[], object]] = []
 def after_fork(function: Function) -> Function:
     """Have `function`, which takes no argument, called in each worker; to be used as a decorator.
 
-    What it raises keeps the worker from serving, as a failed lifespan start-up does. Raises TypeError for a coroutine
-    function: what needs the event loop belongs to the lifespan.
+    Its exceptions keep the worker from serving, as a failed lifespan start-up does. Raises TypeError for a coroutine
+    function: code that needs the event loop belongs to the lifespan.
     """
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"after_fork takes a plain function; start {function.__name__} in the application's lifespan")
@@ -30,5 +30,5 @@ def after_fork(function: Function) -> Function:
 
 
 def registered() -> tuple[Callable[[], object], ...]:
-    """The functions, in their order."""
+    """Registered functions, in their order."""
     return tuple(_registered)

@@ -1,8 +1,8 @@
 """Hooks of a hooks file, and the argument that each of its functions receives.
 
-A function takes one argument, one of the frozen objects below. Where it runs is part of its meaning: most run in a
-process of their own, one after another, so that the master waits for none of them; those that are about the inside of a
-process run in that process. A file may import these names for its annotations.
+A function takes one argument, one of the frozen objects below. Most hooks run in a process of their own, one after
+another, so that the master waits for none of them; those that concern the inside of a process run in that process. A
+file may import these names for its annotations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ServiceInfo:
-    """The service: what is served and where, by how many workers; `pid` is the master's."""
+    """Service: its application, addresses and number of workers; `pid` is the master's."""
 
     app: str
     addresses: tuple[str, ...]
@@ -23,7 +23,7 @@ class ServiceInfo:
 
 @dataclass(frozen=True, slots=True)
 class ReloadInfo:
-    """A reload. `generation` is the new one; `error` says why it failed."""
+    """Reload. `generation` is the new one; `error` is the reason for its failure."""
 
     generation: int
     error: str = ""
@@ -31,7 +31,7 @@ class ReloadInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """A worker. `pid` is 0 before it is forked; `reason` is why it ended, "" while it runs."""
+    """Worker. `pid` is 0 before it is forked; `reason` is the reason for its exit, "" while it runs."""
 
     slot: int
     generation: int
@@ -41,7 +41,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class ScaleInfo:
-    """The target number of workers changed."""
+    """Change of the target number of workers."""
 
     before: int
     now: int
@@ -49,7 +49,7 @@ class ScaleInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExitInfo:
-    """The service ended; the master is about to exit with `code`."""
+    """End of the service; the master is about to exit with `code`."""
 
     code: int
 

@@ -1,7 +1,7 @@
-"""`corn.draining`, `corn.on_drain`, `corn.wait_for_drain`: how an application learns that its worker drains.
+"""Drain notification of an application: `corn.draining`, `corn.on_drain`, `corn.wait_for_drain`.
 
-A response without an end, such as server-sent events, would keep a worker for the whole grace period of a stop or a
-reload. An application that learns of the drain ends it by itself, with whatever its protocol has for that.
+An endless response, such as server-sent events, would keep a worker for the whole grace period of a stop or a reload.
+An application that is notified of the drain ends the response itself, by the means of its protocol.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ _draining = False
 
 
 def draining() -> bool:
-    """Whether this worker takes no new connections, and finishes the requests it has. Callable from any thread."""
+    """True if this worker accepts no new connections, and finishes in-flight requests. Callable from any thread."""
     return _draining
 
 
 def on_drain(function: Function) -> Function:
     """Have `function`, which takes no argument, called in the event loop when the drain begins; usable as a decorator.
 
-    It is called at once where the drain has begun. What it raises is logged. Raises TypeError for a coroutine function:
-    what needs to wait does so in a task of the application's, with `wait_for_drain`.
+    It is called at once if the drain has begun. Its exceptions are logged. Raises TypeError for a coroutine function:
+    code that waits does so in a task of the application, with `wait_for_drain`.
     """
     if asyncio.iscoroutinefunction(function):
         raise TypeError(f"on_drain takes a plain function; await corn.wait_for_drain() in {function.__name__} instead")
@@ -50,13 +50,13 @@ async def wait_for_drain() -> None:
 
 
 def begin_serving() -> None:
-    """A server starts in this process."""
+    """Reset the state, when a server starts in this process."""
     global _draining
     _draining = False
 
 
 def begin_draining() -> None:
-    """Tell the application, once; called in the event loop."""
+    """Notify the application, once; called in the event loop."""
     global _draining
     if _draining:
         return

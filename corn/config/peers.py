@@ -66,7 +66,7 @@ def _options(peer: str, row: dict[str, Any]) -> Iterator[PeerOption]:
 
 
 def find_options(words: Iterable[str]) -> dict[str, PeerOption]:
-    """Find the foreign ones of `words`, which stood together: the peer that knows most of them is preferred."""
+    """Find the foreign ones of `words`, which appeared together: the peer that knows most of them is preferred."""
     wanted = list(words)
     known = {peer: {word: each for word in wanted for each in of_peer(peer) if each.has(word)} for peer in tables()}
     found: dict[str, PeerOption] = {}
@@ -82,7 +82,7 @@ def of_peer(peer: str) -> tuple[PeerOption, ...]:
 
 
 def counterpart(option: PeerOption, form: str = "flag") -> str:
-    """Say what stands for an option, in the form of a command line ("flag"), a file ("key") or the environment."""
+    """Describe corn's counterpart of an option in the form of a command line ("flag"), a file ("key") or a variable."""
     if not option.corn:
         return f"corn has no counterpart{f': {option.remark}' if option.remark else ''}"
     ours = " and ".join(_written(each, form) for each in option.corn)
@@ -90,7 +90,7 @@ def counterpart(option: PeerOption, form: str = "flag") -> str:
 
 
 def _written(counterpart: str, form: str) -> str:
-    """Write `--limit-body` as a TOML key or as a variable; what is a command or has a value stays."""
+    """Write `--limit-body` as a TOML key or as a variable; a command, or an option with a value, stays as it is."""
     if form == "flag" or not re.fullmatch(r"--[a-z0-9-]+", counterpart):
         return counterpart
     name = counterpart.removeprefix("--").removeprefix("no-").replace("-", "_")

@@ -1,4 +1,4 @@
-"""Generator of what is made from the option declarations and from the table of other servers' options.
+"""Generator of the pages and the module made from the option declarations and the table of other servers' options.
 
 These are docs/reference/settings.md, corn/config/keywords.py, and the tables in docs/how-to/from-*.md.
 

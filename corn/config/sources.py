@@ -40,7 +40,7 @@ _SERVICE_NAME = re.compile(
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 CORN_TOML = "corn.toml"
 PYPROJECT = "pyproject.toml"
-# What `corn dev` takes from the command line and from [dev] alone, or has no use for.
+# Options that `corn dev` takes from the command line and from [dev] alone, or does not use.
 _PRODUCTION = frozenset({"host", "bind", "uds", "fd", "redirect_bind", "workers"}) | {
     each.name for each in OPTIONS if each.command == SERVE
 }
@@ -76,7 +76,7 @@ def resolve(
 def resolve_development(
     command_line: Mapping[str, object], environ: Mapping[str, str], directory: Path, config_file: str | None
 ) -> Resolved:
-    """As `resolve`, for `corn dev`: the file's table [dev] stands above the rest of the file.
+    """As `resolve`, for `corn dev`: the file's table [dev] overrides the rest of the file.
 
     Where the service listens, and how many workers it has, is said for production in variables and files, and would
     put error pages with source code on the network. Here only the command line and [dev] say so.
@@ -139,7 +139,7 @@ def _read_call(options: Mapping[str, object]) -> Layer:
 
 
 def _as_text(raw: object, kind: OptionType) -> object:
-    """Write what only Python has as a TOML file would hold it: paths, file modes, one item in place of a list."""
+    """Convert Python values to those of a TOML file: paths, file modes, one item in place of a list."""
     if isinstance(kind, Nullable):
         return _as_text(raw, kind.item)
     if isinstance(raw, os.PathLike):
@@ -150,7 +150,7 @@ def _as_text(raw: object, kind: OptionType) -> object:
 
 
 def _as_list(raw: object, kind: ListOf) -> object:
-    """One text is one item if it can be, such as a header with a comma; otherwise it is split, as in a variable."""
+    """Convert one text to a list: of one item if valid, such as a header with a comma; else split, as in a variable."""
     if not isinstance(raw, str):
         return tuple(_as_text(each, kind.item) for each in raw) if isinstance(raw, Iterable) else raw
     try:
@@ -173,7 +173,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def _without_platform_port(layer: Layer) -> Layer:
-    """PORT is set by the platform for whoever listens on a port; a CORN_ variable may say otherwise."""
+    """Read PORT, which platforms set for the process that listens; a CORN_ variable overrides it."""
     if "port" in layer and layer["port"].word == PLATFORM_PORT and layer.keys() & {"bind", "uds", "fd"}:
         del layer["port"]
     return layer
@@ -197,7 +197,7 @@ def _refuse_unknown(present: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration file that was read. `origin` names it in `corn config` and in errors."""
+    """Configuration file that was read. `origin` names it in `corn config` and in errors."""
 
     path: Path
     origin: str

@@ -1,4 +1,4 @@
-"""Suggestions for unknown names: what was misspelt, and what belongs to another server."""
+"""Suggestions for unknown names: misspelt ones, and those of another server."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like `word`, or "" if none is."""
+    """Return the known name that is most similar to `word`, or "" if none is."""
     import difflib  # only a mistake needs it, and the process that asks may become the master
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 def is_typing_error(word: str, meant: str) -> bool:
-    """Return whether two names differ in a letter or two, so that one is meant by the other whatever else there is."""
+    """Return True if two names differ in a letter or two, so that one is a misspelling of the other."""
     import difflib
 
     return bool(meant) and difflib.SequenceMatcher(None, word, meant).ratio() > 0.9
 
 
 def describe_unknown(kind: str, words: Sequence[str], known: Iterable[str], prefix: str = "") -> str:
-    """Describe unknown names of a file or of the environment, all of them, each with what may have been meant.
+    """Describe all unknown names of a file or of the environment, each with a suggestion.
 
     `words` and `known` are without `prefix`, which would make any two names similar.
     """
@@ -55,7 +55,7 @@ def describe_unknown(kind: str, words: Sequence[str], known: Iterable[str], pref
 
 
 def in_one_line(kind: str, word: str, hint: str) -> str:
-    """Say the same of one unknown name in a sentence."""
+    """Describe one unknown name in a sentence."""
     if hint.startswith(OF_PEER):
         return f"unknown {kind} '{word}' {hint.removeprefix(OF_PEER)}"
     return f"unknown {kind} '{word}'" + (f"; {hint}" if hint else "")

@@ -103,7 +103,7 @@ def _check_env_file(given: OptionValue, path: Path, name: str) -> None:
 
 
 def _is(kind: Callable[[int], bool], given: OptionValue, path: Path) -> bool:
-    """Whether there is a file of a kind; raises ConfigError where that cannot be found out (stat(2))."""
+    """True if there is a file of a kind; raises ConfigError where stat(2) fails for another reason."""
     try:
         return kind(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL is in no name

@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class OptionValue:
-    """A parsed value. `origin` names its source for `corn config`.
+    """Parsed value. `origin` names its source for `corn config`.
 
     `word` is the option's name there (`--port`, `CORN_PORT`, `port`), and `place` precedes it in an error if the word
     alone does not identify the source (`corn.toml: `).

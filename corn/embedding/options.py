@@ -22,8 +22,8 @@ def resolve_options(
 ) -> Resolved:
     """Resolve the arguments of a call that serves `app`; raises ConfigError.
 
-    They are all there is, unless `config_file` names a file: neither the environment nor the corn.toml of a directory
-    changes what a program does.
+    No other source counts, unless `config_file` names a file: neither the environment nor the corn.toml of a directory
+    changes the behaviour of a program.
     """
     for option in OPTIONS:
         if option.command == DEV and option.name in options:
@@ -33,7 +33,7 @@ def resolve_options(
 
 
 def resolve_embedded(app: Any, options: Mapping[str, Any], config_file: StrPath | None) -> Resolved:
-    """Resolve as `resolve_options` does, and refuse what only a master can do."""
+    """Resolve as `resolve_options` does, and refuse options that need a master."""
     table = options.get("log_config")
     if isinstance(table, Mapping):  # it is applied in this process, so it may hold what JSON cannot
         options = {**options, "log_config": json.dumps(dict(table), default=repr)}

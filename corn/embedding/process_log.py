@@ -52,7 +52,7 @@ def _is_configured() -> bool:
 
 
 def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
-    """Set up the logger; returns what undoes it."""
+    """Set up the logger; returns the function that restores it."""
     logger = logs.logger
     handlers, propagate, level, raises = logger.handlers[:], logger.propagate, logger.level, logging.raiseExceptions
 

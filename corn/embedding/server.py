@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """Serves an application, an object or a name such as "main:app", until it is stopped.
+    """Embedded server of an application, an object or a name such as "main:app".
 
-    `signals`: SIGINT and SIGTERM stop it, the second one at once; for the main thread. `ssl_context` serves HTTPS with
-    a context of the program's own. `config_file` names a file that fills in what the call leaves out. Raises
-    ConfigError.
+    It serves until it is stopped. `signals`: SIGINT and SIGTERM stop it, the second one at once; for the main thread.
+    `ssl_context` serves HTTPS with a context of the program's own. `config_file` names a file that fills in options
+    that the call omits. Raises ConfigError.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Server:
 
     @property
     def addresses(self) -> list[str]:
-        """Addresses it serves at, as "http://127.0.0.1:8000" or "unix:/path"; empty before it has started."""
+        """Addresses of the server, as "http://127.0.0.1:8000" or "unix:/path"; empty before it has started."""
         return list(self._addresses)
 
     @property
     def ready(self) -> bool:
-        """Whether it accepts connections: from the end of `start` to the end of `stop`."""
+        """True if it accepts connections: from the end of `start` to the end of `stop`."""
         return self._closed is not None and not self._closed.done()
 
     async def start(self) -> None:

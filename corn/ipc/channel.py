@@ -1,11 +1,11 @@
-"""Channel between two of corn's processes: messages as lines of JSON over a stream socketpair(2).
+"""Channel between two of corn's processes: messages as JSON lines over a stream socketpair(2).
 
-A line holds a message's class name and its fields. Descriptors ride along with SCM_RIGHTS (unix(7)), in the order of
-the messages that announce them. End of file means that the other side is gone; nothing is polled.
+A line holds a message's class name and its fields. Descriptors are passed with SCM_RIGHTS (unix(7)), in the order of
+the messages that announce them. End of file means that the peer has closed its end; nothing is polled.
 
-The application shares the process of whatever sends on one end, and may have written there by mistake. So what is
-received is checked: a line that is no message is set aside as garbage, for the reader to judge, and the next line is
-read as if it had not been there.
+The application runs in the process that sends on one end, and may have written to the socket by mistake. So received
+bytes are checked: a line that is not a message is kept as garbage, for the reader to handle, and decoding continues
+with the next line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Decoder of received bytes into messages, whatever the boundaries they arrive in.
 
-    `garbage` holds the lines that were no messages; `overflown` says that a line had no end.
+    `garbage` holds the lines that were not messages; `overflown` is True once a line has exceeded the limit.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Decoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now."""
+        """Messages that are complete now."""
         if b"\n" not in data:
             self._keep(data)
             return []
@@ -93,21 +93,21 @@ class Channel:
         self._socket.setblocking(blocking)
 
     def set_timeout(self, seconds: float) -> None:
-        """Wait for so long when sending and receiving; `receive` takes a timeout for the end of the channel."""
+        """Set the timeout of sending and receiving; `receive` treats a timeout as the end of the channel."""
         self._socket.settimeout(seconds)
 
     @property
     def garbage(self) -> list[bytes]:
-        """The lines received since the list was last cleared that were no messages."""
+        """Lines received since the list was last cleared that were not messages."""
         return self._decoder.garbage
 
     @property
     def overflown(self) -> bool:
-        """Whether a line was received that did not end."""
+        """True if a received line has exceeded the limit."""
         return self._decoder.overflown
 
     def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """Send, or keep for `flush` what the socket does not take now. A peer that is gone is noticed by `receive`.
+        """Send; bytes that the socket does not take now are kept for `flush`. `receive` detects a closed peer.
 
         The descriptors are duplicated at once, so the caller may close its own. Raises OSError, and sends nothing,
         where that cannot be.
@@ -135,12 +135,12 @@ class Channel:
                 self._unsent.appendleft((data[sent:], ()))
 
     def receive(self) -> list[Message]:
-        """What has arrived; sets `closed` at end of file. A blocking socket waits for at least one byte or the end."""
+        """Messages received; sets `closed` at end of file. A blocking socket waits for at least one byte or the end."""
         try:
             data = self._receive()
         except BlockingIOError:
             return []
-        except OSError:  # a time-out too, where the socket has one
+        except OSError:  # also a timeout, where the socket has one
             data = b""
         if not data:
             self.closed = True
@@ -148,7 +148,7 @@ class Channel:
         return self._decoder.feed(data)
 
     def take_fd(self) -> int:
-        """The next descriptor that came along with a message."""
+        """Next descriptor received with a message."""
         return self._fds.popleft()
 
     def close(self) -> None:

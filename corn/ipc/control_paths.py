@@ -1,4 +1,4 @@
-"""Where the control sockets of running instances are, and how they are named.
+"""Paths and names of the control sockets of running instances.
 
 Each master has a socket of its own, `NAME.sock`, in a directory that only its user can enter. The name is made from the
 address that the master listens on, which no two instances share.
@@ -8,10 +8,10 @@ address that the master listens on, which no two instances share.
     a user                  $XDG_RUNTIME_DIR/corn
     where those cannot be   corn-UID in the directory for temporary files
 
-A command looks into all of them that may hold what its user may control, so that it finds a service whatever
+A command searches all directories with sockets that its user may control, so that it finds a service whatever
 environment that was started in. A directory whose owner is not the one in its name is skipped: in a directory for
-temporary files anybody may have made it. Root's commands turn to the instances of other users only where none of its
-own fits, since any user can have a socket there that answers anything, or nothing.
+temporary files any user may have made it. Root's commands fall back to the instances of other users only where none of
+its own fits, since any user can have a socket there that answers anything, or nothing.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _LONGEST_NAME = 60  # a path of a Unix socket has 104 to 108 bytes in all, unix(
 
 
 def socket_name(address: str) -> str:
-    """The file name for an instance that listens on `address`, as in 127.0.0.1:8000.sock."""
+    """File name for an instance that listens on `address`, as in 127.0.0.1:8000.sock."""
     plain = re.sub(r"[^A-Za-z0-9.:_-]+", "-", address.rsplit("://", maxsplit=1)[-1]).strip("-")
     return plain[-_LONGEST_NAME:] + SUFFIX
 
 
 def homes(environ: Mapping[str, str], uid: int, starter: int) -> list[Path]:
-    """The directories in which a master of user `uid`, started by user `starter`, may make its socket, best first."""
+    """Directories in which a master of user `uid`, started by user `starter`, may make its socket, best first."""
     found = []
     if starter == 0:
         found.append(_run() / ("corn" if uid == 0 else f"corn-{uid}"))
@@ -61,7 +61,7 @@ def make_home(directory: Path, uid: int) -> None:
 
 
 def is_private(directory: Path, uid: int) -> bool:
-    """Whether it is a directory, no symbolic link, of that user, that no other can write to or read."""
+    """True if it is a directory of that user, not a symbolic link, that no other user can write to or read."""
     try:
         found = directory.lstat()
     except OSError:
@@ -70,10 +70,10 @@ def is_private(directory: Path, uid: int) -> bool:
 
 
 def sockets(environ: Mapping[str, str], control: str | None = None) -> tuple[list[Path], list[Path]]:
-    """The sockets of the instances that this user may control, of living masters and of dead ones.
+    """Sockets of the instances that this user may control, of running masters and stale ones.
 
     The first are this user's own, or were started by it; the second are other users', which only root can control.
-    `control` is a socket, or a directory of them, to look at instead.
+    `control` is a socket, or a directory of them, to use instead.
     """
     if control is not None:
         path = Path(control)
@@ -96,7 +96,7 @@ def _sockets_in(directories: Iterable[tuple[Path, int]], seen: set[Path]) -> lis
 
 
 def _directories(environ: Mapping[str, str], uid: int) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
-    """Where to look, each with the user who must own it: this user's own directories, and other users'."""
+    """Directories to search, each with its required owner: this user's own, and other users'."""
     temporary = dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))  # noqa: S108 - its owner is looked at
     if uid != 0:
         named = (each / f"corn-{uid}" for each in (_run(), *temporary))
@@ -108,7 +108,7 @@ def _directories(environ: Mapping[str, str], uid: int) -> tuple[list[tuple[Path,
 
 
 def _of_users(parent: Path) -> list[tuple[Path, int]]:
-    """The directories corn-UID in `parent`: those in /run were made by root, for services that it started."""
+    """Directories corn-UID in `parent`: those in /run were made by root, for services that it started."""
     found = ((each, each.name.removeprefix("corn-")) for each in sorted(parent.glob("corn-*")))
     return [(each, int(number)) for each, number in found if number.isdigit()]
 

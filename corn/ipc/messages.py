@@ -7,13 +7,13 @@ import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-# Asks a worker for its stacks: a signal that no user, no group and no library sends by habit.
+# Requests a worker's stacks: a signal that no user, no group and no library sends by habit.
 STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Common to all messages; `fds` says how many descriptors follow with one."""
+    """Base class of all messages; `fds` is the number of descriptors that follow with one."""
 
     fds: ClassVar[int] = 0
 
@@ -37,7 +37,7 @@ class Fork(Message):
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Message):
-    """Template to master: ready to fork. `preload` is what was loaded in the end, `warnings` are for the log."""
+    """Template to master: ready to fork. `preload` is the mode that was used, `warnings` are for the log."""
 
     preload: str
     warnings: list[str]
@@ -45,7 +45,7 @@ class Loaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class SteppedDown(Message):
-    """Template to master: what it loaded must not be forked, so it starts afresh with less; `reason` is for the log.
+    """Template to master: its modules make a fork unsafe, so it restarts with fewer; `reason` is for the log.
 
     `mode` is the one that it tries next, with `modules`, and `blamed` are those that made the last one unsafe. In
     development only the packages in `left_out` are loaded no more, and `mode` is "".
@@ -60,7 +60,7 @@ class SteppedDown(Message):
 
 @dataclass(frozen=True, slots=True)
 class Quit(Message):
-    """Master to template: leave at once. A template that finds the master gone sees its workers out first."""
+    """Master to template: exit at once. A template whose master has exited waits for its workers first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class NotForked(Message):
 
 @dataclass(frozen=True, slots=True)
 class Exited(Message):
-    """Template to master, where the template is the workers' parent: a worker ended with this wait status."""
+    """Template to master, where the template is the workers' parent: a worker exited with this wait status."""
 
     pid: int
     status: int
@@ -102,7 +102,7 @@ class Exited(Message):
 
 @dataclass(frozen=True, slots=True)
 class Booting(Message):
-    """Worker to master: it runs, and starts to load the application.
+    """Worker to master: the worker runs, and starts to load the application.
 
     The process id is in `Forked` too, but a template may be killed between the fork and that message.
     """
@@ -112,7 +112,7 @@ class Booting(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Message):
-    """Worker to master: lifespan start-up is done and it accepts connections.
+    """Worker to master: lifespan start-up is complete and the worker accepts connections.
 
     `loading` and `starting` are the seconds that the application took to be imported, and for its lifespan start-up.
     `docs` is the path of its documentation, in development, "" where none is known.
@@ -125,17 +125,17 @@ class Ready(Message):
 
 @dataclass(frozen=True, slots=True)
 class Retiring(Message):
-    """Worker to master: it wants to be replaced, and serves until it is told to drain."""
+    """Worker to master: the worker requests its replacement, and serves until it receives Drain."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Drain(Message):
-    """Master to worker: finish what is in flight within `grace` seconds, then leave.
+    """Master to worker: finish in-flight requests within `grace` seconds, then exit.
 
-    `final`: no other worker goes on, so accept what still waits in the queue before closing the listeners. `brisk`: it
-    is development, so idle connections and streams are closed now and only requests without an answer have the grace.
+    `final`: no other worker remains, so accept the connections in the queue before closing the listeners. `brisk`: for
+    development, so idle connections and streams are closed now and only requests without a response have the grace.
     """
 
     grace: float
@@ -145,7 +145,7 @@ class Drain(Message):
 
 @dataclass(frozen=True, slots=True)
 class Imported(Message):
-    """Worker to master, in development: what its application imported, in order.
+    """Worker to master, in development: the modules that its application imported, in order.
 
     `libraries` holds [name, file or ""] of the library modules that were looked for before the application changed the
     environment. `own` holds [name, file, seconds that its own code took] of the project's modules.
@@ -157,7 +157,7 @@ class Imported(Message):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Message):
-    """Worker to master, in development: what its start is at, and [name, seconds] of what took longest so far."""
+    """Worker to master, in development: current step of the start, and [name, seconds] of the slowest so far."""
 
     doing: str
     imports: bool
@@ -166,17 +166,17 @@ class Progress(Message):
 
 @dataclass(frozen=True, slots=True)
 class Debugging(Message):
-    """Worker to master, in development: it waits in a debugger, so its silence means nothing."""
+    """Worker to master, in development: the worker waits in a debugger, so missing heartbeats mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSetup(Message):
-    """Master to watcher, first of all: what to watch (corn/reload/watcher.py).
+    """Master to watcher, first of all: the files to watch (corn/reload/watcher.py).
 
-    `directories` are watched by the rules of `include` and `exclude`; `files` count too, wherever they lie, and mean a
-    new environment; `packages` are directories where installers work. `since` is a time.time(): what changed after it
-    is reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and
-    `token` what they must know.
+    `directories` are watched by the rules of `include` and `exclude`; `files` count too, wherever they are, and mean a
+    new environment; `packages` are directories where installers work. `since` is a time.time(): changes after it are
+    reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and
+    `token` is the secret that browsers must send.
     """
 
     directories: list[str]
@@ -192,7 +192,7 @@ class WatchSetup(Message):
 
 @dataclass(frozen=True, slots=True)
 class Watching(Message):
-    """Watcher to master: it watches. `how` is for the log, and so is `warning`, where a person should know of it."""
+    """Watcher to master: watching has begun. `how` is for the log, and so is `warning`, if the user should see it."""
 
     how: str
     warning: str = ""
@@ -200,9 +200,9 @@ class Watching(Message):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Message):
-    """Watcher to master: these files have other contents than before, were added, or are gone.
+    """Watcher to master: these files have changed contents, were added, or were removed.
 
-    `effect` is "reload", "cold" (a new environment: templates are thrown away too) or "asset" (browsers alone care).
+    `effect` is "reload", "cold" (a new environment: templates are replaced too) or "asset" (only browsers reload).
     `age` is how many seconds ago the last of them was saved.
     """
 
@@ -231,41 +231,41 @@ class ReloadFailed(Message):
 
 @dataclass(frozen=True, slots=True)
 class Draining(Message):
-    """Worker to master: it accepts no more connections."""
+    """Worker to master: the worker accepts no more connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReopenLogs(Message):
-    """Master to template and worker: open the log files anew, because somebody has moved them away."""
+    """Master to template and worker: reopen the log files, because they were renamed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetLogLevel(Message):
-    """Master to template and worker: log from these levels on (option log_level), and so do whoever you fork."""
+    """Master to template and worker: use these log levels (option log_level), also for workers forked later."""
 
     levels: str
 
 
 @dataclass(frozen=True, slots=True)
 class TellRequests(Message):
-    """Master to worker: say which requests you are answering."""
+    """Master to worker: request for the in-flight requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestsTold(Message):
-    """Worker to master: the requests in flight (see corn/server/in_flight.py)."""
+    """Worker to master: the in-flight requests (see `Server.in_flight`)."""
 
     requests: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RenewCredentials(Message):
-    """Master to worker: there are other credentials in the vault; use them for the connections to come."""
+    """Master to worker: the vault has new credentials, to be used for new connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examine(Message):
-    """Master to examiner, first of all: credentials as JSON, and the configuration that they are to serve."""
+    """Master to examiner, first of all: credentials as JSON, and the configuration that they are for."""
 
     config: dict[str, Any]
     credentials: str
@@ -273,7 +273,7 @@ class Examine(Message):
 
 @dataclass(frozen=True, slots=True)
 class Examined(Message):
-    """Examiner to master: what `text` says. `usable`: they work; `timely`: and clients accept them now."""
+    """Examiner to master: result in `text`. `usable`: the credentials work; `timely`: and clients accept them now."""
 
     usable: bool
     timely: bool
@@ -289,7 +289,7 @@ class HooksSetup(Message):
 
 @dataclass(frozen=True, slots=True)
 class HooksLoaded(Message):
-    """Hooks process to master: the file is loaded, and defines these of the hooks that run here."""
+    """Hooks process to master: the file is loaded, and defines these hooks of those that run in the hooks process."""
 
     names: list[str]
 
@@ -321,7 +321,7 @@ class AdminSetup(Message):
 
 @dataclass(frozen=True, slots=True)
 class TellStatus(Message):
-    """Admin process to master: tell how the service is."""
+    """Admin process to master: request for the status of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +388,7 @@ _FIELDS = {
 
 
 def build(name: object, values: object) -> Message:
-    """The message of a class name and fields that were received; raises ValueError where that is none."""
+    """Build a message from a received class name and fields; raises ValueError for an invalid one."""
     kind = _BY_NAME.get(name) if isinstance(name, str) else None
     if kind is None or not isinstance(values, dict):
         raise ValueError("not a message")

@@ -1,11 +1,11 @@
-"""The shared-memory table in which workers keep their counters, one cell a worker.
+"""Scoreboard: shared-memory table of the workers' counters, one cell per worker.
 
 A worker writes its cell with plain stores into mapped memory: no message, no system call, and the master reads it even
-when the worker is stuck. Each field has one writer, and is one aligned 8-byte word, so a reader never sees half a
+when the worker is blocked. Each field has one writer, and is one aligned 8-byte word, so a reader never sees half a
 value. The file has no name (memfd_create(2), or a file unlinked at once where there is none); templates inherit its
 descriptor.
 
-A header before the cells says how many of them were ever used, so that nobody touches the memory of the others.
+A header before the cells holds the number of cells ever used, so that no process touches the memory of the others.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Field(IntEnum):
     MESSAGES = 6  # messages received over WebSockets since the worker started
     BYTES_SENT = 7  # of the bodies of all responses
     BUSY_US = 8  # microseconds from the head of a request to the end of its response, over all requests
-    LAG_US = 9  # how late the event loop came to its last tick
+    LAG_US = 9  # delay of the event loop's last tick
     ANSWERS = 16  # the first of 8 times 16 words: requests by the first digit of their status, then by the time it took
 
 
-# Upper bounds in seconds, each included; what took longer than the last is counted in one word more.
+# Upper bounds in seconds, each included; longer times than the last are counted in one word more.
 LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class ScoreboardEntry:
-    """One worker's counters, as a sequence of words indexed by `Field`."""
+    """Counters of one worker, as a sequence of words indexed by `Field`."""
 
     __slots__ = ("words",)
 
@@ -57,7 +57,7 @@ class ScoreboardEntry:
 
 
 class Scoreboard:
-    """The whole table: made by the master, mapped by templates, inherited by workers through fork."""
+    """Table of all cells: made by the master, mapped by templates, inherited by workers through fork."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -67,7 +67,7 @@ class Scoreboard:
 
     @classmethod
     def create(cls) -> Scoreboard:
-        """A table of cleared cells; its descriptor is closed on exec unless it is passed on."""
+        """Create a table of cleared cells; its descriptor is closed on exec unless it is passed on."""
         fd = anonymous_file("corn-slots")
         os.ftruncate(fd, _HEADER_BYTES + CELLS * _CELL_BYTES)
         slots = cls(fd)
@@ -75,18 +75,18 @@ class Scoreboard:
         return slots
 
     def take(self, index: int) -> None:
-        """Note that a cell is about to be used; for the master alone."""
+        """Record that a cell is about to be used; for the master alone."""
         self._header[0] = max(self._header[0], index + 1)
 
     def cell(self, index: int) -> ScoreboardEntry:
         return ScoreboardEntry(self._words[index * _WORDS : (index + 1) * _WORDS])
 
     def accepting(self) -> Iterator[ScoreboardEntry]:
-        """The cells of all workers that accept connections now."""
+        """Cells of all workers that accept connections now."""
         for index in range(self._header[0]):
             if self._words[index * _WORDS]:
                 yield self.cell(index)
 
     def close(self) -> None:
-        """Close the descriptor; the memory goes when the last cell does."""
+        """Close the descriptor; the memory is freed with the last cell."""
         os.close(self.fd)

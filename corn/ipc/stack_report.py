@@ -1,7 +1,7 @@
-"""A file without a name in which a worker writes what it is doing, for the master to read.
+"""Stack report: an unnamed file in which a worker writes its stacks and in-flight requests for the master.
 
-The worker is asked by a signal, so what it writes must not block and must arrive whole from a handler in C: a pipe
-could fill up, a file cannot. Everything is appended (O_APPEND), whatever the reader has cut off meanwhile.
+The request is a signal, so the write must not block and must arrive whole from a handler in C: a pipe could fill up, a
+file cannot. Everything is appended (O_APPEND), whatever the reader has truncated meanwhile.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import os
 
 from corn.system.memfd import anonymous_file
 
-# How the last line of a report begins. What follows is JSON: the requests in flight.
+# Prefix of the last line of a report. JSON of the in-flight requests follows.
 LAST_LINE = "requests in flight: "
 _LONGEST = 1 << 22
 
 
 def new_report() -> int:
-    """The descriptor of a new, empty file; closed on exec unless it is passed on."""
+    """Create an empty report; returns its descriptor, which is closed on exec unless it is passed on."""
     fd = anonymous_file("corn-report")
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd
 
 
 def read_report(fd: int) -> str:
-    """What has been written so far."""
+    """Text written so far."""
     return os.pread(fd, _LONGEST, 0).decode("utf-8", "backslashreplace")
 
 
 def is_complete(text: str) -> bool:
-    """Whether the last line is there, and whole."""
+    """True if the report has its last line, and in full."""
     return text.endswith("\n") and text.rstrip("\n").rpartition("\n")[2].startswith(LAST_LINE)
 
 

@@ -1,4 +1,4 @@
-"""Setup of a template: what the master passes on when it executes one."""
+"""Setup of a template: the data that the master passes when it executes one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from corn.system.memfd import anonymous_file
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a template is told when it is executed. The numbers are inherited descriptors, or process ids.
+    """Setup that a template receives when it is executed. The numbers are inherited descriptors, or process ids.
 
-    It travels as JSON in an unnamed file, because argument lists have a limit and a template that steps down hands
-    itself a longer setup. `development`: this is `corn dev`. `refresh` is then where browsers listen for reloads, "" if
-    they shall not. `mailbox` are the two ends of the one in which workers leave connections to each other.
+    It is passed as JSON in an unnamed file, because argument lists have a limit and a template that steps down passes
+    itself a longer setup. `development`: this is `corn dev`. `refresh` is then the URL at which browsers listen for
+    reloads, "" for none. `mailbox` are the two ends of the mailbox through which workers hand over connections.
 
-    `preload` is the mode to try now and `strict` says that the user named it. `modules` is what mode deps loads, where
-    that is known. `relay`: the template stays the parent of its workers and reports their ends. `redirecting` are
-    listeners of plain HTTP that lead to HTTPS, and `vault` holds the credentials for that (corn/tls/vault.py).
+    `preload` is the mode to try now and `strict` says that the user named it. `modules` are those that mode deps loads,
+    where they are known. `relay`: the template stays the parent of its workers and reports their exits. `redirecting`
+    are plain-text listeners that redirect to HTTPS, and `vault` holds the credentials for HTTPS (corn/tls/vault.py).
 
     Without `forks` the template spawns its workers: a spawned one has the fields of its Fork message in `order`, and
     the descriptors that came with it in `received`.

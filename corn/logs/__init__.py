@@ -1,11 +1,11 @@
-"""corn's log: who writes a line, at which level, where it goes and how it looks.
+"""Log of corn: source, level, destination and format of its lines.
 
 Everything of corn's is logged through `logger`, which has one handler, over a `LineWriter`. `configure` sets both up in
-each process; what is not configured goes to standard error as text. The logging module is the application's: corn adds
-no handler to it. What the application logs and no handler takes, which Python would write to standard error
-(`logging.lastResort`), comes out in the form of corn's log (`adopt_unhandled`).
+each process; before that, lines go to standard error as text. The logging module belongs to the application: corn adds
+no handler to it. Records of the application that no handler takes, which Python would write to standard error
+(`logging.lastResort`), appear in the format of corn's log (`adopt_unhandled`).
 
-With option log_config the logging module is set up by a file instead, and corn's handler is taken away.
+With option log_config a file sets up the logging module instead, and corn's handler is removed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _STDERR = 2
 
 
 class _CornLogger(logging.Logger):
-    """A logger that the application's configuration does not disable, as `disable_existing_loggers` would."""
+    """Logger that the application's configuration does not disable, as `disable_existing_loggers` would."""
 
     @property
     def disabled(self) -> bool:
@@ -77,7 +77,7 @@ access_logger = _own_logger("corn.access")
 
 
 class LineHandler(logging.Handler):
-    """A logging handler over a `LineWriter`."""
+    """Logging handler over a `LineWriter`."""
 
     def __init__(self, writer: LineWriter) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class LineHandler(logging.Handler):
 
 
 class _Setup:
-    """What `configure` has set up in this process."""
+    """Log configuration of this process, set by `configure`."""
 
     handler = LineHandler(LineWriter(_STDERR))
     source = Source("corn")
@@ -109,9 +109,9 @@ class _Setup:
 
 
 def configure(source: Source, config: Config) -> None:
-    """Have this process's log say that it comes from `source`, at the level, in the form and where options say.
+    """Configure this process's log: `source` names the process; options set level, format and destination.
 
-    A file that cannot be opened is reported on standard error, where the log goes then.
+    A file that cannot be opened is reported on standard error, to which the log falls back.
     """
     _Setup.source, _Setup.config = source, config
     logging.raiseExceptions = False
@@ -139,7 +139,7 @@ def open_file(path: str) -> None:
 
 
 def reopen() -> None:
-    """Open the log's file again by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+    """Reopen the log's file by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
     if _Setup.path is None:
         return
     before = _Setup.handler.writer.fd
@@ -152,12 +152,12 @@ def reopen() -> None:
 
 
 def source() -> Source:
-    """What this process's log comes from."""
+    """Source that this process's log lines name."""
     return _Setup.source
 
 
 def set_level(levels: str) -> None:
-    """Log from the level on that `levels` (option log_level) gives to this process's part; the application's too."""
+    """Set the minimum level to that of this process's part in `levels` (option log_level); the application's too."""
     logger.setLevel(level_of(levels, _Setup.source.part))
     if _Setup.root_level == logging.root.level:
         _Setup.root_level = level_of(levels, "app")
@@ -165,7 +165,7 @@ def set_level(levels: str) -> None:
 
 
 def adopt_unhandled(config: Config) -> None:
-    """Write what the application logs and no handler takes to corn's log; for when the application is loaded."""
+    """Write the application's records that no handler takes to corn's log; called when the application is loaded."""
     if _Setup.is_handed_over:
         return
     logging.lastResort = _Setup.handler
@@ -175,7 +175,7 @@ def adopt_unhandled(config: Config) -> None:
 
 
 def hand_over() -> None:
-    """Take corn's handler away, for somebody who is about to set up the logging module as a whole."""
+    """Remove corn's handler, for a caller that is about to set up the logging module as a whole."""
     _Setup.is_handed_over = True
     logger.handlers.clear()
     logger.propagate = True
@@ -183,19 +183,19 @@ def hand_over() -> None:
 
 
 def is_handed_over() -> bool:
-    """Whether a file has set up the logging module (option log_config)."""
+    """True if a file has set up the logging module (option log_config)."""
     return _Setup.is_handed_over
 
 
 def formatter(source: Source, config: Config, fd: int) -> Formatter:
-    """How a line to `fd` looks."""
+    """Formatter of lines to `fd`."""
     if config.log_format == "json":
         return JSONFormatter(source, journal=is_journal(fd))
     return TextFormatter(source, color=wants_color(config.color, fd), journal=is_journal(fd))
 
 
 def open_append(path: str, option: str) -> int:
-    """A descriptor to append lines; raises ConfigError where the file that an option names cannot be opened."""
+    """Open the file that an option names, to append lines; raises ConfigError where it cannot be opened."""
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
@@ -210,13 +210,13 @@ def _write_to(fd: int) -> None:
 
 
 def flush_standard_streams() -> None:
-    """Write out what print() has buffered, so that a forked child does not write it again."""
+    """Flush the output of print(), so that a forked child does not write it again."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
 
 
 def announcement(config: Config, addresses: Sequence[str], how: str) -> str:
-    """The start-up line: `corn 0.1.0 serves main:app at http://127.0.0.1:8000 (4 workers, preload app)`."""
+    """Start-up line: `corn 0.1.0 serves main:app at http://127.0.0.1:8000 (4 workers, preload app)`."""
     what = config.app or "an application"
     return f"corn {__version__} serves {what} at {', '.join(addresses)} ({how})"

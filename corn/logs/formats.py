@@ -1,8 +1,8 @@
-"""How a line of the log looks: text for people, JSON for machines, and both with a priority for the journal.
+"""Log formats: text for people, JSON for machines, and both with a priority for the journal.
 
-A record is one line of JSON, or one line of text and, where there is a traceback, the lines of that. Where standard
-error is a stream to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority, as
-sd-daemon(3) has it, and the time and the level are left to the journal.
+A record is one line of JSON, or one line of text followed by the lines of its traceback. Where standard error is a
+stream to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority (sd-daemon(3))
+instead of the time and the level, which the journal records.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Formatter = logging.Formatter
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a line comes from: a part of corn, and of a worker its slot, of those that run code its generation."""
+    """Source of a line: a part of corn, the slot of a worker, and the generation of the code that it runs."""
 
     part: str
     worker: int | None = None
@@ -35,7 +35,7 @@ class Source:
         return " ".join([*words, *([] if self.generation is None else [f"g{self.generation}"])])
 
     def fields(self) -> dict[str, object]:
-        """What a JSON object says of it, the process id too."""
+        """Fields of a JSON line, the process id included."""
         found: dict[str, object] = {"source": self.part}
         if self.worker is not None:
             found["worker"] = self.worker
@@ -89,23 +89,23 @@ class JSONFormatter(logging.Formatter):
 
 
 def stamp_of(moment: float) -> str:
-    """A time since the epoch in UTC, to the millisecond (RFC 3339)."""
+    """Format a time since the epoch in UTC, to the millisecond (RFC 3339)."""
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{int(moment % 1 * 1000):03d}Z"
 
 
 def prefixed(level: int, text: str) -> str:
-    """The text with the level's priority before each line (sd-daemon(3))."""
+    """Prefix each line of the text with the level's priority (sd-daemon(3))."""
     priority = f"<{priority_of(level)}>"
     return priority + text.replace("\n", "\n" + priority)
 
 
 def priority_of(level: int) -> int:
-    """Syslog's number for a level of the logging module's (syslog(3))."""
+    """Syslog priority of a level of the logging module (syslog(3))."""
     return 3 if level >= logging.ERROR else 4 if level >= logging.WARNING else 6 if level >= logging.INFO else 7
 
 
 def is_journal(fd: int) -> bool:
-    """Whether a descriptor is the stream to the journal that JOURNAL_STREAM names by device and inode."""
+    """True if a descriptor is the stream to the journal that JOURNAL_STREAM names by device and inode."""
     named = os.environ.get("JOURNAL_STREAM", "")
     try:
         found = os.fstat(fd)
@@ -115,7 +115,7 @@ def is_journal(fd: int) -> bool:
 
 
 def wants_color(setting: str, fd: int = 2) -> bool:
-    """Whether to colour what goes to `fd`, by the option `color` and by NO_COLOR (no-color.org)."""
+    """True if output to `fd` is coloured, by the option `color` and by NO_COLOR (no-color.org)."""
     if setting == "auto":
         return os.isatty(fd) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     return setting == "always"
@@ -129,7 +129,7 @@ def _text(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The text of a record, its traceback included; one that is not corn's says which logger's it is."""
+    """Text of a record, its traceback included; that of another logger than corn's names the logger."""
     message = _text(record)
     if record.name != "corn" and not record.name.startswith("corn."):
         message = f"{record.name}: {message}"

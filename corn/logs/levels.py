@@ -14,7 +14,7 @@ PARTS = ("master", "template", "worker", "access", "app")
 
 
 def parse_levels(text: str) -> dict[str, str]:
-    """The level of each part that is named, and of "" for all others; raises ValueError for what is not one."""
+    """Parse the level of each part that is named, and of "" for all others; raises ValueError for an invalid one."""
     found: dict[str, str] = {}
     for item in text.lower().split(","):
         part, equals, level = item.strip().rpartition("=")
@@ -26,7 +26,7 @@ def parse_levels(text: str) -> dict[str, str]:
 
 
 def level_of(text: str, part: str) -> int:
-    """The level of a part, as a number of the logging module's."""
+    """Level of a part, as a number of the logging module."""
     found = parse_levels(text)
     if part == "app" and part not in found and found[""] == "info":
         return logging.WARNING

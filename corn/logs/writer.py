@@ -1,8 +1,8 @@
-"""Writes lines to a descriptor without ever waiting for whoever reads it.
+"""Non-blocking writer of log lines to a descriptor.
 
-A log that blocks takes the service down with it. A pipe is written only when poll(2) says that it takes PIPE_BUF bytes,
-which pipe(7) makes atomic, so lines of several workers never mix; what a slow reader does not take is kept up to a
-bound and then dropped, and the number of dropped lines is logged when the log moves again. (O_NONBLOCK was rejected: it
+A log that blocks would block the service. A pipe is written only when poll(2) reports that it takes PIPE_BUF bytes,
+which pipe(7) makes atomic, so lines of several workers never mix; lines that a slow reader does not take are kept up to
+a bound and then dropped, and the number of dropped lines is logged when the pipe drains. (O_NONBLOCK was rejected: it
 belongs to the open file description, which is shared with the shell and with every other process on the terminal.)
 """
 
@@ -18,7 +18,7 @@ _KEEP_BYTES = 1 << 20
 
 
 class LineWriter:
-    """Writes whole lines to a descriptor and never blocks; `dropped` counts the lines that were lost."""
+    """Writer of whole lines that never blocks; `dropped` counts the lines that were lost."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -26,7 +26,7 @@ class LineWriter:
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._regular = _is_regular(fd)
-        self._torn = False  # the last line is there in part: the disk was full
+        self._torn = False  # the last line was written in part: the disk was full
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 
@@ -43,7 +43,7 @@ class LineWriter:
             self._drop()
 
     def flush(self) -> None:
-        """Write what was kept, as far as the descriptor takes it."""
+        """Write the kept lines, as far as the descriptor takes them."""
         while self._kept and self._takes():
             try:
                 os.write(self.fd, self._kept[0])

@@ -1,4 +1,4 @@
-"""Listening sockets: where to listen, how to open it, and how to name it to a person.
+"""Listening sockets: their addresses, how they are opened, and their names in messages.
 
 The master opens all of them once, before anything else starts; templates and workers inherit them. So a port in use is
 found before any process is made, and a connection that arrives while workers are replaced waits in the kernel's queue.
@@ -32,7 +32,7 @@ FOR_ADMIN = "admin: "
 
 @dataclass(slots=True)
 class Listener:
-    """An open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
+    """Open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
 
     `asked` is the address it was opened for, in the words of the configuration. While it is `borrowed`, another master
     listens on the same socket, and may go on after this one. `scheme` is what is spoken there; one that `redirects`
@@ -53,19 +53,19 @@ class Listener:
 
     @property
     def passed(self) -> bool:
-        """Whether somebody else has opened it, and has it open still."""
+        """True if another process has opened it, and may still have it open."""
         return self.asked.startswith((PASSED, InheritedAddress.__name__))
 
     @property
     def address(self) -> str:
-        """The address as a URL, or as unix:path."""
+        """Address as a URL, or as unix:path."""
         if self.sock.family == socket.AF_UNIX:
             return f"unix:{_shown(self.sock.getsockname())}"
         host, port = self.sock.getsockname()[:2]
         return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
 
     def close(self, *, keep_file: bool = False) -> None:
-        """Stop listening, and remove the file of a Unix socket unless somebody else has put another there."""
+        """Stop listening, and remove the file of a Unix socket unless another process has replaced it."""
         if self.path and not keep_file and not self.borrowed:
             with contextlib.suppress(OSError):
                 if Path(self.path).lstat().st_ino == self._inode:
@@ -74,7 +74,7 @@ class Listener:
 
 
 def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
-    """Open everything the configuration asks to listen on, or nothing.
+    """Open all listeners of the configuration, or none.
 
     What is `handed_over` is used for the addresses it was opened for, or closed. The sockets that a service manager has
     passed by name are used, too, where the configuration names no address.
@@ -102,7 +102,7 @@ def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listene
 
 
 def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
-    """Open what option admin asks to listen on, or take it over; raises BindError where it cannot be had."""
+    """Open the listener of option admin, or take it over; raises BindError where neither is possible."""
     passed = [(asked.removeprefix(FOR_ADMIN), sock) for asked, sock in handed_over if asked.startswith(FOR_ADMIN)]
     opened: list[Listener] = []
     if config.admin is not None:
@@ -121,7 +121,7 @@ def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
 
 
 def addresses(config: Config, handed_over: HandedOver = ()) -> tuple[Address, ...]:
-    """What to listen on; the configuration names one way to say it, or none."""
+    """Addresses to listen on; the configuration has one of the options that set them, or none."""
     if config.bind:
         return tuple(parse_address(each) for each in config.bind)
     if config.uds is not None:
@@ -143,7 +143,7 @@ def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
             _check(sock, f"fd://{address.name}")
     path = _absolute(address.path) if isinstance(address, UnixAddress) and not address.is_abstract else ""
     if path and not _is_socket(path):
-        return []  # no client can reach it any more
+        return []  # no client can reach it any longer
     return [Listener(sock, path, asked, borrowed=True) for asked, sock in found]
 
 
@@ -155,7 +155,7 @@ def _is_socket(path: str) -> bool:
 
 
 def asked_as(address: Address) -> str:
-    """What an address is told as from one master to the next."""
+    """Name of an address that one master passes to the next."""
     return f"{PASSED}{address.name}" if isinstance(address, NamedAddress) else str(address)
 
 
@@ -180,18 +180,18 @@ def _open(address: Address, config: Config) -> list[Listener]:
 
 
 def _absolute(path: str) -> str:
-    """The working directory may change before the file is removed."""
+    """Absolute path of the file, because the working directory may change before the file is removed."""
     return str(Path(path).absolute())
 
 
 def _is_shared(address: TcpAddress, config: Config) -> bool:
-    """Whether the configuration names another address for the port, which may be one of IPv4."""
+    """True if the configuration names another address for the port, which may be one of IPv4."""
     named = (parse_address(each) for each in (*config.bind, *config.redirect_bind, *filter(None, [config.admin])))
     return any(isinstance(each, TcpAddress) and each != address and each.port == address.port != 0 for each in named)
 
 
 def _open_tcp(address: TcpAddress, backlog: int, *, both_families: bool) -> list[Listener]:
-    """One listener for each address that the host name stands for, all on one port.
+    """Open one listener for each address of the host name, all on one port.
 
     `both_families`: the unspecified address of IPv6 takes IPv4 too.
     """
@@ -222,7 +222,7 @@ def _listen_tcp(family: int, address: tuple[object, ...], backlog: int, both_fam
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # The unspecified address takes IPv4 too, whatever the system's default; a named one is what it says.
+            # The unspecified address accepts IPv4 too, whatever the system's default; a named one IPv6 alone.
             takes_both = address[0] == "::" and both_families
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if takes_both else 1)
         sock.bind(address)
@@ -246,7 +246,7 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 
 
 def _holder(port: int) -> str:
-    """Who listens on the port, as far as this user may know."""
+    """Description of the process that listens on the port, as far as this user can see it."""
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
@@ -264,7 +264,7 @@ def _holder(port: int) -> str:
 
 
 def _open_abstract(address: UnixAddress, backlog: int) -> Listener:
-    """A Unix socket without a file; it is gone when the last descriptor is."""
+    """Open a Unix socket without a file; it ends with its last descriptor."""
     if sys.platform != "linux":
         raise BindError(f"unix:{address.path}: only Linux has abstract sockets; name a path, as in ./{address.path}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -281,7 +281,7 @@ def _open_abstract(address: UnixAddress, backlog: int) -> Listener:
 
 
 def _shown(name: str | bytes) -> str:
-    """The name of a Unix socket as an address has it."""
+    """Name of a Unix socket in the form of an address."""
     if isinstance(name, bytes):
         return "@" + name.removeprefix(b"\0").decode("utf-8", "backslashreplace")
     return name
@@ -307,7 +307,7 @@ def _open_unix(path: str, config: Config) -> Listener:
 
 
 def _clear_stale(path: str) -> None:
-    """Remove a socket file that nobody listens on any more; refuse one in use, and anything that is no socket."""
+    """Remove a stale socket file; refuse one in use, and any file that is not a socket."""
     try:
         mode = Path(path).stat().st_mode
     except OSError:
@@ -346,6 +346,6 @@ def _adopt(number: int, backlog: int) -> Listener:
 
 
 def _check(sock: socket.socket, name: str) -> None:
-    """Raise BindError where connections cannot be accepted from a socket that somebody else opened."""
+    """Raise BindError where connections cannot be accepted from a socket that another process opened."""
     if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
         raise BindError(f"{name} is not a stream socket of TCP or Unix")

@@ -1,9 +1,9 @@
-"""Sockets that a service manager has opened for corn, or kept for it: LISTEN_FDS, of sd_listen_fds(3).
+"""Socket activation: listeners that a service manager has opened or stored for corn (LISTEN_FDS, sd_listen_fds(3)).
 
-They come as descriptors from 3 on, in LISTEN_FDNAMES each with a name: that of the socket unit, or the one under which
-corn itself has put a listener into the manager's store (FDSTORE=1 of sd_notify(3)), so that after a crash the next
-master goes on with the same accept queue. A stored one's name is made of the address that it was opened for; whoever
-reads it must have the same address in mind to find it.
+They are passed as descriptors from 3 on, in LISTEN_FDNAMES each with a name: that of the socket unit, or the one under
+which corn itself has put a listener into the manager's store (FDSTORE=1 of sd_notify(3)), so that after a crash the
+next master continues with the same accept queue. The name of a stored listener is a hash of the address that it was
+opened for; the next master finds it by the same address.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from corn.net.listeners import PASSED, addresses, asked_as
 
 _FIRST = 3
 _STORED = "corn-listener-"
-_UNNAMED = "unknown"  # what sd_listen_fds(3) calls a socket that was given no name
+_UNNAMED = "unknown"  # name of an unnamed socket in sd_listen_fds(3)
 
 
 def stored_name(asked: str) -> str:
-    """The name of a listener in the manager's store; `asked` is the address that it was opened for."""
+    """Name of a listener in the manager's store; `asked` is the address that it was opened for."""
     return _STORED + hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
 class Passed:
-    """The `sockets` that were passed, each with the address that it is for; `outdated` names stored ones for none."""
+    """Passed `sockets`, each with the address that it is for; `outdated` are the names of stored ones for none."""
 
     sockets: list[tuple[str, socket.socket]] = field(default_factory=list)
     outdated: set[str] = field(default_factory=set)
 
 
 def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
-    """Take over what was passed to this process.
+    """Take over the sockets that were passed to this process.
 
-    The variables are taken out of the environment, so that no other process takes the descriptors for its own.
+    The variables are removed from the environment, so that no other process takes the descriptors for its own.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")

@@ -1,7 +1,7 @@
-"""What the control groups of this process allow it (cgroups(7)), versions 1 and 2, nested to any depth.
+"""Limits of this process's control groups (cgroups(7)), versions 1 and 2, nested to any depth.
 
-A limit of any ancestor holds, so all are asked and the least counts. A container may see its own group as the root, or
-the path of a hierarchy that it cannot see; then what is mounted is taken for its own group. Everything is read through
+A limit of any ancestor applies, so all are read and the least counts. A container may see its own group as the root, or
+the path of a hierarchy that it cannot see; then the mounted group is taken for its own. Everything is read through
 a function from path to contents (None where there is no such file), so the rules are tested on texts.
 """
 
@@ -17,7 +17,7 @@ _UNLIMITED = 1 << 60  # version 1 has no word for it, and gives the largest mult
 
 
 class _Mount(NamedTuple):
-    """Where a hierarchy is mounted, and which of its groups is seen there. `controllers` is empty in version 2."""
+    """Mount point of a hierarchy, and the group that is mounted there. `controllers` is empty in version 2."""
 
     root: str
     point: str
@@ -32,7 +32,7 @@ def read_file(path: str) -> str | None:
 
 
 def cpu_quota(read: Read = read_file) -> float | None:
-    """How many CPUs' worth of time these groups may use, or None without a quota."""
+    """Number of CPUs whose time these groups may use, or None without a quota."""
     quotas = []
     for directory in _directories(read, "cpu"):
         words = (read(f"{directory}/cpu.max") or "").split()
@@ -44,7 +44,7 @@ def cpu_quota(read: Read = read_file) -> float | None:
 
 
 def memory_limit(read: Read = read_file) -> int | None:
-    """How many bytes of memory these groups may use, or None without a limit."""
+    """Bytes of memory that these groups may use, or None without a limit."""
     limits = []
     for directory in _directories(read, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -55,7 +55,7 @@ def memory_limit(read: Read = read_file) -> int | None:
 
 
 def oom_kills(read: Read = read_file) -> int:
-    """How many processes of this group the kernel has killed for memory; 0 where it does not count."""
+    """Number of processes of this group that the OOM killer has killed; 0 where the kernel does not count them."""
     for directory in _directories(read, "memory"):
         for name in ("memory.events", "memory.oom_control"):
             lines = (read(f"{directory}/{name}") or "").splitlines()
@@ -65,12 +65,12 @@ def oom_kills(read: Read = read_file) -> int:
 
 
 def _number(word: str) -> int | None:
-    """A number of at least 0; what is not one ("max", "-1", "") sets no limit."""
+    """Number of at least 0; None for other text ("max", "-1", ""), which sets no limit."""
     return int(word) if word.isascii() and word.isdigit() else None
 
 
 def _directories(read: Read, controller: str) -> Iterator[str]:
-    """The directories of this process's group and of all its ancestors that can be seen, in each hierarchy."""
+    """Directories of this process's group and of all its visible ancestors, in each hierarchy."""
     mounts = list(_mounts(read("/proc/self/mountinfo") or ""))
     for line in (read("/proc/self/cgroup") or "").splitlines():
         _, _, rest = line.partition(":")
@@ -81,7 +81,7 @@ def _directories(read: Read, controller: str) -> Iterator[str]:
 
 
 def _belongs(names: str, mount: _Mount, controller: str) -> bool:
-    """Whether a line of /proc/self/cgroup, which names controllers in version 1 alone, is about a mount and matters."""
+    """True if a line of /proc/self/cgroup, which names controllers in version 1 alone, is for mount and controller."""
     if not names:
         return not mount.controllers
     return controller in names.split(",") and controller in mount.controllers
@@ -97,7 +97,7 @@ def _upwards(mount: _Mount, path: str) -> Iterator[str]:
 
 
 def _mounts(mountinfo: str) -> Iterator[_Mount]:
-    """The mounted hierarchies; the fields are those of proc_pid_mountinfo(5)."""
+    """Mounted hierarchies; the fields are those of proc_pid_mountinfo(5)."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()

@@ -10,7 +10,7 @@ _UTIME, _STIME = 11, 12  # the manual numbers them 14 and 15; the process id, th
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """Seconds that a process has computed, in its own code and in the kernel; None where it cannot be found out."""
+    """CPU seconds of a process, in user mode and in the kernel; None where they cannot be read."""
     if sys.platform != "linux":
         return _by_psutil(pid)
     try:

@@ -7,9 +7,9 @@ import tempfile
 
 
 def anonymous_file(name: str) -> int:
-    """The descriptor of a new, empty file that only descriptors lead to; closed on exec unless it is passed on.
+    """Create an empty file without a name; returns its descriptor, which is closed on exec unless it is passed on.
 
-    `name` is what /proc/PID/fd shows of it.
+    /proc/PID/fd shows it as `name`.
     """
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name, os.MFD_CLOEXEC)

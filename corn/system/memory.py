@@ -1,8 +1,8 @@
 """Memory of processes, as psutil reads it.
 
 PSS (proportional set size) shares out the pages that several processes have in common, so the figures of a service's
-processes add up. Where the system has no PSS, USS (unique set size) stands in for it. RSS counts shared pages in full,
-and costs much less to read. A process that is gone, or that this user may not look into, has none of them.
+processes add up. Where the system has no PSS, USS (unique set size) is used instead. RSS counts shared pages in full,
+and costs much less to read. A process that has exited, or that this user may not inspect, has none of them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ _PARTS = ("socket", "select", "os", "thread")
 
 
 def monkey_patcher() -> str:
-    """Name the library that replaced the standard library's sockets and threads by cooperative ones; "" for none."""
+    """Library that replaced the standard library's sockets and threads by cooperative ones; "" for none."""
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and any(gevent.is_module_patched(name) for name in _PARTS):
         return "gevent.monkey has patched the standard library"

@@ -1,10 +1,10 @@
-"""Directories of the process (where it works, where it was started) and of the libraries of its interpreter.
+"""Working and starting directory of the process, and the library directories of its interpreter.
 
 Working and starting directory are properties of the process, so the start is kept here, beside chdir(2), which leaves
 it.
 
-Library files are those in the standard library and in the site-packages of this interpreter. What is neither is the
-project's own, editable installs included, because their files lie where they are worked on.
+Library files are those in the standard library and in the site-packages of this interpreter. All other files are the
+project's own, editable installs included, because their files are where they are edited.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _entered: Path | None = None
 
 
 def enter_directory(start: Path, chdir: str) -> None:
-    """Go (chdir(2)) where option chdir leads from `start`; raises ConfigError where that cannot be entered.
+    """Change to the directory of option chdir, relative to `start` (chdir(2)); raises ConfigError where it cannot.
 
     Called before each generation: where a deployment switches a symbolic link on the way, it finds the new release.
     """
@@ -42,12 +42,12 @@ def enter_directory(start: Path, chdir: str) -> None:
 
 
 def start_directory() -> str:
-    """The directory in which corn was started, before option chdir."""
+    """Directory in which corn was started, before option chdir."""
     return working_directory() if _start is None else str(_start)
 
 
 def working_directory() -> str:
-    """The working directory by its name, also when it was removed (getcwd(3) fails then)."""
+    """Working directory by its name, also when it was removed (getcwd(3) fails then)."""
     try:
         return str(Path.cwd())
     except OSError:
@@ -56,7 +56,7 @@ def working_directory() -> str:
 
 @contextlib.contextmanager
 def back_at_the_start() -> Iterator[None]:
-    """Be where corn was started for a while: what is executed there finds what this process found.
+    """Within the block, work in the starting directory: a program executed there finds the files that corn found.
 
     Raises OSError where that cannot be entered any more.
     """
@@ -71,7 +71,7 @@ def back_at_the_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def back_on_failure() -> Iterator[None]:
-    """Return to where the process is now if what is done within raises.
+    """Return to the current working directory if the block raises.
 
     Raises OSError, before that, where there is no descriptor left.
     """
@@ -85,7 +85,7 @@ def back_on_failure() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held() -> Iterator[int]:
-    """The working directory, as a descriptor."""
+    """Working directory, as a descriptor."""
     here = os.open(".", _TO_ENTER | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield here
@@ -103,7 +103,7 @@ _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 @functools.lru_cache(maxsize=1)
 def library_roots() -> tuple[str, ...]:
-    """The directories of libraries, resolved, each with a separator at its end.
+    """Directories of libraries, resolved, each with a separator at its end.
 
     Found at first use, which imports `_sysconfigdata_*`: that must not fall to the import recorder of `corn dev`, which
     would take it for a library of the application's (see worker/in_development.py).
@@ -114,19 +114,19 @@ def library_roots() -> tuple[str, ...]:
 
 
 def is_library_file(path: str) -> bool:
-    """Whether the file at `path` belongs to a library; packages of another environment on the path are some too."""
+    """True if the file at `path` belongs to a library, also in packages of another environment on the path."""
     real = os.path.realpath(path)
     return real.startswith(library_roots()) or any(part in real for part in _PACKAGES)
 
 
 def package_directories() -> list[str]:
-    """Where packages are installed: an installer adds and removes entries there."""
+    """Directories of installed packages, in which an installer adds and removes entries."""
     found = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
     return sorted(each for each in found if each and Path(each).is_dir())
 
 
 def module_file(name: str, directories: Sequence[str]) -> str | None:
-    """The file of a module, by its name alone, in `directories` or among the libraries; None where there is none."""
+    """File of a module, by its name alone, in `directories` or among the libraries; None where there is none."""
     relative = name.replace(".", os.sep)
     for directory in (*directories, *library_roots()):
         base = os.path.join(os.path.realpath(directory), relative)  # noqa: PTH118

@@ -2,7 +2,7 @@
 
 Ties (prctl(2)) exist on Linux only; elsewhere each call returns False.
 
-Title: what ps(1), top(1) and htop(1) show of the command line. The kernel reads it from the process's own memory,
+Title: the command line that ps(1), top(1) and htop(1) show. The kernel reads it from the process's own memory,
 between two addresses in /proc/self/stat. That memory is overwritten here through /proc/self/mem, after it was read back
 and found to hold the command line as the kernel shows it: so nothing else can be hit, and where a sandbox answers
 otherwise the title is simply not changed. No more than the command line's own length is used. Behind it lies the
@@ -52,7 +52,7 @@ def die_with_parent(number: int) -> bool:
 
 
 def name_process(name: str) -> bool:
-    """Set what top(1) and ps(1) show as the command (PR_SET_NAME); the kernel keeps 15 bytes."""
+    """Set the command name that top(1) and ps(1) show (PR_SET_NAME); the kernel keeps 15 bytes."""
     return _prctl(_PR_SET_NAME, name.encode())
 
 
@@ -95,7 +95,7 @@ def _overwrite(title: bytes) -> bool:
 
 
 def _command_line_area() -> tuple[int, int]:
-    """Where the command line begins and how many bytes it has; raises ValueError where that cannot be."""
+    """Start address and size of the command line in memory; raises ValueError for implausible ones."""
     fields = (_PROC / "stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
     if not (start > 0 and 1 < end - start < _LONGEST):
@@ -109,7 +109,7 @@ ENOUGH = 65536
 def occupy_standard_streams() -> None:
     """Open /dev/null in the place of a standard stream that was closed.
 
-    The next socket would have its number otherwise, and be written to by whoever prints (stdin(3)).
+    The next socket would have its number otherwise, and print() would write to it (stdin(3)).
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
@@ -122,13 +122,13 @@ def raise_descriptor_limit() -> None:
     wanted = wanted_limit(soft, hard)
     if wanted == soft:
         return
-    with contextlib.suppress(OSError, ValueError):  # macOS takes less than the hard limit that it tells
+    with contextlib.suppress(OSError, ValueError):  # macOS accepts less than the hard limit that it reports
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         logger.debug("the limit of open files is raised from %d to %d", soft, wanted)
 
 
 def wanted_limit(soft: int, hard: int) -> int:
-    """The soft limit to have, given both as getrlimit(2) tells them. Pure."""
+    """Soft limit to set, given both limits of getrlimit(2). Pure."""
     if soft == resource.RLIM_INFINITY:
         return soft
     return max(soft, ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH))
@@ -150,12 +150,12 @@ def leave_to_master(numbers: Iterable[int]) -> None:
 
 
 def ignore_signal(number: int, frame: FrameType | None) -> None:
-    """A handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
+    """Signal handler that does nothing; unlike SIG_IGN, programs that the application runs do not inherit it."""
     del number, frame
 
 
 def descendants(pid: int) -> list[int]:
-    """The children of a process, and theirs (proc(5)); none where the system does not list them."""
+    """Descendants of a process (proc(5)); none where the system does not list them."""
     found: list[int] = []
     pending = [pid] if pid > 0 else []
     while pending:

@@ -1,6 +1,6 @@
-"""PEM files of certificates and keys.
+"""Credentials: PEM files of certificates and keys.
 
-The master reads them, as root where it begins as root; workers have what it found good from the vault (vault.py).
+The master reads them, as root where it starts as root; workers read the checked credentials from the vault (vault.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate with its chain, and its private key, as PEM; `name` is what errors call it."""
+    """Certificate with its chain, and its private key, as PEM; errors call it `name`."""
 
     name: str
     certificate: str
@@ -30,14 +30,14 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a server proves itself with; authorities and revocation lists for its clients' certificates (PEM, or "")."""
+    """Credentials of a server; authorities and revocation lists for its clients' certificates (PEM, or "")."""
 
     pairs: tuple[KeyPair, ...]
     authorities: str = ""
     revocations: str = ""
 
     def are_of(self, config: Config) -> bool:
-        """Whether they are from the certificates' files that the configuration names."""
+        """True if they are from the certificate files that the configuration names."""
         return tuple(pair.name for pair in self.pairs) == config.ssl_certfile
 
     def to_json(self) -> str:
@@ -50,7 +50,7 @@ class Credentials:
 
 
 def files_of(config: Config) -> Iterator[tuple[str, str]]:
-    """The options that name files of credentials, and the files."""
+    """Options that name files of credentials, and the files."""
     for option in ("ssl_certfile", "ssl_keyfile"):
         yield from ((option, name) for name in getattr(config, option))
     if config.ssl_ca_certs is not None:
@@ -60,14 +60,14 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
 
 
 class FileStamps:
-    """Tells when the files of credentials have changed."""
+    """Change detector of the files of credentials."""
 
     def __init__(self, config: Config) -> None:
         self._files = [Path(name) for _, name in files_of(config)]
         self._last: tuple[object, ...] | None = None
 
     def have_changed(self) -> bool:
-        """Whether they are others than at the last look; at the first they are."""
+        """True if they have changed since the last call; always True at the first."""
         before, self._last = self._last, tuple(_stamp(path) for path in self._files)
         return self._last != before
 
@@ -114,7 +114,7 @@ def _read(option: str, name: str) -> str:
 
 
 def _blocks(option: str, name: str, text: str, kind: str) -> str:
-    """The PEM blocks (RFC 7468) of one kind, without what is written around them."""
+    """PEM blocks (RFC 7468) of one kind, without the text around them."""
     found = [match[0] for match in _BLOCK.finditer(text) if match[1].endswith(kind)]
     if not found:
         hint = "; name its file with --ssl-keyfile" if kind == "PRIVATE KEY" and option == "ssl_certfile" else ""

@@ -39,12 +39,12 @@ class Vault:
         return vault
 
     def store(self, credentials: Credentials) -> None:
-        """Put credentials in place of those that are there."""
+        """Replace the stored credentials."""
         body = credentials.to_json().encode()
         os.pwrite(self.fd, _HEADER.pack(len(body), hashlib.sha256(body).digest()) + body, 0)
 
     def load(self) -> Credentials:
-        """The credentials that are to be used now."""
+        """Credentials to be used now."""
         end = time.monotonic() + _WRITE_TIMEOUT
         while time.monotonic() < end:
             length, digest = _HEADER.unpack(os.pread(self.fd, _HEADER.size, 0))

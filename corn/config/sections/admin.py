@@ -14,7 +14,7 @@ _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
 @dataclass(frozen=True, slots=True)
 class AdminAddress:
-    """A TCP or Unix address; a port alone is one of the loopback interface, because there is no password."""
+    """TCP or Unix address; a port alone means the loopback interface, because there is no password."""
 
     metavar: str = "ADDRESS"
     annotation: str = "int | str"
@@ -57,7 +57,7 @@ class StatsdAddress:
 
 @dataclass(frozen=True, slots=True)
 class StatsdTag:
-    """A tag of DogStatsD, with or without a value."""
+    """Tag of DogStatsD, with or without a value."""
 
     metavar: str = "TAG"
     annotation: str = "str"

@@ -15,7 +15,7 @@ _FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xf
 
 @dataclass(frozen=True, slots=True)
 class HeaderField:
-    """A response header, `Name: value`."""
+    """Response header, `Name: value`."""
 
     metavar: str = "NAME:VALUE"
     annotation: str = "str"
@@ -32,7 +32,7 @@ class HeaderField:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An address, a network in CIDR notation, or `*` for everyone."""
+    """Address, network in CIDR notation, or `*` for all."""
 
     metavar: str = "NETWORK"
     annotation: str = "str"

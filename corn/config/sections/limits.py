@@ -1,4 +1,4 @@
-"""Limits and timeouts."""
+"""Options of limits and timeouts."""
 
 from __future__ import annotations
 

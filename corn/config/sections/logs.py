@@ -18,7 +18,7 @@ ATOM = re.compile(r"%\((?:(?P<atom>[hlutrmUqHsBbfaTMDLp])|\{(?P<name>[^{}]+)\}(?
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """A log level, optionally with other levels for parts, in lower case."""
+    """Log level, optionally with other levels for parts, in lower case."""
 
     metavar: str = "|".join(LEVELS)
     annotation: str = "str"

@@ -29,7 +29,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificates(Choice):
-    """Client certificate policy: a word, or the number that stands for it in `ssl.VerifyMode` and uvicorn."""
+    """Client certificate policy: a word, or its number in `ssl.VerifyMode` and uvicorn."""
 
     names: tuple[str, ...] = ("none", "optional", "required")
 
