@@ -1,11 +1,11 @@
-"""The ASGI application on the admin address: endpoints for monitoring, and a page for people. Read-only.
+"""ASGI application of the admin address: endpoints for monitoring, and a dashboard page. Read-only.
 
-Clients are not authenticated, so nothing here acts, and nothing shows what a request held. A page of another origin may
+Clients are not authenticated, so no endpoint acts, and none shows the content of requests. A page of another origin may
 have a browser send a request, but cannot read the response: no response allows it (CORS).
 
-The service is ready when it can take requests and goes on to: not while it starts, nor from the moment it was asked to
-stop, even if it accepts connections until --drain-delay is over, so that a load balancer looks elsewhere in time. A
-reload changes nothing, because the old workers serve until the new ones do.
+The service is ready when it can take requests and continues to: not while it starts, nor after a request to stop, even
+if it accepts connections until --drain-delay is over, so that a load balancer removes it in time. A reload does not
+affect readiness, because the old workers serve until the new ones do.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Application:
 
 
 def readiness(status: dict[str, Any], needed: int) -> tuple[bool, str]:
-    """Whether the service is ready, with `needed` workers or all if there are fewer; and the reason in words."""
+    """True if the service is ready, with `needed` workers or all if there are fewer; and the reason in words."""
     ready, target = status["ready"], status["target"]
     text = f"{ready} of {target} workers are ready"
     if status["phase"] in _UNREADY:

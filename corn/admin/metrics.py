@@ -1,8 +1,7 @@
-"""The status as Prometheus reads it: one scrape tells of all workers.
+"""Prometheus metrics from the status: one scrape covers all workers.
 
-Counters sum up all workers there are and have been since the master started, so they do not go back when a worker is
-replaced, nor over a reload. An upgrade (USR2) is a new master, whose counters begin at 0, which Prometheus takes for
-a restart, as it is.
+Counters sum up all live and exited workers since the master started, so they never decrease when a worker is replaced,
+nor over a reload. An upgrade (USR2) is a new master, whose counters begin at 0; Prometheus handles that as a restart.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Status = dict[str, Any]
 
 
 def exposition(status: Status, accept: str) -> tuple[bytes, str]:
-    """The text of all metrics in the format that an Accept field asks for, and its content type."""
+    """The text of all metrics in the format that an Accept field selects, and its content type."""
     encode, kind = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(status))

@@ -1,8 +1,8 @@
-"""The admin process: a fresh interpreter that serves corn's own application on the admin address.
+"""Admin process: a fresh interpreter that serves corn's own application on the admin address.
 
-Nothing of the service's waits for it. Its server has a table of counters of its own, so no worker takes it for one of
-theirs. If its event loop stands still for `_MAY_HANG` seconds, it writes where, and ends (a thread in C, faulthandler,
-sees to it); the master starts another.
+No other process waits for it. Its server has a table of counters of its own, so workers do not count it as a sibling.
+If its event loop is blocked for `_MAY_HANG` seconds, a thread in C (faulthandler) writes its stacks and exits; the
+master starts another.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GRACE = 0.5
 
 
 def main(channel_fd: int) -> NoReturn:
-    """Run the admin process until the master says to leave, or is gone."""
+    """Run the admin process until the master requests its exit, or has exited itself."""
     leave_to_master(BY_TEMPLATES)
     name_process("corn admin")
     die_with_parent(signal.SIGKILL)
@@ -66,14 +66,14 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
 
 
 def _checking_hosts(app: ASGIApplication, config: Config) -> ASGIApplication:
-    """The application for requests that no page of another site can have sent under a name of its own."""
+    """Middleware that accepts only known hosts, against requests from pages of other sites (DNS rebinding)."""
     address = parse_address(config.admin or "")
     own = [address.host] if isinstance(address, TcpAddress) else []
     return with_allowed_hosts(app, [*own, *config.admin_allow_host], option="--admin-allow-host")
 
 
 def _own(config: Config) -> Config:
-    """The options that the server of this process has: none that are meant for the application."""
+    """The options of this process's server: none that are meant for the application."""
     return Config(
         interface="asgi3",
         lifespan="off",

@@ -24,13 +24,13 @@ Status = dict[str, Any]
 
 
 class MasterSilent(Exception):  # noqa: N818 - it is the master's fault
-    """The master has not answered within `_PATIENCE`; it is stopped, or hangs."""
+    """The master has not replied within `_PATIENCE`; it is stopped, or hangs."""
 
 
 class Asking:
-    """Asks over a channel. `over` is done when the process is to leave, with how many seconds it has for that.
+    """Client of the channel. `over` is done when the process is to exit, with the seconds that it has for that.
 
-    From then on the last answer stands: the master may not be there to ask, or speak for a service that is another's.
+    From then on the last reply is used: the master may have exited, or have handed the service over.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -47,7 +47,7 @@ class Asking:
         self._loop.add_reader(channel.fileno(), self._on_messages)
 
     async def status(self) -> Status:
-        """How the service is; with `pss` for each process, None where it is not known. Raises MasterSilent."""
+        """Status of the service, with `pss` for each process, None if unknown. Raises MasterSilent."""
         if not self.over.done() and time.monotonic() - self._received_at >= _FRESH:
             try:
                 await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
@@ -58,7 +58,7 @@ class Asking:
         return self._status
 
     async def status_with_memory(self) -> Status:
-        """As `status`, with `pss` of each process as good as it gets, and `cpu`, its processor time in seconds."""
+        """As `status`, with the best known `pss` of each process, and `cpu`, its processor time in seconds."""
         status = await self.status()
         if time.monotonic() - self._measured_at >= _MEMORY_EVERY or self._pids(status) - self._measured:
             if self._measuring is None or self._measuring.done():

@@ -1,6 +1,6 @@
-"""Paths of options, where the application changes the working directory while it is imported.
+"""Anchored paths of options, for an application that changes the working directory while it is imported.
 
-They stay relative to the directory that corn works in, as they were when the configuration was read.
+They stay relative to the working directory at the time when the configuration was read.
 """
 
 from __future__ import annotations

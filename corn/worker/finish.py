@@ -1,9 +1,9 @@
-"""Finish of a worker: what the application began is ended within the grace period of the drain.
+"""Finish of a worker: the application's tasks, executors and threads end within the grace period of the drain.
 
 In the order of asyncio.run and of the interpreter: tasks that still run are cancelled, so that their `finally` blocks
 run; asynchronous generators are closed; jobs of executors, and threads that are not daemons, run to their end. The
-event loop runs meanwhile, because threads may wait for it. What is not done at the deadline is cut off by the end of
-the process.
+event loop runs meanwhile, because threads may wait for it. Anything that is left at the deadline is cut off by the exit
+of the process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def finish(deadline: Callable[[], float]) -> None:
     earliest = loop.time() + _AT_LEAST
 
     async def in_time(work: Awaitable[Any]) -> bool:
-        """Whether it was done in time; it goes on otherwise."""
+        """True if the work was done in time; otherwise it continues to run."""
         future = asyncio.ensure_future(work)
         while not future.done() and loop.time() < max(deadline(), earliest):
             await asyncio.wait([future], timeout=_POLL)
@@ -52,7 +52,7 @@ def _running() -> list[threading.Thread]:
 
 
 def _join(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-    """Wait for all threads in one of its own, as the interpreter does at its end in the main thread."""
+    """Wait for all threads in a separate one, as the interpreter does at its exit in the main thread."""
     done: asyncio.Future[None] = loop.create_future()
 
     def join() -> None:

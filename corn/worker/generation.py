@@ -101,7 +101,7 @@ class Generation:
         self.config = replace(self.config, log_level=levels)
 
     def _load_own(self) -> None:
-        """Load what is corn's, before the application can put something else on the path."""
+        """Load corn's own modules, before the application can put others first on the path."""
         import_event_loop(self.config.loop)
         if self.setup.development:
             import_for_development()
@@ -124,7 +124,7 @@ class Generation:
                 sys.meta_path.remove(self._recorder)
 
     def _load_packages(self) -> None:
-        """Load package by package, in development, so that only those are left out that must not be forked."""
+        """Load package by package, in development, so that only those that are unsafe to fork are left out."""
         before = traces()
         for name in preload.load_each(self.setup.modules):
             if traces() == before:

@@ -21,7 +21,7 @@ from corn.system.monkey_patches import monkey_patcher
 def load_application(config: Config) -> Any:
     """Import the application that the configuration names, and call it if it is a factory.
 
-    Raises ConfigError where the name leads to nothing, ApplicationError where the user's own code fails.
+    Raises ConfigError if the name cannot be resolved, ApplicationError if the user's own code fails.
     """
     module_name, _, attribute = (config.app or "").partition(":")
     put_first_on_path(config.app_dir)
@@ -39,7 +39,7 @@ def load_application(config: Config) -> Any:
 
 
 def put_first_on_path(app_dir: str) -> None:
-    """Look for modules in the application's directory before any other; raises ConfigError where it is gone."""
+    """Put the application's directory first on the module path; raises ConfigError if it does not exist."""
     try:
         directory = str(Path(app_dir).resolve())
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Development interface of a worker: what `corn dev` does differently, and the null object for `corn serve`.
+"""Development interface of a worker: the differences of `corn dev`, and the null object for `corn serve`.
 
-The only place from which corn/worker/dev is entered: a worker of `corn serve` loads nothing of it.
+It is the only module that imports corn/worker/dev: a worker of `corn serve` loads nothing of it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Development(Protocol):
         ...
 
     def application(self, load: Callable[[], Any]) -> Any:
-        """The application that `load` returns, or what is served in its place."""
+        """The application that `load` returns, or the responder that is served in its place."""
         ...
 
     def started(self, application: Any, loop: asyncio.AbstractEventLoop, flush: Callable[[], None]) -> str:
-        """Note that the worker serves; returns the path of the application's documentation, "" for none.
+        """Record that the worker serves; returns the path of the application's documentation, "" for none.
 
-        `flush` writes what is sent on the channel from now on.
+        `flush` writes the messages that are sent on the channel from now on.
         """
         ...
 
@@ -47,7 +47,7 @@ class Development(Protocol):
         ...
 
     def wrap(self, app: ASGIApplication) -> ASGIApplication:
-        """The application as clients see it."""
+        """The application with the middleware of `corn dev`."""
         ...
 
     def describe(self, error: BaseException) -> str:
@@ -87,7 +87,7 @@ def develop(setup: Setup, config: Config, order: Fork, channel: Channel) -> DevS
 
 
 def import_for_development() -> None:
-    """Load what workers of `corn dev` need besides, so that none of them does it in the time that a person waits."""
+    """Load the additional modules of `corn dev` workers ahead of time, so that reloads do not wait for them."""
     for name in ("corn.worker.dev.session", "corn.diagnosis.html"):
         importlib.import_module(name)
     library_roots()

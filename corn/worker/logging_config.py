@@ -1,12 +1,12 @@
-"""Option log_config: the logging module set up by a file, as uvicorn takes it.
+"""Logging configuration from a file (option log_config), in the formats that uvicorn takes.
 
-It happens where the application is loaded, and before it: what the application sets up itself comes after, and the
+It is applied where the application is loaded, and before it: the application's own setup comes after, and the
 file may name classes of the project. In mode app that is the template, and workers are forked with it; otherwise each
 worker. Of the file's handlers, those that own a thread or a connection keep a template from being forked (audit/), so
 that `--preload auto` steps down. The master is not set up, because it never imports the application's classes.
 
 The access log becomes records of the logger `corn.access`, with uvicorn's arguments: client, method, path with query,
-HTTP version, status. So what formats uvicorn's access log formats corn's.
+HTTP version, status. So a formatter for uvicorn's access log formats corn's.
 """
 
 from __future__ import annotations

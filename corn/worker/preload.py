@@ -1,10 +1,10 @@
-"""Preload modes: what a template loads before it forks.
+"""Preload modes: the modules that a template loads before it forks.
 
 app     the application and all it imports: workers share the memory and start in milliseconds
 deps    only what lives in the standard library and in site-packages; each worker imports the application's own modules
 none    only corn's worker code
 
-Which packages `deps` means is recorded while the application is imported: the names of the library modules in the order
+The packages of `deps` are recorded while the application is imported: the names of the library modules in the order
 in which they were first imported. That is done by the template that tried mode app, or else by a scout, a forked
 process that imports the application and exits. Modules imported after the application's code changed the environment
 or the module path are left out, because they may have been configured by it.
@@ -40,7 +40,7 @@ def load(mode: str, config: Config, modules: Sequence[str]) -> Any:
         return load_application(config)
     if mode == "deps":
         for _ in load_each(modules or scout(config)):
-            pass  # what cannot be imported alone is imported by the application, in its own time
+            pass  # a module that cannot be imported alone is imported by the application later
     return None
 
 
@@ -75,7 +75,7 @@ class Recorder:
 
 
 def discard() -> None:
-    """Undo what an import that is thrown away left outside of this process, as far as that is known."""
+    """Undo the known side effects of a discarded import outside of this process."""
     end_children()
     exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
@@ -128,7 +128,7 @@ def _environment() -> Any:
 
 
 def is_library_module(name: str) -> bool:
-    """Whether an imported module comes from the standard library or from site-packages."""
+    """True if an imported module comes from the standard library or from site-packages."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     origin = getattr(spec, "origin", None)
     if name in {"__main__", "sitecustomize"} or origin is None:

@@ -126,7 +126,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
 
 
 def _wait_for_adoption(master: int) -> None:
-    """Wait until the middle process is gone and the master is the parent; then tie this life to the master's."""
+    """Wait until the middle process has exited and the master is the parent; then exit with the master."""
     for _ in range(5000):
         if os.getppid() == master:
             break
@@ -137,7 +137,7 @@ def _wait_for_adoption(master: int) -> None:
 
 
 def _call_after_fork(function: Callable[[], object]) -> None:
-    """Run what the application registered with `corn.after_fork`; raises ApplicationError where it fails."""
+    """Run a function registered with `corn.after_fork`; raises ApplicationError if it fails."""
     try:
         function()
     except BaseException as error:
@@ -198,7 +198,7 @@ class _Worker:
         await self._server.wait_closed()
 
     def _flush(self) -> None:
-        """Send what the socket did not take at once, when it does."""
+        """Send the unsent rest once the socket is writable."""
         self._channel.flush()
         if self._channel.wants_write:
             self._loop.add_writer(self._channel.fileno(), self._flush)
@@ -229,7 +229,7 @@ class _Worker:
         self._server.drain(grace=grace, final=final, brisk=brisk)
 
     def _drain_without_master(self) -> None:
-        """The master is gone: drain, and answer what is in the accept queue, because no other process will."""
+        """Drain after the master has exited, and answer the accept queue, because no other process will."""
         self._drain(self._startup.config.timeout_graceful_shutdown, final=True)
 
     def _on_signal(self, name: str) -> None:

@@ -38,7 +38,7 @@ _SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame
 def answer_requests(
     loop: asyncio.AbstractEventLoop, report: int, in_flight: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """Write to `report` whenever `STACKS_SIGNAL` arrives; what is fatal writes the stacks there too, and then kills."""
+    """Write to `report` whenever `STACKS_SIGNAL` arrives; fatal signals write the stacks there too, and then kill."""
 
     def write_tasks(number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStartup:
-    """State that a worker starts with. `application` is None where the template did not load it.
+    """State that a worker starts with. `application` is None if the template did not load it.
 
     `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
 
     `report` is the descriptor of the file that it writes its stacks to.
-    `development` and `mailbox` are what `corn dev` does differently.
+    `development` and `mailbox` serve `corn dev`.
     """
 
     setup: Setup
@@ -55,7 +55,7 @@ class WorkerStartup:
         self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
 
     def renew_credentials(self) -> None:
-        """Use what is in the vault now: it may have changed since the template was loaded."""
+        """Use the certificates in the vault: they may have changed since the template was loaded."""
         if self.tls is not None and self.vault is not None:
             self.tls.renew(self.vault.load())
 

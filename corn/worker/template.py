@@ -1,4 +1,4 @@
-"""The template: a fresh interpreter that loads one generation of the code and then only forks workers.
+"""Template process: a fresh interpreter that loads one generation of the code and then only forks workers.
 
     read the setup -> load, audit, freeze the heap (generation.py) -> report to the master -> fork on request
 
@@ -127,7 +127,7 @@ class Template:
         return self._generation.setup
 
     def serve(self) -> None:
-        """Fork on request until the master sends Quit, or is gone."""
+        """Fork on request until the master sends Quit, or has exited."""
         ends = ChildExits() if self._setup.relay else None
         leaving = False
         while not leaving or (ends is not None and self._workers):
@@ -154,7 +154,7 @@ class Template:
             self._workers.wait()
 
     def _close_listeners(self) -> None:
-        """Leave the listeners to the workers: the last one that closes them refuses further connections."""
+        """Close the template's copy of the listeners: the last worker that closes its own refuses connections."""
         self._drop_spare()
         self._may_fork_ahead = False
         for sock in (*self._listeners, *self._redirecting):

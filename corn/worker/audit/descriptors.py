@@ -1,4 +1,4 @@
-"""What the kernel shows of this process's descriptors and shared memory in /proc; elsewhere there is nothing to see."""
+"""Descriptors and shared memory of this process, read from /proc; none are found where there is no /proc."""
 
 from __future__ import annotations
 

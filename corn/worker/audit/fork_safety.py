@@ -1,4 +1,4 @@
-"""Audit of a process that loaded the application: whether it may be forked, and if not, which module is to blame.
+"""Fork-safety audit of a process that loaded the application, and the modules that make a fork unsafe.
 
 A fork copies memory and descriptors, but only the thread that called it. So threads vanish (perhaps holding a lock), an
 event loop's epoll set is shared with the parent, two processes that share a connection read each other's answers, and
@@ -8,8 +8,8 @@ is one for all of them. A worker that imported the application by itself has eac
 Threads of libraries that prepare for fork are no hazard: OpenBLAS, which numpy loads, stops its own in a pthread_atfork
 handler and starts them again on demand. A trial fork tells them from the others.
 
-Nor are files that are safe to share: what is written at the end (O_APPEND, as by a log), or only written, where a
-common position keeps workers from overwriting each other; and what is only read through a mapping.
+Nor are files that are safe to share: files that are appended to (O_APPEND, as by a log), or only written, where a
+common position keeps workers from overwriting each other; and files that are only read through a mapping.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Hazard:
 
 
 def hazards(monitor: ImportMonitor) -> list[Hazard]:
-    """What the application has that makes this process unsafe to fork."""
+    """Resources of the application that make this process unsafe to fork."""
     found = []
     if threads := _threads():
         found.append(_blamed(monitor, "thread", f"started a thread ({threads})", fatal=False))
@@ -68,7 +68,7 @@ def hazards(monitor: ImportMonitor) -> list[Hazard]:
 
 
 def traces() -> tuple[int, int]:
-    """What changes where a process becomes unsafe to fork: the numbers of its threads and of its descriptors."""
+    """Fingerprint that changes when a process becomes unsafe to fork: the numbers of its threads and descriptors."""
     return _native_threads(), len(numbers())
 
 
@@ -101,7 +101,7 @@ def _pipes(descriptors: list[Descriptor]) -> Iterator[Hazard]:
 
 
 def end_children() -> None:
-    """End the programs that the application ran, before what loaded it is thrown away."""
+    """End the programs that the application ran, before the process that loaded it is discarded."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):
@@ -155,7 +155,7 @@ def _peer(descriptor: Descriptor) -> str:
 
 
 def _is_paired(descriptor: Descriptor) -> bool:
-    """Whether it is one of a socketpair(2): connected, to a peer without a name."""
+    """True if it is one of a socketpair(2): connected, to a peer without a name."""
     with socket.socket(fileno=os.dup(descriptor.fd)) as sock:
         try:
             return sock.family == socket.AF_UNIX and not sock.getpeername()

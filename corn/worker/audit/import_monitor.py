@@ -1,4 +1,4 @@
-"""Records what the application does while it is imported: what it opens, and which module was the first to do so.
+"""Import monitor: records the descriptors and threads that an import opens, and the module that did so first.
 
 Classes of the standard library are wrapped for the time of the import. (An audit hook was rejected: it can never be
 removed, and Python 3.11 raises no event for a thread.)
@@ -52,7 +52,7 @@ class ImportMonitor:
         self.generators.begin()
 
     def end(self) -> None:
-        """Put back what was there, unless the application has put something over it meanwhile."""
+        """Restore the wrapped functions, unless the application has replaced them meanwhile."""
         if not self._wrapped:
             return
         for owner, name, before, wrapper in self._wrapped:
@@ -130,7 +130,7 @@ def _fileno(value: object) -> int:
 
 
 def _is_database(value: object) -> bool:
-    """Whether it is a connection of sqlite3, which does not expose its descriptor."""
+    """True for a connection of sqlite3, which does not expose its descriptor."""
     return type(value).__module__ == "sqlite3" and type(value).__qualname__ == "Connection"
 
 

@@ -57,7 +57,7 @@ class RandomGenerators:
         secrets.randbits = noted_randbits
 
     def end(self) -> None:
-        """Put back what was there, and find numpy's generators."""
+        """Restore the wrapped functions, and find numpy's generators."""
         vars_of_class: Any = _Random
         vars_of_class.seed, vars_of_class.setstate, secrets.randbits, random.seed, random.setstate = self._saved
         entropy, self._entropy = self._entropy or set(), None
@@ -67,7 +67,7 @@ class RandomGenerators:
         self._numpy = [each for each in _numpy_generators() if _entropy_of(each) in entropy]
 
     def renew(self) -> None:
-        """In a worker: seed anew what was not seeded, and keep the rest as a worker of its own import has it."""
+        """In a worker: reseed the unseeded generators, and keep the others as after an import of the worker's own."""
         if self._global_state is not None:
             random.setstate(self._global_state)
         for reference, seeded in self._seeded.values():

@@ -1,11 +1,11 @@
 """Content-Security-Policy that allows one more script and nothing else (Content Security Policy, level 3). Pure.
 
-A script element is judged by `script-src-elem`, where that is missing by `script-src`, and then by `default-src`; a
-connection by `connect-src`, then `default-src` (6.8.3). Where the judge is `default-src`, the directive proper is
-added with the same sources, so that nothing else changes.
+A script element is subject to `script-src-elem`, which falls back to `script-src` and then to `default-src`; a
+connection to `connect-src`, then `default-src` (6.8.3). Where `default-src` applies, the specific directive is added
+with the same sources, so that nothing else changes.
 
-A policy that has 'unsafe-inline' in force lets the script in already, and a hash beside it would end that for all the
-others (6.7.3.2), so it is left as it is.
+A policy that has 'unsafe-inline' in force allows the script already, and a hash beside it would disable
+'unsafe-inline' for all other scripts (6.7.3.2), so such a policy is not changed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _OVERRIDES = ("'nonce-", "'sha256-", "'sha384-", "'sha512-", "'strict-dynamic'")
 
 @dataclass(frozen=True, slots=True)
 class ScriptPermission:
-    """What a page needs: an inline script by its hash, and connections to `origin`, and to the page's own."""
+    """Permissions that a page needs: an inline script by its hash, and connections to `origin` and to its own."""
 
     hash: str
     origin: str
 
 
 def allow(header: str, wish: ScriptPermission) -> tuple[str, str]:
-    """The value of the header as it should be, and the nonce for the script, "" where there is none to use.
+    """The adapted value of the header, and the nonce for the script, "" if there is none to use.
 
-    The value may hold several policies, and each must be content.
+    The value may hold several policies, and each must allow the script.
     """
     policies, nonces = [], []
     for policy in header.split(","):

@@ -1,8 +1,8 @@
 """Error pages of `corn dev`: for an exception of a request, and for an application that cannot be loaded.
 
-Frameworks that show their own page have sent it by the time that the exception leaves the application, and keep it. One
-response is suppressed: the bare "Internal Server Error" that Starlette sends before it raises, which tells a developer
-nothing. It is held until the application has returned or raised.
+Frameworks with an error page of their own have sent it by the time that they raise the exception, and keep it. One
+response is suppressed: the bare "Internal Server Error" that Starlette sends before it raises, which does not help a
+developer. It is held until the application has returned or raised.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def with_error_pages(app: ASGIApplication) -> ASGIApplication:
 
 
 async def send_failure(failure: Failure, scope: Scope, send: Send) -> None:
-    """Answer a request with a failure, in the form that its Accept asks for."""
+    """Answer a request with a failure, in the form that its Accept field selects."""
     accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
     content_type, body = answer(failure, accept, working_directory())
     headers = [
@@ -59,7 +59,7 @@ async def send_failure(failure: Failure, scope: Scope, send: Send) -> None:
 
 
 class _Response:
-    """What the application has sent; a bare answer is held."""
+    """Response of the application so far; a bare one is held."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -75,7 +75,7 @@ class _Response:
         await self._send(message)
 
     async def release(self) -> None:
-        """Send what was held."""
+        """Send the held messages."""
         held, self._held = self._held, []
         for message in held:
             self.begun = True
@@ -95,7 +95,7 @@ def _is_bare_body(message: Message) -> bool:
 
 
 def responder(failure: Failure) -> ASGIApplication:
-    """An ASGI application that answers with status 500 and `failure`, as the client's Accept asks for it."""
+    """An ASGI application that answers with status 500 and `failure`, in the form that the Accept field selects."""
 
     async def respond(scope: Scope, _: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -107,5 +107,5 @@ def responder(failure: Failure) -> ASGIApplication:
 
 
 def config_of_responder(config: Config) -> Config:
-    """The configuration for serving a responder: what the options say of the application does not hold for it."""
+    """The configuration for serving a responder, without the options about the application."""
     return replace(config, interface="asgi3", lifespan="off")

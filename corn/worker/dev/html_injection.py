@@ -5,7 +5,7 @@
     INSERTING  the last message   -> the element goes before its last </body>, or after it
 
 A page is an HTML document that is sent whole and as it is. Only the last message is searched for </body>: earlier ones
-may have the word in a script. Nothing that is streamed is held back beyond its first bytes.
+may have the word in a script. A streamed body is held back no longer than for its first bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fields = list[tuple[bytes, bytes]]
 _DOCUMENT = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 _END = re.compile(rb"</body\s*>", re.IGNORECASE)
 _BEGINNING = 2048
-# A page that came back from a cache would listen for a service that is gone; a digest would be of other bytes.
+# A cached page would listen for a service that has exited; a digest would be of other bytes.
 _DROPPED = {b"etag", b"last-modified", b"accept-ranges", b"cache-control", b"content-digest", b"repr-digest", b"digest"}
 _PARTIAL = {204, 205, 206, 304}
 _POLICY = b"content-security-policy"
@@ -36,7 +36,7 @@ class HTMLInjection:
         self._element = b""
 
     def feed(self, message: Message) -> Iterable[Message]:
-        """What to send for a message of the application's."""
+        """The messages to send for one of the application's."""
         if message["type"] == "http.response.start" and may_be_page(message):
             self._held = message
             return ()
@@ -64,7 +64,7 @@ class HTMLInjection:
 
 
 def may_be_page(start: Message) -> bool:
-    """Whether a response may be a page, by its status and its header."""
+    """True if a response may be a page, by its status and its header."""
     if start["status"] in _PARTIAL or start["status"] < 200:
         return False
     fields = {bytes(name).lower(): bytes(value).lower() for name, value in start.get("headers", ())}

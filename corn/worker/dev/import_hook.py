@@ -1,11 +1,11 @@
-"""Import hook of `corn dev` for the project's own modules: it imports what is on disk now, and times each module.
+"""Import hook of `corn dev` for the project's own modules: it never uses a stale .pyc file, and times each module.
 
-CPython holds a .pyc file for current when the source has the size and the modification time, in whole seconds, that are
+CPython treats a .pyc file as current when the source has the size and the modification time, in whole seconds, that are
 written in it (PEP 552, "timestamp-based"). Two saves of equal length within a second look the same to it. So a source
 that was changed within the last two seconds is compiled from its text, and no .pyc is written for it; by the time that
 one is written, no later save can have the same second.
 
-Modules of libraries are imported as ever.
+Modules of libraries are imported as usual.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SETTLED_AFTER = 2.0  # seconds since the modification time
 
 
 class ProjectImporter:
-    """Imports the project's modules from now on; `seconds` maps their names to the time that their own code took."""
+    """Importer of the project's modules; `seconds` maps their names to the time that their own code took."""
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
@@ -39,7 +39,7 @@ class ProjectImporter:
         self._within = [0.0]  # for each import under way, the time that imports within it took
 
     def install(self) -> None:
-        """Put this before the interpreter's own way of importing, for directories that hold no libraries."""
+        """Put this hook before the interpreter's own, for directories that hold no libraries."""
         loaders = (
             (ExtensionFileLoader, EXTENSION_SUFFIXES),
             (self._loader(), SOURCE_SUFFIXES),
@@ -57,7 +57,7 @@ class ProjectImporter:
         sys.path_importer_cache.clear()
 
     def run(self, module: ModuleType, execute: Callable[[ModuleType], None]) -> None:
-        """Execute a module and note the time that it took, less that of the modules it imported."""
+        """Execute a module and record the time that it took, less that of the modules it imported."""
         self.files[module.__name__] = getattr(module, "__file__", None) or ""
         began = time.perf_counter()
         self._within.append(0.0)
@@ -86,7 +86,7 @@ class ProjectImporter:
 
 
 def is_settled(path: str) -> bool:
-    """Whether a file was last changed long enough ago for its modification time to tell it from another version."""
+    """True if a file was last changed so long ago that its modification time identifies its version."""
     try:
         return abs(time.time() - Path(path).stat().st_mtime) >= _SETTLED_AFTER
     except OSError:

@@ -24,7 +24,7 @@ from corn.worker.dev.html_injection import HTMLInjection
 PREFIX = "/__corn__/"
 _PATIENCE = 2.0
 _NAVIGATED = ("document", "iframe", "frame")
-# What sends a file without its bytes coming by here.
+# Extensions that send a file without passing its bytes through the application's messages.
 _PAST_US = {"http.response.pathsend", "http.response.zerocopysend"}
 
 
@@ -33,7 +33,7 @@ def with_refresh(
 ) -> ASGIApplication:
     """Middleware: pages of the application listen at `url` for a revision of the code other than `revision`.
 
-    `root` is the option `root_path`; `failed` says that what stands in for the application is served.
+    `root` is the option `root_path`; `failed`: a responder is served in place of the application.
     """
 
     async def refreshing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +51,7 @@ def with_refresh(
 
 
 def may_ask_for_page(scope: Scope) -> bool:
-    """Whether a request can come from a navigation, and not from a script that wants a piece of a page."""
+    """True if a request can come from a navigation, and not from a script that fetches a part of a page."""
     if scope["method"] == "HEAD":
         return False
     fields = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
@@ -96,7 +96,7 @@ async def _answer(scope: Scope, send: Send, url: str, root: str) -> None:
 
 
 async def _asked(url: str) -> tuple[int, bytes]:
-    """The state from the watcher; 503 while that cannot be reached."""
+    """The state from the watcher; 503 while it cannot be reached."""
     parts = urlsplit(url)
     try:
         return 200, await asyncio.wait_for(_ask(parts.hostname or "", parts.port or 80, parts.path), _PATIENCE)
@@ -120,8 +120,8 @@ async def _ask(host: str, port: int, path: str) -> bytes:
 class Script:
     """The script of one worker's pages.
 
-    `url` is where to listen, `root` what the application is mounted at, `revision` counts the versions of the code, and
-    `failed` says that this one cannot be served. `repeatable`: the page may be asked for again without harm.
+    `url` is the address to listen at, `root` the application's mount point, `revision` counts the versions of the code,
+    and `failed` says that this one cannot be served. `repeatable`: the page may be requested again without harm.
     """
 
     url: str
@@ -154,12 +154,12 @@ class Script:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of the address, for a policy that names what may be connected to."""
+    """Scheme, host and port of the address, for the connect-src of a policy."""
     return "/".join(url.split("/")[:3])
 
 
 def path_of(url: str) -> str:
-    """Where the application's own address answers the same question."""
+    """Path of the same resource on the application's own address."""
     return PREFIX + url.rpartition("/")[2]
 
 

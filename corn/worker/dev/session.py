@@ -1,4 +1,4 @@
-"""Development session of a worker: what it imports, what it serves to clients, and when a debugger waits."""
+"""Development session of a worker: imports, error pages and live reload, and debuggers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DevSession:
         self._types = False  # the keyboard is needed here, as the master knows
 
     def enable_collection(self) -> None:
-        """Collections while modules are imported would find nothing; `_report` makes up for them."""
+        """Enable the collector for a responder; otherwise `_report` does, since it finds nothing during imports."""
         if self._failure is not None:
             gc.enable()
 
@@ -81,7 +81,7 @@ class DevSession:
         return docs_path(application, self.config.root_path)
 
     def _report(self, flush: Callable[[], None]) -> None:
-        """Report to the master what was imported, which nobody need wait for."""
+        """Report the imported modules to the master, without waiting for a reply."""
         gc.enable()
         sys.meta_path.remove(self._recorder)
         libraries = [[name, _file_of(name)] for name in self._recorder.library_modules()]
@@ -109,7 +109,7 @@ class DevSession:
         return with_allowed_hosts(app, [config.host, *named, *config.allow_host], option="--allow-host")
 
     def describe(self, error: BaseException) -> str:
-        """Short, and the project's own frames first."""
+        """A short traceback, with the project's own frames first."""
         color = wants_color(self.config.color)
         return terminal.frames(diagnose(error), color=color, directory=working_directory())
 
@@ -125,7 +125,7 @@ class DevSession:
         self._channel.send(Debugging())
 
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
-        """What `breakpoint()` calls: no deadline holds while a person thinks, and what is typed is shown."""
+        """Hook of `breakpoint()`: suspends timeouts while the debugger waits, and echoes typed input."""
         self._keyboard_needed()
         wait_for_foreground()
         show_typing()
@@ -133,12 +133,12 @@ class DevSession:
             return self._debugger(*args, **kwargs)
         import pdb  # noqa: T100 - what breakpoint() means
 
-        # pdb.set_trace would take this function for the place that asked for it, and later each Ctrl-C for a wish.
+        # pdb.set_trace would stop in this function rather than in its caller, and later at each Ctrl-C.
         return pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
 
 
 def wait_for_foreground() -> None:
-    """Wait, as a stopped job does (SIGTTIN), while corn is in the background, where nobody can type."""
+    """Wait, as a stopped job does (SIGTTIN), while corn is in the background and cannot read the terminal."""
     if not os.isatty(0):
         return
     told = False
@@ -150,14 +150,14 @@ def wait_for_foreground() -> None:
 
 
 def is_in_background() -> bool:
-    """Whether another process group has the terminal."""
+    """True if another process group has the terminal."""
     with contextlib.suppress(OSError):
         return os.tcgetpgrp(0) != os.getpgrp()
     return False
 
 
 def show_typing() -> None:
-    """Have the terminal echo what is typed and hand it over line by line, whatever the last debugger left behind."""
+    """Switch the terminal to echo and canonical mode, which an earlier debugger may have changed."""
     if not os.isatty(0):
         return
     with contextlib.suppress(termios.error):  # the terminal is gone

@@ -1,8 +1,8 @@
-"""Progress of a slow start in `corn dev`: what the worker imports at this moment, and what took longest so far.
+"""Progress of a slow start in `corn dev`: the package that is being imported, and the slowest ones so far.
 
-The master asks with SIGWINCH, which no start takes amiss: the handler runs in the main thread, between two bytecodes of
-the import. Rejected: a thread that looks on. A program that forks while it is imported would be warned of it
-(DeprecationWarning, Python 3.12), and a fast start would pay for it.
+The master requests it with SIGWINCH, which is ignored by default: the handler runs in the main thread, between two
+bytecodes of the import. Rejected: a thread that observes. A program that forks while it is imported would receive a
+warning (DeprecationWarning, Python 3.12), and a fast start would pay for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OWN = "corn"
 
 
 class StartProgress:
-    """Answers the master's questions from `begin` to `end`."""
+    """Answers the master's requests from `begin` to `end`."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

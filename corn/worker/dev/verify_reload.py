@@ -24,7 +24,7 @@ World = Mapping[str, Mapping[str, str]]
 
 
 def verify_in_background(config: Config) -> None:
-    """Compare, in a thread, and log the outcome."""
+    """Compare in a thread, and log the outcome."""
     here = world()
     threading.Thread(target=_verify, args=(config, here), name="verify-reload", daemon=True).start()
 
@@ -37,7 +37,7 @@ def world() -> World:
 
 
 def differences(warm: World, cold: World) -> Iterator[str]:
-    """What a cold start has otherwise, in words."""
+    """Differences of a cold start, in words."""
     for name, file in cold["modules"].items():
         here = warm["modules"].get(name)
         if here is None:
@@ -50,7 +50,7 @@ def differences(warm: World, cold: World) -> Iterator[str]:
 
 
 def main() -> None:
-    """Import the application whose configuration is on standard input, and tell on standard output what that made."""
+    """Import the application whose configuration is on standard input, and write the result to standard output."""
     output = os.dup(1)
     os.dup2(2, 1)  # what the application prints is not an answer
     load_application(Config.from_json(json.load(sys.stdin)))

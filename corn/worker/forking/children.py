@@ -1,7 +1,7 @@
 """Children of a template: the workers that it forked, and their exits where it is their parent.
 
-When the master is gone, its workers notice by themselves and drain. One that is blocked does not, so the template waits
-for all it forked until their grace period is over and then kills those that are left. It holds a pidfd (pidfd_open(2))
+When the master has exited, its workers detect it and drain. A blocked one does not, so the template waits for all its
+workers until their grace period is over and then kills those that are left. It holds a pidfd (pidfd_open(2))
 for each, so a process id that was given to another process is never killed; where there are no pidfds the template is
 the workers' parent, and an id is not given away before it has been reaped.
 
@@ -107,7 +107,7 @@ class ChildExits:
 
 
 def reset_sigchld() -> None:
-    """Undo in a forked child what `ChildExits` did to signals."""
+    """Undo the signal setup of `ChildExits` in a forked child."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

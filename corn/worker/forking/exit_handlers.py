@@ -1,13 +1,14 @@
 """Exit handlers (atexit, weakref.finalize) and buffered files, at the end of a template and of a worker.
 
-A worker runs all of them, those too that the template registered while it imported the application: what Sentry, a log
-or a tracer has buffered is in the worker's memory. What the import made in the file system exists only once, so its
-removal is the template's, which runs its handlers when all its workers have exited. A handler that a worker inherited
-is therefore stopped, with an OSError, where it removes or renames what is older than the worker: a directory of
-tempfile.TemporaryDirectory, or what importlib.resources.as_file has unpacked. What the worker made it may remove.
+A worker runs all of them, those too that the template registered while it imported the application: the buffers of
+Sentry, a log or a tracer are in the worker's memory. Files that the import made exist only once, so only the template
+removes them: it runs its handlers when all its workers have exited. A handler that a worker inherited is therefore
+stopped, with an OSError, where it removes or renames a file older than the worker: a directory of
+tempfile.TemporaryDirectory, or a file that importlib.resources.as_file has unpacked. It may remove the worker's own
+files.
 
 Handlers run in reverse order, so the one that a worker registers first runs between its own and the inherited ones, and
-turns the guard on. The guard is an audit hook, which can never be removed, in a process that is about to exit.
+enables the guard. The guard is an audit hook, which can never be removed, in a process that is about to exit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _STATX_BTIME, _AT_FDCWD, _AT_SYMLINK_NOFOLLOW = 0x800, -100, 0x100
 
 
 class NotOfThisWorker(OSError):  # noqa: N818 - what has happened, not a fault
-    """Raised where an inherited exit handler would remove what the template removes."""
+    """Raised if an inherited exit handler would remove a file that the template removes."""
 
 
 def count() -> int:
@@ -48,12 +49,12 @@ def file_clock() -> int:
 
 
 def guard_inherited(since: int) -> None:
-    """In a worker, first of all: have inherited handlers leave what is older than `since` (a time of `file_clock`)."""
+    """In a worker, first of all: protect files older than `since` (of `file_clock`) from inherited handlers."""
     atexit.register(_guard, since)
 
 
 def run(seconds: float) -> None:
-    """Run all exit handlers; what takes longer than `seconds` is interrupted by TimeoutError. Buffered files too."""
+    """Run all exit handlers and flush files; TimeoutError interrupts a step that takes longer than `seconds`."""
     with _interrupted(seconds):
         try:
             atexit._run_exitfuncs()
@@ -63,9 +64,9 @@ def run(seconds: float) -> None:
 
 
 def flush_files() -> None:
-    """Write what open files have buffered, as the end of the interpreter would; a forked copy must find it written."""
+    """Flush open files, as the interpreter does at its exit; a forked copy must not hold unwritten buffers."""
     files = [each for each in gc.get_objects() if io._io._IOBase in type(each).__mro__]  # type: ignore[attr-defined]
-    files.sort(key=lambda each: not isinstance(each, io.TextIOWrapper))  # what lies above a buffer first
+    files.sort(key=lambda each: not isinstance(each, io.TextIOWrapper))  # text layers before their buffers
     for each in files:
         with contextlib.suppress(Exception):
             if type(each).__module__ in ("gzip", "bz2", "lzma"):
@@ -112,7 +113,7 @@ def _guard(since: int) -> None:
 
 
 def _is_older(path: Any, directory: tuple[Any, ...], since: int) -> bool:
-    """Whether there is something at `path` that was made before `since`, or may have been."""
+    """True if the file at `path` was made before `since`, or may have been."""
     at = directory[0] if directory and isinstance(directory[0], int) and directory[0] >= 0 else None
     try:
         os.stat(path, dir_fd=at, follow_symlinks=False)

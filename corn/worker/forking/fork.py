@@ -1,17 +1,17 @@
 """Forks of a template: twice, so that a worker is the master's child, and ahead of need, as the spare of `corn dev`.
 
-The middle process of the two ends at once. The kernel then gives the worker to the nearest subreaper, the master
-(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its end without a relay.
+The middle process of the two exits at once. The kernel then gives the worker to the nearest subreaper, the master
+(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its exit without a relay.
 
 A spare worker saves a reload the time of fork(2): copying the page tables of a process that holds pandas takes ten
 milliseconds, and a worker is forked twice. A template of `corn dev` that has had no order for a moment forks one ahead.
 The spare has not begun to be a worker: it has all signals blocked, holds no end of the template's channel, and waits
-for the order that says which worker to be. At end of file the template is leaving or gone, and the spare exits.
+for the order with its worker number. At end of file the template is exiting or has exited, and the spare exits.
 
 Hooks on fork (os.register_at_fork, and os.fork itself, which a debugger replaces) may keep a child from running: that
 of `debugpy --listen` waits for a client in each new process. A trial fork finds that out, and then workers are spawned
-as fresh interpreters, through a shell that exits at once as the middle process does. Whatever hangs is killed with all
-that it has forked.
+as fresh interpreters, through a shell that exits at once as the middle process does. A process that hangs is killed
+with all its children.
 
 A spare that was killed is noticed when it is wanted, and a worker is forked in its stead. The master learns of a spare
 with `Forked`, when it has become a worker.
@@ -55,12 +55,12 @@ def fork() -> int:
 
 
 def fork_is_replaced() -> bool:
-    """Whether os.fork is no longer the system call, as where a debugger or gevent has put its own in place."""
+    """True if os.fork is no longer the system call, as where a debugger or gevent has replaced it."""
     return not isinstance(os.fork, BuiltinFunctionType)
 
 
 def fork_hangs() -> bool:
-    """Whether hooks on fork keep a worker from running; found out by a trial, but for a debugger that has no client."""
+    """True if hooks on fork keep a worker from running, by a trial, except for a debugger that has no client."""
     debugger = sys.modules.get("pydevd")
     if debugger is not None and not isinstance(os.fork, BuiltinFunctionType):
         return not debugger._is_attached()
@@ -108,7 +108,7 @@ def spawn(setup: Setup, path: list[str]) -> int:
 
 
 def _kill_with_children(pid: int) -> None:
-    """SIGKILL to a process that hangs, and to all that it has forked."""
+    """Send SIGKILL to a process that hangs, and to all that it has forked."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -142,7 +142,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
 
 
 def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
-    """Fork the worker, report its id and exit, whatever fails: to return would be to go on as a second template."""
+    """Fork the worker, report its id and exit, whatever fails: a return would make this process a second template."""
     try:
         os.close(reader)
         try:
@@ -158,7 +158,7 @@ def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoRetu
 
 
 class SpareWorker:
-    """The template's side of one: both ends of its channel until it is forked, then ours."""
+    """Template's handle on a spare worker: both ends of its channel until the fork, then the template's end."""
 
     def __init__(self) -> None:
         ours, self._theirs = socket.socketpair()
@@ -170,14 +170,14 @@ class SpareWorker:
         self._theirs.close()
 
     def become(self, order: Fork, fds: tuple[int, ...]) -> bool:
-        """Have it be the worker of `order`; False if it is gone."""
+        """Make the spare the worker of `order`; False if it has exited."""
         if select.select([self._channel], [], [], 0)[0]:
             return False
         self._channel.send(order, fds)
         return True
 
     def wait(self) -> tuple[Fork, tuple[int, int]]:
-        """In the spare: wait for the order; the process ends here if there is none."""
+        """In the spare: wait for the order; the process exits here if there is none."""
         self._channel.close()
         name_process("corn spare")
         show_title("corn: spare worker")
@@ -191,6 +191,6 @@ class SpareWorker:
         os._exit(0)
 
     def close(self) -> None:
-        """Let go of it: it ends, unless it has become a worker."""
+        """Close the channel: the spare exits, unless it has become a worker."""
         self._channel.close()
         self._theirs.close()

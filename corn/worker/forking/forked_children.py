@@ -1,9 +1,9 @@
-"""Forked children of a worker: processes that the application starts are its own, and hold nothing of corn's.
+"""Forked children of a worker: processes that the application starts are its own, and hold no resources of corn's.
 
 A child of fork(2), as multiprocessing makes it, has the worker's signal handlers and the descriptor that wakes its
 event loop, so a signal to the child would reach the worker. It has the listeners, and would keep the port in use after
-corn is gone; clients' connections, which would not end when the worker closes them; and the worker's channel. Programs
-that are executed have none of it: execve(2) resets handlers, and corn's descriptors are closed then.
+corn has exited; clients' connections, which would not end when the worker closes them; and the worker's channel.
+Programs that are executed have none of it: execve(2) resets handlers, and corn's descriptors are closed then.
 
 Descriptors are replaced by one of /dev/null, not closed: Python objects of the child still own their numbers.
 """
@@ -28,7 +28,7 @@ _OF_THE_LOOP = (signal.SIGTERM, signal.SIGQUIT)
 
 
 class ForkedChildren:
-    """Prepares each child that this process forks from now on; not what such a child forks in turn."""
+    """Prepares each child that this process forks from now on, but not the children of such a child."""
 
     def __init__(self, descriptors: Iterable[int], listeners: Sequence[socket.socket]) -> None:
         self._pid = os.getpid()
@@ -38,7 +38,7 @@ class ForkedChildren:
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._release)
 
     def _block(self) -> None:
-        """No signal may reach a child before its handlers are its own."""
+        """Block signals: none may reach a child before its handlers are its own."""
         if os.getpid() == self._pid:
             before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             self._masks[threading.get_ident()] = {*before}
@@ -82,7 +82,7 @@ class ForkedChildren:
         os.close(null)
 
     def _is_client(self, fd: int) -> bool:
-        """Whether it is a connection that came from a listener: it has the listener's address, and a peer."""
+        """True for a connection that was accepted from a listener: it has the listener's address, and a peer."""
         try:
             if not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 return False

@@ -1,4 +1,4 @@
-"""A hooks file: loaded, checked, and its functions called without harm to the caller.
+"""Loader of a hooks file: it checks the file, and calls its functions without harm to the caller.
 
 The file is compiled from its source each time, never from a cache: a cache would miss two saves within one second.
 Every public function in it is a hook, so a misspelt one is found; a function for the file's own use begins with _.
@@ -50,7 +50,7 @@ class HookFile:
         return frozenset(self._functions)
 
     def call(self, name: str, info: Info, limit: float | None = None) -> HookFailure | None:
-        """Call a hook if the file defines it; whatever it raises is returned, SystemExit too.
+        """Call a hook if the file defines it; any exception of it is returned, SystemExit too.
 
         TimeoutError is raised in one that takes longer than `limit` seconds, where there is a limit.
         """
@@ -73,7 +73,7 @@ class HookFile:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in what takes longer, as far as it runs Python code (SIGALRM, setitimer(2)).
+    """Raise TimeoutError in a body that takes longer, as far as it runs Python code (SIGALRM, setitimer(2)).
 
     It is raised again until the body ends, because a destructor or a callback of the collector swallows it. It may be
     raised in the first `finally` too, which the second one completes.
@@ -99,7 +99,7 @@ def _limited(seconds: float) -> Iterator[None]:
 def load_hooks(config: Config) -> HookFile:
     """Load the file that option hooks names; without one there are no hooks.
 
-    Raises HooksError where the file cannot be read, raises an exception, or defines what is no hook.
+    Raises HooksError if the file cannot be read, raises an exception, or defines a name that is no hook.
     """
     if config.hooks is None:
         return HookFile({})

@@ -25,7 +25,7 @@ from corn.worker.hooks.loader import HookFile, load_hooks
 
 
 def main(channel_fd: int) -> NoReturn:
-    """Run the hooks process until the master sends Quit, or is gone."""
+    """Run the hooks process until the master sends Quit, or has exited."""
     leave_to_master(BY_TEMPLATES)
     name_process("corn hooks")
     die_with_parent(signal.SIGKILL)
@@ -83,7 +83,7 @@ def _call(hooks: HookFile, message: HookCall, limit: float) -> HookDone:
 
 
 def info_of(message: HookCall) -> Info:
-    """The info object that a message carries."""
+    """The info object of a message."""
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in message.info.items()
     }
