@@ -41,7 +41,7 @@ def test_help_lists_every_option_in_80_columns(corn, command):
         flag = option.flag.replace("--", "--[no-]", 1) if isinstance(option.kind, Flag) else option.flag
         assert (f"{flag} " in done.stdout) == (command == "config" or option.command in ("", command))
     assert "Addresses:\n" in done.stdout
-    assert "-w, --workers N|auto" in done.stdout
+    assert "-w, --workers N|N..M|auto" in done.stdout
     assert "--[no-]access-log" in done.stdout
     assert "Port to listen on; 0 picks a free one. [8000]" in done.stdout
     assert corn(command, "-h", COLUMNS="80").stdout == done.stdout
