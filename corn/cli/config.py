@@ -55,7 +55,7 @@ def _as_columns(resolved: Resolved, *, color: bool) -> str:
 
 
 def _variables(resolved: Resolved) -> dict[str, str]:
-    """Where the application has each variable of the env files from; values are left out, for many are secrets."""
+    """Origin of each variable of the env files; values are left out, because many are secrets."""
     found: dict[str, str] = {}
     for file in resolved.config.env_file:
         for name in read_env_file(Path(file), os.environ):

@@ -17,7 +17,7 @@ from corn.config.sources import DEFAULT, Resolved
 from corn.errors import ConfigError
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
-# What has no place in development, and is left out of it even where a file or a variable names it.
+# Options that do not apply to development, and are ignored there even if a file or a variable sets them.
 _WITHOUT: dict[str, Any] = {
     "soak": 0.0,
     "rollback_window": 0.0,
@@ -63,7 +63,7 @@ def _for_development(resolved: Resolved) -> Resolved:
 
 
 def _left_out(resolved: Resolved) -> str:
-    """The line that names the options of production which do not count."""
+    """Log line that names the ignored options of production."""
     by_origin: dict[str, list[str]] = {}
     for each in resolved.left_out:
         by_origin.setdefault("" if each.origin == each.word else f" of {each.origin}", []).append(each.word)

@@ -1,8 +1,8 @@
-"""A certificate for this machine, for `corn dev --tls`.
+"""Local certificate for `corn dev --tls`.
 
-It is issued by an authority that is made for it alone, and whose key is thrown away: a browser that trusts this
-authority trusts no other certificate. Both stay in a directory of the user's for a year; then there are new ones, to be
-trusted anew.
+It is issued by an authority that is made for it alone, and whose key is discarded: a browser that trusts this
+authority trusts no other certificate. Both stay in a directory of the user's for a year; then new ones are made, which
+the user has to trust again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DAYS_USED = 365
 
 @dataclass(frozen=True, slots=True)
 class LocalCertificate:
-    """The files; `authority` is what a browser is to trust."""
+    """Files of a local certificate; `authority` is the certificate that a browser has to trust."""
 
     directory: Path
 
@@ -43,7 +43,7 @@ class LocalCertificate:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether all is there, and good for some time to come."""
+        """True if all files exist, and are valid for some time to come."""
         try:
             age = time.time() - min(each.stat().st_mtime for each in (self.certfile, self.keyfile, self.authority))
         except OSError:
@@ -52,7 +52,7 @@ class LocalCertificate:
 
 
 def local_certificate() -> LocalCertificate:
-    """The user's certificate for localhost, made if there is none. Raises ConfigError where that cannot be."""
+    """The user's certificate for localhost, made if there is none. Raises ConfigError if that fails."""
     data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
     kept = LocalCertificate(data / "corn" / "tls")
     if not kept.is_fresh:

@@ -1,14 +1,14 @@
-"""Application discovery: what `corn serve` and `corn dev` serve where nothing names the application.
+"""Application discovery for `corn serve` and `corn dev` without the name of an application.
 
-Nothing is imported: the source of likely modules is parsed and searched for what an application is usually called.
+Nothing is imported: the source of likely modules is parsed and searched for the usual names of an application.
 
     1. [tool.fastapi] entrypoint in pyproject.toml
     2. the project of a Django manage.py
     3. main, app, api, asgi, wsgi and server, as modules here and in src, and in the packages that are there
     4. every other module here and in src
 
-The first step that finds something decides. Where it finds several, none is served and all are named: a guess that is
-wrong would only be noticed by its answers.
+The first step that finds an application decides. If it finds several, none is served and all are named: a wrong guess
+would only be noticed by its responses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODULES = ("main", "app", "api", "asgi", "wsgi", "server", "application")
 _NAMES = ("app", "application", "create_app", "make_app")
 _FACTORIES = frozenset({"create_app", "make_app"})
 _CLASSES = frozenset({"FastAPI", "Starlette", "Litestar", "Flask", "Quart", "Sanic", "BlackSheep"})
-# What is often called app, and is no web application.
+# Classes whose instances are often called app, and are no web applications.
 _OTHER_CLASSES = frozenset({"Typer", "Celery", "Cyclopts", "Dash", "APIRouter", "Blueprint", "Router"})
 _NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "scripts", "migrations", "build", "dist"})
 _NO_MODULES = frozenset({"setup", "conftest", "manage", "noxfile", "tasks", "fabfile"})
@@ -57,7 +57,7 @@ class ApplicationFinder:
         self._found: Candidate | None = None
 
     def complete(self, resolved: Resolved) -> Resolved:
-        """The same with an application; raises ConfigError where none is found, or several."""
+        """The configuration with an application; raises ConfigError if none is found, or several."""
         if resolved.config.app is not None:
             return resolved
         if self._found is None:
@@ -76,7 +76,7 @@ class ApplicationFinder:
 
 
 def find(directory: Path) -> Candidate | None:
-    """Find the application of a project, None where there is none; raises ConfigError where there are several."""
+    """Find the application of a project, None if there is none; raises ConfigError if there are several."""
     for step in (_fastapi, _django, _usual, _others):
         candidates = _distinct(list(step(directory)))
         if len(candidates) == 1:
@@ -95,9 +95,9 @@ def _shown(candidate: Candidate) -> str:
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:
-    """Without those that only import another, and without WSGI's where ASGI's stands beside it, as Django makes both.
+    """Candidates without imports of others, and without a WSGI application beside an ASGI one, as Django makes both.
 
-    A factory counts where nothing has called it.
+    A factory counts if no module calls it.
     """
     own = [each for each in candidates if not each.imported] or candidates[:1]
     own = [each for each in own if not each.factory] or own

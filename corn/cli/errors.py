@@ -28,7 +28,7 @@ def report_refusal(reason: str, detail: str) -> None:
 
 
 def report_usage(error: click.UsageError) -> int:
-    """Print what click refused, in corn's words; returns the exit code for usage."""
+    """Print click's usage error in corn's words; returns the exit code for usage."""
     _print(_sentence(error) or "wrong usage")
     return int(ExitCode.USAGE)
 

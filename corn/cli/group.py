@@ -1,4 +1,4 @@
-"""The commands there are. Each is imported when it is named: the process of `corn serve` becomes the master."""
+"""Group of corn's commands. Each is imported when it is named: the process of `corn serve` becomes the master."""
 
 from __future__ import annotations
 

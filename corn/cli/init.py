@@ -51,7 +51,7 @@ def init(*, app: str | None, force: bool, **wanted: bool) -> int:
 
 
 def _values(app: str | None) -> dict[str, str]:
-    """What the templates are filled with."""
+    """Values for the placeholders of the templates."""
     more = []
     if app is None:
         found = find(Path())

@@ -1,7 +1,7 @@
 """The click options, derived from the declarations in corn/config/sections/.
 
-click only splits the command line here. It takes every value as text and knows no default, so that what was given can
-be told from what was not, and so that a value is read by the same code whatever source it comes from.
+click only splits the command line here. It takes every value as text and knows no default, so that a given option
+differs from one left at its default, and so that the same code parses a value from any source.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class SettingsCommand(click.Command):
 
 
 def given(values: dict[str, Any]) -> dict[str, object]:
-    """The options that stand on the command line, of all that click hands to a command."""
+    """The options that are set on the command line, of all that click passes to a command."""
     return {name: value for name, value in values.items() if value is not None and value != ()}
 
 
@@ -108,7 +108,7 @@ def _section(param: click.Parameter) -> str:
 
 
 def _default(option: Option) -> str:
-    """The default in brackets, which no line break can tear apart."""
+    """The default in brackets, protected from line wrapping."""
     if option.default in (None, (), "", False):
         return ""
     return f" [{'on' if option.default is True else option.kind.show(option.default)}]"

@@ -1,4 +1,4 @@
-"""What a command line asks for, resolved now and again on every reload."""
+"""Resolution of the command line and all other sources of options, at the start and on every reload."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from corn.system.paths import enter_directory
 
 
 def resolver(values: dict[str, Any], config_file: str | None, *, development: bool = False) -> Callable[[], Resolved]:
-    """A function that resolves `values` against the environment of now and against the file as it is at each call.
+    """A function that resolves `values` against the present environment and against the file as it is at each call.
 
-    It returns to the directory in which corn was started, by the path that the shell knew, or where option chdir leads
-    from there: where a deployment switches a symbolic link on it, a reload finds the new release.
+    It returns to the directory in which corn was started, by the path in the shell's $PWD, or to that of option chdir
+    from there: if a deployment switches a symbolic link on it, a reload finds the new release.
     """
     command_line, environ, directory = given(values), dict(os.environ), _start_directory()
     resolve_all = resolve_development if development else resolve
@@ -31,23 +31,23 @@ def resolver(values: dict[str, Any], config_file: str | None, *, development: bo
 
 
 def require_application(resolved: Resolved) -> Resolved:
-    """The same, if it names an application; raises ConfigError."""
+    """The given configuration, if it names an application; raises ConfigError otherwise."""
     if resolved.config.app is None:
         raise ConfigError("no application was named; give one, as in 'corn serve main:app', or set app in corn.toml")
     return resolved
 
 
 def check_loads(resolved: Resolved) -> None:
-    """Import the application in a process of its own; raises ApplicationError where it cannot be loaded."""
+    """Import the application in a process of its own; raises ApplicationError if it cannot be loaded."""
     from corn.supervisor.configuration.check import check_application
 
     check_application(resolved.config)
 
 
 def _start_directory() -> Path:
-    """The working directory, by the path in $PWD as long as that is the same place, or that place is gone.
+    """The working directory, by the path in $PWD if that is the same directory, or the directory was removed.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError if there is none.
     """
     shell = Path(os.environ.get("PWD", ""))
     try:

@@ -1,6 +1,6 @@
-"""Unknown options of a command line, all reported at once, each with what stands for it.
+"""Report of all unknown options of a command line at once, each with its counterpart.
 
-A command line that was written for another server is refused as a whole: who pastes one learns everything in one go.
+A command line that was written for another server is refused as a whole, so that one attempt reports all its options.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _unknown(arguments: Sequence[str], takes_value: dict[str, bool]) -> list[str
 
 
 def describe_unknown(unknown: Sequence[str], command: str, flags: Sequence[str]) -> str:
-    """Say what stands for each: an option of another command, the counterpart of another server's, or a near name."""
+    """Name the counterpart of each: an option of another command, one for another server's option, or a near name."""
     from corn.config.peers import counterpart, find_options
 
     foreign = find_options(unknown)

@@ -1,1 +1,1 @@
-"""What went wrong in the user's code, and how it is shown in a terminal, in a browser and to other clients."""
+"""Diagnosis of failures in the user's code, for a terminal, for a browser and for other clients."""

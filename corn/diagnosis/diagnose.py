@@ -1,4 +1,4 @@
-"""Failure reports from exceptions: the frames of the user's, and the code to show of each."""
+"""Failure reports from exceptions: the user's own frames, and the lines of code to show of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LONGEST_LINE = 500
 def diagnose(
     error: BaseException, *, starting: bool = False, changed: Iterable[str] = (), generation: int = 0
 ) -> Failure:
-    """Describe `error`, or what has caused it where it is one of corn's own.
+    """Describe `error`, or its cause if it is one of corn's own.
 
     `starting`: the application was imported, and failed to start.
     """
@@ -49,7 +49,7 @@ def diagnose(
 
 
 def _is_bare(error: BaseException, cause: BaseException) -> bool:
-    """Whether corn's own message says it all: what the command line names was not found."""
+    """True if corn's own message is sufficient: the name on the command line was not found."""
     return isinstance(error, CornError) and not error.detail and isinstance(cause, ImportError)
 
 
@@ -64,7 +64,7 @@ def _kind(error: BaseException, *, starting: bool) -> str:
 
 
 def _summary(error: BaseException) -> str:
-    """What failed, without the exception that follows anyway."""
+    """Summary of the failure, without the exception that follows anyway."""
     if not isinstance(error, CornError):
         return "the application raised an exception"
     text = str(error)
@@ -75,7 +75,7 @@ def _summary(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[Raised]:
-    """The exception, then its causes and, of a group, its members; each once, and not without end."""
+    """The exception, then its causes and, of a group, its members; each once, up to a limit."""
     seen: set[int] = set()
     waiting: list[tuple[BaseException, str]] = [(error, "")]
     while waiting and len(seen) < _MOST_RAISED:
@@ -157,5 +157,5 @@ def _code(file: str, line: int, around: int) -> tuple[tuple[str, ...], int]:
 
 
 def is_own(file: str) -> bool:
-    """Whether a file is the user's: neither of the standard library, nor installed, nor made up."""
+    """True if a file is the user's: not in the standard library, not installed, and not a pseudo-file."""
     return not file.startswith("<") and not os.path.realpath(file).startswith(CORN) and not is_library_file(file)

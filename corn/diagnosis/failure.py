@@ -36,13 +36,13 @@ class Frame:
 
     @property
     def marked(self) -> str:
-        """The line that the frame is about, "" if it is not known."""
+        """The source line of the frame, "" if it is not known."""
         at = self.line - self.first
         return self.code[at] if 0 <= at < len(self.code) else ""
 
     @property
     def mark(self) -> tuple[int, int] | None:
-        """The columns to mark in that line, at least one wide; None where nothing is known of them."""
+        """The columns to mark in that line, at least one wide; None if they are unknown."""
         if self.start < 0 or not self.marked:
             return None
         start = min(self.start, len(self.marked))
@@ -65,14 +65,14 @@ class Raised:
 
     @property
     def place(self) -> Frame | None:
-        """Where to look first: the innermost frame of the user's own, else the innermost."""
+        """The most relevant frame: the innermost of the user's own, else the innermost."""
         own = [frame for frame in self.frames if frame.own] or self.frames
         return own[-1] if own else None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why the newest code is not served. `kind` is one of the constants above.
+    """Reason why the newest code is not served. `kind` is one of the constants above.
 
     `summary` is one line of corn's that says what failed; `raised` are the exceptions, that which ended it first, then
     its causes. It is empty where there was none, as when a process is killed; then `detail` may say more. `changed` are
@@ -96,7 +96,7 @@ class Failure:
 
     @property
     def place(self) -> Frame | None:
-        """Where to look first, over all exceptions: the first that passed the user's own code."""
+        """The most relevant frame of all exceptions: that of the first that passed the user's own code."""
         places = [place for each in self.raised if (place := each.place) is not None]
         own = [place for place in places if place.own] or places
         return own[0] if own else None
@@ -106,7 +106,7 @@ class Failure:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Failure:
-        """What `to_json` gave, after its way through JSON."""
+        """The failure from a result of `to_json` that was sent as JSON."""
         raised = tuple(_raised(each) for each in values["raised"])
         return cls(**{**values, "raised": raised, "changed": tuple(values["changed"])})
 

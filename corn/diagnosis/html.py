@@ -1,7 +1,7 @@
-"""A failure as a page for a browser: one document that needs nothing else, light or dark as the reader's system is.
+"""HTML page of a failure: one self-contained document, light or dark by the browser's preference.
 
-Everything that comes from the failure is escaped: a message may hold what a client has sent. There is no console and no
-value of any variable in it, because a page that evaluates code is a hole in every machine that is reached by others.
+All text from the failure is escaped: a message may hold data from a client. The page has no console and no values of
+variables, because a page that evaluates code is a vulnerability of every machine that others can reach.
 """
 
 from __future__ import annotations

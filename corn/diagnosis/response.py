@@ -1,7 +1,7 @@
 """Failure as a response, in the form that the client accepts (RFC 9110, 12.5.1). Pure.
 
 A browser names text/html in Accept and gets the page; a client that accepts JSON gets JSON; all others, `*/*` of curl
-included, get the text that is in the terminal.
+included, get the text as in the terminal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def answer(failure: Failure, accept: str, directory: str = "") -> tuple[bytes, b
 
 
 def choose(accept: str) -> str:
-    """HTML or JSON where the client names it and prefers it, else TEXT."""
+    """HTML or JSON if the client names and prefers it, else TEXT."""
     best, weight = TEXT, _weight(accept, TEXT)
     for kind in (HTML, JSON):
         if (found := _weight(accept, kind)) > weight:

@@ -1,4 +1,4 @@
-"""A failure as a few lines of text: the user's own frames, the code with a caret, what libraries did in one line. Pure.
+"""Plain-text report of a failure: the user's own frames, the code with a caret, libraries' frames in one line. Pure.
 
 main.py:12 in load
    10 | def load(path):
@@ -31,7 +31,7 @@ def text(failure: Failure, *, color: bool, directory: str = "") -> str:
 
 
 def frames(failure: Failure, *, color: bool, directory: str = "") -> str:
-    """The same without its first lines, where somebody else says what failed."""
+    """The text without its first lines, for a caller that reports the failure itself."""
     return "\n".join(_lines(failure, color, directory))
 
 
@@ -46,7 +46,7 @@ def _lines(failure: Failure, color: bool, directory: str) -> list[str]:
 
 
 def relative(file: str, directory: str) -> str:
-    """The file's name as the user would say it: relative to `directory`, where it is below."""
+    """The file's name relative to `directory` if it is below, else the absolute name."""
     inside = directory and file.startswith(directory.rstrip(os.sep) + os.sep)
     return os.path.relpath(file, directory) if inside else file
 
@@ -61,14 +61,14 @@ def package_of(file: str) -> str:
 
 
 def folded(frames: list[Frame]) -> str:
-    """What to say of frames that are not shown."""
+    """Line in place of the frames that are not shown."""
     packages = list(dict.fromkeys(package_of(frame.file) for frame in frames))
     count = f"{len(frames)} frames" if len(frames) > 1 else "1 frame"
     return f"{count} in {', '.join(packages)}"
 
 
 def _printable(line: str) -> str:
-    """Without what would move the cursor or colour the rest of the screen."""
+    """The line without control characters, which would move the cursor or colour the rest of the screen."""
     return _CONTROL.sub("�", line)
 
 

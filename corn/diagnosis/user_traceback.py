@@ -1,7 +1,7 @@
 """Tracebacks without the frames of corn and of the import system.
 
-An exception may quote what a client has sent. So control characters are escaped, which a terminal would obey, and the
-further lines of an exception's text are indented, so that none of them passes for a line of the log.
+An exception may quote data from a client. So control characters are escaped, which a terminal would interpret, and the
+further lines of an exception's text are indented, so that none of them can be mistaken for a line of the log.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ def _strip(shown: traceback.TracebackException) -> None:
 
 
 def is_machinery(filename: str) -> bool:
-    """Whether a frame is of corn or of the import system, and says nothing of the user's code."""
+    """True if a frame is of corn or of the import system, and not informative about the user's code."""
     return filename.startswith(CORN) or any(part in filename for part in _IMPORT_SYSTEM)

@@ -1,11 +1,11 @@
 """Debouncing of changes: an editor's save is passed on at once, a checkout and a series of saves as one. Pure.
 
 Times are monotonic seconds. The notifier has already waited for a moment without changes before it reports any, so a
-few files need no further wait. A wait ends when nothing has come for as long as the kind of change asks, or at its
-upper bound.
+few files need no further wait. A wait ends when no change has come for the time that its kind requires, or at its upper
+bound.
 
     batch    changes that are passed on together
-    pace     what was passed on before: a change during a reload joins the next one, and so do those that follow closely
+    pace     history of batches: a change during a reload joins the next one, and so do those that follow closely
 
 A save by itself never waits, however fast the last reload was. A series is recognised by a change during a reload, or
 by the third batch within a moment.
@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from math import inf
 
 FEW = 8
-_GONE = 0.05  # a file that is gone may be on its way back: a rename in two steps
+_GONE = 0.05  # a deleted file may reappear at once: a rename in two steps
 _MANY = 0.06
-_PACKAGES = 0.8  # an installer takes its time between two files
+_PACKAGES = 0.8  # an installer pauses between two files
 _MOST, _MOST_PACKAGES, _MOST_CHECKOUT = 1.0, 20.0, 10.0
 _CHECKOUT = 0.02
 _SERIES, _MOST_SERIES = 0.15, 1.0
 _MOMENT = 0.4  # within which a third batch makes a series, and after whose end a change still belongs to it
-_MOST_RELOAD = 1.0  # a reload that takes longer does not hold up the next: it may be stuck in what was saved first
+_MOST_RELOAD = 1.0  # a reload that takes longer does not delay the next: it may hang in the first save
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Batch:
     last: float = 0.0
 
     def add(self, at: float) -> None:
-        """Note that something came at this time."""
+        """Record a change at this time."""
         self.last = at
         if not self.first:
             self.first = at
@@ -48,7 +48,7 @@ class Batch:
         return not self.changed and not self.packages
 
     def due(self, *, checkout: bool) -> float:
-        """When to pass it on; `checkout` says that git is at work in the watched tree at this moment."""
+        """Time to pass the batch on; `checkout` says that git is at work in the watched tree at this moment."""
         quiet, most = 0.0, _MOST
         if self.gone:
             quiet = _GONE
@@ -63,7 +63,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Pace:
-    """How closely reloads have followed each other."""
+    """Pace of reloads: detects a series of batches that follow each other closely."""
 
     _before: float = -inf  # when the last batch but one was passed on
     _began: float = -inf  # when the last one was, which began a reload
@@ -71,19 +71,19 @@ class Pace:
     _in_series: bool = False  # whether the last batch belonged to a series
 
     def due(self, batch: Batch, *, checkout: bool) -> float:
-        """When to pass a batch on."""
+        """Time to pass a batch on."""
         due = batch.due(checkout=checkout)
         if self._belongs_to_series(batch):
             due = max(due, min(batch.last + _SERIES, batch.first + _MOST_SERIES))
         return max(due, self._began + _MOST_RELOAD) if self._ended == inf else due
 
     def passed_on(self, batch: Batch, at: float) -> None:
-        """Note that a batch was passed on, which begins a reload."""
+        """Record that a batch was passed on, which begins a reload."""
         self._in_series = self._belongs_to_series(batch)
         self._before, self._began, self._ended = self._began, at, inf
 
     def reloaded(self, at: float) -> None:
-        """Note that the reload has come to its end, good or bad."""
+        """Record that the reload has ended, successful or not."""
         self._ended = min(self._ended, at)
 
     def _belongs_to_series(self, batch: Batch) -> bool:

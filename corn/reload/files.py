@@ -1,4 +1,4 @@
-"""Watched files: those of a directory that count, and digests that tell a change from a touch.
+"""Watched files of a directory, and digests that distinguish a change from a touch.
 
 A touch, or a formatter that changes nothing, is no change. The first scan records the contents of each file. A scan
 that came after the file was last modified may already have seen the change that is being reported; then equal contents
@@ -31,26 +31,26 @@ def files_in(directory: str, rules: WatchFilter) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen of a file: a digest of its contents, and the time.time() from which on a change was not seen."""
+    """Observation of a file: a digest of its contents, and the time.time() from which on a change was not seen."""
 
     digest: bytes
     at: float = 0.0
 
 
 class FileDigests:
-    """What the watched files held when they were last looked at."""
+    """Digests of the watched files at the last scan."""
 
     def __init__(self) -> None:
         self._looks: dict[str, Look] = {}
 
     def known(self) -> list[str]:
-        """The files that were there at the last look."""
+        """The files that existed at the last scan."""
         return list(self._looks)
 
     def remember(self, path: str) -> float:
-        """Look at a file for the first time; returns when it was last changed.
+        """Scan a file for the first time; returns the time of its last change.
 
-        Returns 0.0 if it cannot be read, and if it has been looked at before.
+        Returns 0.0 if it cannot be read, and if it has been scanned before.
         """
         at, found = time.time(), look_at(path)
         if found is None or path in self._looks:
@@ -60,7 +60,7 @@ class FileDigests:
         return modified
 
     def changed(self, path: str) -> float | None:
-        """When a file was changed to other contents (a time.time()), or None if it holds what it held before."""
+        """Time at which a file was changed to other contents (a time.time()), or None if its contents are unchanged."""
         found, before = look_at(path), self._looks.pop(path, None)
         if found is None:
             return None if before is None else time.time()
@@ -71,7 +71,7 @@ class FileDigests:
 
 
 def look_at(path: str) -> tuple[bytes, float] | None:
-    """Read a file; returns a digest of what it holds and its modification time, None where there is no such file."""
+    """Read a file; returns a digest of its contents and its modification time, None if there is no such file."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):

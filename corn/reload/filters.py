@@ -1,12 +1,12 @@
-"""Watch filter of `corn dev`: which files count, and the effect of a change of each. Pure but for looking at paths.
+"""Watch filter of `corn dev`: the files that count, and the effect of a change of each. Pure but for reading paths.
 
-One rule set, in this order; the first that fits decides:
+One rule set, in this order; the first that matches decides:
 
-1. a file that lies in no watched directory does not count
-2. what --reload-exclude names does not count
-3. what --reload-include names counts, and reloads
-4. what is in an ignored directory, or looks like an editor's or a tool's own file, does not count
-5. what the names in `_EFFECTS` fit counts, with that effect; nothing else does
+1. a file outside of all watched directories does not count
+2. a file that matches --reload-exclude does not count
+3. a file that matches --reload-include counts, and reloads
+4. a file in an ignored directory, or with the name of an editor's or a tool's own file, does not count
+5. a file that matches a name in `_EFFECTS` counts, with that effect; no other file does
 
 A pattern is one of the shell (fnmatch). Without a slash it is compared with the file's name, and with that of each
 directory above it up to the watched one; with a slash, with the path from the watched directory on.
@@ -37,7 +37,7 @@ _VISIBLE = (".env", ".env.*")
 
 @dataclass(frozen=True, slots=True)
 class FilterResult:
-    """Verdict on a file: the effect of a change, "" where the file does not count, and the reason."""
+    """Verdict on a file: the effect of a change, "" if the file does not count, and the reason."""
 
     effect: str
     why: str
@@ -51,7 +51,7 @@ class FilterResult:
 class WatchFilter:
     """The rule set for some watched directories, absolute and resolved.
 
-    `files` count wherever they lie, as the environment: the configuration file and the env files.
+    `files` count in any directory, as the environment: the configuration file and the env files.
     """
 
     directories: tuple[str, ...]
@@ -79,7 +79,7 @@ class WatchFilter:
         return max(roots, key=len, default=None)
 
     def enters(self, directory: str) -> bool:
-        """Whether anything in a directory, given by absolute path, may count."""
+        """True if any file in a directory, given by absolute path, may count."""
         root = self.root_of(directory)
         if root is None:
             return directory in self.directories
@@ -129,7 +129,7 @@ def _fitting(patterns: Sequence[str], parts: Sequence[str]) -> str:
 
 
 def _may_lead_into(pattern: str, parts: Sequence[str]) -> bool:
-    """Whether a pattern names an ignored directory, or something in one, by name and not by a suffix alone."""
+    """True if a pattern names an ignored directory, or a file in one, by name and not by a suffix alone."""
     wanted = pattern.strip("/").removeprefix("./").split("/")
     if len(wanted) == 1:
         return any(fnmatchcase(each, wanted[0]) for each in parts)

@@ -7,8 +7,8 @@ One thread, non-blocking sockets. A request without the token gets 404, and `Hos
 a page from elsewhere can make a browser connect here (DNS rebinding too), and must not read file names. A client that
 does not read is dropped, and connects again. (html.spec.whatwg.org, 9.2; RFC 9112.)
 
-It is a server of its own, rather than corn's, because the watcher must not wait for anything: a reload that a browser
-delays would be a reload that a person waits for.
+It is a server of its own, rather than corn's, because the watcher must not wait for a client: a browser that delays it
+would delay the reload.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Asked:
 
     @classmethod
     def parse(cls, head: bytes) -> Asked:
-        """Raises ValueError on what is not a request of HTTP/1."""
+        """Parse the head of a request; raises ValueError if it is not HTTP/1."""
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ")
         pairs = (line.partition(":") for line in lines)
@@ -79,7 +79,7 @@ def judge(asked: Asked, token: str, port: int) -> int:
 
 
 class Client:
-    """One connection: its request as far as it has come, and until when that may take."""
+    """One connection: the received part of its request, and the deadline for the rest."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock

@@ -29,7 +29,7 @@ Seen = Mapping[str, tuple[int, ...]]
 
 
 class FileNotifier:
-    """Calls `heard` with the (kind, path) pairs of watchfiles.Change that arrive, and `failed` where some were lost.
+    """Calls `heard` with the (kind, path) pairs of watchfiles.Change that arrive, and `failed` if some were lost.
 
     Both are called from threads. watchfiles fails at a name that is not UTF-8, and reports nothing from then on, so
     directories with such names must be polled.
@@ -44,7 +44,7 @@ class FileNotifier:
     def watch(self, directories: Sequence[str], polled: Sequence[str] = ()) -> None:
         """Watch these directories from now on, instead of those before, and scan the `polled` ones periodically.
 
-        Where the kernel's limit of watches is reached, all are polled from then on.
+        If the kernel's limit of watches is reached, all are polled from then on.
         """
         notifiers = [self._notifier(directories)]
         if self.polling:
@@ -82,7 +82,7 @@ class FileNotifier:
 
 
 class Poller:
-    """Looks at what is in the directories, not below them; to be used as watchfiles' RustNotify is."""
+    """Poller of the entries of directories, not of those below; to be used as watchfiles' RustNotify is."""
 
     def __init__(self, directories: Sequence[str]) -> None:
         self._directories = directories
@@ -90,7 +90,7 @@ class Poller:
         self._seen = self._look()
 
     def watch(self, debounce: int, step: int, timeout: int, stop: threading.Event) -> set[tuple[int, str]] | str:
-        """Wait for changes, as (kind, path), or for `stop`; changes are told as they are found."""
+        """Wait for changes, as (kind, path), or for `stop`; changes are returned as they are found."""
         del debounce, step, timeout
         while not stop.wait(self._pause):
             before, self._seen = self._seen, self._look()
@@ -99,7 +99,7 @@ class Poller:
         return "stop"
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Release nothing: the poller holds no resources."""
 
     def _look(self) -> Seen:
         began = time.perf_counter()
@@ -112,7 +112,7 @@ class Poller:
 
 
 def _sign(entry: os.DirEntry[str]) -> tuple[int, ...]:
-    """What changes when a file does; a directory is only there or not."""
+    """Fingerprint that changes with a file; that of a directory is constant."""
     try:
         if entry.is_dir():
             return ()
@@ -123,7 +123,7 @@ def _sign(entry: os.DirEntry[str]) -> tuple[int, ...]:
 
 
 def differences(before: Seen, after: Seen) -> set[tuple[int, str]]:
-    """What has changed from one look to the next, as (kind, path)."""
+    """Changes from one scan to the next, as (kind, path)."""
     gone = {(DELETED, path) for path in before.keys() - after.keys()}
     new = {(ADDED, path) for path in after.keys() - before.keys()}
     return gone | new | {(MODIFIED, path) for path, sign in after.items() if before.get(path, sign) != sign}

@@ -1,11 +1,12 @@
-"""Preload plan of a warm template: packages that the application imports, but those that must not be shared. Pure.
+"""Preload plan of a warm template: packages that the application imports, except those that must not be shared. Pure.
 
-What a worker reports is safe to load before the application only if loading it there and then has the same outcome. So
-the list ends where the application's code changed the environment (the worker sees to that), and what is left out here:
+A package that a worker reports is safe to load before the application only if an import there has the same outcome. So
+the list ends where the application's code changed the environment (the worker ends it there), and this module leaves
+out:
 
-- what lies in a watched directory, and so may change with the next save; editable installs are the project's own anyway
-- what a template found unsafe to be forked with, or the user's project shadows
-- tools that patch others at import, and what was imported after the first of them
+- modules in a watched directory, which may change with the next save; editable installs are the project's own anyway
+- modules that a template found unsafe to fork with, or that the user's project shadows
+- tools that patch others at import, and all modules that were imported after the first of them
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from corn.system.paths import package_directories, working_directory
 
 
 def rules_of(config: Config, file: str) -> WatchFilter:
-    """The rules that the options ask for; `file` is the configuration file, "" where there is none.
+    """The rules that the options set; `file` is the configuration file, "" if there is none.
 
     Relative paths are joined with the directory's name, because it may have been removed.
     """

@@ -1,4 +1,4 @@
-"""Directories that corn dev watches, each by itself, and how the changes in each can be detected.
+"""Watch tree of corn dev: the directories to watch, and the means of detecting changes in each.
 
 Each directory is watched by itself rather than its tree as a whole: an ignored directory such as node_modules then
 costs no inotify watch, of which a user has a limited number (fs.inotify.max_user_watches, inotify(7)).
@@ -25,7 +25,7 @@ Identity = tuple[int, int]
 
 @dataclass(slots=True)
 class WatchTree:
-    """What is to be watched.
+    """Directories and links to watch.
 
     `polled` maps each directory whose changes the kernel does not report, or the notifier cannot name, to the reason.
     `links` maps the file that a link leads to onto the link. `left_out` are links to directories that are too large.
@@ -37,20 +37,20 @@ class WatchTree:
     left_out: list[str] = field(default_factory=list)
 
     def outside(self) -> set[str]:
-        """The directories in which linked files lie, where nothing else is watched."""
+        """The directories of linked files that are not watched for anything else."""
         return {os.path.dirname(each) for each in self.links} - self.directories
 
 
 def scan(roots: Iterable[str], rules: WatchFilter, mounts: str) -> WatchTree:
-    """Find the directories below the roots in which something may count.
+    """Find the directories below the roots in which a file may count.
 
-    `mounts` is the text of /proc/self/mountinfo, "" where there is none.
+    `mounts` is the text of /proc/self/mountinfo, "" if there is none.
     """
     return _Scan(rules).run(roots, _remote_mounts(mounts))
 
 
 class _Scan:
-    """One scan. Links to directories wait until all else is known, so that what they lead to keeps its own name."""
+    """One scan. Links to directories are followed last, so that their targets keep their own names."""
 
     def __init__(self, rules: WatchFilter) -> None:
         self._rules = rules
@@ -104,7 +104,7 @@ class _Scan:
             self._tree.links[os.path.realpath(link)] = link
 
     def _name_as_watched(self) -> None:
-        """Have linked files lie in their directory as it is watched: inotify knows each directory by one name."""
+        """Name linked files by their directory as it is watched: inotify reports each directory under one name."""
         links = self._tree.links
         for target in list(links):
             identity = identity_of(os.path.dirname(target))
@@ -114,7 +114,7 @@ class _Scan:
 
 
 def _leads_above(link: str, roots: Iterable[str]) -> bool:
-    """Whether a link leads to a directory that a root is in."""
+    """True if a link leads to a directory that contains a root."""
     target = os.path.realpath(link).rstrip(os.sep) + os.sep
     return any(root.startswith(target) for root in roots)
 
@@ -126,7 +126,7 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 
 
 def identity_of(path: str) -> Identity | None:
-    """Device and inode, None where nothing is there."""
+    """Device and inode, None if the path does not exist."""
     try:
         status = os.stat(path)
     except OSError:

@@ -1,12 +1,12 @@
 """Watcher process: reports changed files to the master, and reloads to browsers.
 
 It is executed, never forked, because the notifier owns native threads, and because the master must not. It exits with
-the master, and no signal but SIGKILL ends it before: Ctrl-C is the master's to answer.
+the master, and no signal but SIGKILL ends it before: Ctrl-C is handled by the master.
 
     notifier (threads) -> filters -> digests -> a batch (debounce) -> the master
 
-A watched directory may be replaced or removed, by a checkout for example. It is looked for under its name until it is
-back, and is a new environment then: every process still has the old one for its working directory.
+A watched directory may be replaced or removed, by a checkout for example. The watcher checks its name until it is back,
+and treats it as a new environment then: every process still has the old one for its working directory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ from corn.system.process import BY_TEMPLATES, die_with_parent, name_process, sho
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
-_ROOTS_EACH, _LOST_ROOTS_EACH = 1.0, 0.2  # seconds between two looks for a directory that may be replaced, or is gone
+_ROOTS_EACH, _LOST_ROOTS_EACH = (
+    1.0,
+    0.2,
+)  # seconds between two checks of a directory: present, or removed
 _AFTER_FAILURE = 0.2  # seconds until the notifier is started again
 _GENERATED_WITHIN = 2.0  # seconds after a refresh, in which an image that changes again was made by the page itself
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
@@ -44,7 +47,7 @@ _LEFT_OUT = "the directories behind %s are too many to be watched; name those th
 
 
 def main(channel_fd: int) -> NoReturn:
-    """Run the watcher; the process ends here."""
+    """Run the watcher; the process exits here."""
     for number in BY_TEMPLATES:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(signal.SIGKILL)
@@ -59,7 +62,7 @@ def main(channel_fd: int) -> NoReturn:
 
 
 def state_after(before: ReloadState, message: Message) -> ReloadState:
-    """The state that browsers receive after the master has reported how a change ended."""
+    """The state that browsers receive after the master has reported the outcome of a change."""
     match message:
         case Reloaded(assets=True):
             styles = any(path.endswith(".css") for path in message.paths)
@@ -74,7 +77,7 @@ def state_after(before: ReloadState, message: Message) -> ReloadState:
 
 
 class Watcher:
-    """Watches what a setup names, until the channel is closed."""
+    """Watches the directories of a setup, until the channel is closed."""
 
     def __init__(self, setup: WatchSetup, channel: Channel) -> None:
         self._setup = setup
@@ -130,13 +133,13 @@ class Watcher:
             self._gone.set()
 
     def _show(self, message: Message) -> None:
-        """Report to browsers what came of a change."""
+        """Report the outcome of a change to browsers."""
         told = state_after(self._told, message)
         if self._browsers is not None and told != self._told:
             self._told = told
             self._browsers.announce(told)
 
-    # What is watched
+    # Watched directories
 
     def _watch(self) -> None:
         self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
@@ -146,7 +149,7 @@ class Watcher:
         self._notifier.watch([each for each in there if each not in tree.polled], polled)
 
     async def _look_at_all(self) -> None:
-        """Learn what the files hold now, and report those that were saved while corn started."""
+        """Record the contents of all files, and report those that were saved while corn started."""
         looks = 0
         for directory in list(self._tree.directories):
             for path in files_in(directory, self._rules):
@@ -158,7 +161,7 @@ class Watcher:
         self._schedule()
 
     def _look_again(self) -> None:
-        """Watch anew, and report what changed while it was not watched."""
+        """Restart the watch, and report the changes since it was lost."""
         self._watch()
         there = [path for each in self._tree.directories for path in files_in(each, self._rules)]
         for path in {*there, *self._digests.known()}:
@@ -182,7 +185,7 @@ class Watcher:
         delay = _LOST_ROOTS_EACH if None in self._roots.values() else _ROOTS_EACH
         self._loop.call_later(delay, self._check_roots_periodically)
 
-    # What has changed
+    # Changes
 
     def _notified(self, told: set[tuple[int, str]]) -> None:
         self._loop.call_soon_threadsafe(self._take, told)
@@ -230,7 +233,7 @@ class Watcher:
             self._enter(directory)
 
     def _enter(self, directory: str) -> None:
-        """A directory is new: watch it too, and count what is in it already."""
+        """Watch a new directory, and report the files that it holds already."""
         self._watch()
         inside = directory + os.sep
         for each in self._tree.directories:
@@ -239,7 +242,7 @@ class Watcher:
                     self._compare(path, gone=False)
 
     def _leave(self, directory: str) -> None:
-        """A directory is gone, with all that was in it, and may be back as another one."""
+        """Forget a removed directory with all its files; another one may take its name."""
         if directory in self._roots:
             self._check_roots()
             return
@@ -250,7 +253,7 @@ class Watcher:
         if os.path.isdir(directory):
             self._enter(directory)
 
-    # What is passed on
+    # Reports to the master
 
     def _schedule(self) -> None:
         if self._timer is not None:
@@ -292,7 +295,7 @@ class Watcher:
         return ASSET if effects == {ASSET} else RELOAD
 
     def _leave_out_generated(self, batch: Batch) -> None:
-        """Forget images that a page writes whenever it is loaded: it would be loaded again without end."""
+        """Drop images that a page writes whenever it is loaded: they would reload it in a loop."""
         now = time.monotonic()
         images = [path for path in batch.changed if path.endswith(_IMAGES)]
         for path in images:

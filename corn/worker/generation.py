@@ -52,9 +52,9 @@ class Generation:
         self._channel = channel
 
     def load(self) -> list[str]:
-        """Load as the mode says and make the heap ready to be shared; returns notes for the log.
+        """Load by the preload mode and prepare the heap for sharing; returns notes for the log.
 
-        Does not return when it has to step down.
+        Does not return if the mode has to step down.
         """
         if self.setup.forks and fork_is_replaced() and fork_hangs():
             self.setup = replace(self.setup, preload="none", forks=False)

@@ -5,10 +5,10 @@
 Invariants: it has one thread and no event loop when it forks; it never serves; what it loaded is never loaded again, so
 every worker of a generation runs the same code, whatever is on disk.
 
-On Linux a worker is forked twice, so that the master, a subreaper, becomes its parent and sees its end without a relay.
-Elsewhere the template stays the parent and reports ends. Signals are blocked from before the fork until the child has
-its own handlers; the template itself answers no signal, because Ctrl-C and a service manager's SIGTERM reach the whole
-group, and the master decides what they mean.
+On Linux a worker is forked twice, so that the master, a subreaper, becomes its parent and sees its exit without a
+relay. Elsewhere the template stays the parent and reports exits. Signals are blocked from before the fork until the
+child has its own handlers; the template itself handles no signal, because Ctrl-C and a service manager's SIGTERM reach
+the whole group, and the master decides what they mean.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Client of the control socket, and the selection of the instance that a command is meant for.
+"""Client of the control socket, and the selection of the instance that a command applies to.
 
-A command needs no name where one instance runs. Where several do, it is told which by its pidfile or process id, by an
-address it listens on, or by its configuration file; where that does not single one out, nothing is asked of any, and
-the choices are listed.
+A command needs no selection if one instance runs. If several do, options select one by its pidfile or process id, by an
+address it listens on, or by its configuration file; if they do not single one out, no request is sent, and the choices
+are listed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class InstanceSelector:
-    """What a user says of the instance that is meant; None for what was not said."""
+    """Selection of an instance by the command's options; None for an option that was not given."""
 
     pid: str | None = None
     bind: str | None = None
@@ -44,7 +44,7 @@ class InstanceSelector:
     control: str | None = None
 
     def fits(self, about: Answer) -> bool:
-        """Whether an instance, by what it says of itself, is one that was meant."""
+        """True if an instance matches the selection, by its own description."""
         if self.pid is not None and str(about["pid"]) != self.pid and not _same(about["pidfile"], self.pid):
             return False
         if self.config is not None and not _same(about["config_file"], self.config):
@@ -58,12 +58,12 @@ class InstanceSelector:
         return control or any(each is not None for each in (self.pid, self.bind, self.config))
 
     def may_mean(self, name: str) -> bool:
-        """Whether an instance that says nothing, and of which only the name is known, may be meant."""
+        """True if an instance that does not reply, and of which only the name is known, may match."""
         return self.bind is None or _is_address(name, self.bind)
 
 
 class ControlClient:
-    """A connection to a running master. Raises NoAnswer where it does not answer, or refuses this user."""
+    """A connection to a running master. Raises NoAnswer if it does not reply, or refuses this user."""
 
     def __init__(self, path: Path, timeout: float = _TIMEOUT) -> None:
         self.path = path
@@ -76,11 +76,11 @@ class ControlClient:
 
     @property
     def name(self) -> str:
-        """What stands for the instance in a list."""
+        """Name of the instance in a list."""
         return self.path.name.removesuffix(SUFFIX)
 
     def ask(self, request: str, *, patience: float | None = _TIMEOUT, **fields: Any) -> Answer:
-        """Ask, and wait for the answer, without end where patience is None."""
+        """Send a request and wait for the answer, without a timeout if patience is None."""
         self._sock.settimeout(patience)
         try:
             self._sock.sendall(json.dumps({"do": request, **fields}).encode() + b"\n")
@@ -90,7 +90,7 @@ class ControlClient:
             raise NoAnswer(f"the instance {self.name} does not answer {why}; is its master stopped?") from None
 
     def wait_for_end(self) -> None:
-        """Wait until the master has closed the connection, which it does when it ends."""
+        """Wait until the master has closed the connection, which it does when it exits."""
         self._sock.settimeout(None)
         with contextlib.suppress(OSError):
             while self._sock.recv(65536):
@@ -113,7 +113,7 @@ class ControlClient:
 
 
 def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
-    """Connect within `timeout` seconds, however many wait for the same."""
+    """Connect within `timeout` seconds, even if the accept queue is full."""
     sock.settimeout(timeout)
     deadline = time.monotonic() + timeout
     while True:
@@ -128,9 +128,9 @@ def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
 
 
 def instances(control: str | None) -> list[ControlClient]:
-    """A connection to each running instance that this user may control, acquainted; those that are silent too.
+    """A connection to each running instance that this user may control, with its description.
 
-    One that does not say who it is has an empty `about`. Raises NoAnswer for a fault of what `control` names.
+    An instance that does not reply has an empty `about`. Raises NoAnswer for a fault of the path in `control`.
     """
     own, others = sockets(os.environ, control)
     return [*_acquainted(own, strict=control is not None), *_strangers(others)]
@@ -158,7 +158,7 @@ def _acquainted(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOU
 
 
 def _strangers(paths: Sequence[Path]) -> list[ControlClient]:
-    """The instances of other users, as many as answer within `_TIMEOUT` together; a silent one is left out."""
+    """The instances of other users that reply within `_TIMEOUT` together."""
     deadline = time.monotonic() + _TIMEOUT
     found: list[ControlClient] = []
     for path in paths:
@@ -176,13 +176,13 @@ def _reason(error: OSError) -> str:
 
 
 def _is_introduction(answer: Answer) -> bool:
-    """True for the answer of a master to `hello`; whoever listens there may have written anything."""
+    """True for the answer of a master to `hello`; any other program may listen on the path."""
     kinds = {name: type(answer.get(name)) for name in _FACTS}
     return kinds == _FACTS and all(isinstance(each, str) for each in answer["addresses"])
 
 
 def find(choice: InstanceSelector) -> ControlClient:
-    """Find the instance that is meant: the only one, or of several the only one that belongs to this directory.
+    """Find the selected instance: the only one, or of several the only one that belongs to this directory.
 
     Raises NoInstance if there is none, ConfigError if there are several.
     """
@@ -192,7 +192,7 @@ def find(choice: InstanceSelector) -> ControlClient:
 def find_to_change(choice: InstanceSelector) -> ControlClient:
     """Find the instance that a command may change: one that options name, or the one of this directory.
 
-    An instance that merely is the only one of the machine may be somebody else's service. Raises as `find`, and
+    An instance that merely is the only one of the machine may be an unrelated service. Raises as `find`, and
     ConfigError for an instance that was started elsewhere and is not named.
     """
     fitting = _fitting(choice)
@@ -265,17 +265,17 @@ def describe(instance: ControlClient) -> str:
 
 
 def shown(text: str) -> str:
-    """Text from an instance that may belong to somebody else, with nothing in it that a terminal would obey."""
+    """Text from an instance that may belong to another user, without control characters for the terminal."""
     return _CONTROL.sub("?", text)
 
 
 def takes_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which instance is meant, and `--json`, for a click command that takes a `choice`."""
+    """Decorator that adds the options that select an instance, and `--json`, to a click command with a `choice`."""
     return means_instance(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
 
 
 def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which instance is meant, for a click command that takes a `choice`."""
+    """Decorator that adds the options that select an instance to a click command with a `choice`."""
 
     def run(**values: Any) -> Any:
         names = ("pid", "bind", "config", "control")
@@ -313,7 +313,7 @@ def _same(path: str, other: str) -> bool:
 
 
 def _is_address(address: str, wanted: str) -> bool:
-    """Whether what an instance calls its address is what a user means by `host:port`, `:port`, `port` or a path."""
+    """True if an instance's address matches the user's `host:port`, `:port`, `port` or path."""
     plain = address.split("://", 1)[-1].removeprefix("unix:")
     wanted = wanted.split("://", 1)[-1].removeprefix("unix:")
     return plain == wanted or plain.endswith(":" + wanted.removeprefix(":")) or _same(plain, wanted)

@@ -96,7 +96,7 @@ def drain(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -
 
 
 def _order(instance: ControlClient, what: str, *, as_json: bool, wait: bool, **fields: Any) -> int:
-    """Request a change and show the answer; returns the exit code."""
+    """Send a request for a change and show the answer; returns the exit code."""
     more: dict[str, Any] = {"patience": None, "wait": True} if wait else {}
     return request(instance, what, as_json=as_json, **more, **fields)
 

@@ -1,4 +1,4 @@
-"""Plain tables for a terminal, and figures as people read them."""
+"""Plain tables for a terminal, and human-readable figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MIB = 1 << 20
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> str:
-    """Columns as wide as they need be; those in `right` are aligned to the right."""
+    """A table with columns of minimal width; those in `right` are aligned to the right."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     shown = []

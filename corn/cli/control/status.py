@@ -1,4 +1,4 @@
-"""`corn status` and `corn list`: how an instance is, and which there are."""
+"""Commands `corn status` and `corn list`: the status of an instance, and the list of instances."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
 
 
 def notes(found: dict[str, Any]) -> list[str]:
-    """What there is to remark about the workers: restarts, those that leave, those that are silent, the last error."""
+    """Remarks about the workers: restarts, those that drain, those that are blocked, the last error."""
     remarks = [note for each in found["slots"] if (note := _restarts(each))]
     remarks += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
     remarks += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
@@ -77,7 +77,7 @@ def notes(found: dict[str, Any]) -> list[str]:
 
 
 def phase(found: dict[str, Any]) -> str:
-    """The phase, why, and which generation serves."""
+    """The phase, its reason, and the generation that serves."""
     why = f" ({found['reason']})" if found["reason"] else ""
     back = ""
     if found["rollback_to"] is not None:

@@ -1,6 +1,6 @@
-"""`corn top`: an instance, live, in a terminal.
+"""Command `corn top`: live view of an instance in a terminal.
 
-    thread: Watch     asks the instance for its status once an interval, and the system for CPU and memory
+    thread: Watch     requests the status of the instance once an interval, and CPU and memory from the system
        |  Sample
        v
     figures (pure)    the last samples  ->  View: rates, quantiles, sparklines
@@ -8,8 +8,8 @@
        v
     screen (pure)     View + Interaction  ->  lines of a given width and height  ->  terminal
        ^
-    interaction       keys  ->  what is selected, asked and shown, and Orders to the instance
+    interaction       keys  ->  selection, confirmation, pages, and Orders to the instance
 
-The thread at the terminal never waits for an instance, so a master that hangs holds up neither the keys nor the end.
+The thread at the terminal never waits for an instance, so a master that hangs delays neither the keys nor the exit.
 docs/explanation/decisions/0019-top-is-drawn-by-rich-from-samples.md has what was rejected.
 """

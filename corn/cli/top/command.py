@@ -1,4 +1,4 @@
-"""`corn top`, the command: what happens between the keys, the instance and the screen."""
+"""Main loop of `corn top`: connects the keys, the instance and the screen."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def top(*, choice: InstanceSelector, interval: float) -> int:
         with terminal:
             _Session(terminal, watch).run()
     except OSError:
-        return 1  # the terminal is gone, as after a lost connection, so there is nobody to tell
+        return 1  # the terminal has hung up, as after a lost connection, so no message can be shown
     return 0
 
 
@@ -85,7 +85,7 @@ class _Session:
             self._watch.carry(order)
 
     def _listen(self) -> bool:
-        """Take all news; whether there were any."""
+        """Handle all news; True if there were any."""
         count = 0
         while True:
             try:

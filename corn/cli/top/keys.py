@@ -1,6 +1,6 @@
-"""What keys do: they select a worker, ask for confirmation, scroll, and make orders to the instance. Pure.
+"""Key bindings: selection of a worker, confirmation, scrolling, and orders to the instance. Pure.
 
-Whatever changes the service is asked for first: a key is hit by accident sooner than a command is typed.
+Orders that change the service need confirmation: a key is hit by accident sooner than a command is typed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LEAVE = ("q", "escape")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request to the instance, and how to ask the person whether it is meant; "" for what changes nothing."""
+    """A request to the instance, and its question for confirmation, "" for a request that changes nothing."""
 
     do: str
     question: str = ""
@@ -25,7 +25,7 @@ class Order:
 
 @dataclass(slots=True)
 class Interaction:
-    """What the person at the terminal has done so far.
+    """State of the interaction with the user.
 
     `selected` counts rows from 0. `said` is the last answer. `page` is a text that covers the workers, from line `top`.
     """
@@ -38,7 +38,7 @@ class Interaction:
     is_over: bool = False
 
     def press(self, key: str, slots: Sequence[int]) -> Order | None:
-        """Take a key, where the rows show workers of these slots; an order is to be carried out."""
+        """Handle a key, where the rows show workers of these slots; returns an order to carry out, if any."""
         if self.asked is not None:
             order, self.asked = self.asked, None
             self.said = "" if key == "y" else "left as it is"
@@ -65,7 +65,7 @@ class Interaction:
         self.top = _within(self.top + _DOWN.get(key, 0) - _UP.get(key, 0), len(page))
 
     def _order(self, key: str, slots: Sequence[int]) -> Order | None:
-        """Ask about what a key stands for; what only looks is ordered at once."""
+        """Ask for confirmation of a key's order; an order that only reads is returned at once."""
         slot = slots[_within(self.selected, len(slots))] if slots else None
         order = _for_service(key) or (_for_worker(key, slot) if slot is not None else None)
         if order is None or not order.question:

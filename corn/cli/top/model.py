@@ -1,4 +1,4 @@
-"""What the screen shows, worked out from the last samples of an instance. Pure.
+"""View model of the screen, computed from the last samples of an instance. Pure.
 
 Counters only grow while a worker lives, so a rate is the difference of two samples, and the quantiles of a window are
 those of the difference of two histograms. A worker that has only one sample so far has no rate.
@@ -89,7 +89,7 @@ def view_of(samples: Sequence[Sample]) -> View:
 def quantile(buckets: Sequence[int], bounds: Sequence[float], share: float) -> float | None:
     """The latency that `share` of the requests stayed below, by linear interpolation in its bucket; None for none.
 
-    What took longer than the last bound counts as the last bound.
+    A latency beyond the last bound counts as the last bound.
     """
     wanted, below, lower = share * sum(buckets), 0, 0.0
     if not wanted:
@@ -116,7 +116,7 @@ def _errors(lived: Sequence[tuple[float, Counted]]) -> float | None:
 
 
 def _grown(lived: Sequence[tuple[float, Counted]], name: str) -> list[int]:
-    """How much each of some counters has grown in the window."""
+    """Growth of each of some counters in the window."""
     first, last = lived[-min(len(lived), _WINDOW + 1)][1][name], lived[-1][1][name]
     return [max(0, now - before) for now, before in zip(last, first, strict=True)]
 

@@ -1,7 +1,8 @@
-"""Asks one instance again and again how it is, in a thread, and carries orders to it.
+"""Poller of one instance's status, in a thread, which also sends orders to it.
 
-The instance is known by its control socket, whose name stays the same over an upgrade and over a new start: when it
-goes away, the connection is tried until it is back. Never another instance instead: a key would reach the wrong one.
+The instance is identified by its control socket, whose name stays the same over an upgrade and over a new start: when
+it exits, the connection is retried until it is back. The poller never falls back to another instance, because a key
+would reach the wrong one.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ _MEMORY_EVERY = 5.0  # seconds: the kernel walks all pages of a process to tell 
 
 
 class Lost(str):
-    """Why the instance does not answer."""
+    """Reason why the instance does not reply."""
 
     __slots__ = ()
 
 
 class Told(str):
-    """What the instance answered to an order, in one line."""
+    """Reply of the instance to an order, in one line."""
 
     __slots__ = ()
 
 
 class Page(str):
-    """What it answered in many."""
+    """Reply of many lines."""
 
     __slots__ = ()
 
@@ -44,7 +45,7 @@ News = Sample | Lost | Told | Page
 
 
 class Watch:
-    """Puts what it hears into `news`, beginning at once. Times in seconds."""
+    """Poller thread; puts what it receives into `news`, beginning at once. Times in seconds."""
 
     def __init__(self, instance: ControlClient, interval: float) -> None:
         self.news: SimpleQueue[News] = SimpleQueue()
@@ -56,7 +57,7 @@ class Watch:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def carry(self, order: Order) -> None:
-        """Carry an order to the instance; its answer becomes news."""
+        """Send an order to the instance; its reply becomes news."""
         threading.Thread(target=self._carry, args=(order,), daemon=True).start()
 
     def _watch(self) -> None:
@@ -109,7 +110,7 @@ def _connected(path: Path) -> ControlClient:
 
 
 def _processor_times(pids: list[int]) -> dict[int, float]:
-    """User and system time by process id, in seconds; a process that is gone is left out."""
+    """User and system time by process id, in seconds; a process that has exited is left out."""
     import psutil
 
     times = {}

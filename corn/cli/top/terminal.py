@@ -1,7 +1,7 @@
-"""The terminal: keys come one by one from it, and it is left as it was found, however the program ends.
+"""Terminal of `corn top`: reads single keys, and restores the terminal's settings, however the program ends.
 
 termios(3) non-canonical mode without echo; signals of keys stay on, so that Ctrl-C and Ctrl-Z work. A stop by Ctrl-Z
-gives the terminal back first and takes it again afterwards.
+restores the settings first, and takes the terminal again afterwards.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 
 
 def keys_in(data: bytes) -> list[str]:
-    """What was pressed: characters, or names such as `up`."""
+    """Pressed keys: characters, or names such as `up`."""
     found = _KEY.findall(data.decode(errors="replace"))
     return [_NAMES.get(each, each) for each in found]
 
 
 class Terminal:
-    """A context in which the whole screen belongs to this program. Raises ConfigError where there is no terminal."""
+    """Context in which this program has the whole screen. Raises ConfigError if there is no terminal."""
 
     def __init__(self) -> None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
@@ -61,7 +61,7 @@ class Terminal:
         signal.signal(signal.SIGTSTP, self._stop)
 
     def __exit__(self, *reason: object) -> None:
-        with contextlib.suppress(OSError, termios.error):  # the terminal is gone, and there is nothing to restore
+        with contextlib.suppress(OSError, termios.error):  # the terminal has hung up, and there is nothing to restore
             self._give_back()
 
     @property
@@ -70,7 +70,7 @@ class Terminal:
         return self.console.size
 
     def show(self, lines: list[Text]) -> None:
-        """Replace what the screen shows."""
+        """Replace the content of the screen."""
         self.console.print(Screen(Group(*lines)), end="")
 
     def keys(self, patience: float) -> list[str]:

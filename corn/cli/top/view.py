@@ -1,6 +1,6 @@
-"""The lines of the screen, of a given width and height. Pure.
+"""Renderer of the screen, as lines of a given width and height. Pure.
 
-Nothing is said by colour alone, and no line is wider than the screen: the sparklines take the room that is left.
+No information is conveyed by colour alone, and no line is wider than the screen: the sparklines fill the rest.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Columns and lines, the digits for sparklines, and what is known to be wrong with the figures ("" for nothing)."""
+    """Columns and lines, the digits for sparklines, and a warning about the figures ("" for none)."""
 
     width: int
     height: int
@@ -74,7 +74,7 @@ def sparkline(rates: Sequence[float], width: int, sparks: str) -> str:
 
 
 def latency(seconds: float | None) -> str:
-    """In at most five characters: `0.4ms`, `37ms`, `1.2s`."""
+    """A latency in at most five characters: `0.4ms`, `37ms`, `1.2s`."""
     if seconds is None:
         return "-"
     if seconds >= 0.9995:
@@ -83,7 +83,7 @@ def latency(seconds: float | None) -> str:
 
 
 def rate(count: float | None) -> str:
-    """In at most five characters: `0.5`, `312`, `40.8k`."""
+    """A rate in at most five characters: `0.5`, `312`, `40.8k`."""
     if count is None:
         return "-"
     if count >= 9999.5:
@@ -134,7 +134,7 @@ def _summary(view: View, area: Area) -> list[Text]:
 
 
 def _table(rows: Sequence[Row], person: Interaction, area: Area, room: int) -> list[Text]:
-    """The head, those rows for which there is room, among them the selected one, and how many others there are."""
+    """The head, the rows that fit, among them the selected one, and the number of the others."""
     cells = [_HEAD, *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     spark = min(_WIDEST_SPARK, area.width - sum(widths) - len(widths) - 2)
@@ -183,5 +183,5 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _flat(text: str) -> str:
-    """One line of what may be several, from an instance that may belong to somebody else."""
+    """Text in one line, from an instance that may belong to another user."""
     return " ".join(shown(text).split())
