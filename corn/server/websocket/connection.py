@@ -31,28 +31,30 @@ class WebSocketConnection(BufferedProtocol):
         super().__init__(service)
         self.transport = transport
         self.deadline = math.inf
-        self._session = session
+        self._session: Session | None = session  # None once it is lost: the session refers to the connection
         service.connections.add(self)
 
     # Called by the transport
 
     def data_received(self, data: bytes) -> None:
-        self._session.feed(data)
+        if self._session is not None:
+            self._session.feed(data)
 
     def eof_received(self) -> None:
-        self._session.lost()
+        self._lose_session()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.shut_down()
         self.service.closed(self)
-        self._session.lost()
+        self._lose_session()
         self.wake_writers()
 
     def resume_writing(self) -> None:
         if not self.transport.is_closing():
             self.deadline = math.inf
         super().resume_writing()
-        self._session.catch_up()
+        if self._session is not None:
+            self._session.catch_up()
 
     # Called by the session
 
@@ -68,9 +70,14 @@ class WebSocketConnection(BufferedProtocol):
             self.wake_writers()
             self.service.connections.discard(self)
             close_lingering(self.service, self.transport)
-            self._session.lost()
+            self._lose_session()
         else:
             self.close_when_written()
+
+    def _lose_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()
 
     # Called by the worker
 

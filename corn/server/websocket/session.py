@@ -124,8 +124,10 @@ class WebSocketSession:
         """The transport is closed: no more input arrives, and output is discarded."""
         self.is_lost = True
         self._service.websockets.discard(self)
-        if not self._frames.holds:
-            self._settle(CloseInfo(ABNORMAL, ""))
+        if self._frames.holds:
+            self.catch_up()  # where reading stopped for unread pongs, `resume_writing` comes no more
+        else:
+            self._end_lost()
 
     def _stop_reading(self, low: int) -> None:
         """Wait until there are no more than `low` messages."""
@@ -148,7 +150,7 @@ class WebSocketSession:
         if self._frames.holds and not self.is_full:
             self.feed(b"")
             if self.is_lost and not self._frames.holds:
-                self._settle(CloseInfo(ABNORMAL, ""))
+                self._end_lost()
         if not (self.is_full or self._proceeds or self.is_lost):
             self.carrier.resume_reading()
 
@@ -218,6 +220,15 @@ class WebSocketSession:
             if frames.done and not self.is_lost:
                 self.carrier.finish(expecting=frames.failed)
 
+    def _end_lost(self) -> None:
+        """End a session whose carrier is gone and whose input is all taken.
+
+        Invariant: the session refers to its cycle no more, so that what both hold is freed at once. A cycle of
+        references would keep all unread messages until the garbage collector runs, which counts objects and not bytes.
+        """
+        self._settle(CloseInfo(ABNORMAL, ""))
+        self._on_news, self._on_end = _do_nothing, _ignore_end
+
     def _settle(self, outcome: CloseInfo) -> None:
         if self.outcome is not None:
             return
@@ -229,3 +240,11 @@ class WebSocketSession:
             service.loop.call_soon(self._proceed)
         self._on_end(outcome)
         self._on_news()
+
+
+def _do_nothing() -> None:
+    """Stand for `on_news` of a session that has ended."""
+
+
+def _ignore_end(_: CloseInfo) -> None:
+    """Stand for `on_end` of a session that has ended."""
