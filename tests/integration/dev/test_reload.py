@@ -28,7 +28,7 @@ def test_a_saved_change_is_served_and_told_in_one_line(project):
         save(project / "main.py", source("two"))
         served.wait_for_answer("two")
         served.wait_for(r"reloaded in \d+ ms \(app \d+, lifespan \d+\): main\.py$")
-        assert len(served.workers()) == 1
+        served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
 
 
 def test_no_request_fails_while_code_is_saved_and_none_is_answered_by_old_code_after_new(project):
