@@ -16,6 +16,7 @@ from corn.server.http.target import is_host
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 _MAX_HOSTS = 256
 _MAX_NAMES = 1024
+_MAX_OPTIONS = 64
 
 
 class RequestHead:
@@ -126,8 +127,13 @@ def _refuse_codings(codings: list[bytes]) -> None:
 
 
 def _connection(head: RequestHead, value: bytes) -> None:
-    head.options |= {each.strip(b" \t").lower() for each in value.split(b",")}
-    if b"close" in head.options:
+    options = _options.get(value)
+    if options is None:
+        options = frozenset([each.strip(b" \t").lower() for each in value.split(b",")])
+        if len(_options) < _MAX_OPTIONS and len(value) <= 64:
+            _options[value] = options
+    head.options = head.options | options if head.options else options
+    if b"close" in options:
         head.keep_alive = False
 
 
@@ -143,7 +149,8 @@ def _te(head: RequestHead, value: bytes) -> None:
         head.accepts_trailers = True
 
 
-def _forwarded(head: RequestHead, _: bytes) -> None:
+def mark_forwarded(head: RequestHead, _: bytes) -> None:
+    """Handler of what proxies say, which is read only from those that are trusted."""
     head.forwarded = True
 
 
@@ -159,14 +166,15 @@ HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"expect": _expect,
     b"te": _te,
     b"upgrade": _upgrade,
-    b"forwarded": _forwarded,
-    b"x-forwarded-for": _forwarded,
-    b"x-forwarded-proto": _forwarded,
-    b"x-forwarded-host": _forwarded,
-    b"x-forwarded-port": _forwarded,
-    b"x-forwarded-prefix": _forwarded,
+    b"forwarded": mark_forwarded,
+    b"x-forwarded-for": mark_forwarded,
+    b"x-forwarded-proto": mark_forwarded,
+    b"x-forwarded-host": mark_forwarded,
+    b"x-forwarded-port": mark_forwarded,
+    b"x-forwarded-prefix": mark_forwarded,
 }
 # Cache of the names that were found to be tokens, as they were sent: a common name costs one look-up.
 FIELD_MEANINGS: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
 METHODS = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _hosts: set[bytes] = set()
+_options: dict[bytes, frozenset[bytes]] = {}  # of Connection, by its value

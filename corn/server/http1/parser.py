@@ -1,30 +1,28 @@
 """HTTP/1.1 request head parser: httptools, under a strictness of corn's own (RFC 9112, 2 to 6).
 
-httptools is fast and lenient. So the bytes are checked before it reads them: every line of a head ends in CRLF, and
-nothing else in it is a control byte other than HTAB, so a bare CR, a bare LF and a NUL are refused, whatever llhttp
-makes of them. Afterwards there must be as many fields as there are lines, and each name must be a token. What is
-unusual, or refused by httptools for any reason, is read again in Python (`unusual_head`), which alone decides on
-refusals.
+httptools is fast and lenient. So there must be as many CRLFs as fields, no other control byte than HTAB, and each name
+must be a token: a bare CR, a bare LF and a NUL are refused, whatever llhttp makes of them. What is unusual, or refused
+by httptools for any reason, is read again in Python (`unusual_head`), which alone decides on refusals.
 
 A call from C into Python for each field would cost more than reading the field. So httptools is given a method of a
 dict to call: the fields of a head are its items, and a name that comes twice makes them too few.
 
-A connection remembers all fields of its last request (`RepeatedFields`).
+Values differ from request to request, names hardly do: what the names of a head mean is remembered for all of them
+together (`_Names`). A connection remembers all fields of its last request (`RepeatedFields`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from corn.server.http.errors import HTTPError
 from corn.server.http.grammar import PRINTABLE
-from corn.server.http.head import FIELD_MEANINGS, METHODS, RequestHead, check_together, field_meaning
+from corn.server.http.head import METHODS, RequestHead, check_together, field_meaning, mark_forwarded
 from corn.server.http1.unusual_head import parse_unusual_head
 
 _MAX_REPEATED = 2048
+_MAX_NAMES = 512  # of heads whose names are remembered
+_MAX_NAMES_SIZE = 1024
 
 
 class RepeatedFields:
@@ -62,45 +60,85 @@ class RepeatedFields:
         return head
 
 
-class _Fields:
-    """Callbacks of httptools: `on_header`, with the name and the value of each field."""
+class _Fields(dict[bytes, bytes]):
+    """Fields of a head, and the callback of httptools: `on_header`, with the name and the value of each."""
 
-    __slots__ = ("on_header",)
+    __slots__ = ()
 
-    def __init__(self, on_header: Callable[[bytes, bytes], Any]) -> None:
-        self.on_header = on_header
+    on_header = dict.setdefault
+
+
+class _Names:
+    """Names of a head in lower case, and the handlers of those whose values corn reads, by their places."""
+
+    __slots__ = ("forwarded", "lower", "meant")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        meanings = [field_meaning(name) for name in names]
+        self.lower = tuple(lower for lower, _ in meanings)
+        self.forwarded = any(handler is mark_forwarded for _, handler in meanings)
+        self.meant = tuple(
+            (place, handler)
+            for place, (_, handler) in enumerate(meanings)
+            if handler is not None and handler is not mark_forwarded
+        )
 
 
 def parse_head(block: bytes, limit_count: int) -> RequestHead:
     """Parse a head, given without its last two line ends; raises `HTTPError` for one that must not be served."""
+    fields = _Fields()
+    try:
+        HttpRequestParser(fields).feed_data(block + b"\r\n\r\n")
+    except HttpParserUpgrade:
+        pass  # the connection decides about upgrades
+    except HttpParserError:
+        return _read_again(block, limit_count)
+    line = block[: block.find(b"\r\n")].split(b" ")
+    count = len(fields)
+    if (
+        block.translate(None, PRINTABLE) != b"\r\n" * count
+        or count > limit_count
+        or len(line) != 3
+        or line[0] not in METHODS
+        or line[2] != b"HTTP/1.1"
+    ):
+        return _read_again(block, limit_count)
+    key = tuple(fields)
+    names = _names.get(key)
+    if names is None:
+        try:
+            names = _learn(key)
+        except HTTPError:  # but another fault may come first
+            return _read_again(block, limit_count)
+    head = RequestHead()
+    head.method, head.target = METHODS[line[0]], line[1]
+    # httptools leaves spaces and tabs behind a value. There are as many names, and `strict` costs.
+    headers = head.headers = list(zip(names.lower, map(_strip, fields.values())))  # noqa: B905
+    for place, handler in names.meant:
+        handler(head, headers[place][1])
+    if names.forwarded:
+        head.forwarded = True
+    if not head.is_usual or head.host is None:
+        check_together(head)
+    return head
+
+
+def _learn(key: tuple[bytes, ...]) -> _Names:
+    names = _Names(key)
+    if sum(map(len, key)) <= _MAX_NAMES_SIZE:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names[key] = names
+    return names
+
+
+def _read_again(block: bytes, limit_count: int) -> RequestHead:
     count = block.count(b"\r\n")
     if len(block.translate(None, PRINTABLE)) != 2 * count:
         raise HTTPError(400, "a control byte, or a line that does not end in CRLF")
     if count > limit_count:
         raise HTTPError(431, "too many header fields")
-    fields: dict[bytes, bytes] = {}
-    try:
-        HttpRequestParser(_Fields(fields.setdefault)).feed_data(block + b"\r\n\r\n")
-    except HttpParserUpgrade:
-        pass  # the connection decides about upgrades
-    except HttpParserError:
-        return parse_unusual_head(block)
-    line = block[: block.find(b"\r\n")].split(b" ")
-    if len(fields) != count or len(line) != 3 or line[0] not in METHODS or line[2] != b"HTTP/1.1":
-        return parse_unusual_head(block)
-    head = RequestHead()
-    head.method, head.target = METHODS[line[0]], line[1]
-    headers = head.headers = []
-    meanings = FIELD_MEANINGS
-    for name, value in fields.items():
-        lower, handler = meanings[name] if name in meanings else field_meaning(name)
-        value = value.strip()  # noqa: PLW2901 - of spaces and tabs, which httptools leaves behind a value
-        if handler is not None:
-            handler(head, value)
-        headers.append((lower, value))
-    if not head.is_usual or head.host is None:
-        check_together(head)
-    return head
+    return parse_unusual_head(block)
 
 
 def oversized_head(data: bytes, limit: int) -> HTTPError:
@@ -110,3 +148,7 @@ def oversized_head(data: bytes, limit: int) -> HTTPError:
     if 0 < data.find(b"\r\n") <= limit:
         return HTTPError(431, "the header fields are too large")
     return HTTPError(414, "the request target is too long")
+
+
+_strip = bytes.strip
+_names: dict[tuple[bytes, ...], _Names] = {}  # by the names as they were sent

@@ -88,6 +88,32 @@ def test_httptools_and_the_parser_in_python_read_every_head_alike(data):
         assert taken == outcome(parse_unusual_head, block)
 
 
+HEAD = b"GET /a HTTP/1.1\r\nHost: x\r\nA: b c\r\nAccept: \r\nD: e "
+
+
+@pytest.mark.parametrize("byte", [each for each in range(128) if (each < 32 and each != 9) or each == 127])
+def test_a_control_byte_anywhere_in_a_head_is_refused(byte):
+    for at in range(len(HEAD) + 1):
+        assert outcome(lambda each: parse_head(each, 100), HEAD[:at] + bytes([byte]) + HEAD[at:])[0] == 400, at
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+@pytest.mark.parametrize("before", [b"", b" ", b"\n", b"\r"])
+def test_a_line_end_moved_anywhere_else_is_not_read_as_one(end, before):
+    """As many of each byte as there were, so that counting them tells nothing."""
+    places = [at for at in range(len(HEAD)) if HEAD.startswith(end, at)]
+    for place in places:
+        rest = HEAD[:place] + HEAD[place + len(end) :]
+        for at in set(range(len(rest) + 1)) - {place}:
+            block = rest[:at] + before + end + rest[at:]
+            lines = block.split(b"\r\n")
+            found = outcome(lambda each: parse_head(each, 100), block)
+            if any(b"\r" in line or b"\n" in line for line in lines):
+                assert found == (400, "a control byte, or a line that does not end in CRLF"), block
+            else:
+                assert found == outcome(parse_unusual_head, block), block
+
+
 @BOUNDS
 @given(mutated())
 def test_a_head_that_is_taken_means_the_same_to_another_parser(data):
