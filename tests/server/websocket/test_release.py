@@ -17,11 +17,11 @@ import gc
 import json
 from collections import Counter
 
-gc.disable()
 KINDS = ("WebSocketSession", "WebSocketConnection", "HTTP1WebSocketCycle", "FrameCodec")
 
 
 async def app(scope, receive, send):
+    gc.disable()  # here, since the worker enables it after the import
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
