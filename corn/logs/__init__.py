@@ -217,6 +217,6 @@ def flush_standard_streams() -> None:
 
 
 def announcement(config: Config, addresses: Sequence[str], how: str) -> str:
-    """Start-up line: `corn 0.1.0 serves main:app at http://127.0.0.1:8000 (4 workers, preload app)`."""
+    """Start-up line: `corn 0.2.0 serves main:app at http://127.0.0.1:8000 (4 workers, preload app)`."""
     what = config.app or "an application"
     return f"corn {__version__} serves {what} at {', '.join(addresses)} ({how})"

@@ -68,7 +68,10 @@ MISTAKES = [
     (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
     (["config", "--check"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
     (["serve", "main.py"], "APP: 'main.py' is wrong; expected MODULE:ATTRIBUTE, perhaps main:app"),
-    (["serve", "a:b", "-w", "0"], "--workers: '0' is wrong; expected a whole number from 1 to 512, or auto"),
+    (
+        ["serve", "a:b", "-w", "0"],
+        "--workers: '0' is wrong; expected a whole number from 1 to 512, or auto, or a range such as 2..8",
+    ),
     (["serve", "a:b", "-c", "x.toml"], "x.toml: cannot be read: No such file or directory"),
     (
         ["config", "-b", "8000"],
