@@ -147,7 +147,9 @@ class Generation:
         lower = "none" if any(preload.is_library_module(each.importing) for each in found) else preload.LOWER[mode]
         why = "; ".join(map(str, found))
         blamed = sorted({each.module for each in found if each.module})
-        modules = self._recorder.library_modules() if mode == "app" else self.setup.modules
+        modules = self.setup.modules
+        if mode == "app":
+            modules = self._recorder.library_modules() or ["sys"]  # empty would mean that nothing is known of it
         reason = f"not safe to fork with --preload {mode}: {why}; using {lower}"
         self._channel.send(SteppedDown(reason, mode=lower, blamed=blamed, modules=list(modules)))
         self._start_over(replace(self.setup, preload=lower, modules=modules))

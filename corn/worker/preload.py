@@ -70,8 +70,7 @@ class Recorder:
 
     def library_modules(self) -> list[str]:
         """The recorded modules that were imported, and come from the standard library or from site-packages."""
-        # Never empty, which would mean that nothing is known.
-        return [name for name in self.names if is_library_module(name)] or ["sys"]
+        return [name for name in self.names if is_library_module(name)]
 
 
 def discard() -> None:
