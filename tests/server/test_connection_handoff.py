@@ -1,4 +1,4 @@
-"""Connections that go from a worker that leaves to the one that comes."""
+"""Hand-off of idle connections from a draining worker to its replacement."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def mailbox():
         end.close()
 
 
-def test_idle_connections_go_on_in_the_next_worker(run, mailbox):
+def test_idle_connections_are_handed_to_next_worker(run, mailbox):
     async def main():
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             used, fresh, late = await old.connect(GET), await old.connect(), await old.connect(GET)
@@ -53,7 +53,7 @@ def test_idle_connections_go_on_in_the_next_worker(run, mailbox):
     run(main())
 
 
-def test_a_connection_with_half_a_request_stays(run, mailbox):
+def test_connection_with_partial_request_is_not_handed_over(run, mailbox):
     async def main():
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             half = await old.connect(GET[:10])
@@ -65,7 +65,7 @@ def test_a_connection_with_half_a_request_stays(run, mailbox):
     run(main())
 
 
-def test_the_last_worker_leaves_nothing_behind(run, mailbox):
+def test_final_drain_closes_connections_without_handoff(run, mailbox):
     async def main():
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             peer = await old.connect(GET)

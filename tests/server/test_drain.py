@@ -1,4 +1,4 @@
-"""A worker that leaves answers everything first."""
+"""Graceful drain of a worker."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ def gated():
     return app, gate, started
 
 
-def test_requests_in_flight_finish_and_say_close(run):
+def test_drain_finishes_in_flight_request_with_connection_close(run):
     async def main():
         app, gate, started = gated()
         async with serving(app) as at:
@@ -41,7 +41,7 @@ def test_requests_in_flight_finish_and_say_close(run):
     run(main())
 
 
-def test_a_connection_that_was_not_read_yet_gets_a_normal_answer(run):
+def test_drain_answers_first_request_of_open_connection(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect()
@@ -54,7 +54,7 @@ def test_a_connection_that_was_not_read_yet_gets_a_normal_answer(run):
     run(main())
 
 
-def test_an_idle_connection_gets_one_more_answer(run):
+def test_drain_answers_one_more_request_of_idle_connection(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect(GET)
@@ -68,7 +68,7 @@ def test_an_idle_connection_gets_one_more_answer(run):
     run(main())
 
 
-def test_idle_connections_are_closed_spread_out(run):
+def test_drain_spreads_close_of_idle_connections(run):
     async def main():
         async with serving(hello) as at:
             peers = [await at.connect(GET) for _ in range(10)]
@@ -90,7 +90,7 @@ def test_idle_connections_are_closed_spread_out(run):
     run(main())
 
 
-def test_pipelined_requests_are_all_answered(run):
+def test_drain_answers_all_pipelined_requests(run):
     async def main():
         app, gate, started = gated()
         async with serving(app) as at:
@@ -105,7 +105,7 @@ def test_pipelined_requests_are_all_answered(run):
 
 
 @pytest.mark.parametrize("unix", [False, True])
-def test_a_final_drain_answers_what_waits_in_the_queue(run, tmp_path, unix):
+def test_final_drain_answers_queued_connections(run, tmp_path, unix):
     async def main():
         listener = listen_unix(str(tmp_path / "socket")) if unix else listen()
         async with serving(hello, listener=listener) as at:
@@ -122,7 +122,7 @@ def test_a_final_drain_answers_what_waits_in_the_queue(run, tmp_path, unix):
     run(main())
 
 
-def test_a_request_beyond_the_grace_is_cancelled_and_answered_with_503(run):
+def test_drain_past_grace_cancels_request_with_503(run):
     async def main():
         app, _, started = gated()
         async with serving(app) as at:
@@ -136,7 +136,7 @@ def test_a_request_beyond_the_grace_is_cancelled_and_answered_with_503(run):
     run(main())
 
 
-def test_a_task_that_ignores_cancellation_holds_nobody_up(run):
+def test_drain_past_grace_abandons_uncancellable_task(run):
     over = asyncio.Event()
 
     async def stubborn(scope, receive, send):
@@ -160,7 +160,7 @@ def test_a_task_that_ignores_cancellation_holds_nobody_up(run):
     run(main())
 
 
-def test_draining_again_can_only_shorten_the_grace(run):
+def test_repeated_drain_only_shortens_grace(run):
     async def main():
         app, _, started = gated()
         async with serving(app) as at:
@@ -176,7 +176,7 @@ def test_draining_again_can_only_shorten_the_grace(run):
     run(main())
 
 
-def test_a_background_task_finishes(run):
+def test_drain_waits_for_background_task(run):
     done = []
 
     async def app(scope, receive, send):
@@ -196,7 +196,7 @@ def test_a_background_task_finishes(run):
     assert done == [1]
 
 
-def test_the_request_limit_asks_for_a_replacement_once_and_serving_goes_on(run):
+def test_limit_max_requests_asks_for_replacement_once(run):
     reasons = []
 
     async def main():

@@ -1,4 +1,4 @@
-"""What a worker counts in shared memory: every request once, by its status and by the time it took."""
+"""Counters of a worker in shared memory: each request once, by status and latency."""
 
 import asyncio
 import socket
@@ -23,7 +23,7 @@ def get(path):
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
 
 
-def test_requests_are_counted_at_once_by_status_and_by_time(run):
+def test_requests_are_counted_by_status_and_latency(run):
     async def test():
         async with serving(app) as at:
             for path in ("/", "/", "/missing", "/slow", "/odd"):
@@ -41,7 +41,7 @@ def test_requests_are_counted_at_once_by_status_and_by_time(run):
     run(test())
 
 
-def test_a_client_that_leaves_counts_as_an_error_of_its_own(run):
+def test_client_disconnect_is_counted_as_4xx(run):
     async def test():
         async with serving(app) as at:
             peer = await at.connect(get("/wait"))
@@ -55,7 +55,7 @@ def test_a_client_that_leaves_counts_as_an_error_of_its_own(run):
     run(test())
 
 
-def test_the_counts_of_a_worker_outlive_it(run):
+def test_counters_outlive_their_worker(run):
     async def test():
         async with serving(app) as at:
             await at.request(get("/"))

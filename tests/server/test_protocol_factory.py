@@ -1,4 +1,4 @@
-"""Which versions of HTTP are spoken, by option and by what is installed."""
+"""HTTP versions that are served, by option and by installed extra."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ print(http2_connection(config), application_protocols(config))
 
 
 @pytest.mark.parametrize(("http", "offered"), [("auto", ["h2", "http/1.1"]), ("1", ["http/1.1"]), ("2", ["h2"])])
-def test_alpn_offers_the_protocols_that_are_served(http, offered):
+def test_alpn_offers_served_protocols(http, offered):
     config = Config(http=http)
     assert application_protocols(config) == offered
     assert (http2_connection(config) is not None) == ("h2" in offered)
@@ -32,7 +32,7 @@ def without_hpack(http):
     return subprocess.run(line, capture_output=True, text=True, timeout=40, check=False)
 
 
-def test_without_the_extra_it_is_http1_unless_http2_was_asked_for():
+def test_missing_hpack_serves_http1_and_refuses_http2():
     assert without_hpack("auto").stdout == "None ['http/1.1']\n"
     refused = without_hpack("2")
     assert refused.returncode != 0

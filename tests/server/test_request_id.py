@@ -1,4 +1,4 @@
-"""X-Request-ID: one name for a request, whoever gave it."""
+"""X-Request-ID: kept from trusted peers, generated otherwise."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def get(path="/", *fields):
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n{''.join(field + chr(13) + chr(10) for field in fields)}\r\n".encode()
 
 
-def test_each_request_gets_a_name_of_its_own_also_on_one_connection(run):
+def test_request_id_is_generated_for_each_request(run):
     async def test():
         async with serving(app, request_id=True) as at:
             peer = await at.connect()
@@ -34,7 +34,7 @@ def test_each_request_gets_a_name_of_its_own_also_on_one_connection(run):
     run(test())
 
 
-def test_a_trusted_peers_name_is_kept_and_no_others(run):
+def test_request_id_is_kept_from_trusted_peer_only(run):
     async def test():
         async with serving(app, request_id=True, forwarded_allow_ips=("127.0.0.1",)) as at:
             answer = await at.request(get("/", "X-Request-ID: abc-123"))
@@ -52,7 +52,7 @@ def test_a_trusted_peers_name_is_kept_and_no_others(run):
     run(test())
 
 
-def test_the_applications_own_name_stands_and_an_error_has_one(run):
+def test_request_id_of_application_is_kept_and_500_has_one(run):
     async def test():
         async with serving(app, request_id=True) as at:
             assert (await at.request(get("/own"))).headers["x-request-id"] == "mine"
@@ -63,7 +63,7 @@ def test_the_applications_own_name_stands_and_an_error_has_one(run):
     run(test())
 
 
-def test_the_access_log_names_the_request(run, tmp_path):
+def test_request_id_is_written_to_access_log(run, tmp_path):
     async def test():
         path = tmp_path / "log"
         options = {"access_log": True, "access_log_file": str(path), "log_format": "json"}
@@ -74,7 +74,7 @@ def test_the_access_log_names_the_request(run, tmp_path):
     run(test())
 
 
-def test_without_the_option_nothing_is_touched(run):
+def test_request_id_disabled_changes_no_headers(run):
     async def test():
         async with serving(app) as at:
             answer = await at.request(get("/", "X-Request-ID: abc"))

@@ -1,4 +1,4 @@
-"""Slow readers: served as long as they take enough, over each protocol, and cut when they do not."""
+"""Slow readers over each protocol: served at --min-send-rate and above, disconnected below."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ H2_REQUEST = (
 )
 REQUESTS = {
     "http1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "http1 that is closed": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "http1 close": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "http2": H2_REQUEST,
     "websocket": HANDSHAKE,
 }
@@ -42,7 +42,7 @@ async def one_large_message(scope, receive, send):
 
 
 async def slow_peer(at):
-    """A client whose kernel buffers little for it."""
+    """Client with a small kernel receive buffer."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     sock.setblocking(False)
@@ -52,7 +52,7 @@ async def slow_peer(at):
 
 
 async def read_at(peer, rate, most=SIZE):
-    """Read about so many bytes a second; how many came."""
+    """Read at most `rate` bytes a second; returns the number of bytes read."""
     got, loop = 0, asyncio.get_running_loop()
     begun = loop.time()
     with contextlib.suppress(ConnectionError):
@@ -66,8 +66,8 @@ async def read_at(peer, rate, most=SIZE):
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_slow_and_steady_reader_gets_all(run, request_):
-    """It takes four times as long as any of the timeouts."""
+def test_slow_reader_gets_whole_response(run, request_):
+    """The transfer takes four times as long as any of the timeouts."""
 
     async def main():
         async with serving(one_large_message, timeout_send=1, timeout_keep_alive=1, ws_ping_interval=0) as at:
@@ -80,7 +80,7 @@ def test_slow_and_steady_reader_gets_all(run, request_):
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_drain_waits_for_a_slow_and_steady_reader(run, request_):
+def test_drain_waits_for_slow_reader(run, request_):
     async def main():
         async with serving(one_large_message, timeout_send=1, timeout_keep_alive=1, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
@@ -94,7 +94,7 @@ def test_drain_waits_for_a_slow_and_steady_reader(run, request_):
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_reader_below_the_minimum_rate_is_cut(run, request_):
+def test_reader_below_min_send_rate_is_disconnected(run, request_):
     async def main():
         async with serving(one_large_message, timeout_send=1, min_send_rate=8 << 20, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
@@ -106,8 +106,8 @@ def test_reader_below_the_minimum_rate_is_cut(run, request_):
     run(main())
 
 
-def test_slow_reader_is_not_taken_for_one_that_answers_no_ping(run):
-    """The ping waits behind the message."""
+def test_ping_queued_behind_large_message_does_not_time_out(run):
+    """The ping is queued behind the message."""
 
     async def main():
         async with serving(one_large_message, timeout_send=1, ws_ping_interval=0.6, ws_ping_timeout=0.6) as at:
@@ -126,7 +126,7 @@ def progress(rate=100):
     return SendProgress(Config(timeout_send=10.0, min_send_rate=rate), 0.0)
 
 
-def test_progress_is_made_while_enough_is_taken_within_the_timeout():
+def test_progress_above_rate_is_made():
     each = progress()
     unsent = 100_000
     for now in range(0, 500, 5):
@@ -135,14 +135,14 @@ def test_progress_is_made_while_enough_is_taken_within_the_timeout():
     assert each.is_made(unsent, 500.0)
 
 
-def test_progress_is_not_made_by_less_than_the_rate():
+def test_progress_below_rate_is_not_made():
     each = progress()
     assert each.is_made(100_000, 0.0)
     assert each.is_made(99_500, 9.0)
     assert not each.is_made(99_001, 10.0)
 
 
-def test_any_progress_will_do_without_a_rate():
+def test_progress_without_rate_accepts_any_bytes():
     each = progress(rate=0)
     assert each.is_made(10, 0.0)
     assert each.is_made(9, 9.0)
@@ -150,7 +150,7 @@ def test_any_progress_will_do_without_a_rate():
     assert not each.is_made(8, 28.0)
 
 
-def test_output_that_is_added_is_no_step_back():
+def test_progress_after_added_output_is_made():
     each = progress()
     assert each.is_made(1000, 0.0)
     assert each.is_made(5000, 9.0)
@@ -158,5 +158,5 @@ def test_output_that_is_added_is_no_step_back():
     assert each.is_made(4000, 19.0)
 
 
-def test_nothing_that_waits_is_no_progress():
+def test_progress_without_unsent_output_is_not_made():
     assert not progress().is_made(0, 0.0)

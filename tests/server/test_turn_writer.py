@@ -1,4 +1,4 @@
-"""When responses of one turn of the event loop are written."""
+"""Batched writes of the responses of one event-loop iteration."""
 
 import asyncio
 import select
@@ -17,7 +17,7 @@ LONG = 20 * STEP
 
 
 class Connection:
-    """Output that waits."""
+    """Connection with buffered output."""
 
     def __init__(self):
         self.flushed = 0
@@ -27,7 +27,7 @@ class Connection:
 
 
 async def quick_turns(turn, responses=100):
-    """Turns whose steps are quick, until responses are held."""
+    """Run loop iterations with quick steps, until responses are held."""
     for _ in range(responses):
         for _ in range(5):
             turn.finished(time.monotonic())
@@ -39,7 +39,7 @@ async def quick_turns(turn, responses=100):
 
 @pytest.fixture
 def patient(monkeypatch):
-    """Take no step for a long one: on a loaded machine a worker might never come to hold responses."""
+    """Count no step as long: on a loaded machine a worker might never hold responses."""
     monkeypatch.setattr(turn_writer, "STEP", DEADLINE)
     monkeypatch.setattr(turn_writer, "_AT_THE_END", DEADLINE)
 
@@ -56,7 +56,7 @@ async def warm(at, peers=8):
 
 
 class Clients:
-    """Connections whose requests arrive in the same turn, and what has come back on each."""
+    """Connections whose requests arrive in the same loop iteration, and their responses."""
 
     def __init__(self, address, count):
         self.sockets = [socket.create_connection(address) for _ in range(count)]
@@ -82,7 +82,7 @@ class Clients:
 
 @pytest.fixture
 def clients():
-    """Makes clients that are closed in the end."""
+    """Factory of clients that are closed after the test."""
     made = []
 
     def connect(address, count):
@@ -94,7 +94,7 @@ def clients():
         each.close()
 
 
-def test_output_is_flushed_when_the_loop_comes_round(run):
+def test_output_is_flushed_in_next_loop_iteration(run):
     async def main():
         turn, connection = TurnWriter(asyncio.get_running_loop()), Connection()
         turn.add(connection)
@@ -105,7 +105,7 @@ def test_output_is_flushed_when_the_loop_comes_round(run):
     run(main())
 
 
-def test_responses_are_held_only_after_quick_steps(run):
+def test_responses_are_held_after_quick_steps(run):
     async def main():
         turn = TurnWriter(asyncio.get_running_loop())
         assert not turn.holds
@@ -114,7 +114,7 @@ def test_responses_are_held_only_after_quick_steps(run):
     run(main())
 
 
-def test_a_long_step_flushes_what_is_held_and_ends_holding(run):
+def test_long_step_flushes_held_output_and_ends_holding(run):
     async def main():
         turn, connection = TurnWriter(asyncio.get_running_loop()), Connection()
         await quick_turns(turn)
@@ -128,8 +128,8 @@ def test_a_long_step_flushes_what_is_held_and_ends_holding(run):
     run(main())
 
 
-@pytest.mark.parametrize("ends_by", ["the loop comes round", "a long step"])
-def test_a_connection_that_cannot_be_flushed_leaves_the_output_of_the_others(run, ends_by):
+@pytest.mark.parametrize("ends_by", ["loop iteration", "long step"])
+def test_flush_failure_does_not_affect_other_connections(run, ends_by):
     class Faulty(Connection):
         def flush(self):
             raise RuntimeError("Cannot call write() after write_eof()")
@@ -140,7 +140,7 @@ def test_a_connection_that_cannot_be_flushed_leaves_the_output_of_the_others(run
         turn, connections = TurnWriter(loop), [Connection(), Faulty(), Connection()]
         for each in connections:
             turn.add(each)
-        if ends_by == "a long step":
+        if ends_by == "long step":
             turn.finished(time.monotonic())
             turn.finished(time.monotonic() + LONG)
         else:
@@ -151,7 +151,7 @@ def test_a_connection_that_cannot_be_flushed_leaves_the_output_of_the_others(run
     run(main())
 
 
-def test_turn_writer_flushes_after_a_millisecond_of_quick_steps(run):
+def test_held_output_is_flushed_after_one_millisecond(run):
     async def main():
         turn, connection = TurnWriter(asyncio.get_running_loop()), Connection()
         await quick_turns(turn)
@@ -165,7 +165,7 @@ def test_turn_writer_flushes_after_a_millisecond_of_quick_steps(run):
     run(main())
 
 
-def test_a_long_last_step_of_a_turn_ends_holding(run):
+def test_long_last_step_of_iteration_ends_holding(run):
     async def main():
         turn = TurnWriter(asyncio.get_running_loop())
         await quick_turns(turn)
@@ -179,7 +179,7 @@ def test_a_long_last_step_of_a_turn_ends_holding(run):
 
 
 @pytest.mark.usefixtures("patient")
-def test_responses_of_quick_applications_are_written_after_all_have_run(run, clients):
+def test_held_responses_are_written_after_all_applications_ran(run, clients):
     seen = []
 
     async def app(scope, receive, send):
@@ -206,7 +206,7 @@ def test_responses_of_quick_applications_are_written_after_all_have_run(run, cli
     run(main())
 
 
-def test_a_finished_response_does_not_wait_for_an_application_that_computes(run, clients):
+def test_response_is_written_before_next_blocking_application_runs(run, clients):
     seen = []
 
     async def app(scope, receive, send):
@@ -230,7 +230,7 @@ def test_a_finished_response_does_not_wait_for_an_application_that_computes(run,
 
 @pytest.mark.parametrize("count", [1, 2, 8, 64])
 @pytest.mark.usefixtures("patient")
-def test_every_connection_is_answered_in_order_while_responses_are_held(run, count):
+def test_held_responses_keep_order_on_each_connection(run, count):
     async def app(scope, receive, send):
         if scope["path"] == "/stream":
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -258,7 +258,7 @@ def test_every_connection_is_answered_in_order_while_responses_are_held(run, cou
 @pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
 @pytest.mark.parametrize("half_closes", [False, True])
 @pytest.mark.usefixtures("patient")
-def test_a_held_response_is_written_before_its_connection_is_closed(run, last, half_closes):
+def test_held_response_is_written_before_close(run, last, half_closes):
     async def main():
         async with serving(hello) as at:
             others = await warm(at)
@@ -274,7 +274,7 @@ def test_a_held_response_is_written_before_its_connection_is_closed(run, last, h
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_client_that_is_gone_leaves_the_held_responses_of_the_others(run, clients):
+def test_disconnected_client_does_not_affect_held_responses(run, clients):
     async def main():
         async with serving(hello) as at:
             peers = await warm(at)

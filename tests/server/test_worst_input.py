@@ -1,8 +1,7 @@
-"""Every parser of a peer's bytes, with 64 KB of what is worst for it.
+"""Every parser of a peer's bytes, with 64 KB of its worst-case input.
 
-What is bounded is work and not time: the lines of corn's that are executed, as a multiple of the bytes; and of what
-runs in C, such as an expression, the processor's time, in which a quadratic one shows as seconds instead of
-milliseconds.
+The tests bound work, not elapsed time: the executed lines of corn's code, as a multiple of the bytes, and for code in
+C, such as regular expressions, processor time, where quadratic work takes seconds instead of milliseconds.
 """
 
 import contextlib
@@ -94,7 +93,7 @@ A_LINE_A_BYTE = 20
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_work_grows_as_the_input_does(case):
+def test_parser_work_is_linear_in_input_size(case):
     parse = CASES[case]
     with contextlib.suppress(HTTPError, ValueError):
         began = time.process_time()
@@ -124,7 +123,7 @@ def lines_executed(parse):
 
 
 @pytest.mark.parametrize("data", [b"\r\n" * 500_000, b"\r\n" * 500_000 + b"\r", b"\r\n\n" * 300_000])
-def test_line_ends_before_a_request_take_no_quadratic_time(run, data):
+def test_leading_line_ends_take_linear_time(run, data):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect()
@@ -139,7 +138,7 @@ def test_line_ends_before_a_request_take_no_quadratic_time(run, data):
     run(main())
 
 
-def test_a_head_that_comes_byte_by_byte_is_looked_at_once(run):
+def test_head_in_small_pieces_is_scanned_once(run):
     async def main():
         async with serving(hello, limit_header_size=200_000) as at:
             peer = await at.connect()

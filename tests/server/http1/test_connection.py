@@ -10,7 +10,7 @@ from tests.support.asgi_server import echo, hello, serving, until
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_a_request_is_answered_and_the_connection_kept(run):
+def test_keep_alive_connection_answers_second_request(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect(GET)
@@ -24,7 +24,7 @@ def test_a_request_is_answered_and_the_connection_kept(run):
     run(main())
 
 
-def test_the_scope_says_what_was_asked(run):
+def test_scope_matches_request(run):
     seen = {}
 
     async def app(scope, receive, send):
@@ -53,7 +53,7 @@ def test_the_scope_says_what_was_asked(run):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_is_given_in_whatever_pieces_it_comes(run, chunked):
+def test_request_body_sent_bytewise_is_complete(run, chunked):
     framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 10"
     body = b"4\r\n0123\r\n6;a=b\r\n456789\r\n0\r\nX-Trailer: 1\r\n\r\n" if chunked else b"0123456789"
     data = b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + body
@@ -87,7 +87,7 @@ def test_pipelined_requests_are_answered_in_order(run):
     run(main())
 
 
-def test_a_pipeline_is_held_back_in_bounded_memory(run):
+def test_pipeline_beyond_buffer_pauses_client(run):
     release = None
 
     async def app(scope, receive, send):
@@ -111,7 +111,7 @@ def test_a_pipeline_is_held_back_in_bounded_memory(run):
     run(main())
 
 
-def test_a_response_without_length_is_chunked_or_ends_with_the_connection(run):
+def test_response_without_length_is_chunked_or_closes_connection(run):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
         for part in (b"ab", b"", b"cd"):
@@ -132,7 +132,7 @@ def test_a_response_without_length_is_chunked_or_ends_with_the_connection(run):
     run(main())
 
 
-def test_http10_is_kept_only_when_asked(run):
+def test_http10_connection_without_keep_alive_is_closed(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -143,7 +143,7 @@ def test_http10_is_kept_only_when_asked(run):
     run(main())
 
 
-def test_head_and_bodiless_statuses_have_no_body(run):
+def test_head_204_and_304_responses_have_no_body(run):
     async def app(scope, receive, send):
         status = int(scope["path"][1:])
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3")]})
@@ -160,7 +160,7 @@ def test_head_and_bodiless_statuses_have_no_body(run):
     run(main())
 
 
-def test_continue_is_sent_only_when_the_application_wants_the_body(run):
+def test_100_continue_is_sent_when_application_reads_body(run):
     async def app(scope, receive, send):
         await (echo if scope["path"] == "/read" else hello)(scope, receive, send)
 
@@ -178,7 +178,7 @@ def test_continue_is_sent_only_when_the_application_wants_the_body(run):
     run(main())
 
 
-def test_an_early_response_keeps_the_connection_when_little_of_the_body_is_left(run):
+def test_early_response_with_short_body_remainder_keeps_connection(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
@@ -192,7 +192,7 @@ def test_an_early_response_keeps_the_connection_when_little_of_the_body_is_left(
     run(main())
 
 
-def test_a_fast_sender_waits_for_a_slow_application(run):
+def test_upload_to_slow_application_pauses_client(run):
     go = None
 
     async def app(scope, receive, send):
@@ -215,7 +215,7 @@ def test_a_fast_sender_waits_for_a_slow_application(run):
     run(main())
 
 
-def test_a_slow_reader_holds_the_application_up(run):
+def test_response_to_slow_client_pauses_application(run):
     sent = 0
 
     async def app(scope, receive, send):
@@ -236,7 +236,7 @@ def test_a_slow_reader_holds_the_application_up(run):
     run(main())
 
 
-def test_a_half_closed_client_gets_its_answer(run):
+def test_half_closed_client_gets_all_responses(run):
     async def app(scope, receive, send):
         await asyncio.sleep(0.05)
         await hello(scope, receive, send)
@@ -250,7 +250,7 @@ def test_a_half_closed_client_gets_its_answer(run):
     run(main())
 
 
-def test_a_response_survives_a_peer_that_still_sends(run):
+def test_error_response_reaches_client_that_still_sends(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect(b"GET / HTTP/9.9\r\nHost: x\r\n\r\n" + b"x" * 200_000)
@@ -261,7 +261,7 @@ def test_a_response_survives_a_peer_that_still_sends(run):
     run(main())
 
 
-def test_connections_are_counted_at_once(run):
+def test_connections_and_requests_are_counted(run):
     from corn.ipc.scoreboard import Field
 
     async def main():
@@ -277,7 +277,7 @@ def test_connections_are_counted_at_once(run):
     run(main())
 
 
-def test_context_variables_do_not_leak_from_request_to_request(run):
+def test_pipelined_requests_have_separate_context_variables(run):
     import contextvars
 
     variable = contextvars.ContextVar("variable", default=0)
@@ -299,7 +299,7 @@ def test_context_variables_do_not_leak_from_request_to_request(run):
     assert seen == [0, 0, 0, 0]
 
 
-def test_nagle_is_off(run):
+def test_tcp_nodelay_is_set(run):
     seen = []
 
     async def app(scope, receive, send):

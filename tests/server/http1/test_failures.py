@@ -10,7 +10,7 @@ from tests.support.asgi_server import hello, serving, until
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_a_failure_before_the_response_is_a_500_with_the_users_frames(run, caplog):
+def test_exception_before_response_gets_500_and_logs_user_frames(run, caplog):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
         raise ZeroDivisionError("mine")
@@ -28,11 +28,11 @@ def test_a_failure_before_the_response_is_a_500_with_the_users_frames(run, caplo
     assert "GET /" in text
     assert "ZeroDivisionError: mine" in text
     assert "test_failures.py" in text
-    assert "corn/worker" not in text
+    assert "corn/server" not in text
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-def test_a_failure_after_the_response_began_can_be_seen(run, caplog, version):
+def test_exception_during_response_truncates_response(run, caplog, version):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": b"abc", "more_body": True})
@@ -47,7 +47,7 @@ def test_a_failure_after_the_response_began_can_be_seen(run, caplog, version):
     run(main())
 
 
-def test_an_application_that_sends_nothing_is_a_500(run, caplog):
+def test_application_without_response_gets_500(run, caplog):
     async def app(scope, receive, send):
         pass
 
@@ -59,7 +59,7 @@ def test_an_application_that_sends_nothing_is_a_500(run, caplog):
     assert "returned without sending a response" in caplog.text
 
 
-def test_a_disconnect_reaches_receive_and_send(run):
+def test_client_disconnect_reaches_receive_and_send(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -84,7 +84,7 @@ def test_a_disconnect_reaches_receive_and_send(run):
     assert seen == ["http.request", "http.disconnect", "OSError"]
 
 
-def test_receive_after_the_response_returns_disconnect(run):
+def test_receive_after_response_always_returns_disconnect(run):
     seen = []
 
     async def app(scope, receive, send):

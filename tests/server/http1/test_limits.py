@@ -1,4 +1,4 @@
-"""What a client may ask for, and how long it may take."""
+"""Limits and timeouts of HTTP/1.1 requests."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
 
-def test_a_silent_connection_is_closed_without_a_word(run):
+def test_header_timeout_before_first_byte_closes_silently(run):
     async def main():
         async with serving(hello, timeout_header=0.5) as at:
             peer = await at.connect()
@@ -21,7 +21,7 @@ def test_a_silent_connection_is_closed_without_a_word(run):
     run(main())
 
 
-def test_half_a_head_is_answered_with_408(run):
+def test_header_timeout_in_partial_head_gets_408(run):
     async def main():
         async with serving(hello, timeout_header=0.5) as at:
             peer = await at.connect(b"GET / HTTP/1.1\r\n")
@@ -31,7 +31,7 @@ def test_half_a_head_is_answered_with_408(run):
     run(main())
 
 
-def test_a_trickling_head_is_not_given_more_time(run):
+def test_header_timeout_is_not_extended_by_trickled_bytes(run):
     async def main():
         async with serving(hello, timeout_header=0.5) as at:
             peer = await at.connect(GET)
@@ -48,7 +48,7 @@ def test_a_trickling_head_is_not_given_more_time(run):
     run(main())
 
 
-def test_an_idle_connection_is_closed(run):
+def test_keep_alive_timeout_closes_idle_connection(run):
     async def main():
         async with serving(hello, timeout_keep_alive=0.5) as at:
             peer = await at.connect(GET)
@@ -58,7 +58,7 @@ def test_an_idle_connection_is_closed(run):
     run(main())
 
 
-def test_a_body_that_stops_arriving_is_answered_with_408_and_the_application_told(run):
+def test_body_timeout_gets_408_and_disconnects_application(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -75,7 +75,7 @@ def test_a_body_that_stops_arriving_is_answered_with_408_and_the_application_tol
     assert seen == [{"type": "http.request", "body": b"abc", "more_body": True}, "http.disconnect"]
 
 
-def test_a_trickling_body_is_not_given_more_time(run):
+def test_body_timeout_below_min_rate_gets_408(run):
     async def app(scope, receive, send):
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -92,7 +92,7 @@ def test_a_trickling_body_is_not_given_more_time(run):
     run(main())
 
 
-def test_a_slow_body_above_the_rate_goes_on(run):
+def test_body_timeout_above_min_rate_is_extended(run):
     async def app(scope, receive, send):
         size = 0
         while (message := await receive()).get("more_body"):
@@ -111,7 +111,7 @@ def test_a_slow_body_above_the_rate_goes_on(run):
     run(main())
 
 
-def test_a_reader_that_takes_nothing_is_cut_off(run):
+def test_send_timeout_aborts_client_that_reads_nothing(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -131,7 +131,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(run):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_is_too_large_is_413(run, chunked):
+def test_body_beyond_limit_gets_413(run, chunked):
     async def main():
         async with serving(echo, limit_body=5) as at:
             if chunked:
@@ -146,7 +146,7 @@ def test_a_body_that_is_too_large_is_413(run, chunked):
     run(main())
 
 
-def test_requests_beyond_the_concurrency_limit_are_answered_with_503_and_retry_after(run):
+def test_request_beyond_limit_concurrency_gets_503_and_retry_after(run):
     async def main():
         gate = asyncio.Event()
 
@@ -167,7 +167,7 @@ def test_requests_beyond_the_concurrency_limit_are_answered_with_503_and_retry_a
     run(main())
 
 
-def test_connections_beyond_the_limit_wait(run):
+def test_connection_beyond_limit_connections_waits(run):
     async def main():
         async with serving(hello, limit_connections=2) as at:
             peers = [await at.connect(GET) for _ in range(3)]
@@ -182,7 +182,7 @@ def test_connections_beyond_the_limit_wait(run):
     run(main())
 
 
-def test_a_request_that_takes_too_long_is_cancelled(run, caplog):
+def test_request_timeout_cancels_application(run, caplog):
     seen = []
 
     async def app(scope, receive, send):
@@ -207,7 +207,7 @@ def test_a_request_that_takes_too_long_is_cancelled(run, caplog):
     assert seen == ["cancelled", "cancelled"]
 
 
-def test_default_headers_are_the_operators_to_choose(run):
+def test_default_response_headers_are_configurable(run):
     async def main():
         extra = ("x-frame-options: DENY", "x-two: b")
         async with serving(hello, header=extra, server_header=False, date_header=False) as at:
@@ -219,7 +219,7 @@ def test_default_headers_are_the_operators_to_choose(run):
     run(main())
 
 
-def test_an_applications_own_date_and_server_replace_corns(run):
+def test_application_date_and_server_replace_defaults(run):
     async def app(scope, receive, send):
         headers = [(b"Date", b"today"), (b"SERVER", b"mine")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,4 +1,4 @@
-"""The head of a request, read again on a connection that repeats its fields."""
+"""Cache of parsed header fields on a keep-alive connection, and the encoder of response fields."""
 
 import asyncio
 
@@ -58,7 +58,7 @@ def read(line, block):
 
 
 @given(LINES, LINES, FIELDS)
-def test_repeated_fields_are_read_as_if_for_the_first_time(first, second, fields):
+def test_repeated_fields_parse_like_first_request(first, second, fields):
     block = b"".join(b"\r\n" + field for field in fields)
     try:
         head = parse_head(first + block, 100)
@@ -76,7 +76,7 @@ def test_repeated_fields_are_read_as_if_for_the_first_time(first, second, fields
             assert vars(again) | options == expected
 
 
-def test_a_connection_that_repeats_its_fields_is_answered_for_each_target(run):
+def test_repeated_fields_with_new_target_give_correct_scope(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -97,7 +97,7 @@ def test_a_connection_that_repeats_its_fields_is_answered_for_each_target(run):
 
 
 @pytest.mark.parametrize("kind", [tuple, list])
-def test_fields_of_a_response_are_checked_however_often_they_come(kind):
+def test_response_fields_are_validated_on_every_call(kind):
     good, bad = [kind((b"a", b"1"))], [kind((b"a", b"1\n"))]
     for _ in range(3):
         assert encode_fields(good) == (b"a: 1\r\n", -1, 0)
@@ -108,7 +108,7 @@ def test_fields_of_a_response_are_checked_however_often_they_come(kind):
             encode_fields([kind(("a", "1"))])
 
 
-def test_tasks_are_made_as_the_application_asked(run):
+def test_request_tasks_use_loop_task_factory(run):
     made = []
 
     async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""A client that reads slowly but steadily gets its whole response; one that does not read is cut."""
+"""Slow clients over HTTP/1.1: steady readers get the whole response, others are disconnected."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ async def in_pieces(scope, receive, send):
 
 @pytest.mark.parametrize("fields", [(), (b"Connection: close",)], ids=["keep", "close"])
 @pytest.mark.parametrize("app", [at_once, of_unknown_length, in_pieces])
-def test_a_steady_reader_gets_all_of_a_large_response(run, app, fields):
+def test_slow_client_gets_whole_response(run, app, fields):
     async def main():
         async with serving(app, listener=narrow_listener(), **QUICK) as at:
             peer = await connect_slow(at, request(b"/", *fields))
@@ -49,7 +49,7 @@ def test_a_steady_reader_gets_all_of_a_large_response(run, app, fields):
     run(main())
 
 
-def test_a_steady_reader_that_has_closed_its_sending_side_gets_all(run):
+def test_half_closed_slow_client_gets_whole_response(run):
     async def main():
         async with serving(at_once, listener=narrow_listener(), **QUICK) as at:
             peer = await connect_slow(at, request())
@@ -61,7 +61,7 @@ def test_a_steady_reader_that_has_closed_its_sending_side_gets_all(run):
     run(main())
 
 
-def test_the_connection_is_idle_once_the_response_is_read(run):
+def test_keep_alive_timeout_starts_when_response_is_read(run):
     async def main():
         async with serving(at_once, listener=narrow_listener(), **QUICK) as at:
             peer = await connect_slow(at, request())
@@ -74,7 +74,7 @@ def test_the_connection_is_idle_once_the_response_is_read(run):
 
 @pytest.mark.parametrize("app", [at_once, in_pieces])
 @pytest.mark.parametrize("data", [request(), request() * 3, request(b"/", b"Connection: close")])
-def test_a_client_that_does_not_read_is_cut(run, app, data):
+def test_send_timeout_disconnects_client_that_does_not_read(run, app, data):
     async def main():
         async with serving(app, listener=narrow_listener(), **QUICK) as at:
             await connect_slow(at, data)
@@ -84,7 +84,7 @@ def test_a_client_that_does_not_read_is_cut(run, app, data):
     run(main())
 
 
-def test_a_client_that_reads_below_the_least_rate_is_cut(run):
+def test_client_below_min_send_rate_is_disconnected(run):
     async def main():
         options = {**QUICK, "min_send_rate": 2_000_000}
         async with serving(at_once, listener=narrow_listener(), **options) as at:
@@ -95,7 +95,7 @@ def test_a_client_that_reads_below_the_least_rate_is_cut(run):
 
 
 @pytest.mark.parametrize("separately", [False, True])
-def test_the_next_request_begins_when_the_last_response_is_read(run, separately):
+def test_next_request_starts_when_last_response_is_read(run, separately):
     begun = []
 
     async def app(scope, receive, send):
@@ -120,7 +120,7 @@ def test_the_next_request_begins_when_the_last_response_is_read(run, separately)
 
 
 @pytest.mark.parametrize("final", [False, True])
-def test_a_drain_waits_for_a_steady_reader_within_its_grace(run, final):
+def test_drain_within_grace_waits_for_slow_client(run, final):
     async def main():
         async with serving(at_once, listener=narrow_listener(), timeout_keep_alive=1.0, timeout_send=1.0) as at:
             peer = await connect_slow(at, request())
@@ -133,7 +133,7 @@ def test_a_drain_waits_for_a_steady_reader_within_its_grace(run, final):
     run(main())
 
 
-def test_a_drain_ends_with_its_grace_for_a_client_that_does_not_read(run):
+def test_drain_past_grace_aborts_client_that_does_not_read(run):
     async def main():
         async with serving(at_once, listener=narrow_listener(), timeout_send=600) as at:
             peer = await connect_slow(at, request())
@@ -146,8 +146,8 @@ def test_a_drain_ends_with_its_grace_for_a_client_that_does_not_read(run):
     run(main())
 
 
-def test_many_unread_pipelines_leave_room_for_others(run):
-    """Ten of them stopped a WSGI worker with ten threads for good."""
+def test_unread_pipelines_do_not_exhaust_wsgi_threads(run):
+    """Each unread response used to occupy one WSGI thread for good."""
 
     def app(environ, start_response):
         size = int(environ["PATH_INFO"][1:])
@@ -166,8 +166,8 @@ def test_many_unread_pipelines_leave_room_for_others(run):
 
 
 @pytest.mark.parametrize("expires", [False, True])
-def test_the_next_request_begins_in_order_once_the_reader_has_caught_up(run, caplog, expires):
-    """The reader's deadline does not outlive it; and where the connection is closed, no request begins any more."""
+def test_held_pipeline_resumes_in_order_or_is_closed(run, caplog, expires):
+    """The send deadline ends with the backlog, and a closed connection starts no further request."""
 
     async def main():
         async with serving(hello) as at:
@@ -193,7 +193,7 @@ def test_the_next_request_begins_in_order_once_the_reader_has_caught_up(run, cap
     assert "failed" not in caplog.text
 
 
-def test_hello_still_closes_idle_connections(run):
+def test_keep_alive_timeout_after_small_response_closes_connection(run):
     async def main():
         async with serving(hello, timeout_keep_alive=0.5) as at:
             peer = await at.connect(request())

@@ -1,4 +1,4 @@
-"""The time that a client has for its body: only while it is asked for it, and by rate while the application reads."""
+"""Timeout of request bodies: it runs while the application waits for the body, and counts against --min-body-rate."""
 
 import asyncio
 
@@ -10,14 +10,14 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECTS = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
 
 
-async def polling(scope, receive, send):
-    """Reads each part as it comes, as most applications do."""
+async def reading(scope, receive, send):
+    """Application that reads each part of the body as it arrives."""
     while (await receive())["type"] == "http.request":
         pass
 
 
-async def answering(peer):
-    """The status that the peer receives, while it sends a byte now and then."""
+async def status_while_trickling(peer):
+    """Status of the response to a client that trickles its body."""
     answer = asyncio.ensure_future(peer.answer())
     while not answer.done():
         peer.writer.write(b"1\r\nx\r\n")
@@ -25,15 +25,15 @@ async def answering(peer):
     return (await answer).status
 
 
-def test_a_trickler_is_ended_although_the_application_reads_each_part(run):
+def test_body_below_min_rate_gets_408(run):
     async def main():
-        async with serving(polling, timeout_body=1.0, min_body_rate=1000) as at:
-            assert await answering(await at.connect(CHUNKED)) == 408
+        async with serving(reading, timeout_body=1.0, min_body_rate=1000) as at:
+            assert await status_while_trickling(await at.connect(CHUNKED)) == 408
 
     run(main())
 
 
-def test_a_sender_above_the_least_rate_is_not_ended(run):
+def test_body_above_min_rate_is_read_completely(run):
     async def main():
         async with serving(echo, timeout_body=1.0, min_body_rate=5) as at:
             peer = await at.connect(CHUNKED)
@@ -47,7 +47,7 @@ def test_a_sender_above_the_least_rate_is_not_ended(run):
 
 
 @pytest.mark.parametrize("expects", [True, False])
-def test_the_clock_stands_until_the_body_is_asked_for(run, expects):
+def test_body_timeout_with_expect_starts_at_first_receive(run, expects):
     async def app(scope, receive, send):
         await asyncio.sleep(2.5)
         await echo(scope, receive, send)
@@ -64,7 +64,7 @@ def test_the_clock_stands_until_the_body_is_asked_for(run, expects):
     run(main())
 
 
-def test_the_clock_begins_when_the_body_is_asked_for(run):
+def test_body_timeout_after_100_continue_gets_408(run):
     async def main():
         async with serving(echo, timeout_body=0.5) as at:
             peer = await at.connect(EXPECTS)
@@ -74,7 +74,7 @@ def test_the_clock_begins_when_the_body_is_asked_for(run):
     run(main())
 
 
-def test_a_request_that_waits_for_a_thread_is_not_ended_before_it_is_asked_for_its_body(run):
+def test_body_timeout_does_not_run_while_queued_for_wsgi_thread(run):
     import threading
 
     may_go_on = threading.Event()

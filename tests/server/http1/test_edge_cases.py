@@ -1,4 +1,4 @@
-"""Details of requests and responses that clients and applications rely on."""
+"""Edge cases of HTTP/1.1 requests and responses."""
 
 import asyncio
 import contextvars
@@ -34,17 +34,17 @@ def ask(run, app, data=GET, **options):
         ),
     ],
 )
-def test_host_is_read_by_the_letter(run, host, status):
+def test_host_field_syntax_is_checked(run, host, status):
     assert ask(run, hello, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).status == status
 
 
 @pytest.mark.parametrize("length", [33, 70_000])
-def test_an_unknown_method_is_501_however_long_it_is(run, length):
+def test_overlong_method_gets_501(run, length):
     assert ask(run, hello, b"A" * length + b" / HTTP/1.1\r\nHost: x\r\n\r\n").status == 501
 
 
 @pytest.mark.parametrize("data", [GET, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"])
-def test_receive_after_a_complete_response_is_a_disconnection(run, data):
+def test_receive_after_complete_response_returns_disconnect(run, data):
     seen = []
 
     async def app(scope, receive, send):
@@ -55,7 +55,7 @@ def test_receive_after_a_complete_response_is_a_disconnection(run, data):
     assert seen == [{"type": "http.disconnect"}]
 
 
-def test_transfer_encoding_overrides_a_content_length(run):
+def test_response_transfer_encoding_overrides_content_length(run):
     async def app(scope, receive, send):
         headers = [(b"content-length", b"2"), (b"transfer-encoding", b"chunked")]
         await send({**START, "headers": headers})
@@ -68,7 +68,7 @@ def test_transfer_encoding_overrides_a_content_length(run):
     assert "content-length" not in answer.headers
 
 
-def test_a_bad_header_is_one_error_in_the_log(run, caplog):
+def test_invalid_response_header_is_logged_once(run, caplog):
     async def app(scope, receive, send):
         await send({**START, "headers": [["x-a", "b"]]})
         await send({"type": "http.response.body", "body": b""})
@@ -81,7 +81,7 @@ def test_a_bad_header_is_one_error_in_the_log(run, caplog):
 
 
 @pytest.mark.parametrize("only", [True, False])
-def test_a_group_of_disconnections_is_no_error(run, caplog, only):
+def test_exception_group_with_only_disconnects_is_not_logged(run, caplog, only):
     async def app(scope, receive, send):
         await send(START)
         errors = []
@@ -109,8 +109,8 @@ def test_a_group_of_disconnections_is_no_error(run, caplog, only):
     assert ("failed with" in caplog.text) is not only
 
 
-def test_context_variables_do_not_reach_the_next_request(run):
-    """asyncio calls the reader in the context in which reading was resumed."""
+def test_context_variables_of_paused_request_do_not_leak(run):
+    """asyncio calls `data_received` in the context in which reading was resumed."""
     variable = contextvars.ContextVar("variable", default="clean")
     seen = []
 

@@ -1,4 +1,4 @@
-"""The end of a connection: the peer reads what was sent to it, and learns that there is no more."""
+"""Close of an HTTP/1.1 connection: lingering close, end of file and reset."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ async def refusing(scope, receive, send):
 
 
 @pytest.mark.parametrize("by_limit", [True, False])
-def test_a_client_that_sends_all_of_a_refused_upload_reads_the_refusal(run, by_limit):
+def test_refused_upload_sent_at_once_reads_error_response(run, by_limit):
     async def main():
         options = {"limit_body": 1000} if by_limit else {}
         async with serving(refusing, **options) as at:
@@ -33,7 +33,7 @@ def test_a_client_that_sends_all_of_a_refused_upload_reads_the_refusal(run, by_l
     run(main())
 
 
-def test_a_slow_sender_of_a_refused_upload_reads_the_refusal(run):
+def test_refused_upload_sent_slowly_reads_error_response(run):
     async def main():
         async with serving(refusing) as at:
             peer = await at.connect(HEAD % (UPLOAD, b""))
@@ -45,7 +45,7 @@ def test_a_slow_sender_of_a_refused_upload_reads_the_refusal(run):
     run(main())
 
 
-def test_a_sender_that_never_ends_is_not_read_for_ever(run):
+def test_lingering_close_of_endless_upload_resets_connection(run):
     async def main():
         async with serving(refusing, min_body_rate=1_000_000) as at:
             peer = await at.connect(HEAD % (UPLOAD, b""))
@@ -60,8 +60,8 @@ def test_a_sender_that_never_ends_is_not_read_for_ever(run):
     run(main())
 
 
-def test_the_peer_learns_of_the_end_although_a_child_holds_the_socket_too(run):
-    """A child that the application has forked has every connection of its parent's, until it closes them."""
+def test_close_of_socket_inherited_by_child_sends_eof(run):
+    """A forked child inherits all connections, so close(2) alone does not send a FIN."""
 
     async def app(scope, receive, send):
         pid = os.fork()
@@ -87,7 +87,7 @@ def test_the_peer_learns_of_the_end_although_a_child_holds_the_socket_too(run):
             os.waitpid(each, 0)
 
 
-def test_a_response_that_breaks_off_is_not_taken_for_whole(run):
+def test_truncated_response_without_length_resets_connection(run):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x", "more_body": True})
