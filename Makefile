@@ -7,6 +7,8 @@
 # make test-all     make test with every Python of PYTHONS_SUPPORTED that is here, then make test-lowest
 # make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
 #
+# make simulate 100,000 random schedules of the master with simulated processes and time, in an hour of two cores
+#
 # make soak     hostile clients of every kind beside honest load, for half an hour; SOAK="--minutes 3" asks for less
 #
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
@@ -29,7 +31,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn soak
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn simulate soak
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -84,6 +86,9 @@ bench: $(BENCH_VENV)/.installed
 
 faults: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
+
+simulate: $(VENV)/.installed-test
+	$(BIN)/python -m tests.support.simulation --schedules 100000 $(SIMULATE)
 
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m tests.support.soak --minutes 30 --clients 1000 $(SOAK)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -48,6 +49,7 @@ class Executor:
     """Owner of the listeners, the scoreboard, and every template and worker that the policy knows.
 
     `config` is what the next template is started with; `vault` holds the certificates where HTTPS is served.
+    `relays`: the templates are the workers' parents, and report their exits.
     `receiver` is set before the first action is carried out.
     """
 
@@ -72,7 +74,7 @@ class Executor:
         self.readings = WorkerCounters(self.slots)
         self.dumps = StackDumps()
         self._children = children
-        self._relay = relay
+        self.relays = relay
         self._development = development
         self._preload_memory = PreloadMemory(cache_directory())
         self._free_cells = list(range(CELLS - 1, -1, -1))
@@ -150,7 +152,7 @@ class Executor:
                 listeners=[each.sock.fileno() for each in self.listeners if not each.redirects],
                 slots=self.slots.fd,
                 master=os.getpid(),
-                relay=self._relay,
+                relay=self.relays,
                 redirecting=[each.sock.fileno() for each in self.listeners if each.redirects],
                 vault=None if self.vault is None else self.vault.fd,
             )
@@ -217,6 +219,7 @@ class Executor:
             Channel(ours, passes_fds=False),
             id=action.worker,
             generation=action.generation,
+            ordered=time.monotonic(),
             cell=self._free_cells.pop(),
             report=report,
         )

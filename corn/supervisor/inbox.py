@@ -21,6 +21,9 @@ from corn.supervisor.policy import events
 from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.process.reaper import Reaper, exit_of
 
+_LATEST_FORK = 60.0  # seconds in which a worker that was given up may have been forked, and have exited
+_UNREPORTED = ProcessExit(note="how is unknown: its template, which would have reported it, was lost")
+
 
 class Inbox:
     """The `Receiver` of an executor; messages and exits are passed to `handle` as events."""
@@ -57,7 +60,7 @@ class Inbox:
 
     def template_exited(self, template: TemplateProcess, end: ProcessExit) -> None:
         self._handle(events.TemplateExited(time.monotonic(), template.generation, end))
-        for worker in [each for each in self._executor.workers.values() if each.pid is None]:
+        for worker in [each for each in self._executor.workers.values() if each.pid is None or self._executor.relays]:
             self._children.receive(worker)
 
     def from_worker(self, worker: WorkerProcess, message: messages.Message) -> None:
@@ -79,12 +82,15 @@ class Inbox:
         self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "it wrote on its channel", at_once=True))
 
     def worker_read(self, worker: WorkerProcess) -> None:
-        """Handle an exit that was reaped before the process id was known, or whose process id will never be known."""
+        """Handle an exit that was reaped before the process id was known, or that nothing but the channel reports."""
+        is_orphan = worker.generation not in self._executor.templates
         if worker.pid is not None:
-            early = self._reaper.ended_early(worker.pid)
+            early = self._reaper.ended_early(worker.pid, worker.ordered)
             if early is not None:
                 self._exited(worker.pid, early)
-        elif worker.channel.closed and (worker.not_forked or worker.generation not in self._executor.templates):
+            elif worker.channel.closed and is_orphan and self._executor.relays:
+                self._children.exited(worker.pid, _UNREPORTED)
+        elif worker.channel.closed and (worker.not_forked or is_orphan):
             why = worker.not_forked or "its template was lost, and no process of it is left"
             self._handle(events.WorkerNotForked(time.monotonic(), worker.id, why))
 
@@ -112,9 +118,8 @@ class Inbox:
         worker = self._executor.workers.get(message.worker)
         if worker is None:
             logger.warning("a worker (pid %d) was forked too late; it is killed", message.pid)
-            if message.pid > 1 and not self._reaper.has_ended(
-                message.pid
-            ):  # kill(2) would take it for a group of processes, or for all of them
+            # kill(2) would take 0 or 1 for a group of processes, or for all of them
+            if message.pid > 1 and not self._reaper.has_ended(message.pid, at - _LATEST_FORK):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(message.pid, signal.SIGKILL)
             return
@@ -136,7 +141,7 @@ class Inbox:
             raise ValueError(f"{pid} is no worker's process id")
         self._children.identify(worker, pid)
         self._handle(events.WorkerForked(at, worker.id, pid))
-        if worker.doomed is not None and not self._reaper.has_ended(pid):
+        if worker.doomed is not None and not self._reaper.has_ended(pid, worker.ordered):
             worker.signal(worker.doomed)
 
     def _of_worker(self, worker: WorkerProcess, message: messages.Message, at: float) -> events.Event | None:

@@ -21,13 +21,15 @@ class TemplateProcess(ChildProcess):
 class WorkerProcess(ChildProcess):
     """A worker; its template forks it, so its process id is learned later.
 
-    `cell` is its entry on the scoreboard, and `report` the file in which it writes its stacks (corn/ipc/stack_report).
+    `ordered` is the monotonic time at which the fork was ordered. `cell` is its entry on the scoreboard, and `report`
+    the file in which it writes its stacks (corn/ipc/stack_report).
     `doomed` is a signal that waits for the process id; `killed` says that corn sent SIGKILL. `not_forked` is why its
     template reported no process, which is not certain as long as some process holds the other end of the channel.
     """
 
     id: int
     generation: int
+    ordered: float
     cell: int
     report: int
     doomed: int | None = None

@@ -19,7 +19,7 @@ class ExitCauseFinder:
 
     def examine(self, end: ProcessExit, cell: ScoreboardEntry, pid: int | None, *, killed_by_us: bool) -> ProcessExit:
         """The same exit, with its cause as far as it is known."""
-        notes = []
+        notes = [end.note] if end.note else []
         if end.signal == "SIGKILL" and not killed_by_us:
             notes.append(self._about_kill())
         if pid is not None and (history := self._memory.history(pid)):

@@ -217,7 +217,8 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
 def _is_expected(state: State, worker: Worker, end: ProcessExit) -> bool:
     """True if a stop explains a worker's exit: the signal reached it too, or corn killed it and logged the reason."""
     killed = worker.stage in (Stage.KILLING, Stage.ABORTING) or end.signal == "SIGTERM"
-    return state.phase is Phase.STOPPING and killed
+    is_unknown = end.code is None and not end.signal
+    return state.phase is Phase.STOPPING and (killed or is_unknown)
 
 
 def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
@@ -279,9 +280,13 @@ def _preload_of(state: State) -> str:
 
 
 def _is_started(state: State) -> bool:
-    """True if all slots are served, or some are and every other has failed already and waits for its backoff."""
+    """True if all slots are served, or some are and every other has failed already and waits for its backoff.
+
+    Also if a worker was ready and the template is lost, since only a running master replaces its template.
+    """
     served = {worker.slot for worker in state.ready() if worker.slot < state.target}
-    return len(served) == state.target or bool(served and state.restarts)
+    is_lost = state.was_ready and not state.can_fork(state.current)
+    return len(served) == state.target or bool(served and state.restarts) or is_lost
 
 
 def _of_development_alone(draft: Transition, event: Event) -> None:

@@ -72,7 +72,9 @@ class ProcessExit:
     note: str = ""
 
     def __str__(self) -> str:
-        how = f"killed by {self.signal}" if self.signal else f"exited with code {self.code}"
+        how = f"killed by {self.signal}" if self.signal else "exited"
+        if self.code is not None:
+            how = f"exited with code {self.code}"
         return f"{how} ({self.note})" if self.note else how
 
 

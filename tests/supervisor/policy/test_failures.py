@@ -22,6 +22,18 @@ class TestStart:
         assert of_kind(world.did, Announce) == [Announce("app")]
         assert world.state.phase is Phase.RUNNING
 
+    def test_template_lost_during_start_after_a_worker_was_ready_is_loaded_again(self):
+        world = World(settings_with(workers=2))
+        world.start()
+        world.template_ready(1)
+        world.boots(1)
+        world.ready(1)
+        world.scale(1)
+        world.template_exits(1, KILLED)
+        world.passes(0)
+        assert world.state.phase is Phase.RELOADING
+        assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
+
     def test_a_template_that_cannot_load_ends_the_start_with_its_exit_code(self):
         world = World()
         world.start()

@@ -1,0 +1,50 @@
+"""Many random schedules of the simulated master, on all cores: `python -m tests.support.simulation --schedules 100000`.
+
+Each schedule is its seed, so a failure is repeated with `--first SEED --schedules 1`, which prints its trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+
+from tests.support.simulation.schedule import Outcome, run_schedule
+
+_AT_ONCE = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schedules", type=int, default=1000, help="number of schedules (default: 1000)")
+    parser.add_argument("--first", type=int, default=1, help="first seed (default: 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one for each core")
+    chosen = parser.parse_args()
+    seeds = range(chosen.first, chosen.first + chosen.schedules)
+    began = time.monotonic()
+    troubles: Counter[str] = Counter()
+    workers, failed = 0, 0
+    with multiprocessing.Pool(chosen.processes, maxtasksperchild=20) as pool:
+        for outcome in pool.imap(run_schedule, seeds, chunksize=min(_AT_ONCE, max(1, len(seeds) // 8))):
+            troubles += outcome.troubles
+            workers += outcome.workers
+            if outcome.violation:
+                failed += 1
+                _report(outcome, whole=len(seeds) == 1)
+    seconds = time.monotonic() - began
+    print(f"{len(seeds)} schedules in {seconds:.0f} s: {failed} failed; {workers} workers lived and ended")
+    print(", ".join(f"{name} {count}" for name, count in troubles.most_common()))
+    sys.exit(failed > 0)
+
+
+def _report(outcome: Outcome, *, whole: bool) -> None:
+    if whole:
+        print("\n".join(outcome.trace))
+    print(f"seed {outcome.seed}: {outcome.violation}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
