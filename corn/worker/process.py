@@ -114,7 +114,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not startup.setup.relay:
-        _wait_for_adoption(startup.setup.master)
+        _exit_with_master(startup.setup.master)
     name_process(f"corn worker {startup.order.slot}")
     show_title(f"corn: worker {startup.order.slot} g{startup.setup.generation} {startup.config.app}")
     startup.development.enable_collection()
@@ -125,12 +125,8 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting])
 
 
-def _wait_for_adoption(master: int) -> None:
-    """Wait until the middle process has exited and the master is the parent; then exit with the master."""
-    for _ in range(5000):
-        if os.getppid() == master:
-            break
-        time.sleep(0.0002)
+def _exit_with_master(master: int) -> None:
+    """Have the kernel end this process when the master exits; exit if it is not the parent, so has exited already."""
     die_with_parent(signal.SIGTERM)
     if os.getppid() != master:
         os._exit(0)

@@ -1,7 +1,8 @@
 """Forks of a template: twice, so that a worker is the master's child, and ahead of need, as the spare of `corn dev`.
 
 The middle process of the two exits at once. The kernel then gives the worker to the nearest subreaper, the master
-(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its exit without a relay.
+(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its exit without a relay. The worker waits for that before it does
+anything else, for as long as the middle process takes: on a loaded machine that may be seconds.
 
 A spare worker saves a reload the time of fork(2): copying the page tables of a process that holds pandas takes ten
 milliseconds, and a worker is forked twice. A template of `corn dev` that has had no order for a moment forks one ahead.
@@ -25,6 +26,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,8 +45,15 @@ SETTLED = 0.3  # seconds without an order, after which a template forks one ahea
 _FORK_TIMEOUT = 4.0
 _TRIAL_TIMEOUT = 3.0
 _SHELL = "/bin/sh"
-_SPAWN = '"$@" & echo $! >/dev/fd/{answer}'
-_START = "import sys; sys.path[:] = {path!r}; from corn.worker.template import main; main(int(sys.argv[1]))"
+_SPAWN = '"$@" $$ & echo $! >/dev/fd/{answer}'
+_START = """
+import sys
+sys.path[:] = {path!r}
+from corn.worker.forking.fork import wait_for_adoption
+from corn.worker.template import main
+wait_for_adoption(int(sys.argv[2]))
+main(int(sys.argv[1]))
+"""
 
 
 def fork() -> int:
@@ -145,16 +154,26 @@ def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoRetu
     """Fork the worker, report its id and exit, whatever fails: a return would make this process a second template."""
     try:
         os.close(reader)
+        middle = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:
             os.close(writer)
+            wait_for_adoption(middle)
             live()
         os.write(writer, str(pid).encode())  # EPIPE where the template was killed
     finally:
         os._exit(0)
+
+
+def wait_for_adoption(middle: int) -> None:
+    """Wait until the middle process, the parent so far, has exited."""
+    pause = 0.0002
+    while os.getppid() == middle:
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
 
 
 class SpareWorker:

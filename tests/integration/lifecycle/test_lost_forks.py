@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ from tests.support.corn_process import Served, write_app
 
 # The template stops after it has forked the process that forks the worker, for as long as the file `hold` is there.
 # With the file `hold_worker` the worker stops before its first line of code, too, and with `hold_middle` the process
-# between the two, once it has forked the worker.
+# between the two, once it has forked the worker; with `slow_middle` it takes two seconds for that.
 HOLDS = """
 import time
 
@@ -23,6 +24,8 @@ def hold(name):
 
 def in_parent():
     hold("hold" if os.getpid() == TEMPLATE else "hold_middle")
+    if os.getpid() != TEMPLATE and os.path.exists("slow_middle"):
+        time.sleep(2)
 
 def in_child():
     if os.getppid() != TEMPLATE:
@@ -101,6 +104,17 @@ def test_a_worker_whose_middle_process_was_killed_before_it_reported_it_is_known
     second.kill()
     served.wait_for(rf"worker 0 \(generation 1, pid {second.pid}\) crashed: killed by SIGKILL", since=mark)
     assert "could not be forked" not in served.output
+
+
+def test_worker_whose_middle_process_is_slow_to_exit_serves(served):
+    (served.directory / "slow_middle").touch()
+    first = served.workers()[0]
+    mark = served.mark()
+    first.kill()
+    served.wait_for(rf"worker 0 \(generation 1, pid {first.pid}\) crashed: killed by SIGKILL", since=mark)
+    served.wait_until(served.workers, "the next worker")
+    assert served.client().get() == f"one {served.workers()[0].pid}"
+    assert len(re.findall(r"crashed|failed|ended", served.output)) == 1, served.output
 
 
 def test_a_process_between_template_and_worker_does_not_outlive_a_killed_template(served):
