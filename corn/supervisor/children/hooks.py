@@ -27,6 +27,7 @@ from corn.supervisor.policy.state import ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
 
 MOST_KEPT = 1000
+_MOST_LOADING = 10.0  # seconds that the master waits at its exit for a process that it has just started
 
 
 class HooksProcess:
@@ -110,8 +111,11 @@ class HooksProcess:
     def finish(self) -> None:
         """Wait until all calls are made, no longer than one hook may take, and kill the process after that.
 
-        For when the loop has ended.
+        For when the loop has ended. A process that still loads the file has some seconds for that, besides.
         """
+        loaded_by = time.monotonic() + min(self._config.timeout_boot, _MOST_LOADING)
+        while self._child is not None and self._defined is None and time.monotonic() < loaded_by:
+            self._wait(self._child, loaded_by)
         deadline = time.monotonic() + self._config.timeout_hook + 1.0
         while self._child is not None and time.monotonic() < deadline:
             if not self._untold:
@@ -153,6 +157,7 @@ class HooksProcess:
 
     def _loaded(self, names: frozenset[str]) -> None:
         self._defined, self._ever_loaded = names, True
+        self._busy_since = time.monotonic()
         if not names:  # then the process ends by itself
             self._forget()
 

@@ -142,6 +142,32 @@ def test_a_hooks_process_that_is_killed_comes_back_when_it_is_needed(app_dir):
         assert served.client().get().startswith("one ")
 
 
+SLOW_TO_LOAD = """
+import time
+
+time.sleep(2.5)
+
+def when_ready(info):
+    print("HOOK when_ready", flush=True)
+
+def on_exit(info):
+    print("HOOK on_exit", flush=True)
+"""
+
+
+def test_hook_whose_process_loads_longer_than_the_timeout_is_called_before_the_exit(app_dir):
+    """The timeout of a hook is not counted from the start of its process."""
+    (app_dir / "hooks.py").write_text(SLOW_TO_LOAD)
+    with serve(app_dir, "--timeout-hook", "1").wait_ready() as served:
+        served.wait_for("^HOOK when_ready")
+        (first,) = hooks_processes(served)
+        first.kill()
+        served.wait_until(lambda: not first.is_running(), "its end")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        assert "HOOK on_exit" in served.output, served.output
+
+
 def test_the_hooks_process_does_not_outlive_the_master(app_dir):
     (app_dir / "hooks.py").write_text(
         "import time\ndef when_ready(info):\n    print('HOOK', flush=True)\n    time.sleep(99)"
