@@ -9,6 +9,8 @@
 #
 # make simulate 100,000 random schedules of the master with simulated processes and time, in an hour of two cores
 #
+# make fuzz     inputs that break a parser, a minute for each of eleven; FUZZ="head --seconds 3600" asks for one, longer
+#
 # make soak     hostile clients of every kind beside honest load, for half an hour; SOAK="--minutes 3" asks for less
 #
 # make docs     the documentation site, in build/docs/index.html; warnings are errors
@@ -31,7 +33,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn simulate soak
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn simulate fuzz soak
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -90,6 +92,9 @@ faults: $(BENCH_VENV)/.installed
 simulate: $(VENV)/.installed-test
 	$(BIN)/python -m tests.support.simulation --schedules 100000 $(SIMULATE)
 
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
 soak: $(VENV)/.installed-test
 	$(BIN)/python -m tests.support.soak --minutes 30 --clients 1000 $(SOAK)
 
@@ -121,6 +126,10 @@ $(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
+	touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	touch $@
 
 $(VENV)/.installed-dist: $(VENV)/.installed

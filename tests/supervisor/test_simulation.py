@@ -13,7 +13,7 @@ from tests.support.simulation.schedule import run_schedule
 FOUND = {
     14: "an exit from long ago was taken for that of a new worker with the same process id, and the deploy refused",
     102: "where templates report the exits of workers, a lost template left an end unexplained",
-    2325: "a template lost during the start, after a worker was ready, was never replaced",
+    2658: "a template lost during the start, after a worker was ready, was never replaced",
 }
 
 
