@@ -14,6 +14,7 @@ from typing import Any
 from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.server.access_log.formats import AccessRecord
+from corn.server.asgi.drain_event import DrainEvent
 from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
 from corn.server.http.head import RequestHead
@@ -64,6 +65,7 @@ class ServerContext:
         "create_task",
         "defaults",
         "describe",
+        "drain_event",
         "draining",
         "extra",
         "forwarded",
@@ -99,6 +101,7 @@ class ServerContext:
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
         self.clock = Clock()
         self.turn = TurnWriter(self.loop)
+        self.drain_event = DrainEvent()
         self.template = self._make_template(None)
         self.access: AccessLogger | None = None
         self.connections: set[Connection] = set()
@@ -129,7 +132,13 @@ class ServerContext:
 
     def _make_template(self, state: dict[str, Any] | None) -> dict[str, Any]:
         config = self.config
-        return scope_template(config.root_path, state, stripped=config.root_path_stripped, pathsend=config.pathsend)
+        return scope_template(
+            config.root_path,
+            state,
+            self.drain_event,
+            stripped=config.root_path_stripped,
+            pathsend=config.pathsend,
+        )
 
     def tick(self) -> None:
         """Advance the clock, and what is derived from it."""

@@ -52,6 +52,7 @@ class GracefulDrain:
             self._service.draining = True
             self._spread(grace, idle, first)
             self._close_websockets(min(grace / 4, idle))
+            self._service.drain_event.set()
             begin_draining()
             self._limit_streams()
             self._service.loop.call_soon(self._step)

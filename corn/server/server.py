@@ -90,7 +90,7 @@ class Server:
         self._service.metrics.retire_at = _retire_at(config)
         self._service.metrics.retire_at_message = _retire_at_message(config)
         self._fleet = AcceptBalance(slots, self._words)
-        self._lifespan = Lifespan(self._service.app, config.lifespan)
+        self._lifespan = Lifespan(self._service.app, config.lifespan, self._service.drain_event)
         self._protocols = ProtocolFactory(self._service, tls, _port(listeners))
         self._acceptors = [
             Acceptor(self._service, self._fleet, listener, factory)
@@ -115,7 +115,7 @@ class Server:
     async def check_health(self, path: str) -> None:
         """Send a health check to the application, once started; raises ApplicationError if it fails."""
         state = self._lifespan.state if self._lifespan.is_running else None
-        await check_health(self._service.app, path, self._service.config.root_path, state)
+        await check_health(self._service.app, path, self._service.config.root_path, state, self._service.drain_event)
 
     def accept(self) -> None:
         """Start accepting connections."""

@@ -36,6 +36,7 @@ from corn.server.server import Server
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.event_loop import new_event_loop
+from corn.worker.exit_flag import ExitFlag
 from corn.worker.finish import finish
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import reset_sigchld
@@ -185,6 +186,7 @@ class _Worker:
             raise ApplicationError("the master went away while the application started")
         self._loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
         self._loop.add_signal_handler(signal.SIGQUIT, self._on_signal, "SIGQUIT")
+        ExitFlag().install()
         self._channel.set_blocking(False)
         self._loop.add_reader(self._channel.fileno(), self._on_messages)
         startup.tell("post_worker_init")

@@ -8,16 +8,19 @@ from typing import Any
 
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError
+from corn.server.asgi.drain_event import DRAIN, DrainEvent
 from corn.server.asgi.types import HTTP_SPEC, ASGIApplication
 
 TIMEOUT = 10.0
 _FAILING = 500
 
 
-async def check_health(app: ASGIApplication, path: str, root_path: str, state: dict[str, Any] | None) -> None:
+async def check_health(
+    app: ASGIApplication, path: str, root_path: str, state: dict[str, Any] | None, drain: DrainEvent
+) -> None:
     """Send a GET through the application as ASGI messages; raises ApplicationError unless it answers below 500."""
     try:
-        status = await asyncio.wait_for(_ask(app, path, root_path, state), TIMEOUT)
+        status = await asyncio.wait_for(_ask(app, path, root_path, state, drain), TIMEOUT)
     except asyncio.TimeoutError:
         raise ApplicationError(f"the health check GET {path} was not answered within {TIMEOUT:g} s") from None
     except Exception as error:
@@ -26,7 +29,9 @@ async def check_health(app: ASGIApplication, path: str, root_path: str, state: d
         raise ApplicationError(f"the health check GET {path} answered {status}")
 
 
-async def _ask(app: ASGIApplication, target: str, root_path: str, state: dict[str, Any] | None) -> int:
+async def _ask(
+    app: ASGIApplication, target: str, root_path: str, state: dict[str, Any] | None, drain: DrainEvent
+) -> int:
     path, _, query = target.partition("?")
     statuses: list[int] = []
     asked = False
@@ -55,7 +60,7 @@ async def _ask(app: ASGIApplication, target: str, root_path: str, state: dict[st
         "headers": [(b"host", b"localhost"), (b"user-agent", b"corn-health-check")],
         "client": ("127.0.0.1", 0),
         "server": ("localhost", 0),
-        "extensions": {},
+        "extensions": {DRAIN: drain.extension()},
     }
     if state is not None:
         scope["state"] = dict(state)

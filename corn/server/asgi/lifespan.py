@@ -12,16 +12,18 @@ from typing import Any
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import ApplicationError
 from corn.logs import logger
+from corn.server.asgi.drain_event import DRAIN, DrainEvent
 from corn.server.asgi.types import LIFESPAN_SPEC, ASGIApplication, Message
 
 
 class Lifespan:
     """Lifespan of an application, run in a task of its own from `startup` to `shutdown`."""
 
-    def __init__(self, app: ASGIApplication, mode: str) -> None:
+    def __init__(self, app: ASGIApplication, mode: str, drain: DrainEvent) -> None:
         self.state: dict[str, Any] = {}
         self._app = app
         self._mode = mode
+        self._drain = drain
         self._task: asyncio.Task[None] | None = None
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._received = False
@@ -54,7 +56,8 @@ class Lifespan:
         await asyncio.wait([self._task], timeout=1)
 
     async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": LIFESPAN_SPEC.copy(), "state": self.state}
+        extensions = {DRAIN: self._drain.extension()}
+        scope = {"type": "lifespan", "asgi": LIFESPAN_SPEC.copy(), "state": self.state, "extensions": extensions}
         try:
             await self._app(scope, self._receive, self._send)
         except asyncio.CancelledError:

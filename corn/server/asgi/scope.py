@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from corn.server.asgi.drain_event import DRAIN, DrainEvent
 from corn.server.asgi.types import HTTP_SPEC
 from corn.server.http.head import RequestHead
 from corn.server.http.target import GOOD, decode_path, origin_form
@@ -31,9 +32,9 @@ class Extensions(NamedTuple):
     with_trailers: dict[str, Any]
 
 
-def offered_extensions(*, pathsend: bool) -> Extensions:
+def offered_extensions(drain: DrainEvent, *, pathsend: bool) -> Extensions:
     """Extensions available to the requests of a worker."""
-    plain: dict[str, Any] = {"http.response.zerocopysend": {}}
+    plain: dict[str, Any] = {DRAIN: drain.extension(), "http.response.zerocopysend": {}}
     if pathsend:
         plain["http.response.pathsend"] = {}
     http_11 = {**plain, "http.response.early_hint": {}}
@@ -41,7 +42,7 @@ def offered_extensions(*, pathsend: bool) -> Extensions:
 
 
 def scope_template(
-    root_path: str, state: dict[str, Any] | None, *, stripped: str = "auto", pathsend: bool = False
+    root_path: str, state: dict[str, Any] | None, drain: DrainEvent, *, stripped: str = "auto", pathsend: bool = False
 ) -> dict[str, Any]:
     """Common part of the scopes of all requests to a worker; each scope begins as a copy of it.
 
@@ -53,7 +54,7 @@ def scope_template(
     template: dict[str, Any] = dict.fromkeys((*keys, "headers", "client", "server", "extensions"))
     root_path = root_path.strip("/")
     template.update(type="http", http_version="1.1", root_path=f"/{root_path}" if root_path else "")
-    template.update(path=stripped, extensions=offered_extensions(pathsend=pathsend))
+    template.update(path=stripped, extensions=offered_extensions(drain, pathsend=pathsend))
     if state is not None:
         template["state"] = state
     return template

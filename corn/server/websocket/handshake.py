@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidHeaderFormat
 from websockets.headers import parse_extension
 from websockets.typing import ExtensionHeader
 
+from corn.server.asgi.drain_event import DRAIN
 from corn.server.asgi.types import WEBSOCKET_SPEC
 from corn.server.http.errors import HTTPError
 from corn.server.http.grammar import TOKEN
@@ -85,7 +86,7 @@ def websocket_scope(scope: dict[str, Any], offer: Offer) -> dict[str, Any]:
     scope["asgi"] = WEBSOCKET_SPEC.copy()
     scope["scheme"] = _SCHEMES[scope["scheme"]]
     scope["subprotocols"] = offer.subprotocols
-    kept = {name: each for name, each in scope["extensions"].items() if name == "tls"}
+    kept = {name: each for name, each in scope["extensions"].items() if name in ("tls", DRAIN)}
     scope["extensions"] = {"websocket.http.response": {}, **kept}
     return scope
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from corn.logs import logger
+from corn.server.asgi.drain_event import DRAIN
 from corn.server.asgi.types import Receive, Scope, Send
 from corn.server.http.errors import plain_response
 from corn.server.wsgi.bridge import Exchange
@@ -108,6 +109,7 @@ class WSGI:
             await _refuse(send, str(error))
             return
         environ["wsgi.multithread"] = self._threads.most > 1
+        environ[DRAIN] = scope["extensions"][DRAIN]["event"]
         exchange = Exchange()
         body = environ["wsgi.input"] = await read_input(environ, receive, exchange.pull, self._buffer)
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))

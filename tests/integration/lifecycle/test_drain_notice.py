@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import socket
-import threading
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.corn_process import Served
+from tests.support.stream_client import Stream
 
 STREAMS = """
 import asyncio, threading, time
@@ -57,50 +55,25 @@ async def app(scope, receive, send):
     end = b"drained %r" % SEEN
     await send({"type": "http.response.body", "body": end})
 """
-STARLETTE = """
-import asyncio
-import corn
-from sse_starlette.sse import AppStatus, EventSourceResponse
-from starlette.applications import Starlette
-from starlette.routing import Route
+SCOPE = """
+SEEN = {}
 
-@corn.on_drain
-def end_streams():
-    AppStatus.should_exit = True
-
-async def events():
-    while True:
-        yield {"data": "1"}
-        await asyncio.sleep(0.05)
-
-app = Starlette(routes=[Route("/events", lambda request: EventSourceResponse(events()))])
+async def app(scope, receive, send):
+    extension = scope["extensions"]["corn.drain"]
+    SEEN[scope["type"]] = event = extension["event"]
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                print("at the end", event.is_set(), flush=True)
+                return
+    assert SEEN["lifespan"] is event and not event.is_set()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+    await event.wait()
+    await send({"type": "http.response.body", "body": b"the end"})
 """
-
-
-class Stream:
-    """A response that is read in a thread as long as it goes on."""
-
-    def __init__(self, address, path):
-        where = urlsplit(address)
-        self._sock = socket.create_connection((where.hostname, where.port), 20)
-        self._sock.sendall(f"GET {path} HTTP/1.1\r\nHost: corn\r\n\r\n".encode())
-        self.text = ""
-        self.begun = threading.Event()
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-        assert self.begun.wait(20)
-
-    def _read(self):
-        with self._sock:
-            while data := self._sock.recv(4096):
-                self.text += data.decode()
-                if "data" in self.text or self.text.endswith("o"):
-                    self.begun.set()
-
-    def wait(self):
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        return self.text
 
 
 def stop(served, *streams):
@@ -120,12 +93,14 @@ def test_an_application_that_learns_of_the_drain_ends_its_streams(tmp_path):
         served.wait_for("a function of corn.on_drain failed")
 
 
-def test_sse_starlette_ends_its_streams_when_it_is_told(tmp_path):
-    (tmp_path / "main.py").write_text(STARLETTE)
-    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
-        (text,), took = stop(served, Stream(served.address, "/events"))
-        assert took < 8
-        assert "data: 1" in text
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_scope_has_an_event_that_is_set_when_the_drain_begins(tmp_path, loop):
+    (tmp_path / "main.py").write_text(SCOPE)
+    arguments = ("--port", "0", "--loop", loop, "--timeout-graceful-shutdown", "600")
+    with Served(tmp_path, "main:app", *arguments).wait_ready() as served:
+        (text,), _ = stop(served, Stream(served.address, "/events"))
+        assert text.endswith("the end\r\n0\r\n\r\n")
+        served.wait_for("at the end True")
 
 
 def test_streams_are_cut_when_their_time_is_over_and_other_requests_finish(tmp_path):

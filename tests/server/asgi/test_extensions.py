@@ -1,10 +1,15 @@
 """The extensions of ASGI that corn speaks: each works wherever the scope names it."""
 
 import asyncio
+import contextlib
+import copy
 import os
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from tests.support import http2_peer
 from tests.support.asgi_server import listen_unix, serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -35,8 +40,59 @@ def test_the_scope_names_what_works(run, pathsend):
                 await at.request(request)
 
     run(main())
-    files = {"zerocopysend"} | ({"pathsend"} if pathsend else set())
+    files = {"corn.drain", "zerocopysend"} | ({"pathsend"} if pathsend else set())
     assert seen == [files, files | {"early_hint"}, files | {"early_hint", "trailers"}]
+
+
+def test_drain_event_is_the_same_object_in_each_scope_and_in_its_copies(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((scope["type"], scope["extensions"]["corn.drain"]["event"]))
+        seen.append(("copy", copy.deepcopy(scope)["extensions"]["corn.drain"]["event"]))
+        if scope["type"] == "lifespan":
+            while True:
+                await send({"type": (await receive())["type"] + ".complete"})
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
+        waiting = asyncio.ensure_future(seen[0][1].wait())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    async def main():
+        async with serving(app, lifespan="on", http="auto") as at:
+            await at.request(b"GET / HTTP/1.0\r\n\r\n")
+            await at.request(GET)
+            await at.server.check_health("/")
+            with contextlib.suppress(InvalidStatus):
+                await connect(f"ws://127.0.0.1:{at.address[1]}/")
+            peer = await http2_peer.connect(at)
+            assert (await peer.request()).status == 200
+            assert not seen[0][1].is_set()
+        assert seen[0][1].is_set()
+
+    run(main())
+    assert [kind for kind, _ in seen[::2]] == ["lifespan", "http", "http", "http", "websocket", "http"]
+    assert len({id(event) for _, event in seen}) == 1
+
+
+def test_drain_event_is_in_the_environ_of_wsgi_applications(run):
+    seen = []
+
+    def app(environ, start_response):
+        seen.append(environ["corn.drain"].is_set())
+        start_response("200 OK", [])
+        return []
+
+    async def main():
+        async with serving(app, interface="wsgi") as at:
+            await at.request(GET)
+
+    run(main())
+    assert seen == [False]
 
 
 @pytest.mark.parametrize("message", ["pathsend", "zerocopysend"])

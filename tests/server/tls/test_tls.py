@@ -32,7 +32,7 @@ def tls_of(*issued, **options):
 
 async def show_scope(scope, receive, send):
     shown = {key: scope[key] for key in ("scheme", "client", "extensions")}
-    body = json.dumps(shown).encode()
+    body = json.dumps(shown, default=str).encode()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
@@ -72,7 +72,7 @@ def test_the_scope_says_https_and_what_was_agreed_on(run, tmp_path):
 
     scope = run(main())
     assert scope["scheme"] == "https"
-    assert set(scope["extensions"]) == {"http.response.early_hint", "tls"}
+    assert set(scope["extensions"]) == {"corn.drain", "http.response.early_hint", "tls"}
     tls = scope["extensions"]["tls"]
     assert tls["server_cert"] == issued.certificate.decode()
     assert tls["tls_version"] == 0x0304

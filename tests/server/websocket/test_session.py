@@ -50,7 +50,7 @@ def test_scope_describes_the_handshake(run):
     assert (scope["http_version"], scope["scheme"]) == ("1.1", "ws")
     assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/root/a b", b"/root/a%20b", b"q=1")
     assert scope["subprotocols"] == ["a", "b"]
-    assert scope["extensions"] == {"websocket.http.response": {}}
+    assert set(scope["extensions"]) == {"websocket.http.response", "corn.drain"}
     assert (b"upgrade", b"websocket") in scope["headers"]
     assert "method" not in scope
 
