@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ class Setup:
     It is passed as JSON in an unnamed file, because argument lists have a limit and a template that steps down passes
     itself a longer setup. `development`: this is `corn dev`. `refresh` is then the URL at which browsers listen for
     reloads, "" for none. `mailbox` are the two ends of the mailbox through which workers hand over connections.
+
+    `argv` is what the application finds in sys.argv: the command line of the master.
 
     `preload` is the mode to try now and `strict` says that the user named it. `modules` are those that mode deps loads,
     where they are known. `relay`: the template stays the parent of its workers and reports their exits. `redirecting`
@@ -36,6 +39,7 @@ class Setup:
     slots: int
     master: int
     relay: bool
+    argv: list[str] = field(default_factory=lambda: [*sys.argv])
     modules: list[str] = field(default_factory=list)
     redirecting: list[int] = field(default_factory=list)
     vault: int | None = None

@@ -6,7 +6,6 @@ It is the only module that imports corn/worker/dev: a worker of `corn serve` loa
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 class Development(Protocol):
     """Session of `corn dev` in one worker."""
 
-    def enable_collection(self) -> None:
+    def enable_collection(self, enable: Callable[[], None]) -> None:
         """Switch the garbage collector on, now or when the application has started."""
         ...
 
@@ -58,8 +57,8 @@ class Development(Protocol):
 class NoDevelopment:
     """The `Development` of `corn serve`: there is none."""
 
-    def enable_collection(self) -> None:
-        gc.enable()
+    def enable_collection(self, enable: Callable[[], None]) -> None:
+        enable()
 
     def application(self, load: Callable[[], Any]) -> Any:
         return load()

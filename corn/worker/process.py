@@ -35,6 +35,7 @@ from corn.ipc.messages import (
 from corn.server.server import Server
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
 from corn.worker.anchored_paths import anchored, working_directory
+from corn.worker.audit.signal_handlers import keep_interrupts_from_application
 from corn.worker.event_loop import new_event_loop
 from corn.worker.exit_flag import ExitFlag
 from corn.worker.finish import finish
@@ -61,6 +62,7 @@ def run(startup: WorkerStartup) -> int:
         loop = new_event_loop(startup.config.loop)
         start = working_directory()
         application = startup.development.application(lambda: _application(startup))
+        keep_interrupts_from_application()
         if working_directory() != start:
             startup = replace(startup, config=anchored(startup.config, start))
         loading = time.perf_counter() - began
@@ -108,8 +110,9 @@ def end(code: int) -> NoReturn:
 def _reset_after_fork(startup: WorkerStartup) -> None:
     exit_handlers.guard_inherited(startup.loaded_at)
     reset_sigchld()
-    leave_to_master(BY_WORKERS)
-    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+    leave_to_master(set(BY_WORKERS) - startup.monitor.signals.of_c_code)
+    of_c_code = startup.monitor.signals.of_c_code
+    for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(startup.report)  # a boot that hangs is aborted for its stacks
     widen_signal_stack()
@@ -118,12 +121,13 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
         _exit_with_master(startup.setup.master)
     name_process(f"corn worker {startup.order.slot}")
     show_title(f"corn: worker {startup.order.slot} g{startup.setup.generation} {startup.config.app}")
-    startup.development.enable_collection()
-    startup.generators.renew()
+    startup.development.enable_collection(startup.monitor.collector.apply)
+    startup.monitor.generators.renew()
     logs.configure(logs.Source("worker", startup.order.slot, startup.setup.generation), startup.config)
     startup.slots.cell(startup.order.cell).clear()
     descriptors = [startup.channel.fileno(), startup.report, *startup.setup.mailbox]
     ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting])
+    startup.monitor.signals.restore()
 
 
 def _exit_with_master(master: int) -> None:

@@ -15,7 +15,7 @@ from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
 from corn.server.tls.context import TLSContexts
 from corn.tls.vault import Vault
-from corn.worker.audit.random_generators import RandomGenerators
+from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.hooks.loader import HookFile
 from corn.worker.in_development import Development, NoDevelopment, develop
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class WorkerStartup:
     """State that a worker starts with. `application` is None if the template did not load it.
 
-    `loaded_at` is when the template had loaded, by `exit_handlers.file_clock`.
+    `monitor` has observed the import in the template, and `loaded_at` is its end, by `exit_handlers.file_clock`.
 
     `report` is the descriptor of the file that it writes its stacks to.
     `development` and `mailbox` serve `corn dev`.
@@ -43,7 +43,7 @@ class WorkerStartup:
     slots: Scoreboard
     application: Any
     hooks: HookFile
-    generators: RandomGenerators
+    monitor: ImportMonitor
     loaded_at: int
     vault: Vault | None
     tls: TLSContexts | None

@@ -53,6 +53,7 @@ _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a templa
 def main(setup_fd: int) -> NoReturn:
     """Run a template; never returns."""
     setup = Setup.read(setup_fd)
+    sys.argv[:] = setup.argv
     if setup.order is not None:
         _be_spawned(setup)
     leave_to_master(BY_TEMPLATES)
@@ -238,7 +239,7 @@ class Template:
                 slots=slots,
                 application=self._generation.application,
                 hooks=self._generation.hooks,
-                generators=self._generation.monitor.generators,
+                monitor=self._generation.monitor,
                 loaded_at=self._generation.loaded_at,
                 vault=self._generation.vault,
                 tls=self._generation.tls,

@@ -18,8 +18,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+from corn.worker.audit.collector_switch import CollectorSwitch
 from corn.worker.audit.descriptors import Descriptor, Mapping, opened, shared_memory
 from corn.worker.audit.random_generators import RandomGenerators
+from corn.worker.audit.signal_handlers import SignalHandlers
 
 _WATCHED: tuple[tuple[type, str, str], ...] = (
     (threading.Thread, "start", "thread"),
@@ -38,6 +40,8 @@ class ImportMonitor:
         self.blamed: dict[str, str] = {}  # by kind: the module that called
         self.importing: dict[str, str] = {}  # by kind: the module whose import led to the call
         self.generators = RandomGenerators()
+        self.collector = CollectorSwitch()
+        self.signals = SignalHandlers()
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         self._descriptors: dict[int, Descriptor] = {}
         self._mappings: set[Mapping] = set()
@@ -50,6 +54,8 @@ class ImportMonitor:
             setattr(owner, name, wrapper)
             self._wrapped.append((owner, name, before, wrapper))
         self.generators.begin()
+        self.collector.begin()
+        self.signals.begin()
 
     def end(self) -> None:
         """Restore the wrapped functions, unless the application has replaced them meanwhile."""
@@ -63,6 +69,8 @@ class ImportMonitor:
             else:
                 setattr(owner, name, before)
         self.generators.end()
+        self.collector.end()
+        self.signals.end()
 
     def new_descriptors(self) -> list[Descriptor]:
         """Those that were not open at `begin`."""

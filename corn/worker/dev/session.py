@@ -54,10 +54,10 @@ class DevSession:
         self._loaded = False  # the application was imported
         self._types = False  # the keyboard is needed here, as the master knows
 
-    def enable_collection(self) -> None:
+    def enable_collection(self, enable: Callable[[], None]) -> None:
         """Enable the collector for a responder; otherwise `_report` does, since it finds nothing during imports."""
         if self._failure is not None:
-            gc.enable()
+            enable()
 
     def application(self, load: Callable[[], Any]) -> Any:
         if self._failure is not None:

@@ -16,7 +16,6 @@ from typing import Any
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Progress
 from corn.system.paths import is_library_file
-from corn.system.process import ignore_signal
 
 _MOST_NAMED = 3
 _OWN = "corn"
@@ -32,10 +31,11 @@ class StartProgress:
 
     def begin(self) -> None:
         self._last = time.monotonic()
-        signal.signal(signal.SIGWINCH, self._answer)
+        self._before = signal.signal(signal.SIGWINCH, self._answer)
 
     def end(self) -> None:
-        signal.signal(signal.SIGWINCH, ignore_signal)
+        if signal.getsignal(signal.SIGWINCH) == self._answer:  # the application has set none of its own
+            signal.signal(signal.SIGWINCH, self._before)
 
     def _answer(self, number: int, frame: FrameType | None) -> None:
         del number

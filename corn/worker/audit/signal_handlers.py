@@ -1,0 +1,87 @@
+"""Signal handlers that the application sets while a template imports it, and their place in each worker.
+
+A template ignores the signals of the process group, which the master answers, and a forked worker begins with handlers
+of corn's own. Without more, the handlers that the application has set would be lost: a `kill -USR1` that dumps its
+state where it was started by itself would end the worker. So the template records them when it has loaded the
+application, sets its own again, and each worker takes the application's over.
+
+Handlers set by C code, as faulthandler.register does, are not seen by Python; they are known by sigaction(2), and left
+where they are.
+
+SIGINT, SIGTERM and SIGQUIT stop a worker and are corn's, as a server's always are.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from corn.system.process import ignore_signal
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+
+Handler = Any  # what signal.getsignal returns
+
+_LARGEST_ACTION = 256  # bytes of a struct sigaction
+
+
+class SignalHandlers:
+    """Signal handlers and blocked signals of the application, set between `begin` and `end`."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, tuple[Handler, bytes]] = {}
+        self._unblocked: set[int] = set()
+        self._blocked: set[int] = set()
+        self._own: dict[int, Handler] = {}
+        self.of_c_code: set[int] = set()
+
+    def begin(self) -> None:
+        self._before = _dispositions()
+        self._unblocked = {int(each) for each in signal.valid_signals()} - signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def end(self) -> None:
+        """Record what the application has set, and undo it in this process."""
+        for number, (handler, action) in _dispositions().items():
+            handler_before, action_before = self._before[number]
+            if handler is not handler_before and handler is not None:
+                self._own[number] = handler
+                signal.signal(number, handler_before)
+            elif action != action_before:
+                self.of_c_code.add(number)
+        self._blocked = self._unblocked & signal.pthread_sigmask(signal.SIG_UNBLOCK, ())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._blocked)
+
+    def restore(self) -> None:
+        """In a worker: set the application's handlers, and block the signals that it has blocked."""
+        for number, handler in self._own.items():
+            if number not in STOPPING:
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._blocked)
+
+
+def keep_interrupts_from_application() -> None:
+    """Ignore SIGINT, which the master answers, where an import in this worker has set another handler."""
+    if signal.getsignal(signal.SIGINT) is not ignore_signal:
+        signal.signal(signal.SIGINT, ignore_signal)
+
+
+def _dispositions() -> dict[int, tuple[Handler, bytes]]:
+    """The handler of each signal, as Python and as the system know it."""
+    found = {}
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        handler = signal.getsignal(number)
+        if handler is not None:
+            found[int(number)] = handler, _action(number)
+    return found
+
+
+def _action(number: int) -> bytes:
+    """The struct sigaction of a signal; b"" where the system is not known to have one as Linux does."""
+    if sys.platform != "linux":
+        return b""
+    import ctypes
+
+    action = ctypes.create_string_buffer(_LARGEST_ACTION)
+    ctypes.CDLL(None).sigaction(number, None, action)
+    return action.raw
