@@ -1,4 +1,4 @@
-"""The master's loop with collaborators that fail: each fault is logged, and the loop goes on."""
+"""The master's loop with failing collaborators: it logs each exception and continues."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from tests.support.policy_world import settings_with
 
 
 class Faulty:
-    """A collaborator of every kind, that fails in what it is told to."""
+    """Collaborator of every kind that raises in the given places."""
 
     def __init__(self, faults):
         self.faults = faults
@@ -59,7 +59,7 @@ def loop_with(faults):
 @pytest.mark.parametrize(
     "fault", [ValueError("x"), OSError(24, "Too many open files"), ConfigError("y"), KeyError(1), RecursionError()]
 )
-def test_loop_survives_a_fault_anywhere_and_still_stops(place, fault, caplog):
+def test_loop_with_failing_collaborator_continues_and_stops(place, fault, caplog):
     caplog.set_level(logging.ERROR, "corn")
     loop = loop_with({place: fault})
 
@@ -74,7 +74,7 @@ def test_loop_survives_a_fault_anywhere_and_still_stops(place, fault, caplog):
     assert isinstance(loop.run(), int)
 
 
-def test_loop_ends_when_a_stop_cannot_be_decided(monkeypatch):
+def test_loop_exits_when_stop_raises_in_policy(monkeypatch):
     loop = loop_with({})
 
     def undecided(state, event):
@@ -96,7 +96,7 @@ def child_of(loop, **receivers):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=80), max_size=10))
-def test_children_survive_whatever_a_child_sends(chunks):
+def test_malformed_child_message_is_reported_once(chunks):
     loop = loop_with({})
     blamed = []
 
@@ -114,7 +114,7 @@ def test_children_survive_whatever_a_child_sends(chunks):
     loop.selector.close()
 
 
-def test_child_without_a_say_in_garbage_is_killed(tmp_path):
+def test_malformed_message_without_handler_kills_child(tmp_path):
     loop = loop_with({})
     pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
     child, theirs = child_of(loop)

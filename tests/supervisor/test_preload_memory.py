@@ -1,4 +1,4 @@
-"""Memory of preload modes: what holds is recalled, and what changed, is somebody else's or is damaged is not."""
+"""Memory of preload modes: entries that are stale, foreign or damaged are ignored."""
 
 import os
 
@@ -24,14 +24,14 @@ def stepped_down(mode="deps", blamed=("threads",), modules=("json",)):
     return SteppedDown("why", mode=mode, blamed=list(blamed), modules=list(modules))
 
 
-def test_mode_is_recalled_by_the_next_master_of_the_same_application(config, cache):
+def test_preload_mode_is_recalled_for_same_application(config, cache):
     PreloadMemory(cache).note(config, stepped_down())
     found = PreloadMemory(cache).recall(config)
     assert (found.mode, found.modules, list(found.blamed)) == ("deps", ["json"], ["threads"])
     assert PreloadMemory(cache).recall(Config(app="other:app", app_dir=config.app_dir)) is None
 
 
-def test_second_step_down_counts_and_all_are_to_blame(config, cache):
+def test_second_step_down_keeps_all_blamed_modules(config, cache):
     memory = PreloadMemory(cache)
     memory.note(config, stepped_down())
     memory.note(config, stepped_down(mode="none", blamed=["email"], modules=[]))
@@ -39,13 +39,13 @@ def test_second_step_down_counts_and_all_are_to_blame(config, cache):
     assert set(memory.recall(config).blamed) == {"threads", "email"}
 
 
-def test_mode_is_forgotten_when_a_module_to_blame_changes(config, cache, tmp_path):
+def test_preload_mode_is_forgotten_when_blamed_module_changes(config, cache, tmp_path):
     PreloadMemory(cache).note(config, stepped_down())
     (tmp_path / "threads.py").write_text("x = 1  # mended\n")
     assert PreloadMemory(cache).recall(config) is None
 
 
-def test_mode_is_kept_in_memory_where_nothing_can_be_written(config, tmp_path):
+def test_preload_mode_without_writable_cache_is_kept_in_memory(config, tmp_path):
     (tmp_path / "file").write_text("")
     for directory in (None, tmp_path / "file" / "corn"):
         memory = PreloadMemory(directory)
@@ -56,21 +56,21 @@ def test_mode_is_kept_in_memory_where_nothing_can_be_written(config, tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b"[]", b"\xff", b'{"mode": "app", "modules": [], "blamed": {}}', b"[" * 100_000]
 )
-def test_damaged_file_is_no_memory(config, cache, content):
+def test_damaged_cache_file_is_ignored(config, cache, content):
     PreloadMemory(cache).note(config, stepped_down())
     (file,) = cache.iterdir()
     file.write_bytes(content)
     assert PreloadMemory(cache).recall(config) is None
 
 
-def test_file_that_others_may_write_is_no_memory(config, cache):
+def test_cache_file_writable_by_others_is_ignored(config, cache):
     PreloadMemory(cache).note(config, stepped_down())
     (file,) = cache.iterdir()
     file.chmod(0o622)
     assert PreloadMemory(cache).recall(config) is None
 
 
-def test_message_without_a_mode_is_not_remembered(config, cache):
+def test_message_without_lower_mode_is_not_remembered(config, cache):
     memory = PreloadMemory(cache)
     memory.note(config, stepped_down(mode=""))
     memory.note(config, stepped_down(mode="app"))
@@ -78,7 +78,7 @@ def test_message_without_a_mode_is_not_remembered(config, cache):
     assert PreloadMode("none").holds(config)
 
 
-def test_cache_directory_is_systemds_or_of_the_user(monkeypatch):
+def test_cache_directory_follows_systemd_then_xdg_then_home(monkeypatch):
     for name in ("CACHE_DIRECTORY", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     assert cache_directory() is None

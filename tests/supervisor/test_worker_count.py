@@ -1,4 +1,4 @@
-"""How many workers `auto` means: the rule, and what control groups say, as texts."""
+"""Number of workers for `auto`: the rule, and the limits of control groups, read from texts."""
 
 import resource
 
@@ -26,7 +26,7 @@ MIB = 1 << 20
         (Machine(4096), 512, "4096 CPUs"),
     ],
 )
-def test_worker_count_is_the_least_of_cpus_quota_and_memory(machine, workers, by):
+def test_worker_count_is_minimum_of_cpus_quota_and_memory(machine, workers, by):
     found = capacity(machine)
     assert (found.workers, found.by) == (workers, by)
 
@@ -89,12 +89,12 @@ CGROUP = "/sys/fs/cgroup"
         ({"/proc/self/mountinfo": "nonsense\n - \n", "/proc/self/cgroup": "::\n\nx\n"}, None, None),
     ],
 )
-def test_control_group_limits_are_read_from_both_versions(files, quota, memory):
+def test_cgroup_limits_are_read_from_v1_and_v2(files, quota, memory):
     assert cpu_quota(files.get) == quota
     assert memory_limit(files.get) == memory
 
 
-def test_worker_count_of_this_machine_is_found():
+def test_worker_count_of_current_machine_is_found():
     machine = this_machine()
     assert machine.cpus >= 1
     assert machine.memory is None or machine.memory > MIB
@@ -110,5 +110,5 @@ def test_worker_count_of_this_machine_is_found():
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
     ],
 )
-def test_the_limit_of_descriptors(soft, hard, wanted):
+def test_descriptor_limit_is_raised_within_hard_limit(soft, hard, wanted):
     assert wanted_limit(soft, hard) == wanted

@@ -1,4 +1,4 @@
-"""Requests of any form, to a master of which only the state is there: each is answered, and none is believed."""
+"""Requests on the control socket, also malformed ones, to a master without processes: each gets one response."""
 
 import json
 from types import SimpleNamespace
@@ -64,7 +64,7 @@ class Master:
             raise self.fault
 
 
-def asked(request, fault=None):
+def response_to(request, fault=None):
     reply = Reply()
     master = Master(reply)
     master.fault = fault
@@ -73,17 +73,17 @@ def asked(request, fault=None):
 
 
 @given(st.sampled_from(KNOWN) | VALUES, st.dictionaries(FIELDS, VALUES, max_size=4))
-def test_whatever_is_asked_is_answered_once_or_waited_for(what, fields):
-    reply = asked({"do": what, **fields})
+def test_arbitrary_request_gets_one_response_or_waits(name, fields):
+    reply = response_to({"do": name, **fields})
     assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
     if reply.answers and not reply.answers[0]["ok"]:
         assert reply.answers[0]["error"]
         assert "fault of corn" not in reply.answers[0]["error"]
 
 
-def test_a_fault_is_told_and_does_not_reach_the_loop(caplog):
-    assert asked({"do": "reload"}, ConfigError("bad")).answers == [{"ok": False, "error": "bad"}]
-    (answer,) = asked({"do": "reload"}, RuntimeError("a bug")).answers
+def test_exception_in_command_is_reported_and_contained(caplog):
+    assert response_to({"do": "reload"}, ConfigError("bad")).answers == [{"ok": False, "error": "bad"}]
+    (answer,) = response_to({"do": "reload"}, RuntimeError("a bug")).answers
     assert answer == {"ok": False, "error": "a fault of corn's own, which is in its log"}
 
 
@@ -99,7 +99,7 @@ def test_a_fault_is_told_and_does_not_reach_the_loop(caplog):
         ({"do": "rollback"}, "there is no previous generation in memory to return to"),
     ],
 )
-def test_command_that_cannot_be_carried_out_reports_why(request_, error):
-    (answer,) = asked(request_).answers
+def test_impossible_command_reports_reason(request_, error):
+    (answer,) = response_to(request_).answers
     assert not answer["ok"]
     assert answer["error"].startswith(error)

@@ -1,4 +1,4 @@
-"""The control socket's server in a loop of its own: whoever misuses it is dropped, and nobody is held up."""
+"""Server of the control socket: it drops misbehaving clients and does not block the others."""
 
 import contextlib
 import json
@@ -27,13 +27,13 @@ def meet(control):
     return plan_control_socket(str(control), "http://127.0.0.1:1", os.geteuid(), None)()
 
 
-class Never:
+class TargetIsSeven:
     def seen(self, before, after):
         return Outcome(True, "done") if after.target == 7 else None
 
 
-class Turning:
-    """A control server whose loop turns in a thread, as the master's does."""
+class RunningServer:
+    """Control server whose selector loop runs in a thread."""
 
     def __init__(self, path):
         self.rendezvous = meet(path)
@@ -41,28 +41,28 @@ class Turning:
         self._selector = selectors.DefaultSelector()
         self._stop = threading.Event()
         self._peers = []
-        self.turns = 0
+        self.iterations = 0
         self.control = ControlServer(self.rendezvous, self._selector, self._answer)
         self.control.listen()
-        self._thread = threading.Thread(target=self._turn, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _answer(self, request, reply):
         if request.get("do") == "wait":
-            reply.wait(Never())
+            reply.wait(TargetIsSeven())
         elif request.get("do") == "large":
             reply.send({"ok": True, "text": LARGE})
         else:
             reply.send({"ok": True, "said": request})
 
-    def _turn(self):
+    def _run(self):
         while not self._stop.is_set():
             wake = self.control.next_at()
-            patience = 0.05 if wake is None else max(0.0, min(0.05, wake - time.monotonic()))
-            for key, mask in self._selector.select(patience):
+            timeout = 0.05 if wake is None else max(0.0, min(0.05, wake - time.monotonic()))
+            for key, mask in self._selector.select(timeout):
                 key.data(mask)
             self.control.tick(time.monotonic())
-            self.turns += 1
+            self.iterations += 1
 
     def state_changes(self):
         before, after = State(settings_with(), 1), State(settings_with(), 7)
@@ -111,104 +111,104 @@ def is_dropped(sock):
 
 
 @pytest.fixture
-def turning(tmp_path):
-    turning = Turning(tmp_path / "s")
-    yield turning
-    turning.close()
+def running(tmp_path):
+    running = RunningServer(tmp_path / "s")
+    yield running
+    running.close()
     assert not (tmp_path / "s").exists()
 
 
-def test_requests_are_answered_in_their_order_also_when_sent_at_once(turning):
-    sock = turning.connect()
+def test_pipelined_requests_are_answered_in_order(running):
+    sock = running.connect()
     sock.sendall(b'{"do": "a"}\n{"do": "b"}\n{"do"')
     assert json.loads(read_line(sock))["said"] == {"do": "a"}
     assert json.loads(read_line(sock))["said"] == {"do": "b"}
-    assert turning.ask(b': "c"}\n', sock)["said"] == {"do": "c"}
+    assert running.ask(b': "c"}\n', sock)["said"] == {"do": "c"}
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[1, 2]\n", b"\xff\xfe\n", b"3\n", b"\n", b"[" * 60000 + b"\n"])
-def test_malformed_request_is_answered_and_the_connection_stays(turning, line):
-    sock = turning.connect()
-    assert turning.ask(line, sock) == {"ok": False, "error": "a request is a line that holds a JSON object"}
-    assert turning.ask(b'{"do": "a"}\n', sock)["ok"]
+def test_malformed_request_gets_error_and_keeps_connection(running, line):
+    sock = running.connect()
+    assert running.ask(line, sock) == {"ok": False, "error": "a request is a line that holds a JSON object"}
+    assert running.ask(b'{"do": "a"}\n', sock)["ok"]
 
 
-def test_a_request_without_an_end_is_dropped(turning):
-    sock = turning.connect()
+def test_oversized_request_drops_client(running):
+    sock = running.connect()
     with contextlib.suppress(ConnectionError):
         sock.sendall(b"x" * 200_000)
     assert is_dropped(sock)
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert running.ask(b'{"do": "a"}\n')["ok"]
 
 
-def test_a_client_that_does_not_read_is_dropped_and_others_are_answered(turning, monkeypatch):
+def test_client_that_does_not_read_is_dropped(running, monkeypatch):
     monkeypatch.setattr(module, "SILENCE", 0.3)
-    deaf = turning.connect()
-    deaf.sendall(b'{"do": "large"}\n')
-    silent = turning.connect()
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    slow = running.connect()
+    slow.sendall(b'{"do": "large"}\n')
+    silent = running.connect()
+    assert running.ask(b'{"do": "a"}\n')["ok"]
     assert is_dropped(silent)
     got = b""
     with contextlib.suppress(ConnectionError):
-        while data := deaf.recv(65536):
+        while data := slow.recv(65536):
             got += data
             if len(got) == len(data):
                 time.sleep(0.8)
     assert len(got) < len(LARGE)
 
 
-def test_a_slow_reader_gets_its_answer_whole(turning):
-    answer = turning.ask(b'{"do": "large"}\n')
+def test_large_response_to_slow_client_is_complete(running):
+    answer = running.ask(b'{"do": "large"}\n')
     assert answer["text"] == LARGE
 
 
-def test_a_flood_of_clients_locks_nobody_out(turning):
-    flood = [turning.connect() for _ in range(MOST_CLIENTS * 3)]
+def test_idle_client_flood_does_not_block_new_client(running):
+    flood = [running.connect() for _ in range(MOST_CLIENTS * 3)]
     for sock in flood[:: MOST_CLIENTS // 4]:
         with contextlib.suppress(OSError):
             sock.sendall(b"half a requ")
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert running.ask(b'{"do": "a"}\n')["ok"]
     for sock in flood:
         sock.close()
 
 
-def test_connection_beyond_the_limit_is_refused_while_all_others_wait(turning):
-    waiting = [turning.connect() for _ in range(MOST_CLIENTS)]
+def test_connection_beyond_waiting_client_limit_is_refused(running):
+    waiting = [running.connect() for _ in range(MOST_CLIENTS)]
     for sock in waiting:
         sock.sendall(b'{"do": "wait"}\n')
     deadline = time.monotonic() + DEADLINE
-    while sum(each.wish is not None for each in list(turning.control._clients.values())) < MOST_CLIENTS:
+    while sum(each.wish is not None for each in list(running.control._clients.values())) < MOST_CLIENTS:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert json.loads(read_line(turning.connect()))["error"] == "too many clients wait already"
-    turning.state_changes()
+    assert json.loads(read_line(running.connect()))["error"] == "too many clients wait already"
+    running.state_changes()
     for sock in waiting:
         assert json.loads(read_line(sock)) == {"ok": True, "text": "done", "detail": ""}
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert running.ask(b'{"do": "a"}\n')["ok"]
 
 
-def test_client_that_leaves_while_it_waits_is_forgotten(turning):
-    sock = turning.connect()
+def test_disconnected_waiting_client_is_removed(running):
+    sock = running.connect()
     sock.sendall(b'{"do": "wait"}\n')
     sock.close()
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert running.ask(b'{"do": "a"}\n')["ok"]
     deadline = time.monotonic() + DEADLINE
-    while turning.control._clients and any(each.wish for each in list(turning.control._clients.values())):
+    while running.control._clients and any(each.wish for each in list(running.control._clients.values())):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    turning.state_changes()
+    running.state_changes()
 
 
-def test_an_idle_server_does_not_turn_its_loop(turning):
-    turning.connect()
-    before = turning.turns
+def test_idle_server_does_not_spin(running):
+    running.connect()
+    before = running.iterations
     time.sleep(0.5)
-    assert turning.turns - before < 50  # the thread above looks 20 times a second by itself
+    assert running.iterations - before < 50  # the thread above looks 20 times a second by itself
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_other_user_is_refused_even_where_the_file_mode_allows(turning, tmp_path):
-    os.chmod(turning.path, 0o666)
+def test_other_uid_is_refused_despite_file_mode(running, tmp_path):
+    os.chmod(running.path, 0o666)
     reader, writer = os.pipe()
     sock = socket.socket(socket.AF_UNIX)
     descriptor = os.open(tmp_path, os.O_RDONLY)
@@ -228,13 +228,13 @@ def test_other_user_is_refused_even_where_the_file_mode_allows(turning, tmp_path
     os.waitpid(pid, 0)
     with os.fdopen(reader) as pipe:
         assert json.loads(pipe.read())["error"] == "only the user who runs corn, and root, may ask"
-    assert turning.ask(b'{"do": "a"}\n')["ok"]
+    assert running.ask(b'{"do": "a"}\n')["ok"]
 
 
 # Where the socket is
 
 
-def test_a_socket_of_a_dead_master_is_removed_and_one_of_a_living_is_not(tmp_path):
+def test_stale_socket_is_removed_and_live_socket_kept(tmp_path):
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(tmp_path / "127.0.0.1:1.sock"))
     dead.close()
@@ -249,7 +249,7 @@ def test_a_socket_of_a_dead_master_is_removed_and_one_of_a_living_is_not(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_that_cannot_be_had_is_a_mistake_and_off_is_none(tmp_path):
+def test_unusable_control_path_is_config_error(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigError, match=r"--control: .*file cannot be made: it exists and is not a socket"):
         meet(tmp_path / "file")
@@ -261,7 +261,7 @@ def test_a_path_that_cannot_be_had_is_a_mistake_and_off_is_none(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_a_directory_that_others_can_enter_is_not_trusted(tmp_path):
+def test_directory_accessible_to_others_is_refused(tmp_path):
     home = tmp_path / "corn-0"
     home.mkdir(mode=0o755)
     os.chmod(home, 0o755)
@@ -285,5 +285,5 @@ def test_a_directory_that_others_can_enter_is_not_trusted(tmp_path):
         ("unix:/" + "long/" * 50 + "end", ("long-" * 50 + "end")[-60:] + ".sock"),
     ],
 )
-def test_the_name_comes_from_the_address(address, name):
+def test_socket_name_is_derived_from_address(address, name):
     assert socket_name(address) == name

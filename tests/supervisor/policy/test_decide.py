@@ -1,4 +1,4 @@
-"""The table of rules: complete, and without effect on what is gone."""
+"""The rule table: complete, and without effect for processes that have exited."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from corn.supervisor.policy.decide import _RULES
 from tests.support.policy_world import SEGV, running
 
 
-def test_every_event_has_a_rule():
+def test_each_event_has_rule():
     kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
     assert set(_RULES) == kinds - {events.Event}
 
 
-def test_an_event_about_processes_that_are_gone_changes_nothing():
+def test_event_for_exited_process_changes_nothing():
     world = running(1)
     before = world.state
     for event in (

@@ -1,4 +1,4 @@
-"""Random sequences of events against the policy, with the invariants of supervision.md section 5 after each step."""
+"""Random sequences of events against the policy, with its invariants checked after each step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _settings(workers):
 
 
 class Master(RuleBasedStateMachine):
-    """What the world does to the policy, in any order."""
+    """Random events, in any order."""
 
     world: World
     kind: type[World] = World

@@ -12,7 +12,7 @@ def developing(**settings):
 
 
 def served(**settings):
-    """A master of corn dev whose application serves."""
+    """Master of corn dev with a running application."""
     world = developing(**settings)
     world.start()
     world.settle()
@@ -25,20 +25,20 @@ def change(world, *, cold=False):
 
 
 def breaks(world, *, exit_code=3):
-    """Let all workers that boot fail, the first time and when they are tried once more without those before them."""
+    """Fail all booting workers, also in the retry after their predecessors have exited."""
     fail(world, exit_code=exit_code)
     leave(world)
     fail(world, exit_code=exit_code)
 
 
 def leave(world):
-    """Let the workers that were asked to leave exit."""
+    """Let the draining workers exit."""
     for worker in world.draining & set(world.workers):
         world.exits(worker)
 
 
 def fail(world, *, exit_code=3, failure=None):
-    """Let all workers that boot fail."""
+    """Fail all booting workers."""
     for worker in [
         each for each in world.state.workers.values() if each.stage is Stage.SPAWNING and not each.responder
     ]:
@@ -55,7 +55,7 @@ def done(world, kind):
     return [each for each in world.did if isinstance(each, kind)]
 
 
-def test_start_uses_a_bare_template_and_is_announced():
+def test_start_spawns_bare_template_and_announces_once():
     world = served()
     assert done(world, actions.SpawnTemplate) == [actions.SpawnTemplate(1)]
     assert serving(world) == [(1, False)]
@@ -63,7 +63,7 @@ def test_start_uses_a_bare_template_and_is_announced():
     assert not done(world, actions.AnnounceReload)
 
 
-def test_a_change_takes_the_old_worker_away_at_once_and_forks_from_the_same_template():
+def test_change_drains_old_worker_and_forks_from_same_template():
     world = served()
     (old,) = world.state.ready()
     asked = change(world)
@@ -74,7 +74,7 @@ def test_a_change_takes_the_old_worker_away_at_once_and_forks_from_the_same_temp
     assert [each.revision for each in done(world, actions.AnnounceReload)] == [2]
 
 
-def test_all_slots_are_reloaded_and_told_of_once():
+def test_change_reloads_all_slots_and_announces_once():
     world = served(workers=3)
     change(world)
     world.settle()
@@ -82,7 +82,7 @@ def test_all_slots_are_reloaded_and_told_of_once():
     assert len(done(world, actions.AnnounceReload)) == 1
 
 
-def test_a_change_while_a_worker_boots_starts_it_over():
+def test_change_during_boot_kills_booting_worker():
     world = served()
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -92,7 +92,7 @@ def test_a_change_while_a_worker_boots_starts_it_over():
     assert serving(world) == [(3, False)]
 
 
-def test_a_failure_is_served_by_responders_until_the_next_change():
+def test_failed_reload_serves_error_page_until_next_change():
     world = served(workers=2)
     change(world)
     breaks(world)
@@ -106,7 +106,7 @@ def test_a_failure_is_served_by_responders_until_the_next_change():
     assert serving(world) == [(3, False)] * 2
 
 
-def test_a_first_start_that_fails_is_served_too():
+def test_failed_start_serves_error_page():
     world = developing()
     world.start()
     world.template_ready(1)
@@ -117,7 +117,7 @@ def test_a_first_start_that_fails_is_served_too():
     assert world.exit_code is None
 
 
-def test_a_name_that_leads_to_nothing_ends_the_first_start_and_no_other():
+def test_usage_error_exits_first_start_but_not_reload():
     world = developing()
     world.start()
     world.template_ready(1)
@@ -132,7 +132,7 @@ def test_a_name_that_leads_to_nothing_ends_the_first_start_and_no_other():
 
 
 @pytest.mark.parametrize("end", [ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV")])
-def test_a_worker_that_ends_before_it_is_ready_is_a_failure(end):
+def test_worker_exit_before_ready_is_failure(end):
     world = served()
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -144,7 +144,7 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failure(end):
     assert serving(world) == [(2, True)]
 
 
-def test_a_fork_that_fails_says_nothing_of_the_code_and_is_tried_again():
+def test_failed_fork_is_retried():
     world = served()
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -155,7 +155,7 @@ def test_a_fork_that_fails_says_nothing_of_the_code_and_is_tried_again():
     assert serving(world) == [(2, False)]
 
 
-def test_a_worker_that_crashes_is_started_again_and_nothing_gives_up():
+def test_crashing_worker_is_restarted_without_limit():
     world = served()
     for _ in range(15):
         (worker,) = world.state.ready()
@@ -169,7 +169,7 @@ def test_a_worker_that_crashes_is_started_again_and_nothing_gives_up():
     assert world.exit_code is None
 
 
-def test_a_change_forgets_the_backoff_of_a_crash():
+def test_change_resets_crash_backoff():
     world = served()
     for _ in range(5):
         (worker,) = world.state.ready() or world.in_stage(Stage.SPAWNING) or [None]
@@ -183,7 +183,7 @@ def test_a_change_forgets_the_backoff_of_a_crash():
     assert serving(world) == [(2, False)]
 
 
-def test_known_packages_get_a_template_from_which_the_next_worker_is_forked():
+def test_known_packages_spawn_warm_template_for_next_worker():
     world = served()
     asked = world.happens(events.PackagesKnown(world.now))
     assert asked == [actions.SpawnTemplate(2, warm=True)]
@@ -195,7 +195,7 @@ def test_known_packages_get_a_template_from_which_the_next_worker_is_forked():
     assert set(world.state.templates) == {1, 2}
 
 
-def test_newer_packages_replace_the_older_template():
+def test_newer_packages_replace_warm_template():
     world = served()
     for _ in range(2):
         world.happens(events.PackagesKnown(world.now))
@@ -203,7 +203,7 @@ def test_newer_packages_replace_the_older_template():
     assert set(world.state.templates) == {1, 3}
 
 
-def test_without_its_warm_template_it_goes_on_with_the_bare_one():
+def test_lost_warm_template_falls_back_to_bare():
     world = served()
     world.happens(events.PackagesKnown(world.now))
     world.settle()
@@ -213,7 +213,7 @@ def test_without_its_warm_template_it_goes_on_with_the_bare_one():
     assert [each.generation for each in world.state.ready()] == [1]
 
 
-def test_without_its_bare_template_it_gets_another():
+def test_lost_bare_template_is_replaced():
     world = served()
     world.template_exits(1, ProcessExit(signal="SIGKILL"))
     change(world)
@@ -221,7 +221,7 @@ def test_without_its_bare_template_it_gets_another():
     assert serving(world) == [(2, False)]
 
 
-def test_a_new_environment_throws_the_templates_away():
+def test_cold_change_replaces_all_templates():
     world = served()
     world.happens(events.PackagesKnown(world.now))
     world.settle()
@@ -231,7 +231,7 @@ def test_a_new_environment_throws_the_templates_away():
     assert [(each.revision, each.generation) for each in world.state.ready()] == [(2, 3)]
 
 
-def test_hup_reloads_in_a_new_environment():
+def test_hup_replaces_templates():
     world = served()
     world.hup()
     world.settle()
@@ -239,7 +239,7 @@ def test_hup_reloads_in_a_new_environment():
     assert serving(world) == [(2, False)]
 
 
-def test_keep_last_good_serves_the_old_code_until_new_code_is_ready():
+def test_keep_last_good_serves_old_code_until_new_is_ready():
     world = served(keep_last_good=True)
     change(world)
     assert serving(world) == [(1, False)]
@@ -251,7 +251,7 @@ def test_keep_last_good_serves_the_old_code_until_new_code_is_ready():
     assert serving(world) == [(3, False)]
 
 
-def test_keep_last_good_answers_with_the_failure_where_there_is_no_good_code():
+def test_keep_last_good_without_old_worker_serves_error_page():
     world = served(keep_last_good=True)
     change(world)
     breaks(world)
@@ -262,7 +262,7 @@ def test_keep_last_good_answers_with_the_failure_where_there_is_no_good_code():
     assert serving(world) == [(2, True)]
 
 
-def test_a_debugger_is_waited_for():
+def test_debugger_suspends_boot_timeout():
     world = served(timeout_boot=10.0)
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -273,7 +273,7 @@ def test_a_debugger_is_waited_for():
     assert serving(world) == [(2, False)]
 
 
-def test_a_boot_that_takes_too_long_is_a_failure():
+def test_boot_timeout_is_failure():
     world = served(timeout_boot=10.0)
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -284,7 +284,7 @@ def test_a_boot_that_takes_too_long_is_a_failure():
     assert serving(world) == [(2, True)]
 
 
-def test_a_stop_overtakes_a_reload():
+def test_stop_during_reload_exits_0():
     world = served(workers=2)
     change(world)
     world.signal("SIGINT")

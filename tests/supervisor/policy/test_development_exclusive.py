@@ -1,4 +1,4 @@
-"""corn dev where one process alone can have what the application needs: a database file, a lock, a port."""
+"""corn dev with an application that needs an exclusive resource: a database file, a lock, a port."""
 
 from corn.supervisor.policy import actions
 from corn.supervisor.policy.state import ProcessExit, Stage
@@ -6,17 +6,17 @@ from tests.supervisor.policy.test_development import change, done, fail, leave, 
 
 
 def spawned(world):
-    """The workers of the application that were asked for."""
+    """Spawned workers of the application, without error pages."""
     return [each for each in done(world, actions.SpawnWorker) if each.broken is None]
 
 
 def reload_beside(world):
-    """A change, after which the new worker fails while the old one has not exited yet."""
+    """Make a change whose worker fails before the old worker has exited."""
     change(world)
     fail(world)
 
 
-def test_a_worker_that_fails_beside_an_older_one_is_started_again_when_that_has_exited():
+def test_failure_beside_old_worker_is_retried_after_its_exit():
     world = served()
     reload_beside(world)
     assert world.in_stage(Stage.SPAWNING) == []
@@ -26,7 +26,7 @@ def test_a_worker_that_fails_beside_an_older_one_is_started_again_when_that_has_
     assert not done(world, actions.ShowFailure)
 
 
-def test_a_worker_that_fails_alone_too_makes_its_revision_a_failure():
+def test_failure_without_old_worker_fails_revision():
     world = served()
     reload_beside(world)
     leave(world)
@@ -37,7 +37,7 @@ def test_a_worker_that_fails_alone_too_makes_its_revision_a_failure():
     assert len(spawned(world)) == 3
 
 
-def test_exclusive_start_that_helped_once_makes_the_next_revision_wait_for_the_old_worker():
+def test_successful_exclusive_start_makes_next_revision_wait():
     world = served()
     reload_beside(world)
     leave(world)
@@ -50,7 +50,7 @@ def test_exclusive_start_that_helped_once_makes_the_next_revision_wait_for_the_o
     assert len(spawned(world)) == before + 1
 
 
-def test_a_new_environment_forgets_that_it_helped():
+def test_cold_change_resets_exclusive_start():
     world = served()
     reload_beside(world)
     leave(world)
@@ -59,7 +59,7 @@ def test_a_new_environment_forgets_that_it_helped():
     assert not world.state.alone
 
 
-def test_a_save_while_the_retry_waits_is_what_is_started():
+def test_change_during_pending_retry_starts_newest_revision():
     world = served()
     reload_beside(world)
     change(world)
@@ -68,14 +68,14 @@ def test_a_save_while_the_retry_waits_is_what_is_started():
     assert serving(world) == [(3, False)]
 
 
-def test_code_that_cannot_be_compiled_is_shown_at_once():
+def test_syntax_error_is_shown_without_retry():
     world = served()
     change(world)
     fail(world, failure={"kind": "syntax"})
     assert len(done(world, actions.ShowFailure)) == 1
 
 
-def test_a_worker_that_exits_while_it_boots_beside_an_older_one_is_started_again():
+def test_exit_during_boot_beside_old_worker_is_retried():
     world = served()
     change(world)
     (booting,) = world.in_stage(Stage.SPAWNING)
@@ -85,7 +85,7 @@ def test_a_worker_that_exits_while_it_boots_beside_an_older_one_is_started_again
     assert serving(world) == [(2, False)]
 
 
-def test_a_worker_that_is_replaced_leaves_first_where_its_successor_fails():
+def test_recycled_worker_drains_first_if_successor_fails():
     world = served()
     (old,) = world.state.ready()
     world.retires(old.id)
@@ -96,7 +96,7 @@ def test_a_worker_that_is_replaced_leaves_first_where_its_successor_fails():
     assert serving(world) == [(1, False)]
 
 
-def test_siblings_of_one_revision_do_not_wait_for_each_other():
+def test_workers_of_same_revision_do_not_wait_for_each_other():
     world = served(workers=3)
     reload_beside(world)
     leave(world)
@@ -105,7 +105,7 @@ def test_siblings_of_one_revision_do_not_wait_for_each_other():
     assert serving(world) == [(2, False)] * 3
 
 
-def test_keep_last_good_keeps_the_old_worker():
+def test_keep_last_good_keeps_old_worker_without_retry():
     world = served(keep_last_good=True)
     reload_beside(world)
     world.settle()
@@ -113,7 +113,7 @@ def test_keep_last_good_keeps_the_old_worker():
     assert len(done(world, actions.ShowFailure)) == 1
 
 
-def test_an_old_worker_that_does_not_exit_is_killed_and_the_retry_follows():
+def test_stuck_old_worker_is_killed_before_retry():
     world = served()
     reload_beside(world)
     world.passes(world.settings.time_to_leave + 1)

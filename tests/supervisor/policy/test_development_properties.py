@@ -1,4 +1,4 @@
-"""The policy of corn dev over random sequences of what can happen to it."""
+"""Random sequences of events against the policy of corn dev."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,46 +11,46 @@ ENDS = (ProcessExit(code=0), ProcessExit(code=1), ProcessExit(signal="SIGSEGV"),
 STEPS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 9)), max_size=60)
 
 
-def step(world, what, number):
-    """One thing that happens, chosen by `what`, to one of the processes, chosen by `number`."""
+def step(world, kind, number):
+    """Apply one event, chosen by `kind`, to one of the processes, chosen by `number`."""
     workers, templates = sorted(world.workers), sorted(world.templates - world.stopping_templates)
     worker = workers[number % len(workers)] if workers else None
     record = world.state.workers.get(worker or 0)
-    if what <= 1:
-        world.happens(events.CodeChanged(world.now, world.settings, cold=what == 1))
-    elif what == 2:
+    if kind <= 1:
+        world.happens(events.CodeChanged(world.now, world.settings, cold=kind == 1))
+    elif kind == 2:
         world.happens(events.PackagesKnown(world.now))
-    elif what == 3 and templates:
+    elif kind == 3 and templates:
         world.template_exits(templates[number % len(templates)], ENDS[number % 4])
-    elif what == 4 and templates:
+    elif kind == 4 and templates:
         loading = [n for n in templates if world.state.templates[n].stage is TemplateStage.LOADING]
         for each in loading[:1]:
             world.template_ready(each)
-    elif what == 5 and record is not None and record.stage is Stage.SPAWNING:
+    elif kind == 5 and record is not None and record.stage is Stage.SPAWNING:
         world.boots(record.id)
-    elif what == 6 and record is not None and record.stage is Stage.BOOTING:
+    elif kind == 6 and record is not None and record.stage is Stage.BOOTING:
         world.ready(record.id)
-    elif what == 7 and record is not None and record.stage is Stage.BOOTING:
+    elif kind == 7 and record is not None and record.stage is Stage.BOOTING:
         world.fails(record.id)
-    elif what == 8 and worker is not None and (record is None or record.stage is not Stage.SPAWNING):
+    elif kind == 8 and worker is not None and (record is None or record.stage is not Stage.SPAWNING):
         world.exits(worker, ENDS[number % 4])
-    elif what == 9:
+    elif kind == 9:
         world.hup(world.settings)
-    elif what == 10:
+    elif kind == 10:
         world.passes(float(number))
-    elif what == 11:
+    elif kind == 11:
         world.settle()
 
 
 @given(STEPS, st.integers(1, 3), st.booleans())
 @settings(deadline=None, max_examples=150)
-def test_whatever_happens_every_slot_is_served_by_the_newest_code_or_by_its_failure(steps, workers, keep):
+def test_each_slot_serves_newest_code_or_its_failure(steps, workers, keep):
     world = World(settings_with(development=True, workers=workers, keep_last_good=keep, timeout_graceful_shutdown=1.0))
     world.start()
     world.settle()
-    for what, number in steps:
+    for kind, number in steps:
         world.now += 0.01
-        step(world, what, number)
+        step(world, kind, number)
         state = world.state
         assert state.phase is Phase.RUNNING
         assert world.exit_code is None
@@ -70,12 +70,12 @@ def test_whatever_happens_every_slot_is_served_by_the_newest_code_or_by_its_fail
 
 @given(STEPS, st.sampled_from(["SIGINT", "SIGTERM", "SIGQUIT"]))
 @settings(deadline=None, max_examples=100)
-def test_a_stop_always_ends(steps, signal):
+def test_stop_always_terminates(steps, signal):
     world = World(settings_with(development=True, workers=2, timeout_graceful_shutdown=1.0))
     world.start()
-    for what, number in steps:
+    for kind, number in steps:
         world.now += 0.01
-        step(world, what, number)
+        step(world, kind, number)
     world.signal(signal)
     world.settle()
     assert world.exit_code is not None

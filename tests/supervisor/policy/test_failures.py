@@ -1,4 +1,4 @@
-"""Failures of a start, of a worker and of its boot; one test a rule."""
+"""Failures at start, of running workers and at boot; one test for each rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.policy_world import KILLED, SEGV, World, of_kind, running, se
 
 
 class TestStart:
-    def test_template_first_then_all_workers_at_once_then_the_announcement(self):
+    def test_start_spawns_template_then_workers_then_announces(self):
         world = World(settings_with(workers=3))
         world.start()
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1)]
@@ -22,7 +22,7 @@ class TestStart:
         assert of_kind(world.did, Announce) == [Announce("app")]
         assert world.state.phase is Phase.RUNNING
 
-    def test_template_lost_during_start_after_a_worker_was_ready_is_loaded_again(self):
+    def test_lost_template_during_start_with_ready_worker_is_reloaded(self):
         world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
@@ -34,7 +34,7 @@ class TestStart:
         assert world.state.phase is Phase.RELOADING
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
 
-    def test_a_template_that_cannot_load_ends_the_start_with_its_exit_code(self):
+    def test_template_load_failure_exits_start_with_its_code(self):
         world = World()
         world.start()
         world.happens(events.TemplateFailed(world.now, 1, "no module named 'x'", "", 2))
@@ -42,14 +42,14 @@ class TestStart:
         assert world.exit_code == 2
         assert texts(world) == ["could not start: no module named 'x'"]
 
-    def test_a_template_that_ends_without_a_word_ends_the_start_even_with_code_0(self):
+    def test_template_exit_0_before_ready_exits_start_with_3(self):
         world = World()
         world.start()
         world.template_exits(1, ProcessExit(code=0))
         assert world.exit_code == 3
         assert "exited with code 0 while loading" in texts(world)[0]
 
-    def test_a_worker_that_fails_before_any_is_ready_ends_the_start_and_is_told_once(self):
+    def test_worker_failure_before_any_ready_exits_start_once(self):
         world = World(settings_with(workers=4))
         world.start()
         world.template_ready(1)
@@ -62,7 +62,7 @@ class TestStart:
         assert world.exit_code == 3
         assert sum("lifespan broke" in text for text in texts(world)) == 1
 
-    def test_a_worker_that_fails_beside_a_ready_one_is_left_to_its_backoff(self):
+    def test_worker_failure_beside_ready_worker_backs_off(self):
         world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
@@ -77,7 +77,7 @@ class TestStart:
         world.passes(0.5)
         assert len(world.workers) == 2
 
-    def test_workers_that_were_ready_once_and_are_killed_before_all_are_come_back(self):
+    def test_workers_killed_during_start_are_respawned(self):
         world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
@@ -92,7 +92,7 @@ class TestStart:
         world.settle()
         assert world.ready_generations() == [1, 1]
 
-    def test_a_load_that_takes_too_long_ends_the_start(self):
+    def test_load_timeout_at_start_exits_3(self):
         world = World(settings_with(timeout_boot=10))
         world.start()
         world.passes(11)
@@ -100,7 +100,7 @@ class TestStart:
         assert world.exit_code == 3
         assert "--timeout-boot" in texts(world)[0]
 
-    def test_stepping_down_gives_the_template_its_time_anew(self):
+    def test_preload_step_down_restarts_load_timeout(self):
         world = World(settings_with(timeout_boot=10))
         world.start()
         world.passes(8)
@@ -112,7 +112,7 @@ class TestStart:
 
 
 class TestCrash:
-    def test_a_crashed_worker_is_replaced_at_once_from_the_template(self):
+    def test_crashed_worker_is_respawned_immediately(self):
         world = running(2)
         victim = world.state.ready()[0]
         world.exits(victim.id, SEGV)
@@ -120,7 +120,7 @@ class TestCrash:
         assert (spawned.slot, spawned.generation) == (victim.slot, 1)
         assert "crashed: killed by SIGSEGV; replaced at once" in texts(world)[-1]
 
-    def test_crashes_in_a_row_wait_longer_each_time_and_leave_other_slots_alone(self):
+    def test_repeated_crashes_back_off_per_slot(self):
         world = running(2)
         waits = []
         for _ in range(6):
@@ -135,7 +135,7 @@ class TestCrash:
         assert all(later > earlier for earlier, later in itertools.pairwise(waits[1:]))
         assert world.state.restarts.keys() == {0}
 
-    def test_a_minute_of_health_forgets_the_crashes(self):
+    def test_healthy_minute_resets_backoff(self):
         world = running(1)
         for _ in range(3):
             world.exits(world.state.ready()[0].id, ProcessExit(code=1))
@@ -146,7 +146,7 @@ class TestCrash:
         world.exits(world.state.ready()[0].id, ProcessExit(code=1))
         assert world.state.in_slot(0)
 
-    def test_workers_killed_from_outside_come_back_at_once_ten_times(self):
+    def test_workers_killed_from_outside_respawn_immediately_ten_times(self):
         world = running(1)
         for _ in range(10):
             world.exits(world.state.ready()[0].id, KILLED)
@@ -158,7 +158,7 @@ class TestCrash:
         world.exits(world.state.ready()[0].id, KILLED)
         assert not world.state.in_slot(0)
 
-    def test_all_workers_killed_at_once_come_back(self):
+    def test_all_workers_killed_are_respawned(self):
         world = running(4)
         for worker in world.state.ready():
             world.exits(worker.id, KILLED)
@@ -166,12 +166,12 @@ class TestCrash:
         assert world.ready_generations() == [1] * 4
         assert world.exit_code is None
 
-    def test_an_exit_with_code_0_that_nobody_asked_for_is_a_crash(self):
+    def test_unrequested_exit_0_is_crash(self):
         world = running(1)
         world.exits(world.state.ready()[0].id, ProcessExit(code=0))
         assert "crashed: exited with code 0" in texts(world)[-1]
 
-    def test_boot_failures_of_a_good_generation_never_end_the_master_while_one_is_ready(self):
+    def test_boot_failures_beside_ready_worker_keep_master_running(self):
         world = running(2)
         world.exits(world.state.ready()[1].id, SEGV)
         for _ in range(30):
@@ -182,7 +182,7 @@ class TestCrash:
         assert world.exit_code is None
         assert len(world.state.ready()) == 1
 
-    def test_master_gives_up_when_nothing_was_ready_for_a_minute_and_ten_attempts_failed(self):
+    def test_master_gives_up_after_minute_and_ten_failed_attempts(self):
         world = running(2)
         for worker in world.state.ready():
             world.exits(worker.id, SEGV)
@@ -199,7 +199,7 @@ class TestCrash:
 
 
 class TestBootLimits:
-    def test_a_worker_stuck_in_boot_is_aborted_for_its_stacks_and_then_killed(self):
+    def test_worker_stuck_in_boot_is_aborted_then_killed(self):
         world = running(2, timeout_boot=10)
         world.exits(world.state.ready()[0].id, SEGV)
         (worker,) = world.in_stage(Stage.SPAWNING)
@@ -210,7 +210,7 @@ class TestBootLimits:
         world.passes(2)
         assert KillWorker(worker) in world.did
 
-    def test_a_fork_that_never_comes_is_tried_again_and_then_the_template_is_replaced_from_disk(self):
+    def test_missing_fork_is_retried_then_template_replaced(self):
         world = running(2)
         world.exits(world.state.ready()[0].id, SEGV)
         world.passes(5)
@@ -223,7 +223,7 @@ class TestBootLimits:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
-    def test_attempts_to_replace_a_lost_template_leave_no_more_than_one_worker_behind(self):
+    def test_lost_template_retries_leave_at_most_one_extra_worker(self):
         world = running(2, soak=1)
         stuck = world.state.ready()[0]
         world.hup()
@@ -237,7 +237,7 @@ class TestBootLimits:
             world.settle()
         assert len(world.state.in_slot(stuck.slot)) == 2, "the newest that was withdrawn, and the one that is tried"
 
-    def test_a_process_that_cannot_be_killed_is_given_up_and_its_slot_filled(self):
+    def test_unkillable_worker_is_abandoned_and_slot_refilled(self):
         world = running(1)
         world.retires(world.state.ready()[0].id)
         old = world.state.ready()[0].id
@@ -250,7 +250,7 @@ class TestBootLimits:
         assert old not in world.state.workers
         assert "cannot be killed" in texts(world)[-1]
 
-    def test_a_fork_that_fails_is_tried_again_later(self):
+    def test_failed_fork_is_retried_later(self):
         world = running(1)
         world.exits(world.state.ready()[0].id, SEGV)
         (worker,) = world.workers

@@ -1,4 +1,4 @@
-"""Recycling, memory limits and heartbeats; one test a rule."""
+"""Recycling, memory limits and heartbeats; one test for each rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.policy_world import KILLED, running, texts
 
 
 class TestRecycle:
-    def test_the_replacement_is_ready_before_the_old_worker_is_drained(self):
+    def test_recycled_worker_drains_after_replacement_is_ready(self):
         world = running(2)
         old = world.state.ready()[0]
         world.retires(old.id)
@@ -22,7 +22,7 @@ class TestRecycle:
         world.exits(old.id)
         assert "ended: max requests" in texts(world)[-1]
 
-    def test_recycling_replaces_one_worker_at_a_time(self):
+    def test_recycling_replaces_one_worker_at_once(self):
         world = running(4)
         for worker in world.state.ready():
             world.retires(worker.id)
@@ -35,7 +35,7 @@ class TestRecycle:
         world.settle()
         assert world.ready_generations() == [1] * 4
 
-    def test_a_worker_that_asked_and_left_by_itself_has_not_crashed(self):
+    def test_retired_worker_that_exits_is_not_crashed(self):
         world = running(1)
         worker = world.state.ready()[0].id
         world.retires(worker, "SIGTERM")
@@ -52,12 +52,12 @@ class TestRecycle:
         world.passes(2.1)
         assert world.in_stage(Stage.SPAWNING)
 
-    def test_recycling_of_a_worker_asked_to_leave_is_immediate(self):
+    def test_recycling_after_sigterm_to_worker_is_immediate(self):
         world = running(1, min_worker_lifetime=2.0)
         world.retires(world.state.ready()[0].id, "SIGTERM")
         assert world.in_stage(Stage.SPAWNING)
 
-    def test_lifetimes_end_one_by_one_though_they_began_together(self):
+    def test_lifetime_limit_is_spread_over_workers(self):
         world = running(4, limit_lifetime=100.0)
         world.passes(99)
         assert not world.in_stage(Stage.SPAWNING)
@@ -77,7 +77,7 @@ class TestMemory:
         workers = {worker.id: size * MIB for worker, size in zip(world.state.ready(), sizes, strict=False)}
         world.happens(events.MemorySampled(world.now, workers, total * MIB))
 
-    def test_three_samples_in_a_row_over_the_limit_replace(self):
+    def test_memory_limit_exceeded_in_three_samples_replaces_worker(self):
         world = running(2, limit_memory=100 * MIB)
         for sizes in ((120, 10), (120, 10), (90, 10), (120, 10), (120, 10)):
             self.sample(world, *sizes)
@@ -87,7 +87,7 @@ class TestMemory:
         world.settle()
         assert "ended: memory 130 MiB, limit 100 MiB" in texts(world)[-1]
 
-    def test_a_leak_in_all_is_handled_one_by_one(self):
+    def test_memory_limit_exceeded_by_all_replaces_one_at_once(self):
         world = running(4, limit_memory=100 * MIB)
         for _ in range(3):
             self.sample(world, 120, 120, 120, 120)
@@ -95,14 +95,14 @@ class TestMemory:
         world.settle()
         assert min(worker.id for worker in world.state.ready()) > 4
 
-    def test_the_hard_limit_stops_at_once(self):
+    def test_hard_memory_limit_drains_without_grace(self):
         world = running(2, limit_memory_hard=200 * MIB)
         first = world.state.ready()[0].id
         self.sample(world, 201, 10)
         assert DrainWorker(first, 0.0, False) in world.did
         assert len(world.in_stage(Stage.SPAWNING)) == 1
 
-    def test_memory_total_over_its_limit_replaces_the_largest_worker(self):
+    def test_memory_total_limit_exceeded_replaces_largest_worker(self):
         world = running(3, limit_memory_total=200 * MIB)
         self.sample(world, 50, 90, 80, total=220)
         self.sample(world, 50, 90, 80, total=220)
@@ -114,7 +114,7 @@ class TestLiveness:
         seen = {worker.id: age for worker, age in zip(world.state.ready(), ages, strict=False)}
         return world.happens(events.HeartbeatsSeen(world.now, seen))
 
-    def test_half_way_its_stacks_are_asked_for_once(self):
+    def test_heartbeat_at_half_timeout_dumps_stacks_once(self):
         world = running(2, timeout_worker=10.0)
         first = world.state.ready()[0].id
         assert actions.DumpWorker(first) in self.look(world, 5.1, 0.2)
@@ -122,7 +122,7 @@ class TestLiveness:
         self.look(world, 0.1, 0.2)
         assert "turns its event loop again" in texts(world)[-1]
 
-    def test_at_the_limit_another_takes_its_place_and_then_it_is_aborted_and_killed(self):
+    def test_heartbeat_timeout_replaces_then_aborts_then_kills(self):
         world = running(2, timeout_worker=10.0)
         stuck = world.state.ready()[0].id
         self.look(world, 10.1, 0.2)
@@ -137,7 +137,7 @@ class TestLiveness:
         assert "ended: stuck: its event loop has not turned for 10.1 s" in texts(world)[-1]
         assert not world.state.restarts, "it does not count as a crash"
 
-    def test_stuck_worker_without_a_replacement_is_aborted(self):
+    def test_stuck_worker_without_replacement_is_aborted(self):
         world = running(1, timeout_worker=10.0)
         stuck = world.state.ready()[0].id
         self.look(world, 10.1)
@@ -151,6 +151,6 @@ class TestLiveness:
         world.happens(events.HeartbeatsSeen(world.now, {stuck: 0.1}))
         assert world.draining == {stuck}
 
-    def test_no_limit_no_judgement(self):
+    def test_heartbeat_timeout_0_disables_check(self):
         world = running(1, timeout_worker=0.0)
         assert self.look(world, 1e6) == []

@@ -1,4 +1,4 @@
-"""Scaling; one test a rule."""
+"""Scaling by an operator; one test for each rule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.support.policy_world import KILLED, running
 
 
 class TestScale:
-    def test_up_from_the_current_generation_and_down_by_draining_the_last_slots(self):
+    def test_scale_up_forks_current_generation_and_down_drains_last_slots(self):
         world = running(2)
         world.scale(+2)
         world.settle()
@@ -21,7 +21,7 @@ class TestScale:
         world.scale(-1)
         assert not world.draining
 
-    def test_scaling_up_during_a_reload_reaches_the_candidate_too(self):
+    def test_scale_up_during_reload_includes_candidate(self):
         world = running(2)
         world.hup()
         world.template_ready(2)
@@ -29,7 +29,7 @@ class TestScale:
         world.settle()
         assert world.ready_generations() == [2] * 3
 
-    def test_a_number_that_was_asked_for_outlives_a_lost_template_but_not_a_reload(self):
+    def test_scale_request_outlives_template_loss_but_not_reload(self):
         world = running(2)
         world.scale(+1)
         world.settle()

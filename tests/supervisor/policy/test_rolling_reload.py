@@ -1,4 +1,4 @@
-"""Rolling reloads, their soak, both ways back, and the loss of a template; one test a rule."""
+"""Rolling reloads, soak, rollback, and the loss of a template; one test for each rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.policy_world import KILLED, SEGV, of_kind, running, settings_
 
 
 class TestReload:
-    def test_the_first_new_worker_is_a_canary_and_then_slots_follow_one_by_one(self):
+    def test_reload_starts_canary_then_replaces_slots_in_order(self):
         world = running(3)
         world.hup()
         world.template_ready(2)
@@ -33,7 +33,7 @@ class TestReload:
         assert world.ready_generations() == [2, 2, 2]
         assert world.templates == {2}
 
-    def test_an_old_worker_that_does_not_say_that_it_drains_is_not_waited_for_long(self):
+    def test_reload_commits_without_drain_notice_after_timeout(self):
         world = running(1)
         world.hup()
         world.template_ready(2)
@@ -44,7 +44,7 @@ class TestReload:
         world.passes(1.1)
         assert world.state.phase is Phase.RUNNING
 
-    def test_code_that_does_not_load_is_refused_and_nothing_else_happens(self):
+    def test_failed_load_refuses_reload(self):
         world = running(2)
         before = set(world.workers)
         world.hup()
@@ -57,7 +57,7 @@ class TestReload:
         world.settle()
         assert world.ready_generations() == [3, 3]
 
-    def test_a_canary_that_fails_rolls_back(self):
+    def test_canary_failure_rolls_back(self):
         world = running(2)
         world.hup()
         world.template_ready(2)
@@ -68,7 +68,7 @@ class TestReload:
         assert world.ready_generations() == [1, 1]
         assert world.templates == {1}
 
-    def test_a_crash_in_the_middle_of_the_roll_rolls_all_back_from_memory(self):
+    def test_crash_during_reload_rolls_back_from_memory(self):
         world = running(3)
         world.hup()
         world.template_ready(2)
@@ -82,7 +82,7 @@ class TestReload:
         assert world.ready_generations() == [1, 1, 1]
         assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2]
 
-    def test_rolling_back_keeps_a_new_worker_until_the_old_code_serves_in_its_place(self):
+    def test_rollback_keeps_new_worker_until_old_code_serves(self):
         world = running(2)
         world.hup()
         world.template_ready(2)
@@ -97,7 +97,7 @@ class TestReload:
         world.settle()
         assert world.ready_generations() == [1, 1]
 
-    def test_a_load_that_hangs_is_refused_in_time(self):
+    def test_load_timeout_refuses_reload(self):
         world = running(1, timeout_boot=10)
         world.hup()
         world.passes(10)
@@ -105,7 +105,7 @@ class TestReload:
         world.template_exits(2, KILLED)
         assert world.ready_generations() == [1]
 
-    def test_reload_requested_during_a_reload_is_remembered_once(self):
+    def test_reload_requests_during_reload_are_coalesced(self):
         world = running(1)
         for _ in range(1000):
             world.hup()
@@ -113,14 +113,14 @@ class TestReload:
         assert [each.generation for each in of_kind(world.did, SpawnTemplate)] == [1, 2, 3]
         assert world.ready_generations() == [3]
 
-    def test_the_latest_settings_win(self):
+    def test_reload_during_reload_uses_latest_settings(self):
         world = running(1)
         world.hup(settings_with(workers=2))
         world.hup(settings_with(workers=3))
         world.settle()
         assert world.ready_generations() == [3, 3, 3]
 
-    def test_the_number_of_workers_changes_with_the_commit_and_not_when_refused(self):
+    def test_worker_count_changes_with_committed_reload_only(self):
         world = running(2)
         world.hup(settings_with(workers=4))
         world.template_fails(2)
@@ -130,7 +130,7 @@ class TestReload:
         world.settle()
         assert world.ready_generations() == [3]
 
-    def test_stop_overtakes_a_reload(self):
+    def test_stop_during_reload_kills_canary(self):
         world = running(2)
         world.hup()
         world.template_ready(2)
@@ -140,7 +140,7 @@ class TestReload:
         world.settle()
         assert world.exit_code == 0
 
-    def test_an_old_worker_that_crashes_during_a_reload_is_replaced_by_the_old_code(self):
+    def test_crash_of_old_worker_during_reload_respawns_old_code(self):
         world = running(3)
         world.hup()
         world.template_ready(2)
@@ -150,7 +150,7 @@ class TestReload:
         world.settle()
         assert world.ready_generations() == [2, 2, 2]
 
-    def test_backoff_of_the_old_code_does_not_hold_up_the_new(self):
+    def test_reload_resets_backoff_of_old_code(self):
         world = running(1)
         while world.workers:
             world.exits(world.state.ready()[0].id, ProcessExit(code=1))
@@ -161,7 +161,7 @@ class TestReload:
 
 
 class TestSoak:
-    def test_the_old_workers_all_stay_until_the_canary_has_soaked(self):
+    def test_soak_keeps_old_workers_until_it_ends(self):
         world = running(2, soak=3.0)
         world.hup()
         world.template_ready(2)
@@ -176,7 +176,7 @@ class TestSoak:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
-    def test_a_crash_while_it_soaks_withdraws_it(self):
+    def test_crash_during_soak_withdraws_canary(self):
         world = running(2, soak=3.0)
         world.hup()
         world.template_ready(2)
@@ -190,7 +190,7 @@ class TestSoak:
         assert world.ready_generations() == [1, 1]
         assert world.templates == {1}
 
-    def test_gate_holds_only_workers_of_a_candidate(self):
+    def test_startup_gate_applies_to_candidate_workers_only(self):
         world = running(2)
         world.hup()
         world.settle()
@@ -206,14 +206,14 @@ class TestRollback:
         assert world.ready_generations() == [2, 2]
         return world
 
-    def test_the_previous_template_is_kept_for_its_window_and_then_stopped(self):
+    def test_previous_template_is_kept_for_rollback_window(self):
         world = self.reloaded()
         assert world.templates == {1, 2}
         world.passes(61)
         world.settle()
         assert world.templates == {2}
 
-    def test_a_crash_soon_after_the_commit_goes_back_without_reading_the_disk(self):
+    def test_crash_soon_after_commit_rolls_back_without_reload(self):
         world = self.reloaded()
         world.passes(1)
         world.exits(world.state.ready()[0].id, SEGV)
@@ -223,7 +223,7 @@ class TestRollback:
         assert world.templates == {1}
         assert len(of_kind(world.did, SpawnTemplate)) == 2
 
-    def test_a_crash_later_does_not(self):
+    def test_crash_long_after_commit_does_not_roll_back(self):
         world = self.reloaded()
         world.passes(6)
         world.exits(world.state.ready()[0].id, SEGV)
@@ -236,7 +236,7 @@ class TestRollback:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
-    def test_the_settings_of_the_previous_generation_come_back_with_it(self):
+    def test_rollback_restores_previous_settings(self):
         world = running(2, rollback_window=60.0)
         world.hup(settings_with(workers=3, rollback_window=60.0))
         world.settle()
@@ -253,7 +253,7 @@ class TestRollback:
 
 
 class TestTemplateLost:
-    def test_with_all_workers_lost_too_the_previous_generation_serves_again(self):
+    def test_lost_template_and_workers_restore_previous_generation(self):
         world = running(2, rollback_window=60.0)
         world.hup()
         world.settle()
@@ -265,7 +265,7 @@ class TestTemplateLost:
         world.settle()
         assert world.ready_generations() == [1, 1]
 
-    def test_workers_go_on_and_code_from_disk_becomes_a_candidate(self):
+    def test_lost_template_keeps_workers_and_loads_candidate(self):
         world = running(2)
         world.template_exits(1, KILLED)
         assert world.ready_generations() == [1, 1]

@@ -1,4 +1,4 @@
-"""Workers by load: when the policy adds one, when it removes one, and when it leaves the number alone."""
+"""Scaling by load: when the policy adds a worker, removes one, or keeps the number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def world():
 
 
 def loaded(world, seconds, busy, lag=0.0):
-    """So many samples, a second apart; every worker that comes is ready at once, and every one that goes is gone."""
+    """Send one load sample a second; workers boot and exit immediately."""
     for _ in range(seconds):
         world.happens(events.LoadSampled(world.now, busy, lag))
         world.settle()
@@ -26,7 +26,7 @@ def loaded(world, seconds, busy, lag=0.0):
     return world.state.target
 
 
-def test_busy_workers_get_another_after_five_seconds_up_to_the_most(world):
+def test_busy_workers_scale_up_after_five_seconds_to_maximum(world):
     assert loaded(world, 5, 0.9) == 2
     assert loaded(world, 1, 0.9) == 3
     assert "scaling from 2 to 3 workers: the event loops are 90% busy, and 0 ms late" in texts(world)
@@ -38,13 +38,13 @@ def test_late_event_loops_count_as_busy(world):
     assert loaded(world, 7, 0.1, lag=0.3) == 3
 
 
-def test_moment_of_rest_begins_the_wait_anew(world):
+def test_idle_sample_resets_scale_up_delay(world):
     loaded(world, 4, 0.9)
     loaded(world, 1, 0.2)
     assert loaded(world, 4, 0.9) == 2
 
 
-def test_idle_workers_go_after_a_minute_down_to_the_least(world):
+def test_idle_workers_scale_down_after_minute_to_minimum(world):
     loaded(world, 30, 0.9)
     assert loaded(world, 60, 0.1) == 4
     assert loaded(world, 1, 0.1) == 3
@@ -52,18 +52,18 @@ def test_idle_workers_go_after_a_minute_down_to_the_least(world):
     assert len(world.workers) == 2
 
 
-def test_workers_that_are_needed_stay(world):
+def test_moderate_load_keeps_worker_count(world):
     loaded(world, 30, 0.9)
     assert loaded(world, 200, 0.45) == 4
 
 
-def test_number_that_an_operator_names_stands(world):
+def test_operator_scale_is_kept_under_load(world):
     world.scale(1)
     assert loaded(world, 30, 1.0) == 3
     assert loaded(world, 200, 0.0) == 3
 
 
-def test_reload_keeps_what_the_load_made_of_the_range(world):
+def test_reload_keeps_scaled_count_within_new_range(world):
     loaded(world, 7, 0.9)
     world.hup(settings_with(workers=2, most_workers=8, timeout_worker=0))
     world.settle()
@@ -73,7 +73,7 @@ def test_reload_keeps_what_the_load_made_of_the_range(world):
     assert world.state.target == 1
 
 
-def test_plain_number_never_changes():
+def test_fixed_worker_count_ignores_load():
     world = World(settings_with(workers=2, most_workers=2, timeout_worker=0))
     world.start()
     world.template_ready(1)
@@ -81,7 +81,7 @@ def test_plain_number_never_changes():
     assert loaded(world, 30, 1.0, lag=1.0) == 2
 
 
-def test_nothing_changes_in_a_stop(world):
+def test_load_during_stop_is_ignored(world):
     loaded(world, 4, 0.9)
     world.signal("SIGTERM")
     assert world.happens(events.LoadSampled(world.now + 5, 1.0, 1.0)) == []

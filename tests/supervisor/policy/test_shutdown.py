@@ -1,4 +1,4 @@
-"""Stops, the drain delay and upgrades; one test a rule."""
+"""Stops, the drain delay and upgrades; one test for each rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.policy_world import KILLED, SEGV, World, of_kind, running, se
 
 
 class TestStop:
-    def test_term_drains_all_and_exits_0(self):
+    def test_sigterm_drains_all_workers_and_exits_0(self):
         world = running(2)
         world.signal("SIGTERM")
         assert of_kind(world.did, DrainWorker) == [DrainWorker(each, 30.0, True) for each in world.workers]
@@ -19,12 +19,12 @@ class TestStop:
         world.settle()
         assert world.exit_code == 0
 
-    def test_a_second_term_changes_nothing(self):
+    def test_second_sigterm_changes_nothing(self):
         world = running(1)
         world.signal("SIGTERM")
         assert world.happens(events.StopRequested(world.now, "SIGTERM")) == []
 
-    def test_a_worker_that_does_not_leave_is_killed_after_grace_and_lifespan(self):
+    def test_worker_past_grace_and_lifespan_timeout_is_killed(self):
         world = running(1)
         world.signal("SIGTERM")
         (worker,) = world.workers
@@ -35,7 +35,7 @@ class TestStop:
         world.settle()
         assert world.exit_code == 0
 
-    def test_draining_worker_that_is_blocked_when_its_grace_is_over_is_aborted(self):
+    def test_blocked_draining_worker_is_aborted_after_grace(self):
         world = running(2)
         world.signal("SIGTERM")
         blocked, other = world.workers
@@ -50,7 +50,7 @@ class TestStop:
         assert world.exit_code == 0
 
     @pytest.mark.parametrize("end", [ProcessExit(signal="SIGTERM"), ProcessExit(signal="SIGKILL")])
-    def test_worker_whose_end_the_stop_explains_is_no_warning(self, end):
+    def test_worker_exit_explained_by_stop_is_not_warning(self, end):
         world = World(settings_with(workers=2))
         world.start()
         world.template_ready(1)
@@ -61,7 +61,7 @@ class TestStop:
         assert [each for each in world.said if each.level is not actions.Level.INFO] == []
 
     @pytest.mark.parametrize(("signals", "code"), [(["SIGINT"] * 2, 0), (["SIGQUIT"], 0), (["SIGTERM", "SIGQUIT"], 0)])
-    def test_pressing_on_makes_it_quick(self, signals, code):
+    def test_repeated_or_urgent_signal_stops_without_grace(self, signals, code):
         world = running(1)
         for signal in signals:
             world.signal(signal)
@@ -72,7 +72,7 @@ class TestStop:
         world.settle()
         assert world.exit_code == code
 
-    def test_the_third_int_kills_and_exits_130(self):
+    def test_third_sigint_kills_workers_and_exits_130(self):
         world = running(2)
         for _ in range(3):
             world.signal("SIGINT")
@@ -80,7 +80,7 @@ class TestStop:
         world.settle()
         assert world.exit_code == 130
 
-    def test_a_crash_while_stopping_is_not_replaced(self):
+    def test_worker_crash_during_stop_is_not_replaced(self):
         world = running(2)
         world.signal("SIGTERM")
         victim = next(iter(world.workers))
@@ -89,14 +89,14 @@ class TestStop:
         world.settle()
         assert world.exit_code == 0
 
-    def test_stop_while_starting(self):
+    def test_sigint_during_start_exits_0(self):
         world = World(settings_with(workers=2))
         world.start()
         world.signal("SIGINT")
         world.settle()
         assert world.exit_code == 0
 
-    def test_a_reload_asked_for_while_stopping_is_not_begun(self):
+    def test_reload_during_stop_is_ignored(self):
         world = running(1)
         world.signal("SIGTERM")
         world.hup()
@@ -104,7 +104,7 @@ class TestStop:
         assert world.exit_code == 0
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1)]
 
-    def test_a_template_that_does_not_leave_is_killed(self):
+    def test_template_that_does_not_exit_is_killed(self):
         world = running(1)
         world.signal("SIGTERM")
         (worker,) = world.workers
@@ -116,7 +116,7 @@ class TestStop:
 
 
 class TestUpgrade:
-    def test_upgrade_keeps_the_master_until_its_successor_serves(self):
+    def test_upgrade_keeps_master_until_successor_is_ready(self):
         world = running(2)
         world.usr2()
         assert actions.StartSuccessor() in world.did
@@ -127,13 +127,13 @@ class TestUpgrade:
         world.settle()
         assert world.exit_code == 0
 
-    def test_upgrade_during_an_upgrade_is_refused(self):
+    def test_upgrade_during_upgrade_is_refused(self):
         world = running(1)
         world.usr2()
         world.usr2()
         assert of_kind(world.did, actions.StartSuccessor) == [actions.StartSuccessor()]
 
-    def test_a_successor_that_fails_changes_nothing_and_another_may_follow(self):
+    def test_failed_successor_keeps_master_and_allows_retry(self):
         world = running(1)
         world.usr2()
         world.happens(events.SuccessorFailed(world.now, "it broke"))
@@ -142,7 +142,7 @@ class TestUpgrade:
         world.usr2()
         assert len(of_kind(world.did, actions.StartSuccessor)) == 2
 
-    def test_a_stop_stops_the_successor_too(self):
+    def test_stop_during_upgrade_stops_successor(self):
         world = running(1)
         world.usr2()
         world.signal("SIGTERM")
@@ -152,9 +152,9 @@ class TestUpgrade:
 
 
 class TestDrainDelay:
-    """SIGTERM with `drain_delay` is a date; until then all goes on, and any further signal ends the wait."""
+    """SIGTERM with `drain_delay` schedules the drain; a further signal starts it immediately."""
 
-    def test_everything_goes_on_until_the_delay_is_over(self):
+    def test_drain_delay_keeps_serving_until_it_ends(self):
         world = running(2, drain_delay=10)
         world.signal("SIGTERM")
         assert "connections are accepted for 10 s more" in texts(world)[-1]
@@ -171,7 +171,7 @@ class TestDrainDelay:
         assert world.exit_code == 0
 
     @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
-    def test_a_further_signal_ends_the_wait(self, name):
+    def test_drain_delay_ends_at_next_signal(self, name):
         world = running(2, drain_delay=10)
         world.signal("SIGTERM")
         world.signal(name)
@@ -180,19 +180,19 @@ class TestDrainDelay:
         assert world.exit_code == 0
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
-    def test_drain_delay_is_ended_by_a_more_urgent_stop(self, name):
+    def test_drain_delay_is_skipped_by_sigint_and_sigquit(self, name):
         world = running(2, drain_delay=10)
         world.signal(name)
         assert actions.CloseListeners() in world.did
 
-    def test_a_service_that_does_not_serve_yet_has_nothing_to_wait_for(self):
+    def test_drain_delay_before_ready_is_skipped(self):
         world = World(settings_with(workers=1, drain_delay=10))
         world.start()
         world.signal("SIGTERM")
         world.settle()
         assert world.exit_code == 0
 
-    def test_nothing_new_begins_meanwhile(self):
+    def test_drain_delay_refuses_upgrade_and_reload(self):
         world = running(1, drain_delay=10)
         world.usr2()
         world.signal("SIGTERM")
@@ -202,7 +202,7 @@ class TestDrainDelay:
         assert world.did.count(actions.StartSuccessor()) == 1
         assert world.state.candidate is None
 
-    def test_a_reload_under_way_does_not_hold_the_stop_up(self):
+    def test_drain_delay_during_reload_still_stops(self):
         world = running(1, drain_delay=10)
         world.hup()
         world.signal("SIGTERM")

@@ -1,4 +1,4 @@
-"""The pidfile is written where it was asked for, and nowhere else."""
+"""Pidfile: symbolic links in its place are not followed."""
 
 import os
 
@@ -15,7 +15,7 @@ def precious(tmp_path):
     return file
 
 
-def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path, precious):
+def test_pidfile_temporary_name_that_is_symlink_is_not_followed(tmp_path, precious):
     (tmp_path / f".corn.pid.{os.getpid()}").symlink_to(precious)
     Pidfile(Config(pid=str(tmp_path / "corn.pid")), predecessor=None).publish()
     assert (tmp_path / "corn.pid").read_text() == f"{os.getpid()}\n"
@@ -23,7 +23,7 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path, pre
     assert sorted(each.name for each in tmp_path.iterdir()) == ["corn.pid", "precious"]
 
 
-def test_a_link_in_the_place_of_the_file_is_replaced(tmp_path, precious):
+def test_pidfile_that_is_symlink_is_replaced(tmp_path, precious):
     pidfile = Pidfile(Config(pid=str(tmp_path / "corn.pid")), predecessor=None)
     (tmp_path / "corn.pid").symlink_to(precious)
     pidfile.publish()

@@ -1,4 +1,4 @@
-"""What corn tells of itself in development: its generation is the version of the code that serves."""
+"""Status of corn dev: the generation is the version of the running code."""
 
 from corn.supervisor.policy import events
 from corn.supervisor.policy.state import ProcessExit
@@ -11,7 +11,7 @@ ABOUT = About("0.1", 1, "main:app", ("http://a",), 90.0)
 
 
 def watched(world, wish=None):
-    """Shows each change of the state to a wish, and keeps the history."""
+    """Checks each change of the state against a wait condition, and keeps the history."""
     decide_and_act = world.happens
     world.history, world.outcome = History(), None
 
@@ -31,7 +31,7 @@ def status(world):
     return status_of(ABOUT, world.state, world.history, Observed({}, Reading(), {}, "info", (1.0,)), world.now)
 
 
-def test_reloads_in_development_are_counted_and_are_no_restarts():
+def test_dev_reloads_are_counted_and_are_not_restarts():
     world = watched(served(workers=2))
     for _ in range(3):
         change(world)
@@ -45,7 +45,7 @@ def test_reloads_in_development_are_counted_and_are_no_restarts():
     assert found.reloads == {"done": 3, "refused": 1}
 
 
-def test_a_crash_in_development_is_a_restart():
+def test_dev_crash_is_counted_as_restart():
     world = watched(served())
     change(world)
     world.settle()
@@ -55,7 +55,7 @@ def test_a_crash_in_development_is_a_restart():
     assert [each.restarts for each in status(world).slots] == [1]
 
 
-def test_the_generation_in_development_is_the_version_of_the_code_that_serves():
+def test_dev_generation_is_version_of_running_code():
     world = watched(served())
     for generation in (2, 3):
         change(world)
@@ -68,7 +68,7 @@ def test_the_generation_in_development_is_the_version_of_the_code_that_serves():
     assert status(world).generation == 3
 
 
-def test_code_that_does_not_run_is_a_degraded_service_until_it_is_fixed():
+def test_dev_failed_code_is_degraded_until_fixed():
     world = watched(served())
     change(world)
     assert condition(world.state, world.now) == ("reloading", "generation 2 starts")
@@ -83,7 +83,7 @@ def test_code_that_does_not_run_is_a_degraded_service_until_it_is_fixed():
     assert status(world).last_error == ""
 
 
-def test_keep_last_good_shows_the_generation_that_is_kept():
+def test_keep_last_good_shows_old_generation():
     world = watched(served(keep_last_good=True))
     change(world)
     breaks(world)
@@ -91,7 +91,7 @@ def test_keep_last_good_shows_the_generation_that_is_kept():
     assert status(world).generation == 1
 
 
-def test_waiting_for_a_reload_in_development_ends_when_the_code_serves():
+def test_wait_for_dev_reload_ends_when_code_runs():
     world = watched(served(), CodeReloaded(2))
     world.hup()
     assert world.outcome is None
@@ -100,7 +100,7 @@ def test_waiting_for_a_reload_in_development_ends_when_the_code_serves():
     assert world.outcome.text == "reloaded: generation 2 serves"
 
 
-def test_waiting_for_a_reload_in_development_fails_where_the_code_does_not_run():
+def test_wait_for_dev_reload_fails_when_code_fails():
     world = watched(served(), CodeReloaded(2))
     change(world)
     breaks(world)

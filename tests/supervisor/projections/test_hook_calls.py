@@ -1,4 +1,4 @@
-"""Which hooks follow from what the policy decides; driven by the policy itself."""
+"""Hook calls that follow from state changes; driven by the policy itself."""
 
 from corn.hooks import ExitInfo, ReloadInfo, ScaleInfo, WorkerInfo
 from corn.supervisor.policy import events
@@ -8,8 +8,8 @@ from corn.supervisor.projections.hook_calls import hook_calls
 from tests.support.policy_world import settings_with
 
 
-def told(*happened, state=None):
-    """The hooks that a sequence of events leads to, and the state in the end."""
+def hooks_after(*happened, state=None):
+    """Hook calls after a sequence of events, and the final state."""
     state = state or State(settings=settings_with(workers=1), target=1)
     calls = []
     for event in happened:
@@ -19,7 +19,7 @@ def told(*happened, state=None):
 
 
 def started():
-    return told(
+    return hooks_after(
         events.Started(0.0),
         events.TemplateReady(1.0, 1, "app"),
         events.WorkerForked(1.0, 1, 100),
@@ -28,13 +28,13 @@ def started():
     )
 
 
-def test_a_start_is_a_ready_worker():
+def test_start_calls_worker_ready():
     calls, _ = started()
     assert calls == [("worker_ready", WorkerInfo(0, 1, 100))]
 
 
-def test_a_reload_that_is_done():
-    calls, _ = told(
+def test_reload_calls_on_reload_reload_done_and_child_exit():
+    calls, _ = hooks_after(
         events.ReloadRequested(3.0, settings_with(workers=1)),
         events.TemplateReady(4.0, 2, "app"),
         events.WorkerForked(4.0, 2, 200),
@@ -52,8 +52,8 @@ def test_a_reload_that_is_done():
     }
 
 
-def test_a_reload_that_fails_and_one_that_was_noted_meanwhile():
-    calls, _ = told(
+def test_failed_reload_calls_reload_failed_and_starts_queued_one():
+    calls, _ = hooks_after(
         events.ReloadRequested(3.0, settings_with(workers=1)),
         events.ReloadRequested(3.0, settings_with(workers=1)),
         events.TemplateFailed(4.0, 2, "no such module", "traceback"),
@@ -66,8 +66,8 @@ def test_a_reload_that_fails_and_one_that_was_noted_meanwhile():
     ]
 
 
-def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
-    calls, _ = told(
+def test_stop_during_reload_calls_reload_failed_and_on_exit():
+    calls, _ = hooks_after(
         events.ReloadRequested(3.0, settings_with(workers=1)),
         events.StopRequested(4.0, "SIGTERM"),
         events.WorkerExited(5.0, 1, ProcessExit(code=0)),
@@ -83,8 +83,8 @@ def test_a_stop_fails_the_reload_under_way_and_ends_in_on_exit():
     ]
 
 
-def test_a_reload_that_is_rolled_back_after_it_was_done():
-    calls, _ = told(
+def test_rollback_after_reload_calls_reload_failed():
+    calls, _ = hooks_after(
         events.ReloadRequested(3.0, settings_with(workers=1, soak=0.0, rollback_window=300.0)),
         events.TemplateReady(4.0, 2, "app"),
         events.WorkerForked(4.0, 2, 200),
@@ -99,8 +99,8 @@ def test_a_reload_that_is_rolled_back_after_it_was_done():
     assert "SIGSEGV" in failed[0].error
 
 
-def test_a_crash_and_scaling():
-    calls, _ = told(
+def test_scaling_and_crash_call_nworkers_changed_and_child_exit():
+    calls, _ = hooks_after(
         events.ScaleRequested(3.0, 2),
         events.WorkerExited(4.0, 1, ProcessExit(signal="SIGKILL")),
         state=started()[1],

@@ -1,4 +1,4 @@
-"""What a service manager is told; driven by the policy itself, over random events."""
+"""sd_notify datagrams; driven by the policy itself, over random events."""
 
 from __future__ import annotations
 
@@ -14,14 +14,8 @@ from tests.supervisor.policy.test_decide_properties import Master
 from tests.support.policy_world import World, running, settings_with
 
 
-def told(world: World, act) -> list[str]:
-    before = world.state
-    act()
-    return list(notices(before, world.state, world.now))
-
-
 class Listening(World):
-    """A world that hears what the service manager is told of each event, and holds its view of the service."""
+    """World that records the datagrams of each event and holds the service manager's view of the service."""
 
     def happens(self, event):
         before = self.state
@@ -42,21 +36,21 @@ def started(workers=2, **more) -> Listening:
     return world
 
 
-def test_a_start_is_ready_once_and_says_how_far_it_is():
+def test_start_sends_progress_and_ready_once():
     world = started()
     assert heard(world, "READY") == ["READY=1"]
     assert heard(world, "STATUS")[0] == "STATUS=starting: 0 of 2 workers are ready"
     assert heard(world, "STATUS")[-1] == "STATUS=serving: 2 workers, generation 1"
 
 
-def test_a_start_may_take_as_long_as_its_own_deadlines():
+def test_start_extends_timeout_by_boot_timeout():
     world = started(timeout_boot=100)
     times = [int(each.removeprefix("EXTEND_TIMEOUT_USEC=")) for each in heard(world, "EXTEND")]
     assert times[0] == 105_000_000
     assert all(0 < each <= 105_000_000 for each in times)
 
 
-def test_a_reload_has_its_time_and_ends_with_ready():
+def test_reload_sends_reloading_then_ready():
     world = started(soak=1.0)
     world.hup()
     assert world.heard[-2] == f"RELOADING=1\nMONOTONIC_USEC={int(world.now * 1e6)}"
@@ -68,7 +62,7 @@ def test_a_reload_has_its_time_and_ends_with_ready():
     assert heard(world, "READY") == ["READY=1"] * 2
 
 
-def test_a_reload_that_follows_another_has_a_time_of_its_own():
+def test_queued_reload_sends_its_own_reloading():
     world = started()
     world.hup()
     world.now += 1
@@ -81,14 +75,14 @@ def test_a_reload_that_follows_another_has_a_time_of_its_own():
     assert world.heard[-2:] == ["READY=1", "STATUS=serving: 2 workers, generation 1; last error: it broke"]
 
 
-def test_a_reload_that_is_refused_before_it_began_has_an_end_too():
+def test_reload_refused_by_config_sends_reloading_and_ready():
     world = running(1)
     begins, ends = refused_reload(world.state, 7.0, "corn.toml: line 1\nis wrong")
     assert begins == "RELOADING=1\nMONOTONIC_USEC=7000000"
     assert ends == "READY=1\nSTATUS=reload refused: corn.toml: line 1 is wrong"
 
 
-def test_a_stop_is_told_when_it_is_asked_for_and_not_again_when_the_delay_is_over():
+def test_drain_delay_sends_stopping_once():
     world = started(drain_delay=10)
     world.signal("SIGTERM")
     assert heard(world, "STOPPING") == ["STOPPING=1"]
@@ -99,7 +93,7 @@ def test_a_stop_is_told_when_it_is_asked_for_and_not_again_when_the_delay_is_ove
     assert world.exit_code == 0
 
 
-def test_a_reload_that_ends_in_the_delay_is_no_news():
+def test_reload_ending_in_drain_delay_sends_no_ready():
     world = started(drain_delay=10)
     world.hup()
     world.signal("SIGTERM")
@@ -107,7 +101,7 @@ def test_a_reload_that_ends_in_the_delay_is_no_news():
     assert heard(world, "READY") == ["READY=1"]
 
 
-def test_a_master_that_hands_over_does_not_say_that_the_service_stops():
+def test_upgrade_sends_no_stopping():
     world = started()
     world.usr2()
     world.happens(events.SuccessorReady(world.now))
@@ -115,7 +109,7 @@ def test_a_master_that_hands_over_does_not_say_that_the_service_stops():
     assert heard(world, "STOPPING") == []
 
 
-def test_health_is_work_done_or_under_way():
+def test_health_requires_ready_or_booting_worker():
     world = Listening(settings_with(workers=1))
     assert not is_healthy(world.state)
     world.start()
@@ -131,8 +125,8 @@ def test_health_is_work_done_or_under_way():
     assert not is_healthy(world.state)
 
 
-class Told(Master):
-    """The same random events; the manager's view of the service must agree with the master's at each step."""
+class NotifyMachine(Master):
+    """Random events; the view of the service manager must agree with the master's after each step."""
 
     kind = Listening
 
@@ -153,7 +147,7 @@ class Told(Master):
             assert view == {"running": "READY", "reloading": "RELOADING", "starting": "starting"}[phase.value]
 
 
-TestTold = Told.TestCase
-TestTold.settings = settings(
+TestNotifyMachine = NotifyMachine.TestCase
+TestNotifyMachine.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -1,4 +1,4 @@
-"""What a waiting client is told: pure, over the states of a world without processes."""
+"""Wait conditions of control clients, and the status; over the states of a world without processes."""
 
 from corn.supervisor.policy import events
 from corn.supervisor.policy.decide import decide
@@ -10,7 +10,7 @@ from tests.support.policy_world import KILLED, World, running, settings_with
 
 
 class Watched(World):
-    """A world that shows each change of its state to a wish, and keeps the history."""
+    """World that checks each change of its state against a wait condition, and keeps the history."""
 
     wish = None
     outcome = None
@@ -33,7 +33,7 @@ def watched(workers=2, wish=None, **settings):
     return world
 
 
-def test_a_reload_that_is_done():
+def test_wait_for_reload_ends_with_new_generation():
     world = watched()
     world.wish = waiting.Reloaded(world.state.next_generation)
     world.hup()
@@ -43,7 +43,7 @@ def test_a_reload_that_is_done():
     assert world.outcome == waiting.Outcome(True, "reloaded: generation 2 serves")
 
 
-def test_a_reload_that_is_refused_says_why_and_shows_the_traceback():
+def test_wait_for_refused_reload_returns_reason_and_traceback():
     world = watched()
     world.wish = waiting.Reloaded(world.state.next_generation)
     world.hup()
@@ -52,7 +52,7 @@ def test_a_reload_that_is_refused_says_why_and_shows_the_traceback():
     assert world.outcome == waiting.Outcome(False, kept, "Traceback")
 
 
-def test_a_reload_asked_for_during_another_waits_for_its_own():
+def test_wait_for_queued_reload_ends_with_its_own_outcome():
     world = watched()
     world.hup()
     world.wish = waiting.Reloaded(world.state.next_generation)
@@ -66,7 +66,7 @@ def test_a_reload_asked_for_during_another_waits_for_its_own():
     assert "generation 3" in world.outcome.text
 
 
-def test_a_stop_answers_who_waits_for_a_reload():
+def test_wait_for_reload_ends_at_stop():
     world = watched()
     world.wish = waiting.Reloaded(world.state.next_generation)
     world.hup()
@@ -74,7 +74,7 @@ def test_a_stop_answers_who_waits_for_a_reload():
     assert world.outcome == waiting.STOPS
 
 
-def test_scaling_up_and_down():
+def test_wait_for_scaling_ends_with_target_count():
     for delta, target in ((2, 4), (-1, 1)):
         world = watched(wish=waiting.Scaled(target))
         world.scale(delta)
@@ -82,14 +82,14 @@ def test_scaling_up_and_down():
         assert world.outcome == waiting.Outcome(True, f"{target} workers serve")
 
 
-def test_scaling_that_is_overtaken():
+def test_wait_for_scaling_ends_when_superseded():
     world = watched(wish=waiting.Scaled(4))
     world.scale(2)
     world.scale(-1)
     assert world.outcome == waiting.Outcome(False, "scaled to 3 meanwhile")
 
 
-def test_a_worker_is_replaced_before_it_leaves():
+def test_restart_replaces_worker_before_it_exits():
     world = watched(min_worker_lifetime=1000)
     world.wish = waiting.Replaced(0, frozenset({1}))
     world.happens(events.RestartRequested(world.now, 0))
@@ -101,7 +101,7 @@ def test_a_worker_is_replaced_before_it_leaves():
     assert world.history.causes == {"command": 1}
 
 
-def test_a_slot_that_waits_for_its_backoff_is_started_at_once():
+def test_restart_of_slot_in_backoff_spawns_immediately():
     world = watched(workers=1)
     while world.workers:
         world.exits(max(world.workers), ProcessExit(code=1))
@@ -110,7 +110,7 @@ def test_a_slot_that_waits_for_its_backoff_is_started_at_once():
     assert len(world.workers) == 1
 
 
-def test_a_drained_worker_leaves_and_another_takes_its_place():
+def test_drain_of_worker_ends_with_replacement():
     world = watched(wish=waiting.Gone(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     assert 1 in world.draining
@@ -119,7 +119,7 @@ def test_a_drained_worker_leaves_and_another_takes_its_place():
     assert len(world.state.ready()) == 2
 
 
-def test_a_drain_that_takes_too_long_is_told_as_a_kill():
+def test_drain_timeout_is_reported_as_kill():
     world = watched(wish=waiting.Gone(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     world.passes(60)
@@ -127,7 +127,7 @@ def test_a_drain_that_takes_too_long_is_told_as_a_kill():
     assert world.outcome == waiting.Outcome(False, "worker 0 has been killed: it did not finish in time")
 
 
-def test_rolling_back_by_command():
+def test_rollback_by_command_restores_previous_generation():
     world = watched()
     world.hup()
     world.settle()
@@ -142,7 +142,7 @@ def test_rolling_back_by_command():
     assert world.state.last_error == ""
 
 
-def test_an_upgrade_either_way():
+def test_wait_for_upgrade_reports_success_and_failure():
     world = watched(wish=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorFailed(world.now, "it died"))
@@ -153,7 +153,7 @@ def test_an_upgrade_either_way():
     assert world.outcome.ok
 
 
-def test_requests_about_nobody_change_nothing():
+def test_requests_for_missing_worker_change_nothing():
     world = running()
     world.signal("SIGTERM")
     for event in (events.RestartRequested, events.DrainRequested):
@@ -172,7 +172,7 @@ def status(world, **readings):
     return status_of(ABOUT, world.state, getattr(world, "history", History()), observed, world.now)
 
 
-def test_the_phase_in_an_operators_words():
+def test_condition_follows_phase():
     world = World(settings_with(workers=2))
     world.start()
     assert condition(world.state, world.now) == ("starting", "0 of 2 workers are ready")
@@ -186,7 +186,7 @@ def test_the_phase_in_an_operators_words():
     assert condition(world.state, world.now)[0] == "stopping"
 
 
-def test_a_status_tells_workers_restarts_and_what_was_counted():
+def test_status_holds_workers_restarts_and_counters():
     world = watched()
     world.exits(2, ProcessExit(signal="SIGSEGV"))
     world.settle()
