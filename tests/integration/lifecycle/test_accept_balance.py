@@ -1,4 +1,4 @@
-"""How connections that are opened at once are spread over the workers."""
+"""Distribution of simultaneously opened connections over the workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def served(tmp_path):
 
 
 def burst(served):
-    """How many of the connections each worker holds, by its process id."""
+    """Number of connections that each worker accepted, by process id."""
     where = urlsplit(served.address)
     peers = [socket.create_connection((where.hostname, where.port), timeout=30) for _ in range(CONNECTIONS)]
     try:
@@ -37,26 +37,26 @@ def burst(served):
     return holders
 
 
-def assert_level(holders, workers):
-    """No worker holds half as much again as its share: on a busy machine one may not run when it should."""
+def assert_balanced(holders, workers):
+    """No worker holds more than 1.5 times its share; the margin is for a busy machine."""
     assert len(holders) == workers, holders
     assert max(holders.values()) <= 1.5 * CONNECTIONS / workers, holders
 
 
-def test_connections_are_level_right_after_the_start(served):
-    assert_level(burst(served), WORKERS)
+def test_connections_after_start_are_balanced(served):
+    assert_balanced(burst(served), WORKERS)
 
 
-def test_connections_are_level_right_after_a_reload(served):
+def test_connections_after_reload_are_balanced(served):
     old = {each.pid for each in served.workers()}
     since = served.mark()
     served.signal(signal.SIGHUP)
     served.wait_for("committed|serves generation 2|generation 2", since=since)
     served.wait_until(lambda: not old & {each.pid for each in served.workers()}, "the old workers are gone")
-    assert_level(burst(served), WORKERS)
+    assert_balanced(burst(served), WORKERS)
 
 
-def test_connections_are_level_right_after_a_crash(served):
+def test_connections_after_crash_are_balanced(served):
     victim = served.workers()[0]
     victim.kill()
     served.wait_until(
@@ -65,10 +65,10 @@ def test_connections_are_level_right_after_a_crash(served):
     )
     first = burst(served)
     assert sum(first.values()) == CONNECTIONS
-    assert_level(burst(served), WORKERS)
+    assert_balanced(burst(served), WORKERS)
 
 
-def test_the_others_share_the_connections_of_a_stopped_worker(served):
+def test_connections_of_suspended_worker_go_to_others(served):
     stopped = served.workers()[0]
     stopped.suspend()
     try:

@@ -1,4 +1,4 @@
-"""Logging is the application's: what it configures, and when, works as in a program of its own."""
+"""Logging of the application: its configuration works as in a standalone program."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ format = own %(name)s %(message)s
 
 
 def output_of(directory, *arguments, at_import="", lifespan="pass", environment=None):
-    """What a run with two requests, one of which fails, has logged."""
+    """Log of a run with two requests, of which one fails."""
     (directory / "main.py").write_text(APPLICATION.format(at_import=at_import, lifespan=lifespan))
     (directory / "log.ini").write_text(FILE_CONFIG)
     with Served(directory, "main:app", "--port", "0", *arguments, WHERE=str(directory)).wait_ready() as served:
@@ -67,7 +67,7 @@ MODES = pytest.mark.parametrize("mode", ["app", "none"])
 
 
 @MODES
-def test_basic_config_in_a_lifespan_writes_its_file(tmp_path, mode):
+def test_basic_config_in_lifespan_writes_its_file(tmp_path, mode):
     code = "logging.basicConfig(filename='app.log', level=logging.INFO, format='%(name)s %(message)s')"
     output = output_of(tmp_path, "--preload", mode, lifespan=code)
     assert (tmp_path / "app.log").read_text().count("shop at work\nshop be careful\n") == 2
@@ -76,7 +76,7 @@ def test_basic_config_in_a_lifespan_writes_its_file(tmp_path, mode):
 
 
 @MODES
-def test_file_config_that_disables_existing_loggers_does_not_silence_corn(tmp_path, mode):
+def test_file_config_disabling_loggers_keeps_corn_log(tmp_path, mode):
     code = "logging.config.fileConfig('log.ini')"
     output = output_of(tmp_path, "--preload", mode, lifespan=code)
     assert "failed with ValueError" in output
@@ -84,27 +84,27 @@ def test_file_config_that_disables_existing_loggers_does_not_silence_corn(tmp_pa
     assert output.count("be careful") == 2
 
 
-def test_dict_config_that_disables_existing_loggers_does_not_silence_corn(tmp_path):
+def test_dict_config_disabling_loggers_keeps_corn_log(tmp_path):
     output = output_of(tmp_path, at_import="logging.config.dictConfig({'version': 1})")
     assert "failed with ValueError" in output
     assert output.count("be careful") == 2
 
 
-def test_a_handler_on_a_logger_of_the_application_gives_one_line(tmp_path):
+def test_handler_on_application_logger_writes_one_line(tmp_path):
     code = "logging.getLogger('shop').addHandler(logging.StreamHandler())"
     for where in ({"at_import": code}, {"lifespan": code}):
         output = output_of(tmp_path, **where)
         assert output.count("be careful") == 2
 
 
-def test_application_log_without_a_configuration_has_corns_form_from_warning_on(tmp_path):
+def test_unconfigured_application_log_has_corn_format_from_warning(tmp_path):
     output = output_of(tmp_path, "--log-format", "json")
     assert output.count('"logger": "shop"') == 2 or output.count('"logger":"shop"') == 2
     assert "a request of a library" not in output
     assert "at work" not in output
 
 
-def test_the_level_of_the_application_is_given_by_its_part(tmp_path):
+def test_log_level_of_application_is_set_separately(tmp_path):
     output = output_of(tmp_path, "--log-level", "info,app=info")
     assert output.count("a request of a library") == 2
     assert output.count("at work") == 2

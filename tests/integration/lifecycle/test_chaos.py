@@ -1,6 +1,6 @@
 """Random sequences of crashes, signals, reloads and scaling against a real master.
 
-As many sequences as are asked for: `pytest tests/integration/lifecycle/test_chaos.py --chaos-seeds 50`.
+To choose the number of sequences: `pytest tests/integration/lifecycle/test_chaos.py --chaos-seeds 50`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("seed", range(1, metafunc.config.getoption("chaos_seeds") + 1))
 
 
-def test_service_under_random_trouble_serves_explains_and_cleans_up(tmp_path, seed):
+def test_random_faults_keep_service_and_leave_nothing(tmp_path, seed):
     chaos = Chaos(tmp_path, seed)
     with chaos.served as served:
         chaos.settle()

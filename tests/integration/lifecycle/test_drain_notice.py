@@ -1,4 +1,4 @@
-"""An application that learns of the drain ends its streams by itself; others are cut when their time is over."""
+"""Drain notice to the application: it ends its streams itself; other streams are cut after --timeout-streams."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ async def app(scope, receive, send):
 
 
 def stop(served, *streams):
-    """Stop it; the texts of the streams, and how long it took."""
+    """Stop the service; returns the texts of the streams and the duration."""
     began = time.monotonic()
     served.signal(signal.SIGTERM)
     assert served.wait_exit() == 0
     return [each.wait() for each in streams], time.monotonic() - began
 
 
-def test_an_application_that_learns_of_the_drain_ends_its_streams(tmp_path):
+def test_drain_notice_ends_application_streams(tmp_path):
     (tmp_path / "main.py").write_text(STREAMS)
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         texts, took = stop(served, Stream(served.address, "/polled"), Stream(served.address, "/waited"))
-        assert took < 8
+        assert took < 20
         assert all(text.endswith("drained [True]\r\n0\r\n\r\n") for text in texts)
         served.wait_for("a function of corn.on_drain failed")
 
@@ -103,17 +103,17 @@ def test_scope_has_an_event_that_is_set_when_the_drain_begins(tmp_path, loop):
         served.wait_for("at the end True")
 
 
-def test_streams_are_cut_when_their_time_is_over_and_other_requests_finish(tmp_path):
+def test_stream_timeout_cuts_streams_and_spares_requests(tmp_path):
     (tmp_path / "main.py").write_text(STREAMS)
     with Served(tmp_path, "main:app", "--port", "0", "--timeout-streams", "1").wait_ready() as served:
         (endless, slow), took = stop(served, Stream(served.address, "/endless"), Stream(served.address, "/slow"))
-        assert 2.5 < took < 12
+        assert 2.5 < took < 20
         assert slow.endswith("\r\n\r\nok")
         assert not endless.endswith("0\r\n\r\n")
         served.wait_for("GET /endless.* was cancelled")
 
 
-def test_a_stream_goes_on_in_a_reload_until_the_application_learns_of_it(tmp_path):
+def test_drain_notice_at_reload_ends_streams_of_old_worker(tmp_path):
     (tmp_path / "main.py").write_text(STREAMS)
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         stream = Stream(served.address, "/polled")
@@ -124,7 +124,7 @@ def test_a_stream_goes_on_in_a_reload_until_the_application_learns_of_it(tmp_pat
         assert not again.text.endswith("0\r\n\r\n")
 
 
-def test_coroutine_functions_are_refused():
+def test_drain_callback_that_is_coroutine_is_refused():
     import corn
 
     async def late():

@@ -1,4 +1,4 @@
-"""Processes that an application starts are its own: they hold nothing of corn's, and outlive it without harm."""
+"""Child processes of the application: they inherit no socket or channel of corn's, and may outlive it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def app(scope, receive, send):
 
 @pytest.fixture
 def serve(tmp_path):
-    """`corn serve` of the application, whose children end with the test."""
+    """Factory of `corn serve` for the application; its children are killed after the test."""
     made = []
 
     def start(*arguments):
@@ -110,7 +110,7 @@ def descriptors(pid):
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("way", ["/fork", "/thread", "/start", "/run"])
-def test_a_child_that_is_terminated_ends_alone(serve, way, loop):
+def test_terminated_child_does_not_affect_worker(serve, way, loop):
     with serve("--loop", loop) as served:
         worker, child = serve.ask(served, way)
         os.kill(child, signal.SIGTERM)
@@ -119,7 +119,7 @@ def test_a_child_that_is_terminated_ends_alone(serve, way, loop):
         assert "SIGTERM" not in served.output
 
 
-def test_a_child_keeps_the_signal_handlers_of_the_application(serve, tmp_path):
+def test_child_keeps_signal_handlers_of_application(serve, tmp_path):
     with serve() as served:
         _, child = serve.ask(served, "/keep")
         os.kill(child, signal.SIGUSR1)
@@ -128,7 +128,7 @@ def test_a_child_keeps_the_signal_handlers_of_the_application(serve, tmp_path):
 
 
 @pytest.mark.parametrize("way", ["/fork", "/start", "/run"])
-def test_a_child_keeps_no_port_in_use_after_corn_is_gone(serve, way):
+def test_child_of_stopped_service_does_not_hold_port(serve, way):
     with serve() as served:
         address = served.address
         _, child = serve.ask(served, way)
@@ -141,7 +141,7 @@ def test_a_child_keeps_no_port_in_use_after_corn_is_gone(serve, way):
             pass
 
 
-def test_a_child_keeps_no_connection_of_a_client_open(serve):
+def test_child_of_stopped_service_does_not_hold_connection(serve):
     with serve() as served, served.client() as client:
         assert json.loads(client.get("/fork", keep=True))
         served.signal(signal.SIGTERM)
@@ -149,7 +149,7 @@ def test_a_child_keeps_no_connection_of_a_client_open(serve):
         assert client._sock.recv(1) == b""
 
 
-def test_executed_child_has_no_descriptor_of_corns(serve, tmp_path):
+def test_executed_child_inherits_no_descriptor(serve, tmp_path):
     with serve() as served:
         serve.ask(served, "/shown")
         shown = (tmp_path / "descriptors").read_text()
@@ -157,7 +157,7 @@ def test_executed_child_has_no_descriptor_of_corns(serve, tmp_path):
         assert [line for line in lines if "socket:" in line or "memfd" in line or "anon_inode" in line] == []
 
 
-def test_a_forked_child_has_no_channel_and_no_listener(serve):
+def test_forked_child_has_no_channel_and_no_listener(serve):
     with serve() as served:
         worker, child = serve.ask(served, "/fork")
         served.wait_until(lambda: "child of worker" in title(child), "it shows whose child it is")
@@ -176,7 +176,7 @@ def inodes(pid, state):
     return [fields[9] for line in lines if (fields := line.split())[3] == state and f"socket:[{fields[9]}]" in mine]
 
 
-def test_a_child_of_a_child_keeps_the_files_that_its_parent_opened(serve, tmp_path):
+def test_grandchild_keeps_files_opened_by_its_parent(serve, tmp_path):
     with serve() as served:
         serve.ask(served, "/grandchild")
         assert (tmp_path / "grandchild").read_text() == "kept"

@@ -1,4 +1,4 @@
-"""Hooks and after_fork in a real service: called where and when they say, and harmless when they are not."""
+"""Hooks and after_fork in a real service: their process, their order, and their failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.http_client import Load
 ALL = """
 import os
 
-def _told(name):
+def _logged(name):
     def hook(info):
         where = open("/proc/self/comm").read().strip() if os.path.exists("/proc") else ""
         os.write(1, f"HOOK {name} {info} in {where}\\n".encode())
@@ -20,7 +20,7 @@ def _told(name):
 
 for _name in ("on_starting", "when_ready", "on_reload", "reload_done", "reload_failed", "worker_ready", "child_exit",
               "nworkers_changed", "on_exit", "pre_fork", "post_fork", "post_worker_init", "worker_exit"):
-    globals()[_name] = _told(_name)
+    globals()[_name] = _logged(_name)
 """
 
 
@@ -35,8 +35,8 @@ def serve(app_dir, *arguments):
     return Served(app_dir, "main:app", "--port", "0", "--hooks", "hooks.py", *arguments)
 
 
-def told(served):
-    """The names of the hooks in the order in which they were called."""
+def called_hooks(served):
+    """Names of the hooks, in call order."""
     return [line.split()[1] for line in served.output.splitlines() if line.startswith("HOOK ")]
 
 
@@ -44,7 +44,7 @@ def hooks_processes(served):
     return served.named("corn hooks")
 
 
-def test_every_hook_is_called_in_its_process(app_dir):
+def test_hooks_run_in_their_process(app_dir):
     with serve(app_dir).wait_ready() as served:
         served.wait_for("HOOK when_ready ServiceInfo.*in corn hooks")
         served.wait_for("HOOK pre_fork .*in corn template")
@@ -64,10 +64,10 @@ def test_every_hook_is_called_in_its_process(app_dir):
         assert served.wait_exit() == 0
         assert served.leftovers() == []
         of_master = [
-            name for name in told(served) if name in ("on_starting", "worker_ready", "when_ready", "on_reload")
+            name for name in called_hooks(served) if name in ("on_starting", "worker_ready", "when_ready", "on_reload")
         ]
         assert of_master[:4] == ["on_starting", "worker_ready", "when_ready", "on_reload"]
-        assert told(served)[-1] == "on_exit"
+        assert called_hooks(served)[-1] == "on_exit"
 
 
 RAISING = """
@@ -79,7 +79,7 @@ pre_fork = post_fork = post_worker_init = worker_exit = _fail
 """
 
 
-def test_hooks_that_raise_are_reported_and_hurt_nothing(app_dir):
+def test_failing_hooks_are_reported_and_service_continues(app_dir):
     (app_dir / "hooks.py").write_text(RAISING)
     with serve(app_dir).wait_ready() as served, Load(served.address) as load:
         for name in ("on_starting", "worker_ready", "when_ready", "pre_fork", "post_fork", "post_worker_init"):
@@ -111,7 +111,7 @@ def reload_done(info):
 """
 
 
-def test_a_hook_that_hangs_or_ends_its_process_is_reported_and_the_next_ones_are_called(app_dir):
+def test_hanging_or_exiting_hook_is_reported_and_next_ones_run(app_dir):
     (app_dir / "hooks.py").write_text(HANGING)
     with serve(app_dir, "--timeout-hook", "1").wait_ready() as served:
         served.wait_until(lambda: hooks_processes(served), "the hooks process")
@@ -131,7 +131,7 @@ def test_a_hook_that_hangs_or_ends_its_process_is_reported_and_the_next_ones_are
         assert served.leftovers() == []
 
 
-def test_a_hooks_process_that_is_killed_comes_back_when_it_is_needed(app_dir):
+def test_killed_hooks_process_is_restarted_on_demand(app_dir):
     with serve(app_dir).wait_ready() as served:
         served.wait_for("HOOK when_ready")
         (first,) = hooks_processes(served)
@@ -168,7 +168,7 @@ def test_hook_whose_process_loads_longer_than_the_timeout_is_called_before_the_e
         assert "HOOK on_exit" in served.output, served.output
 
 
-def test_the_hooks_process_does_not_outlive_the_master(app_dir):
+def test_hooks_process_exits_with_master(app_dir):
     (app_dir / "hooks.py").write_text(
         "import time\ndef when_ready(info):\n    print('HOOK', flush=True)\n    time.sleep(99)"
     )
@@ -178,7 +178,7 @@ def test_the_hooks_process_does_not_outlive_the_master(app_dir):
         served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
-def test_no_hooks_process_stays_where_the_file_has_no_hook_for_it(app_dir):
+def test_hooks_process_without_hooks_exits(app_dir):
     (app_dir / "hooks.py").write_text("def post_fork(info):\n    print('HOOK post_fork', flush=True)\n")
     with serve(app_dir).wait_ready() as served:
         served.wait_for("HOOK post_fork")
@@ -186,7 +186,7 @@ def test_no_hooks_process_stays_where_the_file_has_no_hook_for_it(app_dir):
 
 
 @pytest.mark.parametrize("preload", ["app", "deps", "none"])
-def test_a_wrong_file_is_refused_at_the_start(app_dir, preload):
+def test_invalid_hooks_file_at_start_is_refused(app_dir, preload):
     (app_dir / "hooks.py").write_text("def when_redy(info): ...")
     with serve(app_dir, "--preload", preload) as served:
         assert served.wait_exit() == 2
@@ -194,14 +194,14 @@ def test_a_wrong_file_is_refused_at_the_start(app_dir, preload):
         assert len(served.output.splitlines()) == 1, served.output
 
 
-def test_a_missing_file_is_refused_at_the_start(app_dir):
+def test_missing_hooks_file_at_start_is_refused(app_dir):
     (app_dir / "hooks.py").unlink()
     with serve(app_dir) as served:
         assert served.wait_exit() == 2
         assert served.output == "corn: --hooks: there is no file 'hooks.py'"
 
 
-def test_a_wrong_file_is_refused_on_a_reload_and_the_old_hooks_go_on(app_dir):
+def test_invalid_hooks_file_at_reload_keeps_old_hooks(app_dir):
     with serve(app_dir).wait_ready() as served:
         (app_dir / "hooks.py").write_text("1 / 0")
         served.signal(signal.SIGHUP)
@@ -245,7 +245,7 @@ async def late(scope, receive, send):
 
 
 @pytest.mark.parametrize("preload", ["app", "deps", "none"])
-def test_after_fork_runs_in_each_worker_before_its_lifespan(app_dir, preload):
+def test_after_fork_runs_in_each_worker_before_lifespan(app_dir, preload):
     write_app(app_dir, "one", more=AFTER_FORK)
     with Served(app_dir, "main:late", "--port", "0", "--preload", preload, "-w", "2").wait_ready() as served:
         for worker in served.workers():
@@ -253,7 +253,7 @@ def test_after_fork_runs_in_each_worker_before_its_lifespan(app_dir, preload):
             assert [line.split()[1] for line in lines] == ["first", "second", "lifespan"]
 
 
-def test_after_fork_that_fails_keeps_the_worker_from_serving(app_dir):
+def test_after_fork_failure_exits_start_with_3(app_dir):
     write_app(app_dir, "one", more="import corn\n@corn.after_fork\ndef connect():\n    raise OSError('no database')\n")
     with Served(app_dir, "main:app", "--port", "0") as served:
         assert served.wait_exit() == 3

@@ -1,4 +1,4 @@
-"""What an application holds since its import is in each worker as if the worker had imported it by itself."""
+"""State that an application creates at import is in each worker as if the worker had imported it itself."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def serve(directory, parts, mode):
 
 
 def answers(served, count=24, into=None):
-    """What each worker answered, by process id and part, in order."""
+    """Responses of each worker, by process id and part, in order."""
     found = defaultdict(lambda: defaultdict(list)) if into is None else into
     while sum(len(each["n"]) for each in found.values()) < count or len(found) < 2:
         with served.client() as client:
@@ -108,7 +108,7 @@ def answers(served, count=24, into=None):
 
 
 def check_as_imported_alone(found):
-    """What holds of workers that imported by themselves."""
+    """Check the properties of workers that imported the application themselves."""
     for each in found.values():
         turns = len(each["n"])
         assert each["temporary"] in ([], ["data"] * turns)
@@ -131,14 +131,14 @@ def check_as_imported_alone(found):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_workers_answer_as_if_each_had_imported_by_itself_in_every_mode(tmp_path, mode):
+def test_workers_in_each_preload_mode_have_own_import_state(tmp_path, mode):
     with serve(tmp_path, f"{HARMLESS} {SHARED}", mode) as served:
         check_as_imported_alone(answers(served))
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
 
 
-def test_workers_share_what_is_harmless_and_what_one_leaves_is_there_for_the_others(tmp_path):
+def test_shareable_import_state_survives_exit_of_one_worker(tmp_path):
     with serve(tmp_path, HARMLESS, "auto") as served:
         assert "preload app)" in served.output
         found = answers(served)
@@ -165,27 +165,27 @@ def test_workers_share_what_is_harmless_and_what_one_leaves_is_there_for_the_oth
         ("queue", "opened a pipe"),
     ],
 )
-def test_preload_steps_down_and_names_what_cannot_be_shared(tmp_path, part, why):
+def test_unshareable_import_state_steps_down_preload(tmp_path, part, why):
     with serve(tmp_path, part, "app") as served:
         assert served.wait_for(rf"not safe to fork with --preload app: .*{why}; using deps")
         check_as_imported_alone(answers(served))
 
 
 SHAREABLE = {
-    "a log that is appended to": "import logging\nlogging.basicConfig(filename='app.log')\n",
-    "a log that begins anew": "import logging\nlogging.basicConfig(filename='app.log', filemode='w')\n",
-    "a file that is read through a mapping": (
+    "appended log": "import logging\nlogging.basicConfig(filename='app.log')\n",
+    "truncated log": "import logging\nlogging.basicConfig(filename='app.log', filemode='w')\n",
+    "read-only mapping": (
         "import mmap\nwith open(__file__, 'rb') as f:\n    m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)\n"
     ),
-    "a closed loop": "import asyncio\nasyncio.run(asyncio.sleep(0))\n",
-    "a file that was closed": "open(__file__).close()\n",
-    "a database in memory": "import sqlite3\nd = sqlite3.connect(':memory:')\n",
-    "a semaphore": "import multiprocessing\nlock = multiprocessing.Lock()\n",
+    "closed loop": "import asyncio\nasyncio.run(asyncio.sleep(0))\n",
+    "closed file": "open(__file__).close()\n",
+    "in-memory database": "import sqlite3\nd = sqlite3.connect(':memory:')\n",
+    "semaphore": "import multiprocessing\nlock = multiprocessing.Lock()\n",
 }
 
 
 @pytest.mark.parametrize("source", SHAREABLE.values(), ids=SHAREABLE)
-def test_preload_keeps_its_mode_with(tmp_path, source):
+def test_shareable_import_state_keeps_preload_mode(tmp_path, source):
     (tmp_path / "held.py").write_text(source)
     with serve(tmp_path, "seeded", "auto") as served:
         assert "preload app)" in served.output

@@ -1,4 +1,4 @@
-"""A worker whose process id the master learns late, or not from the template that forked it."""
+"""Workers whose process id reaches the master late, or not from the template that forked them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def served(tmp_path):
 
 
 def orphan(served: Served, known: list[psutil.Process]) -> psutil.Process | None:
-    """A child of the master's that is none of those known: the worker, whatever it is called so far."""
+    """Child of the master that is not in `known`: the new worker, under any process name."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return next((each for each in psutil.Process(served.pid).children() if each not in known), None)
     return None
 
 
-def test_a_worker_of_a_template_killed_before_it_reported_it_is_known_to_the_master(served):
+def test_worker_of_killed_template_is_adopted_by_master(served):
     template, first = served.templates()[0], served.workers()[0]
     (served.directory / "hold").touch()
     first.kill()
@@ -66,7 +66,7 @@ def test_a_worker_of_a_template_killed_before_it_reported_it_is_known_to_the_mas
     assert served.client().get().startswith("one ")
 
 
-def test_a_worker_that_ended_before_its_template_reported_it_is_logged_with_its_process_id(served):
+def test_worker_exit_before_fork_report_is_logged_with_pid(served):
     known = psutil.Process(served.pid).children()
     for name in ("hold", "hold_worker"):
         (served.directory / name).touch()
@@ -83,14 +83,14 @@ def test_a_worker_that_ended_before_its_template_reported_it_is_logged_with_its_
 
 
 def middle_and_worker(template: psutil.Process) -> list[psutil.Process]:
-    """The process that forks a worker and the worker, while the first is there."""
+    """Intermediate process of the double fork, and the worker, while the first exists."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return template.children(recursive=True)
     return []
 
 
-def test_a_worker_whose_middle_process_was_killed_before_it_reported_it_is_known_to_the_master(served):
-    """Forked twice: the process between template and worker dies, and the template reports that nothing was forked."""
+def test_worker_of_killed_intermediate_process_is_adopted(served):
+    """Double fork: the intermediate process dies, and the template reports a failed fork."""
     (served.directory / "hold_middle").touch()
     template, first = served.templates()[0], served.workers()[0]
     first.kill()
@@ -117,7 +117,7 @@ def test_worker_whose_middle_process_is_slow_to_exit_serves(served):
     assert len(re.findall(r"crashed|failed|ended", served.output)) == 1, served.output
 
 
-def test_a_process_between_template_and_worker_does_not_outlive_a_killed_template(served):
+def test_intermediate_process_exits_with_killed_template(served):
     (served.directory / "hold_middle").touch()
     template = served.templates()[0]
     served.workers()[0].kill()
@@ -131,7 +131,7 @@ def test_a_process_between_template_and_worker_does_not_outlive_a_killed_templat
     served.wait_until(served.workers, "a worker of the code on disk")
 
 
-def test_a_worker_that_a_killed_template_never_forked_is_asked_for_again_at_once(served):
+def test_unanswered_fork_request_of_killed_template_is_repeated(served):
     template = served.templates()[0]
     template.suspend()
     served.workers()[0].kill()

@@ -1,4 +1,4 @@
-"""What the template may load, what the audit finds in it, and what is done about it."""
+"""Preload modes of the template, the fork-safety audit, and its consequences."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def peer():
         (CONNECTION, r"not safe to fork with --preload app: pool opened a connection \(127.0.0.1:\d+\); using deps"),
     ],
 )
-def test_module_unsafe_to_fork_is_named_and_less_is_preloaded(tmp_path, peer, source, said):
+def test_module_unsafe_to_fork_is_named_and_steps_down_preload(tmp_path, peer, source, said):
     (tmp_path / "pool.py").write_text(source)
     write_app(tmp_path, "one", more="import pool\n")
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "2", PEER=peer).wait_ready() as served:
@@ -50,14 +50,14 @@ def test_module_unsafe_to_fork_is_named_and_less_is_preloaded(tmp_path, peer, so
         assert served.client().get().startswith("one ")
 
 
-def test_a_thread_is_accepted_when_the_user_names_the_mode_and_is_told_of(tmp_path):
+def test_thread_is_accepted_with_explicit_preload_app(tmp_path):
     write_app(tmp_path, "one", more=THREAD)
     with Served(tmp_path, "main:app", "--port", "0", "--preload", "app").wait_ready() as served:
         assert served.wait_for(r"main started a thread \(collector\); forked all the same, as asked")
         assert "preload app)" in served.output
 
 
-def test_a_connection_is_not_shared_even_when_the_user_names_the_mode(tmp_path, peer):
+def test_connection_steps_down_explicit_preload_app(tmp_path, peer):
     write_app(tmp_path, "one", more=CONNECTION)
     with Served(tmp_path, "main:app", "--port", "0", "--preload", "app", PEER=peer).wait_ready() as served:
         assert "preload deps)" in served.output
@@ -82,7 +82,7 @@ async def where(scope, receive, send):
         ("none", set()),
     ],
 )
-def test_deps_loads_libraries_only_and_none_that_the_application_may_have_configured(tmp_path, mode, before):
+def test_preload_deps_loads_libraries_without_later_configuration(tmp_path, mode, before):
     (tmp_path / "own.py").write_text("")
     (tmp_path / "main.py").write_text(
         "import sys\nBEFORE = set(sys.modules)\nimport httpx, own, os\nos.environ['LATE'] = '1'\nimport xmlrpc.client\n"
@@ -95,7 +95,7 @@ def test_deps_loads_libraries_only_and_none_that_the_application_may_have_config
     assert {name for name, there in loaded.items() if there} == before - {"wsgiref.handlers"}
 
 
-def test_each_generation_sees_a_fresh_interpreter_and_its_own_random_numbers(tmp_path):
+def test_workers_have_different_random_numbers(tmp_path):
     (tmp_path / "main.py").write_text(
         "import random\nasync def app(scope, receive, send):\n"
         "    await send({'type': 'http.response.start', 'status': 200})\n"
@@ -107,7 +107,7 @@ def test_each_generation_sees_a_fresh_interpreter_and_its_own_random_numbers(tmp
     assert len(set(numbers)) == 40
 
 
-def test_exit_handlers_of_the_application_run_when_a_worker_ends(tmp_path):
+def test_exit_handlers_of_application_run_at_worker_exit(tmp_path):
     write_app(tmp_path, "one", more="import atexit, os\natexit.register(lambda: print('goodbye from', os.getpid()))\n")
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         (worker,) = served.workers()
@@ -115,7 +115,7 @@ def test_exit_handlers_of_the_application_run_when_a_worker_ends(tmp_path):
         served.wait_for(f"goodbye from {worker.pid}")
 
 
-def test_output_while_loading_is_printed_once(tmp_path):
+def test_output_at_import_is_printed_once(tmp_path):
     write_app(tmp_path, "one", more="print('loading', end=' ')\n")
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "3").wait_ready() as served:
         served.process.terminate()
@@ -123,7 +123,7 @@ def test_output_while_loading_is_printed_once(tmp_path):
         assert served.output.count("loading") == 1
 
 
-def test_modules_beside_the_application_do_not_hide_corns_own_libraries(tmp_path):
+def test_application_modules_do_not_shadow_corn_libraries(tmp_path):
     for name in ("click.py", "worker.py", "cli.py", "httptools.py", "uvloop.py", "config.py"):
         (tmp_path / name).write_text("raise RuntimeError('the wrong module')\n")
     write_app(tmp_path, "one")
@@ -146,7 +146,7 @@ main()
 
 @pytest.fixture
 def relayed(tmp_path):
-    """corn as it is where there is no subreaper: the template stays the parent of its workers."""
+    """corn without a subreaper: the template stays the parent of its workers."""
     import sys
 
     write_app(tmp_path, "one")
@@ -156,7 +156,7 @@ def relayed(tmp_path):
     )
 
 
-def test_without_a_subreaper_the_template_relays_the_ends_of_workers(relayed):
+def test_missing_subreaper_makes_template_report_worker_exits(relayed):
     with relayed.wait_ready() as served:
         victim = served.workers()[0]
         victim.kill()
@@ -173,7 +173,7 @@ def test_without_a_subreaper_the_template_relays_the_ends_of_workers(relayed):
         assert served.leftovers() == []
 
 
-def test_without_a_subreaper_nothing_is_left_when_the_master_is_killed(relayed):
+def test_missing_subreaper_leaves_no_process_of_killed_master(relayed):
     with relayed.wait_ready() as served:
         served.process.kill()
         served.wait_until(lambda: not served.leftovers(), "all gone")

@@ -1,4 +1,4 @@
-"""Preload modes are remembered, from one start to the next and from one reload to the next."""
+"""Preload modes that are remembered across starts and reloads."""
 
 import signal
 
@@ -27,7 +27,7 @@ def stepped_down(served):
     return served.output.count("not safe to fork with")
 
 
-def test_mode_is_remembered_from_start_to_start_and_tried_anew_when_the_code_is_mended(app_dir):
+def test_preload_mode_is_remembered_until_code_changes(app_dir):
     with start(app_dir) as served:
         assert stepped_down(served) == 1
         served.wait_for("preload deps")
@@ -43,7 +43,7 @@ def test_mode_is_remembered_from_start_to_start_and_tried_anew_when_the_code_is_
         served.wait_for("preload app")
 
 
-def test_mode_is_remembered_from_reload_to_reload_without_a_cache(app_dir):
+def test_preload_mode_without_cache_is_remembered_across_reloads(app_dir):
     (app_dir / "cache").write_text("no directory")
     with start(app_dir) as served:
         for generation in (2, 3):

@@ -1,4 +1,4 @@
-"""What corn makes of its processes: titles, limits, how many there are, whose children, and life as process 1."""
+"""Processes of a service: titles, limits, number, parents, and the master as PID 1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def app_dir(tmp_path):
 
 
 @linux
-def test_titles_name_role_slot_and_generation(app_dir):
+def test_process_titles_hold_role_slot_and_generation(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
         assert psutil.Process(served.pid).name() == "corn master"
         assert titles(served.templates()) == ["corn: template g1 main:app"]
@@ -47,7 +47,7 @@ def titles(processes):
 
 
 @linux
-def test_the_title_is_never_longer_than_the_command_line_was_and_leaves_the_environment_alone():
+def test_process_title_fits_command_line_and_keeps_environment():
     program = (
         "import os, sys; from pathlib import Path; from corn.system.process import show_title; "
         "before = len(Path('/proc/self/cmdline').read_bytes()); assert show_title('x' * 100000); "
@@ -58,21 +58,21 @@ def test_the_title_is_never_longer_than_the_command_line_was_and_leaves_the_envi
     subprocess.run([sys.executable, "-c", program], env={"MARK": "whole"}, check=True)
 
 
-def test_workers_auto_tells_what_it_chose_and_why(app_dir):
+def test_workers_auto_logs_number_and_reason(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "auto").wait_ready() as served:
         found = served.wait_for(r"\((\d+) workers? by (\d+ CPUs?|CPU quota \S+|memory \d+ MiB), preload")
         assert len(served.workers()) == int(found[1])
 
 
 @linux
-def test_workers_auto_counts_the_cpus_it_may_run_on(app_dir):
+def test_workers_auto_respects_cpu_affinity(app_dir):
     program = ["taskset", "-c", "0", sys.executable, "-m", "corn", "serve"]
     with Served(app_dir, "main:app", "--port", "0", "-w", "auto", program=program).wait_ready() as served:
         served.wait_for(r"\(1 worker by 1 CPU, preload")
 
 
 @linux
-def test_the_limit_of_descriptors_is_raised_for_all_processes(app_dir):
+def test_descriptor_limit_is_raised_for_all_processes(app_dir):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     program = ["prlimit", f"--nofile=256:{hard}", sys.executable, "-m", "corn", "serve", "--log-level", "debug"]
     with Served(app_dir, "main:app", "--port", "0", program=program).wait_ready() as served:
@@ -82,8 +82,8 @@ def test_the_limit_of_descriptors_is_raised_for_all_processes(app_dir):
 
 
 @linux
-def test_workers_get_sigterm_from_the_kernel_when_the_master_is_gone(app_dir):
-    """A worker whose channel outlives the master by mistake would still end: PR_GET_PDEATHSIG says so."""
+def test_workers_receive_sigterm_when_master_dies(app_dir):
+    """PR_GET_PDEATHSIG: the worker exits even if its channel outlives the master."""
     write_app(app_dir, "one", more=PDEATHSIG)
     with Served(app_dir, "main:tied", "--port", "0", "--lifespan", "off").wait_ready() as served:
         assert served.client().get() == str(int(signal.SIGTERM))
@@ -105,14 +105,14 @@ async def tied(scope, receive, send):
 ORPHANS = """
 import subprocess, sys
 
-# Each starts a process and ends, so that somebody else has to wait for the one that is left.
+# Each starts a process and ends, so that another process has to reap the one that is left.
 for _ in range(5):
     subprocess.run([sys.executable, "-c", "import subprocess; subprocess.Popen(['sleep', '0.2'])"])
 """
 
 
 @linux
-def test_orphans_of_the_application_are_reaped(app_dir):
+def test_orphaned_processes_of_import_are_reaped(app_dir):
     write_app(app_dir, "one", more=ORPHANS)
     arguments = ("--port", "0", "--preload", "none", "--log-level", "debug")
     with Served(app_dir, "main:app", *arguments).wait_ready() as served:
@@ -132,7 +132,7 @@ def _unshares():
 
 @linux
 @pytest.mark.skipif(not _unshares(), reason="no process namespace can be made here")
-def test_master_as_process_1_answers_signals_and_reaps(app_dir):
+def test_master_as_pid_1_answers_signals_and_reaps(app_dir):
     write_app(app_dir, "one", more=ORPHANS)
     program = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "corn", "serve"]
     with Served(app_dir, "main:app", "--port", "0", "--preload", "none", program=program).wait_ready() as served:
@@ -161,8 +161,8 @@ print("child ignores:", subprocess.check_output([sys.executable, "-c", SHOW], te
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT"])
-def test_signals_ignored_at_the_start_are_answered(app_dir, name):
-    """As a script's `&` (INT, QUIT) and nohup (HUP) hand them down."""
+def test_signals_ignored_at_start_are_handled(app_dir, name):
+    """Shells ignore INT and QUIT for `&` in a script, and nohup ignores HUP."""
     write_app(app_dir, "one", more=DISPOSITIONS)
     with Served(app_dir, "main:app", "--port", "0", "--soak", "0", program=IGNORING).wait_ready() as served:
         served.wait_for("child ignores: False False False")
@@ -174,7 +174,7 @@ def test_signals_ignored_at_the_start_are_answered(app_dir, name):
 
 
 @linux
-def test_no_socket_takes_the_place_of_a_standard_stream_that_was_closed(app_dir):
+def test_closed_standard_streams_are_not_replaced_by_sockets(app_dir):
     write_app(app_dir, "one")
     sock = app_dir / "corn.sock"
     run = f"exec {sys.executable} -m corn serve main:app --uds {sock} --pid corn.pid --soak 0 <&- >&- 2>&-"

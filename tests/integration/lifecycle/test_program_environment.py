@@ -1,4 +1,4 @@
-"""Programs that are started, patched or laid out in unusual ways are served as they would run by themselves."""
+"""Programs with unusual start, patches or layout: served as they would run standalone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ os.register_at_fork(after_in_child=hang)
 """
 
 
-def strangers(served):
-    """Processes of the service that are neither its master, template nor workers."""
+def other_processes(served):
+    """Processes of the service other than master, template and workers."""
     known = {served.pid, *(each.pid for each in (*served.workers(), *served.templates()))}
     return [each.cmdline() for each in served.leftovers() if each.pid not in known and "sleep" not in each.name()]
 
 
-def test_where_a_hook_keeps_forked_processes_from_running_workers_are_fresh_interpreters(tmp_path):
+def test_fork_hook_that_hangs_falls_back_to_preload_none(tmp_path):
     write_app(tmp_path, "one", more=HANGS)
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
         served.wait_for(r"a hook on fork \(os.register_at_fork\) keeps forked processes from running")
         assert "preload none)" in served.output
         assert served.client().get().startswith("one ")
-        assert strangers(served) == []
+        assert other_processes(served) == []
         victim = served.workers()[0]
         victim.kill()
         served.wait_until(lambda: not victim.is_running() and len(served.workers()) == 2, "another worker")
@@ -49,7 +49,7 @@ def test_where_a_hook_keeps_forked_processes_from_running_workers_are_fresh_inte
 
 
 @pytest.mark.parametrize("command", ["serve", "dev"])
-def test_a_debugger_that_waits_for_a_client_keeps_nobody_from_being_served(tmp_path, command):
+def test_debugger_waiting_for_client_does_not_block_start(tmp_path, command):
     write_app(tmp_path, "one")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -62,7 +62,7 @@ def test_a_debugger_that_waits_for_a_client_keeps_nobody_from_being_served(tmp_p
 PATCHED = "from gevent import monkey\nmonkey.patch_all()\n"
 
 
-def test_an_application_that_gevent_has_patched_is_refused_in_one_line(tmp_path):
+def test_gevent_patched_application_is_refused(tmp_path):
     write_app(tmp_path, "one")
     (tmp_path / "main.py").write_text(PATCHED + (tmp_path / "main.py").read_text())
     for mode in ("app", "none"):
@@ -72,7 +72,7 @@ def test_an_application_that_gevent_has_patched_is_refused_in_one_line(tmp_path)
             assert "Traceback" not in served.output and "fault of corn" not in served.output
 
 
-def test_a_program_that_gevent_has_patched_is_refused_in_one_line(tmp_path):
+def test_gevent_patched_program_is_refused_in_one_line(tmp_path):
     write_app(tmp_path, "one")
     (tmp_path / "run.py").write_text(PATCHED + "import corn\ncorn.run('main:app', port=0)\n")
     with Served(tmp_path, program=[sys.executable, "run.py"]) as served:
@@ -84,7 +84,7 @@ def test_a_program_that_gevent_has_patched_is_refused_in_one_line(tmp_path):
 RUN = "\nif __name__ == '__main__':\n    import corn\n    corn.run('{app}', workers=2, port=0)\n"
 
 
-def test_a_program_in_a_directory_of_its_own_finds_the_application_beside_it(tmp_path):
+def test_program_in_own_directory_finds_application(tmp_path):
     source = tmp_path / "src"
     source.mkdir()
     (source / "shop.py").write_text("NAME = 'one'\n")
@@ -94,7 +94,7 @@ def test_a_program_in_a_directory_of_its_own_finds_the_application_beside_it(tmp
         assert len(served.workers()) == 2
 
 
-def test_a_program_that_sets_its_module_path_is_served_with_it(tmp_path):
+def test_program_with_own_sys_path_is_served(tmp_path):
     bundle = tmp_path / "bundle"
     (bundle / "app").mkdir(parents=True)
     (bundle / "vendored").mkdir()
@@ -108,7 +108,7 @@ def test_a_program_that_sets_its_module_path_is_served_with_it(tmp_path):
             assert served.client().get().startswith("one ")
 
 
-def test_a_bundle_that_brings_corn_and_its_libraries_is_served(tmp_path):
+def test_bundle_with_own_libraries_is_served(tmp_path):
     (tmp_path / "app").mkdir()
     write_app(tmp_path / "app", "one", name="site_app.py")
     libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(Path(corn.__file__).parents[1])}
@@ -119,7 +119,7 @@ def test_a_bundle_that_brings_corn_and_its_libraries_is_served(tmp_path):
 
 
 @pytest.mark.parametrize("flags", [["-P"], ["-I"], ["-P", "-O"]] if sys.version_info >= (3, 11) else [["-I"]])
-def test_interpreter_flags_for_a_safe_path_keep_the_application_found(tmp_path, flags):
+def test_safe_path_flags_keep_application_importable(tmp_path, flags):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0", program=[sys.executable, *flags, "-m", "corn", "serve"]) as served:
         served.wait_ready()
@@ -130,7 +130,7 @@ MOVES = "import os\nos.makedirs('elsewhere', exist_ok=True)\nos.chdir('elsewhere
 
 
 @pytest.mark.parametrize("mode", ["app", "none"])
-def test_paths_of_options_stay_where_corn_was_started(tmp_path, mode):
+def test_option_paths_are_relative_to_start_directory(tmp_path, mode):
     write_app(tmp_path, "one", more=MOVES)
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "page.txt").write_text("static")
@@ -158,7 +158,7 @@ handlers = ["out"]
 
 
 @pytest.mark.parametrize("mode", ["app", "deps", "none"])
-def test_log_config_may_name_classes_of_the_project(tmp_path, mode):
+def test_log_config_may_name_project_classes(tmp_path, mode):
     (tmp_path / "log.toml").write_text(LOG_CONFIG)
     source = tmp_path / "src"
     source.mkdir()
@@ -173,7 +173,7 @@ def test_log_config_may_name_classes_of_the_project(tmp_path, mode):
         served.wait_for("^own .*GET /logged")
 
 
-def test_psutil_sees_no_stranger_after_a_stop(tmp_path):
+def test_stop_leaves_no_process(tmp_path):
     write_app(tmp_path, "one", more=HANGS)
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         pids = [each.pid for each in psutil.Process(served.pid).children(recursive=True)]

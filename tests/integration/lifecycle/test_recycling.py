@@ -1,4 +1,4 @@
-"""Healthy workers are replaced for a limit, sick ones for their sickness, and no request fails for it."""
+"""Replacement of workers at their limits and of stuck workers, without failed requests."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def waits_for_ever():
 
 async def stuck(scope, receive, send):
     if scope["path"] in ("/sleep", "/spin", "/c"):
-        waiting = asyncio.create_task(waits_for_ever(), name="the patient one")
+        waiting = asyncio.create_task(waits_for_ever(), name="waiting-task")
         await asyncio.sleep(0.01)
         print("stuck soon", flush=True)
         culprit(scope["path"])
@@ -57,7 +57,7 @@ def pids(load):
     return {answer.split()[1] for answer in load.answers}
 
 
-def test_a_lifetime_replaces_workers_one_by_one_without_a_failed_request(app_dir):
+def test_lifetime_limit_replaces_workers_without_failed_request(app_dir):
     arguments = ("--workers", "2", "--limit-lifetime", "1", "--no-access-log")
     with Served(app_dir, "main:app", "--port", "0", *arguments).wait_ready() as served:
         with Load(served.address) as load:
@@ -66,7 +66,7 @@ def test_a_lifetime_replaces_workers_one_by_one_without_a_failed_request(app_dir
         served.wait_for("ended: lifetime")
 
 
-def test_a_limit_set_too_low_is_no_fork_storm(app_dir):
+def test_low_request_limit_is_bounded_by_min_worker_lifetime(app_dir):
     arguments = ("--limit-max-requests", "1", "--min-worker-lifetime", "1", "--no-access-log")
     with Served(app_dir, "main:app", "--port", "0", *arguments).wait_ready() as served:
         with Load(served.address) as load:
@@ -75,7 +75,7 @@ def test_a_limit_set_too_low_is_no_fork_storm(app_dir):
         assert len(load.answers) > 100, "each answers many, because it lives for a second"
 
 
-def test_a_leaking_worker_is_replaced_at_its_limit_without_a_failed_request(app_dir):
+def test_memory_limit_replaces_worker_without_failed_request(app_dir):
     write_app(app_dir, "one", more=LEAK)
     arguments = ("--workers", "2", "--limit-memory", "200MiB", "--no-access-log")
     with Served(app_dir, "main:leak", "--port", "0", *arguments).wait_ready() as served:
@@ -87,7 +87,7 @@ def test_a_leaking_worker_is_replaced_at_its_limit_without_a_failed_request(app_
         assert load.failures == []
 
 
-def test_a_worker_beyond_the_hard_limit_is_stopped_at_once(app_dir):
+def test_hard_memory_limit_stops_worker_immediately(app_dir):
     write_app(app_dir, "one", more=LEAK)
     arguments = ("--limit-memory-hard", "200MiB", "--no-access-log")
     with Served(app_dir, "main:leak", "--port", "0", *arguments).wait_ready() as served:
@@ -104,7 +104,7 @@ def answers(served):
     return False
 
 
-def test_memory_total_over_its_limit_replaces_the_largest_worker(app_dir):
+def test_memory_total_limit_replaces_largest_worker(app_dir):
     write_app(app_dir, "one", more=LEAK)
     arguments = ("--workers", "2", "--limit-memory-total", "300MiB", "--no-access-log")
     with Served(app_dir, "main:leak", "--port", "0", *arguments).wait_ready() as served:
@@ -114,7 +114,7 @@ def test_memory_total_over_its_limit_replaces_the_largest_worker(app_dir):
 
 
 @pytest.mark.parametrize(("kind", "frame"), [("/sleep", "culprit"), ("/spin", "culprit"), ("/c", "culprit")])
-def test_a_stuck_worker_is_dumped_replaced_and_aborted(app_dir, kind, frame):
+def test_stuck_worker_is_dumped_replaced_and_aborted(app_dir, kind, frame):
     write_app(app_dir, "one", more=STUCK)
     arguments = ("--workers", "2", "--timeout-worker", "2", "--no-access-log")
     with Served(app_dir, "main:stuck", "--port", "0", *arguments).wait_ready() as served:
@@ -127,11 +127,11 @@ def test_a_stuck_worker_is_dumped_replaced_and_aborted(app_dir, kind, frame):
         assert len(served.workers()) == 2
         assert served.client().get("/").startswith("one ")
         if kind != "/c":
-            assert "the patient one" in served.output, "asyncio tasks are shown too"
+            assert "waiting-task" in served.output, "asyncio tasks are shown too"
         sock.close()
 
 
-def test_a_worker_that_is_busy_but_turns_is_left_alone(app_dir):
+def test_busy_worker_within_timeout_is_kept(app_dir):
     busy = """
 import time
 
@@ -148,7 +148,7 @@ async def busy(scope, receive, send):
         assert len(pids(load)) == 1
 
 
-def test_a_stopped_worker_is_killed_and_one_that_goes_on_in_time_is_not(app_dir):
+def test_suspended_worker_is_killed_unless_resumed_in_time(app_dir):
     arguments = ("--workers", "2", "--timeout-worker", "2")
     with Served(app_dir, "main:app", "--port", "0", *arguments).wait_ready() as served:
         first, second = served.workers()
@@ -161,7 +161,7 @@ def test_a_stopped_worker_is_killed_and_one_that_goes_on_in_time_is_not(app_dir)
         assert second.is_running()
 
 
-def test_a_master_that_was_stopped_kills_nobody(app_dir):
+def test_suspended_master_does_not_kill_workers_on_resume(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--timeout-worker", "1").wait_ready() as served:
         (worker,) = served.workers()
         for each in (served.process, worker):
@@ -176,7 +176,7 @@ def test_a_master_that_was_stopped_kills_nobody(app_dir):
         assert worker.is_running()
 
 
-def test_the_log_names_what_a_worker_died_of(app_dir):
+def test_worker_crash_cause_is_logged(app_dir):
     crash = """
 import ctypes
 

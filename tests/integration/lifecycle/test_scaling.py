@@ -1,4 +1,4 @@
-"""Workers by load, with a real load."""
+"""Scaling of workers by load."""
 
 import threading
 
@@ -16,7 +16,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_busy_workers_get_another(tmp_path):
+def test_busy_worker_scales_up(tmp_path):
     write_app(tmp_path, "one", more=COMPUTES)
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "1..2", "--no-access-log").wait_ready() as served:
         assert "(1 to 2 workers by load, preload app)" in served.output
@@ -38,7 +38,7 @@ def test_busy_workers_get_another(tmp_path):
                 each.join(20)
 
 
-def test_wrong_range_is_refused(tmp_path):
+def test_invalid_worker_range_is_refused(tmp_path):
     write_app(tmp_path, "one")
     for wrong in ("8..2", "0..2", "2..", "..2", "a..b"):
         with Served(tmp_path, "main:app", "--workers", wrong) as served:
