@@ -1,4 +1,4 @@
-"""The admin address of real instances: what it tells, and that nobody who asks there disturbs the service."""
+"""Admin endpoint of real instances: metrics, readiness, liveness, and its independence from the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def free_port():
         return free.getsockname()[1]
 
 
-def test_figures_agree_with_those_of_the_client(directory):
+def test_metrics_agree_with_client(directory):
     with Monitored(directory, "-w", "2").wait_ready() as served:
         took = []
         with served.client() as client:
@@ -48,7 +48,7 @@ def test_figures_agree_with_those_of_the_client(directory):
         assert samples["corn_memory_bytes", "worker"] > 1_000_000
 
 
-def test_counters_do_not_go_back_when_workers_are_replaced(directory):
+def test_counters_are_monotonic_across_worker_replacement(directory):
     with Monitored(directory, "-w", "2").wait_ready() as served, Load(served.address, clients=2) as load:
         counts = []
 
@@ -74,7 +74,7 @@ def test_counters_do_not_go_back_when_workers_are_replaced(directory):
         assert samples["corn_generation",] == 2
 
 
-def test_ready_is_who_takes_requests_and_goes_on_to(tmp_path):
+def test_readyz_follows_start_worker_loss_and_drain(tmp_path):
     port = free_port()
     more = ("-w", "2", "--drain-delay", "30", "--admin-ready-workers", "2")
     with Monitored(tmp_path, *more, admin=str(port)) as served:
@@ -100,7 +100,7 @@ def test_ready_is_who_takes_requests_and_goes_on_to(tmp_path):
         assert served.leftovers() == []
 
 
-def test_the_service_goes_on_without_its_admin_process(directory):
+def test_service_is_unaffected_by_killed_or_suspended_admin_process(directory):
     with Monitored(directory).wait_ready() as served, Load(served.address, clients=2) as load:
         served.wait_until(served.admin_process, "an admin process")
         first = served.admin_process()
@@ -120,7 +120,7 @@ def test_the_service_goes_on_without_its_admin_process(directory):
         assert served.leftovers() == []
 
 
-def test_a_master_that_is_stopped_is_told_from_one_that_lives(directory):
+def test_livez_of_suspended_master_is_503(directory):
     with Monitored(directory).wait_ready() as served:
         served.wait_until(lambda: served.readiness() == 200, "ready")
         served.signal(signal.SIGSTOP)
@@ -130,7 +130,7 @@ def test_a_master_that_is_stopped_is_told_from_one_that_lives(directory):
         served.wait_until(lambda: served.admin.request("/livez")[0] == 200, "it answers again")
 
 
-def test_admin_during_an_upgrade_is_answered_by_a_master_that_serves(directory):
+def test_readyz_during_upgrade_stays_200(directory):
     with Monitored(directory, "--pid", "pid").wait_ready() as served:
         served.wait_until(lambda: served.readiness() == 200, "ready")
         served.signal(signal.SIGUSR2)
@@ -144,7 +144,7 @@ def test_admin_during_an_upgrade_is_answered_by_a_master_that_serves(directory):
         assert answers == {(200, b"1 of 1 workers are ready\n")}
 
 
-def test_an_address_that_cannot_be_had_is_refused_at_the_start(directory):
+def test_admin_address_in_use_exits_with_one_line(directory):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         Monitored(directory, admin=str(taken.getsockname()[1])) as served,
@@ -155,7 +155,7 @@ def test_an_address_that_cannot_be_had_is_refused_at_the_start(directory):
         assert "is already in use" in served.output
 
 
-def test_a_unix_socket_goes_with_the_service(directory):
+def test_admin_unix_socket_is_removed_at_exit(directory):
     with Monitored(directory, admin="unix:admin.sock").wait_ready() as served:
         served.admin = Client(f"unix:{directory}/admin.sock")
         served.wait_until(lambda: served.readiness() == 200, "ready")
@@ -164,7 +164,7 @@ def test_a_unix_socket_goes_with_the_service(directory):
         assert not (directory / "admin.sock").exists()
 
 
-def test_admin_address_speaks_http_1_only(directory):
+def test_admin_endpoint_refuses_http2(directory):
     with Monitored(directory).wait_ready() as served:
         port = served.wait_for(r"admin endpoint at http://127\.0\.0\.1:(\d+)")[1]
         with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as sock:

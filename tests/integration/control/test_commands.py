@@ -1,4 +1,4 @@
-"""The commands against real instances: what they do, what they say, and with which exit code."""
+"""Operator commands against real instances: effect, output and exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pids(status):
     return {each["slot"]: each["pid"] for each in status["workers"] if each["stage"] == "ready"}
 
 
-def test_a_round_of_commands_under_load_costs_no_request(tmp_path, served):
+def test_commands_under_load_fail_no_request(tmp_path, served):
     with Load(served.address, clients=4) as load:
         assert "serving" in served.told("status")
         assert served.told("scale", "+1", "--wait") == "3 workers serve\n"
@@ -60,7 +60,7 @@ def test_a_round_of_commands_under_load_costs_no_request(tmp_path, served):
     assert served.process.wait(DEADLINE) == 0
 
 
-def test_a_refused_reload_prints_why_and_exits_with_1(tmp_path, served):
+def test_refused_reload_prints_traceback_and_exits_1(tmp_path, served):
     (tmp_path / "main.py").write_text("import nothing_like_it\n")
     done = served.ask("reload", "--wait")
     assert done.returncode == 1
@@ -72,7 +72,7 @@ def test_a_refused_reload_prints_why_and_exits_with_1(tmp_path, served):
     assert served.ask("rollback").returncode == 1
 
 
-def test_a_bad_configuration_refuses_the_reload_at_once(tmp_path, sockets):
+def test_reload_with_invalid_config_exits_1(tmp_path, sockets):
     write_app(tmp_path, "one")
     (tmp_path / "corn.toml").write_text('app = "main:app"\nport = 0\n')
     with Commanded(tmp_path, sockets=sockets).wait_ready() as served:
@@ -83,7 +83,7 @@ def test_a_bad_configuration_refuses_the_reload_at_once(tmp_path, sockets):
         assert command(sockets, "status", "--config", str(tmp_path / "corn.toml")).returncode == 0
 
 
-def test_upgrade_hands_the_control_socket_over(tmp_path, served, sockets):
+def test_upgrade_hands_over_control_socket(tmp_path, served, sockets):
     old = served.pid
     write_app(tmp_path, "two")
     with Load(served.address, clients=2) as load:
@@ -101,7 +101,7 @@ def test_upgrade_hands_the_control_socket_over(tmp_path, served, sockets):
     assert list(sockets.iterdir()) == []
 
 
-def test_an_upgrade_that_fails_says_so_and_the_old_master_stays_reachable(tmp_path, served):
+def test_failed_upgrade_exits_1_and_keeps_old_master(tmp_path, served):
     (tmp_path / "main.py").write_text("1 / 0\n")
     done = served.ask("upgrade", "--wait")
     assert done.returncode == 1
@@ -109,7 +109,7 @@ def test_an_upgrade_that_fails_says_so_and_the_old_master_stays_reachable(tmp_pa
     assert served.status()["pid"] == served.pid
 
 
-def test_two_instances_at_once_do_not_disturb_each_other(tmp_path, sockets, served):
+def test_commands_select_one_of_two_instances(tmp_path, sockets, served):
     other = tmp_path / "other"
     other.mkdir()
     write_app(other, "other")
@@ -126,14 +126,14 @@ def test_two_instances_at_once_do_not_disturb_each_other(tmp_path, sockets, serv
         assert command(sockets, "list").stdout.count("\n") == 1
 
 
-def test_without_an_instance_a_command_says_so_in_one_line(sockets):
+def test_command_without_instance_exits_6(sockets):
     for arguments in (["status"], ["reload", "--wait"], ["list"], ["stop"]):
         done = command(sockets, *arguments)
         line = "corn: no instance runs that this user may control; start one with 'corn serve'\n"
         assert (done.returncode, done.stdout, done.stderr) == (6, "", line)
 
 
-def test_a_killed_master_leaves_a_socket_that_means_nothing(tmp_path, sockets):
+def test_stale_socket_of_killed_master_is_replaced(tmp_path, sockets):
     write_app(tmp_path, "one")
     with Commanded(tmp_path, "main:app", *QUICK, sockets=sockets).wait_ready() as served:
         served.process.kill()
@@ -145,7 +145,7 @@ def test_a_killed_master_leaves_a_socket_that_means_nothing(tmp_path, sockets):
         assert again.status()["phase"] == "serving"
 
 
-def test_a_stopped_master_does_not_hang_a_command(served):
+def test_command_to_suspended_master_exits_7(served):
     served.signal(signal.SIGSTOP)
     try:
         assert served.ask("status").returncode == 7
@@ -165,7 +165,7 @@ REFUSALS = [
 ]
 
 
-def test_command_that_cannot_be_carried_out_is_refused_in_one_line(served):
+def test_impossible_command_is_refused_in_one_line(served):
     for arguments, code, words in REFUSALS:
         done = served.ask(*arguments)
         assert (done.returncode, done.stdout) == (code, "")
@@ -188,7 +188,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_requests_and_stacks_are_told_also_by_a_worker_that_is_stuck(tmp_path, sockets):
+def test_requests_and_stacks_of_blocked_worker_are_shown(tmp_path, sockets):
     (tmp_path / "main.py").write_text(BUSY)
     arguments = ("--timeout-worker", "1000", *QUICK)
     with Commanded(tmp_path, "main:app", *arguments, sockets=sockets).wait_ready() as served:

@@ -1,4 +1,4 @@
-"""Which instance a command without a name acts on: what changes something acts only on one of its own directory."""
+"""Instance selection of commands without an instance option, by the current directory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def served(shop, sockets):
         yield served
 
 
-def test_change_from_another_directory_names_what_it_found_and_does_nothing(served, shop, sockets):
+def test_change_from_other_directory_is_refused(served, shop, sockets):
     for arguments in CHANGES:
         done = command(sockets, *arguments)
         assert (done.returncode, done.stdout) == (2, ""), arguments
@@ -55,7 +55,7 @@ def test_change_from_another_directory_names_what_it_found_and_does_nothing(serv
     assert served.status()["generation"] == 1
 
 
-def test_change_from_the_directory_of_the_instance_acts_and_says_on_which(served, shop, sockets):
+def test_change_from_instance_directory_acts_and_names_instance(served, shop, sockets):
     done = command(sockets, "scale", "2", "--wait", cwd=shop)
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"pid {served.pid}: main:app at {served.address}\n"
@@ -72,7 +72,7 @@ def test_change_from_the_directory_of_the_instance_acts_and_says_on_which(served
 
 
 @pytest.mark.parametrize("name", ["pid", "pidfile", "bind", "socket"])
-def test_change_from_another_directory_acts_on_the_instance_it_names(shop, sockets, name):
+def test_change_from_other_directory_acts_on_named_instance(shop, sockets, name):
     with Commanded(shop, "main:app", *QUICK, "--pid", str(shop / "pid"), sockets=sockets).wait_ready() as served:
         (socket,) = sockets.glob("*.sock")
         naming = {
@@ -85,7 +85,7 @@ def test_change_from_another_directory_acts_on_the_instance_it_names(shop, socke
         assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
-def test_directory_of_the_configuration_file_or_the_pidfile_counts(tmp_path, shop, sockets):
+def test_directory_of_config_or_pidfile_selects_instance(tmp_path, shop, sockets):
     etc, run = tmp_path / "etc", tmp_path / "run"
     for directory in (etc, run):
         directory.mkdir()
@@ -97,12 +97,12 @@ def test_directory_of_the_configuration_file_or_the_pidfile_counts(tmp_path, sho
         assert command(sockets, "log-level", "debug", cwd=tmp_path).returncode == 2
 
 
-def test_directory_of_the_start_counts_whatever_chdir_says(tmp_path, shop, sockets):
+def test_start_directory_selects_instance_despite_chdir(tmp_path, shop, sockets):
     with Commanded(tmp_path, "main:app", "--chdir", "shop", *QUICK, sockets=sockets).wait_ready():
         assert command(sockets, "log-level", "debug", cwd=tmp_path).returncode == 0
 
 
-def test_command_among_several_instances_means_the_one_of_this_directory(tmp_path, served, shop, sockets):
+def test_command_among_several_instances_uses_current_directory(tmp_path, served, shop, sockets):
     other = tmp_path / "other"
     other.mkdir()
     write_app(other, "other")
@@ -112,13 +112,13 @@ def test_command_among_several_instances_means_the_one_of_this_directory(tmp_pat
         assert served.status()["phase"] == "serving"
 
 
-def test_read_only_command_uses_the_only_instance_and_names_it(served, sockets):
+def test_read_only_command_uses_sole_instance(served, sockets):
     done = command(sockets, "requests")
     assert (done.returncode, done.stderr) == (0, f"pid {served.pid}: main:app at {served.address}\n")
     assert command(sockets, "log-level").stdout == "log level info\n"
 
 
-def test_upgraded_instance_still_belongs_to_its_directory(served, shop, sockets):
+def test_upgraded_instance_keeps_its_directory(served, shop, sockets):
     done = command(sockets, "upgrade", "--wait", cwd=shop)
     assert done.returncode == 0, done.stderr
     pid = json.loads(command(sockets, "status", "--json", cwd=shop).stdout)["pid"]

@@ -1,4 +1,4 @@
-"""Log files that are moved away are opened anew on USR1, and nothing is lost."""
+"""Log files, reopened on SIGUSR1, log formats and levels of real instances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def open_files(served):
     return [each.path for worker in served.workers() for each in worker.open_files()]
 
 
-def test_usr1_reopens_the_access_log_in_all_workers(tmp_path):
+def test_sigusr1_reopens_access_log_in_all_workers(tmp_path):
     write_app(tmp_path, "one")
     log = tmp_path / "access.log"
     arguments = ("--port", "0", "--workers", "2", "--access-log-file", str(log))
@@ -52,7 +52,7 @@ async def app(scope, receive, send):
 """
 
 
-def test_every_line_of_json_is_an_object_and_a_traceback_is_one_of_them(tmp_path):
+def test_json_log_has_one_object_for_each_record(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     arguments = ("--port", "0", "--log-format", "json", "--request-id", "--log-level", "info,app=info")
     with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "sockets") as served:
@@ -74,7 +74,7 @@ def test_every_line_of_json_is_an_object_and_a_traceback_is_one_of_them(tmp_path
     assert {"master", "worker"} <= {each["source"] for each in lines}
 
 
-def test_the_level_of_each_part_can_be_changed_while_it_runs(tmp_path):
+def test_log_level_of_each_part_changes_at_run_time(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     arguments = ("--port", "0", "--log-level", "info,access=warning")
     with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "sockets").wait_ready() as served:
@@ -92,7 +92,7 @@ def test_the_level_of_each_part_can_be_changed_while_it_runs(tmp_path):
         served.wait_for("DEBUG .* shop: a detail", since=since)
 
 
-def test_the_log_file_holds_all_lines_and_is_opened_anew_on_usr1(tmp_path):
+def test_sigusr1_reopens_log_file(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     log = tmp_path / "corn.log"
     arguments = ("--port", "0", "--log-file", "corn.log", "--log-level", "info,app=info")
@@ -113,7 +113,7 @@ def test_the_log_file_holds_all_lines_and_is_opened_anew_on_usr1(tmp_path):
     assert served.output == ""
 
 
-def test_log_config_sets_up_logging_in_workers(tmp_path):
+def test_log_config_applies_in_workers(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     (tmp_path / "log.toml").write_text(LOG_CONFIG)
     arguments = ("--port", "0", "--log-config", "log.toml")

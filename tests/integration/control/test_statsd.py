@@ -1,4 +1,4 @@
-"""StatsD: what a server receives by UDP, plain and with tags."""
+"""StatsD datagrams, plain and with tags."""
 
 import signal
 import socket
@@ -27,7 +27,7 @@ def address(server):
 
 
 def received(server, *wanted):
-    """The sum of each counter, and the last value of each gauge, until all that is wanted has the value it should."""
+    """Receive until the wanted metrics have their values; returns counter sums and last gauge values."""
     found = {}
     while any(found.get(name) != value for name, value in wanted):
         for line in server.recv(65536).decode().splitlines():
@@ -38,7 +38,7 @@ def received(server, *wanted):
     return found
 
 
-def test_counters_and_gauges_are_sent_plain(app_dir, server):
+def test_statsd_receives_counters_and_gauges(app_dir, server):
     with Served(app_dir, "main:app", "--port", "0", "--statsd", address(server)).wait_ready() as served:
         size = sum(len(served.client().get()) for _ in range(5))
         sent = ("corn.response_body_bytes", size)  # shown with the next tick of the worker's clock
@@ -50,7 +50,7 @@ def test_counters_and_gauges_are_sent_plain(app_dir, server):
         received(server, ("corn.requests.2xx", 1))
 
 
-def test_tags_make_it_dogstatsd(app_dir, server):
+def test_statsd_with_tags_sends_dogstatsd_format(app_dir, server):
     options = ("--statsd", address(server), "--statsd-tags", "env:test", "--statsd-prefix", "shop")
     with Served(app_dir, "main:app", "--port", "0", *options).wait_ready() as served:
         served.client().get()
@@ -58,7 +58,7 @@ def test_tags_make_it_dogstatsd(app_dir, server):
         assert all(name.startswith("shop.") and "#env:test" in name for name in found)
 
 
-def test_server_that_is_not_there_costs_nothing(app_dir):
+def test_statsd_without_server_does_not_affect_service(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--statsd", "127.0.0.1:9").wait_ready() as served:
         assert served.client().get().startswith("one ")
         served.signal(signal.SIGTERM)
@@ -70,7 +70,7 @@ def test_server_that_is_not_there_costs_nothing(app_dir):
     ("option", "value"),
     [("--statsd", "localhost"), ("--statsd", "host.invalid:8125"), ("--statsd-tags", "a|b"), ("--statsd-tags", "#x")],
 )
-def test_wrong_option_is_one_line_and_exit_2(app_dir, option, value):
+def test_invalid_statsd_option_exits_2_with_one_line(app_dir, option, value):
     with Served(app_dir, "main:app", "--port", "0", "--statsd", "127.0.0.1:9", option, value) as served:
         assert served.wait_exit() == 2
         assert option in served.output

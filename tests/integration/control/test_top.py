@@ -1,4 +1,4 @@
-"""`corn top` on a real terminal (tmux), with a real instance that is changed, goes away and comes back."""
+"""`corn top` on a real terminal (tmux), with an instance that is reloaded, scaled, stopped and restarted."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def screen(tmp_path, program):
     return lambda: Screen(program("tmux"), tmp_path, with_end)
 
 
-def test_top_shows_and_changes_an_instance_and_outlives_it(tmp_path, sockets, screen):
+def test_top_controls_instance_and_survives_its_restart(tmp_path, sockets, screen):
     write_app(tmp_path, "one")
     with Commanded(tmp_path, "main:app", "-w", "2", "--port", "0", *QUICK, sockets=sockets).wait_ready() as served:
         address = served.address
@@ -100,7 +100,7 @@ def test_top_shows_and_changes_an_instance_and_outlives_it(tmp_path, sockets, sc
 
 
 @pytest.mark.parametrize("key", ["C-c", "terminate"])
-def test_top_restores_the_terminal_however_it_ends(tmp_path, sockets, screen, key):
+def test_top_restores_terminal_on_interrupt_and_sigterm(tmp_path, sockets, screen, key):
     write_app(tmp_path, "one")
     with (
         Commanded(tmp_path, "main:app", "--port", "0", *QUICK, sockets=sockets).wait_ready(),
@@ -116,7 +116,7 @@ def test_top_restores_the_terminal_however_it_ends(tmp_path, sockets, screen, ke
         assert {"icanon", "echo"} <= set(lines)
 
 
-def test_top_without_its_terminal_exits_silently(tmp_path, sockets, program):
+def test_top_without_terminal_exits_silently(tmp_path, sockets, program):
     write_app(tmp_path, "one")
     command = [sys.executable, "-m", "corn", "top", "--control", str(sockets)]
     said = tmp_path / "said"

@@ -1,4 +1,4 @@
-"""The service's place in the system: in the background, with a pidfile, in a directory, with a umask, as a user."""
+"""Daemon, pidfile, working directory, umask, and user and group."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def app_dir(tmp_path):
 
 @pytest.fixture
 def background(app_dir):
-    """`background(*arguments)` runs `corn serve --daemon` to its end; what it left behind is killed after the test."""
+    """`background(*arguments)` runs `corn serve --daemon`; the daemon is killed after the test."""
     pidfile = app_dir / "corn.pid"
 
     def run(*arguments, command=COMMAND, **streams):
@@ -61,7 +61,7 @@ def wait_until(condition, what):
         pause.wait(0.01)
 
 
-def test_the_command_ends_when_the_daemon_serves_and_the_pidfile_is_there(background, app_dir):
+def test_daemon_command_returns_when_service_is_ready(background, app_dir):
     done = background("main:app")
     assert done.returncode == 0, done.stderr
     assert "serves main:app at unix:" in done.stderr
@@ -86,21 +86,21 @@ def test_the_command_ends_when_the_daemon_serves_and_the_pidfile_is_there(backgr
         ("", ("--user", "nobdy"), 2, "--user: there is no user 'nobdy'; did you mean 'nobody'?"),
     ],
 )
-def test_a_start_that_fails_is_told_at_the_terminal(background, app_dir, source, arguments, code, said):
+def test_daemon_start_failure_is_reported_on_stderr(background, app_dir, source, arguments, code, said):
     (app_dir / "main.py").write_text(source)
     done = background("main:app", *arguments)
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert not (app_dir / "corn.pid").exists()
 
 
-def test_an_address_in_use_is_told_at_the_terminal(background, app_dir):
+def test_daemon_address_in_use_exits_4(background, app_dir):
     (app_dir / "corn.sock").write_text("")
     done = background("main:app")
     assert done.returncode == 4
     assert done.stderr.startswith(f"corn: {app_dir}/corn.sock exists and is not a socket")
 
 
-def test_output_that_was_redirected_to_a_file_is_the_log(background, app_dir):
+def test_daemon_logs_to_redirected_output(background, app_dir):
     with (app_dir / "log").open("a") as log:
         done = background("main:app", capture_output=False, stdout=log, stderr=log)
     assert done.returncode == 0
@@ -109,19 +109,19 @@ def test_output_that_was_redirected_to_a_file_is_the_log(background, app_dir):
     assert (app_dir / "log").read_text().count("serves main:app") == 1
 
 
-def test_a_terminal_is_let_go_of(background, app_dir):
+def test_daemon_closes_terminal(background, app_dir):
     ours, theirs = pty.openpty()
     assert background("main:app", capture_output=False, stdin=theirs, stdout=theirs, stderr=theirs).returncode == 0
     os.close(theirs)
     shown = b""
-    with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+    with contextlib.suppress(OSError):  # EIO: no process has the terminal open any more
         while chunk := os.read(ours, 4096):
             shown += chunk
     os.close(ours)
     assert b"serves main:app" in shown
 
 
-def test_an_interrupt_at_the_terminal_ends_a_start(app_dir):
+def test_sigint_during_daemon_start_exits_130(app_dir):
     (app_dir / "main.py").write_text("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)")
     with subprocess.Popen(
         [*COMMAND, "main:app", "--daemon", "--port", "0"], cwd=app_dir, env=clean_environment()
@@ -138,7 +138,7 @@ def _directory_of(process):
         return process.cwd()
 
 
-def test_a_pidfile_is_there_while_it_serves_and_a_second_master_is_refused(app_dir):
+def test_pidfile_of_running_master_refuses_second(app_dir):
     pidfile = app_dir / "corn.pid"
     with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
         assert pidfile.read_text() == f"{served.pid}\n"
@@ -151,20 +151,20 @@ def test_a_pidfile_is_there_while_it_serves_and_a_second_master_is_refused(app_d
 
 
 @pytest.mark.parametrize("left", ["", "999999999\n", "{self}\n", "1\n"])
-def test_a_stale_pidfile_is_replaced(app_dir, left):
+def test_stale_pidfile_is_replaced(app_dir, left):
     (app_dir / "corn.pid").write_text(left.format(self=os.getpid()))
     with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
         assert (app_dir / "corn.pid").read_text() == f"{served.pid}\n"
 
 
-def test_a_file_that_is_no_pidfile_is_left_alone(app_dir):
+def test_pidfile_option_naming_other_file_exits_2(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--pid", "main.py") as served:
         assert served.wait_exit() == 2
         assert "main.py holds no process id" in served.output
     assert "VERSION" in (app_dir / "main.py").read_text()
 
 
-def test_a_pidfile_that_became_somebody_elses_is_not_removed(app_dir):
+def test_pidfile_of_other_process_is_not_removed(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid").wait_ready() as served:
         (app_dir / "corn.pid").write_text("4711\n")
         served.signal(signal.SIGTERM)
@@ -172,7 +172,7 @@ def test_a_pidfile_that_became_somebody_elses_is_not_removed(app_dir):
     assert (app_dir / "corn.pid").read_text() == "4711\n"
 
 
-def test_no_pidfile_is_left_by_a_start_that_failed(app_dir):
+def test_pidfile_is_removed_after_failed_start(app_dir):
     (app_dir / "main.py").write_text("1 / 0")
     with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid") as served:
         assert served.wait_exit() == 3
@@ -186,7 +186,7 @@ async def made(scope, receive, send):
 """
 
 
-def test_chdir_and_umask(tmp_path):
+def test_chdir_and_umask_apply_and_chdir_reload_is_refused(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
     write_app(inner, "one", more=MADE)
@@ -203,7 +203,7 @@ def test_chdir_and_umask(tmp_path):
         assert os.path.samefile(psutil.Process(served.pid).cwd(), inner)
 
 
-def test_a_directory_switched_by_link_is_entered_anew_on_a_reload(tmp_path):
+def test_chdir_through_changed_symlink_applies_at_reload(tmp_path):
     for version in ("one", "two"):
         (tmp_path / version).mkdir()
         write_app(tmp_path / version, version)
@@ -227,18 +227,18 @@ READER = [
 ]
 
 
-def _can_be_anybody():
+def _can_change_user():
     with contextlib.suppress(OSError):
         return os.geteuid() == 0 and subprocess.run([*READER, "true"], capture_output=True, check=False).returncode == 0
     return False
 
 
-rooted = pytest.mark.skipif(not _can_be_anybody(), reason="only root can become somebody else")
+rooted = pytest.mark.skipif(not _can_change_user(), reason="only root can change its user")
 
 
 @pytest.fixture
 def shared_dir():
-    """A directory that everybody may read, and only root may write."""
+    """Directory that all users may read and only root may write."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         write_app(Path(name), "one")
@@ -246,7 +246,7 @@ def shared_dir():
 
 
 @rooted
-def test_all_processes_run_as_the_user_and_the_files_are_the_users(shared_dir):
+def test_user_option_applies_to_all_processes_and_files(shared_dir):
     arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
     with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
         master = psutil.Process(served.pid)
@@ -274,7 +274,7 @@ def test_all_processes_run_as_the_user_and_the_files_are_the_users(shared_dir):
 
 
 @rooted
-def test_a_group_alone(shared_dir):
+def test_group_option_without_user_changes_group(shared_dir):
     with Served(shared_dir, "main:app", "--port", "0", "--group", "nogroup").wait_ready() as served:
         (worker,) = served.workers()
         assert worker.uids().real == 0
@@ -291,7 +291,7 @@ def test_a_group_alone(shared_dir):
         (("--user", "nobody", "--app-dir", "secret"), "user nobody may not (run|read) /"),
     ],
 )
-def test_unknown_user_is_refused_in_one_line(shared_dir, arguments, said):
+def test_unknown_user_or_group_is_refused_in_one_line(shared_dir, arguments, said):
     (shared_dir / "secret").mkdir(mode=0o700)
     with Served(shared_dir, "main:app", "--uds", "corn.sock", "--pid", "corn.pid", *arguments) as served:
         assert served.wait_exit() == 2
@@ -301,7 +301,7 @@ def test_unknown_user_is_refused_in_one_line(shared_dir, arguments, said):
 
 
 @rooted
-def test_a_refused_setuid_is_one_line(shared_dir):
+def test_setuid_failure_exits_2_with_one_line(shared_dir):
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_read_search"]
     program = [*as_nobody, "--ambient-caps=+dac_read_search", *COMMAND]
     with Served(shared_dir, "main:app", "--port", "0", "--user", "root", program=program) as served:
@@ -310,7 +310,7 @@ def test_a_refused_setuid_is_one_line(shared_dir):
         assert served.output == said
 
 
-def test_a_new_master_takes_over_pidfile_directory_and_background(background, app_dir):
+def test_upgrade_keeps_pidfile_directory_and_daemon(background, app_dir):
     (app_dir / "inner").mkdir()
     write_app(app_dir / "inner", "one")
     assert background("main:app", "--chdir", "inner").returncode == 0
@@ -325,7 +325,7 @@ def test_a_new_master_takes_over_pidfile_directory_and_background(background, ap
 
 
 @rooted
-def test_a_new_master_takes_over_a_pidfile_where_it_could_not_make_one(shared_dir):
+def test_upgrade_as_user_keeps_pidfile_of_root(shared_dir):
     arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
     with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
         served.signal(signal.SIGUSR2)

@@ -1,4 +1,4 @@
-"""Reloads under load: the new code is served by all, the bad code by none, and no request fails."""
+"""Reloads under load: all workers serve the new code, none serves failing code, and no request fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def where(kind, directory):
 
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_reloads_under_load_fail_no_request(tmp_path, kind, workers):
+def test_reload_under_load_fails_no_request(tmp_path, kind, workers):
     write_app(tmp_path, "v0")
     arguments = ("--workers", str(workers), *where(kind, tmp_path), "--no-access-log", "--soak", "0")
     with Served(tmp_path, "main:app", *arguments).wait_ready() as served, Load(served.address) as load:
@@ -71,12 +71,12 @@ HANGING = ("hanging import", "lifespan hangs")
 
 
 def boot_within(directory, seconds):
-    """Set the limit that the next generation has: it is short only where it is what refuses the code."""
+    """Set --timeout-boot of the next generation: short only where the timeout is expected to refuse the code."""
     (directory / "corn.toml").write_text(f"timeout-boot = {seconds}\n")
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_code_is_refused_without_a_failed_request_and_the_next_good_code_is_served(tmp_path, kind):
+def test_failing_code_is_refused_and_next_reload_succeeds(tmp_path, kind):
     source, said = BAD[kind]
     write_app(tmp_path, "good")
     arguments = ("--workers", "2", "--port", "0", "--lifespan", "on", "--no-access-log")
@@ -117,7 +117,7 @@ WITH_LIFESPAN = (
 )
 
 
-def test_a_configuration_that_cannot_be_taken_over_is_refused_by_name(tmp_path):
+def test_invalid_config_at_reload_is_refused_with_reason(tmp_path):
     write_app(tmp_path, "one")
     (tmp_path / "corn.toml").write_text('app = "main:app"\nport = 0\nworkers = 1\n')
     with Served(tmp_path).wait_ready() as served:
@@ -136,7 +136,7 @@ def test_a_configuration_that_cannot_be_taken_over_is_refused_by_name(tmp_path):
         served.wait_until(lambda: len(served.workers()) == 3, "three workers")
 
 
-def test_environment_files_are_read_anew(tmp_path):
+def test_reload_rereads_env_file(tmp_path):
     (tmp_path / "main.py").write_text(
         "import os\nasync def app(scope, receive, send):\n"
         "    await send({'type': 'http.response.start', 'status': 200})\n"
@@ -151,18 +151,18 @@ def test_environment_files_are_read_anew(tmp_path):
         served.wait_until(lambda: served.client().get() == "good evening", "the new value")
 
 
-def test_term_overtakes_a_reload_that_hangs(tmp_path):
+def test_sigterm_during_hanging_reload_exits_0(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         (tmp_path / "main.py").write_text("import time; time.sleep(3600)\n")
         served.signal(signal.SIGHUP)
         served.wait_for("generation 2 loads")
         served.signal(signal.SIGTERM)
-        assert served.wait_exit(10) == 0
+        assert served.wait_exit() == 0
         assert served.leftovers() == []
 
 
-def test_a_storm_of_hups_is_at_most_two_reloads_and_leaves_nothing_behind(tmp_path):
+def test_sighup_storm_causes_at_most_two_reloads(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         for _ in range(200):
@@ -175,7 +175,7 @@ def test_a_storm_of_hups_is_at_most_two_reloads_and_leaves_nothing_behind(tmp_pa
         served.wait_until(lambda: len(served.workers()) == 1 and len(served.templates()) <= 2, "one worker")
 
 
-def test_many_reloads_leave_descriptors_and_memory_where_they_were(tmp_path):
+def test_repeated_reloads_leak_no_descriptor_or_memory(tmp_path):
     write_app(tmp_path, "one")
     arguments = ("--port", "0", "--workers", "2", "--soak", "0", "--rollback-window", "0")
     with Served(tmp_path, "main:app", *arguments).wait_ready() as served:
@@ -207,7 +207,7 @@ async def checked(scope, receive, send):
 """
 
 
-def test_code_that_fails_its_health_check_serves_nobody(tmp_path):
+def test_failed_health_check_refuses_reload(tmp_path):
     write_app(tmp_path, "good", more=HEALTH.format(status=204))
     arguments = ("--port", "0", "--workers", "2", "--health-path", "/health", "--soak", "0", "--lifespan", "off")
     with Served(tmp_path, "main:checked", *arguments).wait_ready() as served, Load(served.address, clients=4) as load:
@@ -237,7 +237,7 @@ async def dying(scope, receive, send):
 """
 
 
-def test_a_canary_that_dies_while_it_soaks_is_withdrawn_before_anything_was_taken_away(tmp_path):
+def test_canary_crash_during_soak_withdraws_reload(tmp_path):
     write_app(tmp_path, "good", more="dying = app\n")
     arguments = ("--port", "0", "--workers", "2", "--soak", "3", "--no-access-log", "--lifespan", "auto")
     with Served(tmp_path, "main:dying", *arguments).wait_ready() as served:
@@ -248,7 +248,7 @@ def test_a_canary_that_dies_while_it_soaks_is_withdrawn_before_anything_was_take
         assert {worker.pid for worker in served.workers()} == before
 
 
-def test_a_crash_soon_after_a_reload_rolls_back_from_memory(tmp_path):
+def test_crash_soon_after_reload_rolls_back_from_memory(tmp_path):
     write_app(tmp_path, "good", more="dying = app\n")
     arguments = ("--port", "0", "--workers", "2", "--soak", "0", "--no-access-log")
     with Served(tmp_path, "main:dying", *arguments).wait_ready() as served:
@@ -266,7 +266,7 @@ def test_a_crash_soon_after_a_reload_rolls_back_from_memory(tmp_path):
         assert {served.client().get().split()[0] for _ in range(20)} == {"good"}
 
 
-def test_the_previous_template_is_kept_for_the_rollback_window(tmp_path):
+def test_previous_template_is_kept_for_rollback_window(tmp_path):
     write_app(tmp_path, "one")
     arguments = ("--port", "0", "--soak", "0", "--rollback-window", "2")
     with Served(tmp_path, "main:app", *arguments).wait_ready() as served:

@@ -1,4 +1,4 @@
-"""examples/deploy/haproxy.cfg as it is, but for its ports, in front of three instances that are replaced under load."""
+"""examples/deploy/haproxy.cfg, with other ports, in front of three instances that are replaced under load."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def answering(address: str, directory: Path) -> bool:
     return False
 
 
-def test_three_instances_are_replaced_one_by_one_and_no_request_fails(tmp_path, program):
+def test_rolling_replacement_behind_haproxy_fails_no_request(tmp_path, program):
     write_app(tmp_path, "one")
     ports = free_ports(4)
     with contextlib.ExitStack() as stack:
@@ -88,7 +88,7 @@ def test_three_instances_are_replaced_one_by_one_and_no_request_fails(tmp_path, 
         assert load.failures == []
 
 
-def test_a_client_cannot_name_its_own_scheme(tmp_path, program):
+def test_forged_scheme_headers_are_replaced_by_haproxy(tmp_path, program):
     (tmp_path / "main.py").write_text(SCHEME)
     ports = free_ports(4)
     with serve(tmp_path, ports[1]).wait_ready() as instance, haproxy(program("haproxy"), tmp_path, ports) as address:
@@ -99,7 +99,7 @@ def test_a_client_cannot_name_its_own_scheme(tmp_path, program):
             assert answer.read() == b"http"
 
 
-def test_an_instance_that_is_killed_costs_no_request_that_may_be_repeated(tmp_path, program):
+def test_killed_instance_behind_haproxy_fails_no_request(tmp_path, program):
     write_app(tmp_path, "one")
     ports = free_ports(4)
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What corn does under a service manager such as systemd, each notice received at a real NOTIFY_SOCKET."""
+"""corn under a service manager such as systemd, with a real NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listening() -> socket.socket:
     return sock
 
 
-def test_a_service_from_its_start_to_its_stop(tmp_path, manager):
+def test_notify_socket_receives_start_reload_and_stop(tmp_path, manager):
     write_app(tmp_path, "one")
     with manager.start(tmp_path, "main:app", "--workers", "2", "--port", "0", "--soak", "0").wait_ready() as served:
         manager.wait_for("READY=1")
@@ -46,26 +46,26 @@ def test_a_service_from_its_start_to_its_stop(tmp_path, manager):
         served.signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
         assert served.wait_exit() == 0
-        assert manager.store == {}, "what was stopped is not to be gone on with"
+        assert manager.store == {}, "a stopped service stores no descriptors"
         assert {pid for pid, _ in manager.notices} == {served.pid}
         assert manager.all("WATCHDOG") == []
 
 
-def test_an_abstract_socket_is_spoken_to(tmp_path):
+def test_notify_socket_may_be_abstract(tmp_path):
     write_app(tmp_path, "one")
     with Manager(tmp_path, abstract=True) as manager, manager.start(tmp_path, "main:app", "--port", "0"):
         manager.wait_for("READY=1")
 
 
-def test_a_manager_that_is_gone_or_takes_nothing_is_no_trouble(tmp_path):
+def test_notify_socket_missing_or_full_does_not_affect_service(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0", NOTIFY_SOCKET=str(tmp_path / "nobody")).wait_ready() as served:
         served.wait_for("the service manager at NOTIFY_SOCKET cannot be notified: No such file or directory")
         assert served.client().get().startswith("one ")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        deaf.bind(str(tmp_path / "deaf"))
-        name = str(tmp_path / "deaf")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        full.bind(str(tmp_path / "full"))
+        name = str(tmp_path / "full")
         with Served(
             tmp_path, "main:app", "--port", "0", NOTIFY_SOCKET=name, WATCHDOG_USEC="30000"
         ).wait_ready() as served:
@@ -74,7 +74,7 @@ def test_a_manager_that_is_gone_or_takes_nothing_is_no_trouble(tmp_path):
             assert served.wait_exit() == 0
 
 
-def test_a_reload_that_is_refused_ends_for_the_manager_too(tmp_path, manager):
+def test_notify_socket_receives_end_of_refused_reload(tmp_path, manager):
     write_app(tmp_path, "one")
     (tmp_path / "corn.toml").write_text("port = 0\n")
     with manager.start(tmp_path, "main:app").wait_ready() as served:
@@ -86,14 +86,14 @@ def test_a_reload_that_is_refused_ends_for_the_manager_too(tmp_path, manager):
         assert "STATUS=reload refused: " in manager.wait_for("READY=1", since=since)
 
 
-def test_the_watchdog_hears_of_a_service_that_serves(tmp_path, manager):
+def test_watchdog_is_notified_while_serving(tmp_path, manager):
     write_app(tmp_path, "one")
     with manager.start(tmp_path, "main:app", "--port", "0", WATCHDOG_USEC="300000").wait_ready() as served:
         so_far = len(manager.all("WATCHDOG=1"))
         served.wait_until(lambda: len(manager.all("WATCHDOG=1")) > so_far + 5, "signs of life")
 
 
-def test_a_watchdog_for_another_process_is_not_for_this_one(tmp_path, manager):
+def test_watchdog_for_other_pid_is_ignored(tmp_path, manager):
     write_app(tmp_path, "one")
     environment = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "30000", "WATCHDOG_PID": "1"}
     with Served(tmp_path, "main:app", "--port", "0", **environment).wait_ready():
@@ -101,7 +101,7 @@ def test_a_watchdog_for_another_process_is_not_for_this_one(tmp_path, manager):
         assert manager.all("WATCHDOG") == []
 
 
-def test_passed_sockets_are_used_where_no_address_is_given(tmp_path, manager):
+def test_passed_sockets_are_used_without_bind_option(tmp_path, manager):
     write_app(tmp_path, "one")
     with listening() as first, listening() as second:
         passed = [("web", first), ("admin", second)]
@@ -114,7 +114,7 @@ def test_passed_sockets_are_used_where_no_address_is_given(tmp_path, manager):
             assert "NOTIFY_SOCKET" not in psutil.Process(served.templates()[0].pid).environ()
 
 
-def test_a_passed_socket_is_used_by_its_name(tmp_path, manager):
+def test_passed_socket_is_selected_by_name(tmp_path, manager):
     write_app(tmp_path, "one")
     with listening() as first, listening() as second:
         passed = [("web", first), ("admin", second)]
@@ -128,7 +128,7 @@ def test_a_passed_socket_is_used_by_its_name(tmp_path, manager):
             assert served.client().get().startswith("one ")
 
 
-def test_a_name_that_was_not_passed_is_refused_with_those_that_were(tmp_path, manager):
+def test_unknown_passed_socket_name_exits_4(tmp_path, manager):
     write_app(tmp_path, "one")
     mistaken = ("main:app", "--bind", "fd://wbe")
     with listening() as sock, manager.start(tmp_path, *mistaken, passed=[("web", sock)]) as served:
@@ -139,13 +139,13 @@ def test_a_name_that_was_not_passed_is_refused_with_those_that_were(tmp_path, ma
         assert "passed no socket fd://web; it passed none" in served.output
 
 
-def test_sockets_for_another_process_are_named_and_left(tmp_path):
+def test_passed_sockets_for_other_pid_are_ignored_with_warning(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0", LISTEN_FDS="1", LISTEN_PID="1").wait_ready() as served:
         served.wait_for("LISTEN_FDS is for process 1, not for this one")
 
 
-def test_stored_descriptor_that_is_no_socket_is_reported_once(tmp_path, manager):
+def test_stored_descriptor_that_is_not_socket_is_reported_once(tmp_path, manager):
     write_app(tmp_path, "one")
     with (
         (tmp_path / "file").open("w") as file,
@@ -155,7 +155,7 @@ def test_stored_descriptor_that_is_no_socket_is_reported_once(tmp_path, manager)
 
 
 @pytest.mark.parametrize("where", ["tcp", "unix"])
-def test_a_master_that_is_killed_is_followed_on_the_same_queue(tmp_path, manager, where):
+def test_listener_of_killed_master_is_taken_over(tmp_path, manager, where):
     write_app(tmp_path, "one")
     options = ("--uds", str(tmp_path / "corn.sock")) if where == "unix" else ("--port", "0")
     with manager.start(tmp_path, "main:app", "--no-access-log", *options).wait_ready() as first:
@@ -165,17 +165,17 @@ def test_a_master_that_is_killed_is_followed_on_the_same_queue(tmp_path, manager
             first.process.wait(DEADLINE)
             first.wait_until(lambda: not first.leftovers(), "its workers gone")
             with Client(first.address) as early:
-                early.connect().close()  # taken into the queue, though nobody serves
+                early.connect().close()  # taken into the queue, though no process serves
             with manager.start(tmp_path, "main:app", "--no-access-log", *options).wait_ready() as second:
                 assert second.address == first.address
                 so_far = len(load.answers)
                 second.wait_until(lambda: len(load.answers) > so_far + 20, "answers again")
                 load.stop()
         refused = [each for each in load.failures if "refused" in each.lower()]
-        assert refused == [], "nobody was refused"
+        assert refused == [], "no connection was refused"
 
 
-def test_a_stored_listener_for_an_address_that_is_not_asked_for_any_more_is_let_go(tmp_path, manager):
+def test_stored_listener_of_removed_address_is_discarded(tmp_path, manager):
     write_app(tmp_path, "one")
     with manager.start(tmp_path, "main:app", "--uds", "old.sock") as first:
         manager.wait_for("READY=1")
@@ -191,7 +191,7 @@ def test_a_stored_listener_for_an_address_that_is_not_asked_for_any_more_is_let_
         assert Client(f"unix:{tmp_path / 'new.sock'}").get().startswith("one ")
 
 
-def test_an_upgrade_names_the_new_main_process_which_speaks_for_itself(tmp_path, manager):
+def test_upgrade_sends_mainpid_and_new_master_notifies(tmp_path, manager):
     write_app(tmp_path, "one")
     with manager.start(tmp_path, "main:app", "--port", "0", WATCHDOG_USEC="300000").wait_ready() as served:
         since = len(manager.notices)

@@ -1,4 +1,4 @@
-"""USR2: a new master takes over on the same sockets, or the old one goes on."""
+"""Binary upgrade on SIGUSR2: a new master takes over the sockets, or the old one continues."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def where(request, tmp_path):
 
 
 def master_of(served):
-    """The process that is a master now and was not started by the test."""
+    """The current master, if the test did not start it itself."""
     found = [each for each in served.leftovers() if each.name() == "corn master"]
     return found[0] if found else None
 
 
-def test_a_new_master_takes_over_and_no_request_fails(tmp_path, where):
+def test_upgrade_under_load_fails_no_request(tmp_path, where):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--workers", "2", *where, "--no-access-log").wait_ready() as served:
         with Load(served.address) as load:
@@ -44,7 +44,7 @@ def test_a_new_master_takes_over_and_no_request_fails(tmp_path, where):
         served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
-def test_a_new_master_that_cannot_start_changes_nothing(tmp_path, where):
+def test_failed_upgrade_keeps_old_master(tmp_path, where):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", *where, "--no-access-log").wait_ready() as served:
         with Load(served.address, clients=4) as load:
@@ -61,7 +61,7 @@ def test_a_new_master_that_cannot_start_changes_nothing(tmp_path, where):
         assert served.client().get().startswith("two ")
 
 
-def test_a_new_master_that_is_killed_while_it_starts_changes_nothing(tmp_path):
+def test_killed_new_master_keeps_old_master(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         (tmp_path / "main.py").write_text("print('loads', flush=True)\nimport time\ntime.sleep(3600)\n")
@@ -73,7 +73,7 @@ def test_a_new_master_that_is_killed_while_it_starts_changes_nothing(tmp_path):
         served.wait_until(lambda: master_of(served) is None, "no second master")
 
 
-def test_a_stop_while_the_new_master_starts_leaves_nothing(tmp_path):
+def test_stop_during_upgrade_leaves_no_process(tmp_path):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         (tmp_path / "main.py").write_text("print('loads', flush=True)\nimport time\ntime.sleep(3600)\n")
@@ -84,7 +84,7 @@ def test_a_stop_while_the_new_master_starts_leaves_nothing(tmp_path):
         served.wait_until(lambda: not served.leftovers(), "all gone")
 
 
-def test_the_pidfile_names_whoever_serves(tmp_path):
+def test_pidfile_holds_pid_of_current_master(tmp_path):
     write_app(tmp_path, "one")
     pidfile = tmp_path / "corn.pid"
     with Served(tmp_path, "main:app", "--port", "0", "--pid", str(pidfile)).wait_ready() as served:

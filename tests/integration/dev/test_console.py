@@ -1,4 +1,4 @@
-"""corn dev for the person at the terminal: its first lines, its keys, and what a slow start is at."""
+"""Terminal output of corn dev: banner, keys, and progress of a slow start."""
 
 import pytest
 
@@ -10,7 +10,7 @@ LITESTAR = "from litestar import Litestar\napp = Litestar([])\n"
 BUSY = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: time.sleep(0.01)\n"
 
 
-def test_the_first_lines_in_a_terminal_name_addresses_directories_and_keys(project, shell):
+def test_banner_in_terminal_shows_addresses_directories_and_keys(project, shell):
     shell.develop()
     shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+\r?\n")
     shell.wait_for(r"  Network  this machine only; --host 0\.0\.0\.0 changes that")
@@ -20,20 +20,20 @@ def test_the_first_lines_in_a_terminal_name_addresses_directories_and_keys(proje
 
 
 @pytest.mark.parametrize(("app", "path"), [(FASTAPI, "/docs"), (LITESTAR, "/schema")], ids=["fastapi", "litestar"])
-def test_the_documentation_of_a_framework_is_named_and_is_there(project, shell, app, path):
+def test_banner_shows_docs_url_of_framework(project, shell, app, path):
     (project / "main.py").write_text(app)
     shell.develop()
     shell.wait_for(rf"  Docs     {shell.address}{path}\r?\n")
     assert shell.client().request(path)[0] == 200
 
 
-def test_the_address_in_the_network_is_named_where_there_is_one(shell):
+def test_banner_shows_network_address(shell):
     shell.develop("--host 0.0.0.0")
     shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+")
     shell.wait_for(r"  Network  (http://\d+\.\d+\.\d+\.\d+:\d+|this machine only)")
 
 
-def test_the_first_lines_fit_a_narrow_terminal(shell):
+def test_banner_fits_narrow_terminal(shell):
     shell.run("stty cols 30")
     shell.develop()
     shell.wait_for("  Keys  ")
@@ -42,7 +42,7 @@ def test_the_first_lines_fit_a_narrow_terminal(shell):
     assert all(len(each) <= 30 for each in lines)
 
 
-def test_the_first_lines_are_for_terminals_alone(project):
+def test_banner_is_not_printed_without_terminal(project):
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
         assert "Local" not in served.output
@@ -63,7 +63,7 @@ def test_keys_reload_clear_and_quit(shell):
 
 
 @pytest.mark.parametrize("how", ["key", "option"])
-def test_the_application_is_opened_in_a_browser(project, shell, how):
+def test_open_key_and_option_start_browser(project, shell, how):
     browser = project / "browser"
     browser.write_text('#!/bin/sh\necho "$1" > opened.tmp; mv opened.tmp opened\n')
     browser.chmod(0o755)
@@ -78,7 +78,7 @@ def test_the_application_is_opened_in_a_browser(project, shell, how):
     assert (project / "opened").read_text().strip() == shell.address
 
 
-def test_without_keys_none_are_read(shell):
+def test_no_keys_option_ignores_input(shell):
     shell.develop("--no-keys")
     shell.wait_for("  Local  ")
     shell.type("q\n")
@@ -87,7 +87,7 @@ def test_without_keys_none_are_read(shell):
 
 
 @pytest.mark.parametrize("call", ["input()", "__import__('pdb').set_trace()"])
-def test_input_of_the_application_is_not_taken_for_keys(project, shell, call):
+def test_application_input_is_not_read_as_keys(project, shell, call):
     place = '    if scope["path"] == "/die":'
     text = source("one").replace(place, f'    if scope["path"] == "/ask":\n        {call}\n{place}')
     (project / "main.py").write_text(text)
@@ -98,7 +98,9 @@ def test_input_of_the_application_is_not_taken_for_keys(project, shell, call):
     if "pdb" in call:
         shell.wait_for(r"\(Pdb\)")
     else:
-        wait_until(lambda: "ICANON" in settings(shell) and "ECHO" in settings(shell), "the terminal is given over")
+        wait_until(
+            lambda: "ICANON" in settings(shell) and "ECHO" in settings(shell), "the terminal is in canonical mode"
+        )
     shell.type("c\n")
     assert b"200" in sock.recv(65536)
     sock.close()
@@ -115,7 +117,7 @@ def settings(shell):
     return [name for name in ("ICANON", "ECHO") if flags & getattr(termios, name)]
 
 
-def test_a_slow_start_says_what_it_imports(project):
+def test_slow_start_shows_imported_module(project):
     (project / "slow_module.py").write_text(BUSY.format(seconds=2.5))
     (project / "main.py").write_text(source("one", before="import slow_module"))
     with Developed(project) as served:
@@ -123,7 +125,7 @@ def test_a_slow_start_says_what_it_imports(project):
         served.wait_for("serves main:app")
 
 
-def test_a_very_slow_start_names_what_took_longest(project):
+def test_very_slow_start_shows_slowest_modules(project):
     (project / "slow_module.py").write_text(BUSY.format(seconds=3))
     (project / "other_module.py").write_text(BUSY.format(seconds=6))
     (project / "main.py").write_text(source("one", before="import slow_module, other_module"))
@@ -132,13 +134,13 @@ def test_a_very_slow_start_names_what_took_longest(project):
         served.wait_for("serves main:app")
 
 
-def test_a_slow_lifespan_says_so(project):
+def test_slow_lifespan_start_is_shown(project):
     (project / "main.py").write_text(source("one", lifespan="await asyncio.sleep(2)"))
     with Developed(project) as served:
         served.wait_for(r"waiting for the lifespan start-up \.\.\.")
         served.wait_for("serves main:app")
 
 
-def test_a_fast_start_says_nothing(project):
+def test_fast_start_shows_no_progress(project):
     with Developed(project).wait_ready() as served:
         assert "importing" not in served.output

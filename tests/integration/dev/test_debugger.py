@@ -1,4 +1,4 @@
-"""A debugger in corn dev, at a real terminal: it is asked where it was called, and leaves the terminal as it was."""
+"""Debugger in corn dev, at a real terminal: it stops at the call, and the terminal settings are restored."""
 
 import os
 import pty
@@ -29,7 +29,7 @@ async def app(scope, receive, send):
 
 
 class Terminal:
-    """`corn dev` at a terminal of its own."""
+    """`corn dev` in its own pseudo-terminal."""
 
     def __init__(self, directory, **environment):
         self._ours, theirs = pty.openpty()
@@ -74,13 +74,13 @@ class Terminal:
 
 
 def ask(address):
-    """A GET in a process of its own, whose answer nobody waits for."""
+    """Send a GET from a separate process, without waiting for the response."""
     program = f"import urllib.request as r; print(r.urlopen({address!r}, timeout=60).read().decode())"
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("where", ["in_request", "at_import"])
-def test_breakpoint_stops_where_it_was_called_and_goes_on(tmp_path, where):
+def test_breakpoint_stops_and_continues(tmp_path, where):
     code = {"in_request": "pass", "at_import": "pass", where: "breakpoint()"}
     (tmp_path / "main.py").write_text(APP.format(**code))
     with Terminal(tmp_path) as terminal:
@@ -102,7 +102,7 @@ def test_breakpoint_stops_where_it_was_called_and_goes_on(tmp_path, where):
         assert terminal.settings() == terminal.before
 
 
-def test_a_save_while_a_debugger_waits_is_served_and_the_terminal_is_put_right(tmp_path):
+def test_save_during_breakpoint_reloads_and_restores_terminal(tmp_path):
     main = tmp_path / "main.py"
     main.write_text(APP.format(at_import="pass", in_request="breakpoint()"))
     with Terminal(tmp_path) as terminal:

@@ -1,4 +1,4 @@
-"""corn dev with applications that need what one process alone can have, and hold it until they exit."""
+"""corn dev with applications that hold an exclusive resource until they exit."""
 
 import socket
 
@@ -39,7 +39,7 @@ def free_port():
 
 
 @pytest.mark.parametrize("before", [LOCK, PORT, SLOW_TO_LEAVE, EXITS], ids=["lock", "port", "slow-to-leave", "exits"])
-def test_every_save_is_served_where_the_application_holds_something_exclusive(project, before):
+def test_exclusive_resource_at_import_is_available_after_save(project, before):
     before = before.replace("{port}", str(free_port()))
     (project / "main.py").write_text(source("one", before=before))
     with Developed(project).wait_ready() as served:
@@ -52,7 +52,7 @@ def test_every_save_is_served_where_the_application_holds_something_exclusive(pr
         assert "does not run" not in served.output
 
 
-def test_a_lock_that_start_up_takes_is_had_by_the_new_worker(project):
+def test_exclusive_lock_in_lifespan_is_available_after_save(project):
     before = "import fcntl; held = open('database', 'w')"
     lifespan = "fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)"
     (project / "main.py").write_text(source("one", before=before, lifespan=lifespan))
@@ -65,7 +65,7 @@ def test_a_lock_that_start_up_takes_is_had_by_the_new_worker(project):
         assert "does not run" not in served.output
 
 
-def test_a_fault_of_the_code_is_shown_where_the_application_holds_something_exclusive(project):
+def test_failing_code_with_exclusive_resource_shows_error(project):
     (project / "main.py").write_text(source("one", before=LOCK))
     with Developed(project).wait_ready() as served:
         save(project / "main.py", source("two", before=LOCK + "raise ValueError('too bad')"))

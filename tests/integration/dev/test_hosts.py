@@ -1,4 +1,4 @@
-"""corn dev and the admin address answer no page that reaches them under the name of another site (DNS rebinding)."""
+"""DNS rebinding: corn dev and the admin endpoint refuse requests for other host names."""
 
 import http.client
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ PATHS = ("/", "/livez", "/readyz", "/status", "/metrics", "/dashboard.js", "/non
 
 
 def ask(address: str, host: str, path: str = "/") -> Answer:
-    """The answer to a request of a browser for that host."""
+    """Response to a browser's request for that host."""
     where = urlsplit(address)
     connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
     try:
@@ -25,7 +25,7 @@ def ask(address: str, host: str, path: str = "/") -> Answer:
         connection.close()
 
 
-def test_a_rebound_name_reads_neither_pages_nor_source_lines(project):
+def test_foreign_host_gets_421_without_source_lines(project):
     with Developed(project).wait_ready() as served:
         for broken in (False, True):
             if broken:
@@ -38,14 +38,14 @@ def test_a_rebound_name_reads_neither_pages_nor_source_lines(project):
             assert b"add it with --allow-host" in answer.body
 
 
-def test_hosts_are_added_by_options(project):
+def test_allow_host_option_admits_host(project):
     with Developed(project, "--allow-host", "app.example").wait_ready() as served:
         assert ask(served.address, "app.example:80").status == 200
         assert ask(served.address, "evil.example").status == 421
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_admin_address_refuses_another_sites_name(tmp_path, path):
+def test_admin_endpoint_refuses_foreign_host(tmp_path, path):
     (tmp_path / "go").touch()
     with Monitored(tmp_path, "--admin-allow-host", ".example.com").wait_ready() as served:
         admin = served.wait_for(r"admin endpoint at (\S+)")[1]
@@ -54,6 +54,6 @@ def test_the_admin_address_refuses_another_sites_name(tmp_path, path):
         assert ask(admin, "a.example.com", path).status in (200, 404)
 
 
-def test_production_serves_any_host(project):
+def test_serve_answers_any_host(project):
     with Served(project, "main:app", "--port", "0").wait_ready() as served:
         assert ask(served.address, "any.example").status == 200

@@ -1,4 +1,4 @@
-"""`corn dev` with a client that keeps its connection while the code changes."""
+"""Kept connections of clients across reloads of corn dev."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.corn_process import Served, write_app
 DEV = [sys.executable, "-m", "corn", "dev"]
 
 
-def test_a_kept_connection_is_answered_by_the_new_code(tmp_path):
+def test_kept_connection_is_served_by_new_code(tmp_path):
     write_app(tmp_path, "0")
     with (
         Served(tmp_path, "main:app", "--port", "0", program=DEV).wait_ready() as served,

@@ -1,4 +1,4 @@
-"""Packages under corn dev: preloaded by its template, and loaded anew when they are installed anew."""
+"""Installed packages under corn dev: preloaded by the template, and reloaded after an installation."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.support.dev_project import Developed, save, source
 
 @pytest.fixture
 def environment(tmp_path):
-    """A virtual environment with a package of its own, in which corn and what it needs can be imported."""
+    """Virtual environment with its own package, in which corn and its dependencies can be imported."""
     directory = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True, timeout=60)
     (packages,) = directory.glob("lib/python*/site-packages")
@@ -28,7 +28,7 @@ def install(packages, version):
     (packages / f"acme-{version}.dist-info").mkdir()
 
 
-def test_a_package_that_is_installed_anew_is_loaded_anew(project, environment):
+def test_reinstalled_package_is_reloaded(project, environment):
     directory, packages = environment
     install(packages, "1.0")
     text = source("x", before="import acme").replace("VERSION = 'x'", "VERSION = 'first ' + acme.VERSION")
@@ -43,7 +43,7 @@ def test_a_package_that_is_installed_anew_is_loaded_anew(project, environment):
         served.wait_for_answer("second 2.0")
 
 
-def test_a_package_that_must_not_be_forked_is_left_out_and_the_others_are_not(project, environment):
+def test_package_unsafe_to_fork_is_excluded_from_preload(project, environment):
     directory, packages = environment
     install(packages, "1.0")
     (packages / "threaded").mkdir()
@@ -61,7 +61,7 @@ def test_a_package_that_must_not_be_forked_is_left_out_and_the_others_are_not(pr
         served.wait_for_answer("second 1.0 2")
 
 
-def test_a_module_of_the_project_that_takes_the_name_of_a_package_is_served(project, environment):
+def test_project_module_shadowing_package_is_served(project, environment):
     directory, packages = environment
     install(packages, "1.0")
     text = source("x", before="import acme").replace("VERSION = 'x'", "VERSION = acme.VERSION")
@@ -74,11 +74,11 @@ def test_a_module_of_the_project_that_takes_the_name_of_a_package_is_served(proj
         served.wait_for_answer("mine")
 
 
-def test_verify_reload_compares_with_a_cold_start(project, environment):
+def test_verify_reload_reports_difference_to_cold_start(project, environment):
     directory, packages = environment
     install(packages, "1.0")
     (packages / "acme" / "late.py").write_text("")
-    # What a library decides by the environment is decided anew in a cold start alone.
+    # Only a cold start repeats what a library decides by the environment.
     (packages / "acme" / "__init__.py").write_text("import os\nif 'ACME' in os.environ: import acme.late\n")
     (project / "main.py").write_text(source("one", before="import acme"))
     program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--verify-reload", "--log-level", "debug"]

@@ -1,4 +1,4 @@
-"""corn dev, through the command line, with real files: what is saved is served, and nothing ends or hangs it."""
+"""Reloads of corn dev, through the command line, with real files."""
 
 import os
 import signal
@@ -15,14 +15,14 @@ from tests.support.http_client import Load
 
 
 def has_ended(sock):
-    """Whether the peer has closed a connection, after what it may have sent."""
+    """Whether the peer has closed the connection; pending data is discarded."""
     try:
         return sock.recv(65536) == b""
     except ConnectionError:
         return True
 
 
-def test_a_saved_change_is_served_and_told_in_one_line(project):
+def test_saved_change_is_served_and_logged_in_one_line(project):
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
         save(project / "main.py", source("two"))
@@ -31,7 +31,7 @@ def test_a_saved_change_is_served_and_told_in_one_line(project):
         served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
 
 
-def test_no_request_fails_while_code_is_saved_and_none_is_answered_by_old_code_after_new(project):
+def test_saves_under_load_fail_no_request_and_serve_only_new_code(project):
     with Developed(project, "--no-access-log").wait_ready() as served, Load(served.address, clients=4) as load:
         for version in ("two", "six", "ten"):
             save(project / "main.py", source(version))
@@ -41,7 +41,7 @@ def test_no_request_fails_while_code_is_saved_and_none_is_answered_by_old_code_a
         assert load.failures == []
 
 
-def test_two_saves_of_equal_size_within_a_second_are_both_served(project):
+def test_saves_of_equal_size_within_second_are_served(project):
     with Developed(project, PYTHONDONTWRITEBYTECODE="").wait_ready() as served:
         for version in ("two", "six", "ten", "one"):
             (project / "main.py").write_text(source(version))
@@ -62,7 +62,7 @@ def test_two_saves_of_equal_size_within_a_second_are_both_served(project):
     ],
     ids=["syntax", "import", "exception", "start-up", "exit", "hard-exit", "abort", "no-app"],
 )
-def test_broken_code_is_shown_where_it_is_seen_and_its_mending_is_served(project, text, shown):
+def test_failing_code_shows_error_until_fixed(project, text, shown):
     with Developed(project).wait_ready() as served:
         save(project / "main.py", text)
         served.wait_for_failure(*shown)
@@ -71,7 +71,7 @@ def test_broken_code_is_shown_where_it_is_seen_and_its_mending_is_served(project
         served.wait_for_answer("two")
 
 
-def test_a_first_start_that_fails_waits_for_its_mending(project):
+def test_failing_first_start_waits_for_fix(project):
     (project / "main.py").write_text("import other\n" + source("one"))
     with Developed(project).wait_ready() as served:
         served.wait_for_failure("No module named 'other'")
@@ -79,14 +79,14 @@ def test_a_first_start_that_fails_waits_for_its_mending(project):
         served.wait_for_answer("one")
 
 
-def test_a_name_that_leads_to_nothing_is_one_line_and_exit_code_2(project):
+def test_unknown_module_exits_2_with_one_line(project):
     with Served(project, "mian:app", "--port", "0", program=[sys.executable, "-m", "corn", "dev"]) as served:
         assert served.wait_exit() == 2
         assert "no module named 'mian'" in served.output
         assert "Traceback" not in served.output
 
 
-def test_open_streams_do_not_delay_a_reload(project):
+def test_open_stream_does_not_delay_reload(project):
     with Developed(project).wait_ready() as served:
         client = served.client()
         stream = client.connect()
@@ -99,7 +99,7 @@ def test_open_streams_do_not_delay_a_reload(project):
         served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
 
 
-def test_an_open_websocket_is_told_to_come_back_and_does_not_delay_a_reload(project):
+def test_open_websocket_closes_with_1012_without_delay(project):
     websocket = """
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
@@ -119,7 +119,7 @@ def test_an_open_websocket_is_told_to_come_back_and_does_not_delay_a_reload(proj
         served.wait_until(lambda: len(served.workers()) == 1, "one worker is left")
 
 
-def test_a_request_in_flight_is_finished_by_the_code_that_began_it(project):
+def test_in_flight_request_is_finished_by_old_code(project):
     with Developed(project).wait_ready() as served:
         answers = []
         slow = threading.Thread(target=lambda: answers.append(served.client().get("/slow")))
@@ -135,7 +135,7 @@ def test_a_request_in_flight_is_finished_by_the_code_that_began_it(project):
         assert answers[0] in ("one", "two")
 
 
-def test_a_worker_that_crashes_is_started_again(project):
+def test_crashed_worker_is_restarted(project):
     with Developed(project).wait_ready() as served:
         with pytest.raises(OSError, match="closed"):
             served.client().get("/die")
@@ -148,7 +148,7 @@ def files_of(reload):
     return len(named.split(", ")) + int(others.split()[0] if others else 0)
 
 
-def test_checkout_of_many_files_reloads_a_few_times_and_a_touch_never(project):
+def test_checkout_of_many_files_reloads_few_times_and_touch_never(project):
     package = project / "package"
     package.mkdir()
     files = [package / f"module{number}.py" for number in range(500)]
@@ -178,7 +178,7 @@ def test_checkout_of_many_files_reloads_a_few_times_and_a_touch_never(project):
         assert sum(map(files_of, served.reloads())) == 1 + len(files) + 1 + 1
 
 
-def test_several_workers_are_all_reloaded(project):
+def test_save_reloads_all_workers(project):
     with Developed(project, "--workers", "3").wait_ready() as served:
         before = {each.pid for each in served.workers()}
         assert len(before) == 3
@@ -188,7 +188,7 @@ def test_several_workers_are_all_reloaded(project):
         assert {served.client().get() for _ in range(12)} == {"two"}
 
 
-def test_a_directory_elsewhere_is_watched_when_it_is_named(project, tmp_path):
+def test_reload_dir_option_watches_outside_directory(project, tmp_path):
     library = tmp_path / "library"
     library.mkdir()
     (library / "shared.py").write_text("NAME = 'one'\n")
@@ -201,7 +201,7 @@ def test_a_directory_elsewhere_is_watched_when_it_is_named(project, tmp_path):
         served.wait_for_answer("two")
 
 
-def test_a_new_directory_is_watched_from_its_first_file_on(project):
+def test_new_directory_is_watched(project):
     (project / "main.py").write_text(source("one", before="try:\n    import extra\nexcept ImportError: pass"))
     with Developed(project).wait_ready() as served:
         (project / "extra" / "deep").mkdir(parents=True)
@@ -213,7 +213,7 @@ def test_a_new_directory_is_watched_from_its_first_file_on(project):
         served.wait_for(r"reloaded in .*part\.py", since=mark)
 
 
-def test_a_directory_that_goes_and_comes_back_is_watched_again(project):
+def test_restored_directory_is_watched_again(project):
     package = project / "package"
     package.mkdir()
     (package / "__init__.py").write_text("NAME = 'one'")
@@ -229,7 +229,7 @@ def test_a_directory_that_goes_and_comes_back_is_watched_again(project):
         served.wait_for_answer("two")
 
 
-def test_a_changed_env_file_is_a_new_environment(project):
+def test_changed_env_file_reloads_environment(project):
     (project / ".env").write_text("NAME=one\n")
     (project / "main.py").write_text(source("x").replace("VERSION = 'x'", "VERSION = os.environ['NAME']"))
     with Developed(project, "--env-file", ".env").wait_ready() as served:
@@ -238,7 +238,7 @@ def test_a_changed_env_file_is_a_new_environment(project):
         served.wait_for_answer("two")
 
 
-def test_a_changed_configuration_file_is_read_again(project):
+def test_changed_config_file_is_reread(project):
     config = project / "corn.toml"
     config.write_text("header = ['x-name: one']\n")
     with Developed(project).wait_ready() as served:
@@ -250,7 +250,7 @@ def test_a_changed_configuration_file_is_read_again(project):
         assert served.client().get() == "one"
 
 
-def test_a_configuration_for_production_leaves_corn_dev_on_this_machine_with_one_worker(project):
+def test_production_config_is_ignored_except_dev_section(project):
     (project / "corn.toml").write_text("bind = ['0.0.0.0:0']\nworkers = 3\nsoak = 9\n")
     with Developed(project).wait_ready() as served:
         assert served.address.startswith("http://127.0.0.1:")
@@ -260,7 +260,7 @@ def test_a_configuration_for_production_leaves_corn_dev_on_this_machine_with_one
         )
 
 
-def test_keep_last_good_serves_the_old_code_while_the_new_is_broken(project):
+def test_keep_last_good_serves_old_code_until_fixed(project):
     with Developed(project, "--keep-last-good").wait_ready() as served:
         save(project / "main.py", "raise ValueError('too bad')")
         served.wait_for("ValueError: too bad")
@@ -277,13 +277,13 @@ def test_reload_works_with_other_options(project, how):
         served.wait_for_answer("two")
 
 
-def test_without_reload_nothing_is_watched(project):
+def test_no_reload_option_starts_no_watcher(project):
     with Developed(project, "--no-reload").wait_ready() as served:
         assert served.named("corn watcher") == []
         served.wait_for_answer("one")
 
 
-def test_ctrl_c_ends_all_of_it(project):
+def test_sigint_to_process_group_exits_0_despite_open_stream(project):
     with Developed(project).wait_ready() as served:
         stream = served.client().connect()
         stream.sendall(b"GET /stream HTTP/1.1\r\nHost: corn\r\n\r\n")
@@ -294,7 +294,7 @@ def test_ctrl_c_ends_all_of_it(project):
         served.wait_until(lambda: served.leftovers() == [], "no process is left")
 
 
-def test_a_watcher_that_is_killed_is_started_again(project):
+def test_killed_watcher_is_restarted(project):
     with Developed(project).wait_ready() as served:
         (watcher,) = served.named("corn watcher")
         watcher.kill()
@@ -303,7 +303,7 @@ def test_a_watcher_that_is_killed_is_started_again(project):
         served.wait_for_answer("two")
 
 
-def test_a_template_that_is_killed_is_started_again(project):
+def test_killed_template_is_replaced(project):
     with Developed(project).wait_ready() as served:
         for template in served.templates():
             template.kill()
@@ -312,7 +312,7 @@ def test_a_template_that_is_killed_is_started_again(project):
         served.wait_for_answer("two")
 
 
-def test_profile_reload_lists_the_slowest_modules(project):
+def test_profile_reload_lists_slowest_modules(project):
     (project / "slow.py").write_text("import time; time.sleep(0.05)")
     (project / "main.py").write_text(source("one", before="import slow"))
     with Developed(project, "--profile-reload").wait_ready() as served:
@@ -320,7 +320,7 @@ def test_profile_reload_lists_the_slowest_modules(project):
         served.wait_for(r"\d+\.\d ms  main$")
 
 
-def test_an_unwatched_moment_at_the_start_loses_nothing(project):
+def test_save_during_start_is_served(project):
     with Developed(project) as served:
         save(project / "main.py", source("two"))
         served.wait_ready().wait_for_answer("two")

@@ -1,4 +1,4 @@
-"""The worker that `corn dev` forks ahead: it serves the next version, and its loss costs nothing."""
+"""Spare worker of corn dev: it serves the next version, and its loss is harmless."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def develop(directory: Path, *arguments: str) -> Served:
 
 
 def spare_of(served: Served) -> psutil.Process:
-    """The spare, once there is one, of the only template."""
+    """Wait until the only template has a spare worker, and return it."""
 
     def has_settled() -> bool:
         templates, spares = served.templates(), served.spares()
@@ -47,14 +47,14 @@ def project(tmp_path):
     return tmp_path
 
 
-def test_the_spare_serves_the_next_version(project):
+def test_spare_worker_serves_next_version(project):
     with develop(project) as served:
         for version in ("two", "three"):
             spare = spare_of(served)
             assert save(served, version) == spare.pid
 
 
-def test_a_spare_that_was_killed_is_done_without(project):
+def test_killed_spare_worker_is_replaced(project):
     with develop(project) as served:
         spare = spare_of(served)
         spare.kill()
@@ -63,7 +63,7 @@ def test_a_spare_that_was_killed_is_done_without(project):
         spare_of(served)
 
 
-def test_no_spare_outlives_the_master(project):
+def test_spare_worker_exits_with_killed_master(project):
     with develop(project) as served:
         spare_of(served)
         served.signal(signal.SIGKILL)
@@ -71,7 +71,7 @@ def test_no_spare_outlives_the_master(project):
         served.wait_until(lambda: not served.leftovers(), "all have ended")
 
 
-def test_a_stop_leaves_no_spare(project):
+def test_spare_worker_exits_at_stop(project):
     with develop(project) as served:
         spare_of(served)
         served.signal(signal.SIGTERM)
@@ -79,7 +79,7 @@ def test_a_stop_leaves_no_spare(project):
         served.wait_until(lambda: not served.leftovers(), "all have ended")
 
 
-def test_each_of_several_workers_is_replaced(project):
+def test_save_replaces_all_workers_beside_spare(project):
     with develop(project, "--workers", "3") as served:
         spare_of(served)
         save(served, "two")

@@ -17,7 +17,7 @@ def served(project, tmp_path):
         yield served
 
 
-def test_status_shows_the_generation_that_serves_and_no_restarts_after_reloads(project, served):
+def test_status_after_reloads_shows_generation_without_restarts(project, served):
     for number, version in enumerate(("two", "six", "ten"), start=2):
         mark = served.mark()
         save(project / "main.py", source(version))
@@ -33,7 +33,7 @@ def test_status_shows_the_generation_that_serves_and_no_restarts_after_reloads(p
     assert "restarted" not in shown.stdout
 
 
-def test_status_of_code_that_does_not_run_says_so_with_exit_code_1(project, served):
+def test_status_of_failing_code_exits_1(project, served):
     save(project / "main.py", "raise ValueError('too bad')")
     served.wait_for("does not run")
     shown = served.ask("status")
@@ -42,13 +42,13 @@ def test_status_of_code_that_does_not_run_says_so_with_exit_code_1(project, serv
     assert "too bad" in shown.stdout
 
 
-def test_reload_wait_ends_when_the_new_code_serves(project, served):
+def test_reload_wait_returns_when_new_code_serves(project, served):
     done = served.ask("reload", "--wait")
     assert (done.returncode, done.stdout) == (0, "reloaded: generation 2 serves\n")
     assert served.client().get() == "one"
 
 
-def test_reload_wait_fails_where_the_code_does_not_run(project, tmp_path):
+def test_reload_wait_for_failing_code_exits_1(project, tmp_path):
     sockets = tmp_path / "sockets"
     sockets.mkdir()
     with Developed(project, "--no-reload", CORN_CONTROL=str(sockets)).wait_ready() as served:

@@ -19,7 +19,7 @@ def cpu(processes):
     return sum(sum(each.cpu_times()[:2]) for each in processes)
 
 
-def test_a_job_in_the_background_whose_terminal_stops_output_serves_without_spinning(project, shell):
+def test_background_job_with_tostop_serves_without_spinning(project, shell):
     shell.run("stty tostop")
     shell.develop(ending="&")
     save(project / "main.py", source("two"))
@@ -37,7 +37,7 @@ def test_a_job_in_the_background_whose_terminal_stops_output_serves_without_spin
     assert "Traceback" not in shell.output
 
 
-def test_a_job_goes_to_the_background_and_comes_back(project, shell):
+def test_suspended_job_continues_in_background_and_foreground(project, shell):
     shell.develop()
     shell.type("\x1a")
     shell.wait_for("Stopped")
@@ -53,7 +53,7 @@ def test_a_job_goes_to_the_background_and_comes_back(project, shell):
 
 
 @pytest.mark.parametrize("ending", ["", "&"], ids=["foreground", "background"])
-def test_a_terminal_that_is_closed_ends_it_and_gives_the_port_back(shell, ending):
+def test_closed_terminal_exits_corn_dev_and_frees_port(shell, ending):
     shell.develop(ending=ending)
     family = [shell.master, *shell.master.children(recursive=True)]
     shell.close()
@@ -63,7 +63,7 @@ def test_a_terminal_that_is_closed_ends_it_and_gives_the_port_back(shell, ending
         shell.client().request()
 
 
-def test_a_shell_that_is_left_ends_its_job(shell):
+def test_shell_exit_with_huponexit_exits_background_job(shell):
     shell.develop(ending="&")
     master = shell.master
     shell.run("shopt -s huponexit; exit; exit")
@@ -72,7 +72,7 @@ def test_a_shell_that_is_left_ends_its_job(shell):
     wait_until(lambda: not master.is_running() or master.status() == psutil.STATUS_ZOMBIE, "it ends")
 
 
-def test_a_job_that_was_started_with_nohup_outlives_its_terminal(shell, project):
+def test_nohup_job_survives_closed_terminal(shell, project):
     shell.run(f"nohup {sys.executable} -m corn dev main:app --port 0 > log.txt 2>&1 &")
     log = project / "log.txt"
     wait_until(lambda: log.exists() and "serves main:app" in log.read_text(), "it serves")
@@ -85,7 +85,7 @@ def test_a_job_that_was_started_with_nohup_outlives_its_terminal(shell, project)
     os.kill(int(re.search(r"master \[(\d+)\]", log.read_text())[1]), signal.SIGTERM)
 
 
-def test_hup_from_a_person_is_a_reload(shell):
+def test_sighup_from_other_process_reloads(shell):
     shell.develop()
     shell.master.send_signal(signal.SIGHUP)
     shell.wait_for("reloaded in")

@@ -1,4 +1,4 @@
-"""Saves in corn dev that other tools miss: behind links, beside odd names, in a directory that was removed."""
+"""File watching of corn dev: symbolic links, names that are not UTF-8, and directories that are removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.dev_project import Developed, save, source
 
 
 def version_of(module):
-    """An application whose version is that of another module."""
+    """Application whose version comes from another module."""
     return source("x", before=f"import {module}").replace("VERSION = 'x'", f"VERSION = {module}.VERSION")
 
 
@@ -21,7 +21,7 @@ def pause(seconds):
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.py", b"caf\xe9.log", b"\xff\xfe"])
-def test_a_name_that_is_not_utf_8_does_not_end_the_watching(project, name):
+def test_file_name_not_utf_8_does_not_stop_watching(project, name):
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
         with open(os.path.join(os.fsencode(project), name), "w") as file:
@@ -32,7 +32,7 @@ def test_a_name_that_is_not_utf_8_does_not_end_the_watching(project, name):
         assert "Traceback" not in served.output
 
 
-def test_a_project_with_names_that_are_not_utf_8_is_served_and_reloaded(project):
+def test_project_with_names_not_utf_8_is_reloaded(project):
     odd = os.path.join(os.fsencode(project), b"d\xe9j\xe0")
     os.mkdir(odd)
     with open(os.path.join(odd, b"vu\xe9.py"), "w") as file:
@@ -47,7 +47,7 @@ def test_a_project_with_names_that_are_not_utf_8_is_served_and_reloaded(project)
 
 
 @pytest.mark.parametrize("how", [(), ("--reload-polling",)], ids=["notified", "polled"])
-def test_a_linked_package_is_watched(project, tmp_path, how):
+def test_symlinked_package_is_watched(project, tmp_path, how):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "__init__.py").write_text("VERSION = 'one'")
     (project / "linked").symlink_to(tmp_path / "elsewhere")
@@ -65,7 +65,7 @@ def test_a_linked_package_is_watched(project, tmp_path, how):
         served.wait_for_answer("ten")
 
 
-def test_a_linked_module_is_watched(project, tmp_path):
+def test_symlinked_module_is_watched(project, tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "common.py").write_text("VERSION = 'one'")
     (project / "linked.py").symlink_to(tmp_path / "shared" / "common.py")
@@ -78,7 +78,7 @@ def test_a_linked_module_is_watched(project, tmp_path):
         served.wait_for_answer("six")
 
 
-def test_a_project_that_is_opened_through_a_link_is_watched(project, tmp_path):
+def test_project_opened_through_symlink_is_watched(project, tmp_path):
     (tmp_path / "link").symlink_to(project)
     with Developed(tmp_path / "link").wait_ready() as served:
         save(project / "main.py", source("two"))
@@ -86,7 +86,7 @@ def test_a_project_that_is_opened_through_a_link_is_watched(project, tmp_path):
 
 
 @pytest.mark.parametrize("away", ["removed", "moved"])
-def test_a_working_directory_that_goes_and_comes_back_is_served_again(project, tmp_path, away):
+def test_restored_working_directory_is_served_again(project, tmp_path, away):
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
         if away == "removed":
@@ -107,7 +107,7 @@ def test_a_working_directory_that_goes_and_comes_back_is_served_again(project, t
         assert "Traceback" not in served.output
 
 
-def test_a_working_directory_that_is_replaced_at_once_is_served_and_watched(project, tmp_path):
+def test_replaced_working_directory_is_served_and_watched(project, tmp_path):
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     (fresh / "main.py").write_text(source("two", before="assert os.getcwd()"))
@@ -121,7 +121,7 @@ def test_a_working_directory_that_is_replaced_at_once_is_served_and_watched(proj
         served.wait_for_answer("six")
 
 
-def test_a_git_directory_that_cannot_be_read_hides_no_save(tmp_path):
+def test_unreadable_git_directory_does_not_hide_saves(tmp_path):
     # To root every directory is readable; a name that is too long fails in the same way.
     (tmp_path / ".git").symlink_to("x" * 5 + "/" + "y" * 300)
     project = tmp_path / "project"
@@ -132,7 +132,7 @@ def test_a_git_directory_that_cannot_be_read_hides_no_save(tmp_path):
         served.wait_for_answer("two")
 
 
-def test_change_of_a_browser_asset_does_not_reload_the_code(project):
+def test_browser_asset_change_does_not_reload_code(project):
     (project / "static").mkdir()
     with Developed(project).wait_ready() as served:
         served.wait_for_answer("one")
@@ -147,7 +147,7 @@ def test_change_of_a_browser_asset_does_not_reload_the_code(project):
         assert worker.pid not in {each.pid for each in served.workers()}
 
 
-def test_fifty_files_saved_one_after_the_other_are_few_reloads_and_the_last_state_is_served(project):
+def test_fifty_sequential_saves_are_few_reloads_and_last_state_serves(project):
     package = project / "package"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -168,7 +168,7 @@ def test_fifty_files_saved_one_after_the_other_are_few_reloads_and_the_last_stat
         assert len(served.reloads()) <= 5
 
 
-def test_a_save_during_a_reload_joins_the_next(project):
+def test_saves_during_reload_are_coalesced(project):
     slow = "import time; time.sleep(0.4)"
     with Developed(project).wait_ready() as served:
         save(project / "main.py", source("two", before=slow))
@@ -180,9 +180,9 @@ def test_a_save_during_a_reload_joins_the_next(project):
         assert len(served.reloads()) <= 2
 
 
-def test_a_save_ends_a_boot_that_hangs(project):
+def test_save_during_hanging_boot_is_served(project):
     with Developed(project).wait_ready() as served:
-        save(project / "main.py", source("two", before="import time; time.sleep(3600)"))
-        pause(0.3)
+        save(project / "main.py", source("two", before="print('boots', flush=True); import time; time.sleep(3600)"))
+        served.wait_for("^boots")
         save(project / "main.py", source("six"))
         served.wait_for_answer("six")

@@ -1,4 +1,4 @@
-"""HTTP/2 as its users meet it: over TLS, with the clients that there are, and through a reload."""
+"""HTTP/2 with real clients over TLS, and during a reload."""
 
 import asyncio
 import signal
@@ -85,18 +85,18 @@ def test_curl_negotiates_http2(served, program, tmp_path):
     assert output(*common, "-w", told, "--http1.1", url(served)) == "1.1 200 0"
 
 
-def test_nghttp_is_answered(served, program):
+def test_nghttp_gets_200(served, program):
     printed = output(program("nghttp"), "-nv", "--no-verify-peer", url(served), url(served, "/page"))
     assert printed.count(":status: 200") == 2
 
 
-def test_h2load(served, program):
+def test_h2load_has_no_failed_request(served, program):
     printed = output(program("h2load"), "-n2000", "-c8", "-m16", url(served))
     assert "Application protocol: h2" in printed
     assert "2000 succeeded, 0 failed, 0 errored" in printed
 
 
-def test_httpx_is_answered(served):
+def test_httpx_posts_concurrent_streams(served):
     async def main():
         async with httpx.AsyncClient(http2=True, verify=client(), trust_env=False, timeout=40) as http:
             answers = await asyncio.gather(*[http.post(url(served, "/echo"), content=b"x" * 10_000) for _ in range(50)])
@@ -107,7 +107,7 @@ def test_httpx_is_answered(served):
     asyncio.run(main())
 
 
-def test_a_browser_speaks_it_with_requests_events_and_a_websocket(served, program):
+def test_chromium_uses_requests_events_and_websocket(served, program):
     since = served.mark()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
@@ -123,7 +123,7 @@ def test_a_browser_speaks_it_with_requests_events_and_a_websocket(served, progra
 
 
 async def ask_without_end(address, stop, answers, failures):
-    """Ask on one connection, and on another when the server leaves it; a refused request is asked again."""
+    """Send requests on one connection, and on a new one after GOAWAY; refused requests are retried."""
     where = urlsplit(address)
     while not stop.is_set():
         peer = Peer(*await asyncio.open_connection(where.hostname, where.port))
@@ -144,7 +144,7 @@ async def ask_without_end(address, stop, answers, failures):
         peer.close()
 
 
-def test_a_reload_drops_no_request(tmp_path):
+def test_reload_under_load_fails_no_request(tmp_path):
     write_app(tmp_path, "one")
     with Served(
         tmp_path, "main:app", "--port", "0", "--workers", "2", "--soak", "0", "--timeout-keep-alive", "1"

@@ -1,4 +1,4 @@
-"""HTTPS as an operator meets it: what is refused at the start, renewal under load, redirection, root's keys."""
+"""HTTPS: certificate checks at the start, renewal under load, redirection, client certificates, and keys of root."""
 
 import contextlib
 import http.client
@@ -45,7 +45,7 @@ def get(address, path="/"):
 
 
 def serial(address):
-    """The certificate that a new connection is shown."""
+    """Serial number of the certificate on a new connection."""
     where = urlsplit(address)
     with (
         socket.create_connection((where.hostname, where.port), 20) as sock,
@@ -55,7 +55,7 @@ def serial(address):
 
 
 class SecureLoad:
-    """Threads that ask without pause, half of them on connections that are kept."""
+    """Threads that send requests without pause, half of them on kept connections."""
 
     def __init__(self, address):
         self._port = urlsplit(address).port
@@ -91,7 +91,7 @@ class SecureLoad:
             thread.join(30)
 
 
-def test_a_certificate_replaced_under_load_is_served_without_a_failed_request(tmp_path):
+def test_certificate_renewal_under_load_fails_no_request(tmp_path):
     first, second = Issued(tmp_path, "a"), Issued(tmp_path, "b")
     with serve(tmp_path, first, "--workers", "2") as served:
         served.wait_ready()
@@ -118,7 +118,7 @@ def test_a_certificate_replaced_under_load_is_served_without_a_failed_request(tm
     ],
     ids=["half-written", "wrong key", "no key", "expired"],
 )
-def test_a_bad_renewal_is_refused_in_one_line_and_the_old_one_stays(tmp_path, spoil, why):
+def test_invalid_renewed_certificate_is_refused_and_old_one_kept(tmp_path, spoil, why):
     issued = Issued(tmp_path, "a")
     expired = Issued(tmp_path, "old", not_before=NOW - 3 * DAY, not_after=NOW - DAY)
     with serve(tmp_path, issued, "--workers", "2") as served:
@@ -158,7 +158,7 @@ def refused(directory, *arguments):
 
 
 @pytest.mark.parametrize("check", [(), ("--check-config",)], ids=["serve", "check"])
-def test_files_that_cannot_be_used_are_named_before_anything_starts(tmp_path, check):
+def test_unusable_certificate_files_exit_2_with_one_line(tmp_path, check):
     a, b = Issued(tmp_path, "a"), Issued(tmp_path, "b")
     for arguments, expected in (
         (["--ssl-certfile", "none.pem"], "--ssl-certfile: cannot read 'none.pem': No such file"),
@@ -177,7 +177,7 @@ def test_files_that_cannot_be_used_are_named_before_anything_starts(tmp_path, ch
     assert b.certfile.exists()
 
 
-def test_a_key_with_a_password(tmp_path):
+def test_encrypted_key_needs_password_and_password_is_not_exposed(tmp_path):
     issued = Issued(tmp_path, "a")
     openssl = shutil.which("openssl")
     if openssl is None:
@@ -211,7 +211,7 @@ def test_a_key_with_a_password(tmp_path):
     assert "secret" not in shown.stdout
 
 
-def test_an_expired_certificate_is_served_with_a_warning_and_refused_by_the_check(tmp_path):
+def test_expired_certificate_warns_and_fails_config_check(tmp_path):
     old = Issued(tmp_path, "old", not_before=NOW - 3 * DAY, not_after=NOW - DAY)
     code, line = refused(tmp_path, *old.arguments(), "--check-config")
     assert code == 2
@@ -221,7 +221,7 @@ def test_an_expired_certificate_is_served_with_a_warning_and_refused_by_the_chec
         assert "WARNING" in served.wait_for(".*has expired on.*clients will refuse it")[0]
 
 
-def test_plain_http_is_sent_to_https(tmp_path):
+def test_redirect_bind_redirects_plain_http(tmp_path):
     with serve(tmp_path, Issued(tmp_path, "a"), "--redirect-bind", "127.0.0.1:0") as served:
         served.wait_ready()
         plain = urlsplit(served.wait_for(r"(http://\S+) redirects to HTTPS")[1])
@@ -250,7 +250,7 @@ def ask(port, head):
     return answer.decode()
 
 
-def test_clients_must_show_a_certificate_that_the_authority_issued(tmp_path):
+def test_client_certificate_is_required(tmp_path):
     own = Issued(tmp_path, "client", "someone@example.com")
     required = ["--ssl-ca-certs", authorities(tmp_path), "--ssl-cert-reqs", "required"]
     with serve(tmp_path, Issued(tmp_path, "a"), *required) as served:
@@ -264,7 +264,7 @@ def test_clients_must_show_a_certificate_that_the_authority_issued(tmp_path):
         connection.close()
 
 
-def test_sessions_are_resumed_whichever_worker_answers(tmp_path):
+def test_tls_session_is_resumed_by_other_worker(tmp_path):
     with serve(tmp_path, Issued(tmp_path, "a"), "--workers", "2") as served:
         served.wait_ready()
         port, context = urlsplit(served.address).port, client()
@@ -280,8 +280,8 @@ def test_sessions_are_resumed_whichever_worker_answers(tmp_path):
         assert seen == [False] + [True] * 11
 
 
-def test_examiner_that_hangs_delays_neither_requests_nor_the_stop(tmp_path):
-    """It is stopped by a signal; requests, reloads and the stop go on."""
+def test_certificate_examiner_that_hangs_does_not_delay_stop(tmp_path):
+    """The test suspends the examiner by a signal."""
     issued = Issued(tmp_path, "a")
     with serve(tmp_path, issued) as served:
         served.wait_ready()
@@ -308,8 +308,8 @@ def _stop_examiner(served):
     return bool(found)
 
 
-def test_a_new_master_goes_on_with_a_key_that_it_cannot_read(tmp_path):
-    """As with --user: the first master read it as root, and gave root up. Here the file is gone."""
+def test_upgrade_with_unreadable_key_keeps_certificate(tmp_path):
+    """As with --user, where the first master reads the key as root and then drops root. Here the file is removed."""
     issued = Issued(tmp_path, "a")
     with serve(tmp_path, issued) as served:
         served.wait_ready()

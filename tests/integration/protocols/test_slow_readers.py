@@ -1,4 +1,4 @@
-"""A client that reads slowly but steadily, while its worker stops or is replaced."""
+"""Slow client with a large response, while its worker stops or is replaced."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def connect(address):
 
 
 def read_steadily(sock, meanwhile):
-    """How much came of head and body; calls `meanwhile` when a part has."""
+    """Number of bytes read; calls `meanwhile` once part of the response has arrived."""
     got, began = 0, time.monotonic()
     while data := sock.recv(65536):
         if got < 1_000_000 <= got + len(data):
@@ -43,7 +43,7 @@ def read_steadily(sock, meanwhile):
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGHUP], ids=["idle", "stop", "reload"])
-def test_a_steady_reader_gets_all(tmp_path, number):
+def test_slow_reader_gets_whole_response(tmp_path, number):
     (tmp_path / "main.py").write_text(APP)
     arguments = ("main:app", "--port", "0", "--soak", "0", "--timeout-keep-alive", "2", "--timeout-send", "2")
     with Served(tmp_path, *arguments, "--lifespan", "off").wait_ready() as served, connect(served.address) as sock:

@@ -1,4 +1,4 @@
-"""OpenTelemetry and Sentry under the forking of workers: nothing is lost, and the template has no thread."""
+"""OpenTelemetry and Sentry in forked workers: nothing is lost, and the template has no thread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spans(served: Served) -> list[dict]:
     return [json.loads(line) for line in served.output.splitlines() if line.startswith("{")]
 
 
-def test_spans_of_all_workers_are_exported_and_none_is_lost_in_a_reload_or_a_stop(tmp_path):
+def test_tracing_exports_all_spans_across_reload_and_stop(tmp_path):
     options = ("--app-dir", str(EXAMPLES), "--preload", "app", "--workers", "2", "--port", "0", "--soak", "0")
     with Served(tmp_path, "tracing_app:app", *options, OTEL_BSP_SCHEDULE_DELAY="60000").wait_ready() as served:
         assert "not safe to fork" not in served.output
@@ -46,7 +46,7 @@ def test_spans_of_all_workers_are_exported_and_none_is_lost_in_a_reload_or_a_sto
         assert {each["resource"]["attributes"]["process.pid"] for each in spans(served)} == said
 
 
-def test_tracing_that_starts_its_thread_at_import_steps_down_and_says_so(tmp_path):
+def test_tracing_thread_at_import_steps_down_preload(tmp_path):
     (tmp_path / "early.py").write_text(f"import sys\nsys.path.append({str(EXAMPLES)!r})\n{AT_IMPORT}")
     with Served(tmp_path, "early:app", "--port", "0").wait_ready() as served:
         served.wait_for("not safe to fork with --preload app: .* started a thread .*; using deps")
@@ -55,7 +55,7 @@ def test_tracing_that_starts_its_thread_at_import_steps_down_and_says_so(tmp_pat
 
 @pytest.fixture
 def collector():
-    """A server that takes Sentry's envelopes; `.events` are the exceptions in them."""
+    """Server that receives Sentry's envelopes; `.events` are the exceptions in them."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -79,7 +79,7 @@ def collector():
     server.server_close()
 
 
-def test_exceptions_are_reported_by_the_worker_that_met_them(tmp_path, collector):
+def test_sentry_reports_exceptions_of_workers(tmp_path, collector):
     dsn = f"http://key@127.0.0.1:{collector.server_port}/1"
     options = ("--app-dir", str(EXAMPLES), "--preload", "app", "--workers", "2", "--port", "0")
     with Served(tmp_path, "error_reports_app:app", *options, SENTRY_DSN=dsn).wait_ready() as served:

@@ -1,4 +1,4 @@
-"""WebSockets of a whole service: when workers are replaced, die, and stop."""
+"""WebSockets of a service whose workers are replaced, killed and stopped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def say(peer, text):
 
 
 def end_of(peer):
-    """The code with which it is closed."""
+    """Close code of the connection."""
     with pytest.raises(ConnectionClosed):
         peer.recv(DEADLINE)
     return peer.close_code
@@ -60,20 +60,20 @@ def end_of(peer):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_a_reload_closes_with_1012_and_the_new_code_takes_over(app_dir, workers, loop):
+def test_reload_closes_websockets_with_1012(app_dir, workers, loop):
     with service(app_dir, "--workers", workers, "--loop", loop, "--soak", "0") as served:
         with several(served, 6) as peers:
             assert {say(peer, "hi")[0] for peer in peers} == {"one"}
             write_app(app_dir, "two", more=WEBSOCKET)
             served.signal(signal.SIGHUP)
             assert [end_of(peer) for peer in peers] == [1012] * 6
-        served.wait_until(lambda: served.output.count("told 1012") == 6, "all applications told")
+        served.wait_until(lambda: served.output.count("told 1012") == 6, "all disconnect messages")
         with opened(served) as peer:
             assert say(peer, "hi")[::2] == ["two", "hi"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_stop_closes_with_1012_and_tells_the_application(app_dir, number):
+def test_stop_closes_websockets_with_1012_and_disconnects_application(app_dir, number):
     with service(app_dir, "--workers", "2") as served, several(served, 4) as peers:
         served.signal(number)
         assert [end_of(peer) for peer in peers] == [1012] * 4
@@ -82,7 +82,7 @@ def test_a_stop_closes_with_1012_and_tells_the_application(app_dir, number):
         assert "was cancelled" not in served.output
 
 
-def test_peers_that_do_not_read_hold_up_neither_reload_nor_stop(app_dir):
+def test_unread_websockets_delay_neither_reload_nor_stop(app_dir):
     with service(app_dir, "--soak", "0") as served:
         peers = []
         for _ in range(3):
@@ -98,7 +98,7 @@ def test_peers_that_do_not_read_hold_up_neither_reload_nor_stop(app_dir):
             sock.close()
 
 
-def test_a_worker_that_is_killed_takes_only_its_own_websockets_along(app_dir):
+def test_killed_worker_loses_only_its_websockets(app_dir):
     with service(app_dir, "--workers", "2", "--no-access-log") as served, several(served, 8) as peers:
         homes = {peer: int(say(peer, "hi")[1]) for peer in peers}
         victim = served.workers()[0]
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_websockets_along(app_dir):
         served.wait_until(lambda: len(served.workers()) == 2, "a new worker")
 
 
-def test_enough_messages_replace_the_worker(app_dir):
+def test_limit_max_messages_replaces_worker(app_dir):
     arguments = ("--limit-max-messages", "100", "--min-worker-lifetime", "0.5", "--no-access-log")
     with service(app_dir, *arguments) as served:
         with opened(served) as peer:
@@ -124,7 +124,7 @@ def test_enough_messages_replace_the_worker(app_dir):
             assert say(peer, "hi")[1] != first
 
 
-def test_messages_in_both_directions_at_once(app_dir):
+def test_websocket_messages_in_both_directions_keep_order(app_dir):
     with service(app_dir, "--ws-max-queue", "2", "--no-access-log") as served, opened(served) as peer:
         count = 3000
         sender = threading.Thread(target=lambda: [peer.send(f"{number} {'x' * 1000}") for number in range(count)])
@@ -134,8 +134,8 @@ def test_messages_in_both_directions_at_once(app_dir):
         assert received == list(range(count))
 
 
-DEAF = """
-async def deaf(scope, receive, send):
+IGNORES_MESSAGES = """
+async def ignores(scope, receive, send):
     if scope["type"] != "websocket":
         return await app(scope, receive, send)
     await send({"type": "websocket.accept"})
@@ -144,17 +144,17 @@ async def deaf(scope, receive, send):
 """
 
 
-def test_a_reload_in_development_waits_neither_for_applications_nor_for_peers(app_dir):
-    write_app(app_dir, "one", more=WEBSOCKET + DEAF)
+def test_dev_reload_does_not_wait_for_websockets(app_dir):
+    write_app(app_dir, "one", more=WEBSOCKET + IGNORES_MESSAGES)
     dev = [sys.executable, "-m", "corn", "dev"]
     with (
-        Served(app_dir, "main:deaf", "--port", "0", program=dev).wait_ready() as served,
+        Served(app_dir, "main:ignores", "--port", "0", program=dev).wait_ready() as served,
         several(served, 3) as peers,
         served.client().connect() as silent,
     ):
         silent.sendall(HANDSHAKE)
         assert b" 101 " in silent.recv(16)
-        write_app(app_dir, "two", more=WEBSOCKET + DEAF)
+        write_app(app_dir, "two", more=WEBSOCKET + IGNORES_MESSAGES)
         assert [end_of(peer) for peer in peers] == [1012] * 3
         served.wait_for(r"reloaded in")
         assert served.client().get().startswith("two ")

@@ -1,4 +1,4 @@
-"""WSGI applications in real workers: their threads, their memory, their end."""
+"""WSGI applications in real workers: threads, memory, and stop."""
 
 import signal
 import socket
@@ -33,7 +33,7 @@ def serve(directory, *options):
     return Served(directory, "main:app", "--port", "0", *options).wait_ready()
 
 
-def test_no_thread_is_there_before_a_request_and_no_more_than_asked_for_after(tmp_path):
+def test_wsgi_threads_start_on_demand_up_to_limit(tmp_path):
     with serve(tmp_path, "--wsgi-threads", "3", "--no-access-log") as served:
         assert served.templates()[0].num_threads() == 1
         before = served.workers()[0].num_threads()
@@ -45,7 +45,7 @@ def test_no_thread_is_there_before_a_request_and_no_more_than_asked_for_after(tm
         assert "not safe to fork" not in served.output
 
 
-def test_an_upload_passes_through_a_worker(tmp_path):
+def test_wsgi_upload_is_streamed_in_bounded_memory(tmp_path):
     with serve(tmp_path) as served, socket.create_connection(address_of(served), 30) as peer:
         worker = served.workers()[0]
         before, most, done = worker.memory_info().rss, 0, threading.Event()
@@ -71,7 +71,7 @@ def address_of(served):
     return host, int(port)
 
 
-def test_a_stuck_thread_holds_up_a_stop_for_no_longer_than_the_grace(tmp_path):
+def test_stuck_wsgi_thread_delays_stop_by_grace_only(tmp_path):
     with serve(tmp_path, "--timeout-graceful-shutdown", "0.5") as served:
         with socket.create_connection(address_of(served), 30) as peer:
             peer.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -82,7 +82,7 @@ def test_a_stuck_thread_holds_up_a_stop_for_no_longer_than_the_grace(tmp_path):
         assert served.leftovers() == []
 
 
-def test_a_worker_whose_threads_are_all_stuck_is_replaced(tmp_path):
+def test_worker_with_all_wsgi_threads_stuck_is_replaced(tmp_path):
     options = ("--wsgi-threads", "1", "--timeout-request", "0.3", "--timeout-graceful-shutdown", "1")
     with serve(tmp_path, *options) as served:
         first = served.workers()[0].pid
@@ -95,7 +95,7 @@ def test_a_worker_whose_threads_are_all_stuck_is_replaced(tmp_path):
             assert client.get("/") == "2"
 
 
-def test_a_reload_drops_no_request(tmp_path):
+def test_reload_under_load_fails_no_request(tmp_path):
     with serve(tmp_path, "--workers", "2", "--soak", "0", "--no-access-log") as served, Load(served.address) as load:
         served.wait_until(lambda: len(load.answers) > 100, "answers")
         for generation in (2, 3):

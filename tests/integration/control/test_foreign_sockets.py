@@ -1,4 +1,4 @@
-"""Control sockets of other users beside an instance of root's: root's commands find its own."""
+"""Control sockets of other users: root's commands still find root's instance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.environment import clean_environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root looks at other users' instances")
 
-STRANGER = 54321
+FOREIGN_UID = 54321
 FORGED = (
     b'{"ok": true, "pid": 1, "app": "x", "addresses": ["http://127.0.0.1:%d"], "pidfile": "", "config_file": "",'
     b' "phase": "serving", "uptime": 1.0}\n'
@@ -27,11 +27,11 @@ FORGED = (
 
 
 @contextlib.contextmanager
-def stranger(temporary: Path, name: str, answer: bytes | None):
-    """A socket of another user, in that user's directory for control sockets; it answers, or accepts nothing."""
-    home = temporary / f"corn-{STRANGER}"
+def foreign_socket(temporary: Path, name: str, answer: bytes | None):
+    """Socket of another user, in that user's control directory; it sends `answer`, or accepts nothing."""
+    home = temporary / f"corn-{FOREIGN_UID}"
     home.mkdir(mode=0o700, exist_ok=True)
-    os.chown(home, STRANGER, -1)
+    os.chown(home, FOREIGN_UID, -1)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(home / name))
         sock.listen(16)
@@ -69,12 +69,12 @@ def run(temporary: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     [None, b'{"ok": false, "error": "no"}\n', b"\xff\x00junk\n", b'{"ok": true}\n', b"forged"],
     ids=["silent", "refuses", "junk", "empty", "forged"],
 )
-def test_a_strangers_socket_does_not_come_between_root_and_its_instance(tmp_path, temporary, answer):
+def test_foreign_socket_does_not_affect_command_of_root(tmp_path, temporary, answer):
     write_app(tmp_path, "one")
     with Served(tmp_path, "main:app", "--port", "0", "--soak", "0").wait_ready() as served:
         port = served.address.rpartition(":")[2]
         said = FORGED % int(port) if answer == b"forged" else answer
-        with stranger(temporary, f"127.0.0.1:{port}.sock", said):
+        with foreign_socket(temporary, f"127.0.0.1:{port}.sock", said):
             done = run(temporary, "status", "--bind", port)
             assert (done.returncode, done.stderr) == (0, "")
             assert f"master {served.pid}," in done.stdout
@@ -85,10 +85,10 @@ def test_a_strangers_socket_does_not_come_between_root_and_its_instance(tmp_path
             assert served.process.wait(DEADLINE) == 0
 
 
-def test_many_silent_strangers_take_a_bounded_time(temporary):
+def test_silent_foreign_sockets_delay_list_within_limit(temporary):
     with contextlib.ExitStack() as stack:
         for number in range(40):
-            stack.enter_context(stranger(temporary, f"{number}.sock", None))
+            stack.enter_context(foreign_socket(temporary, f"{number}.sock", None))
         before = time.monotonic()
         run(temporary, "list")
         assert time.monotonic() - before < 20

@@ -1,4 +1,4 @@
-"""What a client sends never forges a line of the log, nor reaches a terminal as a control sequence."""
+"""Log injection: data of a client forges no log line and no terminal control sequence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORGED = "%0A2026-01-01%2000:00:00.000%20INFO%20%20%20%20master%20[1]%20forged%1
 
 
 @pytest.mark.parametrize("path", ["/raised", "/silent"])
-def test_a_path_in_an_error_line_is_escaped(tmp_path, path):
+def test_path_in_error_log_is_escaped(tmp_path, path):
     (tmp_path / "main.py").write_text(APPLICATION)
     with Served(tmp_path, "main:app", "--port", "0", "--color", "never").wait_ready() as served:
         assert served.client().request(path + FORGED)[0] == 500
