@@ -1,4 +1,4 @@
-"""WSGI applications over a real socket, for tests: requests, and what an application did, as its threads report it."""
+"""Client of WSGI applications over a real socket, and a record of events in their threads."""
 
 import functools
 import threading
@@ -26,10 +26,10 @@ wsgi = functools.partial(serving, interface="wsgi")
 
 
 class Events:
-    """What an application did, as its threads tell it."""
+    """Record of events in the threads of an application, and an event that lets them continue."""
 
     def __init__(self):
-        self.told = []
+        self.seen = []
         self.may_go_on = threading.Event()
 
     def wait(self):
@@ -37,7 +37,7 @@ class Events:
 
 
 def ask(run, app, data=GET, **options):
-    """The answer to one request."""
+    """Response to one request."""
 
     async def main():
         async with wsgi(app, **options) as at:

@@ -1,4 +1,4 @@
-"""A worker leaves its WebSockets, counts them, and logs them."""
+"""Close of WebSockets by a draining worker, their metrics, and their access log."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from tests.support.asgi_server import serving, until
 from tests.support.websocket_peer import ACCEPT, HANDSHAKE, at_port, echo, opened, recording
 
 
-def test_a_drain_closes_with_1012_one_after_the_other(run):
+def test_drain_closes_websockets_with_1012_one_by_one(run):
     async def main():
         app, seen = recording()
         async with serving(app) as at:
@@ -29,7 +29,7 @@ def test_a_drain_closes_with_1012_one_after_the_other(run):
     run(main())
 
 
-def test_without_grace_it_is_closed_at_once_and_the_application_told(run):
+def test_drain_without_grace_closes_websockets_immediately(run):
     async def main():
         app, seen = recording()
         async with serving(app) as at:
@@ -43,7 +43,7 @@ def test_without_grace_it_is_closed_at_once_and_the_application_told(run):
     run(main())
 
 
-def test_an_application_that_does_not_listen_is_cancelled_after_the_grace(run, caplog):
+def test_drain_past_grace_cancels_application_without_receive(run, caplog):
     ends = []
 
     async def app(scope, receive, send):
@@ -56,7 +56,7 @@ def test_an_application_that_does_not_listen_is_cancelled_after_the_grace(run, c
 
     async def main():
         async with serving(app) as at:
-            peer = await connect(at_port(at, "/deaf"))
+            peer = await connect(at_port(at, "/ignores"))
             at.server.drain(grace=0.5, final=False)
             await peer.wait_closed()
             assert peer.close_code == 1012
@@ -64,10 +64,10 @@ def test_an_application_that_does_not_listen_is_cancelled_after_the_grace(run, c
 
     run(main())
     assert ends == ["cancelled"]
-    assert "WebSocket /deaf was cancelled: the worker leaves" in caplog.text
+    assert "WebSocket /ignores was cancelled: the worker leaves" in caplog.text
 
 
-def test_a_peer_that_does_not_answer_the_close_holds_nobody_up(run):
+def test_drain_does_not_wait_for_close_frame_of_peer(run):
     async def main():
         app, _ = recording()
         async with serving(app) as at:
@@ -80,7 +80,7 @@ def test_a_peer_that_does_not_answer_the_close_holds_nobody_up(run):
     run(main())
 
 
-def test_connection_accepted_during_a_drain_is_closed(run):
+def test_drain_closes_websocket_accepted_meanwhile(run):
     gate = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -104,7 +104,7 @@ def test_connection_accepted_during_a_drain_is_closed(run):
     assert app.seen["code"] == 1012
 
 
-def test_metrics_count_messages_and_connections(run):
+def test_websocket_messages_and_connections_are_counted(run):
     async def main():
         async with serving(echo) as at:
             async with connect(at_port(at)) as peer:
@@ -123,7 +123,7 @@ def test_metrics_count_messages_and_connections(run):
 @pytest.mark.parametrize(
     ("options", "reason"), [({"limit_max_requests": 2}, "max requests"), ({"limit_max_messages": 3}, "max messages")]
 )
-def test_limits_ask_for_another_worker(run, options, reason):
+def test_request_and_message_limits_ask_for_replacement(run, options, reason):
     async def main():
         reasons = []
         async with serving(echo, on_retire=reasons.append, **options) as at:
@@ -154,7 +154,7 @@ def test_limits_ask_for_another_worker(run, options, reason):
         ({"access_log_format": '%(h)s "%(r)s" %(s)s %(b)s'}, [r'127.0.0.1 "GET /a\?b=c HTTP/1.1" 101 5']),
     ],
 )
-def test_the_access_log(run, tmp_path, options, expected):
+def test_access_log_of_websocket_has_handshake_and_close(run, tmp_path, options, expected):
     path = tmp_path / "log"
 
     async def main():
@@ -172,7 +172,7 @@ def test_the_access_log(run, tmp_path, options, expected):
 
 
 @pytest.mark.parametrize("listens", [True, False])
-def test_drain_in_development_closes_at_once(run, listens):
+def test_fast_drain_closes_websockets_immediately(run, listens):
     ends = []
 
     async def app(scope, receive, send):

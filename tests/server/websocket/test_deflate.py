@@ -1,4 +1,4 @@
-"""permessage-deflate: whatever a client's compressor may do, nothing is lost and nothing is larger than allowed."""
+"""permessage-deflate (RFC 7692) with any compressor of a client: no data is lost, and the size limit holds."""
 
 import itertools
 import random
@@ -30,7 +30,7 @@ def sync(content, compress):
 
 
 def final(content):
-    """As a client does whose library has no sync flush (RFC 7692, 7.2.3.4)."""
+    """Compress as a client without sync flush does (RFC 7692, 7.2.3.4)."""
     compress = compressor()
     return compress.compress(content) + compress.flush(zlib.Z_FINISH) + b"\0"
 
@@ -47,7 +47,7 @@ def frames_of(payload, cuts=()):
     return bytes(frames)
 
 
-def test_messages_after_one_that_ends_its_stream_are_not_lost():
+def test_messages_after_final_block_are_inflated():
     each = deflate()
     assert each.inflate(final(b"first"), LIMIT) == b"first"
     assert each.inflate(final(b"second"), LIMIT) == b"second"
@@ -56,29 +56,29 @@ def test_messages_after_one_that_ends_its_stream_are_not_lost():
     assert each.inflate(sync(b"third again", compress), LIMIT) == b"third again"
 
 
-def test_a_stream_that_ends_where_its_message_does_may_leave_out_its_last_byte():
+def test_final_block_without_last_byte_is_inflated():
     each = deflate()
     assert each.inflate(final(b"first")[:-1], LIMIT) == b"first"
     assert each.inflate(sync(b"second", compressor()), LIMIT) == b"second"
 
 
 @pytest.mark.parametrize("cut", range(1, 16))
-def test_a_message_of_several_streams_is_whole_however_it_is_cut(cut):
+def test_message_of_several_streams_split_anywhere_is_complete(cut):
     frames = FrameCodec(LIMIT, deflate())
     payload = final(b"first ")[:-1] + sync(b"second", compressor())
     assert frames.feed(frames_of(payload, [cut]), 10) == [b"first second"]
     assert frames.feed(frames_of(sync(b"third", compressor())), 10) == [b"third"]
 
 
-def test_a_message_of_very_many_streams_is_an_error():
-    """Each costs a decompressor, at two bytes."""
+def test_message_of_too_many_streams_is_protocol_error():
+    """Two bytes suffice to make the receiver allocate a decompressor."""
     with pytest.raises(ProtocolError):
         deflate().inflate(b"\x03\x00" * 100_000, LIMIT)
 
 
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT, LIMIT + 1, 2 * LIMIT, 100 * LIMIT])
 @pytest.mark.parametrize("ends", [False, True], ids=["sync", "final"])
-def test_a_message_may_be_as_large_as_the_limit_and_no_larger(size, ends):
+def test_message_size_limit_is_exact(size, ends):
     content = bytes(size)
     payload = final(content) if ends else sync(content, compressor())
     if size <= LIMIT:
@@ -88,7 +88,7 @@ def test_a_message_may_be_as_large_as_the_limit_and_no_larger(size, ends):
             deflate().inflate(payload, LIMIT)
 
 
-def test_a_fragment_behind_a_message_that_is_as_large_as_allowed_is_not_inflated():
+def test_fragment_beyond_size_limit_is_not_inflated():
     frames = FrameCodec(LIMIT, deflate())
     compress = compressor()
     first = compress.compress(bytes(LIMIT)) + compress.flush(zlib.Z_SYNC_FLUSH)
@@ -113,7 +113,7 @@ def test_deflated_message_is_inflated(forgets):
         assert there.inflate(here.deflate(content), 1 << 20) == content
 
 
-def test_fragments_are_the_message_however_they_are_cut():
+def test_fragments_split_anywhere_inflate_to_message():
     seeded = random.Random(2)
     for _ in range(200):
         size = seeded.choice([10, 100, 1000, 5000])

@@ -1,4 +1,4 @@
-"""Frames to messages, however the bytes are cut; beside the library that knows the whole RFC."""
+"""Frame codec (RFC 6455), with input split anywhere, compared with the library `websockets`."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ def close(code=1000, reason=""):
 
 
 class Reader:
-    """What comes out of `Frames`, asked as a session asks."""
+    """Output of the frame codec, read as a session reads it."""
 
     def __init__(self, extension=None, room=1 << 30):
         self.frames = FrameCodec(MAX_SIZE, None if extension is None else Deflate(extension))
@@ -61,7 +61,7 @@ def pieces(data, cuts):
 
 
 def reference(data, extension=None):
-    """Messages and the close code that the library alone comes to, with text decoded as a whole."""
+    """Messages and close code according to the library, with text decoded as a whole."""
     protocol = Protocol(SERVER, state=OPEN, max_size=MAX_SIZE)
     protocol.extensions = [extension] if extension else []
     protocol.receive_data(data)
@@ -88,7 +88,7 @@ CUTS = st.lists(st.integers(0, 1 << 20), max_size=20)
 
 @st.composite
 def streams(draw, extension=None):
-    """Messages in fragments, with pings and pongs amid them; and what they say."""
+    """Fragmented messages with interleaved pings and pongs, and the list of messages."""
     data, said = b"", []
     for message in draw(st.lists(MESSAGES, max_size=8)):
         said.append(message)
@@ -105,7 +105,7 @@ def streams(draw, extension=None):
 
 
 @given(stream=streams(), cuts=CUTS, room=st.integers(1, 5))
-def test_messages_are_the_same_however_they_are_cut(stream, cuts, room):
+def test_messages_split_anywhere_are_complete(stream, cuts, room):
     data, said = stream
     reader = Reader(room=room)
     for each in pieces(data + close(4000, "bye"), cuts):
@@ -117,7 +117,7 @@ def test_messages_are_the_same_however_they_are_cut(stream, cuts, room):
 
 
 @given(data=st.data(), cuts=CUTS)
-def test_compressed_and_plain_messages_are_in_order(data, cuts):
+def test_compressed_and_plain_messages_keep_order(data, cuts):
     stream, said = data.draw(streams(deflate()))
     reader = Reader(deflate())
     for each in pieces(stream, cuts):
@@ -128,7 +128,7 @@ def test_compressed_and_plain_messages_are_in_order(data, cuts):
 
 @settings(max_examples=300)
 @given(stream=streams(), changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255))), cuts=CUTS)
-def test_whatever_comes_the_library_says_the_same(stream, changes, cuts):
+def test_mutated_frames_read_like_websockets_library(stream, changes, cuts):
     data = bytearray(stream[0] + close(1001))
     for at, value in changes:
         data[at % len(data)] = value
@@ -147,14 +147,14 @@ def test_whatever_comes_the_library_says_the_same(stream, changes, cuts):
 
 
 @given(data=st.binary(max_size=300), cuts=CUTS)
-def test_no_bytes_make_it_raise(data, cuts):
+def test_arbitrary_bytes_raise_no_exception(data, cuts):
     reader = Reader(deflate(), room=3)
     for each in pieces(data, cuts):
         reader.feed(each)
 
 
 @given(messages=st.lists(MESSAGES, max_size=5), compress=st.booleans())
-def test_a_client_reads_what_is_written(messages, compress):
+def test_encoded_messages_are_read_by_client_library(messages, compress):
     frames = FrameCodec(MAX_SIZE, Deflate(deflate()) if compress else None)
     client = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
     client.extensions = [deflate()] if compress else []
@@ -166,7 +166,7 @@ def test_a_client_reads_what_is_written(messages, compress):
 
 @pytest.mark.parametrize("size", [0, 125, 126, 127, 65535, 65536, 200_000])
 @pytest.mark.parametrize("step", [1, 7, 65536])
-def test_sizes_at_the_edges_of_the_length_fields(size, step):
+def test_payload_lengths_at_field_boundaries_are_read(size, step):
     payload = os.urandom(size)
     frames = FrameCodec(1 << 20)
     data = frame(2, payload) * 2
@@ -196,7 +196,7 @@ def test_sizes_at_the_edges_of_the_length_fields(size, step):
     ],
     ids=range(16),  # frames are masked by chance
 )
-def test_malformed_frame_fails_with_its_close_code(data, code):
+def test_malformed_frame_fails_with_close_code(data, code):
     reader = Reader()
     reader.feed(frame(1, b"before"))
     reader.feed(data)
@@ -208,14 +208,14 @@ def test_malformed_frame_fails_with_its_close_code(data, code):
     assert reader.messages == ["before"]
 
 
-def test_a_bomb_is_not_unpacked():
+def test_compression_bomb_is_refused_with_1009():
     reader = Reader(deflate())
     reader.feed(frame(2, bytes(10_000_000), extension=deflate()))
     assert reader.frames.end.code == 1009
     assert reader.messages == []
 
 
-def test_close_frame_waits_for_the_messages_before_it():
+def test_close_frame_follows_pending_messages():
     frames = FrameCodec(MAX_SIZE)
     data = frame(1, b"a") + frame(1, b"b") + close() + b"never looked at"
     assert frames.feed(data, 100) == ["a", "b"]
@@ -224,13 +224,13 @@ def test_close_frame_waits_for_the_messages_before_it():
     assert frames.end == (1000, "")
 
 
-def test_a_close_frame_amid_a_message_is_answered():
+def test_close_frame_between_fragments_is_answered():
     reader = Reader()
     reader.feed(frame(1, b"x", fin=False) + close(1000))
     assert (reader.frames.end, reader.frames.failed) == ((1000, ""), False)
 
 
-def test_messages_after_closing_are_dropped_until_the_answer():
+def test_messages_after_own_close_frame_are_dropped():
     reader = Reader()
     reader.frames.close(4000, "x")
     reader.feed(frame(1, b"a") + frame(1, b"a", fin=False) + frame(0, b"b") + frame(9, b"") + close(4000))
@@ -240,15 +240,15 @@ def test_messages_after_closing_are_dropped_until_the_answer():
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1005, ""), (1006, ""), (999, ""), (5000, ""), (1000, "x" * 124)])
-def test_close_frame_with_an_invalid_code_is_refused(code, reason):
+def test_close_with_invalid_code_raises_value_error(code, reason):
     frames = FrameCodec(MAX_SIZE)
     with pytest.raises(ValueError, match="cannot close with"):
         frames.close(code, reason)
     assert (frames.end, frames.out) == (None, b"")
 
 
-def test_a_compressed_message_beyond_the_limit_is_refused_and_never_cut():
-    """zlib may have taken all input while it holds back output: websockets before 16.1 took that for the whole."""
+def test_compressed_message_beyond_limit_is_refused_not_truncated():
+    """zlib may consume all input and still hold back output; websockets before 16.1 returned a truncated message."""
     limit = 65536
     for seed in range(20):
         half = limit // 2
@@ -263,7 +263,7 @@ def test_a_compressed_message_beyond_the_limit_is_refused_and_never_cut():
 
 FLOODS = {
     "pings": frame(9),
-    "pings that say something": frame(9, b"x" * 10),
+    "pings with data": frame(9, b"x" * 10),
     "pongs": frame(10),
     "empty fragments": frame(0, b"", fin=False),
     "messages": frame(1),
@@ -272,8 +272,8 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS)
-def test_a_call_takes_some_hundred_frames_and_holds_the_rest(one):
-    """A megabyte of them would block the event loop for a second."""
+def test_feed_processes_bounded_number_of_frames(one):
+    """One megabyte of frames in one call would block the event loop for a second."""
     frames = FrameCodec(MAX_SIZE, Deflate(deflate()))
     frames.feed(frame(1, b"x", fin=False) if one[0] == 0 else b"", 32)
     data, calls = one * (100_000 // len(one)), 0
@@ -288,7 +288,7 @@ def test_a_call_takes_some_hundred_frames_and_holds_the_rest(one):
     assert calls >= 100_000 // len(one) // 300
 
 
-def test_a_call_takes_some_hundred_kilobytes_and_one_message():
+def test_feed_processes_bounded_bytes_and_one_large_message():
     frames = FrameCodec(1 << 20, Deflate(deflate()))
     bombs = frame(2, bytes(1 << 20), extension=deflate()) * 30
     assert len(frames.feed(bombs, 100)) == 1
@@ -297,7 +297,7 @@ def test_a_call_takes_some_hundred_kilobytes_and_one_message():
     assert sum(map(len, small.feed(frame(2, bytes(1000)) * 1000, 1000))) < 1 << 19
 
 
-def test_pings_are_answered_amid_a_message_of_the_largest_size():
+def test_pings_between_fragments_are_answered():
     reader = Reader()
     reader.feed(frame(1, b"x" * MAX_SIZE, fin=False) + frame(9, b"alive?") + frame(0, b""))
     assert reader.messages == ["x" * MAX_SIZE]
@@ -305,7 +305,7 @@ def test_pings_are_answered_amid_a_message_of_the_largest_size():
 
 
 def test_reader_without_room_keeps_data_uncopied():
-    """The peer chooses how small the pieces are."""
+    """The peer chooses the size of the pieces, so each call must be cheap."""
     frames = FrameCodec(MAX_SIZE)
     one = frame(1, b"abc")
     assert frames.feed(one * 3, 1) == ["abc"]

@@ -1,4 +1,4 @@
-"""What opens a WebSocket and what does not, byte by byte."""
+"""WebSocket opening handshake: accepted and refused requests, and negotiation."""
 
 import pytest
 
@@ -33,7 +33,7 @@ async def both(scope, receive, send):
 
 
 def ask(run, *requests, **options):
-    """The answers of a server to one connection's requests."""
+    """Responses to the requests of one connection."""
 
     async def main():
         async with serving(both, **options) as at:
@@ -43,7 +43,7 @@ def ask(run, *requests, **options):
     return run(main())
 
 
-def test_the_answer_to_a_handshake(run):
+def test_handshake_response_has_required_fields(run):
     (answer,) = ask(run, request(*HANDSHAKE), header=("X-Own: 1",))
     assert answer.lines[0] == b"HTTP/1.1 101 Switching Protocols"
     assert answer.headers["sec-websocket-accept"] == ACCEPT
@@ -71,7 +71,7 @@ def test_the_answer_to_a_handshake(run):
         ([*HANDSHAKE, b"Transfer-Encoding: chunked"], 400),
     ],
 )
-def test_a_handshake_that_is_wrong_is_refused(run, lines, status):
+def test_invalid_handshake_is_refused(run, lines, status):
     (answer,) = ask(run, request(*lines))
     assert answer.status == status
     assert answer.headers["connection"] == ("close, upgrade" if status == 426 else "close")
@@ -109,17 +109,17 @@ def test_handshake_accepts_equivalent_spellings(run, lines):
     assert ask(run, request(*lines))[0].status == 101
 
 
-def test_a_connection_can_become_one_after_requests(run):
+def test_handshake_after_requests_on_same_connection_succeeds(run):
     plain = request(b"Host: x")
     answers = ask(run, plain, plain, request(*HANDSHAKE))
     assert [each.status for each in answers] == [200, 200, 101]
 
 
-def test_with_ws_none_it_is_a_request(run):
+def test_handshake_with_ws_none_is_served_as_http(run):
     assert ask(run, request(*HANDSHAKE), ws="none")[0].body == b"http"
 
 
-def test_frames_behind_the_handshake_are_not_lost(run):
+def test_frames_sent_with_handshake_are_delivered(run):
     async def main():
         async with serving(both) as at:
             peer = await at.connect(request(*HANDSHAKE) + b"\x81\x82\0\0\0\0hi\x81\x82\0\0\0\0ho")
@@ -129,7 +129,7 @@ def test_frames_behind_the_handshake_are_not_lost(run):
     run(main())
 
 
-def test_frames_behind_a_handshake_that_is_denied_are_no_request(run):
+def test_data_after_denied_handshake_is_not_read_as_request(run):
     async def app(scope, receive, send):
         await send({"type": "websocket.close"})
 
@@ -172,11 +172,11 @@ def test_handshake_negotiates_extensions(fields, answer):
     assert (agreed and agreed[1]) == answer
 
 
-def test_the_key_of_the_rfc():
+def test_accept_key_matches_rfc_6455_example():
     assert accept_key(parse_head(request(*HANDSHAKE)[:-4], 100)) == ACCEPT.encode()
 
 
-def test_an_offer_is_read():
+def test_subprotocol_fields_are_joined():
     offer = read_offer([(b"sec-websocket-protocol", b"a, b"), (b"sec-websocket-protocol", b"c")])
     assert offer.subprotocols == ["a", "b", "c"]
 
@@ -184,6 +184,6 @@ def test_an_offer_is_read():
 @pytest.mark.parametrize(
     ("value", "names"), [(b"a,,b", ["a", "b"]), (b", a ,\t,b,", ["a", "b"]), (b",", []), (b"", []), (b" , ", [])]
 )
-def test_empty_elements_of_a_subprotocol_list_are_ignored(value, names):
+def test_empty_subprotocol_list_elements_are_ignored(value, names):
     """RFC 9110, 5.6.1.2."""
     assert read_offer([(b"sec-websocket-protocol", value)]).subprotocols == names

@@ -1,4 +1,4 @@
-"""What holds a WebSocket back, and what cuts it off: slow applications, slow peers, sizes, pings."""
+"""Back-pressure and limits of WebSockets: slow applications, slow peers, message sizes, pings."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ async def send_all(peer, count, message):
         await peer.send(message)
 
 
-def test_an_application_that_does_not_receive_stops_the_peer(run):
+def test_application_without_receive_pauses_client(run):
     gate = asyncio.Event()
     received = []
 
@@ -38,7 +38,7 @@ def test_an_application_that_does_not_receive_stops_the_peer(run):
                 await until(lambda: len(session.messages) == 4)
                 await asyncio.sleep(0.2)
                 assert len(session.messages) == 4
-                assert not sending.done(), "the peer is held up"
+                assert not sending.done(), "the client is paused"
                 gate.set()
                 await sending
                 await until(lambda: len(received) == 400)
@@ -48,7 +48,7 @@ def test_an_application_that_does_not_receive_stops_the_peer(run):
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_many_small_messages_at_once_are_no_more_than_the_queue(run, limit):
+def test_small_messages_are_queued_up_to_limit(run, limit):
     most = []
 
     async def app(scope, receive, send):
@@ -74,7 +74,7 @@ def test_many_small_messages_at_once_are_no_more_than_the_queue(run, limit):
     assert max(most) <= limit
 
 
-def test_messages_that_came_before_the_end_are_received_first(run):
+def test_messages_before_close_are_received_first(run):
     async def app(scope, receive, send):
         await receive()
         await send(ACCEPT)
@@ -99,7 +99,7 @@ def test_messages_that_came_before_the_end_are_received_first(run):
     assert [each["code"] for each in app.seen[50:]] == [4000, 4000]
 
 
-def test_a_peer_that_reads_nothing_holds_up_the_application_and_is_cut_off(run):
+def test_send_timeout_aborts_peer_that_does_not_read(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -125,7 +125,7 @@ def test_a_peer_that_reads_nothing_holds_up_the_application_and_is_cut_off(run):
     run(main())
 
 
-def test_pings_that_are_not_read_the_answers_of_stop_the_peer(run):
+def test_pongs_that_are_not_read_abort_peer(run):
     async def main():
         async with serving(echo, timeout_send=1) as at:
             peer = await at.connect(HANDSHAKE)
@@ -141,7 +141,7 @@ def test_pings_that_are_not_read_the_answers_of_stop_the_peer(run):
 
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
-def test_a_message_that_is_too_large_closes_with_1009(run, compression):
+def test_message_beyond_limit_closes_with_1009(run, compression):
     async def main():
         app, seen = recording()
         async with serving(app, ws_max_size=1000) as at, connect(at_port(at), compression=compression) as peer:
@@ -157,7 +157,7 @@ def test_a_message_that_is_too_large_closes_with_1009(run, compression):
     run(main())
 
 
-def test_a_peer_that_is_silent_after_a_ping_is_closed(run):
+def test_ping_timeout_closes_with_1011(run):
     async def main():
         app, seen = recording()
         async with serving(app, ws_ping_interval=0.5, ws_ping_timeout=0.5) as at:
@@ -172,7 +172,7 @@ def test_a_peer_that_is_silent_after_a_ping_is_closed(run):
 
 
 @pytest.mark.parametrize(("interval", "timeout"), [(0.5, 0.5), (1, 0.5)])
-def test_a_peer_that_answers_pings_is_kept(run, interval, timeout):
+def test_answered_pings_keep_connection(run, interval, timeout):
     async def main():
         async with serving(echo, ws_ping_interval=interval, ws_ping_timeout=timeout) as at:
             peer = await at.connect(HANDSHAKE)
@@ -189,7 +189,7 @@ def test_a_peer_that_answers_pings_is_kept(run, interval, timeout):
     run(main())
 
 
-def test_sending_ends_when_the_peer_is_gone_though_messages_wait_to_be_received(run):
+def test_send_to_lost_peer_raises_despite_queued_messages(run):
     ends = []
 
     async def app(scope, receive, send):
@@ -214,7 +214,7 @@ def test_sending_ends_when_the_peer_is_gone_though_messages_wait_to_be_received(
     assert ends == ["gone", "y"]
 
 
-def test_pings_without_a_timeout_go_out_once_an_interval(run):
+def test_pings_without_timeout_are_sent_each_interval(run):
     async def main():
         async with serving(echo, ws_ping_interval=0.5, ws_ping_timeout=0) as at:
             peer = await at.connect(HANDSHAKE)
@@ -227,8 +227,8 @@ def test_pings_without_a_timeout_go_out_once_an_interval(run):
     run(main())
 
 
-def test_few_compressed_bytes_hold_one_message_at_the_most(run):
-    """98 KB of them, each of which is a message of 16 MiB."""
+def test_compressed_messages_are_inflated_one_at_once(run):
+    """98 KB of compressed data hold six messages of 16 MiB each."""
     received = []
 
     async def app(scope, receive, send):
@@ -265,7 +265,7 @@ async def _read_until(peer, end):
 
 
 @pytest.mark.parametrize("first", [0x89, 0x8A, 0x00], ids=["ping", "pong", "fragment"])
-def test_a_megabyte_of_empty_frames_does_not_block_the_loop(run, first):
+def test_megabyte_of_empty_frames_does_not_block_event_loop(run, first):
     frame = bytes((first, 0x80, 0, 0, 0, 0))
 
     async def main():

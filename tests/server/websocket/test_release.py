@@ -1,4 +1,4 @@
-"""What a WebSocket holds is freed with its end, and not left to the collector of circles."""
+"""Memory of an ended WebSocket is freed by reference counting, without the cyclic garbage collector."""
 
 import contextlib
 import json
@@ -36,25 +36,25 @@ MESSAGE = b"\x82\xfe\xff\xff\0\0\0\0" + bytes(65535)
 CONVERSATIONS = 5
 
 
-def leave_without_a_word(_: socket.socket) -> None:
+def disconnect_silently(_: socket.socket) -> None:
     pass
 
 
-def leave_amid_a_message(sock: socket.socket) -> None:
+def disconnect_within_message(sock: socket.socket) -> None:
     sock.sendall(MESSAGE[:30_000])
 
 
-def leave_without_reading(sock: socket.socket) -> None:
+def disconnect_with_unread_messages(sock: socket.socket) -> None:
     for _ in range(20):
         sock.sendall(MESSAGE)
 
 
-def leave_amid_pings(sock: socket.socket) -> None:
+def disconnect_with_unread_pongs(sock: socket.socket) -> None:
     sock.sendall(b"\x89\x80\0\0\0\0" * 2000)
 
 
-def reset_amid_unread_pongs(sock: socket.socket) -> None:
-    """Send pings until nothing more is taken, since the answers are not read, and reset."""
+def reset_with_unread_pongs(sock: socket.socket) -> None:
+    """Send pings without reading the pongs until the send buffer is full, then reset the connection."""
     pings = (b"\x89\xfd\0\0\0\0" + bytes(125)) * 100
     sock.settimeout(0.5)
     with contextlib.suppress(TimeoutError):
@@ -63,13 +63,13 @@ def reset_amid_unread_pongs(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def break_the_protocol(sock: socket.socket) -> None:
+def violate_protocol(sock: socket.socket) -> None:
     sock.sendall(b"\xff\x80\0\0\0\0")
     while sock.recv(65536):
         pass
 
 
-def close_in_order(sock: socket.socket) -> None:
+def close_cleanly(sock: socket.socket) -> None:
     sock.sendall(b"\x88\x80\0\0\0\0")
     while sock.recv(65536):
         pass
@@ -77,19 +77,19 @@ def close_in_order(sock: socket.socket) -> None:
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 @pytest.mark.parametrize(
-    "leave",
+    "disconnect",
     [
-        leave_without_a_word,
-        leave_amid_a_message,
-        leave_without_reading,
-        leave_amid_pings,
-        reset_amid_unread_pongs,
-        break_the_protocol,
-        close_in_order,
+        disconnect_silently,
+        disconnect_within_message,
+        disconnect_with_unread_messages,
+        disconnect_with_unread_pongs,
+        reset_with_unread_pongs,
+        violate_protocol,
+        close_cleanly,
     ],
 )
-def test_ended_websockets_are_freed_without_the_collector(
-    tmp_path: Path, leave: Callable[[socket.socket], None], loop: str
+def test_ended_websockets_are_freed_without_gc(
+    tmp_path: Path, disconnect: Callable[[socket.socket], None], loop: str
 ) -> None:
     (tmp_path / "main.py").write_text(APP)
     arguments = ("main:app", "--port", "0", "-w", "1", "--lifespan", "off", "--control", "off", "--no-access-log")
@@ -99,7 +99,7 @@ def test_ended_websockets_are_freed_without_the_collector(
             with socket.create_connection(address, timeout=20) as sock:
                 sock.sendall(WEBSOCKET)
                 assert sock.recv(1000).startswith(b"HTTP/1.1 101")
-                leave(sock)
+                disconnect(sock)
         served.wait_until(lambda: max(_count(address).values()) <= 1, "no WebSocket left in memory", 40)
 
 

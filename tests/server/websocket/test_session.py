@@ -1,4 +1,4 @@
-"""WebSockets, asked for by the client of the library `websockets`: messages, closing, and what may be sent when."""
+"""WebSocket sessions with the client of the library `websockets`: messages, close, and order of ASGI messages."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from tests.support.websocket_peer import ACCEPT, HANDSHAKE, at_port, echo, recor
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 1 << 20])
-def test_messages_come_back(run, size, compression):
+def test_messages_are_echoed_at_all_sizes(run, size, compression):
     async def main():
         async with serving(echo) as at, connect(at_port(at), compression=compression, max_size=None) as peer:
             for message in ("ä" * (size // 2), b"\x00\xff" * (size // 2)):
@@ -25,7 +25,7 @@ def test_messages_come_back(run, size, compression):
     run(main())
 
 
-def test_scope_describes_the_handshake(run):
+def test_scope_matches_handshake(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -58,7 +58,7 @@ def test_scope_describes_the_handshake(run):
 @pytest.mark.parametrize(
     ("close", "seen"), [((4001, "bye"), (4001, "bye")), ((1000, ""), (1000, "")), (None, (1005, ""))]
 )
-def test_the_application_is_told_how_the_peer_closed(run, close, seen):
+def test_disconnect_message_has_close_code_of_peer(run, close, seen):
     async def main():
         app, messages = recording()
         async with serving(app) as at:
@@ -76,7 +76,7 @@ def test_the_application_is_told_how_the_peer_closed(run, close, seen):
     run(main())
 
 
-def test_a_peer_that_is_gone_is_1006(run):
+def test_lost_peer_disconnects_with_1006(run):
     async def main():
         app, messages = recording()
         async with serving(app) as at:
@@ -88,7 +88,7 @@ def test_a_peer_that_is_gone_is_1006(run):
     run(main())
 
 
-def test_the_peer_is_told_how_the_application_closed(run):
+def test_close_of_application_reaches_peer(run):
     after = []
 
     async def app(scope, receive, send):
@@ -107,7 +107,7 @@ def test_the_peer_is_told_how_the_application_closed(run):
     assert after == [{"type": "websocket.disconnect", "code": 4002, "reason": "enough"}]
 
 
-def test_an_application_that_returns_closes(run):
+def test_application_return_closes_with_1000(run):
     async def app(scope, receive, send):
         await receive()
         await send(ACCEPT)
@@ -121,7 +121,7 @@ def test_an_application_that_returns_closes(run):
     run(main())
 
 
-def test_an_application_that_fails_closes_with_1011(run, caplog):
+def test_application_exception_closes_with_1011(run, caplog):
     async def app(scope, receive, send):
         await receive()
         await send(ACCEPT)
@@ -136,7 +136,7 @@ def test_an_application_that_fails_closes_with_1011(run, caplog):
     assert "WebSocket /x failed with ValueError: no good" in caplog.text
 
 
-def test_closing_before_accepting_is_403(run):
+def test_close_before_accept_gets_403(run):
     async def app(scope, receive, send):
         await receive()
         await send({"type": "websocket.close"})
@@ -150,7 +150,7 @@ def test_closing_before_accepting_is_403(run):
     run(main())
 
 
-def test_a_denial_is_what_the_application_says(run):
+def test_denial_response_is_sent(run):
     async def app(scope, receive, send):
         await receive()
         headers = [(b"x-why", b"because")]
@@ -169,7 +169,7 @@ def test_a_denial_is_what_the_application_says(run):
 
 
 @pytest.mark.parametrize("failure", ["raise", "return"])
-def test_a_handshake_without_an_answer_is_500(run, caplog, failure):
+def test_handshake_without_response_gets_500(run, caplog, failure):
     async def app(scope, receive, send):
         if failure == "raise":
             raise ValueError("no good")
@@ -198,7 +198,7 @@ def test_a_handshake_without_an_answer_is_500(run, caplog, failure):
         ([ACCEPT, {"type": "websocket.send"}], "'websocket.send' has neither text nor bytes"),
     ],
 )
-def test_messages_out_of_order_or_wrong_are_errors(run, messages, complaint):
+def test_invalid_asgi_messages_raise(run, messages, complaint):
     raised = []
 
     async def app(scope, receive, send):
@@ -221,7 +221,7 @@ def test_messages_out_of_order_or_wrong_are_errors(run, messages, complaint):
     assert complaint in str(raised[0])
 
 
-def test_sending_to_a_peer_that_closed_is_an_oserror(run, caplog):
+def test_send_after_peer_close_raises_oserror_without_log(run, caplog):
     async def app(scope, receive, send):
         await receive()
         await send(ACCEPT)
@@ -237,7 +237,7 @@ def test_sending_to_a_peer_that_closed_is_an_oserror(run, caplog):
     assert caplog.text == ""
 
 
-def test_a_receive_that_is_cancelled_loses_nothing(run):
+def test_cancelled_receive_loses_no_message(run):
     async def app(scope, receive, send):
         await receive()
         await send(ACCEPT)
@@ -257,7 +257,7 @@ def test_a_receive_that_is_cancelled_loses_nothing(run):
     run(main())
 
 
-def test_a_client_that_leaves_before_the_answer_is_a_disconnect(run):
+def test_disconnect_before_accept_is_1006(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -279,7 +279,7 @@ def test_a_client_that_leaves_before_the_answer_is_a_disconnect(run):
 
 
 class Counting:
-    """A transport that counts its writes."""
+    """Transport that counts its writes."""
 
     def __init__(self, transport):
         self.transport = transport
@@ -294,8 +294,8 @@ class Counting:
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["quick", "slow"])
-def test_messages_of_one_turn_are_written_together_while_applications_are_quick(run, blocks):
-    """And at once where a step of an application has held the others up."""
+def test_messages_of_quick_application_are_written_together(run, blocks):
+    """After a blocking step of the application, messages are written immediately."""
     writes = []
 
     async def app(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Threads of WSGI applications, and what goes wrong in them."""
+"""WSGI threads: number, stuck threads, lost clients and drain."""
 
 import asyncio
 import threading
@@ -11,8 +11,8 @@ from tests.support.asgi_server import until
 from tests.support.wsgi_client import GET, TEXT, Events, failing_at_once, request, wsgi
 
 
-def test_a_client_that_goes_away_closes_the_response_and_frees_the_thread(run):
-    """a2wsgi keeps such a thread for ever."""
+def test_disconnect_closes_response_and_frees_thread(run):
+    """The generator is closed, so its thread returns to the pool."""
     events = Events()
 
     def app(environ, start_response):
@@ -25,7 +25,7 @@ def test_a_client_that_goes_away_closes_the_response_and_frees_the_thread(run):
                 while True:
                     yield b"x" * 65536
             finally:
-                events.told.append("closed")
+                events.seen.append("closed")
 
         return endless()
 
@@ -35,28 +35,28 @@ def test_a_client_that_goes_away_closes_the_response_and_frees_the_thread(run):
                 peer = await at.connect(request(b"/endless"))
                 await peer.reader.readexactly(1000)
                 peer.close()
-                await until(lambda number=number: len(events.told) == number + 1)
+                await until(lambda number=number: len(events.seen) == number + 1)
             assert (await at.request(GET)).body == b"hello"
 
     run(main())
 
 
-def test_a_slow_reader_holds_the_application_back(run):
+def test_slow_client_pauses_application(run):
     events = Events()
 
     def app(environ, start_response):
         start_response("200 OK", TEXT)
         for _ in range(1000):
-            events.told.append(1)
+            events.seen.append(1)
             yield b"x" * 65536
 
     async def main():
         async with wsgi(app) as at:
             peer = await at.connect(GET)
-            await until(lambda: events.told)
+            await until(lambda: events.seen)
             seen = -1
-            while seen != len(events.told):
-                seen = len(events.told)
+            while seen != len(events.seen):
+                seen = len(events.seen)
                 await asyncio.sleep(0.1)
             assert seen < 500
             assert len((await peer.answer()).body) == 65536 * 1000
@@ -64,13 +64,13 @@ def test_a_slow_reader_holds_the_application_back(run):
     run(main())
 
 
-def test_requests_run_at_the_same_time_up_to_the_number_of_threads(run):
+def test_requests_run_concurrently_up_to_thread_limit(run):
     events = Events()
     together = threading.Barrier(3)
 
     def app(environ, start_response):
         together.wait(20)
-        events.told.append(threading.current_thread().name)
+        events.seen.append(threading.current_thread().name)
         start_response("200 OK", TEXT)
         return [b"ok"]
 
@@ -79,10 +79,10 @@ def test_requests_run_at_the_same_time_up_to_the_number_of_threads(run):
             await asyncio.gather(*(at.request(GET) for _ in range(6)))
 
     run(main())
-    assert set(events.told) == {"wsgi-0", "wsgi-1", "wsgi-2"}
+    assert set(events.seen) == {"wsgi-0", "wsgi-1", "wsgi-2"}
 
 
-def test_threads_are_started_only_when_needed():
+def test_threads_start_on_demand():
     threads = Threads(10)
     done = threading.Semaphore(0)
     names = set()
@@ -97,26 +97,26 @@ def test_threads_are_started_only_when_needed():
     assert len(names) <= 2  # a second, where the first was not yet back
 
 
-def test_a_call_never_waits_behind_another_while_there_may_be_more_threads():
+def test_call_does_not_queue_below_thread_limit():
     for _ in range(200):
         threads = Threads(3)
-        let_go, done = threading.Event(), threading.Semaphore(0)
-        assert threads.run(let_go.wait)
+        resume, done = threading.Event(), threading.Semaphore(0)
+        assert threads.run(resume.wait)
         assert threads.run(done.release)
         assert done.acquire(timeout=20)
         assert threads.run(done.release)
         assert done.acquire(timeout=20)
-        let_go.set()
+        resume.set()
 
 
-def test_call_reports_whether_a_thread_was_free():
+def test_call_reports_free_thread():
     threads = Threads(2)
-    let_go = threading.Event()
-    assert [threads.run(let_go.wait) for _ in range(3)] == [True, True, False]
-    let_go.set()
+    resume = threading.Event()
+    assert [threads.run(resume.wait) for _ in range(3)] == [True, True, False]
+    resume.set()
 
 
-def test_a_request_that_takes_too_long_is_answered_and_stuck_threads_ask_for_another_worker(run, caplog):
+def test_request_timeout_gets_503_and_stuck_threads_ask_for_replacement(run, caplog):
     events, reasons = Events(), []
 
     def app(environ, start_response):
@@ -137,7 +137,7 @@ def test_a_request_that_takes_too_long_is_answered_and_stuck_threads_ask_for_ano
     run(main())
 
 
-def test_the_log_shows_where_the_threads_are_that_a_request_waits_for(run, caplog, capfd, monkeypatch):
+def test_full_thread_pool_logs_stacks(run, caplog, capfd, monkeypatch):
     monkeypatch.setattr(application, "PATIENCE", 0.1)
     events = Events()
 
@@ -157,11 +157,11 @@ def test_the_log_shows_where_the_threads_are_that_a_request_waits_for(run, caplo
     assert "in stuck" in capfd.readouterr().err
 
 
-def test_request_given_up_before_its_turn_is_not_called(run):
+def test_request_timed_out_in_queue_is_not_called(run):
     events = Events()
 
     def app(environ, start_response):
-        events.told.append(environ["PATH_INFO"])
+        events.seen.append(environ["PATH_INFO"])
         events.wait()
         start_response("200 OK", TEXT)
         return [b"ok"]
@@ -173,17 +173,17 @@ def test_request_given_up_before_its_turn_is_not_called(run):
             assert (await at.request(request(b"/third"))).status == 200
 
     run(main())
-    assert len(events.told) == 2
-    assert events.told[1] == "/third"
+    assert len(events.seen) == 2
+    assert events.seen[1] == "/third"
 
 
-def test_a_drain_waits_for_what_the_application_does_after_its_response(run):
+def test_drain_waits_for_close_of_response(run):
     events = Events()
 
     class Parts(list):
         def close(self):
             events.wait()
-            events.told.append("closed")
+            events.seen.append("closed")
 
     def app(environ, start_response):
         start_response("200 OK", TEXT)
@@ -195,22 +195,22 @@ def test_a_drain_waits_for_what_the_application_does_after_its_response(run):
             at.server.drain(grace=20, final=False)
             asyncio.get_running_loop().call_later(0.1, events.may_go_on.set)
             await at.server.wait_closed()
-            assert events.told == ["closed"]
+            assert events.seen == ["closed"]
 
     run(main())
 
 
-def test_a_stuck_thread_does_not_hold_up_a_drain(run, caplog):
+def test_drain_past_grace_abandons_stuck_thread(run, caplog):
     events = Events()
 
     def app(environ, start_response):
-        events.told.append("called")
+        events.seen.append("called")
         events.wait()
 
     async def main():
         async with wsgi(app) as at:
             peer = await at.connect(GET)
-            await until(lambda: events.told)
+            await until(lambda: events.seen)
             at.server.drain(grace=0.1, final=False)
             assert (await peer.answer()).status == 503
             await at.server.wait_closed()
@@ -219,7 +219,7 @@ def test_a_stuck_thread_does_not_hold_up_a_drain(run, caplog):
     run(main())
 
 
-def test_a_websocket_is_refused_and_a_lifespan_there_is_none(run):
+def test_websocket_is_closed_and_lifespan_unsupported(run):
     sent = []
 
     async def send(message):

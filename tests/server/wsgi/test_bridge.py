@@ -1,4 +1,4 @@
-"""The body of a request as wsgi.input, over a real socket."""
+"""Request body as wsgi.input, over a real socket."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.wsgi_client import GET, TEXT, Events, ask, request, wsgi
 
 
 def reading(*calls):
-    """An application that answers with what `calls` read of its input."""
+    """Application that responds with the results of `calls` on its input."""
 
     def app(environ, start_response):
         answers = [call(environ["wsgi.input"]) for call in calls]
@@ -33,7 +33,7 @@ LINES = b"first\nsecond line\nthird"
     ],
 )
 @pytest.mark.parametrize("framing", ["length", "chunked", "expecting"])
-def test_the_input_is_a_file(run, call, expected, framing):
+def test_input_supports_file_methods(run, call, expected, framing):
     if framing == "chunked":
         pieces = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (LINES[:9], LINES[9:]))
         data = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + pieces + b"0\r\n\r\n"
@@ -46,7 +46,7 @@ def test_the_input_is_a_file(run, call, expected, framing):
     assert whole + rest == LINES
 
 
-def test_a_body_is_asked_for_when_it_is_read(run):
+def test_input_read_sends_100_continue(run):
     async def main():
         async with wsgi(reading(lambda body: body.read())) as at:
             peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
@@ -57,7 +57,7 @@ def test_a_body_is_asked_for_when_it_is_read(run):
     run(main())
 
 
-def test_a_large_body_passes_through_in_parts(run):
+def test_large_body_is_read_in_parts(run):
     sizes = []
 
     def app(environ, start_response):
@@ -70,7 +70,7 @@ def test_a_large_body_passes_through_in_parts(run):
     assert max(sizes) == 1 << 20
 
 
-def test_a_sender_that_is_slow_holds_no_thread(run):
+def test_slow_upload_occupies_no_thread(run):
     async def main():
         async with wsgi(reading(lambda body: body.read()), wsgi_threads=1) as at:
             slow = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
@@ -81,23 +81,23 @@ def test_a_sender_that_is_slow_holds_no_thread(run):
     run(main())
 
 
-def test_a_client_that_goes_away_within_its_body_is_an_os_error(run):
+def test_disconnect_within_body_raises_oserror(run):
     events = Events()
 
     def app(environ, start_response):
-        events.told.append("called")
+        events.seen.append("called")
         try:
             environ["wsgi.input"].read()
         except OSError as error:
-            events.told.append(type(error).__name__)
+            events.seen.append(type(error).__name__)
             raise
 
     async def main():
         async with wsgi(app) as at:
             peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
-            await until(lambda: events.told)
+            await until(lambda: events.seen)
             peer.close()
-            await until(lambda: len(events.told) == 2)
+            await until(lambda: len(events.seen) == 2)
 
     run(main())
-    assert events.told == ["called", "ClientDisconnected"]
+    assert events.seen == ["called", "ClientDisconnected"]

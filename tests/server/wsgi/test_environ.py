@@ -1,4 +1,4 @@
-"""The environ of WSGI applications, over a real socket."""
+"""WSGI environ, over a real socket."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.support.wsgi_client import GET, TEXT, ask, request
 
 
 def environ_for(run, data, **options):
-    """The environ that an application was called with."""
+    """Environ of the application's call."""
     seen = {}
 
     def app(environ, start_response):
@@ -18,7 +18,7 @@ def environ_for(run, data, **options):
     return seen
 
 
-def test_the_environ_tells_all_of_the_request(run):
+def test_environ_holds_request(run):
     data = request(
         b"/caf%C3%A9/%FF?a=b%20c",
         b"Content-Type: text/x",
@@ -56,7 +56,7 @@ def test_the_environ_tells_all_of_the_request(run):
     assert "HTTP_CONTENT_LENGTH" not in environ
 
 
-def test_a_name_with_an_underscore_does_not_pass_for_one_with_a_hyphen(run):
+def test_environ_drops_field_name_with_underscore(run):
     environ = environ_for(run, request(b"/", b"X_Real_IP: forged", b"X-Real-IP: 10.0.0.1", b"X_Other: forged"))
     assert environ["HTTP_X_REAL_IP"] == "10.0.0.1"
     assert "HTTP_X_OTHER" not in environ
@@ -79,15 +79,15 @@ def test_a_name_with_an_underscore_does_not_pass_for_one_with_a_hyphen(run):
         (b"/x", "no", "/x"),
     ],
 )
-def test_the_root_path_is_the_script_name(run, path, stripped, path_info):
+def test_script_name_is_root_path(run, path, stripped, path_info):
     environ = environ_for(run, request(path), root_path="/api", root_path_stripped=stripped)
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/api", path_info)
 
 
-def test_a_trusted_proxy_says_who_asked_and_how(run):
+def test_forwarded_fields_of_trusted_proxy_apply(run):
     environ = environ_for(run, request(b"/", b"X-Forwarded-For: 192.0.2.7", b"X-Forwarded-Proto: https"))
     assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == ("192.0.2.7", "https")
 
 
-def test_environ_of_one_thread_is_not_multithreaded(run):
+def test_single_thread_is_not_multithreaded(run):
     assert environ_for(run, GET, wsgi_threads=1)["wsgi.multithread"] is False

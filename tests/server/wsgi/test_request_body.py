@@ -1,4 +1,4 @@
-"""CONTENT_LENGTH of bodies that come without one, and header names that share a variable."""
+"""Buffering of WSGI request bodies without Content-Length, and field names with underscores."""
 
 import json
 import tempfile
@@ -12,11 +12,11 @@ MIB = 1 << 20
 
 
 def describing(environ, start_response):
-    """Answers with what CONTENT_LENGTH says, and what is read of the body."""
+    """Application that responds with CONTENT_LENGTH and a summary of the body."""
     body = environ["wsgi.input"].read()
-    told = [environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"), len(body), body[:1].decode()]
+    seen = [environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING"), len(body), body[:1].decode()]
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps([*told, body == body[:1] * len(body)]).encode()]
+    return [json.dumps([*seen, body == body[:1] * len(body)]).encode()]
 
 
 def chunked(*parts, fields=b""):
@@ -33,20 +33,20 @@ def ask(run, data, app=describing, **options):
 
 
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, MIB, MIB + 1, 3 * MIB])
-def test_a_chunked_body_has_a_length(run, size):
+def test_chunked_body_gets_content_length(run, size):
     parts = [b"x" * min(100_000, size - at) for at in range(0, size, 100_000)]
     answer = ask(run, chunked(*parts))
     assert json.loads(answer.body) == [str(size), None, size, "x" if size else "", True]
 
 
-def test_a_body_beyond_the_buffer_is_streamed_without_a_length(run):
+def test_body_beyond_buffer_is_streamed_without_length(run):
     parts = [b"x" * 100_000] * 30
     answer = ask(run, chunked(*parts), wsgi_buffer_body=200_000)
     assert json.loads(answer.body) == [None, "chunked", 3_000_000, "x", True]
     assert json.loads(ask(run, chunked(*parts), wsgi_buffer_body=2 * MIB).body)[2:] == [3_000_000, "x", True]
 
 
-def test_without_a_buffer_the_application_reads_chunks_as_they_come(run):
+def test_unbuffered_body_is_read_in_chunks(run):
     def app(environ, start_response):
         first = environ["wsgi.input"].readline()
         start_response("200 OK", [])
@@ -62,7 +62,7 @@ def test_without_a_buffer_the_application_reads_chunks_as_they_come(run):
     run(main())
 
 
-def test_a_client_that_expects_100_continue_is_asked_for_a_body_of_unknown_length(run):
+def test_expect_continue_with_chunked_body_gets_100(run):
     async def main():
         async with serving(describing, interface="wsgi") as at:
             head, _, body = chunked(b"xx", fields=b"Expect: 100-continue\r\n").partition(b"\r\n\r\n")
@@ -74,11 +74,11 @@ def test_a_client_that_expects_100_continue_is_asked_for_a_body_of_unknown_lengt
     run(main())
 
 
-def test_a_request_without_a_body_has_no_length(run):
+def test_request_without_body_has_no_content_length(run):
     assert json.loads(ask(run, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").body)[:3] == [None, None, 0]
 
 
-def test_the_temporary_file_is_closed_and_a_full_disk_is_no_disconnection(run, monkeypatch, caplog):
+def test_temporary_file_is_closed_and_full_disk_gets_500(run, monkeypatch, caplog):
     files = []
     original = tempfile.TemporaryFile
     monkeypatch.setattr(
@@ -95,7 +95,7 @@ def test_the_temporary_file_is_closed_and_a_full_disk_is_no_disconnection(run, m
     assert "cannot buffer the request body" in caplog.text
 
 
-def test_django_sees_a_chunked_body(run):
+def test_django_parses_chunked_form(run):
     from django.conf import settings
     from django.core.handlers.wsgi import WSGIRequest
 
@@ -112,9 +112,9 @@ def test_django_sees_a_chunked_body(run):
 
 
 @pytest.mark.parametrize(
-    ("policy", "status", "told"), [("drop", 200, "real"), ("keep", 200, "forged,real"), ("refuse", 400, None)]
+    ("policy", "status", "expected"), [("drop", 200, "real"), ("keep", 200, "forged,real"), ("refuse", 400, None)]
 )
-def test_a_header_with_an_underscore_is_dropped_kept_or_refused(run, policy, status, told):
+def test_header_map_option_drops_keeps_or_refuses_underscore(run, policy, status, expected):
     def app(environ, start_response):
         start_response("200 OK", [])
         return [f"{environ.get('HTTP_X_USER')} {environ.get('HTTP_X_OTHER')}".encode()]
@@ -123,8 +123,8 @@ def test_a_header_with_an_underscore_is_dropped_kept_or_refused(run, policy, sta
     for _ in range(2):  # names are remembered
         answer = ask(run, request % b"", app, wsgi_header_map=policy)
         assert answer.status == status
-        if told is None:
+        if expected is None:
             assert b"x_user has an underscore" in answer.body
         else:
-            assert answer.body == f"{told} None".encode()
+            assert answer.body == f"{expected} None".encode()
     assert ask(run, b"GET / HTTP/1.1\r\nHost: x\r\nX-Other: a\r\n\r\n", app, wsgi_header_map=policy).body == b"None a"

@@ -1,4 +1,4 @@
-"""Responses of WSGI applications over a real socket: what PEP 3333 asks of a server."""
+"""WSGI responses over a real socket (PEP 3333)."""
 
 import contextvars
 import io
@@ -11,7 +11,7 @@ from tests.support.asgi_server import until
 from tests.support.wsgi_client import GET, TEXT, Events, ask, failing_at_once, request, wsgi
 
 
-def test_a_list_of_one_has_its_length_told(run):
+def test_single_part_response_has_content_length(run):
     def app(environ, start_response):
         start_response("201 Made", TEXT)
         return [b"hello"]
@@ -20,7 +20,7 @@ def test_a_list_of_one_has_its_length_told(run):
     assert (answer.status, answer.headers["content-length"], answer.body) == (201, "5", b"hello")
 
 
-def test_an_empty_response(run):
+def test_empty_response_is_sent(run):
     def app(environ, start_response):
         start_response("204 No Content", [])
         return []
@@ -28,7 +28,7 @@ def test_an_empty_response(run):
     assert ask(run, app).status == 204
 
 
-def test_write_comes_before_what_is_returned(run):
+def test_write_precedes_returned_body(run):
     def app(environ, start_response):
         write = start_response("200 OK", TEXT)
         write(b"one ")
@@ -38,7 +38,7 @@ def test_write_comes_before_what_is_returned(run):
     assert ask(run, app).body == b"one two three"
 
 
-def test_each_part_is_sent_when_it_is_there(run):
+def test_response_part_is_sent_immediately(run):
     events = Events()
 
     def app(environ, start_response):
@@ -58,7 +58,7 @@ def test_each_part_is_sent_when_it_is_there(run):
     run(main())
 
 
-def test_a_head_request_gets_no_body(run):
+def test_head_response_has_no_body(run):
     def app(environ, start_response):
         start_response("200 OK", [*TEXT, ("Content-Length", "5")])
         return [b"hello"]
@@ -73,7 +73,7 @@ def test_a_head_request_gets_no_body(run):
     run(main())
 
 
-def test_start_response_with_exc_info_replaces_what_is_not_sent(run):
+def test_exc_info_before_head_replaces_response(run):
     def app(environ, start_response):
         start_response("200 OK", TEXT)
         try:
@@ -86,7 +86,7 @@ def test_start_response_with_exc_info_replaces_what_is_not_sent(run):
     assert (answer.status, answer.body) == (410, b"sorry")
 
 
-def test_start_response_with_exc_info_raises_it_when_the_head_is_sent(run, caplog):
+def test_exc_info_after_head_raises_and_truncates_response(run, caplog):
     def app(environ, start_response):
         start_response("200 OK", TEXT)
         yield b"begun"
@@ -118,11 +118,11 @@ def failing_in_its_iterator(environ, start_response):
 
 
 @pytest.mark.parametrize("app", [failing_at_once, failing_after_start, failing_in_its_iterator])
-def test_a_failure_is_a_500_and_a_traceback_of_the_applications_own(run, app, caplog):
+def test_application_exception_gets_500_and_logs_user_frames(run, app, caplog):
     assert ask(run, app).status == 500
     assert "GET / failed with ValueError: broken" in caplog.text
     assert app.__name__ in caplog.text
-    assert "corn/worker" not in caplog.text
+    assert "corn/server" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_failure_is_a_500_and_a_traceback_of_the_applications_own(run, app, ca
         (("200 OK", [("X", "a\r\nb")]), [b"x"], "control byte"),
     ],
 )
-def test_response_that_breaks_the_specification_is_named(run, caplog, head, body, complaint):
+def test_response_violating_pep_3333_gets_500(run, caplog, head, body, complaint):
     def app(environ, start_response):
         if head:
             start_response(*head)
@@ -145,13 +145,13 @@ def test_response_that_breaks_the_specification_is_named(run, caplog, head, body
     assert complaint in caplog.text
 
 
-def test_close_is_called_after_the_response_and_its_failure_is_logged(run, caplog):
+def test_close_runs_after_response_and_its_exception_is_logged(run, caplog):
     events = Events()
 
     class Parts(list):
         def close(self):
             events.wait()
-            events.told.append("closed")
+            events.seen.append("closed")
             raise ValueError("not closed well")
 
     def app(environ, start_response):
@@ -161,14 +161,14 @@ def test_close_is_called_after_the_response_and_its_failure_is_logged(run, caplo
     async def main():
         async with wsgi(app) as at:
             assert (await at.request(GET)).body == b"hello"
-            assert events.told == []
+            assert events.seen == []
             events.may_go_on.set()
             await until(lambda: "not closed well" in caplog.text)
 
     run(main())
 
 
-def test_contextvars_end_with_their_request(run):
+def test_contextvars_are_separate_for_each_request(run):
     variable = contextvars.ContextVar("variable", default="fresh")
 
     def app(environ, start_response):
@@ -184,7 +184,7 @@ def test_contextvars_end_with_their_request(run):
     run(main())
 
 
-def test_the_reference_validator_has_no_complaint(run):
+def test_wsgiref_validator_passes(run):
     @validator
     def app(environ, start_response):
         body = environ["wsgi.input"].read(10)
@@ -204,7 +204,7 @@ def sending(make_file, *headers):
 
 
 @pytest.mark.parametrize("buffering", [0, -1])
-def test_a_file_is_sent_from_where_it_stands_and_closed(run, tmp_path, buffering):
+def test_file_is_sent_from_its_position_and_closed(run, tmp_path, buffering):
     path = tmp_path / "file"
     content = os.urandom(3_000_000)
     path.write_bytes(content)
@@ -225,17 +225,17 @@ def test_a_file_is_sent_from_where_it_stands_and_closed(run, tmp_path, buffering
     run(main())
 
 
-def test_a_part_of_a_file_is_sent_where_its_length_says_so(run, tmp_path):
+def test_file_is_sent_up_to_content_length(run, tmp_path):
     (tmp_path / "file").write_bytes(b"0123456789")
     app = sending(lambda: (tmp_path / "file").open("rb"), ("Content-Length", "4"))
     assert ask(run, app).body == b"0123"
 
 
-def test_file_wrapper_reads_what_is_no_file_on_disk(run):
+def test_file_wrapper_reads_object_without_descriptor(run):
     assert ask(run, sending(lambda: io.BytesIO(b"x" * 5000))).body == b"x" * 5000
 
 
-def test_a_file_whose_reader_goes_away_is_closed(run, tmp_path):
+def test_file_of_disconnected_client_is_closed(run, tmp_path):
     path = tmp_path / "file"
     with path.open("wb") as file:
         file.truncate(200 << 20)

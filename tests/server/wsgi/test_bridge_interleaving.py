@@ -1,7 +1,7 @@
-"""The hand-over between a request's thread and the event loop, with the other side running at every step.
+"""Interleaving of a request's thread and the event loop.
 
-At each line that the thread executes in corn's own code, it waits until the loop has had several turns; so whatever the
-thread has done so far is seen by the loop before the next line. What the client receives must not depend on it.
+Before each line of corn's code, the thread waits until the loop has run several iterations, so the loop sees each
+intermediate state. The response must not depend on it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ TURNS = 4
 
 
 def stepping(app, loop):
-    """The application, in a thread that lets the loop run before each line of corn's."""
+    """The application, in a thread that lets the loop run before each line of corn's code."""
 
     def let_the_loop_run():
         done = threading.Event()
@@ -108,29 +108,29 @@ def sending_file(environ, start_response):
 
 EMPTY = ("Content-Length", "0")
 CASES = {
-    "nothing": (whole([]), 200, b""),
-    "nothing of a length": (whole([], EMPTY), 200, b""),
+    "empty list": (whole([]), 200, b""),
+    "empty list with length": (whole([], EMPTY), 200, b""),
     "one empty part": (whole([b""]), 200, b""),
-    "one empty part of a length": (whole([b""], EMPTY), 200, b""),
-    "empty parts of a length": (whole([b"", b""], EMPTY), 200, b""),
+    "one empty part with length": (whole([b""], EMPTY), 200, b""),
+    "empty parts with length": (whole([b"", b""], EMPTY), 200, b""),
     "generated empty part": (generated(b"", headers=[EMPTY]), 200, b""),
-    "generated nothing": (generated(headers=[EMPTY]), 200, b""),
+    "empty generator": (generated(headers=[EMPTY]), 200, b""),
     "one part": (whole([b"ab"]), 200, b"ab"),
-    "one part of a length": (whole([b"ab"], ("Content-Length", "2")), 200, b"ab"),
+    "one part with length": (whole([b"ab"], ("Content-Length", "2")), 200, b"ab"),
     "parts": (whole([b"a", b"", b"b"]), 200, b"ab"),
-    "parts of a length": (generated(b"", b"a", b"b", b"", headers=[("Content-Length", "2")]), 200, b"ab"),
+    "parts with length": (generated(b"", b"a", b"b", b"", headers=[("Content-Length", "2")]), 200, b"ab"),
     "write": (writing, 200, b"abc"),
     "echo": (echo, 200, b"x" * 300_000),
     "replaced head": (replacing, 503, b"no"),
     "failure": (failing, 500, None),
     "failure of close": (whole(Closing([b"ab"])), 200, b"ab"),
-    "failure of close after nothing": (whole(Closing([b""]), EMPTY), 200, b""),
+    "failure of close after empty part": (whole(Closing([b""]), EMPTY), 200, b""),
     "file": (sending_file, 200, b"y" * 200_000),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_response_does_not_depend_on_when_the_loop_looks(run, tmp_path, name):
+def test_response_is_independent_of_loop_timing(run, tmp_path, name):
     app, status, body = CASES[name]
     (tmp_path / "file").write_bytes(b"y" * 200_000)
     sent = b"x" * 300_000 if name == "echo" else b""
