@@ -1,4 +1,4 @@
-"""The access log: what its lines say, and that they never cost a request."""
+"""Access log: contents of its lines, reopening, and blocked log files."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_text_line_has_all_fields(run, tmp_path):
     assert re.fullmatch(pattern, line)
 
 
-def test_colour_marks_the_status_on_a_terminal(run, tmp_path):
+def test_color_marks_status_in_terminal(run, tmp_path):
     (line,) = lines_of(run, tmp_path, GET, color="always")
     assert "\x1b[32m200\x1b[0m" in line
 
@@ -81,7 +81,7 @@ def test_refused_requests_are_logged(run, tmp_path):
     assert json.loads(line)["status"] == 505
 
 
-def test_a_client_that_leaves_is_499(run, tmp_path):
+def test_client_disconnect_is_logged_as_499(run, tmp_path):
     path = tmp_path / "log"
 
     async def app(scope, receive, send):
@@ -99,7 +99,7 @@ def test_a_client_that_leaves_is_499(run, tmp_path):
     assert '" 499 0 ' in path.read_text()
 
 
-def test_the_file_is_opened_anew(run, tmp_path):
+def test_access_log_is_reopened(run, tmp_path):
     path, old = tmp_path / "log", tmp_path / "log.1"
 
     async def main():
@@ -114,7 +114,7 @@ def test_the_file_is_opened_anew(run, tmp_path):
     assert (len(old.read_text().splitlines()), len(path.read_text().splitlines())) == (1, 2)
 
 
-def test_a_file_that_cannot_be_opened_is_said(run, tmp_path):
+def test_unopenable_access_log_is_config_error(run, tmp_path):
     async def main():
         async with serving(hello, access_log=True, access_log_file=str(tmp_path / "no" / "log")):
             pass
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_opened_is_said(run, tmp_path):
         run(main())
 
 
-def test_a_pipe_that_nobody_reads_costs_lines_and_no_request(run, tmp_path, caplog):
+def test_full_access_log_pipe_loses_lines_and_no_request(run, tmp_path, caplog):
     path = tmp_path / "fifo"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Requests for the name of another site are refused, as a page of that site sends them after DNS rebinding."""
+"""Allowed hosts: requests for other host names are refused, as a protection against DNS rebinding."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def status(run, host, *names, request="GET / HTTP/1.1\r\n{}\r\n", **options):
         "",
     ],
 )
-def test_a_local_host_or_one_that_is_named_is_answered(run, host):
+def test_local_or_allowed_host_is_answered(run, host):
     assert status(run, host, "own.example", ".sub.example").status == 200
 
 
@@ -65,17 +65,17 @@ def test_other_host_is_refused(run, host):
     )
 
 
-def test_client_that_is_no_browser_is_answered(run, tmp_path):
+def test_request_without_browser_host_check_is_answered(run, tmp_path):
     assert status(run, None, request="GET / HTTP/1.0\r\n{}\r\n").status == 200
     assert status(run, "evil.example", listener=listen_unix(str(tmp_path / "socket"))).status == 200
     assert status(run, "evil.example", "*").status == 200
 
 
-def test_a_websocket_of_another_host_is_refused(run):
+def test_websocket_for_other_host_is_refused(run):
     request = HANDSHAKE.decode().replace("Host: x\r\n", "{}")
     assert status(run, "evil.example", request=request).status == 403
 
 
-def test_the_host_of_an_absolute_target_counts(run):
+def test_absolute_target_overrides_host_field(run):
     answer = status(run, "localhost", request="GET http://evil.example/ HTTP/1.1\r\n{}\r\n")
     assert answer.status == 421

@@ -1,4 +1,4 @@
-"""Messages out of order, and responses that contradict themselves: the application is told of them."""
+"""ASGI messages out of order and inconsistent responses raise in the application."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ BODY = {"type": "http.response.body"}
 
 
 def sends(run, *messages, request=GET):
-    """What `send` raised for the last message, and what the client got."""
+    """Exception of `send` for the last message, and the response."""
     raised = []
 
     async def app(scope, receive, send):
@@ -39,20 +39,20 @@ def sends(run, *messages, request=GET):
         ([{"type": "websocket.accept"}], "'websocket.accept'"),
     ],
 )
-def test_a_message_out_of_order_is_refused_by_name(run, messages, words):
+def test_message_out_of_order_raises_and_gets_500(run, messages, words):
     (error,), answer = sends(run, *messages)
     assert words in str(error)
     assert answer.status == 500
 
 
-def test_nothing_may_follow_the_response(run):
+def test_message_after_complete_response_raises(run):
     (error,), answer = sends(run, START, BODY, BODY)
     assert "allows nothing, since the response is complete" in str(error)
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("status", [99, 100, 103, 199, 1000, "200", None])
-def test_a_status_must_be_final(run, status):
+def test_status_that_is_not_final_gets_500(run, status):
     (error,), answer = sends(run, {**START, "status": status})
     assert "'status' must be a number from 200 to 999" in str(error)
     assert answer.status == 500
@@ -78,32 +78,32 @@ def test_a_status_must_be_final(run, status):
         (b"x", None),
     ],
 )
-def test_a_header_that_cannot_be_sent_never_reaches_the_wire(run, header):
+def test_invalid_header_gets_500(run, header):
     (error,), answer = sends(run, {**START, "headers": [header]})
     assert isinstance(error, (ValueError, TypeError))
     assert answer.status == 500
 
 
-def test_an_unknown_status_has_an_empty_reason(run):
+def test_unknown_status_has_empty_reason(run):
     _, answer = sends(run, {**START, "status": 299}, BODY)
     assert answer.lines[0] == b"HTTP/1.1 299 "
 
 
 @pytest.mark.parametrize("body", [b"ab", b"abcd"])
-def test_a_body_that_contradicts_its_length_is_a_500_while_it_can_be(run, body):
+def test_body_contradicting_content_length_gets_500(run, body):
     (error,), answer = sends(run, {**START, "headers": [(b"content-length", b"3")]}, {**BODY, "body": body})
     assert "than its Content-Length" in str(error)
     assert answer.status == 500
 
 
 @pytest.mark.parametrize("second", [b"", b"bcd"])
-def test_a_body_that_contradicts_its_length_later_is_broken_off(run, second):
+def test_streamed_body_contradicting_content_length_is_truncated(run, second):
     start = {**START, "headers": [(b"content-length", b"3")]}
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
         sends(run, start, {**BODY, "body": b"a", "more_body": True}, {**BODY, "body": second})
 
 
-def test_headers_may_come_from_any_iterable_and_in_any_case(run):
+def test_headers_may_be_any_iterable_in_any_case(run):
     start = {**START, "headers": iter([[b"X-Mixed", b"a\tb"], (b"Content-LENGTH", b"0"), (b"Connection", b"close")])}
     _, answer = sends(run, start, BODY)
     assert answer.headers["x-mixed"] == "a\tb"
@@ -111,7 +111,7 @@ def test_headers_may_come_from_any_iterable_and_in_any_case(run):
     assert answer.headers["connection"] == "close"
 
 
-def test_an_application_may_ask_for_the_end_of_the_connection(run):
+def test_connection_close_of_application_closes_connection(run):
     async def app(scope, receive, send):
         await send({**START, "headers": [(b"connection", b"close")]})
         await send(BODY)

@@ -1,4 +1,4 @@
-"""The extensions of ASGI that corn speaks: each works wherever the scope names it."""
+"""ASGI extensions: each works where the scope lists it."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("pathsend", [False, True])
-def test_the_scope_names_what_works(run, pathsend):
+def test_scope_lists_available_extensions(run, pathsend):
     seen = []
 
     async def app(scope, receive, send):
@@ -96,7 +96,7 @@ def test_drain_event_is_in_the_environ_of_wsgi_applications(run):
 
 
 @pytest.mark.parametrize("message", ["pathsend", "zerocopysend"])
-def test_of_a_file_that_has_grown_what_was_announced_is_sent(run, file, message):
+def test_grown_file_is_sent_up_to_content_length(run, file, message):
     async def app(scope, receive, send):
         await send({**START, "headers": [(b"content-length", b"%d" % SIZE)]})
         with file.open("r+b") as opened:
@@ -117,7 +117,7 @@ def test_of_a_file_that_has_grown_what_was_announced_is_sent(run, file, message)
 
 @pytest.mark.parametrize("unix", [False, True])
 @pytest.mark.parametrize("announced", [False, True])
-def test_a_path_is_sent(run, file, tmp_path, unix, announced):
+def test_pathsend_sends_file(run, file, tmp_path, unix, announced):
     async def app(scope, receive, send):
         headers = [(b"content-length", b"%d" % SIZE)] if announced else []
         await send({**START, "headers": headers})
@@ -137,7 +137,7 @@ def test_a_path_is_sent(run, file, tmp_path, unix, announced):
     run(main())
 
 
-def test_a_path_that_is_not_there_is_a_500(run, tmp_path, caplog):
+def test_pathsend_of_missing_file_gets_500(run, tmp_path, caplog):
     async def app(scope, receive, send):
         await send(START)
         await send({"type": "http.response.pathsend", "path": str(tmp_path / "none")})
@@ -151,7 +151,7 @@ def test_a_path_that_is_not_there_is_a_500(run, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-def test_parts_of_a_file_and_bytes_are_sent_in_order(run, file, version):
+def test_zerocopysend_and_body_are_sent_in_order(run, file, version):
     content = file.read_bytes()
 
     async def app(scope, receive, send):
@@ -173,7 +173,7 @@ def test_parts_of_a_file_and_bytes_are_sent_in_order(run, file, version):
     run(main())
 
 
-def test_a_client_that_leaves_during_a_file_is_noticed(run, file):
+def test_client_disconnect_during_file_raises_oserror(run, file):
     seen = []
 
     async def app(scope, receive, send):
@@ -196,7 +196,7 @@ def test_a_client_that_leaves_during_a_file_is_noticed(run, file):
     run(main())
 
 
-def test_a_client_that_reads_nothing_of_a_file_is_cut_off(run, file):
+def test_send_timeout_during_file_raises_oserror(run, file):
     seen = []
 
     async def app(scope, receive, send):
@@ -216,7 +216,7 @@ def test_a_client_that_reads_nothing_of_a_file_is_cut_off(run, file):
     run(main())
 
 
-def test_trailers_follow_the_body(run):
+def test_trailers_follow_body(run):
     async def app(scope, receive, send):
         await send({**START, "trailers": True})
         await send({"type": "http.response.body", "body": b"abc"})
@@ -233,7 +233,7 @@ def test_trailers_follow_the_body(run):
     run(main())
 
 
-def test_early_hints_come_before_the_response(run):
+def test_early_hints_precede_response(run):
     async def app(scope, receive, send):
         await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]})
         await send(START)
@@ -253,7 +253,7 @@ def test_early_hints_come_before_the_response(run):
     run(main())
 
 
-def test_a_failure_within_a_file_can_be_seen(run, file):
+def test_file_shorter_than_content_length_truncates_response(run, file):
     async def app(scope, receive, send):
         await send({**START, "headers": [(b"content-length", b"%d" % (SIZE * 2))]})
         with file.open("rb") as opened:

@@ -1,4 +1,4 @@
-"""ASGI 2, ASGI 3 and WSGI applications, told apart by what they can be called with."""
+"""Detection of ASGI 2, ASGI 3 and WSGI applications by their signature."""
 
 import functools
 
@@ -102,7 +102,7 @@ def answer(request):
         (answer, "auto"),
     ],
 )
-def test_an_application_is_called_as_it_wants(run, app, interface):
+def test_application_is_called_by_its_interface(run, app, interface):
     async def main():
         async with serving(app, interface=interface, lifespan="auto") as at:
             assert (await at.request(GET)).body == b"hello"
@@ -112,11 +112,11 @@ def test_an_application_is_called_as_it_wants(run, app, interface):
 
 class AsynchronousOfAnything:
     async def __call__(self, *args):
-        """Tells no number."""
+        """Signature without a number of arguments."""
 
 
 @pytest.mark.parametrize("app", [AsynchronousOfAnything(), functools.partial(three), print])
-def test_callable_without_a_signature_is_taken_for_asgi3(app):
+def test_callable_without_signature_is_asgi3(app):
     assert interface_of(app) == "asgi3"
 
 
@@ -129,7 +129,7 @@ def no_arguments_needed(name="dev"):
 
 
 def four(one, two, three, four):
-    """No convention has four."""
+    """No interface has four arguments."""
 
 
 async def two_of_them(scope, receive):
@@ -148,13 +148,13 @@ async def two_of_them(scope, receive):
         (wsgi, {"interface": "asgi3"}, r"called as asgi3, with \(scope, receive, send\); it looks like wsgi"),
     ],
 )
-def test_object_that_cannot_be_called_so_is_refused(app, options, complaint):
+def test_object_with_other_signature_is_refused(app, options, complaint):
     with pytest.raises(ConfigError, match=complaint):
         check_interface(app, Config(app="m:a", **options))
 
 
 @pytest.mark.parametrize("app", [wsgi, wsgi_with_more, Called(), Response, two, Two, three, Three(), answer, print])
-def test_object_that_can_be_called_so_is_accepted(app):
+def test_object_with_matching_signature_is_accepted(app):
     check_interface(app, Config(app="m:a"))
 
 

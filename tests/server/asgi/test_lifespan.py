@@ -1,4 +1,4 @@
-"""The application's lifespan, from its start-up to its shutdown."""
+"""ASGI lifespan: start-up, state, failures and shutdown."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ async def start(app, mode):
         return (await at.request(GET)).status
 
 
-def test_state_reaches_each_request_as_a_copy(run):
+def test_lifespan_state_is_copied_to_each_request(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -49,7 +49,7 @@ def test_state_reaches_each_request_as_a_copy(run):
     assert seen == [{"pool": [1, 2, 2]}, {"pool": [1, 2, 2]}, "shutdown"]
 
 
-def test_auto_serves_an_application_without_lifespan(run):
+def test_lifespan_auto_serves_application_without_lifespan(run):
     async def refusing(scope, receive, send):
         raise AssertionError("http only")
 
@@ -63,7 +63,7 @@ def test_auto_serves_an_application_without_lifespan(run):
         assert run(start(with_lifespan(lifespan), "off")) == 200
 
 
-def test_a_failed_start_up_is_told_with_its_traceback(run):
+def test_lifespan_startup_failure_has_user_traceback(run):
     async def failing(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "Traceback ...\nValueError: no database"})
@@ -80,10 +80,10 @@ def test_a_failed_start_up_is_told_with_its_traceback(run):
         with pytest.raises(ApplicationError, match=words) as failed:
             run(start(with_lifespan(lifespan), "auto"))
         assert words in failed.value.detail
-        assert "corn/worker" not in failed.value.detail
+        assert "corn/server" not in failed.value.detail
 
 
-def test_a_shutdown_that_hangs_is_bounded_and_logged(run, caplog):
+def test_lifespan_shutdown_timeout_is_logged(run, caplog):
     async def lifespan(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -98,7 +98,7 @@ def test_a_shutdown_that_hangs_is_bounded_and_logged(run, caplog):
     assert "did not shut down within 0.1 seconds" in caplog.text
 
 
-def test_a_lifespan_that_ends_early_or_fails_late_is_logged_and_serving_goes_on(run, caplog):
+def test_lifespan_that_fails_after_startup_is_logged(run, caplog):
     async def lifespan(scope, receive, send):
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -108,7 +108,7 @@ def test_a_lifespan_that_ends_early_or_fails_late_is_logged_and_serving_goes_on(
     assert "RuntimeError: late" in caplog.text
 
 
-def test_messages_out_of_order_are_refused(run):
+def test_lifespan_message_out_of_order_is_refused(run):
     async def lifespan(scope, receive, send):
         await receive()
         await send({"type": "lifespan.started"})
@@ -117,8 +117,8 @@ def test_messages_out_of_order_are_refused(run):
         run(start(with_lifespan(lifespan), "on"))
 
 
-def test_exception_after_startup_failed_is_reported_as_its_cause(run, caplog):
-    """As Starlette does it: it tells of the failure as text, then raises it."""
+def test_lifespan_exception_after_startup_failed_is_cause(run, caplog):
+    """Starlette sends `lifespan.startup.failed` with the traceback as text, then raises."""
 
     async def telling(scope, receive, send):
         await receive()

@@ -1,4 +1,4 @@
-"""The scope behind proxies that strip --root-path from the request's path, and behind those that do not."""
+"""Path and root_path of the scope, behind proxies that strip --root-path and behind those that do not."""
 
 import pytest
 
@@ -37,15 +37,15 @@ def scope_for(run, target, method="GET", **options):
         ("http://x/api/users", "auto", "/api/users"),
     ],
 )
-def test_the_path_includes_the_root_path_once(run, root_path, target, stripped, path):
+def test_path_includes_root_path_once(run, root_path, target, stripped, path):
     assert scope_for(run, target, root_path=root_path, root_path_stripped=stripped) == ("/api", path, path.encode())
 
 
-def test_the_raw_path_is_escaped_where_it_was_added(run):
+def test_raw_path_escapes_added_root_path(run):
     assert scope_for(run, "/x", root_path="/caf\u00e9 1") == ("/caf\u00e9 1", "/caf\u00e9 1/x", b"/caf%C3%A9%201/x")
     assert scope_for(run, "/caf%c3%a9/x", root_path="/caf\u00e9") == ("/caf\u00e9", "/caf\u00e9/x", b"/caf%c3%a9/x")
     assert scope_for(run, "/%61pi/x", root_path="/api") == ("/api", "/api/x", b"/%61pi/x")
 
 
-def test_the_asterisk_stays_what_it_is(run):
+def test_asterisk_target_is_kept(run):
     assert scope_for(run, "*", "OPTIONS", root_path="/api") == ("/api", "*", b"*")

@@ -1,4 +1,4 @@
-"""How a connection of HTTP/2 ends: nothing that was begun is lost, and nobody waits for nothing."""
+"""End of an HTTP/2 connection: drain, GOAWAY, timeouts and lost clients."""
 
 import asyncio
 
@@ -15,11 +15,11 @@ def goaways(client):
     return [each for each in client.events if isinstance(each, ConnectionTerminated)]
 
 
-async def left(at):
+async def tolerant_client(at):
     return tolerant(await connect(at))
 
 
-def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
+def test_drain_finishes_requests_and_accepts_those_in_flight(run):
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -28,7 +28,7 @@ def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
 
     async def main():
         async with serving(app, timeout_keep_alive=0.1) as at:
-            client = await left(at)
+            client = await tolerant_client(at)
             begun = await client.begin()
             uploading = await client.begin(POST, end=False)
             await client.data(uploading, b"abc")
@@ -50,10 +50,10 @@ def test_a_drain_lets_requests_finish_and_takes_those_on_their_way(run):
     run(main())
 
 
-def test_a_drain_closes_an_idle_connection(run):
+def test_drain_closes_idle_connections(run):
     async def main():
         async with serving(hello) as at:
-            client, unused = await left(at), await left(at)
+            client, unused = await tolerant_client(at), await tolerant_client(at)
             await client.request()
             at.server.drain(grace=10, final=True)
             for each in (client, unused):
@@ -63,7 +63,7 @@ def test_a_drain_closes_an_idle_connection(run):
     run(main())
 
 
-def test_a_client_that_does_not_answer_the_ping_is_left_all_the_same(run):
+def test_drain_does_not_wait_for_ping_ack(run):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)
@@ -77,7 +77,7 @@ def test_a_client_that_does_not_answer_the_ping_is_left_all_the_same(run):
     run(main())
 
 
-def test_the_end_of_the_grace_resets_what_is_left(run):
+def test_drain_past_grace_resets_streams_or_sends_503(run):
     async def app(scope, receive, send):
         await asyncio.sleep(60)
 
@@ -89,7 +89,7 @@ def test_the_end_of_the_grace_resets_what_is_left(run):
     async def main():
         for each in (app, late):
             async with serving(each) as at:
-                client = await left(at)
+                client = await tolerant_client(at)
                 stream = await client.begin()
                 await until(lambda: at.server._service.running)
                 at.server.drain(grace=0.1, final=True)
@@ -100,7 +100,7 @@ def test_the_end_of_the_grace_resets_what_is_left(run):
     run(main())
 
 
-def test_an_idle_connection_is_left_after_its_time(run):
+def test_keep_alive_timeout_closes_idle_connection(run):
     async def main():
         async with serving(hello, timeout_keep_alive=0.6) as at:
             client = await connect(at)
@@ -111,7 +111,7 @@ def test_an_idle_connection_is_left_after_its_time(run):
     run(main())
 
 
-def test_a_connection_that_never_says_anything_is_closed(run):
+def test_header_timeout_closes_silent_connection(run):
     async def main():
         async with serving(hello, http="2", timeout_header=0.6) as at:
             peer = await at.connect()
@@ -120,7 +120,7 @@ def test_a_connection_that_never_says_anything_is_closed(run):
     run(main())
 
 
-def test_a_request_longer_than_the_idle_time_is_waited_for(run):
+def test_keep_alive_timeout_does_not_cut_long_request(run):
     async def app(scope, receive, send):
         await asyncio.sleep(1.5)
         await hello(scope, receive, send)
@@ -132,7 +132,7 @@ def test_a_request_longer_than_the_idle_time_is_waited_for(run):
     run(main())
 
 
-def test_a_client_that_leaves_is_answered_what_it_asked(run):
+def test_client_goaway_does_not_cut_its_requests(run):
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -152,7 +152,7 @@ def test_a_client_that_leaves_is_answered_what_it_asked(run):
     run(main())
 
 
-def test_a_client_that_closes_its_sending_side_is_answered(run):
+def test_half_closed_client_gets_response_and_incomplete_request_reset(run):
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -171,7 +171,7 @@ def test_a_client_that_closes_its_sending_side_is_answered(run):
     run(main())
 
 
-def test_requests_are_limited_in_time(run):
+def test_request_timeout_gets_503_on_its_stream(run):
     async def app(scope, receive, send):
         if scope["path"] == "/":
             await asyncio.sleep(60)
@@ -187,8 +187,8 @@ def test_requests_are_limited_in_time(run):
 
 
 @pytest.mark.parametrize("aborts", [True, False])
-def test_nothing_is_written_to_a_client_that_is_gone(run, aborts):
-    """What the application had not read would have opened the windows again."""
+def test_lost_client_gets_no_frames(run, aborts):
+    """Discarding the unread body must not send window updates."""
     failures = []
 
     async def app(scope, receive, send):

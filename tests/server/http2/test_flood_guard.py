@@ -1,4 +1,4 @@
-"""Peers that ask for more than they are due: their connection ends, and the others go on."""
+"""Flood guard: a connection that floods is closed with ENHANCE_YOUR_CALM, and other connections are unaffected."""
 
 import asyncio
 import struct
@@ -35,7 +35,7 @@ def refused_streams(at):
 
 
 def too_many_fields(at):
-    """Each is refused with 431; a byte of such a block stands for a field of the static table."""
+    """Request refused with 431; each byte of the block is a field of the static table."""
     return frames.frame(frames.HEADERS, 5, 3 + 2 * at, HEAD + b"\x90" * 1500)
 
 
@@ -49,7 +49,7 @@ def trailers_of_a_reset_stream(at):
 
 FLOODS = {
     "rapid reset": rapid_reset,
-    "streams that the server has to reset": made_you_reset,
+    "made you reset": made_you_reset,
     "malformed requests": refused_streams,
     "pings": lambda _: frames.frame(frames.PING, 0, 0, b"x" * 8),
     "settings": lambda _: frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 65535)),
@@ -71,14 +71,14 @@ FLOODS = {
 
 
 class Endless(FloodGuard):
-    """For floods of which the end of patience is not what ends them."""
+    """Flood guard that never trips, for floods that another limit ends."""
 
     def spend(self, amount, now):
         pass
 
 
 async def flood(client, one):
-    """Send frames until the server has had enough of it; the code with which it ends the connection."""
+    """Send frames until the server closes the connection; returns the error code."""
     client.h2.receive_data = lambda data: []  # the library would object to what its own server is made to send
     received = []
 
@@ -98,8 +98,8 @@ async def flood(client, one):
 
 
 @pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS)
-def test_a_flood_is_ended_and_nobody_else_notices(run, one):
-    """The application never answers, so that nothing is earned."""
+def test_flood_closes_its_connection_only(run, one):
+    """The application never responds, so the guard's budget is not refilled."""
     running = []
 
     async def app(scope, receive, send):
@@ -129,8 +129,8 @@ def test_a_flood_is_ended_and_nobody_else_notices(run, one):
     run(main())
 
 
-def test_an_application_that_goes_on_after_a_reset_counts_as_a_stream(run):
-    """However fast streams are reset, no more is done at a time than the limit allows."""
+def test_reset_stream_with_running_application_counts_as_open(run):
+    """Resets do not raise the number of concurrent application calls beyond the limit."""
     running, most = [], []
     go_on = asyncio.Event()
 
@@ -155,7 +155,7 @@ def test_an_application_that_goes_on_after_a_reset_counts_as_a_stream(run):
     run(main())
 
 
-def test_more_streams_than_allowed_are_refused_and_no_more(run):
+def test_stream_beyond_limit_is_refused(run):
     async def app(scope, receive, send):
         await receive()
         await asyncio.sleep(0.05)
@@ -176,8 +176,8 @@ def test_more_streams_than_allowed_are_refused_and_no_more(run):
 
 
 @pytest.mark.parametrize("size", [0, 1, 16000])
-def test_a_header_block_without_end_is_ended(run, size):
-    """A CONTINUATION flood: with nothing in it, with little, and with as much as can be."""
+def test_endless_header_block_closes_connection(run, size):
+    """CONTINUATION flood with empty, small and large frames."""
 
     async def main():
         async with serving(hello) as at:
@@ -200,8 +200,8 @@ def test_a_header_block_without_end_is_ended(run, size):
     run(main())
 
 
-def test_a_header_bomb_is_ended(run):
-    """A few bytes that stand for many: a large field in the table, and references to it."""
+def test_hpack_bomb_closes_connection(run):
+    """HPACK bomb: a large field in the dynamic table, and many references to it."""
 
     async def main():
         async with serving(hello) as at:
@@ -214,7 +214,7 @@ def test_a_header_bomb_is_ended(run):
     run(main())
 
 
-def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(run):
+def test_header_timeout_in_continuation_closes_connection(run):
     async def main():
         async with serving(hello, timeout_header=0.6) as at:
             client = await connect(at)
@@ -227,7 +227,7 @@ def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(run):
     run(main())
 
 
-def test_a_body_that_does_not_come_is_answered_with_408(run):
+def test_body_timeout_gets_408(run):
     async def app(scope, receive, send):
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -244,8 +244,8 @@ def test_a_body_that_does_not_come_is_answered_with_408(run):
 
 
 @pytest.mark.parametrize("window", ["stream", "connection", "socket"])
-def test_a_client_that_takes_nothing_is_cut_off(run, window):
-    """By its window of the stream only the stream is; the others are no reason to keep the connection."""
+def test_send_timeout_resets_stream_or_closes_connection(run, window):
+    """An exhausted stream window resets only the stream; the others close the connection."""
     seen = []
 
     async def app(scope, receive, send):
@@ -278,7 +278,7 @@ def test_a_client_that_takes_nothing_is_cut_off(run, window):
     run(main())
 
 
-def test_a_client_that_pings_and_reads_nothing_is_not_read(run):
+def test_unread_ping_acks_pause_reading(run):
     async def main():
         async with serving(hello, timeout_send=0.6) as at:
             client = await connect(at)
@@ -301,8 +301,8 @@ def test_a_client_that_pings_and_reads_nothing_is_not_read(run):
     run(main())
 
 
-def test_an_honest_client_may_be_busy(run):
-    """Ten thousand requests, with as many resets as responses, and a window update for each frame."""
+def test_busy_client_does_not_trip_guard(run):
+    """3,000 requests, with as many resets as responses, pings and window updates."""
 
     async def main():
         async with serving(hello) as at:
@@ -320,8 +320,8 @@ def test_an_honest_client_may_be_busy(run):
     run(main())
 
 
-def test_a_client_that_takes_a_response_by_the_byte_is_ended(run):
-    """Each window update has a frame sent for it, so frames that the window cut short earn nothing."""
+def test_one_byte_window_updates_trip_guard(run):
+    """Frames that the window cut short do not refill the budget."""
 
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
@@ -340,8 +340,8 @@ def test_a_client_that_takes_a_response_by_the_byte_is_ended(run):
 
 
 @pytest.mark.parametrize("refused", [False, True], ids=["served", "refused"])
-def test_a_connection_remembers_little_of_the_heads_it_has_read(refused):
-    """A block of references stands for a thousand times its size, and is remembered to be read faster."""
+def test_header_block_cache_is_bounded(refused):
+    """A block of references decodes to a thousand times its size, so the cache of blocks must be bounded."""
     decoder = FieldDecoder(2 * 65536)
     decoder.decode(Encoder().encode([(b"x-first", b"1"), (b"x-second", b"2")]))
     blocks = [bytes([0x82, *(0xBE + (index >> bit & 1) for bit in range(10))]) for index in range(64)]
@@ -356,8 +356,8 @@ def test_a_connection_remembers_little_of_the_heads_it_has_read(refused):
         tracemalloc.stop()
 
 
-def test_a_long_authority_is_not_remembered():
-    """What is remembered outlives its connection, and is bounded in number only."""
+def test_long_authority_is_not_cached():
+    """The cache outlives its connection and is bounded by number, so it must not hold long values."""
     for number in range(50):
         authority = b"x%d.example" % number + b"x" * 10_000
         fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", authority)]
@@ -368,22 +368,22 @@ def test_a_long_authority_is_not_remembered():
 # Without a server
 
 
-def test_patience_is_spent_and_comes_back_with_time():
-    patience = FloodGuard(0.0)
+def test_guard_trips_at_budget_and_refills_with_time():
+    guard = FloodGuard(0.0)
     for _ in range(MOST):
-        patience.spend(1, 0.0)
+        guard.spend(1, 0.0)
     with pytest.raises(HTTP2ConnectionError) as raised:
-        patience.spend(1, 0.0)
+        guard.spend(1, 0.0)
     assert raised.value.code == ErrorCode.ENHANCE_YOUR_CALM
-    patience = FloodGuard(0.0)
+    guard = FloodGuard(0.0)
     for second in range(100):
         for _ in range(EACH_SECOND):
-            patience.spend(1, float(second))
+            guard.spend(1, float(second))
 
 
-def test_patience_is_never_more_than_it_was_at_first():
-    patience = FloodGuard(0.0)
-    patience.earn(10 * MOST)
+def test_guard_budget_is_capped():
+    guard = FloodGuard(0.0)
+    guard.earn(10 * MOST)
     with pytest.raises(HTTP2ConnectionError):
         for _ in range(MOST + 1):
-            patience.spend(1, 0.0)
+            guard.spend(1, 0.0)

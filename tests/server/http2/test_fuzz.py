@@ -1,4 +1,4 @@
-"""Frames nobody thought of: whatever comes, the connection ends in order or goes on, and the server serves."""
+"""Random HTTP/2 frames: the connection ends cleanly or continues, and the server keeps serving."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ FRAMES = st.builds(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.lists(FRAMES, max_size=6), max_size=4))
-def test_no_frames_break_the_server(caplog, batches):
+def test_random_frames_do_not_break_server(caplog, batches):
     failures = []
     caplog.clear()
 

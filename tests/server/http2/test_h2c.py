@@ -1,4 +1,4 @@
-"""How a plain-text connection comes to speak HTTP/2, and when it does not."""
+"""HTTP/2 on plain-text connections: prior knowledge and the h2c upgrade."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ from tests.support.asgi_server import echo, hello, serving
 from tests.support.http2_peer import POST, H2Peer, Response, connect
 
 
-def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
+def test_h2c_upgrade_answers_request_on_stream_1(run):
     async def main():
         async with serving(echo, h2c_upgrade=True) as at:
             peer = await at.connect()
@@ -29,8 +29,8 @@ def test_http1_is_upgraded_and_the_request_answered_on_stream_1(run):
 
 
 @pytest.mark.parametrize("options", [{}, {"h2c_upgrade": False}, {"h2c_upgrade": True, "http": "1"}])
-def test_h2c_upgrade_is_off_unless_asked_for(run, options):
-    """A proxy that passes these fields on would not see the requests that follow."""
+def test_h2c_upgrade_is_disabled_by_default(run, options):
+    """A proxy that forwards these fields would not see the following requests."""
 
     async def main():
         async with serving(hello, **options) as at:
@@ -54,7 +54,7 @@ def test_h2c_upgrade_is_off_unless_asked_for(run, options):
         b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\nX-Forwarded-For: 1.2.3.4\r\n",
     ],
 )
-def test_h2c_upgrade_not_asked_for_in_full_is_ignored(run, fields):
+def test_h2c_upgrade_with_incomplete_fields_is_ignored(run, fields):
     async def main():
         async with serving(hello, h2c_upgrade=True) as at:
             answer = await at.request(b"GET / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
@@ -63,7 +63,7 @@ def test_h2c_upgrade_not_asked_for_in_full_is_ignored(run, fields):
     run(main())
 
 
-def test_the_preface_may_come_in_pieces(run):
+def test_preface_sent_bytewise_is_accepted(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect()
@@ -77,7 +77,7 @@ def test_the_preface_may_come_in_pieces(run):
     run(main())
 
 
-def test_the_preface_is_only_the_beginning_of_a_connection(run):
+def test_preface_after_first_request_is_refused(run):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect()
@@ -87,7 +87,7 @@ def test_the_preface_is_only_the_beginning_of_a_connection(run):
     run(main())
 
 
-def test_versions_can_be_chosen(run):
+def test_http_option_restricts_versions(run):
     async def main():
         async with serving(hello, http="1") as at:
             answer = await at.request(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")

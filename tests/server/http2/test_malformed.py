@@ -1,4 +1,4 @@
-"""Requests and frames that are not as RFC 9113 wants them: of a request, an error of its stream only."""
+"""Requests and frames that violate RFC 9113; a malformed request is a stream error."""
 
 import asyncio
 import contextlib
@@ -22,22 +22,22 @@ MALFORMED = {
     "no method": (SCHEME, PATH, AUTHORITY),
     "no scheme": (METHOD, PATH, AUTHORITY),
     "no path": (METHOD, SCHEME, AUTHORITY),
-    "an empty path": (METHOD, SCHEME, (":path", ""), AUTHORITY),
-    "a relative path": (METHOD, SCHEME, (":path", "a"), AUTHORITY),
-    "an absolute target": (METHOD, SCHEME, (":path", "http://x/"), AUTHORITY),
-    "a space in the path": (METHOD, SCHEME, (":path", "/a b"), AUTHORITY),
-    "a fragment": (METHOD, SCHEME, (":path", "/a#b"), AUTHORITY),
-    "an asterisk without OPTIONS": (METHOD, SCHEME, (":path", "*"), AUTHORITY),
+    "empty path": (METHOD, SCHEME, (":path", ""), AUTHORITY),
+    "relative path": (METHOD, SCHEME, (":path", "a"), AUTHORITY),
+    "absolute target": (METHOD, SCHEME, (":path", "http://x/"), AUTHORITY),
+    "space in path": (METHOD, SCHEME, (":path", "/a b"), AUTHORITY),
+    "fragment": (METHOD, SCHEME, (":path", "/a#b"), AUTHORITY),
+    "asterisk without OPTIONS": (METHOD, SCHEME, (":path", "*"), AUTHORITY),
     "two methods": (METHOD, *GET),
     "two paths": (*GET, PATH),
-    "an unknown pseudo-header": (*GET, (":other", "x")),
-    "the response's pseudo-header": (*GET, (":status", "200")),
-    "a pseudo-header after a header": (METHOD, SCHEME, PATH, ("x-a", "b"), AUTHORITY),
-    "an upper-case name": (*GET, ("X-A", "b")),
-    "a name that is no token": (*GET, ("x a", "b")),
-    "an empty name": (*GET, ("", "b")),
-    "a line end in a value": (*GET, ("x-a", "b\r\nc: d")),
-    "a NUL in a value": (*GET, ("x-a", "b\0")),
+    "unknown pseudo-header": (*GET, (":other", "x")),
+    "response pseudo-header": (*GET, (":status", "200")),
+    "pseudo-header after header": (METHOD, SCHEME, PATH, ("x-a", "b"), AUTHORITY),
+    "upper-case name": (*GET, ("X-A", "b")),
+    "name not token": (*GET, ("x a", "b")),
+    "empty name": (*GET, ("", "b")),
+    "line end in value": (*GET, ("x-a", "b\r\nc: d")),
+    "NUL in value": (*GET, ("x-a", "b\0")),
     "white space before a value": (*GET, ("x-a", " b")),
     "white space after a value": (*GET, ("x-a", "b ")),
     "connection": (*GET, ("connection", "close")),
@@ -46,33 +46,33 @@ MALFORMED = {
     "transfer-encoding": (*GET, ("transfer-encoding", "chunked")),
     "upgrade": (*GET, ("upgrade", "h2c")),
     "more than trailers in TE": (*GET, ("te", "trailers, deflate")),
-    "an authority that is none": (METHOD, SCHEME, PATH, (":authority", "user@x")),
-    "an empty authority": (METHOD, SCHEME, PATH, (":authority", "")),
-    "an empty authority beside an empty Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "")),
-    "an empty authority beside a Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "x")),
-    "an empty Host": (METHOD, SCHEME, PATH, ("host", "")),
-    "an authority that differs from Host": (*GET, ("host", "y")),
+    "invalid authority": (METHOD, SCHEME, PATH, (":authority", "user@x")),
+    "empty authority": (METHOD, SCHEME, PATH, (":authority", "")),
+    "empty authority beside empty Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "")),
+    "empty authority beside Host": (METHOD, SCHEME, PATH, (":authority", ""), ("host", "x")),
+    "empty Host": (METHOD, SCHEME, PATH, ("host", "")),
+    "authority differs from Host": (*GET, ("host", "y")),
     "two hosts": (METHOD, SCHEME, PATH, ("host", "x"), ("host", "x")),
-    "a length without a body": (*GET, ("content-length", "3")),
-    "a length that is no number": (*GET, ("content-length", "x")),
+    "length without body": (*GET, ("content-length", "3")),
+    "length not number": (*GET, ("content-length", "x")),
     "two lengths": (*GET, ("content-length", "0"), ("content-length", "0")),
-    "a method that is no token": ((":method", "G T"), SCHEME, PATH, AUTHORITY),
+    "method not token": ((":method", "G T"), SCHEME, PATH, AUTHORITY),
     ":protocol without CONNECT": (*GET, (":protocol", "websocket")),
 }
 
 REFUSED = {
-    "a bad escape": ((METHOD, SCHEME, (":path", "/%zz"), AUTHORITY), 400),
+    "invalid escape": ((METHOD, SCHEME, (":path", "/%zz"), AUTHORITY), 400),
     "no authority": ((METHOD, SCHEME, PATH), 400),
     "CONNECT": (((":method", "CONNECT"), AUTHORITY), 501),
-    "an unknown protocol": (((":method", "CONNECT"), (":protocol", "x"), *GET[1:]), 501),
-    "a method in lower case": (((":method", "get"), *GET[1:]), 501),
-    "an unknown expectation": ((*GET, ("expect", "x")), 417),
+    "unknown protocol": (((":method", "CONNECT"), (":protocol", "x"), *GET[1:]), 501),
+    "method in lower case": (((":method", "get"), *GET[1:]), 501),
+    "unknown expectation": ((*GET, ("expect", "x")), 417),
     "too many fields": ((*GET, *(("x-a", "b"),) * 101), 431),
     "fields that are too large": ((*GET, ("x-a", "b" * 70000)), 431),
 }
 
 ACCEPTED = {
-    "an asterisk for OPTIONS": ((":method", "OPTIONS"), SCHEME, (":path", "*"), AUTHORITY),
+    "asterisk for OPTIONS": ((":method", "OPTIONS"), SCHEME, (":path", "*"), AUTHORITY),
     "Host instead of an authority": (METHOD, SCHEME, PATH, ("host", "x")),
     "Host beside the authority": (*GET, ("host", "x")),
     "trailers in TE": (*GET, ("te", "trailers")),
@@ -81,7 +81,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("headers", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_request_is_an_error_of_its_stream(run, headers):
+def test_malformed_request_resets_its_stream(run, headers):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)
@@ -93,7 +93,7 @@ def test_a_malformed_request_is_an_error_of_its_stream(run, headers):
 
 
 @pytest.mark.parametrize(("headers", "status"), REFUSED.values(), ids=REFUSED)
-def test_request_that_is_not_served_is_answered_with_its_status(run, headers, status):
+def test_refused_request_gets_its_status(run, headers, status):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)
@@ -105,7 +105,7 @@ def test_request_that_is_not_served_is_answered_with_its_status(run, headers, st
 
 
 @pytest.mark.parametrize("headers", ACCEPTED.values(), ids=ACCEPTED)
-def test_unusual_request_that_is_allowed_is_served(run, headers):
+def test_unusual_valid_request_is_served(run, headers):
     async def main():
         async with serving(hello) as at:
             assert (await (await connect(at)).request(headers)).status == 200
@@ -114,7 +114,7 @@ def test_unusual_request_that_is_allowed_is_served(run, headers):
 
 
 @pytest.mark.parametrize("body", [b"ab", b"abcd"])
-def test_a_body_that_contradicts_its_length_is_an_error_of_its_stream(run, body):
+def test_body_contradicting_content_length_resets_stream(run, body):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
@@ -126,7 +126,7 @@ def test_a_body_that_contradicts_its_length_is_an_error_of_its_stream(run, body)
 
 
 @pytest.mark.parametrize("trailers", [[(":path", "/")], [("connection", "close")], [("X-A", "b")], [("x-a", "b\n")]])
-def test_malformed_trailers_are_an_error_of_their_stream(run, trailers):
+def test_malformed_trailers_reset_stream(run, trailers):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
@@ -139,7 +139,7 @@ def test_malformed_trailers_are_an_error_of_their_stream(run, trailers):
     run(main())
 
 
-def test_a_body_that_is_too_large_is_refused_at_once_or_when_it_is_seen(run):
+def test_body_beyond_limit_gets_413(run):
     async def main():
         async with serving(echo, limit_body=10) as at:
             client = await connect(at)
@@ -151,7 +151,7 @@ def test_a_body_that_is_too_large_is_refused_at_once_or_when_it_is_seen(run):
     run(main())
 
 
-def test_request_beyond_the_concurrency_limit_is_answered_with_503(run):
+def test_request_beyond_limit_concurrency_gets_503(run):
     async def app(scope, receive, send):
         await receive()
         await receive()
@@ -166,7 +166,7 @@ def test_request_beyond_the_concurrency_limit_is_answered_with_503(run):
     run(main())
 
 
-def test_a_refusal_that_has_no_room_yet_waits_while_the_body_comes(run):
+def test_refusal_without_window_waits_while_body_arrives(run):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
@@ -182,7 +182,7 @@ def test_a_refusal_that_has_no_room_yet_waits_while_the_body_comes(run):
 
 
 BROKEN = {
-    "a frame that is too large": (b"\0\x40\1\0\0\0\0\0\1" + b"x" * 16385, ErrorCode.FRAME_SIZE_ERROR),
+    "oversized frame": (b"\0\x40\1\0\0\0\0\0\1" + b"x" * 16385, ErrorCode.FRAME_SIZE_ERROR),
     "DATA on no stream": (frames.frame(frames.DATA, 0, 0, b"x"), ErrorCode.PROTOCOL_ERROR),
     "DATA on an idle stream": (frames.frame(frames.DATA, 0, 9, b"x"), ErrorCode.PROTOCOL_ERROR),
     "more padding than payload": (frames.frame(frames.DATA, frames.PADDED, 1, b"\7abc"), ErrorCode.PROTOCOL_ERROR),
@@ -192,8 +192,8 @@ BROKEN = {
         frames.frame(frames.HEADERS, 5, 3, b"\xff\xff\xff"),
         ErrorCode.COMPRESSION_ERROR,
     ),
-    "a reference to nothing": (frames.frame(frames.HEADERS, 5, 3, b"\xfe"), ErrorCode.COMPRESSION_ERROR),
-    "a table that is too large": (frames.frame(frames.HEADERS, 5, 3, b"\x3f\xff\xff\x03"), ErrorCode.COMPRESSION_ERROR),
+    "invalid table index": (frames.frame(frames.HEADERS, 5, 3, b"\xfe"), ErrorCode.COMPRESSION_ERROR),
+    "oversized table": (frames.frame(frames.HEADERS, 5, 3, b"\x3f\xff\xff\x03"), ErrorCode.COMPRESSION_ERROR),
     "CONTINUATION of nothing": (frames.frame(frames.CONTINUATION, 4, 1, b""), ErrorCode.PROTOCOL_ERROR),
     "PING amid a header block": (
         frames.frame(frames.HEADERS, 0, 3, b"\x82") + frames.frame(frames.PING, 0, 0, b"x" * 8),
@@ -203,7 +203,7 @@ BROKEN = {
         frames.frame(frames.HEADERS, 0, 3, b"\x82") + frames.frame(frames.CONTINUATION, 4, 5, b""),
         ErrorCode.PROTOCOL_ERROR,
     ),
-    "a stream that depends on itself": (
+    "stream depends on itself": (
         frames.frame(frames.HEADERS, 0x25, 3, b"\0\0\0\3\0\x82"),
         ErrorCode.PROTOCOL_ERROR,
     ),
@@ -212,19 +212,19 @@ BROKEN = {
     "RST_STREAM of the wrong size": (frames.frame(frames.RST_STREAM, 0, 1, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "SETTINGS on a stream": (frames.frame(frames.SETTINGS, 0, 1, b""), ErrorCode.PROTOCOL_ERROR),
     "SETTINGS of the wrong size": (frames.frame(frames.SETTINGS, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
-    "an acknowledgement that says more": (frames.frame(frames.SETTINGS, 1, 0, b"x" * 6), ErrorCode.FRAME_SIZE_ERROR),
-    "an initial window too large": (
+    "settings ack with payload": (frames.frame(frames.SETTINGS, 1, 0, b"x" * 6), ErrorCode.FRAME_SIZE_ERROR),
+    "initial window too large": (
         frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, 1 << 31)),
         ErrorCode.FLOW_CONTROL_ERROR,
     ),
-    "a frame size too small": (frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 5, 1)), ErrorCode.PROTOCOL_ERROR),
+    "frame size too small": (frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 5, 1)), ErrorCode.PROTOCOL_ERROR),
     "PUSH_PROMISE": (frames.frame(frames.PUSH_PROMISE, 4, 1, b"\0\0\0\2\x82"), ErrorCode.PROTOCOL_ERROR),
     "PING of the wrong size": (frames.frame(frames.PING, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "PING on a stream": (frames.frame(frames.PING, 0, 1, b"x" * 8), ErrorCode.PROTOCOL_ERROR),
     "GOAWAY of the wrong size": (frames.frame(frames.GOAWAY, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "WINDOW_UPDATE by nothing": (frames.window_update(0, 0), ErrorCode.PROTOCOL_ERROR),
     "WINDOW_UPDATE of the wrong size": (frames.frame(frames.WINDOW_UPDATE, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
-    "a window too large": (frames.window_update(0, (1 << 31) - 1), ErrorCode.FLOW_CONTROL_ERROR),
+    "window too large": (frames.window_update(0, (1 << 31) - 1), ErrorCode.FLOW_CONTROL_ERROR),
     "HEADERS on a stream that was left out": (
         frames.frame(frames.HEADERS, 5, 9, b"\x82\x86\x84\x41\x01x") + frames.frame(frames.HEADERS, 5, 5, b"\x82"),
         ErrorCode.PROTOCOL_ERROR,
@@ -235,7 +235,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("data", "code"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_frame_ends_its_connection_and_no_other(run, data, code):
+def test_invalid_frame_closes_its_connection_only(run, data, code):
     async def main():
         async with serving(hello) as at:
             client, other = await connect(at), await connect(at)
@@ -250,7 +250,7 @@ def test_a_broken_frame_ends_its_connection_and_no_other(run, data, code):
 @pytest.mark.parametrize(
     "data", [b"\0\0\0\0\0\0\0\0\0", b"\xff" * 30, frames.PREFACE + frames.frame(6, 0, 0, b"x" * 8)]
 )
-def test_connection_without_the_preface_is_refused(run, data):
+def test_connection_without_preface_is_refused(run, data):
     async def main():
         async with serving(hello, http="2") as at:
             peer = await at.connect(data)
@@ -260,7 +260,7 @@ def test_connection_without_the_preface_is_refused(run, data):
     run(main())
 
 
-def test_a_stream_error_of_flow_control_is_the_streams(run):
+def test_window_overflow_resets_its_stream(run):
     async def app(scope, receive, send):
         await receive()
         await receive()
@@ -278,7 +278,7 @@ def test_a_stream_error_of_flow_control_is_the_streams(run):
     run(main())
 
 
-def test_more_data_than_the_window_allows_is_an_error(run):
+def test_data_beyond_window_resets_stream(run):
     async def app(scope, receive, send):
         await asyncio.Event().wait()
 
@@ -296,7 +296,7 @@ def test_more_data_than_the_window_allows_is_an_error(run):
 # Without a server
 
 
-def test_responses_are_encoded_so_that_others_can_decode_them():
+def test_encoded_response_fields_are_decoded_by_hpack():
     lines = b"Content-Type: text/html\r\nX-Long: " + b"v" * 300 + b"\r\nx-empty: \r\naccept-ranges: bytes\r\n"
     block = encode_status(200) + encode_status(503) + encode_lines(lines) + encode_field(b"content-length", b"5")
     decoded = [tuple(each) for each in FieldDecoder(65536).decode(block)]
@@ -312,7 +312,7 @@ def test_responses_are_encoded_so_that_others_can_decode_them():
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from([b"a", b"b", b":path"]), st.binary(max_size=5)), max_size=5)))
-def test_decoder_returns_repeated_header_blocks_as_they_were_encoded(lists):
+def test_repeated_header_blocks_are_decoded_alike(lists):
     encoder, decoder = Encoder(), FieldDecoder(65536)
     for fields in lists:
         for _ in range(3):
@@ -321,7 +321,7 @@ def test_decoder_returns_repeated_header_blocks_as_they_were_encoded(lists):
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_frames_are_the_same_however_they_are_cut(data):
+def test_frames_split_anywhere_are_read_alike(data):
     kinds = st.sampled_from([0, 1, 2, 3, 4, 6, 7, 8, 9, 20])
     one = st.builds(
         frames.frame, kinds, st.sampled_from([0, 1, 4, 5, 8, 0x20, 0x2D]), st.integers(0, 5), st.binary(max_size=20)
@@ -347,12 +347,12 @@ def test_frames_are_the_same_however_they_are_cut(data):
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=100))
-def test_no_header_block_is_worse_than_an_error(block):
+def test_arbitrary_header_block_raises_connection_error_at_most(block):
     with contextlib.suppress(HTTP2ConnectionError):
         FieldDecoder(1000).decode(block)
 
 
-def test_frame_of_the_largest_size_is_taken_in_pieces_of_any_size():
+def test_frame_of_maximum_size_is_read_in_pieces():
     payload = bytes(range(256)) * 1024
     data = frames.frame(frames.DATA, 0, 1, payload) * 2
     for step in (1000, 65536, len(data)):
@@ -370,14 +370,14 @@ def test_frame_of_the_largest_size_is_taken_in_pieces_of_any_size():
         (frames.CONTINUATION, 65537, ErrorCode.ENHANCE_YOUR_CALM),
     ],
 )
-def test_frame_that_could_not_be_accepted_is_refused_by_its_header(kind, size, code):
+def test_oversized_frame_is_refused_by_its_header(kind, size, code):
     reader = frames.FrameReader(65536, 1 << 20, 100_000)
     with pytest.raises(HTTP2ConnectionError) as raised:
         list(reader.feed(frames.frame(kind, 0, 1, bytes(size))[:9]))
     assert raised.value.code == code
 
 
-def test_http2_max_frame_size_is_announced_and_holds(run):
+def test_max_frame_size_option_is_announced_and_enforced(run):
     async def main():
         async with serving(echo, http2_max_frame_size=100_000) as at:
             client = await connect(at)

@@ -1,4 +1,4 @@
-"""Request bodies over HTTP/2: flow control, deadlines, and answers that come before their end."""
+"""Request bodies over HTTP/2: flow control, timeouts, and early responses."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ def asks(*headers, method="GET", path="/"):
 
 
 @pytest.mark.parametrize("announced", [False, True])
-def test_a_body_is_echoed_though_it_is_larger_than_all_windows(run, announced):
+def test_body_larger_than_windows_is_echoed(run, announced):
     headers = (("content-length", str(len(BIG))),) if announced else ()
 
     async def main():
@@ -29,7 +29,7 @@ def test_a_body_is_echoed_though_it_is_larger_than_all_windows(run, announced):
     run(main())
 
 
-def test_two_bodies_at_a_time_do_not_mix(run):
+def test_concurrent_bodies_do_not_mix(run):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
@@ -45,7 +45,7 @@ def test_two_bodies_at_a_time_do_not_mix(run):
     run(main())
 
 
-def test_an_application_that_does_not_read_holds_the_client_back(run):
+def test_application_without_receive_pauses_client(run):
     go_on = asyncio.Event()
     held = []
 
@@ -71,7 +71,7 @@ def test_an_application_that_does_not_read_holds_the_client_back(run):
     run(main())
 
 
-def test_an_expectation_is_met_when_the_body_is_wanted(run):
+def test_expect_continue_gets_100_when_body_is_read(run):
     async def main():
         async with serving(echo) as at:
             client = await connect(at)
@@ -88,8 +88,8 @@ def test_an_expectation_is_met_when_the_body_is_wanted(run):
 
 
 @pytest.mark.parametrize(("size", "status"), [(1, 408), (200, 200)])
-def test_body_slower_than_the_minimum_rate_is_408(run, size, status):
-    """Though the application reads each byte as it comes."""
+def test_body_below_min_rate_gets_408(run, size, status):
+    """The application reads each byte as it arrives."""
 
     async def app(scope, receive, send):
         while (message := await receive()).get("more_body"):
@@ -113,7 +113,7 @@ def test_body_slower_than_the_minimum_rate_is_408(run, size, status):
     run(main())
 
 
-def test_body_that_the_application_does_not_take_has_no_deadline(run):
+def test_unread_body_has_no_timeout(run):
     async def app(scope, receive, send):
         assert (await receive())["more_body"]
         await asyncio.sleep(2.5)
@@ -135,7 +135,7 @@ def test_body_that_the_application_does_not_take_has_no_deadline(run):
     run(main())
 
 
-def test_client_that_waits_for_100_is_given_time_until_the_body_is_wanted(run):
+def test_body_timeout_with_expect_starts_at_receive(run):
     async def app(scope, receive, send):
         await asyncio.sleep(1.5)
         assert (await receive())["body"] == b"abc"
@@ -152,7 +152,7 @@ def test_client_that_waits_for_100_is_given_time_until_the_body_is_wanted(run):
     run(main())
 
 
-def test_a_request_that_is_answered_before_its_body_came_is_ended(run):
+def test_early_response_resets_request_body_with_no_error(run):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)

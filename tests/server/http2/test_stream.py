@@ -1,4 +1,4 @@
-"""Requests and responses over HTTP/2: what an application sees, and what its client gets."""
+"""Requests and responses over HTTP/2."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ def asks(*headers, method="GET", path="/"):
     return ((":method", method), (":scheme", "http"), (":path", path), (":authority", "x"), *headers)
 
 
-def test_a_request_is_answered(run):
+def test_requests_on_one_connection_are_answered(run):
     async def main():
         async with serving(hello) as at:
             client = await connect(at)
@@ -33,7 +33,7 @@ def test_a_request_is_answered(run):
     run(main())
 
 
-def test_the_scope_says_what_was_asked(run):
+def test_scope_matches_request(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -54,7 +54,7 @@ def test_the_scope_says_what_was_asked(run):
     assert scope["client"][0] == "127.0.0.1"
 
 
-def test_many_requests_at_a_time_are_answered_in_any_order(run):
+def test_concurrent_requests_are_answered_in_any_order(run):
     arrived = []
 
     async def app(scope, receive, send):
@@ -77,7 +77,7 @@ def test_many_requests_at_a_time_are_answered_in_any_order(run):
     run(main())
 
 
-def test_a_stream_whose_client_takes_nothing_holds_up_no_other(run):
+def test_stream_without_window_does_not_block_others(run):
     async def app(scope, receive, send):
         body = BIG if scope["path"] == "/big" else b"small"
         await send(START)
@@ -98,7 +98,7 @@ def test_a_stream_whose_client_takes_nothing_holds_up_no_other(run):
     run(main())
 
 
-def test_large_responses_take_turns(run):
+def test_large_responses_are_interleaved(run):
     async def app(scope, receive, send):
         await send(START)
         await send({"type": "http.response.body", "body": BIG})
@@ -115,7 +115,7 @@ def test_large_responses_take_turns(run):
     run(main())
 
 
-def test_the_head_of_a_response_may_be_larger_than_a_frame(run):
+def test_response_head_larger_than_frame_is_sent(run):
     value = b"v" * 50000
 
     async def app(scope, receive, send):
@@ -129,7 +129,7 @@ def test_the_head_of_a_response_may_be_larger_than_a_frame(run):
     run(main())
 
 
-def test_fields_that_belong_to_http1_are_left_out(run):
+def test_http1_response_fields_are_omitted(run):
     async def app(scope, receive, send):
         headers = [
             (b"Connection", b"close"),
@@ -151,7 +151,7 @@ def test_fields_that_belong_to_http1_are_left_out(run):
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
-def test_a_response_without_a_body_has_none(run, method, status):
+def test_head_204_and_304_responses_have_no_body(run, method, status):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": status})
         await send({"type": "http.response.body", "body": b"abc", "more_body": True})
@@ -165,7 +165,7 @@ def test_a_response_without_a_body_has_none(run, method, status):
     run(main())
 
 
-def test_a_response_in_pieces_arrives_in_pieces(run):
+def test_streamed_response_parts_are_sent_immediately(run):
     go_on = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -186,7 +186,7 @@ def test_a_response_in_pieces_arrives_in_pieces(run):
     run(main())
 
 
-def test_trailers_go_both_ways(run):
+def test_trailers_are_received_and_sent(run):
     async def app(scope, receive, send):
         message = await receive()
         while message["more_body"]:
@@ -239,7 +239,7 @@ def test_early_hints_and_files_are_sent(run, tmp_path):
 # What goes wrong
 
 
-def test_a_failure_before_the_response_is_a_500_and_after_it_a_reset(run, caplog):
+def test_exception_gets_500_or_resets_begun_response(run, caplog):
     async def app(scope, receive, send):
         if scope["path"] == "/late":
             await send(START)
@@ -259,7 +259,7 @@ def test_a_failure_before_the_response_is_a_500_and_after_it_a_reset(run, caplog
 
 
 @pytest.mark.parametrize("length", [b"2", b"4"])
-def test_a_response_that_contradicts_its_length_is_a_500(run, length):
+def test_response_contradicting_content_length_gets_500(run, length):
     async def app(scope, receive, send):
         await send({**START, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": b"abc"})
@@ -271,7 +271,7 @@ def test_a_response_that_contradicts_its_length_is_a_500(run, length):
     run(main())
 
 
-def test_a_client_that_resets_is_noticed_and_the_connection_goes_on(run):
+def test_stream_reset_disconnects_application_only(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -297,7 +297,7 @@ def test_a_client_that_resets_is_noticed_and_the_connection_goes_on(run):
     assert seen == ["http.disconnect"]
 
 
-def test_a_client_that_is_gone_is_noticed_on_all_streams(run):
+def test_lost_client_disconnects_all_streams(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -322,7 +322,7 @@ def test_a_client_that_is_gone_is_noticed_on_all_streams(run):
     run(main())
 
 
-def test_the_access_log_says_http2(run, tmp_path):
+def test_access_log_has_http2_version(run, tmp_path):
     log = tmp_path / "log"
 
     async def main():
@@ -338,7 +338,7 @@ def test_the_access_log_says_http2(run, tmp_path):
     assert "path" in lines[1]["note"]
 
 
-def test_a_trusted_proxy_is_believed(run):
+def test_forwarded_fields_of_trusted_proxy_apply(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -354,8 +354,8 @@ def test_a_trusted_proxy_is_believed(run):
     assert seen == [(("1.2.3.4", 0), "https")]
 
 
-def test_a_connection_has_no_part_of_the_one_before(run):
-    """The tables of two connections are their own."""
+def test_connections_have_separate_header_tables(run):
+    """Each connection has its own HPACK tables."""
 
     async def main():
         async with serving(hello) as at:
@@ -369,8 +369,8 @@ def test_a_connection_has_no_part_of_the_one_before(run):
     run(main())
 
 
-def test_the_log_says_nothing_of_what_a_client_sends(run, caplog):
-    """hpack logs what it decodes when everything is logged."""
+def test_debug_log_contains_no_decoded_fields(run, caplog):
+    """hpack logs decoded fields at level DEBUG."""
     caplog.set_level(0)
 
     async def main():

@@ -26,7 +26,7 @@ async def opened(client, headers=CONNECT):
     return stream, client.responses[stream]
 
 
-def test_the_setting_says_whether_there_are_websockets(run):
+def test_enable_connect_setting_follows_ws_option(run):
     async def main():
         async with serving(hello) as at:
             assert (await connect(at)).settings[8] == 1
@@ -38,7 +38,7 @@ def test_the_setting_says_whether_there_are_websockets(run):
     run(main())
 
 
-def test_messages_go_both_ways_beside_other_requests(run):
+def test_websocket_messages_pass_beside_other_requests(run):
     async def app(scope, receive, send):
         await (echo if scope["type"] == "websocket" else hello)(scope, receive, send)
 
@@ -60,7 +60,7 @@ def test_messages_go_both_ways_beside_other_requests(run):
     run(main())
 
 
-def test_the_scope_is_a_websockets(run):
+def test_websocket_scope_matches_request(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -77,7 +77,7 @@ def test_the_scope_is_a_websockets(run):
     assert scope["subprotocols"] == ["a", "b"]
 
 
-def test_either_side_may_close(run):
+def test_websocket_close_by_peer_or_application_ends_stream(run):
     async def closes(message, send):
         await send({"type": "websocket.close", "code": 4000, "reason": "enough"})
 
@@ -102,7 +102,7 @@ def test_either_side_may_close(run):
     run(main())
 
 
-def test_a_reset_is_a_disconnection_and_so_is_the_end_of_the_stream(run):
+def test_websocket_reset_or_end_of_stream_disconnects_with_1006(run):
     async def main():
         app, seen = recording()
         async with serving(app) as at:
@@ -121,7 +121,7 @@ def test_a_reset_is_a_disconnection_and_so_is_the_end_of_the_stream(run):
     run(main())
 
 
-def test_a_websocket_may_be_denied(run):
+def test_websocket_denial_sends_status(run):
     async def app(scope, receive, send):
         await receive()
         if scope["path"] == "/":
@@ -142,7 +142,7 @@ def test_a_websocket_may_be_denied(run):
     run(main())
 
 
-def test_a_reader_that_is_slow_holds_the_client_back(run):
+def test_slow_websocket_application_pauses_client(run):
     async def main():
         done, seen = [], []
 
@@ -170,7 +170,7 @@ def test_a_reader_that_is_slow_holds_the_client_back(run):
     run(main())
 
 
-def test_a_drain_closes_it_with_1012(run):
+def test_drain_closes_websocket_with_1012(run):
     async def main():
         app, seen = recording()
         async with serving(app) as at:
@@ -186,7 +186,7 @@ def test_a_drain_closes_it_with_1012(run):
     run(main())
 
 
-def test_a_peer_that_reads_the_answers_to_its_pings_late_is_read_again(run):
+def test_websocket_resumes_after_late_read_of_pongs(run):
     async def main():
         async with serving(echo) as at:
             client = await connect(at, takes=False)
@@ -209,7 +209,7 @@ def test_a_peer_that_reads_the_answers_to_its_pings_late_is_read_again(run):
     run(main())
 
 
-def test_the_access_log_has_the_status_that_was_sent(run, tmp_path):
+def test_websocket_access_log_has_status_200(run, tmp_path):
     """RFC 8441, 5: 200, where HTTP/1.1 has 101."""
     log = tmp_path / "log"
 

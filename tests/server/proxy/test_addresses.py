@@ -1,4 +1,4 @@
-"""Addresses that peers send, and the networks that are trusted."""
+"""Parser of forwarded addresses, and trusted networks."""
 
 import pytest
 
@@ -47,7 +47,7 @@ from corn.server.proxy.trusted_networks import TrustedNetworks
         "-",
     ],
 )
-def test_a_text_that_is_no_address_is_no_client(value):
+def test_invalid_address_is_not_client(value):
     assert parse_node(value) is None
 
 
@@ -61,7 +61,7 @@ def test_a_text_that_is_no_address_is_no_client(value):
         *((each, False) for each in ("", "_", "_a b", "_a:", "_a:99999", "_\xe9", "hidden", "1.2.3.4")),
     ],
 )
-def test_a_client_that_is_not_disclosed_is_recognised(value, hidden):
+def test_undisclosed_client_is_recognised(value, hidden):
     assert is_hidden(value) is hidden
 
 

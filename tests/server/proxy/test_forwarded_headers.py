@@ -1,4 +1,4 @@
-"""What proxies in front say, and who is believed."""
+"""Forwarded fields of trusted and untrusted proxies."""
 
 import asyncio
 import socket
@@ -16,14 +16,14 @@ from tests.support.scopes import scope_for
 ALL = ("for", "proto", "host", "port", "prefix")
 
 
-def test_client_and_scheme_are_taken_from_a_trusted_proxy(run):
+def test_forwarded_client_and_scheme_of_trusted_proxy_apply(run):
     scope = scope_for(run, b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Proto: https")
     assert (scope["client"], scope["scheme"]) == (("1.2.3.4", 0), "https")
     assert (b"host", b"x") in scope["headers"]
 
 
 @pytest.mark.parametrize("options", [{"proxy_headers": False}, {"forwarded_allow_ips": ("10.0.0.0/8",)}])
-def test_an_untrusted_peers_headers_change_nothing(run, options):
+def test_forwarded_fields_of_untrusted_peer_are_ignored(run, options):
     lines = [
         b"X-Forwarded-For: 1.2.3.4",
         b"X-Forwarded-Proto: https",
@@ -56,12 +56,12 @@ def test_an_untrusted_peers_headers_change_nothing(run, options):
         (b"9.9.9.9, unknown, 10.0.0.1", "10.0.0.1"),
     ],
 )
-def test_the_client_is_the_last_that_is_no_proxy(run, value, client):
+def test_client_is_last_address_outside_trusted_networks(run, value, client):
     scope = scope_for(run, b"X-Forwarded-For: " + value, forwarded_allow_ips=("127.0.0.1", "10.0.0.0/8"))
     assert scope["client"][0] == client
 
 
-def test_trusted_proxy_may_leave_its_client_undisclosed(run):
+def test_forwarded_hidden_client_keeps_proxy_address(run):
     options = {"proxy_fields": ("forwarded",), "forwarded_allow_ips": ("127.0.0.1", "10.0.0.1")}
     scope = scope_for(run, b'Forwarded: for=9.9.9.9;proto=http, for="_x:_y";proto=https, for=10.0.0.1', **options)
     assert (scope["client"][0], scope["scheme"]) == ("10.0.0.1", "https")
@@ -80,7 +80,7 @@ def test_trusted_proxy_may_leave_its_client_undisclosed(run):
         [b"for=6.6.6.6, FOR=1.2.3.4"],
     ],
 )
-def test_a_client_cannot_hide_behind_a_malformed_forwarded(run, lines):
+def test_malformed_forwarded_elements_do_not_hide_client(run, lines):
     scope = scope_for(run, *(b"Forwarded: " + each for each in lines), proxy_fields=("forwarded",))
     assert scope["client"][0] == "1.2.3.4"
 
@@ -105,7 +105,7 @@ def test_a_client_cannot_hide_behind_a_malformed_forwarded(run, lines):
         (b"X-Forwarded-Host", b"%41" * 20_000 + b"!"),
     ],
 )
-def test_the_longest_field_takes_no_quadratic_time(name, value):
+def test_forwarded_field_of_maximum_length_takes_linear_time(name, value):
     # Of the processor's time: quadratic ones took seconds, linear ones take milliseconds.
     scope = {"headers": [(name.lower(), value)], "scheme": "http", "client": None, "server": ("x", 1), "root_path": ""}
     scope.update(path="/", raw_path=b"/")
@@ -120,12 +120,12 @@ def test_repeated_fields_are_one_list(run):
     assert scope["client"][0] == "1.2.3.4"
 
 
-def test_forged_entry_at_the_front_of_a_list_is_ignored(run):
+def test_forged_first_list_entry_is_ignored(run):
     scope = scope_for(run, b"X-Forwarded-For: 9.9.9.9, 1.2.3.4", b"X-Forwarded-Proto: https, http")
     assert (scope["client"][0], scope["scheme"]) == ("1.2.3.4", "http")
 
 
-def test_host_port_and_prefix_are_taken_when_the_operator_says_so(run):
+def test_forwarded_host_port_and_prefix_apply_by_option(run):
     lines = [b"X-Forwarded-Host: example.com", b"X-Forwarded-Proto: https", b"X-Forwarded-Prefix: /api/"]
     scope = scope_for(run, *lines)
     assert (scope["path"], (b"host", b"x") in scope["headers"]) == ("/a", True)
@@ -161,7 +161,7 @@ def test_malformed_field_changes_nothing(run, line):
     assert (b"host", b"x") in scope["headers"]
 
 
-def test_forwarded_is_read_instead_when_chosen(run):
+def test_forwarded_field_replaces_x_forwarded_by_option(run):
     line = b'Forwarded: for=9.9.9.9, for="[2001:db8::1]:80";proto=https;host="example.com:444", for=10.0.0.1;proto=http'
     options = {"proxy_fields": ("forwarded",), "forwarded_allow_ips": ("127.0.0.1", "10.0.0.1")}
     scope = scope_for(run, line, b"X-Forwarded-For: 6.6.6.6", **options)
@@ -174,11 +174,11 @@ def test_forwarded_is_read_instead_when_chosen(run):
 @pytest.mark.parametrize(
     "value", [b"for", b"for=1.2.3.4;; x", b"for=a b", b'for="1.2.3.4', b"for=unknown", b"for=_hidden"]
 )
-def test_forwarded_that_says_nothing_of_use_changes_nothing(run, value):
+def test_forwarded_field_without_client_is_ignored(run, value):
     assert scope_for(run, b"Forwarded: " + value, proxy_fields=("forwarded",))["client"][0] == "127.0.0.1"
 
 
-def test_a_peer_on_a_unix_socket_is_trusted(run, tmp_path):
+def test_unix_socket_peer_is_trusted(run, tmp_path):
     listener = listen_unix(str(tmp_path / "socket"))
     scope = scope_for(run, b"X-Forwarded-For: 1.2.3.4", listener=listener)
     assert scope["client"] == ("1.2.3.4", 0)
@@ -186,7 +186,7 @@ def test_a_peer_on_a_unix_socket_is_trusted(run, tmp_path):
 
 
 @pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
-def test_a_peer_on_a_unix_socket_with_a_name_has_no_address(run, tmp_path, interface):
+def test_named_unix_socket_peer_has_no_address(run, tmp_path, interface):
     seen = {}
 
     async def asgi(scope, receive, send):
@@ -221,7 +221,7 @@ ELEMENTS = st.one_of(
 
 
 @given(st.lists(st.tuples(st.sampled_from([*ALL, "forwarded"]), ELEMENTS), max_size=4), st.sampled_from([0, 1]))
-def test_single_values_mean_what_lists_of_one_element_mean(lines, standard):
+def test_single_value_equals_list_of_one_element(lines, standard):
     headers = [(b"forwarded" if name == "forwarded" else b"x-forwarded-" + name.encode(), each) for name, each in lines]
     if standard:
         headers = [(b"forwarded", b"for=" + each if position else each) for position, (_, each) in enumerate(lines[:2])]

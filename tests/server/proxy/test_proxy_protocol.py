@@ -37,7 +37,7 @@ PREAMBLES = [
 
 
 @pytest.mark.parametrize(("data", "client", "server"), PREAMBLES)
-def test_valid_preamble_yields_the_addresses(data, client, server):
+def test_valid_proxy_header_yields_addresses(data, client, server):
     for end in range(len(data)):
         assert parse_proxy_header(data[:end], ENDS) is None
     ends, rest = parse_proxy_header(data + b"GET", ENDS)
@@ -67,18 +67,18 @@ def test_valid_preamble_yields_the_addresses(data, client, server):
         v2(size=60000),
     ],
 )
-def test_invalid_preamble_is_refused(data):
+def test_invalid_proxy_header_is_refused(data):
     with pytest.raises(HTTPError):
         parse_proxy_header(data, ENDS)
 
 
 @pytest.mark.parametrize("data", [PREAMBLES[0][0], v2()])
-def test_a_preamble_names_the_client(run, data):
+def test_proxy_header_sets_client_and_server(run, data):
     scope = scope_for(run, before=data, proxy_protocol=True)
     assert (scope["client"], scope["server"]) == (("1.2.3.4", 1000), ("5.6.7.8", 80))
 
 
-def test_a_preamble_is_demanded_of_those_who_speak_it_and_refused_from_others(run):
+def test_proxy_header_is_required_from_allowed_peers_only(run):
     async def main():
         async with serving(hello, proxy_protocol=True) as at:
             peer = await at.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -92,7 +92,7 @@ def test_a_preamble_is_demanded_of_those_who_speak_it_and_refused_from_others(ru
     run(main())
 
 
-def test_half_a_preamble_is_not_waited_for(run):
+def test_header_timeout_in_partial_proxy_header_closes_connection(run):
     async def main():
         async with serving(hello, proxy_protocol=True, timeout_header=0.5) as at:
             peer = await at.connect(b"PROXY TCP4")

@@ -1,4 +1,4 @@
-"""Which answer a condition gets, and which part of a file is sent."""
+"""Conditional requests, ranges, content coding, caching and content types of static files."""
 
 import pytest
 
@@ -45,7 +45,7 @@ THEN, BEFORE, AFTER = (
         ({"if-match": TAG, "if-unmodified-since": BEFORE}, 200),
     ],
 )
-def test_preconditions_choose_the_status(headers, status):
+def test_precondition_selects_status(headers, status):
     assert precondition(headers, TAG, TIME) == status
 
 
@@ -67,12 +67,12 @@ def test_preconditions_choose_the_status(headers, status):
         ("bytes=a-b", None),
     ],
 )
-def test_ranges_choose_the_bytes(value, part):
+def test_range_selects_bytes(value, part):
     assert chosen_range({"range": value}, TAG, TIME, 10) == part
 
 
 @pytest.mark.parametrize("value", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_ranges_that_are_not_there(value):
+def test_unsatisfiable_range_raises(value):
     with pytest.raises(ValueError):
         chosen_range({"range": value}, TAG, TIME, 10)
 
@@ -81,7 +81,7 @@ def test_ranges_that_are_not_there(value):
     ("validator", "holds"),
     [(TAG, True), (f"W/{TAG}", False), ('"x"', False), (THEN, True), (AFTER, False), ("nonsense", False)],
 )
-def test_a_range_holds_for_the_file_the_client_knows(validator, holds):
+def test_if_range_applies_to_unchanged_file(validator, holds):
     part = chosen_range({"range": "bytes=1-2", "if-range": validator}, TAG, TIME, 10)
     assert part == ((1, 2) if holds else None)
 
@@ -100,7 +100,7 @@ def test_a_range_holds_for_the_file_the_client_knows(validator, holds):
         ("gzip;q=nonsense", ["gzip"]),
     ],
 )
-def test_accepted_codings_choose_the_file(header, codings):
+def test_accept_encoding_selects_codings(header, codings):
     assert accepted_codings(header) == codings
 
 
@@ -116,7 +116,7 @@ def test_accepted_codings_choose_the_file(header, codings):
         ("/index.html", "public, max-age=60"),
     ],
 )
-def test_how_long_a_file_may_be_kept(path, kept):
+def test_cache_control_follows_path(path, kept):
     assert cache_control(path, 60.0, ("/v/*",)) == kept
     assert cache_control("/index.html", 0.0, ()) == "no-cache"
 
@@ -136,5 +136,5 @@ def test_how_long_a_file_may_be_kept(path, kept):
         ("/.well-known/x.json", "application/json"),
     ],
 )
-def test_content_type_follows_the_file_name(name, kind):
+def test_content_type_follows_file_name(name, kind):
     assert content_type(name) == kind

@@ -1,4 +1,4 @@
-"""Static files over a connection: what is served, what is not, and what can never be."""
+"""Static files over a connection: responses, index pages, precompressed files, and path traversal."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ BIG = os.urandom(300_000)
 
 @pytest.fixture
 def site(tmp_path):
-    """A directory that is served, and beside it what must not be."""
+    """Served directory, and files beside it that must not be served."""
     root = tmp_path / "public"
     for name, content in (
         ("index.html", b"<p>home"),
@@ -55,7 +55,7 @@ async def app(scope, receive, send):
 
 
 def ask(run, site, path, *headers, method="GET", mount="/static", **options):
-    """The answer to one request."""
+    """Response to one request."""
 
     async def main():
         lines = "".join(f"{each}\r\n" for each in headers)
@@ -66,7 +66,7 @@ def ask(run, site, path, *headers, method="GET", mount="/static", **options):
     return run(main())
 
 
-def test_a_file_and_what_is_said_of_it(run, site):
+def test_file_has_validators_and_cache_headers(run, site):
     answer = ask(run, site, "/static/app.js?v=1")
     assert (answer.status, answer.body) == (200, b"let a = 1;" * 50)
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
@@ -81,7 +81,7 @@ def test_a_file_and_what_is_said_of_it(run, site):
     assert since.status == 304
 
 
-def test_a_large_file_is_sent_whole_and_in_parts(run, site):
+def test_large_file_is_sent_whole_and_by_range(run, site):
     assert ask(run, site, "/static/big.bin").body == BIG
     part = ask(run, site, "/static/big.bin", "Range: bytes=1000-200999")
     assert part.status == 206
@@ -95,7 +95,7 @@ def test_a_large_file_is_sent_whole_and_in_parts(run, site):
     assert (other.status, len(other.body)) == (200, len(BIG))
 
 
-def test_head_is_as_get_without_the_body(run, site):
+def test_head_of_file_equals_get_without_body(run, site):
     get, head = ask(run, site, "/static/big.bin"), ask(run, site, "/static/big.bin", method="HEAD")
     assert head.status == 200
     assert {k: v for k, v in head.headers.items() if k != "date"} == {
@@ -104,7 +104,7 @@ def test_head_is_as_get_without_the_body(run, site):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_a_file_can_only_be_read(run, site, method):
+def test_write_method_to_file_gets_405(run, site, method):
     answer = ask(run, site, "/static/app.js", method=method)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
@@ -114,12 +114,12 @@ def test_a_file_can_only_be_read(run, site, method):
     ("path", "mount"),
     [("/", "/"), ("/docs", "/"), ("/docs/", "/"), ("/static", "/static"), ("/static/", "/static"), ("/none", "/")],
 )
-def test_a_method_that_writes_to_no_file_reaches_the_application(run, site, path, mount, method):
+def test_write_method_to_other_path_reaches_application(run, site, path, mount, method):
     answer = ask(run, site, path, method=method, mount=mount)
     assert (answer.status, answer.headers.get("x-app")) == (200, "yes")
 
 
-def test_a_directory_shows_its_index_page(run, site):
+def test_directory_serves_index_page_and_redirects(run, site):
     assert ask(run, site, "/static/").body == b"<p>home"
     assert ask(run, site, "/static/docs/").body == b"<p>docs"
     moved = ask(run, site, "/static/docs?a=b")
@@ -134,23 +134,23 @@ def test_a_directory_shows_its_index_page(run, site):
     assert ask(run, site, "/static/app.js/").headers["x-app"] == "yes"
 
 
-def test_a_mount_on_all_paths_leaves_the_rest_to_the_application(run, site):
+def test_root_mount_falls_through_to_application(run, site):
     assert ask(run, site, "/", mount="/").body == b"<p>home"
     assert ask(run, site, "/app.js", mount="/").status == 200
     assert ask(run, site, "/api/items", mount="/").body == b"the application has /api/items"
     assert ask(run, site, "/staticapp.js").headers["x-app"] == "yes"
 
 
-def test_names_are_decoded(run, site):
+def test_escaped_file_names_are_decoded(run, site):
     assert ask(run, site, "/static/" + quote("a b/\u00e9.txt")).body == b"accents"
     assert ask(run, site, "/static/none.txt").body == b""
 
 
-def test_a_root_path_comes_before_the_mount(run, site):
+def test_root_path_precedes_mount(run, site):
     assert ask(run, site, "/static/app.js", root_path="/api").status == 200
 
 
-def test_a_compressed_file_beside_it_is_sent_to_who_takes_it(run, site):
+def test_precompressed_file_is_negotiated(run, site):
     script = site / "app.js"
     packed = site / "app.js.gz"
     packed.write_bytes(gzip.compress(script.read_bytes()))
@@ -199,17 +199,17 @@ def test_a_compressed_file_beside_it_is_sent_to_who_takes_it(run, site):
         "/app.js%20",
     ],
 )
-def test_path_that_leads_to_no_file_below_the_mount_goes_to_the_application(run, site, path):
+def test_path_outside_mount_or_hidden_reaches_application(run, site, path):
     answer = ask(run, site, "/static" + path)
     assert b"SECRET" not in answer.body
     assert answer.headers.get("x-app") == "yes"
 
 
-def test_nul_is_refused_before(run, site):
+def test_nul_in_path_gets_400(run, site):
     assert ask(run, site, "/static/app.js%00.txt").status == 400
 
 
-def test_links_within_the_directory_and_well_known_files_are_served(run, site):
+def test_inner_symlinks_and_well_known_files_are_served(run, site):
     assert ask(run, site, "/static/inside.js").status == 200
     assert ask(run, site, "/static/.well-known/acme").body == b"challenge"
 
@@ -240,14 +240,14 @@ SEGMENTS = st.lists(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SEGMENTS, st.sampled_from(["/", "//", "\\", "/./", "/../"]))
-def test_no_path_ever_leads_outside(segments, separator):
+def test_arbitrary_path_never_leaves_directory(segments, separator):
     path = "/" + separator.join(segments)
     found = Directory(str(_Site.root())).find(path)
     assert found is None or Path(found).is_relative_to(_Site.root())
 
 
 class _Site:
-    """One directory for all examples, with ways out of it."""
+    """One directory for all examples, with symbolic links that lead outside."""
 
     _made = None
 

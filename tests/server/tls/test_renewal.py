@@ -1,4 +1,4 @@
-"""HTTPS without a master, as by `corn.serve`."""
+"""Certificate renewal without a master, as with `corn.serve`."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from tests.support.certificates import DAY, NOW, Issued, client
 LAST = b"GET / HTTP/1.1\r\nHost: corn\r\nConnection: close\r\n\r\n"
 
 
-def test_a_process_of_its_own_takes_up_renewed_files(run, tmp_path, caplog):
+def test_embedded_server_loads_renewed_certificate(run, tmp_path, caplog):
     issued, other = Issued(tmp_path, "a"), Issued(tmp_path, "b")
     ready = asyncio.Event()
     addresses = []
@@ -57,7 +57,7 @@ def test_a_process_of_its_own_takes_up_renewed_files(run, tmp_path, caplog):
     assert len(refusals) == 1  # which the log's handlers may both have seen
 
 
-def test_renewal_refuses_unusable_credentials_and_accepts_late_ones(tmp_path, caplog):
+def test_unusable_credentials_are_refused_and_expired_ones_warn(tmp_path, caplog):
     issued = Issued(tmp_path, "a", not_before=NOW - 3 * DAY, not_after=NOW - DAY)
     with caplog.at_level(logging.WARNING):
         logging.getLogger("corn").addHandler(caplog.handler)
@@ -69,7 +69,7 @@ def test_renewal_refuses_unusable_credentials_and_accepts_late_ones(tmp_path, ca
         open_tls(Config(**issued.options()))
 
 
-def test_without_certificates_there_is_nothing_to_do(run):
+def test_renewal_without_certificates_does_nothing(run):
     async def main():
         assert open_tls(Config()) is None
         with auto_renewal(None, Config()):

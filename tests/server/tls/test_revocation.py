@@ -1,4 +1,4 @@
-"""Client certificates that were revoked (--ssl-crl)."""
+"""Revocation of client certificates (--ssl-crl)."""
 
 import datetime as dt
 
@@ -17,7 +17,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def revocation_list(path, *revoked, until=DAY):
-    """The list of the test's authority."""
+    """Write a revocation list of the test's authority."""
     ca = x509.load_pem_x509_certificate(authority().cert_pem.bytes())
     key = serialization.load_pem_private_key(authority().private_key_pem.bytes(), None)
     builder = x509.CertificateRevocationListBuilder().issuer_name(ca.subject)
@@ -49,19 +49,19 @@ def is_served(run, config, own):
     return run(main())
 
 
-def test_client_with_a_revoked_certificate_is_refused(run, tmp_path):
+def test_revoked_client_certificate_is_refused(run, tmp_path):
     good, bad = Issued(tmp_path, "good", "good@example.com"), Issued(tmp_path, "bad", "bad@example.com")
     config = config_of(tmp_path, revocation_list(tmp_path / "crl.pem", bad))
     assert is_served(run, config, good)
     assert not is_served(run, config, bad)
 
 
-def test_expired_revocation_list_admits_no_client(run, tmp_path):
+def test_expired_revocation_list_refuses_all_clients(run, tmp_path):
     own = Issued(tmp_path, "good", "good@example.com")
     assert not is_served(run, config_of(tmp_path, revocation_list(tmp_path / "crl.pem", until=dt.timedelta(-1))), own)
 
 
-def test_revocation_list_is_one_of_the_files_that_are_renewed(tmp_path):
+def test_renewal_watches_revocation_list(tmp_path):
     own = Issued(tmp_path, "good", "good@example.com")
     config = config_of(tmp_path, revocation_list(tmp_path / "crl.pem"))
     stamps, before = FileStamps(config), read_credentials(config)
@@ -73,7 +73,7 @@ def test_revocation_list_is_one_of_the_files_that_are_renewed(tmp_path):
     assert Credentials.from_json(after.to_json()) == after
 
 
-def test_file_without_a_revocation_list_is_named(tmp_path):
+def test_file_without_revocation_list_is_config_error(tmp_path):
     config = config_of(tmp_path, authorities(tmp_path))
     with pytest.raises(ConfigError, match=r"--ssl-crl: '.*ca\.pem' holds no revocation list in PEM form"):
         read_credentials(config)

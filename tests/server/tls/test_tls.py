@@ -1,4 +1,4 @@
-"""TLS: what goes over it, what it refuses, and what it tells the application."""
+"""TLS connections: requests, handshakes, client certificates, and the ASGI extension."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ async def show_scope(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 
-def test_requests_are_answered_on_one_connection(run, tmp_path):
+def test_requests_on_one_connection_are_answered(run, tmp_path):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
             peer = await running.connect(ssl=client(), server_hostname="localhost")
@@ -49,7 +49,7 @@ def test_requests_are_answered_on_one_connection(run, tmp_path):
     run(main())
 
 
-def test_a_large_body_goes_both_ways(run, tmp_path):
+def test_large_body_is_echoed(run, tmp_path):
     body = os.urandom(3_000_000)
 
     async def main():
@@ -62,7 +62,7 @@ def test_a_large_body_goes_both_ways(run, tmp_path):
     run(main())
 
 
-def test_the_scope_says_https_and_what_was_agreed_on(run, tmp_path):
+def test_scope_has_https_scheme_and_tls_extension(run, tmp_path):
     issued = Issued(tmp_path, "a")
 
     async def main():
@@ -82,7 +82,7 @@ def test_the_scope_says_https_and_what_was_agreed_on(run, tmp_path):
     assert tls["client_cert_error"] is None
 
 
-def test_a_websocket_is_told_of_tls_too(run, tmp_path):
+def test_websocket_scope_has_tls_extension(run, tmp_path):
     async def app(scope, receive, send):
         await receive()
         await send({"type": "websocket.accept"})
@@ -99,7 +99,7 @@ def test_a_websocket_is_told_of_tls_too(run, tmp_path):
     assert run(main()) == "wss 0x0304"
 
 
-def test_a_client_certificate_is_told_to_the_application(run, tmp_path):
+def test_client_certificate_is_in_scope(run, tmp_path):
     own = Issued(tmp_path, "client", "someone@example.com", common_name="Some, one", organization_name="Corn")
     tls = tls_of(Issued(tmp_path, "a"), ssl_ca_certs=authorities(tmp_path), ssl_cert_reqs="required")
 
@@ -108,14 +108,14 @@ def test_a_client_certificate_is_told_to_the_application(run, tmp_path):
             peer = await running.connect(ssl=client(own=own), server_hostname="localhost")
             return json.loads((await peer.request(GET)).body)
 
-    told = run(main())["extensions"]["tls"]
-    assert told["client_cert_chain"][0].strip() == own.certificate.decode().split("-----END CERTIFICATE-----")[
+    seen = run(main())["extensions"]["tls"]
+    assert seen["client_cert_chain"][0].strip() == own.certificate.decode().split("-----END CERTIFICATE-----")[
         0
     ].strip() + ("\n-----END CERTIFICATE-----")
-    assert "CN=Some\\, one" in told["client_cert_name"]
+    assert "CN=Some\\, one" in seen["client_cert_name"]
 
 
-def test_a_client_without_the_required_certificate_gets_nowhere(run, tmp_path):
+def test_client_without_required_certificate_is_refused(run, tmp_path):
     tls = tls_of(Issued(tmp_path, "a"), ssl_ca_certs=authorities(tmp_path), ssl_cert_reqs="required")
     asked = []
 
@@ -133,7 +133,7 @@ def test_a_client_without_the_required_certificate_gets_nowhere(run, tmp_path):
     assert not asked
 
 
-def test_the_name_that_the_client_asks_for_chooses_the_certificate(run, tmp_path):
+def test_server_name_selects_certificate(run, tmp_path):
     first, second = Issued(tmp_path, "a", "a.test"), Issued(tmp_path, "b", "b.test", "*.b.test")
 
     async def main():
@@ -149,7 +149,7 @@ def test_the_name_that_the_client_asks_for_chooses_the_certificate(run, tmp_path
     assert run(main()) == [each.certificate.decode() for each in (first, second, second)]
 
 
-def test_plain_http_is_told_where_it_has_come_to(run, tmp_path):
+def test_plain_http_request_gets_400_naming_https(run, tmp_path):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
             peer = await running.connect(GET)
@@ -162,7 +162,7 @@ def test_plain_http_is_told_where_it_has_come_to(run, tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"\x00" * 40, b"\x80\x2e\x01\x00\x02", b"\x16\x03\x01\x00\x05hello"])
-def test_connection_that_sends_no_handshake_is_closed(run, tmp_path, data):
+def test_handshake_with_invalid_bytes_closes_connection(run, tmp_path, data):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
             peer = await running.connect(data)
@@ -181,7 +181,7 @@ async def _rest(peer):
 
 
 @pytest.mark.parametrize("data", [b"", b"\x16\x03\x01"])
-def test_a_handshake_that_does_not_end_is_cut(run, tmp_path, data):
+def test_handshake_timeout_closes_connection(run, tmp_path, data):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"), timeout_handshake=0.3)) as running:
             peer = await running.connect(data)
@@ -191,8 +191,8 @@ def test_a_handshake_that_does_not_end_is_cut(run, tmp_path, data):
     run(main())
 
 
-def test_a_drain_lets_a_handshake_finish_and_answers(run, tmp_path):
-    """The first bytes are there when the drain begins; the rest, and the request, follow."""
+def test_drain_finishes_begun_handshake_and_request(run, tmp_path):
+    """The drain begins amid the ClientHello; the rest and the request follow."""
 
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
@@ -227,7 +227,7 @@ def test_a_drain_lets_a_handshake_finish_and_answers(run, tmp_path):
     run(main())
 
 
-def test_a_drain_does_not_wait_for_a_handshake_that_does_not_come(run, tmp_path):
+def test_final_drain_does_not_wait_for_handshake(run, tmp_path):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"), timeout_handshake=100)) as running:
             await running.connect(b"\x16\x03")
@@ -238,8 +238,8 @@ def test_a_drain_does_not_wait_for_a_handshake_that_does_not_come(run, tmp_path)
     run(main())
 
 
-def test_a_client_may_end_its_side_and_still_be_answered(run, tmp_path):
-    """With close_notify while the application works, as over plain TCP."""
+def test_client_close_notify_does_not_cut_response(run, tmp_path):
+    """close_notify of the client while the application runs, like a half-closed TCP connection."""
     go_on = asyncio.Event()
 
     async def slow(scope, receive, send):
@@ -275,7 +275,7 @@ def test_a_client_may_end_its_side_and_still_be_answered(run, tmp_path):
     run(main())
 
 
-def test_a_file_is_sent_over_tls(run, tmp_path):
+def test_pathsend_over_tls_sends_file(run, tmp_path):
     content = os.urandom(700_001)
     path = tmp_path / "file"
     path.write_bytes(content)
@@ -293,7 +293,7 @@ def test_a_file_is_sent_over_tls(run, tmp_path):
     run(main())
 
 
-def test_the_proxy_protocol_comes_before_tls(run, tmp_path):
+def test_proxy_header_precedes_tls(run, tmp_path):
     async def main():
         async with serving(show_scope, tls=tls_of(Issued(tmp_path, "a")), proxy_protocol=True) as running:
             sock = socket.create_connection(running.address)
@@ -309,7 +309,7 @@ def test_the_proxy_protocol_comes_before_tls(run, tmp_path):
     assert scope["scheme"] == "https"
 
 
-def test_renewed_credentials_hold_for_new_connections_only(run, tmp_path):
+def test_renewed_certificate_applies_to_new_connections_only(run, tmp_path):
     first, second = Issued(tmp_path, "a"), Issued(tmp_path, "b")
     tls = tls_of(first)
 
@@ -327,7 +327,7 @@ def test_renewed_credentials_hold_for_new_connections_only(run, tmp_path):
     assert run(main()) == [first.certificate.decode(), second.certificate.decode()]
 
 
-def test_tls_12_can_be_refused(run, tmp_path):
+def test_min_version_option_refuses_tls_1_2(run, tmp_path):
     old = client()
     old.maximum_version = ssl.TLSVersion.TLSv1_2
 
@@ -342,7 +342,7 @@ def test_tls_12_can_be_refused(run, tmp_path):
     run(main())
 
 
-def test_a_damaged_record_ends_the_connection(run, tmp_path):
+def test_damaged_record_closes_connection(run, tmp_path):
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
             peer = await running.connect(ssl=client(), server_hostname="localhost")
@@ -354,7 +354,7 @@ def test_a_damaged_record_ends_the_connection(run, tmp_path):
     run(main())
 
 
-def test_a_name_is_escaped_as_rfc_4514_says():
+def test_distinguished_name_is_escaped_per_rfc_4514():
     assert escape(' #a,b+c"d\\e<f>g;h ') == '\\ #a\\,b\\+c\\"d\\\\e\\<f\\>g\\;h\\ '
     assert escape("#a") == "\\#a"
 
@@ -368,7 +368,7 @@ def test_a_name_is_escaped_as_rfc_4514_says():
         (lambda a, b: a.keyfile.unlink(), "cannot read"),
     ],
 )
-def test_credentials_that_cannot_be_used_are_named(tmp_path, change, line):
+def test_unusable_credentials_are_config_error(tmp_path, change, line):
     a, b = Issued(tmp_path, "a"), Issued(tmp_path, "b")
     change(a, b)
     with pytest.raises(ConfigError, match=line):
