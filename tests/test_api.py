@@ -1,4 +1,4 @@
-"""corn from Python: `corn.run` as a program, `corn.serve` inside a loop."""
+"""Python API: `corn.run` as a program, and `corn.serve` in an event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def ask(address):
 
 
 async def started(application, **options):
-    """A task that serves, and the address it serves at."""
+    """Start `corn.serve`; returns its task and its address."""
     address = asyncio.get_running_loop().create_future()
     options = {"port": 0, "lifespan": "off", **options}
     task = asyncio.create_task(corn.serve(application, ready=lambda found: address.set_result(found[0]), **options))
@@ -33,7 +33,7 @@ async def started(application, **options):
     return task, await address
 
 
-def test_serve_serves_in_the_running_loop_until_it_is_cancelled():
+def test_serve_runs_until_cancelled():
     async def main():
         task, address = await started(app)
         assert await ask(address) == "hello"
@@ -46,7 +46,7 @@ def test_serve_serves_in_the_running_loop_until_it_is_cancelled():
     asyncio.run(main())
 
 
-def test_serve_returns_on_sigterm_and_puts_the_handlers_back():
+def test_serve_returns_on_sigterm_and_restores_handlers():
     before = signal.getsignal(signal.SIGTERM)
 
     async def main():
@@ -58,7 +58,7 @@ def test_serve_returns_on_sigterm_and_puts_the_handlers_back():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_serve_returns_when_its_requests_are_used_up():
+def test_serve_returns_after_limit_max_requests():
     async def main():
         task, address = await started(app, limit_max_requests=2)
         assert [await ask(address) for _ in range(2)] == ["hello", "hello"]
@@ -67,7 +67,7 @@ def test_serve_returns_when_its_requests_are_used_up():
     asyncio.run(main())
 
 
-def test_two_services_in_one_loop():
+def test_two_servers_in_one_loop_serve():
     async def main():
         tasks, addresses = zip(*[await started(app) for _ in range(2)], strict=True)
         assert [await ask(address) for address in addresses] == ["hello", "hello"]
@@ -78,7 +78,7 @@ def test_two_services_in_one_loop():
     asyncio.run(main())
 
 
-def test_wrong_argument_raises():
+def test_invalid_argument_raises():
     async def main():
         with pytest.raises(ConfigError, match="unknown option 'wokers'; did you mean 'workers'"):
             await corn.serve(app, wokers=3)
@@ -102,18 +102,18 @@ PROGRAM = """
 import corn
 {app}
 if __name__ == "__main__":
-    corn.run({what}, port=0{more})
+    corn.run({application}, port=0{more})
 """
 
 
-def run_program(directory, what, more=""):
+def run_program(directory, application, more=""):
     write_app(directory, "one")
     source = (directory / "main.py").read_text()
-    (directory / "main.py").write_text(PROGRAM.format(app=source, what=what, more=more))
+    (directory / "main.py").write_text(PROGRAM.format(app=source, application=application, more=more))
     return Served(directory, program=[sys.executable, "main.py"])
 
 
-def test_run_with_a_name_supervises_workers(tmp_path):
+def test_run_with_application_name_supervises_workers(tmp_path):
     with run_program(tmp_path, "'main:app'", ", workers=2").wait_ready() as served:
         assert len(served.workers()) == 2
         assert served.client().get().startswith("one ")
@@ -123,7 +123,7 @@ def test_run_with_a_name_supervises_workers(tmp_path):
         assert served.wait_exit() == 0
 
 
-def test_run_with_an_object_serves_from_this_process(tmp_path):
+def test_run_with_application_object_serves_in_process(tmp_path):
     with run_program(tmp_path, "app", ", lifespan='off'").wait_ready() as served:
         assert served.client().get() == f"one {served.pid}"
         served.signal(signal.SIGINT)
@@ -140,7 +140,7 @@ def test_run_with_an_object_serves_from_this_process(tmp_path):
         ("__name__ == '__main__' and corn.run('main:app', reload=True)", 2, "reload is an option of 'corn dev'"),
     ],
 )
-def test_mistakes_are_told_in_a_line(tmp_path, call, code, said):
+def test_mistake_exits_with_one_line(tmp_path, call, code, said):
     (tmp_path / "main.py").write_text(f"import corn\nasync def app(scope, receive, send): ...\n{call}\n")
     done = subprocess.run(
         [sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE, check=False

@@ -1,4 +1,4 @@
-"""What continuous integration runs: `.ci/run` and the scripts beside it."""
+"""Scripts of continuous integration in `.ci`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ esac""",
 
 @pytest.fixture
 def ci_run(tmp_path):
-    """`ci_run(installed, broken)` runs .ci/run on a machine with these packages, where one cannot be installed."""
+    """`ci_run(installed, broken)` runs .ci/run with these packages installed and one that cannot be installed."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in FAKES.items():
@@ -56,7 +56,7 @@ def ci_run(tmp_path):
     return run
 
 
-def test_ci_packages_are_those_that_the_tests_ask_for():
+def test_ci_packages_match_test_requirements():
     listed = re.search(r"^packages=\((.*)\)$", (CI / "run").read_text(), re.MULTILINE)[1].split()
     assert set(listed) == set(PACKAGES.values())
 
@@ -66,20 +66,20 @@ def test_ci_run_with_all_packages_installs_nothing(ci_run):
     assert (done.returncode, done.stdout, asked) == (0, "make test\n", [])
 
 
-def test_ci_run_with_some_packages_installs_the_others_and_names_them(ci_run):
+def test_ci_run_installs_missing_packages(ci_run):
     done, asked = ci_run(["chromium", "curl", "haproxy", "nghttp2-client"])
     assert asked == ["chromium-driver", "tmux"]
     assert done.stdout.splitlines() == [".ci/run: installing chromium-driver tmux", "make test"]
 
 
-def test_ci_run_names_what_cannot_be_installed_in_one_line(ci_run):
+def test_ci_run_reports_failed_packages_in_one_line(ci_run):
     done, asked = ci_run(["chromium", "curl", "haproxy"], broken="nghttp2-client")
     assert asked == ["chromium-driver", "nghttp2-client", "tmux"]
     assert done.returncode == 1
     assert done.stderr == ".ci/run: could not be installed, and tests need them: nghttp2-client\n"
 
 
-def test_ci_python_finds_this_version_and_no_other():
+def test_ci_python_finds_only_requested_version():
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     path = os.pathsep.join([str(Path(sys.base_prefix) / "bin"), os.environ["PATH"]])
     found = subprocess.run(

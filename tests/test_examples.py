@@ -1,4 +1,4 @@
-"""Each example is served as its own first lines say, and does what they promise."""
+"""Examples, served with the command in their first lines."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ DEADLINE = 20
 
 @pytest.fixture
 def serve():
-    """`serve("name:app")` serves an example from 2 workers, and ends it at the end of the test, which must be clean."""
+    """`serve("name:app")` serves an example with 2 workers; it must stop cleanly after the test."""
     running = []
 
     def start(application, **environment):
@@ -40,13 +40,13 @@ def ask(served, path, value=None):
         return answer.headers["content-type"], answer.read().decode()
 
 
-def test_hello(serve):
+def test_hello_example_answers(serve):
     kind, body = ask(serve("hello:app"), "/")
     assert kind == "text/plain; charset=utf-8"
     assert body.startswith("Hello from corn, worker ")
 
 
-def test_starlette(serve):
+def test_starlette_example_answers(serve):
     served = serve("starlette_app:app")
     assert set(json.loads(ask(served, "/")[1])) == {"worker", "started"}
     assert ask(served, "/total", [1, 2, 3.5]) == ("application/json", '{"total":6.5}')
@@ -56,7 +56,7 @@ def test_starlette(serve):
     assert len(ticks.split()) == 3
 
 
-def test_fastapi(serve):
+def test_fastapi_example_answers(serve):
     served = serve("fastapi_app:app")
     assert json.loads(ask(served, "/")[1])["items"] == 2
     assert ask(served, "/orders", {"item": "corn", "count": 4}) == ("application/json", '{"total":2.0}')
@@ -65,7 +65,7 @@ def test_fastapi(serve):
     assert table == "corn,0.5\nbeans,1.25\n"
 
 
-def test_flask(serve):
+def test_flask_example_answers(serve):
     served = serve("flask_app:app")
     with httpx.Client(base_url=served.address, trust_env=False, timeout=DEADLINE) as client:
         assert client.get("/").json()["client"] == "127.0.0.1"
@@ -75,7 +75,7 @@ def test_flask(serve):
         assert client.get("/source").content == (EXAMPLES / "flask_app.py").read_bytes()
 
 
-def test_django(serve, tmp_path):
+def test_django_example_answers(serve, tmp_path):
     served = serve("django_app:app", DATABASE=str(tmp_path / "visits.sqlite3"))
     assert ask(served, "/")[1].startswith("Hello from Django ")
     visits = [json.loads(ask(served, "/visit")[1]) for _ in range(3)]
@@ -84,7 +84,7 @@ def test_django(serve, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
-def test_each_example_says_how_to_serve_it_and_has_a_test(path):
+def test_example_names_its_command_and_has_test(path):
     assert f"corn serve {path.stem}:app --app-dir examples" in path.read_text()
     tests = Path(__file__).parent.rglob("test_*.py")
     assert any(f'"{path.stem}:app"' in test.read_text() for test in tests)

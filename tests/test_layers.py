@@ -1,7 +1,7 @@
-"""What importing a part of corn may load, each asked in a fresh interpreter.
+"""Modules that an import of each part of corn may load, in a fresh interpreter.
 
-import-linter (in `make lint`) holds who may name whom in the source; this holds what is loaded in the end, and the
-limits on the size of files, folders and imports.
+import-linter (in `make lint`) checks the imports in the source; these tests check the loaded modules, and the limits on
+the size of files, folders and imports.
 """
 
 import json
@@ -21,7 +21,7 @@ HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil",
 
 
 def loaded_by(code):
-    """The modules that `code` loads into an interpreter that had none but its own."""
+    """Modules that `code` loads into a fresh interpreter."""
     program = (
         f"import json, sys; before = set(sys.modules); {code}; print(json.dumps(sorted(set(sys.modules) - before)))"
     )
@@ -29,22 +29,22 @@ def loaded_by(code):
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_importing_corn_loads_nothing_heavy():
+def test_corn_import_loads_no_heavy_module():
     assert loaded_by("import corn") & (HEAVY | {"click", "logging", "socket"}) == set()
 
 
 @pytest.mark.parametrize(
     "module", ["corn.config.sources", "corn.cli.serve", "corn.supervisor.master", "corn.api", "corn.embedding.options"]
 )
-def test_the_master_is_light(module):
+def test_master_modules_load_no_heavy_module(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 
 
-def test_the_console_script_loads_nothing_before_it_runs():
+def test_console_script_import_loads_no_command():
     assert loaded_by("import corn.cli.main") & {"click", "corn.config", "corn.errors", "corn.logs"} == set()
 
 
-def test_the_policy_loads_nothing_that_touches_the_system():
+def test_policy_loads_no_system_module():
     loaded = loaded_by("import corn.supervisor.policy.decide")
     assert loaded & {"logging", "random", "selectors", "signal", "socket", "subprocess"} == set()
     rooms = ("corn.supervisor.policy",)
@@ -52,12 +52,12 @@ def test_the_policy_loads_nothing_that_touches_the_system():
     assert {name for name in loaded if name.startswith("corn") and not name.startswith(rooms)} <= outside
 
 
-def test_a_command_loads_no_other_and_no_tool_for_mistakes():
+def test_command_loads_no_other_command():
     run = "from click.testing import CliRunner; from corn.cli.serve import serve; CliRunner().invoke(serve, ['--help'])"
     assert loaded_by(run) & (HEAVY | {"corn.cli.config"}) == set()
 
 
-def test_serving_loads_nothing_of_development():
+def test_worker_template_loads_no_development_module():
     loaded = loaded_by("import corn.worker.template")
     rooms = ("corn.reload", "corn.diagnosis.diagnose", "corn.diagnosis.html", "corn.worker.dev")
     assert [name for name in loaded if name.startswith(rooms)] == []
@@ -65,12 +65,12 @@ def test_serving_loads_nothing_of_development():
 
 @pytest.fixture(scope="module")
 def imports():
-    """What each module of corn imports of corn, annotations and imports within functions included."""
+    """Imports of corn's modules within corn, including those for annotations and within functions."""
     graph = grimp.build_graph("corn", cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 
 
-def test_no_modules_import_each_other_in_a_circle(imports):
+def test_modules_import_each_other_without_circle(imports):
     left = {module: set(imported) for module, imported in imports.items()}
     while leaves := [module for module, imported in left.items() if not imported & left.keys()]:
         for module in leaves:
@@ -78,18 +78,18 @@ def test_no_modules_import_each_other_in_a_circle(imports):
     assert sorted(left) == []
 
 
-def test_no_module_imports_more_than_twenty(imports):
+def test_module_imports_at_most_twenty(imports):
     counts = {module: len(imported) for module, imported in imports.items()}
     assert {module: count for module, count in counts.items() if count > 20} == {}
 
 
-def test_no_folder_holds_more_than_fifteen_modules():
+def test_folder_holds_at_most_fifteen_modules():
     counts = Counter(file.parent for file in PACKAGE.rglob("*.py") if file.name != "__init__.py")
     assert {str(folder): count for folder, count in counts.items() if count > 15} == {}
 
 
 @pytest.mark.parametrize(("folder", "most"), [(PACKAGE, 500), (TESTS, 400)], ids=["corn", "tests"])
-def test_no_file_is_longer_than_its_limit(folder, most):
+def test_file_length_is_within_limit(folder, most):
     lengths = {str(file): len(file.read_text("utf-8").splitlines()) for file in folder.rglob("*.py")}
     assert len(lengths) > 50
     assert {file: length for file, length in lengths.items() if length > most} == {}

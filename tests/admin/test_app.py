@@ -1,4 +1,4 @@
-"""What the admin process makes of a status: readiness, and the text for Prometheus."""
+"""Admin process: readiness, the Prometheus exposition, and the admin address."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def test_metrics_page_is_parsed_by_prometheus_client(accept, parse):
     assert samples["corn_memory_bytes", "worker"] == 2000
 
 
-def test_memory_that_is_not_known_is_left_out():
+def test_unknown_memory_is_omitted():
     status = a_status() | {"pss": None}
     (memory,) = [each for each in metrics(status) if each.name == "corn_memory_bytes"]
     assert [each.labels["process"] for each in memory.samples] == ["template", "worker"]
 
 
-def test_the_reference_lists_each_metric_and_no_other():
+def test_metrics_reference_lists_all_metrics():
     def name(metric):
         return metric.name + ("_total" if metric.type == "counter" else "")
 
@@ -91,7 +91,7 @@ def test_the_reference_lists_each_metric_and_no_other():
         ("stopping", 4, 1, False),
     ],
 )
-def test_readiness_follows_the_state_of_the_service(phase, ready, needed, is_ready):
+def test_readiness_follows_service_state(phase, ready, needed, is_ready):
     assert readiness({"phase": phase, "ready": ready, "target": 4}, needed)[0] is is_ready
 
 
@@ -102,17 +102,17 @@ def test_readiness_follows_the_state_of_the_service(phase, ready, needed, is_rea
         *(("[::1]:9100", "[::1]:9100"), ("unix:/run/admin.sock", "unix:/run/admin.sock"), ("a:1", "a:1")),
     ],
 )
-def test_an_admin_address(raw, address):
+def test_admin_address_is_parsed(raw, address):
     assert AdminAddress().parse(raw) == address
 
 
 @pytest.mark.parametrize("raw", ["", "localhost", "[::1]", "99999", "fd://3", "fd://admin", True, None, "http://a:1"])
-def test_no_admin_address(raw):
+def test_malformed_admin_address_is_refused(raw):
     with pytest.raises(ValueError, match="expected a port, host:port"):
         AdminAddress().parse(raw)
 
 
-def test_without_its_extra_the_option_says_what_to_install(monkeypatch):
+def test_missing_admin_extra_is_named(monkeypatch):
     monkeypatch.setattr("corn.config.validation.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"--admin needs the extra 'admin': pip install 'corn-server\[admin\]'"):
         check_extras({"admin": parse_value("admin", "9100", "command line", "--admin")})

@@ -10,7 +10,7 @@ RESULTS = [
 ]
 
 
-def test_the_table_compares_with_the_fastest_peer():
+def test_reload_table_compares_with_fastest_peer():
     assert list(rows(RESULTS))[2:] == [
         "| tiny | corn | 50 | 40 | 60 | 0.10 | 0 of 100 |",
         "| tiny | uvicorn | 500 | 500 | 500 | 1.00 | 1 of 100 |",
@@ -19,17 +19,17 @@ def test_the_table_compares_with_the_fastest_peer():
     ]
 
 
-def test_goals_are_judged():
+def test_reload_goals_are_judged():
     assert goals(RESULTS).count("holds") == 4
     slow = [*RESULTS[:2], Edits("corn", "heavy", [300.0], 1, 1), RESULTS[3]]
     assert goals(slow).count("falls short") == 3
 
 
-def test_the_chart_has_a_bar_for_each():
+def test_reload_chart_has_bar_for_each_result():
     assert chart(RESULTS, "<today>").count("<rect") == 4
 
 
-def test_the_projects_are_python(tmp_path):
+def test_reload_projects_compile(tmp_path):
     for kind in ("tiny", "heavy"):
         write(kind, tmp_path, 3)
         for file in tmp_path.iterdir():

@@ -1,4 +1,4 @@
-"""From runs to medians, ratios, goals, tables and the picture."""
+"""Medians, ratios, goals, tables and the chart of benchmark runs."""
 
 import json
 import os
@@ -31,20 +31,20 @@ def results():
     return Results([*corn, *uvicorn, Run("plain", "granian", 1, {}, ("no answer | at all",))])
 
 
-def test_a_median_is_of_good_rounds_only(results):
+def test_median_ignores_faulty_rounds(results):
     assert results.value("plain", "corn", PER_CPU) == 140.0
     assert results.value("plain", "granian", PER_CPU) is None
     assert (results.faulty("plain", "corn"), results.ran("plain", "corn")) == (1, 4)
 
 
-def test_a_ratio_is_the_median_of_ratios_within_rounds(results):
+def test_ratio_is_median_of_ratios_within_rounds(results):
     assert results.ratio("plain", "corn", PER_CPU, "uvicorn") == 1.5
     assert results.spread("plain", "corn", PER_CPU, "uvicorn") == (1.4, 1.6)
     assert results.ratio("plain", "granian", PER_CPU, "uvicorn") is None
     assert results.spread("plain", "granian", PER_CPU, "uvicorn") is None
 
 
-def test_runs_survive_json(results):
+def test_runs_round_trip_through_json(results):
     assert [Run.from_json(json.loads(json.dumps(each.to_json()))) for each in results.runs] == results.runs
 
 
@@ -54,7 +54,7 @@ def test_faults_are_marked_and_listed(results):
     assert [row[:3] for row in fault_rows(results)[1:]] == [["plain", "corn", "4"], ["plain", "granian", "1"]]
 
 
-def test_tables_line_up(results):
+def test_tables_are_aligned(results):
     lines = aligned([["a", "bb"], ["ccc", "d"]]).splitlines()
     assert lines == ["a    bb", "-------", "ccc  d"]
     assert "| no answer \\| at all |" in markdown(fault_rows(results))
@@ -62,7 +62,7 @@ def test_tables_line_up(results):
     assert "FALLS SHORT" not in everything(Results([run("corn", 1, 9.0), run("uvicorn", 1, 1.0)]))
 
 
-def test_goals_that_a_run_cannot_tell_about_are_left_out(results):
+def test_goals_without_data_are_omitted(results):
     rows = goal_rows(results)[1:]
     assert [(row[0], row[3], row[4]) for row in rows] == [
         ("FALLS SHORT", ">= 1.7 x uvicorn", "1.50"),
@@ -70,7 +70,7 @@ def test_goals_that_a_run_cannot_tell_about_are_left_out(results):
     ]
 
 
-def test_the_best_peer_is_neither_corn_nor_the_bare_protocol():
+def test_best_peer_excludes_corn_and_bare_protocol():
     figures = {"corn": 2.0, "uvicorn": 4.0, "granian": 3.0, "bare": 1.0}
     results = Results([run(server, 1, 1.0, p99=p99) for server, p99 in figures.items()])
     assert Goal(case="plain", measure=P99, against=BEST, at_most=1).reached(results) == pytest.approx(2 / 3)
@@ -80,17 +80,17 @@ def test_the_best_peer_is_neither_corn_nor_the_bare_protocol():
 
 
 @pytest.mark.parametrize(("ours", "denied"), [(71.0, 0), (69.0, 1)])
-def test_a_regression_is_told_by_the_bare_protocol(ours, denied):
+def test_regression_is_measured_against_bare_protocol(ours, denied):
     assert len(regressions(Results([run("corn", 1, ours), run("bare", 1, 100.0)]))) == denied
 
 
-def test_tables_name_what_there_is():
+def test_goals_and_servers_match_cases():
     assert {goal.case for goal in GOALS} <= {case.name for case in CASES}
     for case in CASES:
         assert all(server.command(case, 1) for server in SERVERS if server.serves(case))
 
 
-def test_the_chart_is_well_formed_and_draws_each_ratio(results):
+def test_chart_is_well_formed_and_shows_ratios(results):
     drawing = ET.fromstring(chart(results, "today, <here> & now"))
     texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
     assert {"today, <here> & now", "plain, repeated", "corn", "granian", "1.50", "failed"} <= set(texts)
@@ -99,7 +99,7 @@ def test_the_chart_is_well_formed_and_draws_each_ratio(results):
     assert float(bars[0].get("width")) > 0
 
 
-def test_the_page_is_written_from_a_file(results, tmp_path):
+def test_results_page_is_written_from_file(results, tmp_path):
     known = ("date", "rounds", "seconds", "processor", "cores", "kernel", "python", "wrk", "commit", "load_before")
     about = dict.fromkeys(known, "?")
     file = tmp_path / "results.json"
@@ -110,7 +110,7 @@ def test_the_page_is_written_from_a_file(results, tmp_path):
     assert "1 hold, 1 fall short." in text
 
 
-def test_strangers_are_what_is_left_of_the_busy_time():
+def test_other_processes_are_remainder_of_busy_time():
     stat = (
         "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 100 1 20 999 50 3 4 5 0 0\n"
         "cpu1 200 0 0 7 0 0 0 0 0 0\ncpu10 9 0 0 0 0 0 0 0 0 0\nintr 5\n"
@@ -120,14 +120,14 @@ def test_strangers_are_what_is_left_of_the_busy_time():
     assert busy_seconds(stat, [0, 1]) * tick == pytest.approx(333)
 
 
-def test_the_page_says_how_quiet_it_was():
+def test_results_page_shows_load_of_other_processes():
     runs = [Run("plain", "corn", number, {STRANGERS: figure}) for number, figure in enumerate((0.01, 0.02, 0.5))]
     assert "took 0.02 CPU-seconds" in strangers(Results(runs))
     assert "more than 0.1 in 1 of 3" in strangers(Results(runs))
     assert "not recorded" in strangers(Results())
 
 
-def test_options_choose_rounds_and_servers(capsys):
+def test_options_select_cases_and_rounds(capsys):
     options = parse(["--cases", "echo,plain", "--servers", "corn", "--rounds", "3"])
     assert [case.name for case in options.cases] == ["echo", "plain"]
     assert (options.rounds, options.seconds, options.check) == (3, 2, False)
@@ -137,20 +137,20 @@ def test_options_choose_rounds_and_servers(capsys):
     assert "no such case or server: plian" in capsys.readouterr().err
 
 
-def test_the_fixed_rate_is_half_of_what_the_slowest_server_bears():
+def test_fixed_rate_is_half_of_slowest_server():
     runs = [Run("fastapi", server, 1, {RATE: rate}) for server, rate in (("corn", 9000.0), ("uvicorn", 5000.0))]
     assert half_of_the_slowest(Results(runs)) == 2500
     assert half_of_the_slowest(Results([])) > 0
 
 
-def test_a_quick_run_asks_for_less_and_can_be_changed():
+def test_quick_option_reduces_rounds():
     assert parse(["--quick"]).rounds < parse([]).rounds
     options = parse(["--quick", "--cases", "browser"])
     assert [case.name for case in options.cases] == ["browser"]
     assert options.cases[0].varying
 
 
-def test_a_request_of_the_varying_load_has_sixteen_fields_that_differ():
+def test_varying_request_has_sixteen_fields():
     lua = wrk.VARYING
     assert lua.count('["') == 16
     assert "count" in lua

@@ -1,4 +1,4 @@
-"""`corn dev` as a developer sees it: a real browser, a real editor's saves, and no key pressed in between."""
+"""Live reload of corn dev in a real browser, with saves as an editor makes them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def app(scope, receive, send):
 
 
 def save(directory: Path, version: str, more: str = "", name: str = "main.py") -> None:
-    """Save as an editor does: whole, and at once."""
+    """Save atomically, as an editor does."""
     fresh = directory / f".{name}.swp"
     fresh.write_text(APP.format(version=version, more=more))
     fresh.rename(directory / name)
@@ -60,7 +60,7 @@ def develop(directory: Path, *arguments: str) -> Served:
     return Served(directory, "main:app", "--port", "0", *arguments, program=dev).wait_ready()
 
 
-def test_an_error_is_shown_and_goes_when_it_is_mended(project, chromium):
+def test_error_page_is_replaced_after_fix(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for_text("first")
@@ -74,7 +74,7 @@ def test_an_error_is_shown_and_goes_when_it_is_mended(project, chromium):
         chromium.wait_for_text("mended")
 
 
-def test_a_page_is_loaded_again_after_a_save(project, chromium):
+def test_page_reloads_after_save(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/?kept=1")
         chromium.wait_for_text("first")
@@ -84,7 +84,7 @@ def test_a_page_is_loaded_again_after_a_save(project, chromium):
         assert chromium.run("return location.search") == "?kept=1"
 
 
-def test_a_page_with_a_strict_policy_is_loaded_again(project, chromium):
+def test_page_with_strict_csp_reloads(project, chromium):
     save(project, "first", ', (b"content-security-policy", b"default-src \'self\'")')
     with develop(project) as served:
         chromium.go(f"{served.address}/")
@@ -93,7 +93,7 @@ def test_a_page_with_a_strict_policy_is_loaded_again(project, chromium):
         chromium.wait_for_text("second")
 
 
-def test_a_style_sheet_is_exchanged_and_the_page_stays(project, chromium):
+def test_style_sheet_is_replaced_without_page_reload(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for("getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)'")
@@ -104,7 +104,7 @@ def test_a_style_sheet_is_exchanged_and_the_page_stays(project, chromium):
         assert chromium.run("return document.querySelectorAll('link').length") == 1
 
 
-def test_a_changed_script_reloads_the_page_and_not_the_code(project, chromium):
+def test_changed_script_reloads_page_only(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for_text("first")
@@ -115,7 +115,7 @@ def test_a_changed_script_reloads_the_page_and_not_the_code(project, chromium):
         assert "reloaded in" not in served.output
 
 
-def test_an_image_that_the_page_makes_anew_each_time_does_not_reload_it_without_end(project, chromium):
+def test_image_rewritten_by_each_request_does_not_loop_reloads(project, chromium):
     made = "open('plot.png', 'wb').write(__import__('os').urandom(8)) if scope['path'] == '/' else None"
     text = (project / "main.py").read_text().replace("    body, kind = PAGE", f"    {made}\n    body, kind = PAGE")
     (project / "main.py").write_text(text)
@@ -126,7 +126,7 @@ def test_an_image_that_the_page_makes_anew_each_time_does_not_reload_it_without_
         assert served.output.count('"GET / HTTP/1.1"') <= 3
 
 
-def test_a_failed_save_takes_no_page_away(project, chromium):
+def test_failed_save_keeps_page(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for_text("first")
@@ -138,7 +138,7 @@ def test_a_failed_save_takes_no_page_away(project, chromium):
         chromium.wait_for_text("second")
 
 
-def test_an_exception_of_a_request_is_shown_and_goes_when_it_is_mended(project, chromium):
+def test_request_exception_page_is_replaced_after_fix(project, chromium):
     with develop(project) as served:
         chromium.go(f"{served.address}/broken")
         chromium.wait_for_text("LookupError: nothing is here")
@@ -149,8 +149,8 @@ def test_an_exception_of_a_request_is_shown_and_goes_when_it_is_mended(project, 
         chromium.wait_for_text("mended")
 
 
-def test_a_page_that_cannot_reach_the_watcher_asks_the_application(project, chromium):
-    """As in a container, whose port for browsers nobody publishes."""
+def test_page_without_watcher_connection_polls_application(project, chromium):
+    """As in a container that does not publish the port of the live-reload server."""
     with develop(project, "--host", "127.0.0.2") as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for_text("first")
@@ -158,7 +158,7 @@ def test_a_page_that_cannot_reach_the_watcher_asks_the_application(project, chro
         chromium.wait_for_text("second")
 
 
-def test_a_page_waits_for_a_service_that_is_started_again(project, chromium):
+def test_page_reconnects_to_restarted_service(project, chromium):
     with develop(project) as served:
         address = served.address
         chromium.go(f"{address}/")
@@ -169,7 +169,7 @@ def test_a_page_waits_for_a_service_that_is_started_again(project, chromium):
         chromium.wait_for_text("second")
 
 
-def test_without_refresh_a_page_is_as_the_application_sent_it(project, chromium):
+def test_no_refresh_option_leaves_page_unchanged(project, chromium):
     with develop(project, "--no-refresh") as served:
         chromium.go(f"{served.address}/")
         chromium.wait_for_text("first")

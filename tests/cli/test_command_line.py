@@ -1,4 +1,4 @@
-"""What every command has in common: help, version, and mistakes told in one line."""
+"""Common behavior of all commands: help, version, and usage errors in one line."""
 
 import subprocess
 import sys
@@ -18,13 +18,13 @@ def test_version_is_printed(corn):
     assert corn("--version").stdout == f"corn {__version__}\n"
 
 
-def test_the_console_script_is_the_same_command():
+def test_console_script_prints_version():
     script = Path(sysconfig.get_path("scripts")) / "corn"
     shown = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=30, check=True)
     assert shown.stdout == f"corn {__version__}\n"
 
 
-def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
+def test_missing_command_prints_help_and_exits_2(corn):
     done = corn()
     assert (done.returncode, done.stdout) == (2, "")
     assert "serve       Serve an application." in done.stderr
@@ -33,7 +33,7 @@ def test_without_a_command_the_help_is_shown_and_nothing_is_done(corn):
 
 
 @pytest.mark.parametrize("command", ["serve", "dev", "config"])
-def test_help_lists_every_option_in_80_columns(corn, command):
+def test_help_lists_all_options_in_80_columns(corn, command):
     done = corn(command, "--help", COLUMNS="80")
     assert done.returncode == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -81,30 +81,30 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("arguments", "line"), MISTAKES, ids=[" ".join(each[0]) for each in MISTAKES])
-def test_a_mistake_is_told_in_one_line(corn, arguments, line):
+def test_usage_error_is_one_line_and_exits_2(corn, arguments, line):
     done = corn(*arguments)
     assert (done.stderr, done.stdout, done.returncode) == (f"corn: {line}\n", "", 2)
 
 
-def test_an_option_without_its_value(corn):
+def test_option_without_value_exits_2(corn):
     done = corn("serve", "--port")
     assert done.returncode == 2
     assert done.stderr.startswith("corn: option '--port' requires an argument")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_wrong_variable_and_a_wrong_file_are_told_alike(corn, tmp_path):
+def test_invalid_variable_and_file_are_reported_with_source(corn, tmp_path):
     assert corn("config", CORN_PORT="x").stderr.startswith("corn: CORN_PORT: 'x' is wrong; ")
     (tmp_path / "corn.toml").write_text("wokers = 1")
     assert corn("config").stderr == "corn: corn.toml: unknown option 'wokers'; did you mean 'workers'?\n"
 
 
-def test_error_on_a_terminal_is_labelled_in_red(corn_on_a_terminal):
+def test_error_in_terminal_has_red_label(corn_on_a_terminal):
     assert corn_on_a_terminal("serv").startswith("corn: \x1b[31merror:\x1b[0m unknown command 'serv'")
     assert corn_on_a_terminal("serv", NO_COLOR="1").startswith("corn: unknown command 'serv'")
 
 
-def test_windows_is_refused_before_anything_is_imported():
+def test_windows_is_refused_before_imports():
     code = WINDOWS + "import atexit; atexit.register(lambda: print(sorted(set(sys.modules) - before))); main()"
     done = subprocess.run(
         [sys.executable, "-S", "-c", _with_corn(code)], capture_output=True, text=True, timeout=30, check=False
@@ -132,21 +132,21 @@ def _with_corn(code):
         ("/etc/x.py", 1, "/etc/x.py: does not count: it is in none of the watched directories"),
     ],
 )
-def test_explain_reload_says_whether_a_path_counts_and_why(corn, path, code, said):
+def test_explain_reload_shows_effect_and_reason_of_path(corn, path, code, said):
     done = corn("dev", "--explain-reload", path)
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout.startswith(said)
 
 
 @pytest.mark.parametrize(("former", "name"), [("ps", "requests"), ("logs", "log-level")])
-def test_renamed_command_works_under_its_former_name_with_a_notice(corn, former, name):
+def test_deprecated_command_name_works_with_notice(corn, former, name):
     done = corn(former, "--help")
     assert done.stderr == f"corn: 'corn {former}' is deprecated; use 'corn {name}'\n"
     assert done.stdout == corn(name, "--help").stdout
     assert f"  {former} " not in corn("--help").stdout
 
 
-def test_pasted_command_line_of_another_server_is_answered_at_once(corn):
+def test_options_of_other_server_are_explained_together(corn):
     done = corn("serve", "main:app", "-k", "gthread", "--max-requests", "9", "--threads=4", "--wokers", "3", "--reload")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
@@ -160,7 +160,7 @@ def test_pasted_command_line_of_another_server_is_answered_at_once(corn):
     ]
 
 
-def test_variables_and_keys_of_another_server_are_answered_at_once(corn, tmp_path):
+def test_variables_and_keys_of_other_server_are_explained_together(corn, tmp_path):
     done = corn("config", CORN_MAX_REQUESTS="9", CORN_WOKERS="3")
     assert done.stderr.splitlines() == [
         "corn: 2 unknown variables",

@@ -1,4 +1,4 @@
-"""Completion as a shell asks for it: the script is loaded by a real bash, which is asked what it would offer."""
+"""Shell completion, with the completion script loaded into a real bash."""
 
 import os
 import subprocess
@@ -54,12 +54,12 @@ def test_completion_script_exists_for_each_shell(corn):
         assert f"_CORN_COMPLETE={shell}_complete" in done.stdout
 
 
-def test_a_shell_that_is_missing_or_unknown_is_told_in_one_line(corn):
+def test_missing_or_unknown_shell_is_reported_in_one_line(corn):
     assert corn("completion").stderr == "corn: missing argument SHELL; see 'corn completion --help'\n"
     assert "'ksh' is not one of" in corn("completion", "ksh").stderr
 
 
-def test_help_keeps_a_line_for_each_shell(corn):
+def test_completion_help_keeps_line_for_each_shell(corn):
     shown = corn("completion", "--help").stdout
     assert '  bash  eval "$(corn completion bash)"    in ~/.bashrc\n  zsh ' in shown
     assert "\\b" not in shown

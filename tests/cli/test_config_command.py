@@ -5,7 +5,7 @@ from corn.config.schema import OPTIONS, Config
 from corn.config.types import Mode
 
 
-def test_every_value_stands_in_columns_with_its_origin(corn, tmp_path):
+def test_config_table_shows_values_with_origin(corn, tmp_path):
     (tmp_path / "corn.toml").write_text("backlog = 100")
     done = corn("config", "main:app", "-w", "3", "--no-access-log", CORN_PORT="9000")
     rows = [line.split("  ") for line in done.stdout.splitlines()]
@@ -22,13 +22,13 @@ def test_every_value_stands_in_columns_with_its_origin(corn, tmp_path):
     assert len(starts) == 1
 
 
-def test_colour_is_for_terminals_only(corn, corn_on_a_terminal):
+def test_config_table_is_colored_in_terminal_only(corn, corn_on_a_terminal):
     assert "\x1b[" not in corn("config").stdout
     assert "\x1b[2mhost " in corn_on_a_terminal("config")
     assert "\x1b[" not in corn_on_a_terminal("config", NO_COLOR="1")
 
 
-def test_json_can_be_read_back(corn, tmp_path):
+def test_config_json_round_trips(corn, tmp_path):
     (tmp_path / "corn.toml").write_text("uds-mode = '600'")
     shown = json.loads(corn("config", "main:app", "-b", "a:1", "-b", "unix:x", "--json").stdout)
     assert shown["file"] == str(tmp_path / "corn.toml")
@@ -43,7 +43,7 @@ def test_json_can_be_read_back(corn, tmp_path):
     assert isinstance(kinds["uds_mode"], Mode)
 
 
-def test_the_file_can_be_named_by_option_or_variable(corn, tmp_path):
+def test_config_file_is_selected_by_option_or_variable(corn, tmp_path):
     (tmp_path / "live.toml").write_text("workers = 7")
     assert "7" in _row(corn("config", "-c", "live.toml").stdout, "workers")
     assert "live.toml" in _row(corn("config", CORN_CONFIG="live.toml").stdout, "workers")

@@ -1,4 +1,4 @@
-"""The certificate of `corn dev --tls`."""
+"""Certificate of `corn dev --tls`."""
 
 import os
 import re
@@ -20,7 +20,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "data" / "corn"
 
 
-def test_dev_certificate_is_made_once_with_a_private_key_file(home):
+def test_dev_certificate_is_created_once_with_private_key_file(home):
     made = local_certificate()
     assert stat.S_IMODE(made.keyfile.stat().st_mode) == 0o600
     assert stat.S_IMODE(made.directory.stat().st_mode) == 0o700
@@ -29,7 +29,7 @@ def test_dev_certificate_is_made_once_with_a_private_key_file(home):
     assert sorted(each.name for each in home.rglob("*")) == ["authority.pem", "localhost.key", "localhost.pem", "tls"]
 
 
-def test_an_old_or_damaged_one_is_replaced(home):
+def test_expired_or_damaged_dev_certificate_is_replaced(home):
     made = local_certificate()
     content = made.keyfile.read_bytes()
     os.utime(made.certfile, (0, 0))
@@ -39,21 +39,21 @@ def test_an_old_or_damaged_one_is_replaced(home):
     assert [each.name for each in home.iterdir()] == ["tls"]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+def test_unwritable_certificate_directory_is_config_error(tmp_path, monkeypatch):
     (tmp_path / "data").write_text("a file")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     with pytest.raises(ConfigError, match=r"--tls: cannot keep a certificate in .*data/corn/tls"):
         local_certificate()
 
 
-def test_a_missing_extra_is_named(home, monkeypatch):
+def test_missing_tls_extra_is_named(home, monkeypatch):
     monkeypatch.setitem(sys.modules, "trustme", None)
     with pytest.raises(ConfigError, match=re.escape("pip install 'corn-server[tls]'")):
         local_certificate()
     assert not home.exists()
 
 
-def test_corn_dev_serves_https_with_it(tmp_path, home):
+def test_dev_tls_option_serves_https(tmp_path, home):
     write_app(tmp_path, "one")
     command = [sys.executable, "-m", "corn", "dev"]
     arguments = ("main:app", "--port", "0", "--tls")

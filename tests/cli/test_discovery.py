@@ -50,37 +50,37 @@ def write(directory, **files):
         ({"manage": MANAGE, "site1__settings": ""}, "django.core.asgi:get_asgi_application", ".", True),
     ],
 )  # fmt: skip
-def test_an_application_is_found(tmp_path, files, app, app_dir, factory):
+def test_application_is_found(tmp_path, files, app, app_dir, factory):
     write(tmp_path, **files)
     found = find(tmp_path)
     assert (found.app, found.app_dir, found.factory) == (app, app_dir, factory)
 
 
-def test_nothing_is_found_where_nothing_is(tmp_path):
+def test_project_without_application_finds_none(tmp_path):
     write(tmp_path, notes="x = 1", main="def create_app(settings): ...")
     assert find(tmp_path) is None
 
 
-def test_several_applications_are_named_and_none_is_chosen(tmp_path):
+def test_several_applications_are_named_in_error(tmp_path):
     write(tmp_path, main=FASTAPI, shop__main=FASTAPI, src__other__asgi=SCOPE)
     with pytest.raises(ConfigError, match=r"main:app, shop\.main:app, other\.asgi:app \(--app-dir src\)"):
         find(tmp_path)
 
 
-def test_fastapi_entrypoint_in_pyproject_decides(tmp_path):
+def test_fastapi_entrypoint_in_pyproject_takes_precedence(tmp_path):
     write(tmp_path, main=FASTAPI, other=FASTAPI)
     (tmp_path / "pyproject.toml").write_text("[tool.fastapi]\nentrypoint = 'other:app'\n")
     assert find(tmp_path).app == "other:app"
 
 
-def test_config_check_says_what_was_found_and_loads_it(corn, tmp_path):
+def test_config_check_reports_and_loads_found_application(corn, tmp_path):
     write(tmp_path, src__shop__main=SCOPE)
     done = corn("config", "--check")
     assert done.stderr == "Found shop.main:app in src/shop/main.py.\n"
     assert done.stdout == "The configuration is good, and shop.main:app loads.\n"
 
 
-def test_an_application_in_the_configuration_is_not_looked_for(corn, tmp_path):
+def test_configured_application_skips_discovery(corn, tmp_path):
     write(tmp_path, main=SCOPE, other=SCOPE)
     (tmp_path / "pyproject.toml").write_text("[tool.corn]\napp = 'other:app'\n")
     done = corn("config", "--check")
@@ -89,7 +89,7 @@ def test_an_application_in_the_configuration_is_not_looked_for(corn, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["serve", "dev"])
-def test_several_applications_are_one_line_with_exit_code_2(corn, tmp_path, command):
+def test_several_applications_exit_2_with_one_line(corn, tmp_path, command):
     write(tmp_path, main=SCOPE, app=SCOPE)
     done = corn(command)
     assert done.returncode == 2
@@ -97,7 +97,7 @@ def test_several_applications_are_one_line_with_exit_code_2(corn, tmp_path, comm
     assert done.stderr.count("\n") == 1
 
 
-def test_a_django_project_loads_without_an_asgi_module(corn, tmp_path):
+def test_django_project_without_asgi_module_loads(corn, tmp_path):
     write(
         tmp_path,
         manage=MANAGE,

@@ -1,4 +1,4 @@
-"""`corn init` and `corn import`: what they write is used."""
+"""`corn init` and `corn import`: the written files are valid."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ def values(path):
     return tomllib.loads(path.read_text())
 
 
-def test_init_writes_a_file_that_corn_accepts(corn, project):
+def test_init_writes_valid_config(corn, project):
     done = corn("init")
     assert (done.returncode, done.stdout) == (0, "wrote corn.toml\n"), done.stderr
     assert values(project / "corn.toml") == {"app": "main:app", "workers": "auto"}
@@ -54,7 +54,7 @@ def test_init_writes_a_file_that_corn_accepts(corn, project):
     assert corn("init", "main:app", "--force").returncode == 0
 
 
-def test_commented_options_of_init_are_options_too(corn, project):
+def test_init_commented_options_are_valid(corn, project):
     corn("init")
     lines = (project / "corn.toml").read_text().splitlines()
     given = [line.removeprefix("# ") for line in lines if " = " in line and line.count("`") == 0 and "bind" not in line]
@@ -64,7 +64,7 @@ def test_commented_options_of_init_are_options_too(corn, project):
     assert done.returncode == 0, done.stderr
 
 
-def test_init_writes_what_a_deployment_needs(corn, project):
+def test_init_writes_deployment_files(corn, project):
     done = corn("init", "--systemd", "--compose", "--kubernetes")
     name = project.name.lower().replace("_", "-")
     assert done.returncode == 0, done.stderr
@@ -80,7 +80,7 @@ def test_init_writes_what_a_deployment_needs(corn, project):
         assert "Unknown" not in said
 
 
-def test_import_translates_a_configuration_of_gunicorn(corn, project):
+def test_import_translates_gunicorn_config(corn, project):
     (project / "gunicorn.conf.py").write_text(GUNICORN)
     done = corn("import", "gunicorn.conf.py")
     assert done.returncode == 0, done.stderr
@@ -103,7 +103,7 @@ def test_import_translates_a_configuration_of_gunicorn(corn, project):
     assert done.returncode == 0, done.stderr
 
 
-def test_import_translates_a_command_line(corn, project):
+def test_import_translates_command_line(corn, project):
     text = "uvicorn --factory main:app --host 0.0.0.0 --port=81 --workers 4 --header A:b --header C:d --no-access-log"
     done = corn("import", "--from-uvicorn", f"{text} --reload-delay 2", "--output", "-")
     assert done.returncode == 0, done.stderr
@@ -132,7 +132,7 @@ def test_import_translates_a_command_line(corn, project):
     ],
     ids=str,
 )
-def test_import_that_cannot_be_done_says_why_in_one_line(corn, tmp_path, arguments, line):
+def test_import_failure_is_one_line_and_exits_2(corn, tmp_path, arguments, line):
     (tmp_path / "broken.py").write_text("1 / 0")
     done = corn("import", *arguments)
     assert (done.returncode, done.stderr) == (2, f"corn: {line}\n")

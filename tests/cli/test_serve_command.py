@@ -1,4 +1,4 @@
-"""How `corn serve` begins: what it checks, and how it tells that it cannot serve. Serving is in tests/integration."""
+"""Start of `corn serve`: configuration checks and start failures. Serving is tested in tests/integration."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ GOOD = "async def app(scope, receive, send): ..."
 
 @pytest.fixture
 def main_module(tmp_path):
-    """Writes the user's main.py."""
+    """Write the user's main.py."""
     return (tmp_path / "main.py").write_text
 
 
@@ -25,7 +25,7 @@ CHECKS = [["serve", "--check-config"], ["config", "--check"]]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=" ".join)
-def test_a_check_that_passes(corn, main_module, check):
+def test_config_check_passes(corn, main_module, check):
     main_module(GOOD)
     done = corn(*check, "main:app")
     assert (done.stdout, done.stderr) == ("The configuration is good, and main:app loads.\n", "")
@@ -45,14 +45,14 @@ def test_a_check_that_passes(corn, main_module, check):
         ("import sys; sys.exit(7)", "main:app", 3, "main could not be imported: it called sys.exit(7)"),
     ],
 )
-def test_a_check_that_fails(corn, main_module, check, module, application, code, line):
+def test_config_check_failure_is_one_line_with_exit_code(corn, main_module, check, module, application, code, line):
     main_module(module)
     done = corn(*check, application)
     assert done.stderr.startswith(f"corn: {line}")
     assert (done.returncode, done.stdout) == (code, "")
 
 
-def test_an_exception_of_the_users_shows_the_users_frames_and_none_of_corns(corn, main_module, tmp_path):
+def test_application_exception_shows_user_frames_only(corn, main_module, tmp_path):
     main_module("def start():\n    return 1 / 0\n\nstart()\n")
     done = corn("config", "main:app", "--check")
     assert f'File "{tmp_path / "main.py"}", line 2, in start' in done.stderr
@@ -60,13 +60,13 @@ def test_an_exception_of_the_users_shows_the_users_frames_and_none_of_corns(corn
     assert "importlib" not in done.stderr
 
 
-def test_the_check_opens_no_socket(corn, main_module):
+def test_config_check_opens_no_socket(corn, main_module):
     main_module(GOOD)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert corn("serve", "main:app", "--port", str(taken.getsockname()[1]), "--check-config").returncode == 0
 
 
-def test_a_port_in_use(corn, main_module):
+def test_port_in_use_exits_4(corn, main_module):
     main_module(GOOD)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -77,7 +77,7 @@ def test_a_port_in_use(corn, main_module):
     assert done.stderr.count("\n") <= 2
 
 
-def test_an_application_that_does_not_load(corn, main_module, tmp_path):
+def test_application_load_failure_exits_3(corn, main_module, tmp_path):
     main_module("1 / 0")
     done = corn("serve", "main:app", "--port", "0")
     assert done.returncode == 3
@@ -85,7 +85,7 @@ def test_an_application_that_does_not_load(corn, main_module, tmp_path):
     assert str(tmp_path / "main.py") in done.stderr
 
 
-def test_an_interrupt_while_the_application_loads_is_quiet(main_module, tmp_path):
+def test_sigint_during_load_exits_130_silently(main_module, tmp_path):
     main_module("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)")
     with subprocess.Popen(
         [*COMMAND, "config", "main:app", "--check"],

@@ -1,4 +1,4 @@
-"""Stacks as `corn stacks` shows them."""
+"""Output of `corn stacks`."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ Task request
 ANSWER = {"workers": [{"slot": 0, "generation": 1, "pid": 2, "stage": "ready", "stacks": STACKS}]}
 
 
-def test_stacks_leave_out_the_frames_of_corn():
+def test_stacks_omit_frames_of_corn():
     assert format_own_stacks(ANSWER).splitlines() == [
         "worker 0 (generation 1, pid 2), ready",
         "Current thread 0x1 (most recent call first):",
@@ -34,5 +34,5 @@ def test_stacks_leave_out_the_frames_of_corn():
     ]
 
 
-def test_all_stacks_have_every_frame():
+def test_stacks_option_all_shows_each_frame():
     assert format_stacks(ANSWER).count(str(PACKAGE)) == 4

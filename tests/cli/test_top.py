@@ -1,4 +1,4 @@
-"""What `corn top` shows and what its keys do, without an instance and without a terminal."""
+"""View and keys of `corn top`, without an instance and without a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = ["r", "b", "+", "-", "d", "x", "s", "y", "n", "q", "j", "k", "up", "down"
 
 
 def counted(requests=0, *, bucket=0, failed=0):
-    """What a worker has counted that answered `requests`, all in one bucket of latency."""
+    """Counters of a worker with `requests` requests, all in one latency bucket."""
     latency = [0] * 16
     latency[bucket] = requests
     reading = Reading(requests=requests, statuses=(0, 0, requests - failed, 0, 0, failed, 0, 0), latency=tuple(latency))
@@ -51,57 +51,57 @@ def screen(view, person=None, width=80, height=24, **more):
     return [line.plain.rstrip() for line in lines(view, person or Interaction(), Area(width, height, **more))]
 
 
-def test_rates_are_of_the_last_interval_and_cpu_of_one_processor():
+def test_rate_and_cpu_cover_last_interval():
     row = view_of([sample(0.0, [worker(0, 10)]), sample(2.0, [worker(0, 110)])]).rows[0]
     assert row.traffic.rate == 50.0
     assert row.cpu == 25.0
     assert row.pss == 9 << 20
 
 
-def test_rate_of_one_sample_is_unknown():
+def test_rate_of_single_sample_is_unknown():
     view = view_of([sample(0.0, [worker(0, 10)], requests=10)])
     assert (view.rows[0].traffic.rate, view.rows[0].traffic.p50, view.rows[0].cpu, view.errors) == (None,) * 4
 
 
-def test_the_successor_of_a_worker_does_not_take_its_count():
+def test_rate_of_replaced_worker_is_unknown():
     row = view_of([sample(0.0, [worker(0, 5000)]), sample(1.0, [worker(0, 7, number=9)])]).rows[0]
     assert row.traffic.rate is None
 
 
-def test_the_share_of_errors_is_of_the_window():
+def test_error_share_covers_window():
     assert view_of([sample(0.0, [], requests=100), sample(1.0, [], requests=200, failed=5)]).errors == 0.05
 
 
-def test_the_lag_of_a_worker_that_does_not_turn_is_its_silence():
+def test_lag_of_blocked_worker_is_heartbeat_age():
     assert view_of([sample(0.0, [worker(0, stage="stuck", silent=7.0)])]).rows[0].lag == 7.0
 
 
-def test_quantiles_lie_in_the_bucket_that_they_fall_into():
+def test_quantile_is_within_its_bucket():
     assert quantile([0] * 16, LATENCY_BOUNDS, 0.5) is None
     assert quantile([0, 10, *[0] * 14], LATENCY_BOUNDS, 0.5) == pytest.approx(0.00075)
     assert quantile([0] * 15 + [3], LATENCY_BOUNDS, 0.5) == 30.0
 
 
 @given(st.lists(st.integers(0, 1000), min_size=16, max_size=16), st.floats(0.01, 1.0), st.floats(0.01, 1.0))
-def test_quantiles_grow_with_their_share(buckets, one, other):
+def test_quantiles_are_monotonic(buckets, one, other):
     low, high = (quantile(buckets, LATENCY_BOUNDS, share) for share in sorted((one, other)))
     assert (low is None) == (sum(buckets) == 0)
     assert low is None or 0.0 < low <= high <= 30.0
 
 
-def test_a_sparkline_has_the_highest_at_its_top():
+def test_sparkline_scales_to_maximum():
     assert sparkline([0.0, 5.0, 10.0], 4, "_-^") == " _-^"
     assert sparkline([], 3, "_-^") == "   "
     assert sparkline([1.0] * 9, 2, "_-^") == "^^"
 
 
 @given(st.floats(0.0, 29.9), st.floats(0.0, 900_000.0))
-def test_figures_are_short(seconds, count):
+def test_figures_have_bounded_width(seconds, count):
     assert len(latency(seconds)) <= 5
     assert len(rate(count)) <= 6
 
 
-def test_the_screen_shows_workers_and_why_they_were_restarted():
+def test_screen_shows_workers_and_restart_reasons():
     slots = [
         {"slot": 0, "restarts": 2, "reason": "crashed: killed by SIGKILL " + "x " * 40, "ago": 4.0, "starts_in": 0}
     ]
@@ -118,7 +118,7 @@ def test_the_screen_shows_workers_and_why_they_were_restarted():
     assert len(shown) == 24
 
 
-def test_a_long_list_shows_the_selected_worker():
+def test_long_worker_list_shows_selected_worker():
     view = view_of([sample(0.0, [worker(slot) for slot in range(64)])])
     shown = screen(view, Interaction(selected=50))
     assert any(line.startswith(">50 ") for line in shown)
@@ -126,24 +126,24 @@ def test_a_long_list_shows_the_selected_worker():
     assert f"  {64 - len(seen)} more" in shown
 
 
-def test_an_instance_that_is_gone_is_said_to_be():
+def test_lost_instance_is_shown():
     assert screen(None, lost="it does not run")[0] == "NO ANSWER: it does not run; trying again"
     view = view_of([sample(0.0, [worker(0)])])
     assert screen(view, lost="it does not run")[1].startswith("corn 0.1.0")
 
 
-def test_nothing_that_a_terminal_would_obey_is_shown():
+def test_control_characters_are_replaced():
     hostile = view_of([sample(0.0, [worker(0)], last_error="no\x1b[2J\nmore")])
     assert "last error: no?[2J more" in screen(hostile)
 
 
-def test_a_terminal_without_utf8_gets_ascii():
+def test_terminal_without_utf8_gets_ascii():
     view = view_of([sample(at, [worker(0, int(at * at))], requests=int(at * at)) for at in range(9)])
     assert "".join(screen(view, sparks=PLAIN)).isascii()
 
 
 @given(st.integers(10, 200), st.integers(1, 60), st.integers(0, 40), st.integers(0, 100))
-def test_no_line_is_wider_than_the_screen_and_none_is_below_it(width, height, count, selected):
+def test_screen_fits_terminal_size(width, height, count, selected):
     workers = [worker(slot, 10**6 * slot) for slot in range(count)]
     view = view_of([sample(0.0, [worker(slot) for slot in range(count)]), sample(1.0, workers, last_error="x " * 300)])
     shown = lines(view, Interaction(selected=selected), Area(width, height))
@@ -151,7 +151,7 @@ def test_no_line_is_wider_than_the_screen_and_none_is_below_it(width, height, co
     assert all(line.cell_len <= width for line in shown)
 
 
-def test_key_that_changes_the_service_asks_for_confirmation():
+def test_key_that_changes_service_asks_for_confirmation():
     person = Interaction()
     assert person.press("down", [0, 4]) is None
     assert person.press("d", [0, 4]) is None
@@ -163,7 +163,7 @@ def test_key_that_changes_the_service_asks_for_confirmation():
     assert person.said == "left as it is"
 
 
-def test_stacks_are_asked_for_at_once_and_cover_the_workers():
+def test_stacks_key_shows_scrollable_page():
     person = Interaction()
     assert person.press("s", [3]) == Order("stacks", "", {"worker": 3})
     person.show("\n".join(f"line {number}" for number in range(100)))
@@ -175,7 +175,7 @@ def test_stacks_are_asked_for_at_once_and_cover_the_workers():
 
 
 @given(st.lists(st.sampled_from(KEYS)), st.lists(st.integers(0, 9)))
-def test_no_order_that_changes_anything_comes_without_a_yes(keys, slots):
+def test_orders_require_confirmation(keys, slots):
     person = Interaction()
     for key in keys:
         order = person.press(key, slots)
@@ -183,17 +183,17 @@ def test_no_order_that_changes_anything_comes_without_a_yes(keys, slots):
         assert person.page is None
 
 
-def test_keys_are_told_apart():
+def test_key_sequences_are_decoded():
     assert keys_in(b"j\x1b[Aq\x1b[6~\x1b") == ["j", "up", "q", "pagedown", "escape"]
 
 
-def test_without_a_terminal_it_says_so(corn):
+def test_top_without_terminal_exits_2(corn):
     done = corn("top")
     assert done.returncode == 2
     assert done.stderr == "corn: corn top needs a terminal that can move its cursor; 'corn status' needs none\n"
 
 
-def test_without_the_extra_it_says_so(monkeypatch):
+def test_missing_top_extra_is_named(monkeypatch):
     from corn.cli.group import corn
 
     monkeypatch.setitem(sys.modules, "rich.console", None)

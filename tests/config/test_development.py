@@ -1,4 +1,4 @@
-"""Options of corn dev: what production says of addresses and workers does not count, and [dev] says what differs."""
+"""Options of corn dev: production addresses and workers are ignored, and the table [dev] overrides options."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def develop(tmp_path):
     return develop_here
 
 
-def test_addresses_and_workers_of_production_do_not_count_and_are_named(develop):
+def test_production_addresses_and_workers_are_ignored_in_dev(develop):
     resolved = develop(PRODUCTION, {"CORN_HOST": "0.0.0.0", "WEB_CONCURRENCY": "8"})
     config = resolved.config
     assert (config.host, config.bind, config.workers) == ("127.0.0.1", (), 1)
@@ -31,29 +31,29 @@ def test_addresses_and_workers_of_production_do_not_count_and_are_named(develop)
     assert {each.word for each in resolved.left_out} == {"bind", "soak", "CORN_HOST", "WEB_CONCURRENCY"}
 
 
-def test_the_command_line_says_otherwise(develop):
+def test_command_line_overrides_dev_defaults(develop):
     config = develop(PRODUCTION, command_line={"bind": ("0.0.0.0:81",), "workers": "2"}).config
     assert (config.bind, config.workers) == (("0.0.0.0:81",), 2)
 
 
-def test_the_table_dev_says_what_differs(develop):
+def test_dev_table_overrides_options(develop):
     resolved = develop(PRODUCTION + "[dev]\nhost = '0.0.0.0'\nworkers = 2\ntimeout-keep-alive = 9\nreload_dir = ['.']")
     config = resolved.config
     assert (config.host, config.workers, config.timeout_keep_alive, config.reload_dir) == ("0.0.0.0", 2, 9.0, (".",))
     assert resolved.origins["workers"] == "corn.toml [dev]"
 
 
-def test_a_variable_stands_above_the_table_dev(develop):
+def test_variable_overrides_dev_table(develop):
     assert develop("[dev]\nport = 1", {"CORN_PORT": "2"}).config.port == 2
 
 
-def test_the_table_dev_of_pyproject(develop):
+def test_dev_table_of_pyproject_is_read(develop):
     resolved = develop("[tool.corn]\nworkers = 4\n[tool.corn.dev]\nworkers = 2", name="pyproject.toml")
     assert resolved.config.workers == 2
     assert resolved.origins["workers"] == "pyproject.toml [tool.corn.dev]"
 
 
-def test_the_table_dev_does_not_count_for_corn_serve_and_is_checked(tmp_path):
+def test_dev_table_is_checked_but_ignored_by_serve(tmp_path):
     (tmp_path / "corn.toml").write_text(PRODUCTION + "[dev]\nworkers = 2")
     assert resolve({}, {}, tmp_path, None).config.workers == 4
     (tmp_path / "corn.toml").write_text(PRODUCTION + "[dev]\nwokers = 2")
@@ -61,6 +61,6 @@ def test_the_table_dev_does_not_count_for_corn_serve_and_is_checked(tmp_path):
         resolve({}, {}, tmp_path, None)
 
 
-def test_an_option_of_corn_serve_in_the_table_dev_is_named(develop):
+def test_serve_option_in_dev_table_is_refused(develop):
     with pytest.raises(ConfigError, match=r"corn\.toml \[dev\]: soak is an option of 'corn serve'"):
         develop("[dev]\nsoak = 1")

@@ -57,7 +57,7 @@ def test_env_file_line_is_read(text, variables):
         ("A=x\0y", "line 1: a value cannot hold a NUL character"),
     ],
 )
-def test_says_where_and_what(text, problem):
+def test_malformed_line_is_reported_with_number(text, problem):
     with pytest.raises(ValueError) as caught:
         parse_env(text)
     assert str(caught.value) == problem
@@ -66,13 +66,13 @@ def test_says_where_and_what(text, problem):
 @given(
     st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True), st.text().filter(lambda t: "\0" not in t))
 )
-def test_any_value_can_be_written_in_double_quotes(variables):
+def test_quoted_value_round_trips(variables):
     escaped = {key: re.sub(r'([\\"$])', r"\\\1", value) for key, value in variables.items()}
     assert parse_env("".join(f'{key}="{value}"\n' for key, value in escaped.items())) == variables
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused_with_its_line(text):
+def test_arbitrary_text_is_read_or_refused_with_line(text):
     problem = "line "
     try:
         parse_env(text)
@@ -81,7 +81,7 @@ def test_any_text_is_read_or_refused_with_its_line(text):
     assert problem.startswith("line ")
 
 
-def test_file_with_byte_order_mark_and_windows_line_ends(tmp_path):
+def test_file_with_bom_and_crlf_is_read(tmp_path):
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfA=1\r\nB='2'\r\n")
     assert read_env_file(tmp_path / ".env") == {"A": "1", "B": "2"}
 
@@ -90,7 +90,7 @@ def test_file_with_byte_order_mark_and_windows_line_ends(tmp_path):
     ("content", "problem"),
     [(b"A", ", line 1: expected KEY=VALUE"), (b"A=\xff", ": not UTF-8 text"), (None, ": cannot be read: No such file")],
 )
-def test_error_names_the_file(tmp_path, content, problem):
+def test_error_names_file(tmp_path, content, problem):
     path = tmp_path / ".env"
     if content is not None:
         path.write_bytes(content)
@@ -99,7 +99,7 @@ def test_error_names_the_file(tmp_path, content, problem):
     assert str(caught.value).startswith(f"{path}{problem}")
 
 
-def test_environment_wins_over_files_and_the_later_file_over_the_earlier(tmp_path):
+def test_environment_overrides_files_and_later_file_earlier(tmp_path):
     (tmp_path / "one").write_text("A=1\nB=1\nHOST=file\n")
     (tmp_path / "two").write_text("B=2\nURL=http://${HOST}/${A}\n")
     files = [str(tmp_path / "one"), str(tmp_path / "two")]

@@ -1,4 +1,4 @@
-"""The table of other servers' options: complete, and naming only what corn has."""
+"""Table of the options of other servers: complete, and with existing counterparts only."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def flags_of_help(text):
 
 
 def helps():
-    """What `--help` of the peers says that are installed where CORN_TEST_PEERS says, or for benchmarks."""
+    """Output of `--help` of the peers installed in CORN_TEST_PEERS, or for benchmarks."""
     path = os.environ.get("CORN_TEST_PEERS", str(Path(__file__).parents[2] / ".venv-bench" / "bin"))
     for peer in PEERS:
         command = [shutil.which(peer, path=path), *(["run"] if peer == "fastapi" else []), "--help"]
@@ -41,20 +41,22 @@ def helps():
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_table_has_exactly_the_options_of_the_peer(peer):
+def test_table_has_all_options_of_peer(peer):
     options = of_peer(peer)
     assert [flag for flag in RECORDED[peer] if not any(each.has(flag) for each in options)] == []
     listed = {flag for each in options for flag in each.flags if flag.startswith("--")}
     assert listed - {"--version"} <= set(RECORDED[peer])
 
 
-def test_recorded_options_are_those_of_the_installed_peers():
-    for peer, shown in helps():
-        assert flags_of_help(shown) == RECORDED[peer], peer
+def test_recorded_options_match_installed_peers():
+    shown = dict(helps())
+    if not shown:
+        pytest.skip("none of the other servers is installed; CORN_TEST_PEERS names the directory of their commands")
+    assert {peer: flags_of_help(text) for peer, text in shown.items()} == {peer: RECORDED[peer] for peer in shown}
 
 
 @pytest.mark.parametrize("option", peer_options(), ids=lambda each: f"{each.peer} {each.flags[-1]}")
-def test_counterpart_is_an_option_or_a_command_of_corn(option):
+def test_counterpart_is_existing_option_or_command(option):
     flags = {flag for each in OPTIONS for flag in (each.flag, *each.aliases)} | OF_COMMANDS
     flags |= {flag.replace("--", "--no-", 1) for flag in flags}
     commands = corn.list_commands(click.Context(corn))
@@ -65,13 +67,13 @@ def test_counterpart_is_an_option_or_a_command_of_corn(option):
         assert {word for word in words if word.startswith("--")} <= flags
 
 
-def test_settings_of_gunicorn_have_their_own_names():
+def test_gunicorn_settings_have_their_own_names():
     (option,) = (each for each in of_peer("gunicorn") if each.has("keepalive"))
     assert option.flags == ("--keep-alive",)
     assert any(each.has("accesslog") for each in of_peer("gunicorn"))
 
 
-def test_the_peer_that_knows_most_of_the_words_is_preferred():
+def test_peer_matching_most_words_is_preferred():
     assert {each.peer for each in find_options(["-k", "--threads", "--keep-alive"]).values()} == {"gunicorn"}
     assert {each.peer for each in find_options(["-k", "--quic-bind", "--keep-alive"]).values()} == {"hypercorn"}
     assert find_options(["--zzz", "max_requests"]).keys() == {"max_requests"}
@@ -87,12 +89,12 @@ def test_the_peer_that_knows_most_of_the_words_is_preferred():
         ("--reload-engine", "key", "use corn dev --reload-polling"),
     ],
 )
-def test_counterpart_is_said_in_the_form_of_its_source(word, form, said):
+def test_counterpart_has_form_of_its_source(word, form, said):
     (option,) = (each for each in of_peer("gunicorn") if each.has(word))
     assert counterpart(option, form) == said
 
 
-def test_every_peer_has_a_page_that_is_made_from_the_table():
+def test_migration_page_contains_peer_table():
     for peer, about in tables().items():
         page = Path(__file__).parents[2] / "docs" / "how-to" / f"from-{peer}.md"
         assert f"| {about['title']} | corn | remark |" in page.read_text()

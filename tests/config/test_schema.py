@@ -7,12 +7,12 @@ from corn.config.schema import OPTIONS, Config
 from corn.config.types import ListOf, Nullable
 
 
-def test_a_configuration_survives_the_way_to_a_template():
+def test_config_round_trips_through_json():
     config = Config(app="main:app", bind=("a:1", "unix:x"), uds_mode=0o600, limit_max_requests=5)
     assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-def test_no_two_options_share_a_flag_or_a_variable():
+def test_options_share_no_flag_or_variable():
     flags = [flag for each in OPTIONS for flag in (each.flag, *each.aliases, each.short) if flag]
     variables = [variable for each in OPTIONS for variable in (each.variable, *each.variables)]
     assert len(flags) == len(set(flags))
@@ -20,7 +20,7 @@ def test_no_two_options_share_a_flag_or_a_variable():
     assert "-c" not in {f"-{each.short}" for each in OPTIONS}
 
 
-def test_every_help_is_a_sentence():
+def test_option_help_is_sentence():
     assert [each.name for each in OPTIONS if not each.help.endswith(".") or each.help[0] != each.help[0].upper()] == []
 
 
@@ -29,7 +29,7 @@ def _innermost(kind):
 
 
 def _literals(annotation):
-    """The words that an annotation allows, whether it stands for one of them or for a tuple."""
+    """Words that an annotation allows, for one value or a tuple."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return next(filter(None, map(_literals, get_args(annotation))), ())
@@ -38,5 +38,5 @@ def _literals(annotation):
 @pytest.mark.parametrize(
     "option", [each for each in OPTIONS if hasattr(_innermost(each.kind), "names")], ids=lambda each: each.name
 )
-def test_annotation_of_a_choice_allows_exactly_its_names(option):
+def test_annotation_of_choice_matches_its_names(option):
     assert _literals(get_type_hints(Config)[option.name]) == _innermost(option.kind).names

@@ -1,4 +1,4 @@
-"""One test for each rule of precedence, and one line for each mistake: the lines are what people read."""
+"""Configuration sources: their precedence, and one error line for each mistake."""
 
 import pytest
 
@@ -17,14 +17,14 @@ def resolve_in(tmp_path):
     return resolve_here
 
 
-def test_every_option_has_its_default_and_says_so(resolve_in):
+def test_options_have_defaults_with_origin(resolve_in):
     resolved = resolve_in()
     assert resolved.config.port == 8000
     assert set(resolved.origins.values()) == {"default"}
     assert resolved.file is None
 
 
-def test_the_command_line_goes_before_the_environment_before_the_file(resolve_in):
+def test_command_line_overrides_environment_overrides_file(resolve_in):
     resolved = resolve_in(
         {"workers": "2"},
         {"CORN_WORKERS": "3", "CORN_BACKLOG": "30"},
@@ -35,30 +35,30 @@ def test_the_command_line_goes_before_the_environment_before_the_file(resolve_in
     assert origins == ["command line", "CORN_BACKLOG", "corn.toml"]
 
 
-def test_corns_own_variable_goes_before_the_common_one(resolve_in):
+def test_corn_variable_overrides_web_concurrency(resolve_in):
     assert resolve_in(environ={"WEB_CONCURRENCY": "3"}).origins["workers"] == "WEB_CONCURRENCY"
     assert resolve_in(environ={"WEB_CONCURRENCY": "3", "CORN_WORKERS": "2"}).config.workers == 2
 
 
-def test_an_empty_variable_counts_as_not_set(resolve_in):
+def test_empty_variable_is_ignored(resolve_in):
     resolved = resolve_in(environ={"CORN_WORKERS": "", "CORN_NO_SUCH": "", "CORN_CONFIG": ""})
     assert resolved.origins["workers"] == "default"
 
 
-def test_corn_toml_goes_before_pyproject(resolve_in, tmp_path):
+def test_corn_toml_overrides_pyproject(resolve_in, tmp_path):
     files = {"corn.toml": "workers = 2", "pyproject.toml": "[tool.corn]\nworkers = 3"}
     resolved = resolve_in(files=files)
     assert (resolved.config.workers, resolved.file) == (2, tmp_path / "corn.toml")
 
 
-def test_pyproject_counts_where_it_has_a_table_for_corn(resolve_in, tmp_path):
+def test_pyproject_is_read_with_corn_table_only(resolve_in, tmp_path):
     assert resolve_in(files={"pyproject.toml": "[tool.other]\nx = 1"}).file is None
     resolved = resolve_in(files={"pyproject.toml": "[tool.corn]\nworkers = 3"})
     assert resolved.file == tmp_path / "pyproject.toml"
     assert resolved.origins["workers"] == "pyproject.toml [tool.corn]"
 
 
-def test_a_named_file_is_read_instead(resolve_in):
+def test_named_config_file_replaces_default(resolve_in):
     files = {"corn.toml": "workers = 2", "deploy/live.toml": "workers = 5"}
     resolved = resolve_in(files=files, config_file="deploy/live.toml")
     assert (resolved.config.workers, resolved.origins["workers"]) == (5, "deploy/live.toml")
@@ -66,7 +66,7 @@ def test_a_named_file_is_read_instead(resolve_in):
     assert resolve_in(environ={"CORN_CONFIG": "deploy/live.toml"}, config_file="corn.toml").config.workers == 2
 
 
-def test_variables_that_kubernetes_sets_for_a_service_are_ignored(resolve_in):
+def test_kubernetes_service_variables_are_ignored(resolve_in):
     environ = {
         "CORN_SERVICE_HOST": "10.0.0.1",
         "CORN_SERVICE_PORT": "80",
@@ -92,7 +92,7 @@ def test_variables_that_kubernetes_sets_for_a_service_are_ignored(resolve_in):
         ({}, {}, "bind = ['a:1']", {"bind": "corn.toml"}),
     ],
 )
-def test_the_highest_source_decides_how_to_listen(resolve_in, command_line, environ, toml, listening):
+def test_highest_source_selects_listen_address(resolve_in, command_line, environ, toml, listening):
     resolved = resolve_in(command_line, environ, {"corn.toml": toml})
     origins = {name: resolved.origins[name] for name in ("bind", "host", "port", "uds", "fd")}
     assert {name: origin for name, origin in origins.items() if origin != "default"} == listening
@@ -127,7 +127,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("command_line", "environ", "toml", "line"), MISTAKES, ids=[each[3][:50] for each in MISTAKES])
-def test_a_mistake_is_one_line_that_says_where(resolve_in, command_line, environ, toml, line):
+def test_mistake_is_one_line_naming_its_source(resolve_in, command_line, environ, toml, line):
     with pytest.raises(ConfigError) as caught:
         resolve_in(command_line, environ, {"corn.toml": toml} if toml is not None else {})
     assert str(caught.value).startswith(line)
@@ -143,19 +143,19 @@ def test_a_mistake_is_one_line_that_says_where(resolve_in, command_line, environ
         ("pyproject.toml", "pyproject.toml: has no table [tool.corn]"),
     ],
 )
-def test_a_named_file_must_be_there_and_be_corns(resolve_in, name, line):
+def test_missing_or_foreign_config_file_is_refused(resolve_in, name, line):
     with pytest.raises(ConfigError) as caught:
         resolve_in(files={"pyproject.toml": "[tool.other]"}, config_file=name)
     assert str(caught.value) == line
 
 
-def test_an_env_file_is_checked(resolve_in, tmp_path):
+def test_env_file_is_checked(resolve_in, tmp_path):
     with pytest.raises(ConfigError) as caught:
         resolve_in({"env_file": (".env",)}, files={".env": "A=1\nB\n"})
     assert str(caught.value) == f"{tmp_path / '.env'}, line 2: expected KEY=VALUE"
 
 
-def test_a_long_wrong_value_is_cut(resolve_in):
+def test_long_invalid_value_is_truncated_in_error(resolve_in):
     with pytest.raises(ConfigError) as caught:
         resolve_in({"port": "x" * 1000})
     assert len(str(caught.value)) < 150
@@ -172,16 +172,16 @@ def test_a_long_wrong_value_is_cut(resolve_in):
         ({"PORT": "9001", "HOST": "0.0.0.0"}, {}, 9001),
     ],
 )
-def test_the_port_of_the_platform_counts_after_corns_own(tmp_path, environ, command_line, port):
+def test_port_variable_yields_to_corn_port(tmp_path, environ, command_line, port):
     config = resolve(command_line, environ, tmp_path, None).config
     assert (config.host, config.port) == ("127.0.0.1", port)
 
 
-def test_the_port_of_the_platform_gives_way_to_an_address_of_corns_variables(tmp_path):
+def test_port_variable_yields_to_corn_bind(tmp_path):
     config = resolve({}, {"PORT": "9001", "CORN_BIND": "127.0.0.1:9002"}, tmp_path, None).config
     assert config.bind == ("127.0.0.1:9002",)
 
 
-def test_a_port_of_the_platform_that_is_no_number_is_named(tmp_path):
+def test_invalid_port_variable_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="PORT: 'web' is wrong"):
         resolve({}, {"PORT": "web"}, tmp_path, None)

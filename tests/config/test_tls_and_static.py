@@ -1,4 +1,4 @@
-"""The options of TLS and static files, and what they need of each other."""
+"""Options of TLS and static files, and their dependencies."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_malformed_mount_is_refused(written):
 @pytest.mark.parametrize(
     ("raw", "word"), [("optional", "optional"), ("REQUIRED", "required"), (2, "required"), ("0", "none")]
 )
-def test_client_certificates_by_word_or_number(raw, word):
+def test_client_certificate_policy_is_parsed(raw, word):
     assert ClientCertificates().parse(raw) == word
 
 
@@ -44,7 +44,7 @@ def test_unknown_client_certificate_policy_is_refused(raw):
         ClientCertificates().parse(raw)
 
 
-def test_a_secret_is_not_shown():
+def test_secret_is_not_shown():
     assert Secret().parse("abc") == "abc"
     assert "abc" not in Secret().show("abc")
 
@@ -60,6 +60,6 @@ def test_a_secret_is_not_shown():
         ({"static": ["/a=nowhere"]}, "--static: there is no directory 'nowhere'"),
     ],
 )
-def test_options_that_lack_what_they_need(tmp_path, given, refusal):
+def test_option_without_required_other_is_refused(tmp_path, given, refusal):
     with pytest.raises(ConfigError, match=refusal):
         resolve(given, {}, tmp_path, None)

@@ -78,7 +78,7 @@ def test_option_text_is_read(kind, raw, value):
         (ListOf(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
     ],
 )
-def test_says_what_it_expected(kind, raw, expected):
+def test_malformed_value_reports_expected_form(kind, raw, expected):
     with pytest.raises(ValueError) as caught:
         kind.parse(raw)
     assert str(caught.value) == f"expected {expected}"
@@ -103,28 +103,28 @@ def test_application_name_is_accepted(name):
         (None, "such as main:app"),
     ],
 )
-def test_malformed_application_name_is_refused_with_a_guess(written, guess):
+def test_malformed_application_name_is_refused_with_suggestion(written, guess):
     with pytest.raises(ValueError) as caught:
         ApplicationName().parse(written)
     assert str(caught.value) == f"expected MODULE:ATTRIBUTE, {guess}"
 
 
 @given(st.floats(0, 1e9).map(lambda value: round(value, 6)))
-def test_seconds_are_shown_as_they_can_be_written(value):
+def test_shown_seconds_are_parsed_back(value):
     assert Seconds().parse(Seconds().show(value)) == value
 
 
 @given(st.integers(0, 10**14))
-def test_sizes_are_shown_as_they_can_be_written(value):
+def test_shown_sizes_are_parsed_back(value):
     assert Size().parse(Size().show(value)) == value
 
 
 @given(st.integers(0, 0o7777))
-def test_modes_are_shown_as_they_can_be_written(value):
+def test_shown_modes_are_parsed_back(value):
     assert Mode().parse(Mode().show(value)) == value
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_each_default_is_a_value_of_its_option(option):
+def test_option_default_is_valid_value(option):
     shown = option.kind.show(option.default)
     assert not shown or option.kind.parse(shown) == option.default

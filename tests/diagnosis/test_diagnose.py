@@ -9,7 +9,7 @@ from corn.errors import ApplicationError
 from tests.support.broken_apps import failure_of
 
 
-def test_a_syntax_error_is_shown_where_it_stands(tmp_path, monkeypatch):
+def test_syntax_error_has_place_and_mark(tmp_path, monkeypatch):
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": "import os\n\ndef app(:\n    pass\n"})
     assert failure.kind == "syntax"
     assert failure.summary == "broken could not be imported"
@@ -19,14 +19,14 @@ def test_a_syntax_error_is_shown_where_it_stands(tmp_path, monkeypatch):
     assert failure.place.mark[0] == 8
 
 
-def test_a_missing_module_is_shown_at_its_import(tmp_path, monkeypatch):
+def test_missing_module_has_place_of_import(tmp_path, monkeypatch):
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": "import json\nimport nowhere_to_be_found\n"})
     assert failure.kind == "import"
     assert failure.title == "ModuleNotFoundError: No module named 'nowhere_to_be_found'"
     assert failure.place.line == 2
 
 
-def test_traceback_shows_frames_of_user_and_libraries_only(tmp_path, monkeypatch):
+def test_traceback_has_user_and_library_frames_only(tmp_path, monkeypatch):
     files = {"broken.py": "import lower\n", "lower.py": "import json\njson.loads('{')\n"}
     failure = failure_of(tmp_path, monkeypatch, files)
     assert failure.kind == "exception"
@@ -46,20 +46,20 @@ def test_columns_are_counted_in_characters(tmp_path, monkeypatch):
     assert failure.place.marked[start:end] == "nothing"
 
 
-def test_an_exit_is_its_own_kind(tmp_path, monkeypatch):
+def test_system_exit_has_own_kind(tmp_path, monkeypatch):
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": "import sys\nsys.exit(3)\n"})
     assert failure.kind == "exit"
     assert "sys.exit(3)" in failure.summary
 
 
-def test_a_wrong_name_needs_no_traceback(tmp_path, monkeypatch):
+def test_missing_attribute_has_no_traceback(tmp_path, monkeypatch):
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": "application = print\n"})
     assert failure.kind == "import"
     assert failure.raised == ()
     assert "has no 'app'" in failure.title
 
 
-def test_causes_are_told_with_their_relation(tmp_path, monkeypatch):
+def test_causes_have_relation(tmp_path, monkeypatch):
     source = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError('no') from error\n"
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": source})
     assert [(each.type, each.relation) for each in failure.raised] == [
@@ -68,20 +68,20 @@ def test_causes_are_told_with_their_relation(tmp_path, monkeypatch):
     ]
 
 
-def test_an_exception_that_is_its_own_cause_ends():
+def test_circular_cause_terminates():
     error = ValueError("round")
     other = ValueError("and round")
     error.__context__, other.__context__ = other, error
     assert len(diagnose(error).raised) == 2
 
 
-def test_a_stack_without_end_is_cut(tmp_path, monkeypatch):
+def test_endless_recursion_is_truncated(tmp_path, monkeypatch):
     failure = failure_of(tmp_path, monkeypatch, {"broken.py": "def f():\n    f()\nf()\n"})
     assert failure.raised[0].type == "RecursionError"
     assert len(failure.raised[0].frames) <= 40
 
 
-def test_an_exception_that_cannot_be_shown_is_shown_all_the_same():
+def test_exception_with_failing_str_is_shown():
     class Mute(Exception):
         def __str__(self):
             raise RuntimeError
@@ -89,7 +89,7 @@ def test_an_exception_that_cannot_be_shown_is_shown_all_the_same():
     assert "cannot be shown" in diagnose(Mute()).title
 
 
-def test_a_failed_start_is_told_apart():
+def test_startup_failure_has_own_kind():
     error = ApplicationError("the application's lifespan failed to start: KeyError: 'x'", "Traceback ...")
     error.__cause__ = KeyError("x")
     failure = diagnose(error, starting=True)
@@ -106,6 +106,6 @@ def test_file_is_attributed_to_user_library_or_corn(tmp_path):
     assert not is_own(sys.modules["json"].__file__)
 
 
-def test_a_project_beside_corn_whose_name_begins_alike_keeps_its_frames():
+def test_project_with_prefix_of_corn_path_keeps_frames():
     assert is_machinery(f"{CORN}worker/template.py")
     assert not is_machinery(f"{CORN.rstrip(os.sep)}_shop{os.sep}main.py")

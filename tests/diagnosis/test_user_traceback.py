@@ -1,4 +1,4 @@
-"""Tracebacks in the log: the user's frames, and nothing that a client could forge."""
+"""Tracebacks in the log: user frames, and no line that a client could forge."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def raised(error: BaseException) -> BaseException:
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, OSError, UnicodeError])
-def test_text_of_an_exception_forges_no_line_and_sends_no_control_character(kind):
+def test_exception_text_forges_no_line_or_control_character(kind):
     lines = user_traceback(raised(kind(FORGED))).split("\n")
     assert lines[0] == "Traceback (most recent call last):"
     assert not any(line.startswith("2026") for line in lines)
     assert all(line.isprintable() for line in lines)
 
 
-def test_text_of_a_cause_is_indented_too():
+def test_cause_text_is_indented():
     try:
         try:
             raise ValueError(FORGED)
@@ -36,11 +36,11 @@ def test_text_of_a_cause_is_indented_too():
     assert not any(line.startswith("2026") for line in shown.split("\n"))
 
 
-def test_syntax_errors_keep_their_form():
+def test_syntax_error_keeps_its_form():
     with pytest.raises(SyntaxError) as caught:
         compile("def f(:\n    pass", "main.py", "exec")
     assert "    def f(:" in user_traceback(caught.value)
 
 
-def test_text_in_one_line_has_its_line_ends_escaped():
+def test_single_line_text_escapes_line_ends():
     assert in_one_line("a\nb\x1b") == r"a\nb\x1b"

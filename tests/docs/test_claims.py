@@ -1,4 +1,4 @@
-"""Names in the documentation: options, commands and files exist, and what is said to be missing is missing."""
+"""Names in the documentation: options, commands, files and tests exist, and options said to be missing are missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def name_of(page: Path) -> str:
 
 
 def rows(page: Path) -> list[list[str]]:
-    """The cells of its tables, but for their heads."""
+    """Table cells, without the heads."""
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     dividers = {number for number, row in enumerate(cells) if set(row[0]) == {"-"}}
@@ -48,7 +48,7 @@ def all_options() -> set[str]:
 
 
 def code_of(page: Path) -> list[str]:
-    """What stands in code spans, and the lines of console and shell blocks."""
+    """Code spans, and the lines of console and shell blocks."""
     text = page.read_text()
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     blocks = re.findall(r"^```(?:console|sh)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -56,7 +56,7 @@ def code_of(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", MIGRATIONS, ids=name_of)
-def test_migration_table_names_options_that_exist(page: Path) -> None:
+def test_migration_table_names_existing_options(page: Path) -> None:
     known = server_options()
     for theirs, ours, *_ in rows(page):
         is_same = ours.startswith("the same")
@@ -66,7 +66,7 @@ def test_migration_table_names_options_that_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", MIGRATIONS, ids=name_of)
-def test_migration_table_denies_only_what_is_missing(page: Path) -> None:
+def test_migration_table_denies_missing_options_only(page: Path) -> None:
     known = server_options()
     denied = {
         flag for theirs, ours, *_ in rows(page) if ours == "not there" for flag in re.findall(r"--[a-z-]+", theirs)
@@ -76,13 +76,13 @@ def test_migration_table_denies_only_what_is_missing(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_page_links_to_files_that_exist(page: Path) -> None:
+def test_page_links_to_existing_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("page", PROSE, ids=name_of)
-def test_page_names_files_that_exist(page: Path) -> None:
+def test_page_names_existing_files(page: Path) -> None:
     named = set(
         re.findall(
             r"(?<![\w./-])((?:corn|tests|examples|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|js|css|html|cfg|conf))\b",
@@ -93,7 +93,17 @@ def test_page_names_files_that_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PROSE, ids=name_of)
-def test_page_names_commands_and_options_that_exist(page: Path) -> None:
+def test_page_names_existing_tests(page: Path) -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    known = {file.stem for file in files}
+    known |= {
+        name for file in files for name in re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    assert set(re.findall(r"`(test_\w+)(?:\.py)?`", page.read_text())) <= known
+
+
+@pytest.mark.parametrize("page", PROSE, ids=name_of)
+def test_page_names_existing_commands_and_options(page: Path) -> None:
     known, options = commands(), all_options()
     for code in code_of(page):
         named = re.findall(r"(?:^|[\s$(/])corn ([a-z][a-z-]*)", code)

@@ -51,7 +51,7 @@ def health() -> dict[str, bool]:
 
 @pytest.fixture(scope="session")
 def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment with the built wheel, all its extras, and FastAPI; one for all test processes."""
+    """`bin` directory of an environment with the built wheel, its extras and FastAPI; shared by all test processes."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "documented"
     shared.mkdir(exist_ok=True)
@@ -71,13 +71,13 @@ def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_page_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_path: Path) -> None:
+def test_page_output_matches_its_commands(name: str, bin_directory: Path, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(MAIN)
     read(name, tmp_path, bin_directory)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example_shows_what_its_commands_print(name: str, bin_directory: Path, tmp_path: Path, program) -> None:
+def test_example_output_matches_its_commands(name: str, bin_directory: Path, tmp_path: Path, program) -> None:
     if "haproxy" in name:
         program("haproxy")
     shutil.copytree((ROOT / name).parent, tmp_path, dirs_exist_ok=True)
@@ -85,7 +85,7 @@ def test_example_shows_what_its_commands_print(name: str, bin_directory: Path, t
 
 
 def read(name: str, directory: Path, bin_directory: Path) -> None:
-    """Do what a page shows, in `directory`."""
+    """Run the commands of a page in `directory`."""
     with Session(directory, bin_directory, directory.glob("*.cfg")) as session:
         for block in blocks_of(ROOT / name):
             if block.file_name:
@@ -97,7 +97,7 @@ def read(name: str, directory: Path, bin_directory: Path) -> None:
                 ast.parse(block.text)
 
 
-def test_exit_codes_page_lists_every_code() -> None:
+def test_exit_codes_page_lists_all_codes() -> None:
     page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| ")]
     assert [(number.strip(), name.strip(" `")) for number, name in rows if number.strip().isdigit()] == [

@@ -1,4 +1,4 @@
-"""Options of an embedded server: each is honoured or refused by name, and nothing else is read."""
+"""Options of an embedded server: each applies or is refused by name, and the environment is not read."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def another_value(option):
 
 
 @pytest.mark.parametrize("option", NEED_A_MASTER, ids=lambda each: each.name)
-def test_option_that_needs_a_master_is_refused_by_name(directory, option):
+def test_master_option_is_refused(directory, option):
     with pytest.raises(ConfigError, match=f"^{option.name} needs a service of its own"):
         resolve_embedded(app, {option.name: another_value(option)}, None)
 
 
 @pytest.mark.parametrize("option", NEED_A_MASTER, ids=lambda each: each.name)
-def test_option_that_needs_a_master_is_refused_in_a_named_file_too(directory, option):
+def test_master_option_in_config_file_is_refused(directory, option):
     value = another_value(option)
     text = f'"{value:03o}"' if option.name == "umask" else json.dumps(value)
     Path("own.toml").write_text(f"{option.name} = {text}")
@@ -74,20 +74,20 @@ def test_option_that_needs_a_master_is_refused_in_a_named_file_too(directory, op
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS if each.command == DEV], ids=lambda each: each.name)
-def test_option_of_corn_dev_is_refused_by_name(option):
+def test_dev_option_is_refused(option):
     with pytest.raises(ConfigError, match=f"^{option.name} is an option of 'corn dev'"):
         resolve_embedded(app, {option.name: True}, None)
 
 
 @pytest.mark.parametrize("option", SERVED, ids=lambda each: each.name)
-def test_option_that_is_accepted_is_read_by_what_an_embedded_server_runs(option):
+def test_accepted_option_is_used_by_embedded_server(option):
     rooms = ("embedding", "server", "net", "tls", "logs")
     sources = [path.read_text() for room in rooms for path in (PACKAGE / room).rglob("*.py")]
     sources.append((PACKAGE / "worker" / "importer.py").read_text())
     assert any(re.search(rf"config\.{option.name}\b", source) for source in sources)
 
 
-def test_options_ignore_environment_and_files_that_are_not_named(directory, monkeypatch):
+def test_environment_and_default_files_are_ignored(directory, monkeypatch):
     Path("corn.toml").write_text("port = 1")
     monkeypatch.setenv("CORN_PORT", "2")
     monkeypatch.setenv("CORN_CONFIG", "corn.toml")
@@ -98,7 +98,7 @@ def test_options_ignore_environment_and_files_that_are_not_named(directory, monk
         assert (config.port, config.workers) == (Config.port, Config.workers)
 
 
-def test_a_named_file_fills_in_what_the_call_leaves_out(directory):
+def test_config_file_completes_call_options(directory):
     Path("own.toml").write_text('port = 1\nheader = ["A: b"]')
     config = resolve_embedded(app, {"port": 2}, Path("own.toml")).config
     assert (config.port, config.header) == (2, ("A: b",))
@@ -123,18 +123,18 @@ def test_a_named_file_fills_in_what_the_call_leaves_out(directory):
     ],
     ids=str,
 )
-def test_python_values_are_taken_as_they_are(directory, options, values):
+def test_python_values_are_accepted(directory, options, values):
     config = resolve_embedded(app, options, None).config
     assert {name: getattr(config, name) for name in values} == values
 
 
-def test_verify_mode_of_ssl_is_taken(directory):
+def test_ssl_verify_mode_is_accepted(directory):
     options = {"ssl_certfile": Path("a.pem"), "ssl_ca_certs": Path("b.pem"), "ssl_cert_reqs": ssl.CERT_REQUIRED}
     config = resolve_embedded(app, options, None).config
     assert (config.ssl_certfile, config.ssl_cert_reqs) == (("a.pem",), "required")
 
 
-def test_a_table_for_logging_may_hold_objects_only_in_the_process_that_made_them(directory):
+def test_log_config_with_objects_is_refused_for_named_application(directory):
     table = {"version": 1, "handlers": {"own": {"()": object}}}
     assert resolve_embedded(app, {"log_config": table}, None).config.log_config.startswith("{")
     with pytest.raises(ConfigError, match=r"^log_config: .*; expected a file, or a table of plain values"):
@@ -153,13 +153,13 @@ def test_a_table_for_logging_may_hold_objects_only_in_the_process_that_made_them
     ],
     ids=str,
 )
-def test_a_mistake_names_the_argument(directory, options, line):
+def test_mistake_names_argument(directory, options, line):
     with pytest.raises(ConfigError) as caught:
         resolve_embedded(app, options, None)
     assert str(caught.value).startswith(line)
 
 
-def test_the_reference_lists_what_is_refused():
+def test_reference_lists_refused_options():
     page = (PACKAGE.parent / "docs" / "reference" / "python-api.md").read_text()
     listed = page.partition("Refused by name are: ")[2].partition(";")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(each.name for each in NEED_A_MASTER)

@@ -1,4 +1,4 @@
-"""`corn.Server`: embedded in a running event loop, in a thread, with the program's own objects."""
+"""`corn.Server` in a running event loop, in a thread, and with objects of the program."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_server_serves_within_async_with():
     asyncio.run(main())
 
 
-def test_server_started_by_hand_stops_twice_and_serves_once():
+def test_server_started_manually_stops_twice_and_serves_once():
     async def main():
         server = corn.Server(app, **OPTIONS)
         await server.stop()
@@ -73,14 +73,14 @@ def test_server_started_by_hand_stops_twice_and_serves_once():
     asyncio.run(main())
 
 
-def test_server_in_a_thread_serves_within_with():
+def test_server_in_thread_serves_within_with():
     with corn.Server(wsgi_app, **OPTIONS) as server:
         assert Client(server.addresses[0]).get() == "wsgi"
     assert not server.ready
     assert is_closed(server.addresses[0])
 
 
-def test_server_in_a_thread_serves_beside_a_running_event_loop():
+def test_server_in_thread_serves_beside_running_event_loop():
     async def main():
         with corn.Server(app, **OPTIONS) as server:
             assert await ask(server.addresses[0]) == "http"
@@ -90,7 +90,7 @@ def test_server_in_a_thread_serves_beside_a_running_event_loop():
     asyncio.run(main())
 
 
-def test_server_in_a_thread_raises_why_it_did_not_start():
+def test_server_in_thread_raises_start_failure():
     async def broken(scope, receive, send):
         raise RuntimeError("no database")
 
@@ -104,7 +104,7 @@ def test_server_in_a_thread_raises_why_it_did_not_start():
     assert threading.active_count() == before
 
 
-def test_run_in_a_thread_ends_after_stop_soon():
+def test_run_in_thread_returns_after_stop_soon():
     server = corn.Server(app, **OPTIONS)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -117,7 +117,7 @@ def test_run_in_a_thread_ends_after_stop_soon():
     assert not thread.is_alive()
 
 
-def test_stop_soon_before_the_start_lets_run_return():
+def test_stop_soon_before_start_makes_run_return():
     server = corn.Server(app, **OPTIONS)
     server.stop_soon()
     thread = threading.Thread(target=server.run)
@@ -140,7 +140,7 @@ def test_stop_without_grace_cancels_requests():
     asyncio.run(main())
 
 
-def test_a_server_that_does_not_start_leaves_no_timer_and_no_task_behind():
+def test_failed_start_leaves_no_timer_and_no_task():
     async def hangs(scope, receive, send):
         await receive()
         await asyncio.sleep(DEADLINE)
@@ -155,7 +155,7 @@ def test_a_server_that_does_not_start_leaves_no_timer_and_no_task_behind():
     asyncio.run(main())
 
 
-def test_application_that_is_a_factory_is_called():
+def test_factory_application_is_called():
     async def main():
         async with corn.Server(lambda: app, factory=True, **OPTIONS) as server:
             assert await ask(server.addresses[0]) == "http"
@@ -167,7 +167,7 @@ def test_application_that_is_a_factory_is_called():
     asyncio.run(main())
 
 
-def test_ssl_context_of_the_program_serves_https(tmp_path):
+def test_ssl_context_of_program_serves_https(tmp_path):
     issued = Issued(tmp_path, "own")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(issued.certfile, issued.keyfile)
@@ -185,7 +185,7 @@ def test_ssl_context_of_the_program_serves_https(tmp_path):
         corn.Server(app, ssl_context=context, **issued.options())
 
 
-def test_loop_option_must_fit_the_running_loop():
+def test_loop_option_must_match_running_loop():
     async def main():
         with pytest.raises(ConfigError, match=r"^loop: the running event loop is of asyncio"):
             await corn.Server(app, loop="uvloop", **OPTIONS).start()
@@ -195,7 +195,7 @@ def test_loop_option_must_fit_the_running_loop():
     asyncio.run(main())
 
 
-def test_log_options_are_honoured_and_then_undone(tmp_path):
+def test_log_options_apply_and_are_undone(tmp_path):
     before = (logs.logger.handlers[:], logs.logger.propagate, logs.logger.level)
     with corn.Server(app, port=0, lifespan="off", log_file=tmp_path / "corn.log", log_format="json") as server:
         Client(server.addresses[0]).get("/seen")
@@ -210,7 +210,7 @@ def test_log_options_are_honoured_and_then_undone(tmp_path):
     assert (logs.logger.handlers[:], logs.logger.propagate, logs.logger.level) == before
 
 
-def test_log_options_are_refused_where_the_program_logs_by_itself(tmp_path):
+def test_log_options_with_configured_logger_are_refused(tmp_path):
     handler = logging.StreamHandler(io.StringIO())
     logs.logger.addHandler(handler)
     try:
@@ -226,7 +226,7 @@ def test_log_options_are_refused_where_the_program_logs_by_itself(tmp_path):
         logs.logger.removeHandler(handler)
 
 
-def test_fd_of_the_program_stays_open():
+def test_fd_of_program_stays_open():
     with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as stack:
         for _ in range(2):
             with corn.Server(app, fd=listener.fileno(), lifespan="off", access_log=False) as server:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM of embedded servers: left alone on request, restored afterwards, and heard by every server."""
+"""SIGINT and SIGTERM of embedded servers: optional, restored afterwards, and handled by each server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def start(**more):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_two_servers_in_one_loop_both_stop(run, number):
+def test_signal_stops_two_servers_in_one_loop(run, number):
     async def main():
         tasks = [await start(), await start()]
         os.kill(os.getpid(), number)
@@ -49,7 +49,7 @@ def test_two_servers_in_one_loop_both_stop(run, number):
     run(main())
 
 
-def test_first_of_two_servers_to_stop_leaves_the_signals_to_the_other(run):
+def test_signal_handler_survives_stop_of_first_server(run):
     async def main():
         first, second = await start(), await start()
         first.cancel()
@@ -60,14 +60,14 @@ def test_first_of_two_servers_to_stop_leaves_the_signals_to_the_other(run):
     run(main())
 
 
-def test_signals_are_left_alone_on_request(run):
-    heard = []
-    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+def test_signals_option_disables_handlers(run):
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
 
     async def main():
         task = await start(signals=False)
         os.kill(os.getpid(), signal.SIGTERM)
-        while not heard:
+        while not received:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert not task.done()
@@ -80,7 +80,7 @@ def test_signals_are_left_alone_on_request(run):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_server_object_takes_no_signals(run):
+def test_server_object_installs_no_handlers(run):
     async def main():
         before = [signal.getsignal(number) for number in SIGNALS]
         async with corn.Server(app, **OPTIONS):
@@ -89,27 +89,27 @@ def test_server_object_takes_no_signals(run):
     run(main())
 
 
-def test_handler_of_the_program_works_again_afterwards(run):
-    heard = []
+def test_handler_of_program_is_restored(run):
+    received = []
 
     async def main():
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, heard.append, "loop")
+        loop.add_signal_handler(signal.SIGTERM, received.append, "loop")
         task = await start()
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(task, DEADLINE)
-        heard.clear()
+        received.clear()
         os.kill(os.getpid(), signal.SIGTERM)
         deadline = time.monotonic() + DEADLINE
-        while not heard and time.monotonic() < deadline:
+        while not received and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        assert heard == ["loop"]
+        assert received == ["loop"]
         loop.remove_signal_handler(signal.SIGTERM)
 
     run(main())
 
 
-def test_second_signal_ends_in_flight_requests():
+def test_second_signal_cancels_in_flight_requests():
     async def slow(scope, receive, send):
         await asyncio.sleep(DEADLINE)
 

@@ -1,4 +1,4 @@
-"""Types of corn's Python interface, as mypy --strict sees them in a program that uses corn."""
+"""Types of the Python API, checked by mypy --strict in programs that use it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if __name__ == "__main__":
     corn.run("main:app", workers="auto", bind="127.0.0.1:8000", uds_mode=0o660)
 """
 BAD = {
-    "a function that corn does not have": ("corn.runn('main:app')", 'Module has no attribute "runn"'),
-    "an option that corn does not have": ("await corn.serve(app, prot=0)", 'Unexpected keyword argument "prot"'),
-    "a value of another type": ("await corn.serve(app, port='abc')", 'expected "int"'),
-    "a choice that is none": ("corn.run('main:app', http='1.1')", "No overload variant"),
-    "workers of an object": ("corn.run(app, workers=4)", "No overload variant"),
-    "a reload without a master": ("corn.Server(app, soak=1.0)", 'Unexpected keyword argument "soak"'),
+    "unknown function": ("corn.runn('main:app')", 'Module has no attribute "runn"'),
+    "unknown option": ("await corn.serve(app, prot=0)", 'Unexpected keyword argument "prot"'),
+    "value of other type": ("await corn.serve(app, port='abc')", 'expected "int"'),
+    "invalid choice": ("corn.run('main:app', http='1.1')", "No overload variant"),
+    "workers of object": ("corn.run(app, workers=4)", "No overload variant"),
+    "reload without master": ("corn.Server(app, soak=1.0)", 'Unexpected keyword argument "soak"'),
 }
 
 
 def check(directory, program):
-    """What mypy --strict says of a program."""
+    """Output of mypy --strict for a program."""
     (directory / "program.py").write_text(program)
     return subprocess.run(
         [
@@ -67,7 +67,7 @@ def check(directory, program):
     ).stdout
 
 
-def test_programs_that_are_right_pass_and_each_mistake_is_refused(tmp_path):
+def test_valid_programs_pass_and_mistakes_are_refused(tmp_path):
     assert check(tmp_path, GOOD).startswith("Success")
     lines = [f"async def program_{number}() -> None:\n    {call}" for number, (call, _) in enumerate(BAD.values())]
     head = "import corn\nasync def app(scope: object, receive: object, send: object) -> None: ...\n"
@@ -77,18 +77,18 @@ def test_programs_that_are_right_pass_and_each_mistake_is_refused(tmp_path):
         assert any(message in each for each in errors), (name, said)
 
 
-def test_dir_names_all_that_there_is():
+def test_dir_lists_public_names():
     assert set(corn.__all__) <= set(dir(corn))
     for name in corn.__all__:
         assert getattr(corn, name) is not None
 
 
-def test_a_name_that_corn_does_not_have_is_an_attribute_error():
+def test_unknown_attribute_raises_attribute_error():
     with pytest.raises(AttributeError, match="module 'corn' has no attribute 'runn'"):
         corn.runn  # noqa: B018
 
 
-def test_programs_of_the_page_pass(tmp_path):
+def test_programs_of_embedding_page_pass(tmp_path):
     page = (ROOT / "docs" / "how-to" / "embedding.md").read_text()
     (tmp_path / "main.py").write_text(
         "async def app(*_: object) -> None: ...\nasync def consume_queue() -> None: ...\n"

@@ -1,4 +1,4 @@
-"""What every framework's site does over HTTP, for httpx and for curl."""
+"""Sites of each framework over HTTP, with httpx and curl."""
 
 import hashlib
 import json
@@ -15,19 +15,19 @@ TIMEOUT = 20
 
 @pytest.fixture
 def client(served):
-    """By HTTP/1.1 to one worker, by HTTP/2 to two."""
+    """HTTP/1.1 to one worker, HTTP/2 to two workers."""
     is_2 = served.count == 2
     with httpx.Client(base_url=served.address, timeout=TIMEOUT, trust_env=False, http1=not is_2, http2=is_2) as client:
         yield client
 
 
-def test_framework_is_preloaded_as_far_as_is_safe(served):
+def test_framework_is_preloaded_when_safe(served):
     preload = served.site.preload
     served.wait_for(rf"serves {served.site.app} at .*preload {preload}\)")
     assert ("not safe to fork" in served.output) == (preload != "app")
 
 
-def test_text_and_cookies(served, client):
+def test_text_and_cookies_are_sent(served, client):
     answer = client.get("/")
     assert (answer.status_code, answer.text) == (200, f"hello from {served.site.greets}")
     assert answer.http_version == ("HTTP/1.1" if served.count == 1 else "HTTP/2")
@@ -35,13 +35,13 @@ def test_text_and_cookies(served, client):
     assert dict(answer.cookies) == {"one": "1", "two": "2"}
 
 
-def test_path_query_and_json(client):
+def test_path_query_and_json_are_read(client):
     assert client.get("/items/42", params={"q": "corn"}).json() == {"item": 42, "q": "corn"}
     value = {"text": "maïs", "list": [1, 2.5, None]}
     assert client.post("/echo", json=value).json() == value
 
 
-def test_head_and_an_unknown_path(client):
+def test_head_and_unknown_path_get_their_status(client):
     answer = client.head("/items/42", params={"q": "corn"})
     assert (answer.status_code, answer.content) in ((200, b""), (405, b""))  # FastAPI and Litestar want it declared
     assert client.get("/nowhere").status_code == 404
@@ -65,7 +65,7 @@ def test_upload_is_received(client):
     assert answer.json() == {"name": "seed.bin", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def test_an_upload_by_curl_which_waits_to_be_asked(served, program, tmp_path):
+def test_upload_with_expect_by_curl_is_received(served, program, tmp_path):
     content = os.urandom(2 << 20)
     (tmp_path / "seed.bin").write_bytes(content)
     file = f"file=@{tmp_path / 'seed.bin'}"
@@ -74,25 +74,25 @@ def test_an_upload_by_curl_which_waits_to_be_asked(served, program, tmp_path):
     assert json.loads(done.stdout)["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def test_a_failure_is_a_500_and_in_the_log(served, client):
+def test_application_exception_gets_500_and_is_logged(served, client):
     assert client.get("/fail").status_code == 500
     if served.site.greets != "litestar":  # keeps it to itself, unless told otherwise
         served.wait_for("ValueError: broken on purpose")
     assert client.get("/").status_code == 200
 
 
-def test_background_task_runs_after_the_response(served, client):
+def test_background_task_runs_after_response(served, client):
     assert client.get("/later").text == "now"
     served.wait_for(f"{served.site.greets}: later")
 
 
-def test_the_lifespan_ran(served, client):
+def test_lifespan_has_run(served, client):
     if served.site.has_lifespan:
         assert client.get("/started").text == "by its lifespan"
 
 
-def test_a_reader_that_leaves_a_stream_without_end(served, client):
-    """Twenty of them, so that threads or tasks that are left over would be missed."""
+def test_disconnected_readers_release_endless_streams(served, client):
+    """Twenty streams, so that leaked threads or tasks would exhaust the worker."""
     if served.site.is_asgi:
         for _ in range(20):
             with client.stream("GET", "/events") as answer:

@@ -1,4 +1,4 @@
-"""A WebSocket of every framework that has them, for the client of `websockets` and for a browser."""
+"""WebSockets of each framework, with the client of `websockets` and with a browser."""
 
 import contextlib
 import subprocess
@@ -23,7 +23,7 @@ def opened(served):
     return connect(ws(served), open_timeout=TIMEOUT, close_timeout=TIMEOUT, proxy=None)
 
 
-def test_conversation_is_answered_message_by_message(served):
+def test_websocket_echoes_messages_in_order(served):
     if not served.site.is_asgi:
         with pytest.raises(InvalidStatus) as refused:
             opened(served)
@@ -36,7 +36,7 @@ def test_conversation_is_answered_message_by_message(served):
     assert websocket.close_code == 1000
 
 
-def test_conversations_side_by_side(served):
+def test_concurrent_websockets_echo_independently(served):
     if served.site.is_asgi:
         with contextlib.ExitStack() as stack:
             websockets = [stack.enter_context(opened(served)) for _ in range(20)]
@@ -45,7 +45,7 @@ def test_conversations_side_by_side(served):
             assert [websocket.recv(TIMEOUT) for websocket in websockets] == [f"echo {each}" for each in range(20)]
 
 
-def test_a_browser_uses_a_websocket_and_reads_events(served, program):
+def test_browser_uses_websocket_and_events(served, program):
     if not served.site.is_asgi or served.count == 1:
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -1,4 +1,4 @@
-"""Channel between processes: whatever bytes arrive, messages are read and the rest is set aside."""
+"""Channel between processes: messages are decoded, and malformed lines are collected."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ GARBAGE = st.binary(max_size=60).filter(lambda line: b"\n" not in line)
 
 
 @given(st.lists(MESSAGES | GARBAGE, max_size=12), st.integers(1, 40))
-def test_decoder_reads_every_message_between_whatever_else_arrives(sent, size):
+def test_decoder_reads_messages_between_malformed_lines(sent, size):
     data = b"".join(each + b"\n" if isinstance(each, bytes) else encode(each) for each in sent)
     decoder = Decoder()
     read = [message for at in range(0, len(data), size) for message in decoder.feed(data[at : at + size])]
@@ -41,20 +41,20 @@ def test_decoder_reads_every_message_between_whatever_else_arrives(sent, size):
         b"\xff\xfe",
     ],
 )
-def test_decoder_sets_aside_what_is_no_message(line):
+def test_decoder_collects_malformed_line(line):
     decoder = Decoder()
     assert decoder.feed(line + b"\n" + encode(Booting(1))) == [Booting(1)]
     assert decoder.garbage == [line]
 
 
-def test_decoder_gives_up_a_line_without_an_end():
+def test_decoder_overflows_at_endless_line():
     decoder = Decoder()
     for _ in range(80):
         assert decoder.feed(b"x" * 65536) == []
     assert decoder.overflown
 
 
-def test_channel_that_takes_no_descriptors_keeps_none_of_those_it_is_sent():
+def test_channel_without_descriptors_closes_received_ones():
     ours, theirs = socket.socketpair()
     sender, receiver = Channel(theirs), Channel(ours, passes_fds=False)
     before = os.listdir("/proc/self/fd")

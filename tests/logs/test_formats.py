@@ -1,4 +1,4 @@
-"""How a line looks: pure, from a record to text."""
+"""Log formats: from a record to a line."""
 
 import json
 import logging
@@ -24,49 +24,52 @@ def raised():
         return error
 
 
-def test_text_says_when_how_bad_who_and_what():
+def test_text_line_has_time_level_source_and_message():
     line = TextFormatter(WORKER, color=False).format(record("it %s", "works"))
     assert re.fullmatch(
         rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}} INFO    worker 2 g5 \[{os.getpid()}\] it works", line
     )
 
 
-def test_a_line_of_the_application_names_its_logger():
+def test_text_line_of_application_has_logger_name():
     assert TextFormatter(WORKER, color=False).format(record("hi", name="shop.cart")).endswith("] shop.cart: hi")
 
 
-def test_json_is_one_line_whatever_the_message_and_the_traceback():
+def test_json_line_holds_message_detail_and_traceback():
     line = JSONFormatter(WORKER).format(record("it broke\nbadly ü", level=logging.ERROR, error=raised()))
     assert "\n" not in line
-    told = json.loads(line)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
-    traceback = told.pop("traceback")
+    fields_of_line = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", fields_of_line.pop("time"))
+    traceback = fields_of_line.pop("traceback")
     assert traceback.startswith("Traceback (most recent call last)")
     assert traceback.endswith("ZeroDivisionError: division by zero")
     fields = {"level": "error", "source": "worker", "worker": 2, "generation": 5, "pid": os.getpid(), "logger": "corn"}
-    assert told == {**fields, "message": "it broke", "detail": "badly ü"}
+    assert fields_of_line == {**fields, "message": "it broke", "detail": "badly ü"}
 
 
-def test_a_traceback_within_a_message_is_found():
-    told = json.loads(
+def test_json_line_extracts_traceback_from_message():
+    fields_of_line = json.loads(
         JSONFormatter(Source("master")).format(record("failed\nTraceback (most recent call last):\n  x\n"))
     )
-    assert (told["message"], told["traceback"]) == ("failed", "Traceback (most recent call last):\n  x")
-    assert "worker" not in told
+    assert (fields_of_line["message"], fields_of_line["traceback"]) == (
+        "failed",
+        "Traceback (most recent call last):\n  x",
+    )
+    assert "worker" not in fields_of_line
 
 
-def test_arguments_that_do_not_fit_cost_nothing():
+def test_mismatched_arguments_are_logged():
     assert "%d apples ('no',)" in TextFormatter(WORKER, color=False).format(record("%d apples", "no"))
 
 
-def test_the_journal_gets_a_priority_before_each_line_and_no_time():
+def test_journal_lines_have_priority_and_no_time():
     text = TextFormatter(WORKER, color=False, journal=True).format(record("a", level=logging.WARNING, error=raised()))
     assert text.startswith(f"<4>worker 2 g5 [{os.getpid()}] a\n<4>Traceback")
     assert all(line.startswith("<4>") for line in text.split("\n"))
     assert JSONFormatter(WORKER, journal=True).format(record("a", level=logging.DEBUG)).startswith('<7>{"time"')
 
 
-def test_the_journal_is_known_by_device_and_inode(monkeypatch):
+def test_journal_is_detected_by_device_and_inode(monkeypatch):
     reader, writer = os.pipe()
     found = os.fstat(writer)
     monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")

@@ -15,7 +15,7 @@ from corn.logs.levels import level_of, parse_levels
         ("WARNING, app=DEBUG", {"template": 30, "app": 10}),
     ],
 )
-def test_a_part_has_its_own_level_or_the_general_one(text, levels):
+def test_part_uses_its_own_or_general_level(text, levels):
     kept = Levels().parse(text)
     assert {part: level_of(kept, part) for part in levels} == levels
 
@@ -23,12 +23,12 @@ def test_a_part_has_its_own_level_or_the_general_one(text, levels):
 @pytest.mark.parametrize(
     "text", ["", "loud", "info,debug", "info,acces=debug", "access", "info,access=", "=info", None, 3]
 )
-def test_unknown_level_is_refused_with_the_known_ones(text):
+def test_unknown_level_is_refused_with_valid_ones(text):
     with pytest.raises(
         ValueError, match=r"expected one of debug, info, warning, error.*the parts are master, template"
     ):
         Levels().parse(text)
 
 
-def test_parts_are_found_whatever_their_order():
+def test_levels_are_parsed_in_any_order():
     assert parse_levels("access=error,debug") == {"": "debug", "access": "error"}

@@ -1,4 +1,4 @@
-"""A log that nobody takes costs lines, and never waits."""
+"""Log writer: it drops and counts lines instead of blocking."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ import threading
 from corn.logs.writer import LineWriter
 
 
-def test_a_full_disk_costs_lines_which_are_counted():
+def test_full_disk_drops_and_counts_lines():
     fd = os.open("/dev/full", os.O_WRONLY)
     writer = LineWriter(fd)
     for _ in range(3):
@@ -15,7 +15,7 @@ def test_a_full_disk_costs_lines_which_are_counted():
     assert writer.dropped == 3
 
 
-def test_a_line_that_was_written_in_part_is_ended_before_the_next(tmp_path):
+def test_partial_line_is_terminated_before_next(tmp_path):
     fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     writer = LineWriter(fd)
     writer.write(b"half of a li")
@@ -24,7 +24,7 @@ def test_a_line_that_was_written_in_part_is_ended_before_the_next(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"half of a li\nwhole\n"
 
 
-def test_a_reader_that_is_stuck_holds_nobody_up_and_gets_what_was_kept():
+def test_full_pipe_drops_lines_without_blocking():
     reader, fd = os.pipe()
     writer = LineWriter(fd)
     done = threading.Event()
@@ -52,7 +52,7 @@ def test_a_reader_that_is_stuck_holds_nobody_up_and_gets_what_was_kept():
     os.close(fd)
 
 
-def test_a_broken_pipe_costs_lines():
+def test_broken_pipe_drops_lines():
     reader, fd = os.pipe()
     writer = LineWriter(fd)
     os.close(reader)

@@ -16,11 +16,11 @@ def batch_of(files, *, at=100.0, gone=0, packages=0):
     return batch
 
 
-def test_single_save_is_passed_on_at_once():
+def test_single_save_is_passed_on_immediately():
     assert batch_of(1).due(checkout=False) == 100.0
 
 
-def test_many_files_wait_for_quiet_and_every_further_one_prolongs_it():
+def test_many_files_wait_for_quiet_period():
     batch = batch_of(FEW + 1)
     first = batch.due(checkout=False)
     assert first > 100.0
@@ -28,11 +28,11 @@ def test_many_files_wait_for_quiet_and_every_further_one_prolongs_it():
     assert batch.due(checkout=False) > first
 
 
-def test_a_file_that_is_gone_may_be_on_its_way_back():
+def test_deleted_file_waits_for_possible_return():
     assert batch_of(1, gone=1).due(checkout=False) > 100.0
 
 
-def test_git_at_work_and_an_installer_are_waited_for():
+def test_git_checkout_and_installer_are_waited_for():
     assert batch_of(1).due(checkout=True) > 100.0
     assert batch_of(0, packages=1).due(checkout=False) > batch_of(1).due(checkout=True)
 
@@ -48,7 +48,7 @@ def test_debounce_of_continuous_saves_ends(files, checkout, pauses, packages):
     assert batch.due(checkout=checkout) <= at + 1.0
 
 
-def test_a_save_by_itself_never_waits():
+def test_separate_saves_do_not_wait():
     pace = Pace()
     for at in (100.0, 101.0, 102.0, 102.7):
         assert pace.due(batch_of(1, at=at), checkout=False) == at
@@ -56,14 +56,14 @@ def test_a_save_by_itself_never_waits():
         pace.reloaded(at + 0.04)
 
 
-def test_two_saves_that_are_both_served_in_between_do_not_wait():
+def test_saves_served_in_between_do_not_wait():
     pace = Pace()
     pace.passed_on(batch_of(1), 100.0)
     pace.reloaded(100.04)
     assert pace.due(batch_of(1, at=100.1), checkout=False) == 100.1
 
 
-def test_a_save_during_a_reload_waits_for_its_end_and_for_quiet():
+def test_save_during_reload_waits_for_its_end_and_quiet():
     pace = Pace()
     pace.passed_on(batch_of(1), 100.0)
     batch = batch_of(1, at=100.1)
@@ -74,7 +74,7 @@ def test_a_save_during_a_reload_waits_for_its_end_and_for_quiet():
     assert pace.due(batch, checkout=False) > 100.5
 
 
-def test_a_reload_that_does_not_end_holds_nothing_up_for_long():
+def test_endless_reload_delays_saves_for_limited_time():
     pace = Pace()
     pace.passed_on(batch_of(1), 100.0)
     assert pace.due(batch_of(1, at=100.1), checkout=False) == 101.0
@@ -82,7 +82,7 @@ def test_a_reload_that_does_not_end_holds_nothing_up_for_long():
 
 
 @given(st.floats(0.001, 0.06), st.lists(st.floats(0.0, 0.06), min_size=49, max_size=49))
-def test_fifty_saves_within_a_moment_make_at_most_five_reloads_and_the_last_is_among_them(takes, pauses):
+def test_fifty_saves_make_at_most_five_reloads(takes, pauses):
     pace, batch, at, passed, ends = Pace(), None, 100.0, [], None
     total = sum(pauses) or 1.0
     saves = [100.0]

@@ -1,4 +1,4 @@
-"""Whether a file has other contents than before."""
+"""File digests: detection of changed contents."""
 
 import os
 import time
@@ -6,7 +6,7 @@ import time
 from corn.reload.files import FileDigests
 
 
-def test_a_touch_is_no_change_and_an_edit_is(tmp_path):
+def test_touch_is_not_change_but_edit_is(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     os.utime(file, (1000, 1000))
@@ -18,7 +18,7 @@ def test_a_touch_is_no_change_and_an_edit_is(tmp_path):
     assert contents.changed(str(file)) is None
 
 
-def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
+def test_edit_of_equal_size_and_time_is_change(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     for text, changed in (("one", True), ("two", True), ("two", False), ("six", True)):
         file.write_text(text)
@@ -26,16 +26,16 @@ def test_a_second_save_of_equal_size_at_the_same_time_is_a_change(tmp_path):
         assert (contents.changed(str(file)) is not None) is changed
 
 
-def test_recent_change_before_the_first_look_is_reported_once(tmp_path):
+def test_recent_change_before_first_look_is_reported_once(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     os.utime(file, (time.time() - 1, time.time() - 1))
     contents.remember(str(file))
     assert contents.changed(str(file)) is not None
-    assert contents.remember(str(file)) == 0.0, "it is not told of twice"
+    assert contents.remember(str(file)) == 0.0, "it is not reported twice"
 
 
-def test_a_file_that_goes_has_changed_once_and_one_that_nobody_knew_has_not(tmp_path):
+def test_deleted_file_changes_once_and_unknown_file_never(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     contents.remember(str(file))
@@ -45,7 +45,7 @@ def test_a_file_that_goes_has_changed_once_and_one_that_nobody_knew_has_not(tmp_
     assert contents.changed(str(tmp_path / "other.py")) is None
 
 
-def test_a_file_that_comes_back_as_it_was_has_changed(tmp_path):
+def test_restored_file_has_changed(tmp_path):
     file, contents = tmp_path / "main.py", FileDigests()
     file.write_text("one")
     contents.remember(str(file))

@@ -1,4 +1,4 @@
-"""Which files count in corn dev."""
+"""Watch filters of corn dev."""
 
 import pytest
 
@@ -43,22 +43,22 @@ def rules(*, include=(), exclude=(), directories=(ROOT,), files=()):
         ("build.egg-info/x.py", ""),
     ],
 )
-def test_default_filters_choose_the_files_that_count(path, effect):
+def test_default_filters_select_effect_by_path(path, effect):
     assert rules().judge(f"{ROOT}/{path}").effect == effect
 
 
-def test_a_file_elsewhere_does_not_count_and_the_directories_are_named():
+def test_file_outside_directories_is_ignored_with_reason():
     verdict = rules().judge("/work/other/main.py")
     assert not verdict.counts
     assert ROOT in verdict.why
 
 
-def test_a_directory_with_the_same_beginning_is_another_one():
+def test_directory_with_same_prefix_is_ignored():
     assert not rules().judge("/work/project2/main.py").counts
 
 
 @pytest.mark.parametrize("pattern", ["*.json", "data.json", "data/*.json", "data", "./data", "data/"])
-def test_include_adds_files(pattern):
+def test_include_pattern_adds_files(pattern):
     path = f"{ROOT}/data/data.json"
     assert not rules().judge(path).counts
     verdict = rules(include=[pattern]).judge(path)
@@ -67,25 +67,25 @@ def test_include_adds_files(pattern):
 
 
 @pytest.mark.parametrize("pattern", ["main.py", "*.py", "package", "package/*", "package/main.py"])
-def test_exclude_removes_and_wins_over_include(pattern):
+def test_exclude_pattern_overrides_include(pattern):
     path = f"{ROOT}/package/main.py"
     verdict = rules(include=["*.py"], exclude=[pattern]).judge(path)
     assert not verdict.counts
     assert pattern in verdict.why
 
 
-def test_the_configuration_file_means_a_new_environment_wherever_it_lies():
+def test_config_file_change_is_cold_reload():
     assert rules(files=["/etc/corn.toml"]).judge("/etc/corn.toml").effect == COLD
 
 
-def test_a_watched_directory_in_an_ignored_one_counts():
+def test_watched_directory_within_ignored_one_counts():
     inner = f"{ROOT}/.venv/lib/site-packages/mine"
     both = rules(directories=[ROOT, inner])
     assert both.judge(f"{inner}/main.py").effect == RELOAD
     assert not both.judge(f"{ROOT}/.venv/lib/site-packages/other.py").counts
 
 
-def test_ignored_directories_are_not_entered_unless_a_pattern_names_them(tmp_path):
+def test_ignored_directory_is_entered_only_by_pattern(tmp_path):
     root = str(tmp_path)
     plain = rules(directories=[root])
     assert plain.enters(f"{root}/package")

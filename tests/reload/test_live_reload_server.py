@@ -9,11 +9,11 @@ TOKEN = "sesame"
 
 
 @pytest.fixture
-def announcer():
+def live_server():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        announcer = LiveReloadServer(listener, TOKEN)
-        announcer.start()
-        yield announcer, listener.getsockname()[1]
+        live_server = LiveReloadServer(listener, TOKEN)
+        live_server.start()
+        yield live_server, listener.getsockname()[1]
 
 
 def connect(port, target, *fields):
@@ -37,9 +37,9 @@ def next_state(stream):
     return json.loads(line[6:])
 
 
-def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
-    announcer, port = announcer
-    announcer.announce(ReloadState(revision=4))
+def test_state_is_sent_on_connect_and_on_change(live_server):
+    live_server, port = live_server
+    live_server.announce(ReloadState(revision=4))
     peer, stream = connect(port, f"/{TOKEN}", "Origin: http://localhost:8000")
     with peer, stream:
         head = head_of(stream)
@@ -48,20 +48,20 @@ def test_the_state_comes_at_once_and_whenever_it_changes(announcer):
         assert "access-control-allow-origin: http://localhost:8000" in head
         while next_state(stream)["revision"] != 4:
             pass
-        announcer.announce(ReloadState(revision=5, failed=True, styles=1, paths=("a.css",)))
+        live_server.announce(ReloadState(revision=5, failed=True, styles=1, paths=("a.css",)))
         assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "pages": 0, "paths": ["a.css"]}
 
 
-def test_the_state_can_be_asked_for_once(announcer):
-    _, port = announcer
+def test_state_is_returned_by_single_request(live_server):
+    _, port = live_server
     peer, stream = connect(port, f"/{TOKEN}/state")
     with peer, stream:
         assert head_of(stream)[0].startswith("HTTP/1.1 200")
         assert json.loads(stream.read())["failed"] is False
 
 
-def test_listeners_that_left_harm_nobody(announcer):
-    announcer, port = announcer
+def test_disconnected_listeners_do_not_affect_others(live_server):
+    live_server, port = live_server
     for _ in range(20):
         peer, stream = connect(port, f"/{TOKEN}")
         head_of(stream)
@@ -69,7 +69,7 @@ def test_listeners_that_left_harm_nobody(announcer):
         stream.close()
     peer, stream = connect(port, f"/{TOKEN}")
     with peer, stream:
-        announcer.announce(ReloadState(revision=2))
+        live_server.announce(ReloadState(revision=2))
         while next_state(stream)["revision"] != 2:
             pass
 
@@ -91,13 +91,13 @@ def test_listeners_that_left_harm_nobody(announcer):
         ("/ü", {}, 404),
     ],
 )
-def test_origin_decides_who_may_listen(target, fields, status):
+def test_origin_host_and_token_are_checked(target, fields, status):
     asked = Asked("GET", target, {"host": "127.0.0.1:9", **fields})
     assert judge(asked, TOKEN, 9) == status
 
 
-def test_malformed_request_is_refused(announcer):
-    _, port = announcer
+def test_malformed_request_is_refused(live_server):
+    _, port = live_server
     with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
         peer.sendall(b"nonsense\r\n\r\n")
         assert peer.recv(100).startswith(b"HTTP/1.1 400")

@@ -1,4 +1,4 @@
-"""Changes that are found by looking again."""
+"""File changes that are found by polling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_polling_reports_new_changed_and_removed_files(tmp_path):
     assert look(poller) == {(MODIFIED, paths["changed"]), (DELETED, paths["gone"]), (ADDED, paths["new"])}
 
 
-def test_a_change_within_the_same_second_and_of_the_same_size_is_told(tmp_path):
+def test_polling_reports_change_of_equal_size_and_second(tmp_path):
     file = tmp_path / "main.py"
     file.write_text("one")
     second = 1_700_000_000_000_000_000
@@ -34,7 +34,7 @@ def test_a_change_within_the_same_second_and_of_the_same_size_is_told(tmp_path):
     assert look(poller) == {(MODIFIED, str(file))}
 
 
-def test_a_directory_that_goes_and_comes_back(tmp_path):
+def test_polling_reports_restored_and_removed_directory(tmp_path):
     inner = tmp_path / "inner"
     poller = Poller([str(inner)])
     inner.mkdir()

@@ -1,4 +1,4 @@
-"""Which packages a warm template loads."""
+"""Packages that a warm template loads."""
 
 from corn.reload.preload_plan import packages_to_load, shadowed
 
@@ -9,7 +9,7 @@ def nowhere(_):
     return False
 
 
-def test_the_order_is_kept():
+def test_preload_plan_keeps_import_order():
     imported = [["b", "/l/b.py"], ["a", ""], ["b.c", "/l/b/c.py"]]
     assert packages_to_load(imported, nowhere, NOTHING) == ["b", "a", "b.c"]
 
@@ -19,10 +19,10 @@ def test_preload_plan_omits_watched_and_excluded_modules():
     assert packages_to_load(imported, lambda file: file.startswith("/work/"), frozenset({"bad"})) == ["good"]
 
 
-def test_nothing_is_loaded_from_the_first_that_patches_others_on():
+def test_preload_plan_ends_at_monkey_patching_module():
     imported = [["json", ""], ["gevent.monkey", ""], ["socket", ""]]
     assert packages_to_load(imported, nowhere, NOTHING) == ["json"]
 
 
-def test_a_new_module_of_the_project_takes_the_name_of_a_package():
+def test_project_module_shadows_package():
     assert shadowed(["redis.py", "main.py"], ["redis", "redis.client", "json"]) == {"redis"}

@@ -1,4 +1,4 @@
-"""Directories that are watched: those below the roots, those behind links, and the file systems they are on."""
+"""Watched directories: below the roots, behind symbolic links, and their file systems."""
 
 import os
 
@@ -33,7 +33,7 @@ def names(paths, root):
     return sorted(os.path.relpath(each, root) for each in paths)
 
 
-def test_ignored_directories_are_left_out(root):
+def test_ignored_directories_are_skipped(root):
     for name in ("package/inner", "node_modules/x", ".git/objects", "__pycache__"):
         (root / name).mkdir(parents=True)
     (root / "package" / "a.py").write_text("")
@@ -43,25 +43,25 @@ def test_ignored_directories_are_left_out(root):
     assert list(files_in(str(root / "package"), rules)) == [str(root / "package" / "a.py")]
 
 
-def test_a_root_that_is_gone_has_nothing(root):
+def test_missing_root_is_empty(root):
     gone = root / "gone"
     assert scanned(gone).directories == set()
     assert list(files_in(str(gone), WatchFilter((str(gone),)))) == []
 
 
-def test_a_linked_directory_is_watched_under_the_name_of_the_link(root, tmp_path):
+def test_symlinked_directory_is_watched_by_link_name(root, tmp_path):
     (tmp_path / "elsewhere" / "inner").mkdir(parents=True)
     (root / "package").symlink_to(tmp_path / "elsewhere")
     assert names(scanned(root).directories, root) == [".", "package", "package/inner"]
 
 
-def test_a_directory_that_is_reached_twice_is_watched_once_under_its_own_name(root):
+def test_directory_reached_twice_is_watched_once(root):
     (root / "b" / "inner").mkdir(parents=True)
     (root / "a").symlink_to(root / "b")
     assert names(scanned(root).directories, root) == [".", "b", "b/inner"]
 
 
-def test_links_in_a_circle_and_to_what_the_root_is_in_are_not_followed(root, tmp_path):
+def test_circular_symlinks_are_not_followed(root, tmp_path):
     (tmp_path / "other").mkdir()
     (root / "self").symlink_to(root)
     (root / "up").symlink_to(tmp_path)
@@ -72,7 +72,7 @@ def test_links_in_a_circle_and_to_what_the_root_is_in_are_not_followed(root, tmp
     assert list(files_in(str(root), WatchFilter((str(root),)))) == []
 
 
-def test_a_link_to_very_many_directories_is_left_out_and_named(root, tmp_path):
+def test_symlink_to_huge_directory_is_skipped_and_reported(root, tmp_path):
     for number in range(1100):
         (tmp_path / "data" / str(number)).mkdir(parents=True)
     (root / "data").symlink_to(tmp_path / "data")
@@ -81,14 +81,14 @@ def test_a_link_to_very_many_directories_is_left_out_and_named(root, tmp_path):
     assert tree.left_out == [str(root / "data")]
 
 
-def test_a_linked_environment_is_ignored(root, tmp_path):
+def test_symlinked_environment_is_ignored(root, tmp_path):
     (tmp_path / "venv-of-it" / "lib").mkdir(parents=True)
     (tmp_path / "venv-of-it" / "pyvenv.cfg").write_text("")
     (root / "env").symlink_to(tmp_path / "venv-of-it")
     assert names(scanned(root).directories, root) == ["."]
 
 
-def test_a_linked_file_is_known_by_the_place_that_the_link_leads_to(root, tmp_path):
+def test_symlinked_file_is_known_by_its_target(root, tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "common.py").write_text("")
     (tmp_path / "shared" / "data.bin").write_text("")
@@ -99,7 +99,7 @@ def test_a_linked_file_is_known_by_the_place_that_the_link_leads_to(root, tmp_pa
     assert tree.outside() == {str(tmp_path / "shared")}
 
 
-def test_a_linked_file_in_a_linked_directory_is_known_by_the_name_that_is_watched(root, tmp_path):
+def test_symlinked_file_in_symlinked_directory_is_known_by_watched_name(root, tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "common.txt").write_text("")
     (root / "package").symlink_to(tmp_path / "shared")
@@ -109,7 +109,7 @@ def test_a_linked_file_in_a_linked_directory_is_known_by_the_name_that_is_watche
     assert tree.outside() == set()
 
 
-def test_directories_with_names_that_are_not_utf_8_are_polled(root):
+def test_directories_with_names_not_utf_8_are_polled(root):
     (root / "good").mkdir()
     (root / "odd").mkdir()
     os.mkdir(os.fsencode(root) + b"/caf\xe9")
@@ -118,7 +118,7 @@ def test_directories_with_names_that_are_not_utf_8_are_polled(root):
     assert names(map(os.fsencode, scanned(root).polled), os.fsencode(root)) == [b".", b"caf\xe9", b"odd"]
 
 
-def test_volumes_that_change_elsewhere_are_polled_and_what_lies_beside_them_is_not(root):
+def test_network_volumes_are_polled_and_siblings_are_not(root):
     for name in ("share/package", "share/local/package", "my code", "beside", "hidden"):
         (root / name).mkdir(parents=True)
     polled = scanned(root, MOUNTS.format(root=root)).polled
@@ -129,7 +129,7 @@ def test_volumes_that_change_elsewhere_are_polled_and_what_lies_beside_them_is_n
     }
 
 
-def test_a_project_on_a_volume_that_changes_elsewhere_is_polled_as_a_whole(root):
+def test_project_on_network_volume_is_polled(root):
     (root / "package").mkdir()
     mounts = f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 0:50 / {root.parent} rw - fuse.sshfs me@host: rw\n"
     assert names(scanned(root, mounts).polled, root) == [".", "package"]

@@ -1,4 +1,4 @@
-"""A file is given to another user, and nothing that a link leads to."""
+"""Change of file ownership, without following symbolic links."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def owner(path):
 
 @pytest.fixture
 def made(tmp_path):
-    """A socket and a directory of this process's user, and what links to other files of it."""
+    """Socket and directory of this process's user, and symbolic links to them and other files."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "socket"))
         (tmp_path / "directory").mkdir()
@@ -32,7 +32,7 @@ def made(tmp_path):
         yield tmp_path
 
 
-def test_a_socket_and_a_directory_are_given_away(made):
+def test_socket_and_directory_are_given_to_user(made):
     chown_socket(made / "socket", USER, USER)
     chown_directory(made / "directory", USER, -1)
     assert owner(made / "socket") == (USER, USER)
@@ -42,19 +42,19 @@ def test_a_socket_and_a_directory_are_given_away(made):
 
 @pytest.mark.parametrize("give", [chown_socket, chown_directory])
 @pytest.mark.parametrize("name", ["to-socket", "to-directory", "to-file", "file", "none"])
-def test_target_of_a_link_keeps_its_owner(made, give, name):
+def test_symlink_target_keeps_owner(made, give, name):
     with pytest.raises(OSError, match=r"link|put in its place|Not a directory|No such file"):
         give(made / name, USER, USER)
     assert {owner(each) for each in made.iterdir()} == {(0, 0)}
 
 
-def test_a_file_of_another_user_keeps_its_owner(made):
+def test_file_of_other_user_keeps_owner(made):
     os.chown(made / "socket", USER + 1, -1)
     with pytest.raises(PermissionError):
         chown_socket(made / "socket", USER, USER)
 
 
-def test_a_listener_whose_file_was_replaced_by_a_link_is_not_given_away(made):
+def test_listener_replaced_by_symlink_is_refused(made):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(made / "web.sock"))
         listener = Listener(sock, str(made / "web.sock"))
@@ -65,6 +65,6 @@ def test_a_listener_whose_file_was_replaced_by_a_link_is_not_given_away(made):
     assert owner(made / "file") == (0, 0)
 
 
-def test_the_home_of_control_sockets_is_the_users(tmp_path):
+def test_control_socket_home_belongs_to_user(tmp_path):
     make_home(tmp_path / "corn-54321", USER)
     assert owner(tmp_path / "corn-54321") == (USER, 0)

@@ -1,4 +1,4 @@
-"""The pytest plugin, as pytest finds it by its entry point, in runs of their own."""
+"""pytest plugin, found by its entry point, in separate pytest runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def get(url):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run pytest on a test file; returns its exit code and what it shows."""
+    """Run pytest on a test file; returns its exit code and output."""
     # What an installation writes: the environment of the tests may have been made before there was an entry point.
     about = tmp_path / "installed" / "corn_server-0.dist-info"
     about.mkdir(parents=True)
@@ -58,7 +58,7 @@ def run(tmp_path):
     return run
 
 
-def test_fixture_serves_applications_until_the_end_of_the_test(run):
+def test_fixture_serves_applications_until_test_ends(run):
     code, shown = run("""
 urls = []
 
@@ -76,7 +76,7 @@ def test_afterwards():
     assert "2 passed" in shown
 
 
-def test_report_of_a_failed_test_has_the_log_and_that_of_a_passed_one_has_not(run):
+def test_report_of_failed_test_only_has_server_log(run):
     code, shown = run("""
 def test_passes(corn_server):
     get(corn_server(app).url + "/passes")
@@ -91,7 +91,7 @@ def test_fails(corn_server):
     assert "GET /passes" not in shown
 
 
-def test_plugin_loads_nothing_of_the_server_where_it_is_not_used(run):
+def test_plugin_without_use_loads_no_server_module(run):
     code, shown = run("""
 import sys
 
@@ -101,7 +101,7 @@ def test_nothing_is_loaded():
     assert code == 0, shown
 
 
-def test_async_test_uses_the_server_of_the_running_event_loop(run):
+def test_async_test_uses_server_in_running_event_loop(run):
     code, shown = run("""
 import asyncio
 import corn.testing

@@ -1,4 +1,4 @@
-"""`corn.testing.serve`: an application on a free port, in a thread or in the running event loop."""
+"""`corn.testing.serve` in a thread and in a running event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def log_of(error, capsys):
     return "\n".join(error.__notes__) if sys.version_info >= (3, 11) else capsys.readouterr().err
 
 
-def test_with_serves_in_a_thread_on_a_free_port():
+def test_with_block_serves_in_thread_on_free_port():
     with serve(app, root_path="/api") as server:
         assert server.url.startswith("http://127.0.0.1:")
         assert server.addresses == [server.url]
@@ -45,7 +45,7 @@ def test_with_serves_in_a_thread_on_a_free_port():
     assert "serves an application at http://127.0.0.1:" in server.log
 
 
-def test_async_with_serves_in_the_running_event_loop():
+def test_async_with_block_serves_in_running_event_loop():
     async def main():
         async with serve(app) as server:
             assert await asyncio.to_thread(Client(server.url).get) == ""
@@ -53,7 +53,7 @@ def test_async_with_serves_in_the_running_event_loop():
     asyncio.run(main())
 
 
-def test_servers_overlap_and_each_has_its_own_access_log():
+def test_overlapping_servers_have_separate_access_logs():
     first, second = serve(app), serve(app)
     first.__enter__()
     second.__enter__()
@@ -66,7 +66,7 @@ def test_servers_overlap_and_each_has_its_own_access_log():
     assert ("GET /two" in second.log, "GET /three" in second.log) == (True, True)
 
 
-def test_error_that_leaves_the_block_carries_the_log(capsys):
+def test_error_in_block_carries_log(capsys):
     with pytest.raises(AssertionError) as caught, serve(app) as server:
         Client(server.url).request("/broken")
         raise AssertionError
@@ -76,7 +76,7 @@ def test_error_that_leaves_the_block_carries_the_log(capsys):
     assert "GET /broken" in log
 
 
-def test_application_that_does_not_start_raises_why(capsys):
+def test_application_start_failure_raises(capsys):
     async def broken(scope, receive, send):
         await receive()
         raise RuntimeError("no database")
@@ -85,7 +85,7 @@ def test_application_that_does_not_start_raises_why(capsys):
         pass
 
 
-def test_log_reaches_caplog_too(caplog):
+def test_log_is_captured_by_caplog(caplog):
     with serve(app):
         pass
     assert "in this process" in caplog.text

@@ -1,4 +1,4 @@
-"""Exit handlers and buffered files at the end of a template and of a worker, each in processes of its own."""
+"""Exit handlers and buffered files at the exit of a template and of a worker, in separate processes."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ REMOVERS = {
         "made = tempfile.NamedTemporaryFile(dir='.', delete=False).name; atexit.register(os.remove, made)"
     ),
     "rmtree": "made = tempfile.mkdtemp(dir='.'); atexit.register(shutil.rmtree, made)",
-    "rmtree that ignores errors": "made = tempfile.mkdtemp(dir='.'); atexit.register(shutil.rmtree, made, True)",
+    "rmtree ignoring errors": "made = tempfile.mkdtemp(dir='.'); atexit.register(shutil.rmtree, made, True)",
     "finalize": "made = tempfile.mkdtemp(dir='.'); weakref.finalize(said, os.rmdir, made)",
     "rename": "made = tempfile.mkdtemp(dir='.'); atexit.register(os.rename, made, 'elsewhere')",
 }
 
 
 @pytest.mark.parametrize("source", REMOVERS.values(), ids=REMOVERS)
-def test_files_of_the_template_outlive_workers_and_not_the_template(tmp_path, source):
+def test_files_of_template_outlive_workers_but_not_template(tmp_path, source):
     program = f"{source}\nif fork(): end()\nsaid(str(os.path.exists(made)))\nexit_handlers.run(5.0)\n"
     program += "said(str(os.path.exists(made)))\n"
     assert outcome(tmp_path, program) == (["True", "False"], "")
 
 
-def test_a_directory_of_the_template_keeps_what_a_worker_put_into_it(tmp_path):
+def test_directory_of_template_keeps_files_of_worker(tmp_path):
     program = """
 held = tempfile.TemporaryDirectory(dir=".")
 if fork():
@@ -68,7 +68,7 @@ said(str(os.listdir(held.name)))
     assert outcome(tmp_path, program) == (["['cached']"], "")
 
 
-def test_files_of_a_worker_are_removed_by_inherited_handlers(tmp_path):
+def test_files_of_worker_are_removed_by_inherited_handlers(tmp_path):
     program = """
 made = []
 atexit.register(lambda: [os.remove(each) for each in made])
@@ -81,7 +81,7 @@ said(str(os.listdir(".")))
     assert outcome(tmp_path, program) == (["[]"], "")
 
 
-def test_handlers_that_flush_run_in_each_process_after_one_that_was_stopped(tmp_path):
+def test_flushing_handlers_run_in_each_process(tmp_path):
     program = """
 atexit.register(said, "flushed")
 made = tempfile.mkdtemp(dir=".")
@@ -93,7 +93,7 @@ end()
     assert outcome(tmp_path, program) == (["flushed"] * 3, "")
 
 
-def test_a_handler_that_fails_is_reported_and_one_that_hangs_is_interrupted(tmp_path):
+def test_failing_handler_is_reported_and_hanging_one_interrupted(tmp_path):
     program = """
 atexit.register(said, "last")
 atexit.register(time.sleep, 60)
@@ -105,7 +105,7 @@ exit_handlers.run(0.3)
     assert "ZeroDivisionError" in errors and "the exit handler took too long" in errors
 
 
-def test_buffered_files_are_written_and_compressed_ones_ended(tmp_path):
+def test_buffered_and_compressed_files_are_completed(tmp_path):
     program = """
 if fork():
     text, packed = open("text", "w"), gzip.open("packed", "wt")
@@ -117,7 +117,7 @@ said(open("text").read() + " " + gzip.open("packed", "rt").read())
     assert outcome(tmp_path, program) == (["written packed"], "")
 
 
-def test_output_buffered_at_the_fork_is_written_once(tmp_path):
+def test_output_buffered_at_fork_is_written_once(tmp_path):
     program = """
 log = open("log", "a")
 log.write("once ")

@@ -1,4 +1,4 @@
-"""The two forks of a template, in processes of their own."""
+"""Double fork of a template."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from corn.worker.forking import fork
 
 
-def test_middle_process_whose_template_is_gone_exits():
-    """Its report fails with EPIPE. Were it to return, it would go on with what the template does."""
+def test_intermediate_process_of_lost_template_exits():
+    """Its report fails with EPIPE; if it returned, it would continue as the template."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

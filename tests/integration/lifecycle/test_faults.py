@@ -47,6 +47,20 @@ def test_descriptor_exhaustion_in_master_is_survived(app_dir):
         served.wait_until(lambda: len(served.workers()) == 2, "two workers again")
 
 
+def test_descriptor_exhaustion_in_worker_pauses_accepting(app_dir):
+    with Served(app_dir, "main:app", "--port", "0").wait_ready() as served, served.client() as kept:
+        (worker,) = served.workers()
+        assert kept.get(keep=True) == f"one {worker.pid}"
+        soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, hard))
+        with served.client().connect() as waiting:
+            waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            served.wait_for("cannot accept connections for now: Too many open files")
+            assert kept.get(keep=True) == f"one {worker.pid}"
+            resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            assert waiting.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_failing_dependency_backs_off_until_it_returns(app_dir):
     needs = """
 async def needs(scope, receive, send):

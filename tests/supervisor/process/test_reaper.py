@@ -9,7 +9,7 @@ from corn.supervisor.process.reaper import Reaper
 END = ProcessExit(code=0)
 
 
-def test_exit_kept_after_the_order_is_found_once():
+def test_exit_after_spawn_order_is_found_once():
     reaper, ordered = Reaper(), time.monotonic()
     reaper.keep(4711, END)
     assert reaper.has_ended(4711, ordered)
@@ -17,7 +17,7 @@ def test_exit_kept_after_the_order_is_found_once():
     assert reaper.ended_early(4711, ordered) is None
 
 
-def test_exit_kept_before_the_order_is_of_another_process():
+def test_exit_before_spawn_order_is_of_other_process():
     reaper = Reaper()
     reaper.keep(4711, END)
     ordered = math.nextafter(time.monotonic(), math.inf)

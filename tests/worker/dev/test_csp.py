@@ -23,11 +23,11 @@ REACH = "'self' http://127.0.0.1:9"
         ("upgrade-insecure-requests;;", "upgrade-insecure-requests"),
     ],
 )
-def test_the_script_is_let_in_and_nothing_else(policy, expected):
+def test_script_is_allowed_by_minimal_policy_change(policy, expected):
     assert allow(policy, WISH)[0] == expected
 
 
-def test_a_nonce_is_found_for_the_script():
+def test_nonce_of_policy_is_found():
     assert allow("default-src 'self'; script-src 'nonce-abc=='", WISH)[1] == "abc=="
     assert allow("script-src 'nonce-a', script-src 'nonce-b'", WISH)[1] == ""
     assert allow("style-src 'nonce-a'", WISH)[1] == ""

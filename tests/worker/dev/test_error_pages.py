@@ -1,4 +1,4 @@
-"""What `corn dev` puts around the application in a worker: pages that refresh, and exceptions that are shown."""
+"""Middleware of corn dev in a worker: live reload of pages, and error pages."""
 
 import json
 import socket
@@ -29,7 +29,7 @@ def answering(body, kind=b"text/html", status=200, then=None, **fields):
     return app
 
 
-async def asked(app, data):
+async def response_to(app, data):
     async with serving(app) as served:
         return await served.request(data)
 
@@ -38,9 +38,9 @@ URL = "http://127.0.0.1:9/sesame"
 PAGE = b"<!doctype html><body>hi</body>"
 
 
-def test_a_page_gets_the_script_and_the_right_length(run):
+def test_page_gets_script_and_content_length(run):
     async def main():
-        answer = await asked(with_refresh(answering(PAGE), URL, 3), request())
+        answer = await response_to(with_refresh(answering(PAGE), URL, 3), request())
         assert Script(URL, "", 3, False, True).element() in answer.body
         assert answer.body.endswith(b"</script></body>")
 
@@ -51,14 +51,14 @@ def test_a_page_gets_the_script_and_the_right_length(run):
     "more",
     ["Sec-Fetch-Dest: empty\r\n", "HX-Request: true\r\n", "X-Requested-With: XMLHttpRequest\r\n"],
 )
-def test_a_script_that_asks_gets_what_the_application_sent(run, more):
+def test_script_request_is_unchanged(run, more):
     async def main():
-        assert (await asked(with_refresh(answering(PAGE), URL, 3), request(more=more))).body == PAGE
+        assert (await response_to(with_refresh(answering(PAGE), URL, 3), request(more=more))).body == PAGE
 
     run(main())
 
 
-def test_head_is_left_alone(run):
+def test_head_request_is_unchanged(run):
     async def main():
         async with serving(with_refresh(answering(PAGE), URL, 3)) as served:
             peer = await served.connect(request(method="HEAD"))
@@ -67,9 +67,9 @@ def test_head_is_left_alone(run):
     run(main())
 
 
-def test_the_page_of_a_form_that_was_sent_is_not_repeated(run):
+def test_page_of_posted_form_is_not_repeatable(run):
     async def main():
-        answer = await asked(
+        answer = await response_to(
             with_refresh(answering(PAGE), URL, 3), request(method="POST", more="Content-Length: 0\r\n")
         )
         assert b'"repeatable": false' in answer.body
@@ -77,22 +77,22 @@ def test_the_page_of_a_form_that_was_sent_is_not_repeated(run):
     run(main())
 
 
-def test_a_policy_lets_the_script_in(run):
+def test_csp_allows_script(run):
     async def main():
         app = answering(PAGE, content_security_policy=b"default-src 'self'")
-        policy = (await asked(with_refresh(app, URL, 3), request())).headers["content-security-policy"]
+        policy = (await response_to(with_refresh(app, URL, 3), request())).headers["content-security-policy"]
         assert Script(URL, "", 3, False, True).hash in policy
         assert "connect-src 'self' http://127.0.0.1:9" in policy
 
     run(main())
 
 
-def test_the_question_of_a_page_is_passed_on(run):
+def test_state_request_of_page_is_forwarded(run):
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            announcer = LiveReloadServer(listener, "sesame")
-            announcer.announce(ReloadState(revision=7))
-            announcer.start()
+            live_server = LiveReloadServer(listener, "sesame")
+            live_server.announce(ReloadState(revision=7))
+            live_server.start()
             app = with_refresh(answering(PAGE), f"http://127.0.0.1:{listener.getsockname()[1]}/sesame", 3, root="/api")
             async with serving(app) as served:
                 for path in ("/__corn__/sesame", "/api/__corn__/sesame"):
@@ -102,12 +102,12 @@ def test_the_question_of_a_page_is_passed_on(run):
     run(main())
 
 
-def test_a_watcher_that_is_gone_is_no_fault_of_the_page(run):
+def test_missing_watcher_gets_503(run):
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         app = with_refresh(answering(PAGE), f"http://127.0.0.1:{port}/sesame", 3)
-        assert (await asked(app, request("/__corn__/sesame"))).status == 503
+        assert (await response_to(app, request("/__corn__/sesame"))).status == 503
 
     run(main())
 
@@ -116,33 +116,35 @@ async def broken(scope, receive, send):
     raise KeyError("the reason")
 
 
-def test_an_exception_is_shown_to_a_browser_and_to_others(run):
+def test_exception_is_shown_as_html_or_text(run):
     async def main():
-        page = await asked(with_error_pages(broken), request("/items", BROWSER))
+        page = await response_to(with_error_pages(broken), request("/items", BROWSER))
         assert page.status == 500
         assert b"GET /items failed" in page.body
         assert b"test_error_pages.py" in page.body
-        text = await asked(with_error_pages(broken), request())
+        text = await response_to(with_error_pages(broken), request())
         assert text.headers["content-type"] == "text/plain; charset=utf-8"
         assert b"KeyError: 'the reason'" in text.body
 
     run(main())
 
 
-def test_the_bare_answer_of_a_framework_gives_way(run):
+def test_plain_500_of_framework_is_replaced(run):
     async def main():
         bare = b"Internal Server Error"
         app = answering(bare, kind=b"text/plain; charset=utf-8", status=500, then=KeyError("the reason"))
-        assert b"the reason" in (await asked(with_error_pages(app), request("/", BROWSER))).body
-        assert (await asked(with_error_pages(answering(bare, kind=b"text/plain", status=500)), request())).body == bare
+        assert b"the reason" in (await response_to(with_error_pages(app), request("/", BROWSER))).body
+        assert (
+            await response_to(with_error_pages(answering(bare, kind=b"text/plain", status=500)), request())
+        ).body == bare
 
     run(main())
 
 
-def test_the_page_of_a_framework_is_kept(run):
+def test_error_page_of_framework_is_kept(run):
     async def main():
         own = b"<html>my own debug page</html>"
         app = answering(own, status=500, then=KeyError("the reason"))
-        assert (await asked(with_error_pages(app), request("/", BROWSER))).body == own
+        assert (await response_to(with_error_pages(app), request("/", BROWSER))).body == own
 
     run(main())

@@ -26,7 +26,7 @@ def body(data, more=False):
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-def test_script_is_inserted_before_the_last_end_of_the_body():
+def test_script_is_inserted_before_last_body_end():
     page = b"<!DOCTYPE html><script>x='</body>'</script><p>hi</BODY></html>"
     first, second = passed([start((b"Content-Length", b"%d" % len(page))), body(page)])
     assert second["body"] == b"<!DOCTYPE html><script>x='</body>'</script><p>hi" + MARK + b"</BODY></html>"
@@ -34,13 +34,13 @@ def test_script_is_inserted_before_the_last_end_of_the_body():
     assert dict(first["headers"])[b"cache-control"] == b"no-store"
 
 
-def test_a_page_may_not_come_back_from_a_cache():
+def test_page_is_not_cacheable():
     fields = [(b"ETag", b'"x"'), (b"Last-Modified", b"now"), (b"Cache-Control", b"max-age=9"), (b"x-own", b"1")]
     first, _ = passed([start(*fields), body(b"<html>")])
     assert {name for name, _ in first["headers"]} == {b"content-type", b"x-own", b"cache-control"}
 
 
-def test_a_policy_is_exchanged():
+def test_csp_is_replaced():
     first, _ = passed(
         [start((b"Content-Security-Policy", b"script-src a")), body(b"<html>")], policies=["script-src b"]
     )
@@ -61,15 +61,15 @@ def test_a_policy_is_exchanged():
         [start(), {"type": "http.response.trailers", "headers": []}],
     ],
 )
-def test_response_that_is_no_page_passes_unchanged(messages):
+def test_response_other_than_page_is_unchanged(messages):
     assert passed(messages) == messages
 
 
-def test_an_error_page_is_a_page():
+def test_error_page_gets_script():
     assert passed([start(status=500), body(b"<html>")])[1]["body"].endswith(MARK)
 
 
-def test_a_stream_is_not_held_back():
+def test_stream_is_not_delayed():
     insertion = HTMLInjection(lambda given: (given, MARK))
     assert list(insertion.feed(start())) == []
     assert [each["type"] for each in insertion.feed(body(b"<html>", more=True))] == [
@@ -81,7 +81,7 @@ def test_a_stream_is_not_held_back():
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=6), st.booleans())
-def test_nothing_is_lost_and_the_length_is_right(chunks, is_document):
+def test_injection_keeps_body_and_content_length(chunks, is_document):
     chunks = [b"<html>" if is_document else b"<p>", *chunks]
     size = sum(map(len, chunks))
     messages = [body(each, more=number < len(chunks) - 1) for number, each in enumerate(chunks)]

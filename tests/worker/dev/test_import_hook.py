@@ -1,4 +1,4 @@
-"""The project's own modules as a worker of corn dev imports them; each in a fresh interpreter."""
+"""Import hook of corn dev for project modules, in a fresh interpreter each."""
 
 import json
 import os
@@ -16,7 +16,7 @@ own.install()
 
 
 def run(directory, code):
-    """What `code` prints as JSON, after the project's modules were made own ones."""
+    """JSON output of `code`, with the import hook installed."""
     program = _BEGIN.format(directory=str(directory)) + textwrap.dedent(code)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
@@ -29,7 +29,7 @@ def bytecode(directory):
     return list((directory / "__pycache__").glob("*.pyc")) if (directory / "__pycache__").exists() else []
 
 
-def test_two_saves_of_equal_size_within_a_second_are_two_versions(tmp_path):
+def test_saves_of_equal_size_within_second_are_both_imported(tmp_path):
     module = tmp_path / "module.py"
     for text in ("one", "two"):
         module.write_text(f"VALUE = {text!r}")
@@ -37,7 +37,7 @@ def test_two_saves_of_equal_size_within_a_second_are_two_versions(tmp_path):
     assert bytecode(tmp_path) == []
 
 
-def test_module_unchanged_for_a_while_is_compiled_once(tmp_path):
+def test_module_unchanged_for_long_is_compiled_once(tmp_path):
     module = tmp_path / "module.py"
     module.write_text("VALUE = 1")
     os.utime(module, (1_000_000, 1_000_000))
@@ -45,7 +45,7 @@ def test_module_unchanged_for_a_while_is_compiled_once(tmp_path):
     assert len(bytecode(tmp_path)) == 1
 
 
-def test_each_module_is_timed_without_what_it_imports(tmp_path):
+def test_module_time_excludes_its_imports(tmp_path):
     (tmp_path / "outer.py").write_text("import inner, time; time.sleep(0.01)")
     (tmp_path / "inner.py").write_text("import time; time.sleep(0.1)")
     code = "import outer; print(json.dumps([own.files, own.seconds]))"
@@ -54,7 +54,7 @@ def test_each_module_is_timed_without_what_it_imports(tmp_path):
     assert seconds["inner"] > seconds["outer"] > 0
 
 
-def test_packages_and_modules_of_the_standard_library_are_not_own(tmp_path):
+def test_project_packages_are_own_and_standard_library_is_not(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("from package import part; import colorsys")
     (tmp_path / "package" / "part.py").write_text("")
@@ -62,7 +62,7 @@ def test_packages_and_modules_of_the_standard_library_are_not_own(tmp_path):
     assert run(tmp_path, code) == [["package", "package.part"], True]
 
 
-def test_the_traceback_shows_the_source(tmp_path):
+def test_traceback_shows_source(tmp_path):
     (tmp_path / "module.py").write_text("x = 1\nraise ValueError(x)\n")
     code = """
         import traceback

@@ -1,4 +1,4 @@
-"""A hooks file: what is accepted, what is refused and how, and what a hook that raises does."""
+"""Hooks file: valid and invalid definitions, failing hooks, and the hook timeout."""
 
 import re
 import signal
@@ -48,19 +48,19 @@ def load(tmp_path, monkeypatch):
         ("open('/nowhere')", "could not be loaded: FileNotFoundError"),
     ],
 )
-def test_wrong_hook_file_is_refused(load, source, said):
+def test_invalid_hooks_file_is_refused(load, source, said):
     with pytest.raises(HooksError, match=re.escape(said)):
         load(source)
 
 
-def test_the_traceback_is_the_users(load):
+def test_load_failure_has_user_traceback(load):
     with pytest.raises(HooksError) as caught:
         load("def _start():\n    1 / 0\n_start()")
     assert "line 2, in _start" in caught.value.detail
     assert "/corn/" not in caught.value.detail
 
 
-def test_hook_file_with_private_names_is_accepted(load):
+def test_hooks_file_with_private_names_is_accepted(load):
     source = (
         "from os.path import join\n"
         "class Helper:\n    def __init__(self, info): ...\n"
@@ -71,18 +71,18 @@ def test_hook_file_with_private_names_is_accepted(load):
 
 
 @pytest.mark.parametrize("wrong", ["1 / 0", "raise SystemExit(3)", "raise KeyboardInterrupt"])
-def test_a_hook_that_raises_is_returned_with_the_users_frames(load, wrong):
+def test_failing_hook_returns_user_frames(load, wrong):
     failure = load(f"def post_fork(info):\n    {wrong}\n").call("post_fork", WORKER)
     assert "line 2, in post_fork" in failure.detail
     assert "/corn/" not in failure.detail
 
 
-def test_two_saves_within_a_second_are_two_files(load):
+def test_saves_within_second_are_both_loaded(load):
     assert load("def post_fork(info): info.slot").names == {"post_fork"}
     assert load("def pre_forks(info): ...".replace("forks", "fork ")).names == {"pre_fork"}
 
 
-def test_a_hook_that_is_not_defined_does_nothing(load):
+def test_undefined_hook_does_nothing(load):
     assert load("def pre_fork(info): 1 / 0").call("post_fork", WORKER) is None
 
 
@@ -96,7 +96,7 @@ def _spin():
 """
 
 
-def test_hook_longer_than_its_limit_is_ended(load):
+def test_hook_timeout_interrupts_hook(load):
     began = time.monotonic()
     failure = load(SPIN + "def pre_fork(info): _spin()").call("pre_fork", WORKER, 0.05)
     assert failure.error == "TimeoutError: longer than 0.05 s"
@@ -105,8 +105,8 @@ def test_hook_longer_than_its_limit_is_ended(load):
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 
 
-def test_hook_that_swallows_its_limit_is_ended_by_the_next(load, monkeypatch):
-    """As a destructor does, whose exceptions the interpreter only reports."""
+def test_hook_timeout_swallowed_once_interrupts_again(load, monkeypatch):
+    """A destructor swallows the timeout: the interpreter only reports its exceptions."""
     swallowed = []
     monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
     source = "class _Slow:\n    def __del__(self): _spin()\ndef pre_fork(info):\n    _Slow()\n    _spin()"
@@ -114,12 +114,12 @@ def test_hook_that_swallows_its_limit_is_ended_by_the_next(load, monkeypatch):
     assert len(swallowed) == 1
 
 
-def test_hook_within_its_limit_leaves_no_timer(load):
+def test_hook_within_timeout_leaves_no_timer(load):
     assert load("def pre_fork(info): ...").call("pre_fork", WORKER, 20) is None
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_the_page_lists_every_hook_and_its_example_loads(load):
+def test_hooks_page_lists_all_hooks_and_example_loads(load):
     page = PAGE.read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == HOOKS
     assert load(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]).names == {

@@ -22,7 +22,7 @@ FAILURE = Failure(
 SCARCE = Failure("exit", "worker 0 was killed by SIGKILL before it was ready")
 
 
-def test_text_has_the_place_first_and_the_exception_last():
+def test_text_starts_with_place_and_ends_with_exception():
     assert text(FAILURE, color=False, directory="/srv/app").splitlines() == [
         "main could not be imported",
         "after a change of main.py",
@@ -38,23 +38,23 @@ def test_text_has_the_place_first_and_the_exception_last():
     ]
 
 
-def test_colour_adds_only_colour():
+def test_color_adds_only_escape_sequences():
     coloured = text(FAILURE, color=True)
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text(FAILURE, color=False)
     assert coloured != text(FAILURE, color=False)
 
 
-def test_failure_without_an_exception_is_one_line():
+def test_failure_without_exception_is_one_line():
     assert text(SCARCE, color=False) == SCARCE.summary
 
 
-def test_a_message_cannot_take_over_the_terminal():
+def test_control_characters_in_message_are_removed():
     evil = Failure("exception", "x", (Raised("E", "\x1b]0;owned\x07\x9b2J\rfine"),))
     assert not set(text(evil, color=False)) & set("\x1b\x07\x9b\r")
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=4), st.integers(0, 6), st.integers(-1, 9), st.integers(-1, 9))
-def test_whatever_a_failure_holds_can_be_shown(message, file, code, line, start, end):
+def test_arbitrary_failure_is_rendered(message, file, code, line, start, end):
     frame = Frame(file, line, "f", True, tuple(code), 1, start, end)
     failure = Failure("exception", message, (Raised("E", message, (frame, LIBRARY)),), changed=(file,))
     text(failure, color=True)
@@ -64,7 +64,7 @@ def test_whatever_a_failure_holds_can_be_shown(message, file, code, line, start,
     assert Failure.from_json(failure.to_json()) == failure
 
 
-def test_the_page_is_escaped_and_needs_nothing_from_elsewhere():
+def test_page_is_escaped_and_self_contained():
     evil = "</style><script>alert(1)</script>\"'"
     failure = Failure("exception", evil, (Raised(evil, evil, (Frame(evil, 1, evil, True, (evil,), 1, 0, 4),)),))
     shown = page(failure, evil)
@@ -73,7 +73,7 @@ def test_the_page_is_escaped_and_needs_nothing_from_elsewhere():
     assert not re.search(r"""(src|href|url\()=?["']?(https?:)?//""", shown)
 
 
-def test_the_page_shows_file_line_and_code():
+def test_page_shows_file_line_and_code():
     shown = page(FAILURE, "/srv/app")
     assert "main.py:12" in shown
     assert "<mark>json.laods</mark>" in shown
@@ -94,7 +94,7 @@ def test_the_page_shows_file_line_and_code():
         ("image/png", TEXT),
     ],
 )
-def test_each_client_gets_what_it_asks_for(accept, kind):
+def test_response_format_follows_accept(accept, kind):
     assert choose(accept) == kind
     content_type, body = answer(FAILURE, accept, "/srv/app")
     assert content_type.decode().startswith(kind)
