@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """One line for all programs that are missing, before the first test."""
+    """One line with all missing programs, before the first test."""
     missing = [f"{name} (Debian: {package})" for name, package in PACKAGES.items() if _find(name) is None]
     return [f"missing programs, so their tests are not run: {', '.join(missing)}"] if missing else []
 
@@ -50,7 +50,7 @@ def _find(name: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def program() -> Callable[[str], str]:
-    """Where a program is that is not Python's; the test is skipped on a machine without it, but never in CI."""
+    """Path of an external program; without it, the test is skipped, or fails in CI."""
 
     def find(name: str) -> str:
         path = _find(name)
@@ -65,7 +65,7 @@ def program() -> Callable[[str], str]:
 
 @pytest.fixture(params=sorted(LOOPS))
 def run(request: pytest.FixtureRequest) -> Any:
-    """Runs a test's coroutine on both event loops, with a deadline."""
+    """Run a test's coroutine on both event loops, with a deadline."""
 
     def run_on_loop(main: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
         loop = LOOPS[request.param]()

@@ -70,8 +70,8 @@ def test_error_page_is_replaced_after_fix(project, chromium):
         chromium.wait_for_text("SyntaxError")
         assert "main.py:3" in chromium.text()
         assert "def app(:" in chromium.text()
-        save(project, "mended")
-        chromium.wait_for_text("mended")
+        save(project, "fixed")
+        chromium.wait_for_text("fixed")
 
 
 def test_page_reloads_after_save(project, chromium):
@@ -143,10 +143,10 @@ def test_request_exception_page_is_replaced_after_fix(project, chromium):
         chromium.go(f"{served.address}/broken")
         chromium.wait_for_text("LookupError: nothing is here")
         assert 'raise LookupError("nothing is here")' in chromium.text()
-        save(project, "mended")
+        save(project, "fixed")
         source = (project / "main.py").read_text()
         (project / "main.py").write_text(source.replace('raise LookupError("nothing is here")', "pass"))
-        chromium.wait_for_text("mended")
+        chromium.wait_for_text("fixed")
 
 
 def test_page_without_watcher_connection_polls_application(project, chromium):

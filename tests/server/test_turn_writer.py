@@ -66,7 +66,7 @@ class Clients:
             each.sendall(data)
 
     def answered(self):
-        """How many can read something."""
+        """Number of clients with data to read."""
         return len(select.select(self.sockets, [], [], 0)[0])
 
     async def read(self, count):

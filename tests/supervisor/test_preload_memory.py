@@ -41,7 +41,7 @@ def test_second_step_down_keeps_all_blamed_modules(config, cache):
 
 def test_preload_mode_is_forgotten_when_blamed_module_changes(config, cache, tmp_path):
     PreloadMemory(cache).note(config, stepped_down())
-    (tmp_path / "threads.py").write_text("x = 1  # mended\n")
+    (tmp_path / "threads.py").write_text("x = 1  # fixed\n")
     assert PreloadMemory(cache).recall(config) is None
 
 

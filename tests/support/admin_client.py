@@ -1,4 +1,4 @@
-"""A real corn with an admin address, and what monitoring reads there."""
+"""Real corn with an admin endpoint, and a client of that endpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.corn_process import Served
 from tests.support.http_client import Client
 
-# Its workers are as slow to start as somebody wants: until the file `go` is there.
+# The workers start only when the file `go` exists.
 APP = """
 import asyncio, os
 
@@ -33,7 +33,7 @@ async def app(scope, receive, send):
 
 
 class Monitored(Served):
-    """`corn serve` of `APP`, with `admin` for what is asked on its admin address."""
+    """`corn serve` of `APP`, with the client `admin` of its admin endpoint."""
 
     def __init__(self, directory: Path, *arguments: str, admin: str = "0") -> None:
         (directory / "main.py").write_text(APP)
@@ -49,12 +49,12 @@ class Monitored(Served):
         return json.loads(self.admin.get("/status"))
 
     def samples(self) -> dict[tuple[str, ...], float]:
-        """What /metrics says: by name, and values of labels."""
+        """Samples of /metrics, by name and label values."""
         families = text_string_to_metric_families(self.admin.get("/metrics"))
         return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
     def readiness(self) -> int:
-        """The status of /readyz, 0 where nobody answers."""
+        """Status of /readyz, or 0 without a response."""
         try:
             return self.admin.request("/readyz")[0]
         except OSError:

@@ -1,4 +1,4 @@
-"""A server on a real socket within the test's own loop, and a peer that speaks raw bytes to it."""
+"""Server on a real socket in the test's event loop, and a client that sends raw bytes."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from corn.server.server import Server
 
 @dataclass
 class Answer:
-    """A response as it came over the wire."""
+    """Response as received."""
 
     status: int
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Answer:
 
 
 class Peer:
-    """One client connection."""
+    """Client connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -63,7 +63,7 @@ class Peer:
         return await self.answer()
 
     async def is_closed(self) -> bool:
-        """Whether the server closes without sending anything more."""
+        """Whether the server closes the connection without sending more."""
         try:
             return await self.reader.read(1) == b""
         except ConnectionError:
@@ -77,7 +77,7 @@ class Peer:
 
 
 class Serving:
-    """A server under test."""
+    """Server under test."""
 
     def __init__(self, server: Server, slots: Scoreboard, address: Any) -> None:
         self.server = server
@@ -89,7 +89,7 @@ class Serving:
         return int(self.slots.cell(0).words[field])
 
     async def connect(self, data: bytes = b"", **tls: Any) -> Peer:
-        """A connection, over TLS where arguments of asyncio's for that are given."""
+        """Open a connection; arguments of asyncio's TLS support make it use TLS."""
         opening = asyncio.open_unix_connection if isinstance(self.address, str) else asyncio.open_connection
         where = (self.address,) if isinstance(self.address, str) else self.address[:2]
         peer = Peer(*await opening(*where, **tls))
@@ -98,8 +98,8 @@ class Serving:
             await peer.send(data)
         return peer
 
-    async def leave_nothing(self) -> None:
-        """Close what a TLS shutdown holds open: the warning at its collection would blame another test."""
+    async def abort_peers(self) -> None:
+        """Abort connections that a TLS shutdown keeps open; their ResourceWarning would appear in another test."""
         for peer in self.peers:
             peer.writer.transport.abort()
         await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def serving(
     mailbox: Any = None,
     **options: Any,
 ) -> AsyncIterator[Serving]:
-    """Serve `app` until the block is left, then stop at once."""
+    """Serve `app` within the block, then stop without grace."""
     slots = Scoreboard.create()
     listener = listener or listen()
     address = listener.getsockname()
@@ -155,7 +155,7 @@ async def serving(
             peer.close()
         server.drain(grace=0, final=False)
         await server.wait_closed()
-        await running.leave_nothing()
+        await running.abort_peers()
 
 
 async def until(condition: Any) -> None:
@@ -165,14 +165,14 @@ async def until(condition: Any) -> None:
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    """The smallest application."""
+    """Minimal application."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"hello"})
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the body of the request."""
+    """Application that responds with the request's body."""
     parts, more = [], True
     while more:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Applications that fail, each in its own way, and what corn makes of them."""
+"""Diagnosis of applications that fail to load."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from corn.worker.importer import load_application
 
 
 def failure_of(directory: Path, monkeypatch, files: dict[str, str], app: str = "broken:app", **options) -> Failure:
-    """Write the files, load the application as a template does, and describe the failure as another process sees it."""
+    """Write the files, load the application like a template; returns the failure as sent to other processes."""
     for name, source in files.items():
         (directory / name).write_text(source)
     monkeypatch.setattr(sys, "path", [*sys.path])

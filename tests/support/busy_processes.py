@@ -1,4 +1,4 @@
-"""Runs a command beside processes that do nothing but compute: `python -m tests.support.busy_processes 8 COMMAND...`.
+"""Run a command beside busy processes: `python -m tests.support.busy_processes 8 COMMAND...`.
 
 A test that passes on a quiet machine only has a limit that is not its subject; this finds it.
 """
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-# Each ends with its parent, however that ends.
+# Each exits with its parent.
 _BUSY = """
 import os, sys
 while os.getppid() == int(sys.argv[1]):
@@ -19,7 +19,7 @@ while os.getppid() == int(sys.argv[1]):
 
 
 def main(count: int, command: list[str]) -> int:
-    """Run the command beside `count` busy processes, which are ended by their ids; returns its exit code."""
+    """Run the command beside `count` busy processes, which are then killed by pid; returns its exit code."""
     busy = [subprocess.Popen([sys.executable, "-c", _BUSY, str(os.getpid())]) for _ in range(count)]
     print(f"{count} busy processes beside it: {' '.join(str(each.pid) for each in busy)}", flush=True)
     try:

@@ -1,4 +1,4 @@
-"""Certificates made for a test, on disk and as corn reads them."""
+"""Certificates for tests, in files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DAY = dt.timedelta(days=1)
 
 @functools.cache
 def authority() -> trustme.CA:
-    """The one that issues all certificates of a test run, unless a test wants another."""
+    """Default certificate authority of a test run."""
     return trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
 class Issued:
-    """A certificate and its key in files of a directory."""
+    """Certificate and key, in files of a directory."""
 
     def __init__(self, directory: Path, name: str, *names: str, ca: trustme.CA | None = None, **more: Any) -> None:
         names = names or ("localhost", "127.0.0.1")
@@ -34,14 +34,14 @@ class Issued:
         self.keyfile.write_bytes(self.key)
 
     def options(self) -> dict[str, tuple[str, ...]]:
-        """As options of corn."""
+        """Options of corn that use the certificate."""
         return {"ssl_certfile": (str(self.certfile),), "ssl_keyfile": (str(self.keyfile),)}
 
     def arguments(self) -> list[str]:
         return ["--ssl-certfile", str(self.certfile), "--ssl-keyfile", str(self.keyfile)]
 
     def replace(self, other: Issued) -> None:
-        """Put another certificate in this one's files, as a renewal does: each file at once."""
+        """Replace the files atomically by those of another certificate, as a renewal does."""
         for mine, content in ((self.certfile, other.certificate), (self.keyfile, other.key)):
             fresh = mine.with_suffix(".new")
             fresh.write_bytes(content)
@@ -49,7 +49,7 @@ class Issued:
 
 
 def client(*, own: Issued | None = None, ca: trustme.CA | None = None) -> ssl.SSLContext:
-    """A client that trusts the test's authority, with a certificate of its own if one is given."""
+    """Client context that trusts the test's authority, with an optional client certificate."""
     context = ssl.create_default_context()
     (ca or authority()).configure_trust(context)
     if own is not None:
@@ -58,7 +58,7 @@ def client(*, own: Issued | None = None, ca: trustme.CA | None = None) -> ssl.SS
 
 
 def authorities(directory: Path) -> str:
-    """The file of the test's authority."""
+    """File with the certificate of the test's authority."""
     path = directory / "ca.pem"
     authority().cert_pem.write_to_path(str(path))
     return str(path)

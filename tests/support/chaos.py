@@ -1,4 +1,4 @@
-"""Random trouble for a real master, and what must hold all the same.
+"""Random faults for a real master, and the invariants that must hold.
 
 test_chaos.py in tests/integration/lifecycle runs short sequences. For a long one:
 `python -m tests.support.chaos --minutes 20`.
@@ -39,7 +39,7 @@ BAD = ("def (:\n", "raise RuntimeError('bad deploy')\n", "import os; os._exit(0)
 
 
 class Chaos:
-    """A running service, the trouble it is given, and a record of what came."""
+    """Running service, the faults applied to it, and their record."""
 
     def __init__(self, directory: Path, seed: int, workers: int = 3) -> None:
         self.random = random.Random(seed)
@@ -51,7 +51,7 @@ class Chaos:
         write_app(directory, "v0", more=LEAK)
         self.served = Served(directory, "main:app", "--workers", str(workers), *ARGUMENTS).wait_ready()
         self.pids: set[int] = {worker.pid for worker in self.served.workers()}
-        self.trouble = {
+        self.faults = {
             "kill a worker": self.kill_worker,
             "kill all workers": self.kill_all,
             "ask a worker to leave": self.ask_worker,
@@ -66,11 +66,11 @@ class Chaos:
         }
 
     def step(self) -> str:
-        """One piece of trouble, chosen by chance."""
-        name = self.random.choice(list(self.trouble))
+        """Apply one random fault."""
+        name = self.random.choice(list(self.faults))
         self.done[name] += 1
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
-            self.trouble[name]()
+            self.faults[name]()
         self.pids |= {worker.pid for worker in self.served.workers()}
         return name
 
@@ -98,7 +98,7 @@ class Chaos:
         self.served.signal(signal.SIGHUP)
 
     def bad_reload(self) -> None:
-        """With a template to go on from: where that is lost, only what is on disk can be served."""
+        """Needs a template to continue from: without one, only the code on disk can be served."""
         if self.template_lost:
             self.settle()
         (self.directory / "main.py").write_text(self.random.choice(BAD))
@@ -115,7 +115,7 @@ class Chaos:
         self.served.signal(signal.SIGTTOU)
 
     def kill_template(self) -> None:
-        """With good code on disk: without a template there is no other to recover from."""
+        """Needs working code on disk, as the only source without a template."""
         write_app(self.directory, f"v{self.version}", more=LEAK)
         self.random.choice(self.served.templates()).kill()
         self.template_lost = True
@@ -123,7 +123,7 @@ class Chaos:
     # What must hold
 
     def check(self) -> None:
-        """It serves, its master lives, and nothing is a zombie for long."""
+        """The service answers, its master runs, and zombies are reaped soon."""
         assert self.served.process.poll() is None, f"the master is gone:\n{self.served.output[-4000:]}"
         self.served.wait_until(self.answers, "an answer")
         self.served.wait_until(lambda: not self.served.zombies(), "no zombies")
@@ -135,7 +135,7 @@ class Chaos:
             return False
 
     def settle(self) -> None:
-        """Put good code on disk, reload it, and wait until all workers serve it and nothing else is left."""
+        """Write working code, reload, and wait until all workers serve it and no other process is left."""
         served = self.served
         for worker in served.workers():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -154,13 +154,13 @@ class Chaos:
         self.pids |= {worker.pid for worker in served.workers()}
 
     def unexplained(self) -> set[int]:
-        """The workers that ended without a line in the log that says why."""
+        """Workers whose exit has no log line with its cause."""
         why = r"pid (\d+)\) (?:ended|crashed|failed|was forked too late)"
         explained = {int(pid) for pid in re.findall(why, self.served.output)}
         return self.pids - explained - {worker.pid for worker in self.served.workers()}
 
     def descriptors(self) -> int:
-        """How many the master holds besides those of its workers: a channel and a report for each."""
+        """Number of the master's descriptors, without two for each worker: its channel and its report."""
         return psutil.Process(self.served.pid).num_fds() - 2 * len(self.served.workers())
 
     def stop(self) -> int:
@@ -191,7 +191,7 @@ def _run(chaos: Chaos, minutes: float) -> None:
                 pause.wait(1)
             chaos.settle()
         after = (chaos.descriptors(), master.memory_info().rss >> 10)
-        print("trouble:", dict(chaos.done))
+        print("faults:", dict(chaos.done))
         print(f"answers {len(load.answers)}, failed {len(load.failures)} (killed and stopped workers lose theirs)")
         print("failures by kind:", Counter(each.split(" after")[0].split(":")[0] for each in load.failures))
         print(f"master's descriptors {before[0]} -> {after[0]}, memory {before[1]} -> {after[1]} KiB")

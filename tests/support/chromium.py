@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven through chromedriver over WebDriver's plain HTTP (w3.org/TR/webdriver2)."""
+"""Headless Chromium, driven through chromedriver over WebDriver (w3.org/TR/webdriver2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FLAGS = [
 
 
 class Chromium:
-    """One browser with one tab; leaving the context ends it."""
+    """Browser with one tab; leaving the context closes it."""
 
     def __init__(self, chromedriver: str, chromium: str, profile: Path, *, dark: bool = False) -> None:
         port = _free_port()
@@ -60,17 +60,17 @@ class Chromium:
         self._ask("POST", f"{self._session}/url", {"url": url})
 
     def run(self, script: str) -> Any:
-        """Run the script in the page; what it returns."""
+        """Run a script in the page; returns its result."""
         return self._ask("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def text(self) -> str:
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
     def wait_for(self, condition: str) -> None:
-        """Wait until the expression of JavaScript holds, also across pages; fails with what the page says."""
+        """Wait until a JavaScript expression is true, also across pages; fails with the text of the page."""
 
         def holds() -> bool:
-            with contextlib.suppress(WebDriverError):  # the page may be leaving
+            with contextlib.suppress(WebDriverError):  # the page may be unloading
                 return bool(self.run(f"return {condition}"))
             return False
 
@@ -111,7 +111,7 @@ class Chromium:
 
 
 class WebDriverError(Exception):
-    """What chromedriver answers when it cannot do what it was asked."""
+    """Error response of chromedriver."""
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""An instance and the commands to it, kept apart from every other instance on the machine by a directory of sockets."""
+"""Instance of corn and commands to it, with a separate control directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = [sys.executable, "-m", "corn"]
 
 
 class Commanded(Served):
-    """`corn serve` whose control socket is in `sockets`, and `ask` for the commands that reach it there."""
+    """`corn serve` with its control socket in `sockets`; `ask` runs commands for it."""
 
     def __init__(self, directory: Path, *arguments: str, sockets: Path, **environment: str) -> None:
         sockets.mkdir(exist_ok=True)
@@ -22,11 +22,11 @@ class Commanded(Served):
         super().__init__(directory, *arguments, CORN_CONTROL=str(sockets), **environment)
 
     def ask(self, *arguments: str, deadline: float = DEADLINE) -> subprocess.CompletedProcess[str]:
-        """Run a command, meant for this instance."""
+        """Run a command for this instance."""
         return command(self.sockets, *arguments, "--pid", str(self.pid), deadline=deadline)
 
-    def told(self, *arguments: str) -> str:
-        """What a command prints; fails unless it exits with 0."""
+    def output_of(self, *arguments: str) -> str:
+        """Output of a command; fails unless it exits with 0."""
         done = self.ask(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -38,7 +38,7 @@ class Commanded(Served):
 def command(
     sockets: Path, *arguments: str, cwd: Path | None = None, deadline: float = DEADLINE
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that looks for instances in a directory of sockets."""
+    """Run a command with the control directory `sockets`."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=clean_environment(CORN_CONTROL=str(sockets)),

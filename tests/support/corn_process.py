@@ -1,4 +1,4 @@
-"""A real corn in real processes, started through the command line, and what a test asks of it.
+"""Real corn in real processes, started through the command line.
 
 Nothing here sleeps for a fixed time: output is waited for with a deadline, and so are conditions on the system.
 """
@@ -36,7 +36,7 @@ async def app(scope, receive, send):
 
 
 class Served:
-    """`corn serve` in a directory; leaving the context kills whatever is left and says if there was anything."""
+    """`corn serve` in a directory; leaving the context kills all its processes."""
 
     def __init__(self, directory: Path, *arguments: str, program: list[str] | None = None, **environment: str) -> None:
         self.directory = directory
@@ -63,14 +63,14 @@ class Served:
         with self._news:
             self._news.notify_all()
 
-    # What it says
+    # Output
 
     @property
     def output(self) -> str:
         return "\n".join(self._lines)
 
     def wait_for(self, pattern: str, *, since: int = 0, deadline: float = DEADLINE) -> re.Match[str]:
-        """The first line from number `since` on that matches; fails with the whole output after the deadline."""
+        """First matching line from number `since` on; fails with the whole output after the deadline."""
         end = time.monotonic() + deadline
         with self._news:
             while True:
@@ -82,11 +82,11 @@ class Served:
                 self._news.wait(0.1)
 
     def mark(self) -> int:
-        """The number of lines so far, for `wait_for(since=...)`."""
+        """Number of lines so far, for `wait_for(since=...)`."""
         return len(self._lines)
 
     def wait_ready(self) -> Served:
-        """Wait until it announces what it serves, and remember where."""
+        """Wait for the start-up line, and keep the address."""
         try:
             self.address = self.wait_for(r"serves .+? at (\S+?),? \(")[1]
         except BaseException:
@@ -97,7 +97,7 @@ class Served:
     def client(self) -> Client:
         return Client(self.address)
 
-    # Its processes
+    # Processes
 
     @property
     def pid(self) -> int:
@@ -107,18 +107,18 @@ class Served:
         self.process.send_signal(number)
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes alive now."""
+        """Running worker processes."""
         return self.named("corn worker")
 
     def templates(self) -> list[psutil.Process]:
         return self.named("corn template")
 
     def spares(self) -> list[psutil.Process]:
-        """The workers of `corn dev` that were forked ahead and wait."""
+        """Spare workers of `corn dev`."""
         return self.named("corn spare")
 
     def named(self, name: str) -> list[psutil.Process]:
-        """Its processes with a name that begins so; what has ended, and is a zombie at most, is none of them."""
+        """Processes of the service whose name starts with `name`, without zombies."""
         found = []
         for child in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -127,13 +127,13 @@ class Served:
         return found
 
     def title(self, process: psutil.Process) -> str:
-        """What ps(1) shows of a process, "" if it is gone."""
+        """Command line as ps(1) shows it, or "" for an exited process."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return " ".join(process.cmdline())
         return ""
 
     def zombies(self) -> list[psutil.Process]:
-        """Children that the master has not waited for."""
+        """Children that the master has not reaped."""
         return [each for each in psutil.Process(self.pid).children() if _is_zombie(each)]
 
     def wait_until(self, condition, what: str, deadline: float = DEADLINE) -> None:
@@ -149,7 +149,7 @@ class Served:
         return code
 
     def leftovers(self) -> list[psutil.Process]:
-        """Processes of its session that are still there after the master's end."""
+        """Processes of the session that are left after the master's exit."""
         found = [each for each in psutil.process_iter() if _session_of(each.pid) == self.pid and each.pid != self.pid]
         return [each for each in found if not _is_zombie(each)]
 
@@ -179,7 +179,7 @@ def _session_of(pid: int) -> int:
 
 
 def write_app(directory: Path, version: str, name: str = "main.py", more: str = "") -> None:
-    """Put an application in the directory that answers with its version and its process id, all at once."""
+    """Write atomically an application that responds with its version and process id."""
     fresh = directory / f".{name}.new"
     fresh.write_text(APP.format(version=version) + more)
     fresh.rename(directory / name)

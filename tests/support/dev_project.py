@@ -1,4 +1,4 @@
-"""`corn dev` in a directory, an application for it, and the way that editors save."""
+"""`corn dev` in a directory, an application for it, and saves as editors make them."""
 
 import sys
 
@@ -34,7 +34,7 @@ def source(version, *, before="", lifespan="pass"):
 
 
 def save(path, text):
-    """As most editors save: another file, renamed."""
+    """Save as most editors do: write another file and rename it."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)
     fresh.rename(path)
@@ -48,7 +48,7 @@ class Developed(Served):
         super().__init__(directory, "main:app", "--port", "0", *arguments, program=program, **environment)
 
     def wait_for_answer(self, expected, path="/"):
-        """Ask until a new connection is answered so."""
+        """Send requests on new connections until the response is `expected`."""
         self.wait_until(lambda: self.client().request(path) == (200, expected.encode()), f"answer {expected!r}")
 
     def wait_for_failure(self, *expected):

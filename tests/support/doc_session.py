@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PORTS = (8000, 8001, 8002, 8080, 9100)  # of the pages; each reader gets free ones in their place
+PORTS = (8000, 8001, 8002, 8080, 9100)  # of the pages; each session replaces them by free ones
 DEADLINE = 120
 PAUSE = 0.5  # seconds between two commands: a reader types the next one
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -76,7 +76,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on."""
+    """Free ports of 127.0.0.1."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -85,7 +85,7 @@ def free_ports(count: int) -> list[int]:
 
 
 class Session:
-    """One reader of a page, in a directory and an environment of their own."""
+    """Session of a reader of one page, with a separate directory and environment."""
 
     def __init__(self, directory: Path, bin_directory: Path, configured: Iterable[Path] = ()) -> None:
         self.directory = directory
@@ -183,7 +183,7 @@ class Session:
             waiting.wait(0.05)
 
     def _script(self, text: str, end: str = "") -> str:
-        """A script that runs `text` where and as the command before left the shell."""
+        """Script that runs `text` with the directory and variables of the previous command."""
         start = f"[ -e {self._state} ] && . {self._state}\n"
         return start + re.sub(r"git clone <[^>]+>", f"git clone --quiet {ROOT}", self._moved(text)) + end
 

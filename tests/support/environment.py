@@ -23,7 +23,7 @@ _LONGEST_TMPDIR = 8  # pytest adds 80 bytes, and the path of a Unix socket has a
 
 
 def settle_environment() -> None:
-    """Give this process, and so each that it starts, what the tests expect."""
+    """Set up this process, and so its children, as the tests expect."""
     for name in list(os.environ):
         if name in _DROPPED_NAMES or (name.startswith(_DROPPED) and name not in _KEPT):
             del os.environ[name]
@@ -38,7 +38,7 @@ def settle_environment() -> None:
 
 
 def _settle_signals() -> None:
-    """Have children begin with no signal ignored or blocked, whatever whoever started the suite ignores or blocks.
+    """Start children with no signal ignored or blocked, independent of the parent of the suite.
 
     A handler that does nothing ignores the signal here as before, and execve(2) gives it its default action.
     """
@@ -53,6 +53,6 @@ def _ignored(number: int, frame: FrameType | None) -> None:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment, without what names options of corn, and over it what a test sets."""
+    """This process's environment without corn's variables, updated by `more`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CORN_")}
     return kept | {"XDG_CACHE_HOME": f"/tmp/corn-tests-{os.geteuid()}"} | more

@@ -1,4 +1,4 @@
-"""The frameworks, each with the application in tests/apps that is written in it, and what it has."""
+"""Frameworks, each with its application in tests/apps and its properties."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ APPS = Path(__file__).parent.parent / "apps"
 
 @dataclass(frozen=True)
 class Site:
-    """`greets`: the name it gives itself. `preload`: what of it is safe to fork, so that `auto` must not take less."""
+    """`greets`: name in its greeting. `preload`: the mode that `auto` must choose."""
 
     app: str
     greets: str
@@ -26,7 +26,7 @@ SITES = (
     Site("fastapi_site:app", "fastapi"),
     Site("starlette_site:app", "starlette"),
     Site("quart_site:app", "quart"),
-    # Its default logging starts a thread while the application is made, so the workers have to make it.
+    # Its default logging starts a thread while the application is created, so the workers have to create it.
     Site("litestar_site:app", "litestar", preload="deps"),
     Site("django_site:asgi", "django", has_lifespan=False),
     Site("django_site:wsgi", "django", is_asgi=False, has_lifespan=False),

@@ -1,4 +1,4 @@
-"""Clients as they are: slow, pipelining, half-closed, resetting, trickling, flooding. One coroutine for each kind.
+"""Hostile clients: slow, pipelining, half-closed, resetting, trickling, flooding. One coroutine for each kind.
 
 Each connects, does what it is named for, and returns; whatever the server answers to that is fine.
 """
@@ -19,12 +19,12 @@ WEBSOCKET = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-PATIENCE = 20.0  # seconds that a client stays at the most
+LONGEST = 20.0  # seconds, the longest connection of a client
 
 
 @dataclass
 class Conversation:
-    """A connection of a hostile client, and the means to be unpleasant on it."""
+    """Connection of a hostile client."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -39,7 +39,7 @@ class Conversation:
             await asyncio.sleep(pause)
 
     def reset(self) -> None:
-        """Close so that the peer receives a reset."""
+        """Close with a TCP reset."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
@@ -52,21 +52,21 @@ async def read_slowly(talk: Conversation) -> None:
 
 async def pipeline_and_read_nothing(talk: Conversation) -> None:
     await talk.send((b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n") * 20)
-    await asyncio.sleep(PATIENCE)
+    await asyncio.sleep(LONGEST)
 
 
-async def close_the_sending_side(talk: Conversation) -> None:
+async def half_close(talk: Conversation) -> None:
     await talk.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
     talk.writer.write_eof()
     await talk.rest()
 
 
-async def leave_a_stream(talk: Conversation) -> None:
+async def disconnect_during_stream(talk: Conversation) -> None:
     await talk.send(b"GET /events HTTP/1.1\r\n" + HOST + b"\r\n")
     await talk.reader.read(100)
 
 
-async def reset_amid_a_response(talk: Conversation) -> None:
+async def reset_during_response(talk: Conversation) -> None:
     await talk.send(b"GET /big HTTP/1.1\r\n" + HOST + b"\r\n")
     await talk.reader.read(1000)
     talk.reset()
@@ -75,18 +75,18 @@ async def reset_amid_a_response(talk: Conversation) -> None:
 async def expect_100_and_wait(talk: Conversation) -> None:
     await talk.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
     await talk.reader.read(100)
-    await asyncio.sleep(random.uniform(0, PATIENCE))
+    await asyncio.sleep(random.uniform(0, LONGEST))
     await talk.send(b"x" * 1000)
     await talk.reader.read(100)
 
 
-async def trickle_a_head(talk: Conversation) -> None:
+async def trickle_head(talk: Conversation) -> None:
     for byte in b"GET / HTTP/1.1\r\n" + HOST * 20:
         await talk.send(bytes([byte]))
         await asyncio.sleep(0.1)
 
 
-async def trickle_a_body(talk: Conversation) -> None:
+async def trickle_body(talk: Conversation) -> None:
     await talk.send(b"POST /echo HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
     while True:
         await talk.send(b"1\r\nx\r\n")
@@ -109,7 +109,7 @@ async def send_long_addresses(talk: Conversation) -> None:
     await talk.reader.read(100)
 
 
-async def upload_what_is_refused(talk: Conversation) -> None:
+async def upload_refused_body(talk: Conversation) -> None:
     await talk.send(b"POST /refuse HTTP/1.1\r\n" + HOST + b"Content-Length: 5000000\r\n\r\n")
     await talk.send(bytes(5_000_000))
     await talk.reader.read(1000)
@@ -151,16 +151,16 @@ async def flood_with_resets(talk: Conversation) -> None:
 KINDS: tuple[Callable[[Conversation], Awaitable[None]], ...] = (
     read_slowly,
     pipeline_and_read_nothing,
-    close_the_sending_side,
-    leave_a_stream,
-    reset_amid_a_response,
+    half_close,
+    disconnect_during_stream,
+    reset_during_response,
     expect_100_and_wait,
-    trickle_a_head,
-    trickle_a_body,
+    trickle_head,
+    trickle_body,
     send_line_ends,
     send_tiny_chunks,
     send_long_addresses,
-    upload_what_is_refused,
+    upload_refused_body,
     send_garbage,
     flood_with_pings,
     send_messages_and_read_nothing,

@@ -1,4 +1,4 @@
-"""A client of HTTP/2 whose every word is the `h2` package's, or raw frames where it would not say them."""
+"""HTTP/2 client on the `h2` package, with raw frames where the package refuses to send them."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ POST = (":method", "POST"), *GET[1:]
 
 @dataclass
 class Response:
-    """What came on one stream."""
+    """Response on one stream."""
 
     status: int = 0
     headers: list = field(default_factory=list)
@@ -44,7 +44,7 @@ class Response:
 
 
 class H2Peer:
-    """One connection. `takes`: acknowledge received data, so that the windows stay open."""
+    """HTTP/2 connection. `takes`: acknowledge received data, which keeps the windows open."""
 
     def __init__(self, peer, *, takes=True):
         config = h2.config.H2Configuration(
@@ -73,7 +73,7 @@ class H2Peer:
             await self.peer.send(self.h2.data_to_send())
 
     async def raw(self, kind, flags, stream, payload):
-        """Send a frame that the library knows nothing of."""
+        """Send a frame past the library."""
         await self.flush()
         with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop: the handle is closed
             await self.peer.send(frame(kind, flags, stream, payload))
@@ -86,7 +86,7 @@ class H2Peer:
         return stream
 
     async def data(self, stream, data, *, end=False):
-        """Send data as the windows allow."""
+        """Send data within the flow-control windows."""
         while data or end:
             size = min(len(data), self.h2.local_flow_control_window(stream), 16384)
             if data and not size:
@@ -114,7 +114,7 @@ class H2Peer:
             await self.hear()
 
     async def wait_closed(self):
-        """Wait for the server to close; the code of its GOAWAY."""
+        """Wait for the server to close; returns the code of its GOAWAY."""
         while not self.closed:
             await self.hear()
         return None if self.terminated is None else self.terminated.error_code
@@ -158,7 +158,7 @@ class H2Peer:
 
 
 def tolerant(client):
-    """Make the h2 package go on after a GOAWAY, which it takes for the end of everything."""
+    """Let the h2 package continue after a GOAWAY, where it refuses further frames."""
     machine = client.h2.state_machine
     take = machine.process_input
 

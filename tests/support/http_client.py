@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client that hides nothing: what is refused, reset, late or not 200 is an error of the test."""
+"""Small HTTP/1.1 client that raises on refused, reset and late connections, and on statuses other than 200."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIMEOUT = 20.0
 
 
 class Client:
-    """One connection at a time to an address as corn announces it."""
+    """One connection at a time to an address of the start-up line."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -20,7 +20,7 @@ class Client:
         self._rest = b""
 
     def connect(self) -> socket.socket:
-        """A new connection, as it is."""
+        """New connection, as a socket."""
         if self._address.startswith("unix:"):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(TIMEOUT)
@@ -34,14 +34,14 @@ class Client:
         return socket.create_connection((where.hostname, where.port), TIMEOUT)
 
     def get(self, path: str = "/", *, keep: bool = False) -> str:
-        """The body of a 200 answer; anything else raises."""
+        """Body of a response with status 200; other statuses raise."""
         status, body = self.request(path, keep=keep)
         if status != 200:
             raise ConnectionError(f"status {status}: {body[:200]!r}")
         return body.decode()
 
     def request(self, path: str = "/", *, keep: bool = False) -> tuple[int, bytes]:
-        """One GET; the connection is kept for the next if both sides want that."""
+        """Send a GET; the connection is kept if both sides agree."""
         try:
             return self._request(path, keep=keep)
         except OSError:
@@ -107,7 +107,7 @@ class Client:
 
 @dataclass
 class Load:
-    """A closed loop of clients, half of which keep their connections; counts answers and keeps every failure."""
+    """Closed loop of clients, of which half keep their connections; records responses and failures."""
 
     address: str
     clients: int = 8

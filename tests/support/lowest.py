@@ -1,4 +1,4 @@
-"""Prints the oldest version of each dependency that pyproject.toml allows, for pip: `make test-lowest`.
+"""Print the oldest version of each dependency that pyproject.toml allows, for pip: `make test-lowest`.
 
 Those of the extra `test` are not corn's, but for the extras that it repeats.
 """

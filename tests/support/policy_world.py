@@ -1,4 +1,4 @@
-"""A world without processes: carries out the policy's actions in memory, and lets a test say what happens next."""
+"""World without processes: it performs the policy's actions in memory, and a test chooses the next event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEGV = ProcessExit(signal="SIGSEGV")
 
 
 def settings_with(**options: Any) -> Settings:
-    """The settings of a test that names only the options it is about; the others change nothing."""
+    """Settings of a test, with defaults without effect for the other options."""
     common: dict[str, Any] = {
         "workers": 1,
         "timeout_boot": 60.0,
@@ -38,7 +38,7 @@ def settings_with(**options: Any) -> Settings:
 
 @dataclass
 class World:
-    """`state` is the policy's; `templates` and `workers` are the processes that run, `told` what they were told."""
+    """`state` is the policy's; `templates` and `workers` are the running processes."""
 
     settings: Settings = field(default_factory=settings_with)
     now: float = 100.0
@@ -56,7 +56,7 @@ class World:
         self.state = State(settings=self.settings, target=self.settings.workers)
 
     def happens(self, event: events.Event) -> list[actions.Action]:
-        """Let the policy answer; returns what it asked for."""
+        """Pass an event to the policy; returns its actions."""
         self.state, asked = decide(self.state, event)
         for action in asked:
             self._perform(action)
@@ -87,7 +87,7 @@ class World:
             case actions.Exit(code):
                 self.exit_code = code
 
-    # What can happen, in the words of a test.
+    # Events
 
     def start(self) -> None:
         self.happens(events.Started(self.now))
@@ -138,7 +138,7 @@ class World:
         self.happens(events.ScaleRequested(self.now, delta))
 
     def passes(self, seconds: float) -> None:
-        """Let time pass, waking the policy whenever it asked to be woken."""
+        """Let time pass, with a tick at each deadline of the policy."""
         end = self.now + seconds
         while (wake := next_wake(self.state, self.now)) is not None and wake <= end:
             self.now = max(wake, self.now)
@@ -149,10 +149,10 @@ class World:
         self.now = end
         self.happens(events.Tick(self.now))
 
-    # Shorter still.
+    # Sequences of events
 
     def settle(self) -> None:
-        """Let everything go well until nothing is under way: loads load, boots boot, the drained and killed leave."""
+        """Complete all pending operations successfully: loads, boots, drains and kills."""
         for _ in range(200):
             before = self.state
             for template in list(self.state.templates.values()):
@@ -181,12 +181,12 @@ class World:
         return [worker.id for worker in self.state.workers.values() if worker.stage is stage]
 
     def ready_generations(self) -> list[int]:
-        """The generation of each ready worker, by slot."""
+        """Generations of the ready workers, by slot."""
         return [worker.generation for worker in sorted(self.state.ready(), key=lambda worker: worker.slot)]
 
 
 def running(workers: int = 4, **settings: float) -> World:
-    """A world in which corn has started and all workers are ready."""
+    """World in which corn has started and all workers are ready."""
     world = World(settings_with(workers=workers, **settings))
     world.start()
     world.settle()
@@ -195,10 +195,10 @@ def running(workers: int = 4, **settings: float) -> World:
 
 
 def of_kind(found: list[actions.Action], kind: type[actions.Action]) -> list[Any]:
-    """The actions of one kind among those found."""
+    """Actions of one kind."""
     return [action for action in found if isinstance(action, kind)]
 
 
 def texts(world: World) -> list[str]:
-    """What was logged."""
+    """Logged texts."""
     return [each.text for each in world.said]

@@ -1,4 +1,4 @@
-"""The scope that an application receives for one request."""
+"""Scope that an application receives for one request."""
 
 from tests.support.asgi_server import hello, serving
 

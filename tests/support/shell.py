@@ -1,4 +1,4 @@
-"""An interactive shell in a terminal of its own, with corn dev as its job."""
+"""Interactive shell in a pseudo-terminal, with corn dev as its job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.http_client import Client
 
 
 class Shell:
-    """An interactive bash in a terminal of its own."""
+    """Interactive bash in a pseudo-terminal."""
 
     def __init__(self, directory):
         self.pid, self.fd = pty.fork()
@@ -75,7 +75,7 @@ class Shell:
         return self.client().request() == (200, expected.encode())
 
     def close(self):
-        """As a terminal emulator's window that is closed."""
+        """Close the terminal, as a terminal emulator does with its window."""
         self.closing.set()
         self.reader.join()  # a terminal that is read is not closed
         if self.fd >= 0:
@@ -92,7 +92,7 @@ def wait_until(condition, what):
 
 @contextlib.contextmanager
 def shell_in(directory):
-    """A shell in a directory; its jobs are killed at the end."""
+    """Shell in a directory; its jobs are killed after the test."""
     shell = Shell(directory)
     try:
         yield shell

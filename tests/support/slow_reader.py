@@ -1,4 +1,4 @@
-"""A client that reads at its own pace, over a connection whose kernel buffers hold little."""
+"""Slow client, on a connection with small kernel buffers."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ BUFFER = 32768
 
 
 def narrow_listener() -> socket.socket:
-    """A listener whose connections have a small send buffer, so that a slow reader is felt at once."""
+    """Listener whose connections have a small send buffer, so that a slow client blocks the server soon."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
@@ -20,7 +20,7 @@ def narrow_listener() -> socket.socket:
 
 
 async def connect_slow(at: Serving, data: bytes) -> Peer:
-    """A connection that has sent `data`, and receives little ahead of what is read."""
+    """Connection that has sent `data` and has a small receive buffer."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     sock.setblocking(False)
@@ -33,7 +33,7 @@ async def connect_slow(at: Serving, data: bytes) -> Peer:
 
 
 async def read_steadily(peer: Peer, size: int, rate: float) -> int:
-    """Read until `size` bytes came, `rate` a second; how many came before the end of the connection."""
+    """Read `size` bytes, `rate` a second; returns the number read before the end of the connection."""
     got, loop = 0, asyncio.get_running_loop()
     began = loop.time()
     while got < size:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.corn_process import Served
-from tests.support.hostile_clients import KINDS, PATIENCE, Conversation
+from tests.support.hostile_clients import KINDS, LONGEST, Conversation
 
 APP = """
 import asyncio
@@ -67,13 +67,13 @@ _PAUSE = 0.02  # seconds between two requests of an honest client
 
 @dataclass
 class Honest:
-    """What the honest clients have seen."""
+    """Results of the honest clients."""
 
     took: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     async def ask_until(self, port: int, end: float) -> None:
-        """One client: a request after the other over one connection."""
+        """One client: sequential requests on one connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.monotonic() < end:
             began = time.monotonic()
@@ -101,7 +101,7 @@ class Honest:
 
 
 async def be_hostile(port: int, clients: int, seconds: float, seed: int) -> Counter[str]:
-    """As many hostile clients at a time, of kinds chosen at random; how many there were of each."""
+    """Run `clients` hostile clients of random kinds at a time; returns the count of each kind."""
     chosen, end, done = random.Random(seed), time.monotonic() + seconds, Counter()
 
     async def one_after_the_other() -> None:
@@ -111,7 +111,7 @@ async def be_hostile(port: int, clients: int, seconds: float, seed: int) -> Coun
             with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
                 talk = Conversation(*await asyncio.open_connection("127.0.0.1", port))
                 try:
-                    await asyncio.wait_for(kind(talk), min(PATIENCE, max(end - time.monotonic(), 0.1)))
+                    await asyncio.wait_for(kind(talk), min(LONGEST, max(end - time.monotonic(), 0.1)))
                 finally:
                     talk.writer.transport.abort()
             await asyncio.sleep(chosen.uniform(0, 1))
@@ -131,7 +131,7 @@ async def measure(honest: Honest, port: int, seconds: float) -> None:
 
 
 def soak(minutes: float, clients: int, seed: int) -> bool:
-    """Run, print the figures, and tell whether they are what they should be."""
+    """Run, print the figures, and return whether they are within the limits."""
     with tempfile.TemporaryDirectory() as directory:
         (Path(directory) / "main.py").write_text(APP)
         with Served(Path(directory), *ARGUMENTS).wait_ready() as served:

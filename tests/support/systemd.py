@@ -1,4 +1,4 @@
-"""A service manager for tests: receives notices at a NOTIFY_SOCKET, keeps descriptors, and starts corn with them."""
+"""Service manager for tests: receives datagrams at a NOTIFY_SOCKET, stores descriptors, and passes them to corn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Manager:
-    """Listens from the start; `notices` are (process id of the sender, text), `store` the descriptors kept, by name."""
+    """`notices` are pairs of the sender's pid and the text; `store` holds the stored descriptors by name."""
 
     def __init__(self, directory: Path, *, abstract: bool = False) -> None:
         name = str(directory / "notify")
@@ -67,7 +67,7 @@ class Manager:
         self.notices.append((sender, text))
 
     def wait_for(self, what: str, *, since: int = 0, sender: int | None = None) -> str:
-        """The first notice from number `since` on that begins so, of this sender if one is named."""
+        """First notice from number `since` on that starts with `what`, optionally of one sender."""
         end = time.monotonic() + DEADLINE
         with self._news:
             while True:
@@ -78,11 +78,11 @@ class Manager:
                 self._news.wait(0.1)
 
     def all(self, what: str) -> list[str]:
-        """All notices so far that begin so."""
+        """All notices so far with this beginning."""
         return [text for _, text in self.notices if text.startswith(what)]
 
     def start(self, directory: Path, *arguments: str, passed=(), **environment: str) -> Served:
-        """Start `corn serve`; `passed` are pairs of a name and a socket for it."""
+        """Start `corn serve`; `passed` are pairs of a name and a socket."""
         sockets = [*passed, *((name, sock) for name, kept in self.store.items() for sock in kept)]
         names = ":".join(name for name, _ in sockets)
         more = {"LISTEN_FDS": str(len(sockets)), "LISTEN_FDNAMES": names} if sockets else {}

@@ -1,4 +1,4 @@
-"""What the tests of WebSockets share: applications, addresses, and a handshake in bytes."""
+"""Applications, addresses and handshake bytes for tests of WebSockets."""
 
 from websockets.asyncio.client import connect
 
@@ -12,7 +12,7 @@ HANDSHAKE = (
 
 
 async def echo(scope, receive, send):
-    """Sends back what it receives, until the peer leaves."""
+    """Application that echoes messages until the disconnect."""
     assert (await receive())["type"] == "websocket.connect"
     await send(ACCEPT)
     while (message := await receive())["type"] == "websocket.receive":
@@ -20,7 +20,7 @@ async def echo(scope, receive, send):
 
 
 def recording(reaction=None):
-    """An application that accepts, and keeps what it receives until the end; `reaction(message, send)` may answer."""
+    """Application that accepts and records messages; `reaction(message, send)` may respond."""
     seen = []
 
     async def app(scope, receive, send):
@@ -42,7 +42,7 @@ def at_port(at, path="/"):
 
 
 async def sessions(at):
-    """The open WebSockets of a server, once there is one."""
+    """Wait for open WebSockets of a server, and return them."""
     service = at.server._service
     await until(lambda: service.websockets)
     return list(service.websockets)

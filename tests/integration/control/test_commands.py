@@ -34,19 +34,19 @@ def pids(status):
 
 def test_commands_under_load_fail_no_request(tmp_path, served):
     with Load(served.address, clients=4) as load:
-        assert "serving" in served.told("status")
-        assert served.told("scale", "+1", "--wait") == "3 workers serve\n"
+        assert "serving" in served.output_of("status")
+        assert served.output_of("scale", "+1", "--wait") == "3 workers serve\n"
         write_app(tmp_path, "two")
-        assert served.told("reload", "--wait") == "reloaded: generation 2 serves\n"
+        assert served.output_of("reload", "--wait") == "reloaded: generation 2 serves\n"
         assert served.client().get().startswith("two ")
         before = pids(served.status())
-        assert served.told("restart", "0", "--wait").startswith("worker 0 is process ")
-        assert served.told("drain", "1", "--wait").endswith("has left\n")
+        assert served.output_of("restart", "0", "--wait").startswith("worker 0 is process ")
+        assert served.output_of("drain", "1", "--wait").endswith("has left\n")
         served.wait_until(lambda: served.status()["ready"] == 2, "both serve")
         after = pids(served.status())
         assert after[0] != before[0]
         assert after[1] != before[1]
-        assert served.told("rollback", "--wait") == "rolled back: generation 1 serves\n"
+        assert served.output_of("rollback", "--wait") == "rolled back: generation 1 serves\n"
         assert served.client().get().startswith("one ")
         load.stop()
         assert load.failures == []
@@ -56,7 +56,7 @@ def test_commands_under_load_fail_no_request(tmp_path, served):
         assert sum(status["counted"]["latency"]) == len(load.answers) + 2
         assert {each["restarts"] for each in status["slots"]} == {1}
         assert status["reloads"] == {"done": 1, "rolled back": 1}
-    assert served.told("stop", "--wait") == "stopped\n"
+    assert served.output_of("stop", "--wait") == "stopped\n"
     assert served.process.wait(DEADLINE) == 0
 
 
@@ -68,7 +68,7 @@ def test_refused_reload_prints_traceback_and_exits_1(tmp_path, served):
     assert "Traceback" in done.stderr
     assert "import nothing_like_it" in done.stderr
     assert served.status()["phase"] == "serving"
-    assert "last error: " in served.told("status")
+    assert "last error: " in served.output_of("status")
     assert served.ask("rollback").returncode == 1
 
 
@@ -87,7 +87,7 @@ def test_upgrade_hands_over_control_socket(tmp_path, served, sockets):
     old = served.pid
     write_app(tmp_path, "two")
     with Load(served.address, clients=2) as load:
-        assert served.told("upgrade", "--wait") == "upgraded: the new master serves\n"
+        assert served.output_of("upgrade", "--wait") == "upgraded: the new master serves\n"
         assert served.process.wait(DEADLINE) == 0
         status = json.loads(command(sockets, "status", "--json").stdout)
         assert status["pid"] != old
@@ -121,7 +121,7 @@ def test_commands_select_one_of_two_instances(tmp_path, sockets, served):
         assert f"pid {second.pid}: main:app at {second.address}" in done.stderr
         port = second.address.rpartition(":")[2]
         assert f"serves main:app at {second.address}" in command(sockets, "status", "--bind", port).stdout
-        assert second.told("stop", "--wait") == "stopped\n"
+        assert second.output_of("stop", "--wait") == "stopped\n"
         assert served.status()["phase"] == "serving"
         assert command(sockets, "list").stdout.count("\n") == 1
 
@@ -192,19 +192,19 @@ def test_requests_and_stacks_of_blocked_worker_are_shown(tmp_path, sockets):
     (tmp_path / "main.py").write_text(BUSY)
     arguments = ("--timeout-worker", "1000", *QUICK)
     with Commanded(tmp_path, "main:app", *arguments, sockets=sockets).wait_ready() as served:
-        assert served.told("requests") == "no in-flight requests\n"
+        assert served.output_of("requests") == "no in-flight requests\n"
         with served.client().connect() as slow, served.client().connect() as stuck:
             slow.sendall(b"GET /slow?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            served.wait_until(lambda: "GET /slow" in served.told("requests"), "a request in flight")
+            served.wait_until(lambda: "GET /slow" in served.output_of("requests"), "a request in flight")
             stuck.sendall(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
-            served.wait_until(lambda: "GET /stuck" in served.told("requests"), "both requests")
-            (worker,) = json.loads(served.told("requests", "--json"))["workers"]
+            served.wait_until(lambda: "GET /stuck" in served.output_of("requests"), "both requests")
+            (worker,) = json.loads(served.output_of("requests", "--json"))["workers"]
             assert [each["path"] for each in worker["requests"]] == ["/slow", "/stuck"]
             assert worker["requests"][0]["age"] >= worker["requests"][1]["age"] > 0
-            shown = served.told("stacks", "0")
+            shown = served.output_of("stacks", "0")
             assert "in app" in shown
             assert "asyncio tasks: " in shown
             assert "await asyncio.sleep(60)" in shown
             assert served.ask("stacks", "9").returncode == 2
-            served.wait_until(lambda: "its event loop has not turned for" in served.told("status"), "a note")
+            served.wait_until(lambda: "its event loop has not turned for" in served.output_of("status"), "a note")
         assert served.ask("stop", "--now", "--wait").returncode == 0

@@ -59,7 +59,7 @@ def test_json_log_has_one_object_for_each_record(tmp_path):
         served.address = served.wait_for(r"serves .+? at (\S+?),? \(")[1]
         served.client().get("/")
         served.client().request("/boom")
-        served.told("stop", "--wait")
+        served.output_of("stop", "--wait")
         served.wait_exit()
         lines = [json.loads(line) for line in served.output.splitlines()]
     access = [each for each in lines if each["logger"] == "corn.access"]
@@ -83,10 +83,10 @@ def test_log_level_of_each_part_changes_at_run_time(tmp_path):
         served.wait_for('WARNING .*"GET /missing HTTP/1.1" 404')
         assert "GET /quiet" not in served.output
         assert "a detail" not in served.output
-        assert served.told("log-level", "debug,access=info") == "log level debug,access=info\n"
+        assert served.output_of("log-level", "debug,access=info") == "log level debug,access=info\n"
         served.wait_until(lambda: served.client().get("/loud") and "GET /loud" in served.output, "the access log")
         served.wait_for("DEBUG .* shop: a detail")
-        served.told("restart", "0", "--wait")
+        served.output_of("restart", "0", "--wait")
         since = served.mark()
         served.client().get("/")
         served.wait_for("DEBUG .* shop: a detail", since=since)
@@ -106,7 +106,7 @@ def test_sigusr1_reopens_log_file(tmp_path):
         served.wait_until(log.exists, "a new file")
         served.wait_until(lambda: str(tmp_path / "old") not in open_files(served), "the old file closed")
         served.client().get("/after")
-        served.told("stop", "--wait")
+        served.output_of("stop", "--wait")
         assert served.wait_exit() == 0
     assert all(word in log.read_text() for word in ("shop: at work", "GET /after", "ended: stop"))
     assert "/after" not in (tmp_path / "old").read_text()

@@ -166,7 +166,7 @@ def test_full_log_pipe_does_not_block_service(app_dir):
     process = subprocess.Popen(command, cwd=app_dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert b"serves main:app" in process.stdout.readline()
-        for _ in range(3000):  # more lines than a pipe holds, and nobody takes them
+        for _ in range(3000):  # more lines than a pipe holds, and no process reads them
             assert _get(app_dir / "corn.sock").startswith(b"HTTP/1.1 200 ")
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0

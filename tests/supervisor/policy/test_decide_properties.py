@@ -250,7 +250,7 @@ class Master(RuleBasedStateMachine):
             assert self.world.exit_code in (0, 3, 5, 130)
 
     def teardown(self):
-        """Whatever came before: a stop ends it, every worker's end is told, and none is left."""
+        """A stop always terminates, reports the exit of each worker, and leaves none."""
         if not hasattr(self, "world") or self.world.exit_code is not None:
             return
         self.world.signal("SIGTERM")

@@ -95,7 +95,7 @@ class Invariants:
 
 
 def _descriptors() -> int:
-    """How many are open, without the memory of scoreboards, which the collector frees."""
+    """Number of open descriptors, without the memory of scoreboards, which the garbage collector frees."""
     links = []
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):

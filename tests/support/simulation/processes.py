@@ -68,7 +68,7 @@ class World:
     workers: list[Worker] = field(default_factory=list)
 
     def pause(self) -> float:
-        """How long the next step of a process takes."""
+        """Duration of the next step of a process."""
         return self.kernel.random.choice(_DELAYS) * self.pace
 
     def chance(self, probability: float) -> bool:
@@ -150,7 +150,7 @@ class _Peer:
 
 
 class Template(_Peer):
-    """Loads the code that is on the disk, then forks what it is told to."""
+    """Template that loads the code on disk and forks workers on request."""
 
     def __init__(self, world: World, setup: Setup) -> None:
         super().__init__(world, os.dup(setup.channel))

@@ -50,7 +50,7 @@ class _Client:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a schedule: `violation` is "" if every promise was kept, `workers` is how many there were."""
+    """Result of a schedule: `violation` is "" if all invariants held, `workers` is the number of workers."""
 
     seed: int
     violation: str
@@ -204,7 +204,7 @@ class Schedule(logging.Handler):
         }
         kind = self.random.choice(list(kinds))
         self.troubles[kind] += 1
-        self.kernel.note(f"TROUBLE: {kind}")
+        self.kernel.note(f"FAULT: {kind}")
         kinds[kind]()
 
     def _with_worker(self, do: Callable[[Worker], None]) -> None:
