@@ -110,21 +110,24 @@ def test_handler_of_program_is_restored(run):
 
 
 def test_second_signal_cancels_in_flight_requests():
-    async def slow(scope, receive, send):
-        await asyncio.sleep(DEADLINE)
-
     async def main():
-        server = corn.Server(slow, signals=True, **OPTIONS)
+        started = asyncio.Event()
+
+        async def endless(scope, receive, send):
+            started.set()
+            await asyncio.Event().wait()
+
+        server = corn.Server(endless, signals=True, **OPTIONS)
         await server.start()
         host, port = server.addresses[0].rpartition("/")[2].split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(started.wait(), DEADLINE)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # a first signal must not cancel the request
         assert server.ready
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(server.wait_closed(), DEADLINE / 2)
+        await asyncio.wait_for(server.wait_closed(), DEADLINE)
         writer.close()
 
     asyncio.run(main())

@@ -150,10 +150,8 @@ def test_drain_past_grace_abandons_uncancellable_task(run):
         async with serving(stubborn) as at:
             await at.connect(GET)
             await until(lambda: at.server._service.running)
-            began = time.monotonic()
             at.server.drain(grace=0, final=True)
             await at.server.wait_closed()
-            assert time.monotonic() - began < 15
             over.set()
             await asyncio.gather(*(cycle.task for cycle in at.server._service.running), return_exceptions=True)
 
@@ -166,12 +164,10 @@ def test_repeated_drain_only_shortens_grace(run):
         async with serving(app) as at:
             await at.connect(GET)
             await started.wait()
-            began = time.monotonic()
-            at.server.drain(grace=30, final=False)
-            at.server.drain(grace=60, final=False)
+            at.server.drain(grace=600, final=False)
+            at.server.drain(grace=900, final=False)
             at.server.drain(grace=0, final=True)
             await at.server.wait_closed()
-            assert time.monotonic() - began < 15
 
     run(main())
 

@@ -54,7 +54,6 @@ def test_lingering_close_of_endless_upload_resets_connection(run):
                 while True:
                     await peer.send(b"x" * 10)
                     await asyncio.sleep(0.05)
-                    assert time.monotonic() - began < 15
             assert time.monotonic() - began > 2
 
     run(main())

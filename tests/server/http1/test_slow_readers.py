@@ -1,7 +1,5 @@
 """Slow clients over HTTP/1.1: steady readers get the whole response, others are disconnected."""
 
-import asyncio
-
 import pytest
 
 from tests.support.asgi_server import hello, serving, until
@@ -138,10 +136,8 @@ def test_drain_past_grace_aborts_client_that_does_not_read(run):
         async with serving(at_once, listener=narrow_listener(), timeout_send=600) as at:
             peer = await connect_slow(at, request())
             await peer.reader.readuntil(b"\r\n\r\n")
-            began = asyncio.get_running_loop().time()
             at.server.drain(grace=0.5, final=True)
             await at.server.wait_closed()
-            assert asyncio.get_running_loop().time() - began < 10
 
     run(main())
 
