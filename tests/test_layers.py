@@ -1,10 +1,12 @@
 """Modules that an import of each part of corn may load, in a fresh interpreter.
 
-import-linter (in `make lint`) checks the imports in the source; these tests check the loaded modules, and the limits on
-the size of files, folders and imports.
+import-linter (in `make lint`) checks the imports in the source; these tests check the loaded modules, the limits on
+the size of files, folders and imports, and the names of tests.
 """
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +20,7 @@ import corn
 TESTS = Path(__file__).parent
 PACKAGE = Path(corn.__file__).parent
 HEAVY = {"asyncio", "uvloop", "httptools", "websockets", "watchfiles", "psutil", "multiprocessing", "ssl"}
+NO_WORDS = {"a", "an", "the", "what", "who", "whom", "whose", "whoever", "nobody", "harms", "tells", "told"}
 
 
 def loaded_by(code):
@@ -93,3 +96,19 @@ def test_file_length_is_within_limit(folder, most):
     lengths = {str(file): len(file.read_text("utf-8").splitlines()) for file in folder.rglob("*.py")}
     assert len(lengths) > 50
     assert {file: length for file, length in lengths.items() if length > most} == {}
+
+
+def test_names_are_short_unique_and_without_articles():
+    names = []
+    for file in TESTS.rglob("*.py"):
+        functions = [
+            each.name
+            for each in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)) and each.name.startswith("test_")
+        ]
+        names += [(str(file.relative_to(TESTS)), name) for name in functions]
+    assert len(names) > 1000
+    sentences = [each for each in names if NO_WORDS & set(re.split("_+", each[1]))]
+    assert sentences == [], "name these test_<subject>_<condition>_<outcome>, as in CONTRIBUTING.md"
+    assert [each for each in names if len(each[1]) > 70] == []
+    assert [each for each, count in Counter(names).items() if count > 1] == []
