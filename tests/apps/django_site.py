@@ -68,14 +68,14 @@ def stream(request):
 
 
 async def events(request):
-    async def told():
+    async def generate():
         number = 0
         while True:
             yield f"data: event {number}\n\n"
             number += 1
             await asyncio.sleep(0.05)
 
-    return StreamingHttpResponse(told(), content_type="text/event-stream")
+    return StreamingHttpResponse(generate(), content_type="text/event-stream")
 
 
 def file(request):

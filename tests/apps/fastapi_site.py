@@ -58,14 +58,14 @@ async def stream() -> StreamingResponse:
 
 @app.get("/events")
 async def events() -> StreamingResponse:
-    async def told():
+    async def generate():
         number = 0
         while True:
             yield f"data: event {number}\n\n"
             number += 1
             await asyncio.sleep(0.05)
 
-    return StreamingResponse(told(), media_type="text/event-stream")
+    return StreamingResponse(generate(), media_type="text/event-stream")
 
 
 @app.get("/file")

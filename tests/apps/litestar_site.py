@@ -60,14 +60,14 @@ async def stream() -> Stream:
 
 @get("/events")
 async def events() -> Stream:
-    async def told():
+    async def generate():
         number = 0
         while True:
             yield f"data: event {number}\n\n"
             number += 1
             await asyncio.sleep(0.05)
 
-    return Stream(told(), media_type="text/event-stream")
+    return Stream(generate(), media_type="text/event-stream")
 
 
 @get("/file")

@@ -56,14 +56,14 @@ async def stream():
 
 @app.get("/events")
 async def events():
-    async def told():
+    async def generate():
         number = 0
         while True:
             yield f"data: event {number}\n\n"
             number += 1
             await asyncio.sleep(0.05)
 
-    return told(), 200, {"content-type": "text/event-stream"}
+    return generate(), 200, {"content-type": "text/event-stream"}
 
 
 @app.get("/file")

@@ -50,14 +50,14 @@ async def stream(request):
 
 
 async def events(request):
-    async def told():
+    async def generate():
         number = 0
         while True:
             yield f"data: event {number}\n\n"
             number += 1
             await asyncio.sleep(0.05)
 
-    return StreamingResponse(told(), media_type="text/event-stream")
+    return StreamingResponse(generate(), media_type="text/event-stream")
 
 
 async def file(request):

@@ -139,7 +139,7 @@ def test_drain_past_grace_cancels_request_with_503(run):
 def test_drain_past_grace_abandons_uncancellable_task(run):
     over = asyncio.Event()
 
-    async def stubborn(scope, receive, send):
+    async def uncancellable(scope, receive, send):
         while not over.is_set():
             try:
                 await over.wait()
@@ -147,7 +147,7 @@ def test_drain_past_grace_abandons_uncancellable_task(run):
                 continue
 
     async def main():
-        async with serving(stubborn) as at:
+        async with serving(uncancellable) as at:
             await at.connect(GET)
             await until(lambda: at.server._service.running)
             at.server.drain(grace=0, final=True)

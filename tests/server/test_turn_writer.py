@@ -38,7 +38,7 @@ async def quick_turns(turn, responses=100):
 
 
 @pytest.fixture
-def patient(monkeypatch):
+def no_long_steps(monkeypatch):
     """Count no step as long: on a loaded machine a worker might never hold responses."""
     monkeypatch.setattr(turn_writer, "STEP", DEADLINE)
     monkeypatch.setattr(turn_writer, "_AT_THE_END", DEADLINE)
@@ -178,7 +178,7 @@ def test_long_last_step_of_iteration_ends_holding(run):
     run(main())
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("no_long_steps")
 def test_held_responses_are_written_after_all_applications_ran(run, clients):
     seen = []
 
@@ -229,7 +229,7 @@ def test_response_is_written_before_next_blocking_application_runs(run, clients)
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 64])
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("no_long_steps")
 def test_held_responses_keep_order_on_each_connection(run, count):
     async def app(scope, receive, send):
         if scope["path"] == "/stream":
@@ -257,7 +257,7 @@ def test_held_responses_keep_order_on_each_connection(run, count):
 
 @pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
 @pytest.mark.parametrize("half_closes", [False, True])
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("no_long_steps")
 def test_held_response_is_written_before_close(run, last, half_closes):
     async def main():
         async with serving(hello) as at:
@@ -273,7 +273,7 @@ def test_held_response_is_written_before_close(run, last, half_closes):
     run(main())
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("no_long_steps")
 def test_disconnected_client_does_not_affect_held_responses(run, clients):
     async def main():
         async with serving(hello) as at:

@@ -90,7 +90,7 @@ class H2Peer:
         while data or end:
             size = min(len(data), self.h2.local_flow_control_window(stream), 16384)
             if data and not size:
-                await self.hear()
+                await self.read_events()
                 continue
             part, data = data[:size], data[size:]
             self.h2.send_data(stream, part, end_stream=end and not data)
@@ -111,15 +111,15 @@ class H2Peer:
     async def until(self, condition):
         while not condition():
             assert not self.closed, "the connection was closed"
-            await self.hear()
+            await self.read_events()
 
     async def wait_closed(self):
         """Wait for the server to close; returns the code of its GOAWAY."""
         while not self.closed:
-            await self.hear()
+            await self.read_events()
         return None if self.terminated is None else self.terminated.error_code
 
-    async def hear(self):
+    async def read_events(self):
         try:
             data = await self.peer.reader.read(65536)
         except ConnectionError:

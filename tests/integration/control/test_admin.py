@@ -40,10 +40,13 @@ def test_metrics_agree_with_client(directory):
         assert samples["corn_requests_total", "4xx"] == 7
         assert samples["corn_request_duration_seconds_count",] == 227
         bounds = served.status()["latency_bounds"]
-        told = [samples["corn_request_duration_seconds_bucket", str(bound)] for bound in bounds]
+        reported = [samples["corn_request_duration_seconds_bucket", str(bound)] for bound in bounds]
         seen = [bisect_left(sorted(took), bound) for bound in bounds]
-        assert all(corn >= client for corn, client in zip(told, seen, strict=True)), (told, seen)  # it is nearer
-        assert told[bounds.index(0.02)] <= 227 - 20
+        assert all(corn >= client for corn, client in zip(reported, seen, strict=True)), (
+            reported,
+            seen,
+        )  # it is nearer
+        assert reported[bounds.index(0.02)] <= 227 - 20
         assert samples["corn_workers", "ready"] == samples["corn_workers_ready",] == 2
         assert samples["corn_memory_bytes", "worker"] > 1_000_000
 

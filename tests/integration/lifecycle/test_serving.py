@@ -104,10 +104,10 @@ async def slow(scope, receive, send):
 """
 
 
-DEAF = """
+BLOCKING = """
 import time
 
-async def deaf(*_):
+async def blocking(*_):
     print("began", flush=True)
     time.sleep(3600)
 """
@@ -127,8 +127,8 @@ def test_graceful_timeout_cuts_stuck_request(app_dir):
 
 
 def test_graceful_timeout_kills_blocked_worker(app_dir):
-    write_app(app_dir, "deaf", more=DEAF)
-    arguments = ("main:deaf", "--port", "0", "--lifespan", "off", *IMPATIENT)
+    write_app(app_dir, "blocking", more=BLOCKING)
+    arguments = ("main:blocking", "--port", "0", "--lifespan", "off", *IMPATIENT)
     with Served(app_dir, *arguments).wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -200,8 +200,8 @@ def test_killed_master_finishes_in_flight_requests(app_dir):
 
 
 def test_killed_master_with_stuck_worker_leaves_no_process(app_dir):
-    write_app(app_dir, "deaf", more=DEAF)
-    arguments = ("main:deaf", "--port", "0", "--lifespan", "off", *IMPATIENT)
+    write_app(app_dir, "blocking", more=BLOCKING)
+    arguments = ("main:blocking", "--port", "0", "--lifespan", "off", *IMPATIENT)
     with Served(app_dir, *arguments).wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -79,10 +79,10 @@ def output(*line):
 def test_curl_negotiates_http2(served, program, tmp_path):
     (tmp_path / "body").write_bytes(b"x" * BIG)
     common = (program("curl"), "-sS", "--fail", "--cacert", served.authority, "-o", tmp_path / "answer")
-    told = "%{http_version} %{http_code} %{size_download}"
-    assert output(*common, "-w", told, url(served)) == "2 200 0"
-    assert output(*common, "-w", told, "--data-binary", f"@{tmp_path}/body", url(served, "/echo")) == f"2 200 {BIG}"
-    assert output(*common, "-w", told, "--http1.1", url(served)) == "1.1 200 0"
+    written = "%{http_version} %{http_code} %{size_download}"
+    assert output(*common, "-w", written, url(served)) == "2 200 0"
+    assert output(*common, "-w", written, "--data-binary", f"@{tmp_path}/body", url(served, "/echo")) == f"2 200 {BIG}"
+    assert output(*common, "-w", written, "--http1.1", url(served)) == "1.1 200 0"
 
 
 def test_nghttp_gets_200(served, program):

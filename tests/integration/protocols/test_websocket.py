@@ -22,7 +22,7 @@ async def echo(scope, receive, send):
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": f"{VERSION} {os.getpid()} {message['text']}"})
-    os.write(1, b"told %d\\n" % message["code"])  # in one piece, beside other workers
+    os.write(1, b"disconnect %d\\n" % message["code"])  # in one piece, beside other workers
 """
 
 
@@ -67,7 +67,7 @@ def test_reload_closes_websockets_with_1012(app_dir, workers, loop):
             write_app(app_dir, "two", more=WEBSOCKET)
             served.signal(signal.SIGHUP)
             assert [end_of(peer) for peer in peers] == [1012] * 6
-        served.wait_until(lambda: served.output.count("told 1012") == 6, "all disconnect messages")
+        served.wait_until(lambda: served.output.count("disconnect 1012") == 6, "all disconnect messages")
         with opened(served) as peer:
             assert say(peer, "hi")[::2] == ["two", "hi"]
 
@@ -78,7 +78,7 @@ def test_stop_closes_websockets_with_1012_and_disconnects_application(app_dir, n
         served.signal(number)
         assert [end_of(peer) for peer in peers] == [1012] * 4
         assert served.wait_exit() == 0
-        assert served.output.count("told 1012") == 4
+        assert served.output.count("disconnect 1012") == 4
         assert "was cancelled" not in served.output
 
 

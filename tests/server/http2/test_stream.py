@@ -314,7 +314,7 @@ def test_lost_client_disconnects_all_streams(run):
             client = await connect(at, takes=False)
             for _ in range(3):
                 await client.begin()
-            await client.hear()
+            await client.read_events()
             client.peer.writer.transport.abort()
             await until(lambda: len(seen) == 3)
             await until(lambda: at.field(Field.CONNECTIONS) == 0)

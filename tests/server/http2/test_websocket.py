@@ -199,7 +199,7 @@ def test_websocket_resumes_after_late_read_of_pongs(run):
             (session,) = at.server._service.websockets
             await until(lambda: session.is_full)
             while len(response.body) < 65535:
-                await client.hear()
+                await client.read_events()
             client.takes = True
             client.h2.acknowledge_received_data(65535, stream)
             await client.data(stream, text("after " * 50))

@@ -115,7 +115,7 @@ class Master(RuleBasedStateMachine):
             self.world.exits(worker, end)
 
     @rule(number=PICK)
-    def worker_leaves_as_told(self, number):
+    def draining_worker_exits(self, number):
         worker = self._pick(self.world.draining | self.world.killed, number)
         if worker:
             self.world.exits(worker)

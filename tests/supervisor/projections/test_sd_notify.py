@@ -21,12 +21,12 @@ class Listening(World):
         before = self.state
         asked = super().happens(event)
         for notice in notices(before, self.state, event.at):
-            self.heard = [*getattr(self, "heard", []), notice]
+            self.received = [*getattr(self, "received", []), notice]
         return asked
 
 
-def heard(world, name):
-    return [each for each in getattr(world, "heard", []) if each.startswith(name)]
+def received(world, name):
+    return [each for each in getattr(world, "received", []) if each.startswith(name)]
 
 
 def started(workers=2, **more) -> Listening:
@@ -38,14 +38,14 @@ def started(workers=2, **more) -> Listening:
 
 def test_start_sends_progress_and_ready_once():
     world = started()
-    assert heard(world, "READY") == ["READY=1"]
-    assert heard(world, "STATUS")[0] == "STATUS=starting: 0 of 2 workers are ready"
-    assert heard(world, "STATUS")[-1] == "STATUS=serving: 2 workers, generation 1"
+    assert received(world, "READY") == ["READY=1"]
+    assert received(world, "STATUS")[0] == "STATUS=starting: 0 of 2 workers are ready"
+    assert received(world, "STATUS")[-1] == "STATUS=serving: 2 workers, generation 1"
 
 
 def test_start_extends_timeout_by_boot_timeout():
     world = started(timeout_boot=100)
-    times = [int(each.removeprefix("EXTEND_TIMEOUT_USEC=")) for each in heard(world, "EXTEND")]
+    times = [int(each.removeprefix("EXTEND_TIMEOUT_USEC=")) for each in received(world, "EXTEND")]
     assert times[0] == 105_000_000
     assert all(0 < each <= 105_000_000 for each in times)
 
@@ -53,13 +53,13 @@ def test_start_extends_timeout_by_boot_timeout():
 def test_reload_sends_reloading_then_ready():
     world = started(soak=1.0)
     world.hup()
-    assert world.heard[-2] == f"RELOADING=1\nMONOTONIC_USEC={int(world.now * 1e6)}"
-    assert heard(world, "READY") == ["READY=1"]
+    assert world.received[-2] == f"RELOADING=1\nMONOTONIC_USEC={int(world.now * 1e6)}"
+    assert received(world, "READY") == ["READY=1"]
     world.settle()
     world.passes(5)
     world.settle()
     assert world.state.current == 2
-    assert heard(world, "READY") == ["READY=1"] * 2
+    assert received(world, "READY") == ["READY=1"] * 2
 
 
 def test_queued_reload_sends_its_own_reloading():
@@ -69,10 +69,10 @@ def test_queued_reload_sends_its_own_reloading():
     world.hup()
     world.now += 1
     world.template_fails(2)
-    assert len(heard(world, "RELOADING")) == 2
-    assert heard(world, "RELOADING")[1].endswith(str(int(world.now * 1e6)))
+    assert len(received(world, "RELOADING")) == 2
+    assert received(world, "RELOADING")[1].endswith(str(int(world.now * 1e6)))
     world.template_fails(3)
-    assert world.heard[-2:] == ["READY=1", "STATUS=serving: 2 workers, generation 1; last error: it broke"]
+    assert world.received[-2:] == ["READY=1", "STATUS=serving: 2 workers, generation 1; last error: it broke"]
 
 
 def test_reload_refused_by_config_sends_reloading_and_ready():
@@ -85,11 +85,11 @@ def test_reload_refused_by_config_sends_reloading_and_ready():
 def test_drain_delay_sends_stopping_once():
     world = started(drain_delay=10)
     world.signal("SIGTERM")
-    assert heard(world, "STOPPING") == ["STOPPING=1"]
-    assert "EXTEND_TIMEOUT_USEC=15000000" in world.heard
+    assert received(world, "STOPPING") == ["STOPPING=1"]
+    assert "EXTEND_TIMEOUT_USEC=15000000" in world.received
     world.passes(10)
     world.settle()
-    assert heard(world, "STOPPING") == ["STOPPING=1"]
+    assert received(world, "STOPPING") == ["STOPPING=1"]
     assert world.exit_code == 0
 
 
@@ -98,7 +98,7 @@ def test_reload_ending_in_drain_delay_sends_no_ready():
     world.hup()
     world.signal("SIGTERM")
     world.template_fails(2)
-    assert heard(world, "READY") == ["READY=1"]
+    assert received(world, "READY") == ["READY=1"]
 
 
 def test_upgrade_sends_no_stopping():
@@ -106,7 +106,7 @@ def test_upgrade_sends_no_stopping():
     world.usr2()
     world.happens(events.SuccessorReady(world.now))
     world.settle()
-    assert heard(world, "STOPPING") == []
+    assert received(world, "STOPPING") == []
 
 
 def test_health_requires_ready_or_booting_worker():
@@ -133,7 +133,7 @@ class NotifyMachine(Master):
     @invariant()
     def the_managers_view_is_right(self):
         view = "starting"
-        for notice in getattr(self.world, "heard", []):
+        for notice in getattr(self.world, "received", []):
             assert re.fullmatch(r"[A-Z_]+=[^\n]+(\n[A-Z_]+=[^\n]+)?", notice), notice
             word = notice.partition("=")[0]
             if word in ("READY", "RELOADING", "STOPPING"):

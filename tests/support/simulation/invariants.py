@@ -82,13 +82,13 @@ class Invariants:
     def _check_explained(self, lines: list[str]) -> None:
         """Each exit of a worker whose process id was reported is logged, once, with its cause."""
         text = "\n".join(lines)
-        told = Counter(re.findall(r"pid (\d+)\) (?:ended|crashed)", text))
+        reported = Counter(re.findall(r"pid (\d+)\) (?:ended|crashed)", text))
         by_pid = Counter(worker.process.pid for worker in self._world.workers)
         about_boot = re.search(r"could not start|reload failed|failed: ", text)
         for worker in self._world.workers:
             pid = worker.process.pid
-            if told[str(pid)] > by_pid[pid]:
-                raise Violation(f"the end of worker process {pid} was logged {told[str(pid)]} times")
+            if reported[str(pid)] > by_pid[pid]:
+                raise Violation(f"the end of worker process {pid} was logged {reported[str(pid)]} times")
             says = re.search(rf"pid {pid}\) (?:ended|crashed|failed|was forked too late|cannot be killed)", text)
             if not says and not (about_boot and not worker.was_ready) and worker.is_reported:
                 raise Violation(f"nothing in the log says why the worker process {pid} ended")
