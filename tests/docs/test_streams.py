@@ -17,7 +17,7 @@ STREAMS = sorted(name.removesuffix(".py") for name in FILES if name.endswith("_s
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["stop", "reload"])
 @pytest.mark.parametrize("name", STREAMS)
-def test_stream_of_the_page_ends_when_the_worker_drains(tmp_path, name, number):
+def test_stream_of_page_ends_at_drain(tmp_path, name, number):
     for each, text in FILES.items():
         (tmp_path / each).write_text(text)
     # Only the application can end the stream before the test gives up.
@@ -34,5 +34,5 @@ def test_stream_of_the_page_ends_when_the_worker_drains(tmp_path, name, number):
         assert "cancelled" not in served.output
 
 
-def test_page_shows_a_stream_of_each_framework():
+def test_page_shows_stream_of_each_framework():
     assert [f"{each}_stream" for each in ("django", "flask", "litestar", "quart", "sse", "starlette")] == STREAMS

@@ -18,5 +18,5 @@ def test_corpus_of_target_breaks_nothing(name):
             TARGETS[name](data[:end])
 
 
-def test_each_corpus_has_a_target():
+def test_each_corpus_has_target():
     assert {each.name for each in CORPUS.iterdir()} == set(TARGETS)

@@ -94,7 +94,7 @@ def test_drain_notice_ends_application_streams(tmp_path):
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_scope_has_an_event_that_is_set_when_the_drain_begins(tmp_path, loop):
+def test_drain_event_in_scope_is_set_when_drain_begins(tmp_path, loop):
     (tmp_path / "main.py").write_text(SCOPE)
     arguments = ("--port", "0", "--loop", loop, "--timeout-graceful-shutdown", "600")
     with Served(tmp_path, "main:app", *arguments).wait_ready() as served:

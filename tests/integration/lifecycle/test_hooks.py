@@ -155,7 +155,7 @@ def on_exit(info):
 """
 
 
-def test_hook_whose_process_loads_longer_than_the_timeout_is_called_before_the_exit(app_dir):
+def test_hook_timeout_excludes_load_of_hooks_process(app_dir):
     """The timeout of a hook is not counted from the start of its process."""
     (app_dir / "hooks.py").write_text(SLOW_TO_LOAD)
     with serve(app_dir, "--timeout-hook", "1").wait_ready() as served:

@@ -106,7 +106,7 @@ def test_worker_of_killed_intermediate_process_is_adopted(served):
     assert "could not be forked" not in served.output
 
 
-def test_worker_whose_middle_process_is_slow_to_exit_serves(served):
+def test_worker_with_slow_intermediate_process_serves(served):
     (served.directory / "slow_middle").touch()
     first = served.workers()[0]
     mark = served.mark()

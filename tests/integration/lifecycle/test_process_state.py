@@ -56,7 +56,7 @@ def state(served):
 
 
 @pytest.mark.parametrize("mode", ["app", "deps", "none"])
-def test_signal_handlers_set_at_import_handle_signals_to_the_worker(tmp_path, mode):
+def test_signal_handlers_set_at_import_apply_in_worker(tmp_path, mode):
     with serve(tmp_path, mode) as served:
         (worker,) = served.workers()
         for number in HANDLED:
@@ -69,7 +69,7 @@ def test_signal_handlers_set_at_import_handle_signals_to_the_worker(tmp_path, mo
 
 
 @pytest.mark.parametrize("mode", ["app", "none"])
-def test_interrupt_of_the_process_group_is_a_graceful_stop_whatever_handler_the_application_has_set(tmp_path, mode):
+def test_sigint_to_process_group_with_own_handler_stops_gracefully(tmp_path, mode):
     with serve(tmp_path, mode) as served:
         (worker,) = served.workers()
         worker.send_signal(signal.SIGINT)
@@ -89,14 +89,14 @@ def test_interrupt_of_the_process_group_is_a_graceful_stop_whatever_handler_the_
 
 
 @pytest.mark.parametrize("mode", ["app", "deps", "none"])
-def test_collector_is_on_unless_the_application_has_switched_it_off(tmp_path, mode):
+def test_garbage_collector_stays_as_application_set_it(tmp_path, mode):
     for collector, is_on in (("off", False), ("restored", True)):
         with serve(tmp_path, mode, collector) as served:
             assert state(served)["collector"] == [True, is_on]
 
 
 @pytest.mark.parametrize("mode", ["app", "deps", "none"])
-def test_argv_of_the_application_is_the_command_line_of_corn(tmp_path, mode):
+def test_argv_of_application_is_command_line_of_corn(tmp_path, mode):
     with serve(tmp_path, mode) as served:
         program, *arguments = state(served)["argv"]
         assert program.endswith("corn/__main__.py")

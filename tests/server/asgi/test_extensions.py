@@ -44,7 +44,7 @@ def test_scope_lists_available_extensions(run, pathsend):
     assert seen == [files, files | {"early_hint"}, files | {"early_hint", "trailers"}]
 
 
-def test_drain_event_is_the_same_object_in_each_scope_and_in_its_copies(run):
+def test_drain_event_is_same_object_in_each_scope_and_copy(run):
     seen = []
 
     async def app(scope, receive, send):
@@ -79,7 +79,7 @@ def test_drain_event_is_the_same_object_in_each_scope_and_in_its_copies(run):
     assert len({id(event) for _, event in seen}) == 1
 
 
-def test_drain_event_is_in_the_environ_of_wsgi_applications(run):
+def test_drain_event_is_in_wsgi_environ(run):
     seen = []
 
     def app(environ, start_response):
