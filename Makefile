@@ -17,6 +17,7 @@
 # make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
 # make bench    corn beside its peers, about an hour; BENCH=--quick takes ten minutes, BENCH="--help" tells more
 # make faults   faults injected into corn and its peers, about 25 minutes: who survives what
+# make suites   the request files of gunicorn and llhttp in DIR against corn; SUITES=--publish writes docs/explanation/suites.md
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
 PYTHON ?= python3
@@ -33,7 +34,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn simulate fuzz soak
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn suites simulate fuzz soak
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -88,6 +89,9 @@ bench: $(BENCH_VENV)/.installed
 
 faults: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
+
+suites: $(VENV)/.installed-test
+	$(BIN)/python -m tests.suites $(DIR) $(SUITES)
 
 simulate: $(VENV)/.installed-test
 	$(BIN)/python -m tests.support.simulation --schedules 100000 $(SIMULATE)

@@ -1,0 +1,74 @@
+"""The page docs/explanation/suites.md: counts, and the reason of each deviation."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.suites.__main__ import Result
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "suites.md"
+
+_REFUSALS = {
+    "no Host header": "RFC 9112, 3.2: a request of HTTP/1.1 without Host must be answered with 400",
+    "invalid Transfer-Encoding": "RFC 9112, 6.1 and 7: a repeated field is a smuggling risk, and `identity` is gone",
+    "transfer coding not implemented": "RFC 9112, 6.1: 501 for a coding that is not understood; corn decodes `chunked`",
+    "invalid byte in the request target": "RFC 3986, 2: bytes outside of ASCII are percent-encoded",
+    "invalid authority in the request target": "RFC 9110, 4.2.4: a target with user information is treated as an error",
+    "method not implemented": "RFC 9110, 9.3.6: CONNECT is for proxies",
+    "invalid request target": "RFC 9112, 3.2.4: the target `*` is for OPTIONS only",
+    "invalid HTTP version": "another protocol than HTTP (ICE, RTSP)",
+    "invalid request line": "HTTP/0.9, which has no version",
+}
+_SERVED = {
+    "invalid/006": "within corn's limit of a head, 64 KiB (`--limit-header-size`)",
+    "invalid/007": "within corn's limit of a head, 64 KiB",
+    "invalid/008": "within corn's limit of a head, 64 KiB",
+    "invalid/041": "a repeated Content-Type is passed on: RFC 9110, 5.3, leaves it to the recipient, the application",
+    "invalid/rfc9110_trailer_forbidden": "trailers are read and discarded (RFC 9110, 6.5.1), so none has an effect",
+    "connection: No restart when keep-alive is off (1.0)": "served, and the connection closed before the next request",
+    "connection: Upgrade POST request": "an upgrade that is not offered is ignored (RFC 9110, 7.8), the body read",
+    "invalid: HTTP protocol and ANNOUNCE method": "any method that is a token goes to the application if corn knows it",
+}
+
+
+def write_page(results: Sequence[Result]) -> None:
+    """Write the page; raises KeyError for a deviation without a reason."""
+    PAGE.write_text("\n".join(_lines(results)) + "\n")
+
+
+def _lines(results: Sequence[Result]) -> list[str]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in results:
+        counts[each.case.suite]["all"] += 1
+        counts[each.case.suite]["agrees" if each.agrees else "refused" if each.is_refused else "served"] += 1
+    lines = [
+        "# Foreign suites",
+        "",
+        "The request files of other servers, sent to a running corn. Nothing of them is part of this repository:",
+        "`make suites DIR=...` runs them from a directory that holds checkouts named `gunicorn` and `llhttp`, and",
+        "`SUITES=--publish` writes this page. Files that set options of their server, or a lenient mode, are left out.",
+        "",
+        "| suite | requests | as the suite expects | refused by corn only | served by corn only |",
+        "|---|---|---|---|---|",
+    ]
+    for suite, count in sorted(counts.items()):
+        lines.append(f"| {suite} | {count['all']} | {count['agrees']} | {count['refused']} | {count['served']} |")
+    lines += ["", "## Refused by corn only", "", "| requests | answer | reason |", "|---|---|---|"]
+    refused = Counter((each.statuses[-1], each.reason) for each in results if not each.agrees and each.is_refused)
+    for (status, reason), number in refused.most_common():
+        lines.append(f"| {number} | {status}, {reason} | {_REFUSALS[reason]} |")
+    lines += ["", "## Served by corn only", "", "| request | reason |", "|---|---|"]
+    for each in results:
+        if not each.agrees and not each.is_refused:
+            why = next(text for name, text in _SERVED.items() if each.case.name.startswith(name))
+            lines.append(f"| {each.case.suite}, {each.case.name} | {why} |")
+    lines += [
+        "",
+        "`make autobahn` runs the WebSocket suite of that name; its results are in [WebSocket](websocket.md). corn's",
+        "own table of requests, with the answers of other servers beside it, is in [requests](requests.md).",
+    ]
+    return lines
