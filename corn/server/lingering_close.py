@@ -32,7 +32,11 @@ class LingeringClose(BufferedProtocol):
         self._end = math.inf  # not before all is written
         service.connections.add(self)
         transport.set_protocol(self)
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # asyncio's: the peer has reset the connection, so that shutdown(2) fails
+            transport.abort()
+            return
         self.read_on()
         if not (transport.get_write_buffer_size() and self.still_sends()):
             self._begin()

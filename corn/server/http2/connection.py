@@ -100,7 +100,7 @@ class HTTP2Connection(BufferedProtocol):
         super().__init__(service)
         self.ends = ends
         self.guard = FloodGuard(service.clock.now)
-        self.scheduler = SendScheduler(self)
+        self.scheduler = SendScheduler()
         self.initial_window = INITIAL_WINDOW  # of each new stream, for sending
         self.streams = StreamTable(self)
         self._window = ReceiveWindow(service.config.http2_initial_connection_window_size)
@@ -180,16 +180,19 @@ class HTTP2Connection(BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.shut_down()
         self.service.closed(self)
-        self._peer_left = self._is_over = True
-        self.streams.drop_all()
+        if not self._is_over:
+            self._peer_left = self._is_over = True
+            self.streams.let_go()
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.scheduler.is_paused = True
         if self.transport.is_reading() and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.scheduler.is_paused = False
         self.set_deadline()
         self.read_on()
         self.scheduler.send_waiting()
@@ -204,6 +207,8 @@ class HTTP2Connection(BufferedProtocol):
             self._HANDLERS.get(kind, HTTP2Connection._take_unknown)(self, flags, stream_number, payload)
         except HTTP2StreamError as fault:
             self._spend(FAULT)
+            if self._is_over:
+                return
             stream = self.streams.by_number.get(stream_number)
             if stream is None:
                 self.streams.reset(stream_number, fault.code)
@@ -471,4 +476,4 @@ class HTTP2Connection(BufferedProtocol):
         self._is_over = True
         self.service.connections.discard(self)
         close_lingering(self.service, self.transport)
-        self.streams.drop_all()
+        self.streams.let_go()

@@ -11,12 +11,6 @@ from typing import Protocol
 from corn.server.http2.frames import INITIAL_WINDOW, MAX_WINDOW, ErrorCode, HTTP2ConnectionError
 
 
-class Writer(Protocol):
-    """Connection as the scheduler uses it."""
-
-    write_paused: bool
-
-
 class WaitingStream(Protocol):
     """Stream with buffered data that exceeds the window."""
 
@@ -31,11 +25,11 @@ class WaitingStream(Protocol):
 class SendScheduler:
     """Round-robin scheduler of streams, within the peer's window and the socket's buffer."""
 
-    __slots__ = ("_waiting", "_writer", "window")
+    __slots__ = ("_waiting", "is_paused", "window")
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self) -> None:
         self.window = INITIAL_WINDOW
-        self._writer = writer
+        self.is_paused = False  # the socket's buffer is full
         self._waiting: dict[WaitingStream, None] = {}  # in the order of their turns
 
     def let_wait(self, stream: WaitingStream) -> None:
@@ -46,7 +40,7 @@ class SendScheduler:
     def send_waiting(self) -> None:
         """Have the queued streams send a frame each in turn, as long as there is room."""
         waiting, stuck = self._waiting, 0
-        while stuck < len(waiting) and self.window > 0 and not self._writer.write_paused:
+        while stuck < len(waiting) and self.window > 0 and not self.is_paused:
             stream = next(iter(waiting))
             del waiting[stream]
             stuck = 0 if stream.send_some() else stuck + 1

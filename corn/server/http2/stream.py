@@ -322,8 +322,11 @@ class Stream:
 
     def _sent_all(self) -> None:
         """Complete the stream: END_STREAM was sent."""
+        if self.sent:  # or reset, or the connection is lost
+            return
         self.sent = True
         self.connection.streams.complete(self)
+        self._lose_session()
 
     def _stop_waiting(self) -> None:
         self.send_due = math.inf
@@ -395,9 +398,14 @@ class Stream:
         self._waiting = _NOTHING
         self._stop_waiting()
         if self._session is not None:
-            self._session.lost()
+            self._lose_session()
         elif self.cycle is not None:
             self.cycle.disconnect()
+
+    def _lose_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost()
 
     def hang_up(self) -> None:
         """Record that the peer sends no more, but may still read."""
@@ -444,4 +452,5 @@ class Stream:
         self.send(b"", end=True)
 
     def abort(self) -> None:
-        self.connection.streams.end(self, ErrorCode.CANCEL)
+        if not self.sent:
+            self.connection.streams.end(self, ErrorCode.CANCEL)

@@ -5,10 +5,15 @@ the peer may have been sending on it is remembered for a while (`was_ended`): wh
 
 An application that goes on after its stream was reset counts as a stream all the same (`_abandoned`). So the work in
 progress for a connection is bounded by `--http2-max-concurrent-streams`, however fast the peer resets.
+
+Invariant: a stream that was removed refers to no cycle, and the table of a closed connection to no connection. So no
+circle of references keeps a stream or a connection until the garbage collector runs, which counts objects and not
+bytes. The cycle refers to the stream for as long as the application runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from corn.server.asgi.cycle import RequestCycle
@@ -49,7 +54,7 @@ class StreamTable:
         self._limit = connection.service.config.http2_max_concurrent_streams
         self._skipped: list[range] = []
         self._ended: dict[int, None] = {}
-        self._abandoned: set[RequestCycle] = set()
+        self._abandoned: set[asyncio.Task[None]] = set()
 
     def begin(self, number: int, fields: Fields, *, ends: bool) -> None:
         """Open a stream with a request; raises HTTP2StreamError for a malformed one."""
@@ -127,8 +132,9 @@ class StreamTable:
         if not stream.received:
             self.reset(stream.number, ErrorCode.NO_ERROR)
         self._remove(stream)
-        if stream.cycle is not None and stream.cycle.gone:  # it was answered over the application's head
-            self._abandon(stream.cycle)
+        cycle, stream.cycle = stream.cycle, None
+        if cycle is not None and cycle.gone:  # it was answered over the application's head
+            self._abandon(cycle)
 
     def end(self, stream: Stream, code: ErrorCode) -> None:
         """Reset a stream that both sides still know."""
@@ -139,12 +145,18 @@ class StreamTable:
         """Remove a stream that one side has reset."""
         self._remove(stream)
         stream.lost()
-        if stream.cycle is not None:
-            self._abandon(stream.cycle)
+        cycle, stream.cycle = stream.cycle, None
+        if cycle is not None:
+            self._abandon(cycle)
 
     def drop_all(self) -> None:
         for stream in list(self.by_number.values()):
             self.drop(stream)
+
+    def let_go(self) -> None:
+        """Drop all streams and the connection, which is over; no other method may be called any more."""
+        self.drop_all()
+        del self._connection
 
     def reset(self, number: int, code: ErrorCode) -> None:
         """Send RST_STREAM, and remember that the peer may not know of it for a moment."""
@@ -168,9 +180,9 @@ class StreamTable:
 
     def _abandon(self, cycle: RequestCycle) -> None:
         if not cycle.task.done():
-            self._abandoned.add(cycle)
+            self._abandoned.add(cycle.task)
 
     def _count_abandoned(self) -> int:
         if self._abandoned:
-            self._abandoned = {cycle for cycle in self._abandoned if not cycle.task.done()}
+            self._abandoned = {task for task in self._abandoned if not task.done()}
         return len(self._abandoned)

@@ -29,6 +29,8 @@ class TLSStream(asyncio.Transport):
 
     __slots__ = ("_ended", "_incoming", "_left", "_object", "_outgoing", "_protocol", "_stays", "raw")
 
+    _protocol: Any
+
     def __init__(
         self, raw: asyncio.Transport, tls_object: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
     ) -> None:
@@ -83,7 +85,8 @@ class TLSStream(asyncio.Transport):
         return self._stays
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
+        protocol, self._protocol = self._protocol, None  # which refers to this transport
+        protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
         self._protocol.pause_writing()
@@ -150,7 +153,7 @@ class TLSStream(asyncio.Transport):
         self.raw.set_write_buffer_limits(high, low)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol: Any = protocol
+        self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         protocol: asyncio.BaseProtocol = self._protocol

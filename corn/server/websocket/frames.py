@@ -260,6 +260,14 @@ class FrameCodec:
         # A half-close is written as b"" by the library; when to close is the caller's to know.
         self.out += b"".join(self._protocol.data_to_send())
 
+    def release(self) -> None:
+        """Free what was received: no more comes.
+
+        The library's protocol refers to itself by its parser, a generator, and by the traceback of a fault.
+        """
+        self._protocol.parser.close()
+        self._protocol.parser_exc = None
+
     # Sending
 
     def encode(self, message: str | bytes) -> bytes:

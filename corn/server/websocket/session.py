@@ -228,6 +228,7 @@ class WebSocketSession:
         """
         self._settle(CloseInfo(ABNORMAL, ""))
         self._on_news, self._on_end = _do_nothing, _ignore_end
+        self._frames.release()
 
     def _settle(self, outcome: CloseInfo) -> None:
         if self.outcome is not None:

@@ -133,8 +133,11 @@ class Exchange:
             self.abandoned = True
             self._let_go_on()
         failure, self._error = self._error or gone, None
-        if failure is not None:
-            raise failure
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            failure = gone = None  # its traceback refers to this frame
 
     async def _deliver(self, send: Send) -> None:
         """Send the outbox, with all parts of the body in one message."""

@@ -1,0 +1,183 @@
+"""What a connection holds is freed as it ends, and not left to the collector of circles.
+
+The collector of a worker counts objects and not bytes, so what waits for it can be large. Here it is off, and all
+objects that it would look at are counted: whatever a conversation leaves behind, of whatever type, is seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support import connection_endings as endings
+from tests.support.certificates import Issued, client
+from tests.support.connection_endings import HTTP1, HTTP2, PROXIED, WEBSOCKETS, Ending, get, read_to_end
+from tests.support.corn_process import Served
+
+APP = """
+import gc
+import json
+from collections import Counter
+
+BIG = bytes(3_000_000)
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def objects():
+    if gc.isenabled():
+        gc.disable()  # here, since the worker enables it after the import
+        gc.collect()
+    names = (f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
+    return json.dumps(Counter(names)).encode()
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+        return
+    path = scope["path"]
+    if path == "/fail":
+        raise RuntimeError("as asked")
+    if path == "/body":
+        while (await receive()).get("more_body"):
+            pass
+    await send(START)
+    if path == "/fail-late":
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        raise RuntimeError("as asked")
+    if path == "/events":
+        await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    if path == "/parts":
+        for _ in range(300):
+            await send({"type": "http.response.body", "body": BIG[:30_000], "more_body": True})
+    body = objects() if path == "/objects" else BIG if path == "/big" else b"hello"
+    await send({"type": "http.response.body", "body": body})
+
+
+def wsgi(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/fail":
+        raise RuntimeError("as asked")
+    if path == "/body":
+        while environ["wsgi.input"].read(10_000):
+            pass
+    start_response("200 OK", [])
+    if path == "/parts":
+        return (BIG[:30_000] for _ in range(300))
+    if path == "/fail-late":
+        return (1 // 0 if number else b"x" for number in range(2))
+    return [objects() if path == "/objects" else BIG if path == "/big" else b"hello"]
+"""
+# asyncio's own transports refer to themselves, with their sockets and their fields; here only what else is looked for.
+OF_ASYNCIO = ("corn.", "_asyncio.", "_contextvars.", "ssl.", "_ssl.", "builtins.coroutine", "builtins.frame")
+CONVERSATIONS = 20
+DEADLINE = 40
+
+
+@dataclass(frozen=True)
+class Service:
+    """How corn is started, and what a conversation with it begins with. `raw` ones begin with nothing."""
+
+    options: tuple[str, ...]
+    kinds: tuple[Ending, ...]
+    raw: tuple[Ending, ...] = ()
+    is_tls: bool = False
+    begins: bytes = b""
+
+
+SERVICES = {
+    "plain": Service(("main:app", "--h2c-upgrade"), (*HTTP1, *WEBSOCKETS, *HTTP2, endings.upgrade_to_h2)),
+    "wsgi": Service(
+        ("main:wsgi", "--wsgi-buffer-body", "0", "--wsgi-threads", "1"),
+        tuple(each for each in HTTP1 if each is not endings.leave_events),
+    ),
+    "tls": Service(
+        ("main:app", "--ssl-certfile", "localhost.pem", "--ssl-keyfile", "localhost.key"),
+        (*HTTP1, *HTTP2),
+        (endings.speak_no_tls, endings.leave_amid_a_handshake, endings.break_the_handshake),
+        is_tls=True,
+    ),
+    "proxy": Service(
+        ("main:app", "--proxy-protocol"),
+        (endings.ask_and_leave, endings.say_nothing, endings.reset_amid_parts, endings.h2_reset_with_open_streams),
+        (endings.leave_amid_a_proxy_header, endings.break_the_proxy_header),
+        begins=PROXIED,
+    ),
+}
+
+
+class Counted:
+    """Running service whose objects are counted."""
+
+    def __init__(self, service: Service, served: Served, kinds: tuple[str, ...]) -> None:
+        self._kinds = kinds
+        self._service = service
+        self._tls = client()
+        self._address = ("127.0.0.1", int(served.address.rpartition(":")[2]))
+
+    def converse(self, ending: Ending) -> None:
+        with self._connect(raw=ending in self._service.raw) as sock:
+            ending(sock)
+
+    def objects(self) -> Counter[str]:
+        with self._connect(raw=False) as sock:
+            sock.sendall(get(b"/objects", b"Connection: close\r\n"))
+            found = json.loads(read_to_end(sock).partition(b"\r\n\r\n")[2])
+            return Counter({name: count for name, count in found.items() if name.startswith(self._kinds)})
+
+    @contextlib.contextmanager
+    def _connect(self, *, raw: bool) -> Iterator[socket.socket]:
+        with socket.create_connection(self._address, timeout=20) as plain:
+            if not raw:
+                plain.sendall(self._service.begins)
+            if raw or not self._service.is_tls:
+                yield plain
+            else:
+                with self._tls.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True) as sock:
+                    yield sock
+
+
+@pytest.fixture(scope="module")
+def counted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
+    name, loop = request.param
+    directory = tmp_path_factory.mktemp(name)
+    (directory / "main.py").write_text(APP)
+    Issued(directory, "localhost")
+    arguments = ("--port", "0", "-w", "1", "--lifespan", "off", "--control", "off", "--no-access-log", "--loop", loop)
+    with Served(directory, *SERVICES[name].options, *arguments).wait_ready() as served:
+        yield Counted(SERVICES[name], served, OF_ASYNCIO if loop == "asyncio" else ("",))
+
+
+@pytest.mark.parametrize(
+    ("counted", "ending"),
+    [
+        pytest.param((name, loop), ending, id=f"{name}-{loop}-{ending.__name__}")
+        for name, service in SERVICES.items()
+        for loop in ("uvloop", "asyncio")
+        for ending in (*service.kinds, *service.raw)
+    ],
+    indirect=["counted"],
+)
+def test_ended_connection_is_freed_without_collector(counted: Counted, ending: Ending) -> None:
+    for _ in range(3):
+        counted.converse(ending)  # for what is remembered or made once
+    counted.objects()
+    before = counted.objects()
+    for _ in range(CONVERSATIONS):
+        counted.converse(ending)
+    end = time.monotonic() + DEADLINE
+    while (more := counted.objects() - before).total() >= CONVERSATIONS and time.monotonic() < end:
+        time.sleep(0.2)
+    assert more.total() < CONVERSATIONS, more.most_common(12)

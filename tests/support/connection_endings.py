@@ -1,0 +1,322 @@
+"""Ends of connections: what a client says, and how it leaves. One function for each kind, on a connected socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+
+from corn.server.http2.frames import DATA, HEADERS, PREFACE, RST_STREAM, SETTINGS, frame
+from tests.support.certificates import client
+from tests.support.hostile_clients import WEBSOCKET
+
+Ending = Callable[[socket.socket], None]
+
+HOST = b"Host: corn\r\n\r\n"
+SETTLED = frame(SETTINGS, 1, 0, b"")
+MESSAGE = b"\x82\xfe\xff\xff\0\0\0\0" + bytes(65535)
+PROXIED = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n"
+
+
+def reset(sock: socket.socket) -> None:
+    """Close so that the peer receives a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def read_to_end(sock: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(OSError):
+        while data := sock.recv(1 << 20):
+            received += data
+    return received
+
+
+def get(path: bytes, fields: bytes = b"") -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\n" + fields + HOST
+
+
+# HTTP/1.1
+
+
+def ask_and_leave(sock: socket.socket) -> None:
+    sock.sendall(get(b"/"))
+    assert sock.recv(1000)
+
+
+def ask_for_the_last_time(sock: socket.socket) -> None:
+    sock.sendall(get(b"/", b"Connection: close\r\n"))
+    assert read_to_end(sock)
+
+
+def say_nothing(_: socket.socket) -> None:
+    pass
+
+
+def leave_amid_a_head(sock: socket.socket) -> None:
+    sock.sendall(b"GET / HT")
+
+
+def reset_amid_a_head(sock: socket.socket) -> None:
+    sock.sendall(b"GET / HT")
+    reset(sock)
+
+
+def leave_amid_a_body(sock: socket.socket) -> None:
+    sock.sendall(b"POST /body HTTP/1.1\r\nContent-Length: 100\r\n" + HOST + b"x")
+
+
+def reset_amid_chunks(sock: socket.socket) -> None:
+    sock.sendall(b"POST /body HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"5\r\nhell")
+    reset(sock)
+
+
+def break_the_chunks(sock: socket.socket) -> None:
+    sock.sendall(b"POST /body HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"no\r\n")
+    assert read_to_end(sock)
+
+
+def leave_events(sock: socket.socket) -> None:
+    sock.sendall(get(b"/events"))
+    assert sock.recv(1000)
+
+
+def reset_amid_a_response(sock: socket.socket) -> None:
+    sock.sendall(get(b"/big"))
+    assert sock.recv(1000)
+    reset(sock)
+
+
+def reset_amid_parts(sock: socket.socket) -> None:
+    sock.sendall(get(b"/parts"))
+    assert sock.recv(1000)
+    reset(sock)
+
+
+def leave_while_others_wait(sock: socket.socket) -> None:
+    sock.sendall(get(b"/big") * 10)
+    assert sock.recv(1000)
+
+
+def close_the_sending_side(sock: socket.socket) -> None:
+    sock.sendall(get(b"/"))
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+    read_to_end(sock)
+
+
+def make_it_fail(sock: socket.socket) -> None:
+    sock.sendall(get(b"/fail") + get(b"/fail-late"))
+    assert read_to_end(sock)
+
+
+def send_garbage(sock: socket.socket) -> None:
+    sock.sendall(b"\0\1\2\3\r\n\r\n")
+    read_to_end(sock)
+
+
+def ask_for_too_much(sock: socket.socket) -> None:
+    sock.sendall(get(b"/", b"X: " + b"x" * 70_000 + b"\r\n"))
+    read_to_end(sock)
+
+
+# WebSocket
+
+
+def ws(sock: socket.socket) -> None:
+    sock.sendall(WEBSOCKET)
+    assert sock.recv(1000).startswith(b"HTTP/1.1 101")
+
+
+def ws_leave_without_a_word(sock: socket.socket) -> None:
+    ws(sock)
+
+
+def ws_leave_amid_a_message(sock: socket.socket) -> None:
+    ws(sock)
+    sock.sendall(MESSAGE[:30_000])
+
+
+def ws_leave_without_reading(sock: socket.socket) -> None:
+    ws(sock)
+    for _ in range(20):
+        sock.sendall(MESSAGE)
+
+
+def ws_leave_amid_pings(sock: socket.socket) -> None:
+    ws(sock)
+    sock.sendall(b"\x89\x80\0\0\0\0" * 2000)
+
+
+def ws_reset_amid_unread_pongs(sock: socket.socket) -> None:
+    """Send pings until nothing more is taken, since the answers are not read, and reset."""
+    ws(sock)
+    pings = (b"\x89\xfd\0\0\0\0" + bytes(125)) * 100
+    sock.settimeout(0.5)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            sock.sendall(pings)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def ws_break_the_protocol(sock: socket.socket) -> None:
+    ws(sock)
+    sock.sendall(b"\xff\x80\0\0\0\0")
+    read_to_end(sock)
+
+
+def ws_close_in_order(sock: socket.socket) -> None:
+    ws(sock)
+    sock.sendall(b"\x88\x80\0\0\0\0")
+    read_to_end(sock)
+
+
+# HTTP/2
+
+
+def head(stream: int, path: bytes = b"/", method: bytes = b"\x82", *, ends: bool = True) -> bytes:
+    fields = method + b"\x86\x04" + bytes([len(path)]) + path + b"\x01\x04corn"
+    return frame(HEADERS, 4 | ends, stream, fields)
+
+
+def h2(sock: socket.socket, *frames: bytes, until: bytes = b"") -> None:
+    """Begin, and read until so much of the answer has come; at least the server's settings."""
+    sock.sendall(PREFACE + frame(SETTINGS, 0, 0, b"") + b"".join(frames))
+    read_until(sock, until or SETTLED)
+
+
+def read_until(sock: socket.socket, wanted: bytes) -> None:
+    received = b""
+    while wanted not in received:
+        received += sock.recv(1 << 20) or b"the end, without: " + wanted
+
+
+def h2_ask_and_leave(sock: socket.socket) -> None:
+    h2(sock, head(1), head(3), until=b"hello")
+
+
+def h2_say_nothing(sock: socket.socket) -> None:
+    h2(sock)
+
+
+def h2_leave_amid_a_preface(sock: socket.socket) -> None:
+    sock.sendall(PREFACE[:20])
+
+
+def h2_leave_amid_a_body(sock: socket.socket) -> None:
+    h2(sock, head(1, b"/body", b"\x83", ends=False), frame(DATA, 0, 1, b"x"))
+
+
+def h2_reset_streams(sock: socket.socket) -> None:
+    h2(sock, head(1, b"/events"), head(3, b"/big"), until=b"data: 1")
+    sock.sendall(b"".join(frame(RST_STREAM, 0, stream, b"\0\0\0\x08") for stream in (1, 3)))
+
+
+def h2_reset_with_open_streams(sock: socket.socket) -> None:
+    h2(sock, head(1, b"/events"), head(3, b"/big"), head(5, b"/parts"), until=b"data: 1")
+    reset(sock)
+
+
+def h2_make_it_fail(sock: socket.socket) -> None:
+    h2(sock, head(1, b"/fail-late"), head(3, b"/fail"), until=b"Internal Server Error")
+
+
+def h2_break_the_protocol(sock: socket.socket) -> None:
+    h2(sock, head(1, b"/events"), frame(DATA, 0, 0, b""))
+    read_to_end(sock)
+
+
+def h2_send_what_is_malformed(sock: socket.socket) -> None:
+    h2(sock, frame(HEADERS, 5, 1, b"\x82"), head(3, b"nowhere"), head(5), until=b"hello")
+
+
+def h2_leave_a_websocket(sock: socket.socket) -> None:
+    connect = b"\x02\x07CONNECT\x86\x84\x01\x04corn\x00\x09:protocol\x09websocket"
+    h2(sock, frame(HEADERS, 4, 1, connect), frame(DATA, 0, 1, b"\x82\x85\0\0\0\0hello"), until=b"hello")
+
+
+def h2_close_a_websocket(sock: socket.socket) -> None:
+    h2_leave_a_websocket(sock)
+    sock.sendall(frame(DATA, 1, 1, b"\x88\x80\0\0\0\0"))
+    read_until(sock, b"\x88\0")
+
+
+def upgrade_to_h2(sock: socket.socket) -> None:
+    fields = b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: \r\n"
+    sock.sendall(get(b"/events", fields) + PREFACE + frame(SETTINGS, 0, 0, b"") + head(3))
+    read_until(sock, b"hello")
+
+
+# TLS and PROXY, before any HTTP
+
+
+def speak_no_tls(sock: socket.socket) -> None:
+    sock.sendall(get(b"/"))
+    assert read_to_end(sock)
+
+
+def leave_amid_a_handshake(sock: socket.socket) -> None:
+    outgoing = ssl.MemoryBIO()
+    tls = client().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    sock.sendall(outgoing.read())
+    assert sock.recv(10)
+
+
+def break_the_handshake(sock: socket.socket) -> None:
+    sock.sendall(b"\x16\x03\x01\0\5" + bytes(5))
+    read_to_end(sock)
+
+
+def leave_amid_a_proxy_header(sock: socket.socket) -> None:
+    sock.sendall(PROXIED[:20])
+
+
+def break_the_proxy_header(sock: socket.socket) -> None:
+    sock.sendall(b"PROXY NONSENSE\r\n")
+    read_to_end(sock)
+
+
+HTTP1: tuple[Ending, ...] = (
+    ask_and_leave,
+    ask_for_the_last_time,
+    say_nothing,
+    leave_amid_a_head,
+    reset_amid_a_head,
+    leave_amid_a_body,
+    reset_amid_chunks,
+    break_the_chunks,
+    leave_events,
+    reset_amid_a_response,
+    reset_amid_parts,
+    leave_while_others_wait,
+    close_the_sending_side,
+    make_it_fail,
+    send_garbage,
+    ask_for_too_much,
+)
+WEBSOCKETS: tuple[Ending, ...] = (
+    ws_leave_without_a_word,
+    ws_leave_amid_a_message,
+    ws_leave_without_reading,
+    ws_leave_amid_pings,
+    ws_reset_amid_unread_pongs,
+    ws_break_the_protocol,
+    ws_close_in_order,
+)
+HTTP2: tuple[Ending, ...] = (
+    h2_ask_and_leave,
+    h2_say_nothing,
+    h2_leave_amid_a_preface,
+    h2_leave_amid_a_body,
+    h2_reset_streams,
+    h2_reset_with_open_streams,
+    h2_make_it_fail,
+    h2_break_the_protocol,
+    h2_send_what_is_malformed,
+    h2_leave_a_websocket,
+    h2_close_a_websocket,
+)
