@@ -23,6 +23,7 @@ from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, error_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import OWN_DATE, OWN_SERVER
+from corn.server.http2.field_decoder import FieldDecoder
 from corn.server.http2.flood_guard import ABANDONED, FAULT, FIELDS_A_TRIFLE, TRIFLE, FloodGuard
 from corn.server.http2.frames import (
     ACK,
@@ -55,7 +56,7 @@ from corn.server.http2.frames import (
     unpadded,
     window_update,
 )
-from corn.server.http2.header_codec import EMPTY_TABLE, FieldDecoder, encode_lines
+from corn.server.http2.header_codec import EMPTY_TABLE, encode_lines
 from corn.server.http2.request_head import read_trailers
 from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
 from corn.server.http2.stream_table import StreamTable

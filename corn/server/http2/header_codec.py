@@ -1,9 +1,9 @@
-"""Header compression: HPACK (RFC 7541).
+"""Header block encoder of responses (HPACK, RFC 7541).
 
-Requests are decoded by `hpack`. Responses are encoded here, from the field lines that `framing` has checked, without
-the table that both sides would have to keep: what a block says then does not depend on what was sent before, so one is
-encoded once for all connections, and a secret in it is never compressed beside what an attacker chose (RFC 7541, 7.1).
-It costs some bytes for each response; nginx does the same.
+Field lines, checked by `response_fields`, are encoded without the table that both sides would have to keep: what a
+block says then does not depend on what was sent before, so one is encoded once for all connections, and a secret in it
+is never compressed beside what an attacker chose (RFC 7541, 7.1). It costs some bytes for each response; nginx does the
+same.
 """
 
 from __future__ import annotations
@@ -12,56 +12,17 @@ import logging
 from functools import lru_cache
 from http import HTTPStatus
 
-from hpack import Decoder, HPACKError, OversizedHeaderListError
 from hpack.hpack import encode_integer
 from hpack.table import HeaderTable
 
-from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
-
-logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every field it decodes, passwords among them
-
-Fields = list[tuple[bytes, bytes]]
+logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every length that it encodes
 
 EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: said once to a peer that wants it small (RFC 7541, 4.2)
 
-_REFERENCES = bytes(range(0x80, 0x100))  # each a field of the tables, in one byte
-_MOST_KNOWN = 16  # blocks of a connection
-_LONGEST_BLOCK = 64  # as many fields: a hundred bytes are held for each
 _LONGEST_KNOWN = 1024
 _OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 _STATIC = {name: index for index, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, start=1)))}
 _STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_TABLE, start=1)}
-
-
-class FieldDecoder:
-    """HPACK decoder of one connection's blocks, in their order.
-
-    A block that consists of references only does not change the table, so while nothing else comes its fields stay the
-    same: a client that repeats a request repeats such a block.
-    """
-
-    __slots__ = ("_decoder", "_known")
-
-    def __init__(self, limit: int) -> None:
-        self._decoder = Decoder(max_header_list_size=limit)
-        self._known: dict[bytes, Fields] = {}
-
-    def decode(self, block: bytes) -> Fields:
-        """Decoded fields, not to be changed; raises HTTP2ConnectionError, since an error loses the dynamic table."""
-        known = self._known.get(block)
-        if known is not None:
-            return known
-        try:
-            fields: Fields = list(self._decoder.decode(block, raw=True))
-        except OversizedHeaderListError:
-            raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header list is too large") from None
-        except HPACKError:
-            raise HTTP2ConnectionError(ErrorCode.COMPRESSION_ERROR, "a header block cannot be decoded") from None
-        if block.translate(None, _REFERENCES):
-            self._known.clear()
-        elif len(block) <= _LONGEST_BLOCK and len(self._known) < _MOST_KNOWN:
-            self._known[block] = fields
-        return fields
 
 
 def encode_lines(lines: bytes) -> bytes:

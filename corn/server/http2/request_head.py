@@ -12,8 +12,8 @@ from corn.server.http.errors import HTTPError
 from corn.server.http.grammar import PRINTABLE, TOKEN
 from corn.server.http.head import HANDLERS, RequestHead, read_method
 from corn.server.http.target import GOOD, is_host
+from corn.server.http2.field_decoder import Fields
 from corn.server.http2.frames import MalformedRequestError
-from corn.server.http2.header_codec import Fields
 
 _PSEUDO = (b":method", b":scheme", b":path", b":authority", b":protocol")
 _OVERHEAD = 32  # of a field, when a header list is measured (RFC 9113, 6.5.2)

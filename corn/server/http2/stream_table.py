@@ -20,8 +20,8 @@ from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.scope import http_scope
 from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
+from corn.server.http2.field_decoder import Fields
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError, HTTP2StreamError, MalformedRequestError, reset
-from corn.server.http2.header_codec import Fields
 from corn.server.http2.request_head import read_head
 from corn.server.http2.response import HTTP2Cycle, HTTP2WebSocketCycle
 from corn.server.http2.stream import Stream, StreamConnection

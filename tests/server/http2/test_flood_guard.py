@@ -9,9 +9,9 @@ from h2.errors import ErrorCodes
 from hpack import Encoder
 
 from corn.server.http2 import frames, request_head
+from corn.server.http2.field_decoder import FieldDecoder
 from corn.server.http2.flood_guard import EACH_SECOND, MOST, FloodGuard
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
-from corn.server.http2.header_codec import FieldDecoder
 from corn.server.http2.request_head import read_head
 from tests.support.asgi_server import hello, serving, until
 from tests.support.http2_peer import GET, POST, connect

@@ -1,18 +1,15 @@
 """Requests and frames that violate RFC 9113; a malformed request is a stream error."""
 
 import asyncio
-import contextlib
 import struct
 
 import pytest
 from h2.errors import ErrorCodes
-from hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corn.server.http2 import frames
 from corn.server.http2.frames import ErrorCode, FrameReader, HTTP2ConnectionError
-from corn.server.http2.header_codec import FieldDecoder, encode_field, encode_lines, encode_status
 from tests.support.asgi_server import echo, hello, serving
 from tests.support.http2_peer import GET, POST, connect
 
@@ -296,29 +293,6 @@ def test_data_beyond_window_resets_stream(run):
 # Without a server
 
 
-def test_encoded_response_fields_are_decoded_by_hpack():
-    lines = b"Content-Type: text/html\r\nX-Long: " + b"v" * 300 + b"\r\nx-empty: \r\naccept-ranges: bytes\r\n"
-    block = encode_status(200) + encode_status(503) + encode_lines(lines) + encode_field(b"content-length", b"5")
-    decoded = [tuple(each) for each in FieldDecoder(65536).decode(block)]
-    assert decoded == [
-        (b":status", b"200"),
-        (b":status", b"503"),
-        (b"content-type", b"text/html"),
-        (b"x-long", b"v" * 300),
-        (b"x-empty", b""),
-        (b"accept-ranges", b"bytes"),
-        (b"content-length", b"5"),
-    ]
-
-
-@given(st.lists(st.lists(st.tuples(st.sampled_from([b"a", b"b", b":path"]), st.binary(max_size=5)), max_size=5)))
-def test_repeated_header_blocks_are_decoded_alike(lists):
-    encoder, decoder = Encoder(), FieldDecoder(65536)
-    for fields in lists:
-        for _ in range(3):
-            assert [tuple(each) for each in decoder.decode(encoder.encode(fields))] == fields
-
-
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_frames_split_anywhere_are_read_alike(data):
@@ -343,13 +317,6 @@ def test_frames_split_anywhere_are_read_alike(data):
     if whole and isinstance(whole[-1], ErrorCode):
         whole = read([stream[at : at + 1] for at in range(len(stream))])
     assert read(pieces)[-1:] == whole[-1:]
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=100))
-def test_arbitrary_header_block_raises_connection_error_at_most(block):
-    with contextlib.suppress(HTTP2ConnectionError):
-        FieldDecoder(1000).decode(block)
 
 
 def test_frame_of_maximum_size_is_read_in_pieces():
