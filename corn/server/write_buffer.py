@@ -146,7 +146,8 @@ class BufferedProtocol(asyncio.Protocol):
         self.flush()
         self.deadline = self.service.clock.now + self.service.config.timeout_send
         self._progress = None
-        self.still_sends()
+        if self.transport.get_write_buffer_size():
+            self.still_sends()
         self.transport.close()
 
     def shut_down(self) -> None:

@@ -18,7 +18,6 @@ an answer, a silent connection does not.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import socket
 import struct
@@ -40,6 +39,7 @@ from corn.server.typing import Cycle, Session, UpgradedConnection
 from corn.server.websocket.connection import WebSocketConnection, switching_head
 from corn.server.websocket.handshake import check_handshake, read_offer, wants_websocket
 from corn.server.write_buffer import BufferedProtocol
+from corn.system.sockets import shut_down
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
@@ -122,8 +122,7 @@ class HTTP1Connection(BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         if self._is_last_owner:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            shut_down(self._socket.fileno())
         self.service.closed(self)
         self._forget()
 

@@ -42,11 +42,11 @@ class HTTP1Framing(RequestCycle):
     def _write_first(self, body: bytes, more: bool) -> None:
         """Write the head, and the first of the body with it."""
         connection, head, service, size = self.connection, self.head, self.service, len(body)
-        usual = size == self._remaining and self.keep_alive and not (more or self._flags or head.is_special)
-        if usual and not service.draining:
+        if size == self._remaining and not (more or self._flags or head.is_special):
             self.committed = True
             self.sent = size
-            pieces = (self._line, self._block, service.defaults, b"\r\n", body)
+            fields = service.defaults if self.keep_alive and not service.draining else self._default_fields()
+            pieces = (self._line, self._block, fields, b"\r\n", body)
             if size < _JOIN_LIMIT:
                 # While nothing is held, nothing is buffered before a response: it may bypass the buffer.
                 write = connection.write_together if service.turn.holds else connection.transport.write
