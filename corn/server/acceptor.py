@@ -4,8 +4,9 @@ One connection is accepted per wake-up. asyncio's own listener takes as many as 
 a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours the worker that
 was woken last or also picks blocked workers. Here the workers compare how many connections they hold, through the
 shared table of counters. A worker that is more than one ahead of the least loaded defers a new connection to the others
-for a few milliseconds, and for longer while they accept; then it accepts whatever is still there. So a blocked worker
-delays a connection by milliseconds, and not at all once its heartbeat is stale.
+for a few milliseconds, and for longer while they accept. Then it accepts one, and another each millisecond: a worker
+that does not respond may be blocked, or may wait for a core. So a blocked worker delays a connection by milliseconds,
+and not at all once its heartbeat is stale.
 
 Where deferring gains nothing, several are accepted per wake-up: by a single worker, and for short-lived connections.
 The numbers of short-lived connections differ from one moment to the next, and a worker that is busy with one does not
@@ -32,7 +33,8 @@ _BATCH = 8  # connections accepted in one iteration of the event loop, where tha
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
 _VIEW = 0.01  # seconds for which the list of accepting workers is cached
 _STALE_MS = 1500  # since a heartbeat
-_SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short
+_SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short,
+_SHORT_TICKS = 3  # in so many ticks in a row: clients that all reconnect at once close theirs once
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
@@ -41,7 +43,7 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 class AcceptBalance:
     """Load of this worker relative to all workers that accept; refreshed while connections arrive."""
 
-    __slots__ = ("_alive", "_are_short", "_closings", "_looked_at", "_slots", "_unresponsive", "_words")
+    __slots__ = ("_alive", "_closings", "_looked_at", "_short_ticks", "_slots", "_unresponsive", "_words")
 
     def __init__(self, slots: Scoreboard, own: memoryview) -> None:
         self._slots = slots
@@ -50,16 +52,17 @@ class AcceptBalance:
         self._looked_at = 0.0
         self._unresponsive: set[tuple[int, int]] = set()
         self._closings = 0
-        self._are_short = False
+        self._short_ticks = 0
 
     def tick(self, closings: int) -> None:
         """Detect short-lived connections; `closings` counts the connections closed so far."""
-        self._are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
+        are_short = closings - self._closings > max(_SHORT_LIVED, self._words[Field.CONNECTIONS])
+        self._short_ticks = self._short_ticks + 1 if are_short else 0
         self._closings = closings
 
     def shares_out(self) -> bool:
         """True if connections are to be shared with other workers that accept now."""
-        if self._are_short:
+        if self._short_ticks >= _SHORT_TICKS:
             return False
         now = time.monotonic()
         if now - self._looked_at > _VIEW:
@@ -99,7 +102,6 @@ class Acceptor:
         self._resumption: asyncio.TimerHandle | None = None
         self._deferrals = 0  # in a row
         self._left_to: set[tuple[int, int]] = set()  # the workers to which a connection is deferred
-        self._connecting: set[asyncio.Task[None]] = set()
         self._kind = (int(listener.family), int(listener.type), listener.proto)
         self._is_tcp = listener.family != socket.AF_UNIX
         # uvloop makes a socket non-blocking and sets TCP_NODELAY for itself.
@@ -128,7 +130,12 @@ class Acceptor:
         elif self._fleet.is_ahead():
             self._defer()
         else:
-            self._accept()
+            self._take_one()
+
+    def _take_one(self) -> None:
+        """Accept a connection; then pause where others hold fewer: those that do not respond may only be late."""
+        if self._accept() and self._service.metrics.open < self._service.limit_connections and self._fleet.behind():
+            self._pause(_DEFERRAL)
 
     def _defer(self) -> None:
         """Defer a connection to the other workers for a moment."""
@@ -159,7 +166,7 @@ class Acceptor:
         self._left_to = set()
         self._deferrals = 0
         self.start()
-        self._accept()
+        self._readable()
 
     def _accept(self) -> bool:
         """Accept one connection; returns True if there may be more."""
@@ -181,9 +188,8 @@ class Acceptor:
         if self._service.metrics.open >= self._service.limit_connections:
             self._pause(None)
             self._service.when_room.append(self._resume)
-        connecting = self._service.loop.create_task(self._connect(sock, peer))
-        self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
+        # Not by the loop: it would make up a name, and call a factory that the application has set.
+        asyncio.Task(self._connect(sock, peer), loop=self._service.loop, name="accept")
         return True
 
     async def _connect(self, sock: socket.socket, peer: object) -> None:

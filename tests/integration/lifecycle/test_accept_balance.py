@@ -47,6 +47,11 @@ def test_connections_after_start_are_balanced(served):
     assert_balanced(burst(served), WORKERS)
 
 
+def test_connections_of_reconnecting_clients_are_balanced(served):
+    for _ in range(3):
+        assert_balanced(burst(served), WORKERS)
+
+
 def test_connections_after_reload_are_balanced(served):
     old = {each.pid for each in served.workers()}
     since = served.mark()
@@ -74,6 +79,6 @@ def test_connections_of_suspended_worker_go_to_others(served):
     try:
         holders = burst(served)
         assert stopped.pid not in holders
-        assert len(holders) == WORKERS - 1, holders
+        assert_balanced(holders, WORKERS - 1)
     finally:
         stopped.resume()
