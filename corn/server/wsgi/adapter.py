@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import BinaryIO
 
 from corn.logs import logger
 from corn.server.asgi.drain_event import DRAIN
@@ -16,7 +17,7 @@ from corn.server.asgi.types import Receive, Scope, Send
 from corn.server.http.errors import plain_response
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap, environ_of
-from corn.server.wsgi.request_body import read_input
+from corn.server.wsgi.request_body import has_body, read_input
 from corn.server.wsgi.response import Response, WSGIApplication
 
 PATIENCE = 10.0  # seconds of waiting for a thread after which a request causes a warning
@@ -31,7 +32,9 @@ class Threads:
     many are free is exact: there is one for each call that is queued or running, as far as there may be.
 
     Rejected: concurrent.futures. It counts the idle threads, and misses one when a call comes while a thread goes to
-    sleep; it also makes a future, a condition and a work item for each call, and joins its threads at exit.
+    sleep; it also makes a future, a condition and a work item for each call, and joins its threads at exit. Rejected: a
+    lock for each idle thread. A call would always wake one, where the queue wakes one for all calls of a turn: 0.5
+    switches for each of 64 concurrent requests instead of 0.1.
     """
 
     def __init__(self, most: int) -> None:
@@ -111,7 +114,10 @@ class WSGI:
         environ["wsgi.multithread"] = self._threads.most > 1
         environ[DRAIN] = scope["extensions"][DRAIN]["event"]
         exchange = Exchange()
-        body = environ["wsgi.input"] = await read_input(environ, receive, exchange.pull, self._buffer)
+        body: BinaryIO = io.BytesIO()
+        if has_body(environ):
+            body = await read_input(environ, receive, exchange.pull, self._buffer)
+        environ["wsgi.input"] = body
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))
 
         def answer() -> None:

@@ -117,6 +117,10 @@ class Exchange:
         gone: OSError | None = None
         try:
             while True:
+                if not self._noticed:
+                    self._waiter = self._loop.create_future()
+                    await self._waiter
+                self._noticed = False
                 ended = self.ended  # read first: later output is sent in the next iteration
                 try:
                     await self._deliver(send)
@@ -128,7 +132,6 @@ class Exchange:
                 self._let_go_on()
                 if ended:
                     break
-                await self._news()
         finally:
             self.abandoned = True
             self._let_go_on()
@@ -165,9 +168,3 @@ class Exchange:
         self._noticed = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    async def _news(self) -> None:
-        if not self._noticed:
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        self._noticed = False

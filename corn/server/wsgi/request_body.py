@@ -21,6 +21,15 @@ _INPUT_BUFFER = 65536
 Pull = Callable[[], tuple[bytes, bool]]
 
 
+def has_body(environ: dict[str, Any]) -> bool:
+    """False for a request that has no body by its head: over HTTP/1 alone (RFC 9112, 6.3)."""
+    return (
+        "CONTENT_LENGTH" in environ
+        or "HTTP_TRANSFER_ENCODING" in environ
+        or environ["SERVER_PROTOCOL"] not in ("HTTP/1.1", "HTTP/1.0")
+    )
+
+
 async def read_input(environ: dict[str, Any], receive: Receive, pull: Pull, buffer: int) -> BinaryIO:
     """Input of a request; `pull` returns the next part of the body, and True if there is more, in the thread."""
     if "CONTENT_LENGTH" not in environ and buffer:
