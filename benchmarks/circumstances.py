@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib.metadata
 import os
@@ -42,8 +43,12 @@ def machine() -> dict[str, Any]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The installed version of each package."""
-    return {name: importlib.metadata.version(name) for name in packages}
+    """The installed version of each package; one for which there is no wheel is left out, and its runs have failed."""
+    known = {}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            known[name] = importlib.metadata.version(name)
+    return known
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Results to documentation: docs/explanation/performance.md and its chart, both written from one results file.
+"""Results to documentation: docs/explanation/performance.md, its chart, and the table of the README, from one file.
 
 python -m benchmarks.publish RESULTS.json
 """
@@ -14,17 +14,30 @@ from typing import Any
 from benchmarks.cases import P99, RATE, STRANGERS
 from benchmarks.chart import chart
 from benchmarks.contention import TOLERABLE
+from benchmarks.native import ahead
 from benchmarks.options import RESULTS
+from benchmarks.servers import BARE
 from benchmarks.summary import Results, Run
-from benchmarks.tables import fault_rows, goal_rows, headline_rows, markdown, measure_rows, spread_rows
+from benchmarks.tables import (
+    fault_rows,
+    fixed_rate_rows,
+    goal_rows,
+    headline_rows,
+    markdown,
+    measure_rows,
+    spread_rows,
+    summary_rows,
+)
 
-_DOCS = Path(__file__).resolve().parent.parent / "docs" / "explanation"
+_ROOT = Path(__file__).resolve().parent.parent
+_DOCS = _ROOT / "docs" / "explanation"
+_BEGIN, _END = "<!-- table: make bench BENCH=--publish -->", "<!-- end of table -->"
 
 _PAGE = """\
 # Performance
 
-corn beside uvicorn, granian, gunicorn and hypercorn, measured on {date}, also where it is behind. This page
-is written by `make bench BENCH=--publish` from [{name}](../../benchmarks/results/{name}); the words stand in
+corn beside {peers}, measured on {date}, also where it is behind. This page is written
+by `make bench BENCH=--publish` from [{name}](../../benchmarks/results/{name}); the words stand in
 `benchmarks/publish.py`.
 {note}
 ![Requests per CPU-second by case and server, relative to uvicorn](performance.svg)
@@ -35,9 +48,17 @@ The median of {rounds} rounds, and in brackets the median of the rounds' ratios 
 errors and are not in the median; the errors are listed at the end.
 
 {headline}
+{bare}
+In cases called *varying* each request has sixteen fields, of which cookies, ids, addresses and Referer differ from
+request to request, as behind a proxy. In cases called *repeated* all requests are the same bytes, which no client sends
+and which favours servers that remember.
 
-`bare` is a protocol of forty lines on uvloop and httptools that reads the request and answers from memory, without
-ASGI, limits, deadlines or a log: what remains to be had.
+## Servers that are not written in Python
+
+They parse requests and write responses outside of Python, so they are ahead of every server in Python where the
+application itself is small. By requests per CPU-second, in this run:
+
+{native}
 
 ## Is it as claimed?
 
@@ -54,9 +75,12 @@ fast enough it is wrk that sets the pace; the figures per CPU-second do not depe
 
 ## Latency
 
-The 99th percentile with 64 connections that send as fast as they are answered. A server at its limit queues, so this
-is mostly throughput seen from the other side; only `10 ms sleep` leaves the servers room, and the case whose rate is
-half of what the slowest server can bear, whose percentiles are among the goals above.
+At a fixed rate, half of what the slowest server of the run can bear, a server's own time shows, and not its queue:
+
+{fixed}
+
+The 99th percentile with 64 connections that send as fast as they are answered. A server at its limit queues, so this is
+mostly throughput seen from the other side.
 
 {p99}
 
@@ -70,30 +94,39 @@ does not say which is faster.
 ## How it was measured
 
 - Machine: {processor}, {cores} cores, Linux {kernel}, Python {python}, {wrk}. The server was pinned to one core
-  and wrk to the other with taskset (the balance case is not pinned). Load average before the run: {load_before}.
+  and wrk to the other with taskset, but for cases of several workers. Load average before the run: {load_before}.
 - corn at commit {commit}. Versions: {versions}.
 - In each round each server was started anew, asked once and its answer compared, warmed up for a second, then loaded by
   wrk for {seconds} s over 64 connections. The servers took turns within a round, beginning with another each time.
-- In cases called *varying* each request has sixteen fields, of which cookies, ids, addresses and Referer differ from
-  request to request, as behind a proxy. In cases called *repeated* all requests are the same bytes, which no client
-  sends and which favours servers that remember. HAProxy, where it is named, shares wrk's core and keeps its
-  connections.
-- h2corn is written in Rust and peregrine in Swift: they parse and write outside of Python, and where the application
-  itself is small they are ahead of every server in Python. On FastAPI most of the time is the application's.
 - Every peer runs its fastest parts: uvicorn with httptools and uvloop, granian in ASGI mode on uvloop, gunicorn's own
   asgi worker with its C parser and uvloop, hypercorn on uvloop. `benchmarks/servers.py` has the command lines.
 - CPU time is user and system time of all of a server's processes, with corn's master and template and granian's
   threads. Memory is PSS of all of them.
-- Access logs were off, except where the case says so; then they went to a file, and a run that logged fewer lines than
-  it answered requests counts as failed. By default corn and uvicorn log requests; granian, gunicorn and hypercorn do
-  not, so the rows `each server's default` compare unequal work.
-- The memory of a connection is what PSS grew by over 2,000 connections that had one request each, divided by them.
-- {strangers} Ratios within a round bear some disturbance; absolute figures and p99 do not, and a figure from another
-  day or machine proves nothing beside these.
+{notes}- {strangers}
+- Ratios within a round bear some disturbance; absolute figures and p99 do not, and a figure from another day or machine
+  proves nothing beside these.
 
 {faults}
 Again, on your machine: `make bench`. In less than a minute:
 `make bench BENCH="--cases plain,echo --servers corn,uvicorn --rounds 3 --seconds 2"`.
+"""
+
+# Notes that hold for some cases only, by those.
+_NOTES = {
+    ("proxied",): "- HAProxy shares wrk's core and keeps its connections to the server.",
+    ("plain-log", "fastapi-log"): """\
+- Access logs were off, except where the case says so; then they went to a file, and a run that logged fewer lines than
+  it answered requests counts as failed.""",
+    ("plain-default", "fastapi-default"): """\
+- By default corn and uvicorn log requests; granian, gunicorn and hypercorn do not, so the rows `each server's default`
+  compare unequal work.""",
+    ("connections",): """\
+- The memory of a connection is what PSS grew by over 2,000 connections that had one request each, divided by them.""",
+}
+
+_BARE = """
+`bare` is a protocol of forty lines on uvloop and httptools that reads the request and answers from memory, without
+ASGI, limits, deadlines or a log: what remains to be had.
 """
 
 
@@ -112,7 +145,20 @@ def publish(path: Path) -> Path:
     (_DOCS / "performance.svg").write_text(chart(results, subtitle))
     target = _DOCS / "performance.md"
     target.write_text(page(about, results, kept.name))
+    readme = _ROOT / "README.md"
+    readme.write_text(with_table(readme.read_text(), about, results))
     return target
+
+
+def with_table(text: str, about: dict[str, Any], results: Results) -> str:
+    """The README with the table of these results between its two comments."""
+    before, _, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"the README has no table between {_BEGIN} and {_END}")
+    where = f"{about['date']}, Python {about['python']}, {about['processor']}, one worker on one core"
+    caption = f"Requests per CPU-second, in brackets the ratio to uvicorn ({where}):"
+    return f"{before}{_BEGIN}\n\n{caption}\n\n{markdown(summary_rows(results))}\n\n{_END}{after}"
 
 
 def strangers(results: Results) -> str:
@@ -131,13 +177,19 @@ def page(about: dict[str, Any], results: Results, name: str) -> str:
     """The page in Markdown."""
     goals, faults = goal_rows(results), fault_rows(results)
     fallen = sum(row[0] != "holds" for row in goals[1:])
+    peers = [server for server in results.servers() if server not in ("corn", BARE)]
     words = about | {
         "name": name,
+        "peers": " and ".join([", ".join(peers[:-1]), peers[-1]] if len(peers) > 1 else peers) or "no peer",
+        "bare": _BARE if BARE in results.servers() else "",
+        "native": ahead(results),
         "note": f"\n**{about['note']}**\n" if about.get("note") else "",
         "versions": ", ".join(f"{package} {version}" for package, version in about["versions"].items()),
         "headline": markdown(headline_rows(results)),
         "fallen": f"{len(goals) - 1 - fallen} hold, {fallen} fall short.",
         "goals": markdown(goals),
+        "notes": "".join(f"{text}\n" for cases, text in _NOTES.items() if {*cases} & {*results.cases()}),
+        "fixed": markdown(fixed_rate_rows(results)),
         "rate": markdown(measure_rows(results, RATE)),
         "p99": markdown(measure_rows(results, P99)),
         "spread": markdown(spread_rows(results)),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.cases import CASES, P99, RATE, UNITS, Case
+from benchmarks.cases import CASES, P50, P99, P999, PER_CPU, RATE, UNITS, Case
 from benchmarks.goals import GOALS
-from benchmarks.servers import REFERENCE
+from benchmarks.servers import BARE, REFERENCE
 from benchmarks.summary import Results
 
 Rows = list[list[str]]
@@ -19,11 +19,31 @@ def headline_rows(results: Results) -> Rows:
     ]
 
 
+def summary_rows(results: Results) -> Rows:
+    """Requests per CPU-second of one worker, by case and server; the cases that vary come first."""
+    servers = [name for name in results.servers() if name != BARE]
+    cases = [case for case in _cases_of(results) if case.headline == PER_CPU and case.workers == 1]
+    cells = ([case.title, *(_cell(results, case.name, server, PER_CPU) for server in servers)] for case in cases)
+    return [["case", *servers], *cells]
+
+
 def measure_rows(results: Results, measure: str) -> Rows:
     """The load cases by another measure."""
     loads = [case for case in _cases_of(results) if case.probe in ("load", "websocket", "http2")]
     rows = [[case.title, *_cells(results, case, measure)] for case in loads]
     return [[f"case ({UNITS[measure]})", *results.servers()], *rows]
+
+
+def fixed_rate_rows(results: Results) -> Rows:
+    """The percentiles of the cases in which the client sets the rate."""
+    servers = [name for name in results.servers() if name != BARE]
+    rows = [
+        [f"{case.title}: {UNITS[measure]}", *(_cell(results, case.name, server, measure) for server in servers)]
+        for case in _cases_of(results)
+        if case.probe == "rate"
+        for measure in (P50, P99, P999)
+    ]
+    return [["case", *servers], *rows]
 
 
 def spread_rows(results: Results) -> Rows:

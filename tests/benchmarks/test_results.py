@@ -3,20 +3,32 @@
 import json
 import os
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 from benchmarks import wrk
 from benchmarks.__main__ import half_of_the_slowest
-from benchmarks.cases import CASES, P99, PER_CPU, RATE, STRANGERS
+from benchmarks.cases import CASES, P50, P99, P999, PER_CPU, RATE, STRANGERS
 from benchmarks.chart import chart
 from benchmarks.contention import busy_seconds
 from benchmarks.goals import BEST, GOALS, Goal, regressions
+from benchmarks.native import ahead
 from benchmarks.options import parse
-from benchmarks.publish import load, page, strangers
+from benchmarks.publish import load, page, strangers, with_table
 from benchmarks.servers import SERVERS
 from benchmarks.summary import Results, Run
-from benchmarks.tables import aligned, everything, fault_rows, goal_rows, headline_rows, markdown, spread_rows
+from benchmarks.tables import (
+    aligned,
+    everything,
+    fault_rows,
+    fixed_rate_rows,
+    goal_rows,
+    headline_rows,
+    markdown,
+    spread_rows,
+    summary_rows,
+)
 
 
 def run(server, number, per_cpu, *faults, case="plain", p99=1.0):
@@ -108,6 +120,39 @@ def test_results_page_is_written_from_file(results, tmp_path):
     text = page(*load(file), "results.json")
     assert "corn-server 1" in text
     assert "1 hold, 1 fall short." in text
+    assert "corn beside uvicorn and granian, measured on ?" in text
+    assert "`bare` is a protocol" not in text
+
+
+def test_readme_table_is_replaced_between_comments(results):
+    about = dict.fromkeys(("date", "python", "processor"), "?")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    once = with_table(readme, about, results)
+    assert "| plain, repeated | 140 (1.50x) !1 | 100 (1.00x) | failed (1 of 1) |" in once
+    assert with_table(once, about, results) == once
+    assert [line for line in readme.splitlines() if line not in once.splitlines()] == []
+    with pytest.raises(ValueError, match="README"):
+        with_table("no comments", about, results)
+
+
+def test_readme_table_begins_with_varying_case():
+    runs = [run(server, 1, 1.0, case=case) for case in ("plain", "browser") for server in ("corn", "uvicorn")]
+    assert [row[0] for row in summary_rows(Results(runs))[1:]] == ["browser behind a proxy, varying", "plain, repeated"]
+
+
+def test_native_servers_are_described_by_figures():
+    figures = {("plain", "corn"): 100.0, ("plain", "granian"): 90.0, ("plain", "peregrine"): 150.0}
+    figures |= {("fastapi", "corn"): 10.0, ("fastapi", "granian"): 5.0, ("fastapi", "peregrine"): 12.0}
+    said = ahead(Results([run(server, 1, figure, case=case) for (case, server), figure in figures.items()]))
+    assert "**granian** (Rust) is behind corn in each of 2 cases." in said
+    assert "**peregrine** (Swift) is ahead of corn in 2 of 2 cases: plain, repeated (1.50x); FastAPI" in said
+    assert "1.20 times as many requests as corn (peregrine, FastAPI, path and query, repeated)" in said
+    assert ahead(Results([run("corn", 1, 1.0)])) == "- No native server was in this run."
+
+
+def test_fixed_rate_table_lists_percentiles():
+    runs = [Run("fixed-rate", "corn", 1, {P50: 1.0, P99: 2.0, P999: 3.0})]
+    assert [row[1] for row in fixed_rate_rows(Results(runs))[1:]] == ["1.00", "2.00", "3.00"]
 
 
 def test_other_processes_are_remainder_of_busy_time():
