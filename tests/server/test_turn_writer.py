@@ -47,12 +47,14 @@ def no_long_steps(monkeypatch):
 async def warm(at, peers=8):
     """Concurrent requests, until the worker holds responses."""
     connected = [await at.connect() for _ in range(peers)]
-    while not at.server._service.turn.holds:
+    for _ in range(100):
+        if at.server._service.turn.holds:
+            return connected
         for peer in connected:
             peer.writer.write(GET)
         for peer in connected:
             await peer.answer()
-    return connected
+    pytest.fail("a hundred turns of quick requests, and responses are not held")
 
 
 class Clients:
