@@ -138,10 +138,11 @@ class Served:
 
     def wait_until(self, condition, what: str, deadline: float = DEADLINE) -> None:
         end = time.monotonic() + deadline
-        waiting = threading.Event()
+        waiting, pause = threading.Event(), 0.005
         while not condition():
             assert time.monotonic() < end, f"not within {deadline} s: {what}; output:\n{self.output}"
-            waiting.wait(0.01)
+            waiting.wait(pause)
+            pause = min(pause * 1.5, 0.05)  # most conditions look at all processes of the machine
 
     def wait_exit(self, deadline: float = DEADLINE) -> int:
         code = self.process.wait(deadline)

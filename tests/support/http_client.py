@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 TIMEOUT = 20.0
+PAUSE = 0.005  # seconds between two requests of a client under `Load`: what is tested needs the processors, too
 
 
 class Client:
@@ -126,7 +127,7 @@ class Load:
 
     def _go_on(self, keep: bool) -> None:
         with Client(self.address) as client:
-            while not self._stop.is_set():
+            while not self._stop.wait(PAUSE):
                 began = time.monotonic()
                 try:
                     self.answers.append(client.get(self.path, keep=keep))

@@ -17,8 +17,7 @@ def where(kind, directory):
     return ("--uds", str(directory / "corn.sock")) if kind == "unix" else ("--port", "0")
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize(("kind", "workers"), [("tcp", 4), ("unix", 1)])
 def test_reload_under_load_fails_no_request(tmp_path, kind, workers):
     write_app(tmp_path, "v0")
     arguments = ("--workers", str(workers), *where(kind, tmp_path), "--no-access-log", "--soak", "0")
