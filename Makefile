@@ -25,7 +25,9 @@ PYTHONS ?= $(PYTHON)
 PYTHONS_SUPPORTED ?= 3.10 3.11 3.12 3.13 3.14
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+# The import hook that setuptools installs otherwise doubles the time that an interpreter takes to start.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--config-settings editable_mode=compat --editable
 BENCH_VENV ?= .venv-bench
 LOWEST_VENV ?= .venv-lowest
 
