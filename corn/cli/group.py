@@ -20,6 +20,7 @@ _MODULES = {
     "requests": "corn.cli.control.diagnostics:requests",
     "stacks": "corn.cli.control.diagnostics:stacks",
     "log-level": "corn.cli.control.diagnostics:log_level",
+    "reopen-logs": "corn.cli.control.diagnostics:reopen_logs",
     "reload": "corn.cli.control.commands:reload_code",
     "rollback": "corn.cli.control.commands:rollback",
     "scale": "corn.cli.control.commands:scale",

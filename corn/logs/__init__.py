@@ -138,17 +138,21 @@ def open_file(path: str) -> None:
     _Setup.path = absolute
 
 
-def reopen() -> None:
-    """Reopen the log's file by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+def reopen() -> str:
+    """Reopen the log's file by its name, which logrotate(8) has given to a new one; without a file, do nothing.
+
+    Returns why the old file is kept, "" where it is not.
+    """
     if _Setup.path is None:
-        return
+        return ""
     before = _Setup.handler.writer.fd
     try:
         _write_to(open_append(_Setup.path, "--log-file"))
     except ConfigError as error:
         logger.error("the old log file is kept: %s", error)
-    else:
-        os.close(before)
+        return str(error)
+    os.close(before)
+    return ""
 
 
 def source() -> Source:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from corn import logs
 from corn.config import Config
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Drain, Fork, Message, Quit, ReopenLogs, SteppedDown
@@ -124,9 +125,10 @@ class Executor:
             listener.close(keep_file=action is not None and action.handed_over)
         self.listeners.clear()
 
-    def reopen_logs(self) -> None:
-        """Request workers and templates to reopen their log files."""
+    def reopen_logs(self) -> str:
+        """Reopen the master's log file, and request workers and templates to; returns what `logs.reopen` returns."""
         self.send_to_all(ReopenLogs())
+        return logs.reopen()
 
     def send_to_all(self, message: Message) -> None:
         """Send a message to workers and templates."""

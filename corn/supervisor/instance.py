@@ -59,7 +59,7 @@ class Instance:
             refused=service_manager.reload_refused,
             handle=loop.handle,
         )
-        self.commands = Commands(loop, executor, inbox.queries, self._reloader, about)
+        self.commands = Commands(loop, executor, inbox.queries, self._reloader, about, reopen_logs=self._reopen_logs)
         self.control = ControlServer(rendezvous, loop.selector, self.commands.answer)
         self.admin = AdminProcess(config, admin, loop.children, self.commands.status)
         self.hooks = HooksProcess(config, loop.children, executor.config_of)
@@ -100,7 +100,7 @@ class Instance:
             loop.barrier,
             reap=self._inbox.reap,
             reload=self._hang_up,
-            log_writers=(self._executor, self.hooks, self.admin),
+            reopen_logs=self._reopen_logs,
         )
         loop.children.before_each = receiver.receive_requests
         loop.periodic.insert(0, receiver)
@@ -120,6 +120,12 @@ class Instance:
         self._development.finish()
         self.hooks.finish()
         self.admin.finish()
+
+    def _reopen_logs(self) -> str:
+        """Reopen the log files of all processes; returns why the master's own was not, or ""."""
+        self.hooks.reopen_logs()
+        self.admin.reopen_logs()
+        return self._executor.reopen_logs()
 
     def _hang_up(self, at: float) -> None:
         if not self._development.hung_up(self._loop.handle):

@@ -5,25 +5,17 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
-from corn import logs
 from corn.errors import ConfigError
 from corn.supervisor.fault_barrier import FaultBarrier
 from corn.supervisor.policy import events
 from corn.supervisor.process.signals import Signals
 
 
-class LogWriter(Protocol):
-    """Part of the master that has processes which write logs."""
-
-    def reopen_logs(self) -> None: ...
-
-
 class SignalReceiver:
-    """Passes signals to `handle` as events, and those that are none to `reap`, `reload` and the `log_writers`."""
+    """Passes signals to `handle` as events, and those that are none to `reap`, `reload` and `reopen_logs`."""
 
     def __init__(
         self,
@@ -33,16 +25,16 @@ class SignalReceiver:
         *,
         reap: Callable[[], None],
         reload: Callable[[float], None],
-        log_writers: Sequence[LogWriter],
+        reopen_logs: Callable[[], object],
     ) -> None:
         self._signals = signals
         self._handle = handle
         self._barrier = barrier
         self._reload = reload
-        self._log_writers = log_writers
+        self._reopen_logs = reopen_logs
         self._reap = reap
         self._must_reap = False
-        self._by_number: dict[int, Callable[[], None]] = {
+        self._by_number: dict[int, Callable[[], object]] = {
             signal.SIGHUP: self._hang_up,
             signal.SIGUSR1: self._reopen_logs,
             signal.SIGUSR2: self._upgrade,
@@ -83,11 +75,6 @@ class SignalReceiver:
     def _hang_up(self) -> None:
         with contextlib.suppress(ConfigError):  # it was logged
             self._reload(time.monotonic())
-
-    def _reopen_logs(self) -> None:
-        logs.reopen()
-        for each in self._log_writers:
-            each.reopen_logs()
 
     def _upgrade(self) -> None:
         self._handle(events.UpgradeRequested(time.monotonic()))

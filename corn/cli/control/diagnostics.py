@@ -1,4 +1,4 @@
-"""Diagnostic commands: `corn requests`, `corn stacks` and `corn log-level`."""
+"""Diagnostic commands: `corn requests`, `corn stacks`, `corn log-level` and `corn reopen-logs`."""
 
 from __future__ import annotations
 
@@ -55,6 +55,13 @@ def log_level(*, level: str | None, former_level: str | None, choice: InstanceSe
     wanted = level or former_level
     instance = find(choice) if wanted is None else find_to_change(choice)
     return request(instance, "log-level", as_json=as_json, level=wanted)
+
+
+@click.command("reopen-logs", short_help="Reopen log files, for logrotate.")
+@takes_instance
+def reopen_logs(*, choice: InstanceSelector, as_json: bool) -> int:
+    """Reopen the files of --log-file and --access-log-file in all processes, as USR1 does, after they were renamed."""
+    return request(find_to_change(choice), "reopen-logs", as_json=as_json)
 
 
 def _requests(answer: Answer) -> str:

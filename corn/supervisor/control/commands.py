@@ -43,13 +43,21 @@ class Commands:
     """Handler of requests, on behalf of the loop and its parts."""
 
     def __init__(
-        self, loop: Loop, executor: Executor, queries: WorkerQueries, reloader: ConfigReloader, about: About
+        self,
+        loop: Loop,
+        executor: Executor,
+        queries: WorkerQueries,
+        reloader: ConfigReloader,
+        about: About,
+        *,
+        reopen_logs: Callable[[], str],
     ) -> None:
         self._loop = loop
         self._executor = executor
         self._queries = queries
         self._reloader = reloader
         self._about = about
+        self._reopen_logs = reopen_logs
         self._known: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "hello": self._hello,
             "status": self._status,
@@ -63,6 +71,7 @@ class Commands:
             "stacks": self._stacks,
             "requests": self._requests,
             "log-level": self._log_level,
+            "reopen-logs": self._reopen,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -134,6 +143,12 @@ class Commands:
             logs.set_level(levels)
             executor.send_to_all(SetLogLevel(levels))
         reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
+
+    def _reopen(self, request: dict[str, Any], reply: Reply) -> None:
+        del request
+        if refusal := self._reopen_logs():
+            raise Refused(f"the master keeps its old log file: {refusal}")
+        reply.send({"ok": True, "text": "log files are reopened"})
 
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
         """The worker that a request names, or all of them."""

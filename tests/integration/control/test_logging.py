@@ -14,6 +14,29 @@ def open_files(served):
     return [each.path for worker in served.workers() for each in worker.open_files()]
 
 
+def test_reopen_logs_opens_files_of_all_processes_anew(tmp_path):
+    (tmp_path / "main.py").write_text(APP)
+    log, access = tmp_path / "corn.log", tmp_path / "access.log"
+    arguments = ("--port", "0", "--workers", "2", "--log-file", "corn.log", "--access-log-file", "access.log")
+    with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "sockets") as served:
+        served.wait_until(lambda: log.exists() and "serves main:app" in log.read_text(), "the announcement")
+        served.address = re.search(r"serves .+? at (\S+?),? \(", log.read_text())[1]
+        log.rename(tmp_path / "corn.log.1")
+        access.rename(tmp_path / "access.log.1")
+        assert served.output_of("reopen-logs") == "log files are reopened\n"
+        moved = {str(tmp_path / "corn.log.1"), str(tmp_path / "access.log.1")}
+        served.wait_until(lambda: moved.isdisjoint(open_files(served)), "the old files closed")
+        served.client().request("/boom")
+        served.wait_until(lambda: "GET /boom" in access.read_text(), "a line of the access log")
+        served.wait_until(lambda: "failed with ValueError" in log.read_text(), "a line of the log")
+        log.unlink()
+        log.mkdir()
+        done = served.ask("reopen-logs")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "the master keeps its old log file: --log-file: cannot open" in done.stderr
+        assert served.client().get("/")
+
+
 def test_sigusr1_reopens_access_log_in_all_workers(tmp_path):
     write_app(tmp_path, "one")
     log = tmp_path / "access.log"

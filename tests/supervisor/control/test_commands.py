@@ -68,7 +68,7 @@ def response_to(request, fault=None):
     reply = Reply()
     master = Master(reply)
     master.fault = fault
-    Commands(master, master.executor, None, master, master.about).answer(request, reply)
+    Commands(master, master.executor, None, master, master.about, reopen_logs=str).answer(request, reply)
     return reply
 
 
