@@ -10,13 +10,14 @@ import click
 from corn.cli.control.client import InstanceSelector, describe, find, instances, shown, takes_instance
 from corn.cli.control.formatting import amount, duration, size, table
 from corn.errors import NoInstance
+from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
 _HEALTHY = ("serving", "reloading", "upgrading")
 _BEATING = ("ready", "stuck")
 _SILENT = 2.0  # the heartbeat beats twice a second
-_HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQUESTS", "BUSY", "CONNS", "PSS", "RESTARTS")
-_NUMBERS = frozenset({2, 3, 4, 5, 6, 7, 8, 9})
+_HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQUESTS", "BUSY", "CONNS", "CPU", "PSS", "RESTARTS")
+_NUMBERS = frozenset(range(2, len(_HEAD)))
 
 
 @click.command(short_help="Show how a running instance is.")
@@ -26,6 +27,8 @@ def status(*, choice: InstanceSelector, as_json: bool) -> int:
     found: dict[str, Any] = find(choice).ask("status")["status"]
     pids = [found["pid"], *(each["pid"] for each in (*found["templates"], *found["workers"]) if each["pid"])]
     sizes = proportional_sizes(pids)
+    for each in found["workers"]:
+        each["cpu"] = cpu_seconds(each["pid"]) if each["pid"] else None
     if as_json:
         for each in (found, *found["templates"], *found["workers"]):
             each["pss"] = sizes.get(each["pid"])
@@ -97,6 +100,7 @@ def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -
         amount(counted["requests"]),
         str(counted["active"]),
         str(counted["connections"]),
+        "-" if worker["cpu"] is None else duration(worker["cpu"]),
         size(sizes.get(worker["pid"])),
         str(restarts),
     )

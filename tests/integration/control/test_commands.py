@@ -188,6 +188,15 @@ async def app(scope, receive, send):
 """
 
 
+def test_status_shows_processor_time_of_each_worker(tmp_path, sockets):
+    write_app(tmp_path, "one", more="\nwhile __import__('time').process_time() < 0.6: pass\n")
+    with Commanded(tmp_path, "main:app", "--preload", "none", *QUICK, sockets=sockets).wait_ready() as served:
+        (worker,) = served.status()["workers"]
+        assert worker["cpu"] >= 0.5
+        _, head, row = served.output_of("status").rstrip().rsplit("\n", 2)
+        assert float(dict(zip(head.split(), row.split(), strict=True))["CPU"].removesuffix("s")) >= 0.5
+
+
 def test_requests_and_stacks_of_blocked_worker_are_shown(tmp_path, sockets):
     (tmp_path / "main.py").write_text(BUSY)
     arguments = ("--timeout-worker", "1000", *QUICK)
