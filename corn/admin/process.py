@@ -25,7 +25,7 @@ from corn.ipc.scoreboard import Scoreboard
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
-from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, identify, leave_to_master
 
 _MAY_HANG = 10.0
 _CONNECTIONS = 256
@@ -35,7 +35,6 @@ _GRACE = 0.5
 def main(channel_fd: int) -> NoReturn:
     """Run the admin process until the master requests its exit, or has exited itself."""
     leave_to_master(BY_TEMPLATES)
-    name_process("corn admin")
     die_with_parent(signal.SIGKILL)
     channel = Channel(socket.socket(fileno=channel_fd))
     first = next(iter(channel.receive()), None)
@@ -49,7 +48,7 @@ def main(channel_fd: int) -> NoReturn:
 
 async def _serve(channel: Channel, setup: AdminSetup) -> None:
     config = Config.from_json(setup.config)
-    show_title(f"corn: admin {config.admin}")
+    identify(config.process_name, "admin", str(config.admin))
     logs.configure(logs.Source("admin"), config)
     channel.set_blocking(False)
     asking = Asking(channel)

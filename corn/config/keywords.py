@@ -108,6 +108,7 @@ class ServiceOptions(EmbeddedOptions, total=False):
     chdir: StrPath
     pid: StrPath | None
     control: StrPath
+    process_name: str
     daemon: bool
     hooks: StrPath | None
     health_path: str | None

@@ -186,6 +186,7 @@ class WatchSetup(Message):
     packages: list[str]
     since: float
     polling: bool
+    process_name: str
     refresh_fd: int = -1
     token: str = ""
 

@@ -15,10 +15,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from corn.config import Config
 from corn.config.addresses import InheritedAddress, NamedAddress, TcpAddress, UnixAddress, parse_address
 from corn.errors import BindError
+from corn.system.process import is_master_name
+
+if TYPE_CHECKING:
+    import psutil
 
 Address = TcpAddress | UnixAddress | InheritedAddress | NamedAddress
 
@@ -250,17 +255,29 @@ def _holder(port: int) -> str:
     import psutil
 
     with contextlib.suppress(psutil.Error, OSError):
-        found = psutil.net_connections(kind="tcp")
-        listening = [each for each in found if each.status == psutil.CONN_LISTEN and each.laddr.port == port]
-        pids = {each.pid for each in listening if each.pid}
-        holders = [psutil.Process(pid) for pid in sorted(pids)]
-        for first in [
-            each for each in holders if each.ppid() not in pids
-        ] or holders:  # of corn's processes, the master
-            name = first.name()
-            stop = f" (stop it with 'corn stop --pid {first.pid}')" if name.startswith("corn") else ""
-            return f" by {name}, pid {first.pid}{stop}"
+        for each in psutil.net_connections(kind="tcp"):
+            if each.pid and _listens(each, port):
+                first = _first_holder(psutil.Process(each.pid), port)
+                name = first.name()
+                stop = f" (stop it with 'corn stop --pid {first.pid}')" if is_master_name(name) else ""
+                return f" by {name}, pid {first.pid}{stop}"
     return ""
+
+
+def _first_holder(holder: psutil.Process, port: int) -> psutil.Process:
+    """The first ancestor that shares the socket: psutil names any of the processes, and corn's master is meant."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for parent in holder.parents():
+            if not any(_listens(each, port) for each in parent.net_connections(kind="tcp")):
+                break
+            holder = parent
+    return holder
+
+
+def _listens(connection: Any, port: int) -> bool:
+    return bool(connection.status == "LISTEN" and connection.laddr.port == port)
 
 
 def _open_abstract(address: UnixAddress, backlog: int) -> Listener:

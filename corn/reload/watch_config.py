@@ -33,4 +33,5 @@ def watch_setup(config: Config, file: str, since: float) -> WatchSetup:
         packages=package_directories(),
         since=since,
         polling=config.reload_polling,
+        process_name=config.process_name,
     )

@@ -28,7 +28,7 @@ from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
 from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
-from corn.system.process import BY_TEMPLATES, die_with_parent, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, identify
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
@@ -51,11 +51,10 @@ def main(channel_fd: int) -> NoReturn:
     for number in BY_TEMPLATES:
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(signal.SIGKILL)
-    name_process("corn watcher")
-    show_title("corn: watcher")
     channel = Channel(socket.socket(fileno=channel_fd))
     setup = next((each for each in channel.receive() if isinstance(each, WatchSetup)), None)
     if setup is not None:
+        identify(setup.process_name, "watcher")
         channel.set_blocking(False)
         asyncio.run(Watcher(setup, channel).run())
     os._exit(0)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 from corn import logs
 from corn.config import Config
+from corn.config.sections.service import PROCESS_NAME
 from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
@@ -34,7 +35,7 @@ from corn.supervisor.process.privileges import (
 )
 from corn.supervisor.service import run_service
 from corn.supervisor.upgrade import Predecessor
-from corn.system.process import name_process, occupy_standard_streams, raise_descriptor_limit
+from corn.system.process import identify, name_process, occupy_standard_streams, raise_descriptor_limit
 
 
 def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
@@ -79,7 +80,10 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
 
 
 def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> int:
-    name_process("corn master")
+    if config.process_name == PROCESS_NAME:
+        name_process(f"{PROCESS_NAME} master")  # its command line stays: people look for it
+    else:
+        identify(config.process_name, "master", config.app or "")
     logs.configure(logs.Source("master"), config)
     boot.launch.begin_log(logs.Source("master"), config)
     if config.umask is not None:

@@ -64,6 +64,23 @@ def _prctl(option: int, value: int | bytes) -> bool:
     return int(ctypes.CDLL(None).prctl(option, value, 0, 0, 0)) == 0
 
 
+_COMM = 15  # bytes of a command name that the kernel keeps (proc_pid_comm(5))
+
+
+def identify(name: str, role: str, details: str = "") -> None:
+    """Set the command name, `corn worker 2`, and the title, `corn: worker 2 g5 main:app`.
+
+    `name` is option process_name; a long one is cut in the command name, so that the role stays.
+    """
+    name_process(f"{name[: _COMM - 1 - len(role)]} {role}")
+    show_title(f"{name}: {role} {details}".rstrip())
+
+
+def is_master_name(name: str) -> bool:
+    """True for the command name of a master, whatever its process_name."""
+    return name.endswith(" master")
+
+
 _PROC = Path("/proc/self")
 _ARG_START, _ARG_END = 45, 46  # proc_pid_stat(5) numbers them 48 and 49; two fields are cut off with the name
 _LONGEST = 1 << 17

@@ -33,7 +33,7 @@ from corn.ipc.messages import (
     TellRequests,
 )
 from corn.server.server import Server
-from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
+from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, identify, leave_to_master
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.signal_handlers import keep_interrupts_from_application
 from corn.worker.event_loop import new_event_loop
@@ -119,8 +119,8 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not startup.setup.relay:
         _exit_with_master(startup.setup.master)
-    name_process(f"corn worker {startup.order.slot}")
-    show_title(f"corn: worker {startup.order.slot} g{startup.setup.generation} {startup.config.app}")
+    details = f"g{startup.setup.generation} {startup.config.app}"
+    identify(startup.config.process_name, f"worker {startup.order.slot}", details)
     startup.development.enable_collection(startup.monitor.collector.apply)
     startup.monitor.generators.renew()
     logs.configure(logs.Source("worker", startup.order.slot, startup.setup.generation), startup.config)

@@ -38,7 +38,7 @@ from corn.ipc.messages import (
 )
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
-from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, leave_to_master, name_process, show_title
+from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, identify, leave_to_master
 from corn.worker import process as worker_process
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import ChildExits, ForkedWorkers
@@ -57,10 +57,9 @@ def main(setup_fd: int) -> NoReturn:
     if setup.order is not None:
         _be_spawned(setup)
     leave_to_master(BY_TEMPLATES)
-    name_process("corn template")
-    show_title(f"corn: template g{setup.generation} {setup.config['app']}")
-    die_with_parent(signal.SIGKILL)
     config = setup.parsed_config()
+    identify(config.process_name, "template", f"g{setup.generation} {config.app}")
+    die_with_parent(signal.SIGKILL)
     logs.configure(logs.Source("template", generation=setup.generation), config)
     channel = Channel(socket.socket(fileno=setup.channel))
     template = Template(setup, channel)
@@ -214,7 +213,7 @@ class Template:
             self._channel.close()
             self._workers.forget()
             self._spare = None
-            order, fds = spare.wait()
+            order, fds = spare.wait(self._generation.config.process_name)
         except BaseException:
             os._exit(1)
         self._become_worker(order, fds)

@@ -19,6 +19,7 @@ PACKAGE = Path(corn.__file__).parent
 NEED_A_MASTER = [each for each in OPTIONS if each.needs_master]
 SERVED = [each for each in OPTIONS if each.command != DEV and not each.needs_master and not each.argument]
 OTHER_VALUES = {
+    "process_name": "shop",
     "admin": "9000",
     "admin_allow_host": [".example.org"],
     "admin_ready_workers": 2,

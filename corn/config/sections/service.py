@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,23 @@ PROCESSES = "Processes"
 RELOADS = "Reloads"
 
 MAX_WORKERS = 512
+PROCESS_NAME = "corn"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessName:
+    """First word of a process title."""
+
+    metavar: str = "NAME"
+    annotation: str = "str"
+
+    def parse(self, raw: object) -> str:
+        if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,31}", raw):
+            raise ValueError("expected a name of at most 32 letters, digits, and _ . @ + -, as in shop-api")
+        return raw
+
+    def show(self, value: str) -> str:
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +180,14 @@ class ProcessesOptions:
         Text("PATH|off"),
         "Unix socket for commands such as 'corn status', or a directory to create it in; auto uses a "
         "directory owned by the user, off disables it.",
+        PROCESSES,
+        reloadable=False,
+        needs_master=True,
+    )
+    process_name: str = option(
+        PROCESS_NAME,
+        ProcessName(),
+        "Name of the processes in ps and top, as in 'NAME: worker 2 g5 main:app' (Linux).",
         PROCESSES,
         reloadable=False,
         needs_master=True,

@@ -18,6 +18,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import logger
 from corn.supervisor.process.privileges import ProcessUser
+from corn.system.process import is_master_name
 
 
 class Pidfile:
@@ -116,7 +117,7 @@ def _number_in(path: Path) -> int | None:
 def _is_master(pid: int) -> bool:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/comm").read_bytes() == b"corn master\n"
+            return is_master_name(Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n"))
         return False
     import psutil
 

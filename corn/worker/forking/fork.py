@@ -37,7 +37,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Fork
 from corn.ipc.template_setup import Setup
 from corn.system.memfd import anonymous_file
-from corn.system.process import name_process, show_title
+from corn.system.process import identify
 
 SETTLED = 0.3  # seconds without an order, after which a template forks one ahead
 
@@ -195,11 +195,10 @@ class SpareWorker:
         self._channel.send(order, fds)
         return True
 
-    def wait(self) -> tuple[Fork, tuple[int, int]]:
+    def wait(self, process_name: str) -> tuple[Fork, tuple[int, int]]:
         """In the spare: wait for the order; the process exits here if there is none."""
         self._channel.close()
-        name_process("corn spare")
-        show_title("corn: spare worker")
+        identify(process_name, "spare", "worker")
         channel = Channel(self._theirs)
         while not channel.closed:
             for message in channel.receive():

@@ -20,14 +20,13 @@ from corn.errors import CornError
 from corn.hooks import TOLD, Info
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
-from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master, name_process, show_title
+from corn.system.process import BY_TEMPLATES, die_with_parent, identify, leave_to_master
 from corn.worker.hooks.loader import HookFile, load_hooks
 
 
 def main(channel_fd: int) -> NoReturn:
     """Run the hooks process until the master sends Quit, or has exited."""
     leave_to_master(BY_TEMPLATES)
-    name_process("corn hooks")
     die_with_parent(signal.SIGKILL)
     channel = Channel(socket.socket(fileno=channel_fd))
     _serve(channel)
@@ -58,7 +57,7 @@ def _messages(channel: Channel) -> Iterator[Message]:
 
 def _begin(config: Config, channel: Channel) -> HookFile:
     """Load the file and report to the master; returns no hooks where it cannot be loaded."""
-    show_title(f"corn: hooks {config.hooks}")
+    identify(config.process_name, "hooks", str(config.hooks))
     logs.configure(logs.Source("hooks"), config)
     faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
     try:

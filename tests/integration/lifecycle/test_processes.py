@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -34,6 +36,39 @@ def test_process_titles_hold_role_slot_and_generation(app_dir):
         served.wait_until(lambda: len(served.workers()) == 2, "the old workers gone")
         assert titles(served.workers()) == ["corn: worker 0 g2 main:app", "corn: worker 1 g2 main:app"]
         assert served.workers()[0].environ()["PYTHONDONTWRITEBYTECODE"] == "1"
+
+
+@linux
+def test_process_name_is_in_titles_and_command_names_of_all_processes(app_dir):
+    (app_dir / "hooks.py").write_text("def when_ready(service): print('the hooks process is there')\n")
+    options = ("--process-name", "recommendations", "--admin", "0", "--hooks", "hooks.py", "--pid", "corn.pid")
+    with Served(app_dir, "main:app", "--port", "0", *options).wait_ready() as served:
+        served.wait_for("the hooks process is there")
+        found = [psutil.Process(served.pid), *psutil.Process(served.pid).children()]
+        assert titles(found) == [
+            "recommendations: admin 127.0.0.1:0",
+            "recommendations: hooks hooks.py",
+            "recommendations: master main:app",
+            "recommendations: template g1 main:app",
+            "recommendations: worker 0 g1 main:app",
+        ]
+        names = sorted(Path(f"/proc/{each.pid}/comm").read_text().rstrip() for each in found)
+        roles = ("recommend admin", "recommend hooks", "recommen master", "recomm template", "recomm worker 0")
+        assert names == sorted(roles)
+        with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid") as second:
+            assert second.wait_exit() == 2
+            assert f"corn runs already, as process {served.pid}" in second.output
+        port = served.address.rpartition(":")[2]
+        with Served(app_dir, "main:app", "--port", port) as third:
+            assert third.wait_exit() == 4
+            assert f"by recommen master, pid {served.pid} (stop it with 'corn stop --pid {served.pid}')" in third.output
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "-x", "x" * 33])
+def test_wrong_process_name_is_refused_in_one_line(app_dir, name):
+    with Served(app_dir, "main:app", "--port", "0", f"--process-name={name}") as served:
+        assert served.wait_exit() == 2
+        assert re.fullmatch("corn: --process-name: .* is wrong; expected a name of at most 32 .*", served.output)
 
 
 def titles(processes):
