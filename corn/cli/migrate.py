@@ -123,7 +123,8 @@ def _takes_value(option: PeerOption) -> bool:
 
 
 def _name(flag: str) -> str:
-    return flag.partition(" ")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+    """Name of an option of corn that takes the same value; that of a flag with a value of its own is no option's."""
+    return flag.removeprefix("--").removeprefix("no-").replace("-", "_")
 
 
 def _translated(peer: str, settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:

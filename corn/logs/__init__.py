@@ -14,13 +14,15 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corn.errors import ConfigError
-from corn.logs.formats import Formatter, JSONFormatter, Source, TextFormatter, is_journal, wants_color
+from corn.logs.formats import Formatter, JSONFormatter, Receiver, Source, TextFormatter, wants_color
 from corn.logs.levels import level_of
-from corn.logs.writer import LineWriter
+from corn.logs.syslog import SyslogWriter, is_syslog, parse_syslog, resolve
+from corn.logs.writer import LineWriter, Writer
 from corn.version import __version__
 
 if TYPE_CHECKING:
@@ -31,19 +33,23 @@ if TYPE_CHECKING:
 __all__ = [
     "LineHandler",
     "LineWriter",
+    "PeriodicFlush",
     "Source",
+    "Writer",
     "access_logger",
     "adopt_unhandled",
     "announcement",
+    "check_receivers",
     "configure",
+    "finish",
+    "flush",
     "flush_standard_streams",
     "formatter",
     "hand_over",
     "is_handed_over",
-    "is_journal",
     "logger",
-    "open_append",
     "open_file",
+    "open_writer",
     "reopen",
     "set_level",
     "source",
@@ -51,6 +57,7 @@ __all__ = [
 ]
 
 _STDERR = 2
+_FLUSH_EVERY = 0.2  # seconds
 
 
 class _CornLogger(logging.Logger):
@@ -77,9 +84,9 @@ access_logger = _own_logger("corn.access")
 
 
 class LineHandler(logging.Handler):
-    """Logging handler over a `LineWriter`."""
+    """Logging handler over a writer."""
 
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: Writer) -> None:
         super().__init__()
         self.writer = writer
 
@@ -103,7 +110,7 @@ class _Setup:
     handler = LineHandler(LineWriter(_STDERR))
     source = Source("corn")
     config: Config | None = None
-    path: str | None = None
+    target: str | None = None  # file or syslog receiver that `handler` writes to, None for standard error
     is_handed_over = False
     root_level: int | None = None  # what corn has set the root logger to
 
@@ -115,15 +122,17 @@ def configure(source: Source, config: Config) -> None:
     """
     _Setup.source, _Setup.config = source, config
     logging.raiseExceptions = False
-    if _Setup.path is not None:  # inherited from a template
-        os.close(_Setup.handler.writer.fd)
-        _Setup.path = None
-    _write_to(_STDERR)
+    _Setup.handler.writer.abandon()  # inherited from a template
+    _Setup.target = None
+    _write_to(LineWriter(_STDERR))
     if _Setup.is_handed_over:
         return
     logger.handlers[:] = [_Setup.handler]
     logger.propagate = False
     set_level(config.log_level)
+    if source.part == "template":
+        with contextlib.suppress(ConfigError):
+            check_receivers(config)
     if config.log_file is not None and source.part != "master":
         try:
             open_file(config.log_file)
@@ -131,28 +140,69 @@ def configure(source: Source, config: Config) -> None:
             logger.error("%s", error)
 
 
-def open_file(path: str) -> None:
-    """Append the log to a file from now on; raises ConfigError where it cannot be opened."""
-    absolute = str(Path(path).absolute())
-    _write_to(open_append(absolute, "--log-file"))
-    _Setup.path = absolute
+def open_file(target: str) -> str:
+    """Send the log to a file or a syslog receiver from now on; raises ConfigError where a file cannot be opened.
+
+    Returns why nothing reaches the receiver now, "" otherwise.
+    """
+    absolute = target if is_syslog(target) else str(Path(target).absolute())
+    writer = open_writer(absolute, "--log-file")
+    _write_to(writer)
+    _Setup.target = absolute
+    return writer.trouble if isinstance(writer, SyslogWriter) else ""
 
 
 def reopen() -> str:
     """Reopen the log's file by its name, which logrotate(8) has given to a new one; without a file, do nothing.
 
-    Returns why the old file is kept, "" where it is not.
+    A syslog receiver is connected to anew. Returns why the old file is kept, "" where it is not.
     """
-    if _Setup.path is None:
+    if _Setup.target is None:
         return ""
-    before = _Setup.handler.writer.fd
+    before = _Setup.handler.writer
     try:
-        _write_to(open_append(_Setup.path, "--log-file"))
+        _write_to(open_writer(_Setup.target, "--log-file"))
     except ConfigError as error:
         logger.error("the old log file is kept: %s", error)
         return str(error)
-    os.close(before)
+    before.finish()
     return ""
+
+
+class PeriodicFlush:
+    """Part of the master's loop that flushes the log while lines wait for a slow reader, or for a connection to it."""
+
+    def next_at(self) -> float | None:
+        return time.monotonic() + _FLUSH_EVERY if _Setup.handler.writer.pending else None
+
+    def tick(self, now: float) -> None:
+        del now
+        flush()
+
+
+def flush() -> None:
+    """Write the lines that wait, as far as they are taken."""
+    if _Setup.handler.writer.pending:
+        _Setup.handler.writer.flush()
+
+
+def finish() -> None:
+    """Write the last lines, before the process exits; a syslog receiver is waited for, for a second at most."""
+    if _Setup.target is not None:
+        before, _Setup.target = _Setup.handler.writer, None
+        _write_to(LineWriter(_STDERR))
+        before.finish()
+
+
+def check_receivers(config: Config) -> None:
+    """Look up the hosts of syslog receivers, also for forked children; raises ConfigError for an unknown one."""
+    for option, target in (("--log-file", config.log_file), ("--access-log-file", config.access_log_file)):
+        if target is not None and is_syslog(target):
+            address = parse_syslog(target)
+            try:
+                resolve(address)
+            except OSError:
+                raise ConfigError(f"{option}: the host '{address.host}' is not known") from None
 
 
 def source() -> Source:
@@ -191,14 +241,22 @@ def is_handed_over() -> bool:
     return _Setup.is_handed_over
 
 
-def formatter(source: Source, config: Config, fd: int) -> Formatter:
-    """Formatter of lines to `fd`."""
+def formatter(source: Source, config: Config, writer: Writer) -> Formatter:
+    """Formatter of lines for a writer."""
     if config.log_format == "json":
-        return JSONFormatter(source, journal=is_journal(fd))
-    return TextFormatter(source, color=wants_color(config.color, fd), journal=is_journal(fd))
+        return JSONFormatter(source, receiver=writer.receiver)
+    color = writer.receiver is Receiver.LINES and wants_color(config.color, writer.fd)
+    return TextFormatter(source, color=color, receiver=writer.receiver)
 
 
-def open_append(path: str, option: str) -> int:
+def open_writer(target: str, option: str) -> Writer:
+    """Writer to the file or the syslog receiver that an option names; raises ConfigError for a file that fails."""
+    if is_syslog(target):
+        return SyslogWriter(parse_syslog(target))
+    return LineWriter(_open_append(target, option), owned=True)
+
+
+def _open_append(path: str, option: str) -> int:
     """Open the file that an option names, to append lines; raises ConfigError where it cannot be opened."""
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -206,11 +264,11 @@ def open_append(path: str, option: str) -> int:
         raise ConfigError(f"{option}: cannot open '{path}': {error.strerror}") from error
 
 
-def _write_to(fd: int) -> None:
+def _write_to(writer: Writer) -> None:
     handler, config = _Setup.handler, _Setup.config
-    handler.writer = LineWriter(fd)
+    handler.writer = writer
     if config is not None:
-        handler.setFormatter(formatter(_Setup.source, config, fd))
+        handler.setFormatter(formatter(_Setup.source, config, writer))
 
 
 def flush_standard_streams() -> None:

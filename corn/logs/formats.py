@@ -1,4 +1,4 @@
-"""Log formats: text for people, JSON for machines, and both with a priority for the journal.
+"""Log formats: text for people, JSON for machines, and both with a priority for the journal and for syslog.
 
 A record is one line of JSON, or one line of text followed by the lines of its traceback. Where standard error is a
 stream to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority (sd-daemon(3))
@@ -13,6 +13,7 @@ import os
 import time
 import traceback
 from dataclasses import dataclass
+from enum import Enum
 
 _COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 _RESET = "\x1b[0m"
@@ -20,6 +21,14 @@ _DIM = "\x1b[2m"
 _TRACEBACK = "Traceback (most recent call last)"
 
 Formatter = logging.Formatter
+
+
+class Receiver(Enum):
+    """Reader of a log: anything that takes lines, systemd's journal, or a syslog daemon."""
+
+    LINES = 1
+    JOURNAL = 2
+    SYSLOG = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +54,21 @@ class Source:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted."""
+    """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted.
 
-    def __init__(self, source: Source, *, color: bool, journal: bool = False) -> None:
+    The journal and syslog record the time and the level themselves, and syslog the process.
+    """
+
+    def __init__(self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES) -> None:
         super().__init__()
-        self._who = f"{source} [{os.getpid()}]"
+        self._who = str(source) if receiver is Receiver.SYSLOG else f"{source} [{os.getpid()}]"
         self._color = color
-        self._journal = journal
+        self._receiver = receiver
 
     def format(self, record: logging.LogRecord) -> str:
         message = _message(record)
-        if self._journal:
-            return prefixed(record.levelno, f"{self._who} {message}")
+        if self._receiver is not Receiver.LINES:
+            return prefixed(record.levelno, f"{self._who} {message}", self._receiver)
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
         if self._color:
@@ -71,10 +83,10 @@ class JSONFormatter(logging.Formatter):
     What follows the first line of a message is its `detail`, or its `traceback` if it is one.
     """
 
-    def __init__(self, source: Source, *, journal: bool = False) -> None:
+    def __init__(self, source: Source, *, receiver: Receiver = Receiver.LINES) -> None:
         super().__init__()
         self._fields = source.fields()
-        self._journal = journal
+        self._receiver = receiver
 
     def format(self, record: logging.LogRecord) -> str:
         message, _, detail = _text(record).partition("\n")
@@ -85,7 +97,7 @@ class JSONFormatter(logging.Formatter):
         if detail:
             values["traceback" if _TRACEBACK in detail else "detail"] = detail.rstrip()
         line = json.dumps(values, ensure_ascii=False)
-        return prefixed(record.levelno, line) if self._journal else line
+        return line if self._receiver is Receiver.LINES else prefixed(record.levelno, line, self._receiver)
 
 
 def stamp_of(moment: float) -> str:
@@ -93,10 +105,10 @@ def stamp_of(moment: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{int(moment % 1 * 1000):03d}Z"
 
 
-def prefixed(level: int, text: str) -> str:
-    """Prefix each line of the text with the level's priority (sd-daemon(3))."""
+def prefixed(level: int, text: str, receiver: Receiver) -> str:
+    """Prefix each line of the text with the level's priority (sd-daemon(3)); for syslog, make it one line."""
     priority = f"<{priority_of(level)}>"
-    return priority + text.replace("\n", "\n" + priority)
+    return priority + text.replace("\n", "#012" if receiver is Receiver.SYSLOG else "\n" + priority)
 
 
 def priority_of(level: int) -> int:

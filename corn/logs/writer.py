@@ -12,17 +12,47 @@ import os
 import select
 import stat
 from collections import deque
+from typing import Protocol
+
+from corn.logs.formats import Receiver, is_journal
 
 _PIPE_BUF = 4096
 _KEEP_BYTES = 1 << 20
 
 
-class LineWriter:
-    """Writer of whole lines that never blocks; `dropped` counts the lines that were lost."""
+class Writer(Protocol):
+    """Destination of lines, which never blocks; `dropped` counts the lines that were lost."""
 
-    def __init__(self, fd: int) -> None:
+    fd: int
+    receiver: Receiver
+    dropped: int
+
+    @property
+    def pending(self) -> bool:
+        """True if lines are kept, which `flush` may write."""
+        ...
+
+    def write(self, lines: bytes) -> None:
+        """Write one or more lines, each ended by a newline, or keep them for the next call."""
+
+    def flush(self) -> None:
+        """Write the kept lines, as far as they are taken."""
+
+    def finish(self) -> None:
+        """Write the last lines, and close what was opened for this writer."""
+
+    def abandon(self) -> None:
+        """Close what was opened for this writer, in a child of the process that writes the lines kept so far."""
+
+
+class LineWriter:
+    """Writer of whole lines to a descriptor; `owned`: it is closed in the end."""
+
+    def __init__(self, fd: int, *, owned: bool = False) -> None:
         self.fd = fd
+        self.receiver = Receiver.JOURNAL if is_journal(fd) else Receiver.LINES
         self.dropped = 0
+        self._owned = owned
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._regular = _is_regular(fd)
@@ -51,6 +81,18 @@ class LineWriter:
                 self._drop()
                 continue
             self._kept_bytes -= len(self._kept.popleft())
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._kept)
+
+    def finish(self) -> None:
+        self.flush()
+        self.abandon()
+
+    def abandon(self) -> None:
+        if self._owned:
+            os.close(self.fd)
 
     def _takes(self) -> bool:
         return any(events & select.POLLOUT or events & select.POLLERR for _, events in self._poll.poll(0))

@@ -23,7 +23,7 @@ from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.ipc.scoreboard import Field, Scoreboard
 from corn.lifecycle import begin_serving
-from corn.logs import is_handed_over
+from corn.logs import flush, is_handed_over
 from corn.server.acceptor import AcceptBalance, Acceptor
 from corn.server.access_log.log import AccessLog, LoggingAccessLog
 from corn.server.asgi.health_check import check_health
@@ -174,6 +174,7 @@ class Server:
         service.sweep()
         if service.access is not None:
             service.access.tick()
+        flush()
         self._fleet.tick(service.metrics.closings)
         if self._ticking is not None:
             self._ticking.cancel()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -63,6 +64,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)
     if identity is not None:
         check_privileges(identity, config)
+    logs.check_receivers(config)
     credentials = first_credentials(config, predecessor.credentials)
     passed = passed_sockets(os.environ, config)
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
@@ -76,6 +78,7 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     finally:
         pidfile.remove()
         launch.ended(code)
+        logs.finish()
     return code
 
 
@@ -97,8 +100,8 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
             chown_sockets([*listeners, *admin], boot.identity)
             boot.pidfile.reserve(boot.identity)
             drop_privileges(boot.identity, config)
-        if config.log_file is not None:
-            logs.open_file(config.log_file)
+        if config.log_file is not None and (trouble := logs.open_file(config.log_file)):
+            print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
         with _controlled(meet()) as rendezvous:
             development = _development(config, boot)
             return run_service(config, reread, listeners, rendezvous, boot, development=development, admin=admin)

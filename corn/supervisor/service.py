@@ -91,6 +91,7 @@ def run_service(
         boot.launch.ready()
         development.greet(addresses)
 
+    loop.periodic.append(logs.PeriodicFlush())
     statsd = None if config.statsd is None else StatsdReporter(config, instance.commands.status)
     if statsd is not None:
         loop.periodic.append(statsd)

@@ -138,7 +138,7 @@ class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.entries: list[str] = []
-        self.setFormatter(TextFormatter(Source("corn"), color=False, journal=False))
+        self.setFormatter(TextFormatter(Source("corn"), color=False))
 
     def emit(self, record: logging.LogRecord) -> None:
         self.entries.append(self.format(record))

@@ -9,6 +9,7 @@ import os
 from dataclasses import replace
 
 from corn.config import Config
+from corn.logs.syslog import is_syslog
 
 
 def working_directory() -> str:
@@ -23,7 +24,8 @@ def anchored(config: Config, directory: str) -> Config:
     """The configuration with paths that are used after the import made absolute, relative to `directory`."""
 
     def absolute(path: str | None) -> str | None:
-        return None if path is None or path == "-" else os.path.join(directory, path)  # noqa: PTH118
+        is_file = path is not None and path != "-" and not is_syslog(path)
+        return os.path.join(directory, path) if path is not None and is_file else path  # noqa: PTH118
 
     static = []
     for each in config.static:
@@ -33,7 +35,7 @@ def anchored(config: Config, directory: str) -> Config:
         config,
         app_dir=absolute(config.app_dir) or directory,
         hooks=absolute(config.hooks),
-        access_log_file=config.access_log_file if config.access_log_file == "-" else absolute(config.access_log_file),
-        log_file=config.log_file if config.log_file == "-" else absolute(config.log_file),
+        access_log_file=absolute(config.access_log_file),
+        log_file=absolute(config.log_file),
         static=tuple(static),
     )

@@ -103,6 +103,7 @@ def end(code: int) -> NoReturn:
     try:
         exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
         logs.flush_standard_streams()
+        logs.finish()
     finally:
         os._exit(code)
 

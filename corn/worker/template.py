@@ -87,6 +87,7 @@ def _be_spawned(setup: Setup) -> NoReturn:
 def _end(code: int) -> NoReturn:
     exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
     logs.flush_standard_streams()
+    logs.finish()
     os._exit(code)
 
 

@@ -23,6 +23,7 @@ umask = 0o27
 preload_app = True
 worker_class = "gevent"
 timeout = 40
+syslog_addr = "udp://loghost:514"
 
 def post_fork(server, worker):
     print("forked")
@@ -96,6 +97,7 @@ def test_import_translates_gunicorn_config(corn, project):
         "hooks": "hooks.py",
     }
     assert "not taken over: worker_class = 'gevent': corn has no counterpart" in done.stderr
+    assert "not taken over: syslog_addr = 'udp://loghost:514': use --log-file syslog://HOST:PORT" in done.stderr
     assert "not taken over: pre_request: corn has no such hook" in done.stderr
     assert "# worker_class = 'gevent'" in (project / "corn.toml").read_text()
     assert 'print("forked")' in (project / "hooks.py").read_text()

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 
-from corn.logs.formats import JSONFormatter, Source, TextFormatter, is_journal
+from corn.logs.formats import JSONFormatter, Receiver, Source, TextFormatter, is_journal
 
 WORKER = Source("worker", 2, 5)
 
@@ -63,10 +63,19 @@ def test_mismatched_arguments_are_logged():
 
 
 def test_journal_lines_have_priority_and_no_time():
-    text = TextFormatter(WORKER, color=False, journal=True).format(record("a", level=logging.WARNING, error=raised()))
+    formatter = TextFormatter(WORKER, color=False, receiver=Receiver.JOURNAL)
+    text = formatter.format(record("a", level=logging.WARNING, error=raised()))
     assert text.startswith(f"<4>worker 2 g5 [{os.getpid()}] a\n<4>Traceback")
     assert all(line.startswith("<4>") for line in text.split("\n"))
-    assert JSONFormatter(WORKER, journal=True).format(record("a", level=logging.DEBUG)).startswith('<7>{"time"')
+    as_json = JSONFormatter(WORKER, receiver=Receiver.JOURNAL).format(record("a", level=logging.DEBUG))
+    assert as_json.startswith('<7>{"time"')
+
+
+def test_syslog_line_has_priority_and_no_process():
+    formatter = TextFormatter(WORKER, color=True, receiver=Receiver.SYSLOG)
+    text = formatter.format(record("a", level=logging.ERROR, error=raised()))
+    assert text.startswith("<3>worker 2 g5 a#012Traceback")
+    assert "\n" not in text
 
 
 def test_journal_is_detected_by_device_and_inode(monkeypatch):

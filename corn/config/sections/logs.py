@@ -11,6 +11,7 @@ from typing import Literal
 from corn.config.options import option
 from corn.config.types import Choice, Flag, Nullable, Text
 from corn.logs.levels import LEVELS, parse_levels
+from corn.logs.syslog import is_syslog, parse_syslog
 
 # One atom of gunicorn's format strings: %(h)s, or %({name}i)s for a header.
 ATOM = re.compile(r"%\((?:(?P<atom>[hlutrmUqHsBbfaTMDLp])|\{(?P<name>[^{}]+)\}(?P<kind>[ioe]))\)s")
@@ -50,18 +51,29 @@ class LineFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFile:
-    """File to append lines to; `-` is standard error, as without the option."""
+class AccessLogFile:
+    """File to append lines to, or the URL of a syslog receiver; `-` is standard output."""
 
-    metavar: str = "FILE"
+    metavar: str = "FILE|URL"
     annotation: str = "StrPath"
 
     def parse(self, raw: object) -> str | None:
         text = Text().parse(raw)
-        return None if text == "-" else text
+        if is_syslog(text):
+            parse_syslog(text)
+        return text
 
     def show(self, value: str) -> str:
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile(AccessLogFile):
+    """The same; `-` is standard error, as without the option."""
+
+    def parse(self, raw: object) -> str | None:
+        text = AccessLogFile.parse(self, raw)
+        return None if text == "-" else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +115,9 @@ class LogsOptions:
     log_file: str | None = option(
         None,
         Nullable(LogFile()),
-        "Append the log to FILE, reopened on USR1; standard error by default, or with -. The access log goes "
-        "there too, unless --access-log-file is given.",
+        "Append the log to FILE, reopened on USR1, or send it to syslog: syslog:// for the local daemon, "
+        "syslog://HOST:PORT by UDP, or syslog+tcp://HOST:PORT; ?facility=local0&tag=shop may follow. Standard error by "
+        "default, or with -. The access log goes there too, unless --access-log-file is given.",
         LOGS,
         reloadable=False,
     )
@@ -125,8 +138,8 @@ class LogsOptions:
     access_log: bool = option(True, Flag(), "Log each request.", LOGS)
     access_log_file: str | None = option(
         None,
-        Nullable(Text("FILE")),
-        "Append the access log to FILE; standard output by default, or with -.",
+        Nullable(AccessLogFile()),
+        "Append the access log to FILE, or send it to syslog, as --log-file; standard output by default, or with -.",
         LOGS,
     )
     access_log_format: str | None = option(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from corn.config.sections.logs import ATOM
-from corn.logs.formats import Source, stamp_of
+from corn.logs.formats import Receiver, Source, stamp_of
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead
 from corn.server.request_id import request_id
@@ -61,17 +61,16 @@ class TextFormat:
 
     tells_of_opening = True
 
-    def __init__(self, *, color: bool, journal: bool = False) -> None:
+    def __init__(self, *, color: bool, receiver: Receiver = Receiver.LINES) -> None:
         self._color = color
-        self._journal = journal
-        who = f"[{os.getpid()}]"
-        self._levels = {level: _level_text(level, who, color=color, journal=journal) for level in _LEVELS}
+        self._is_stamped = receiver is Receiver.LINES  # the journal and syslog record the time themselves
+        self._levels = {level: _level_text(level, color=color, receiver=receiver) for level in _LEVELS}
         self._stamp = ""
         self._second = -1
         self._second_text = ""
 
     def begin(self, now: float) -> None:
-        if self._journal:  # which records the time itself
+        if not self._is_stamped:
             return
         second = int(now)
         if second != self._second:
@@ -96,10 +95,10 @@ class JSONFormat:
 
     tells_of_opening = False
 
-    def __init__(self, source: Source, *, journal: bool = False, with_id: bool = False) -> None:
+    def __init__(self, source: Source, *, receiver: Receiver = Receiver.LINES, with_id: bool = False) -> None:
         self._source = source.fields()
         self._with_id = with_id  # option request_id
-        self._journal = journal
+        self._priorities = {} if receiver is Receiver.LINES else _PRIORITIES
         self._stamp = ""
 
     def begin(self, now: float) -> None:
@@ -118,7 +117,7 @@ class JSONFormat:
             values["note"] = note or f"websocket {phase}"
         if self._with_id and head is not None and not note:
             values["request_id"] = request_id(head.headers).decode("latin-1")
-        return (_PRIORITIES[level] if self._journal else "") + json.dumps(values) + "\n"
+        return self._priorities.get(level, "") + json.dumps(values) + "\n"
 
 
 class AtomFormat:
@@ -126,8 +125,9 @@ class AtomFormat:
 
     tells_of_opening = False
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, receiver: Receiver = Receiver.LINES) -> None:
         self._now = 0.0
+        self._priorities = _PRIORITIES if receiver is Receiver.SYSLOG else {}
         self._parts: list[str | Callable[[AccessRecord], str]] = []
         end = 0
         for match in ATOM.finditer(text):
@@ -139,7 +139,8 @@ class AtomFormat:
         self._now = now
 
     def line(self, answered: AccessRecord) -> str:
-        return "".join(part if isinstance(part, str) else part(answered) for part in self._parts) + "\n"
+        line = "".join(part if isinstance(part, str) else part(answered) for part in self._parts) + "\n"
+        return self._priorities[level_of_status(answered.status)] + line if self._priorities else line
 
     def _atom(self, match: re.Match[str]) -> Callable[[AccessRecord], str]:
         if match["name"] is None:
@@ -160,10 +161,11 @@ def level_of_status(status: int) -> str:
     return "info" if status < 400 else "warning" if status < 500 else "error"
 
 
-def _level_text(level: str, who: str, *, color: bool, journal: bool) -> str:
+def _level_text(level: str, *, color: bool, receiver: Receiver) -> str:
     """Level and process id, between the time and the client."""
-    if journal:
-        return f"{_PRIORITIES[level]}{who} "
+    who = f"[{os.getpid()}]"
+    if receiver is not Receiver.LINES:
+        return _PRIORITIES[level] if receiver is Receiver.SYSLOG else f"{_PRIORITIES[level]}{who} "
     name = f"{level.upper():<7}"
     return f" {_LEVELS[level]}{name}{_RESET} {_DIM}{who}{_RESET} " if color else f" {name} {who} "
 

@@ -1,19 +1,19 @@
 """Access log: a line for each request, formatted without the logging module, written once per loop iteration.
 
 All lines of one iteration carry the time at which the first of them was made. A descriptor that takes no more costs
-lines, never requests (see `corn.logs.LineWriter`).
+lines, never requests (see `corn.logs.Writer`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.logs import LineWriter, access_logger, is_journal, logger, open_append, source, wants_color
+from corn.logs import LineWriter, Writer, access_logger, logger, open_writer, source, wants_color
+from corn.logs.formats import Receiver
 from corn.logs.levels import level_of
 from corn.server.access_log.formats import AccessRecord, AtomFormat, Format, JSONFormat, TextFormat
 from corn.server.asgi.scope import Address
@@ -29,14 +29,13 @@ _access = access_logger
 class AccessLog:
     """Buffer of access log lines, written in the event loop's next iteration."""
 
-    __slots__ = ("_fd", "_format", "_least", "_lines", "_loop", "_path", "_writer")
+    __slots__ = ("_format", "_least", "_lines", "_loop", "_target", "_writer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config) -> None:
         self._loop = loop
-        self._path = _path_of(config)
-        self._fd = _STDOUT if self._path is None else open_append(self._path, "--access-log-file")
-        self._writer = LineWriter(self._fd)
-        self._format = _format(config, self._fd)
+        self._target = _target_of(config)
+        self._writer = LineWriter(_STDOUT) if self._target is None else open_writer(self._target, "--access-log-file")
+        self._format = _format(config, self._writer)
         self._lines: list[str] = []
         self.set_level(config.log_level)
 
@@ -80,23 +79,21 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Reopen the file by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
-        if self._path is None:
+        if self._target is None:
             return
         self.flush()
         try:
-            opened = open_append(self._path, "--access-log-file")
+            opened = open_writer(self._target, "--access-log-file")
         except ConfigError as error:
             logger.error("the old access log file is kept: %s", error)
             return
-        os.close(self._fd)
-        self._fd = opened
-        self._writer = LineWriter(opened)
+        before, self._writer = self._writer, opened
+        before.finish()
 
     def close(self) -> None:
         """Write the remaining lines."""
         self.flush()
-        if self._path is not None:
-            os.close(self._fd)
+        self._writer.finish()
 
     def _add(self, answered: AccessRecord) -> None:
         if not self._lines:
@@ -141,18 +138,19 @@ class LoggingAccessLog:
         """Do nothing: the file of log_config sets the levels."""
 
 
-def _path_of(config: Config) -> str | None:
-    """Path of the file to append to; None for standard output."""
-    path = config.access_log_file or config.log_file
-    return None if path == "-" else path
+def _target_of(config: Config) -> str | None:
+    """File to append to, or syslog receiver; None for standard output."""
+    target = config.access_log_file or config.log_file
+    return None if target == "-" else target
 
 
-def _format(config: Config, fd: int) -> Format:
+def _format(config: Config, writer: Writer) -> Format:
     if config.access_log_format is not None:
-        return AtomFormat(config.access_log_format)
+        return AtomFormat(config.access_log_format, receiver=writer.receiver)
     if config.log_format == "json":
-        return JSONFormat(source(), journal=is_journal(fd), with_id=config.request_id)
-    return TextFormat(color=wants_color(config.color, fd), journal=is_journal(fd))
+        return JSONFormat(source(), receiver=writer.receiver, with_id=config.request_id)
+    color = writer.receiver is Receiver.LINES and wants_color(config.color, writer.fd)
+    return TextFormat(color=color, receiver=writer.receiver)
 
 
 def _write(client: Address, head: RequestHead | None, status: int, **extra: object) -> None:

@@ -52,8 +52,9 @@ class DaemonLaunch(Launch):
 
     def begin_log(self, source: logs.Source, config: Config) -> None:
         if self._terminal is not None:
-            self._handler = logs.LineHandler(logs.LineWriter(self._terminal))
-            self._handler.setFormatter(logs.formatter(source, config, self._terminal))
+            writer = logs.LineWriter(self._terminal)
+            self._handler = logs.LineHandler(writer)
+            self._handler.setFormatter(logs.formatter(source, config, writer))
             logs.logger.addHandler(self._handler)
 
     def ready(self) -> None:
