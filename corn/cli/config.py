@@ -1,4 +1,4 @@
-"""`corn config`: every value, and where it came from."""
+"""`corn config`: every value, and where it came from; of the options here, or of a running instance."""
 
 from __future__ import annotations
 
@@ -9,25 +9,47 @@ from typing import Any
 
 import click
 
+from corn.cli.control.formatting import columns
 from corn.cli.discovery import ApplicationFinder
-from corn.cli.options import SettingsCommand
+from corn.cli.options import SettingsCommand, given
 from corn.cli.resolve import check_loads, resolver
 from corn.config.env_file import read_env_file
-from corn.config.options import Option
+from corn.config.presentation import plain, text
 from corn.config.schema import OPTIONS
-from corn.config.sections.tls import Secret
-from corn.config.sources import DEFAULT, Resolved
-from corn.config.types import Mode, Nullable
-from corn.logs import wants_color
-
-_UNSET = "-"
+from corn.config.sources import Resolved
+from corn.config.values import BY_NAME
+from corn.errors import ConfigError
 
 
 @click.command(cls=SettingsCommand, short_help="Show every option and where its value comes from.")
 @click.option("--check", is_flag=True, help="Check the options and that the application loads, then exit.")
+@click.option(
+    "--running",
+    is_flag=False,
+    flag_value="",
+    metavar="[INSTANCE]",
+    help="Show the options of a running instance, named by its process id, address, pidfile or configuration file "
+    "if there are several.",
+)
+@click.option(
+    "--diff",
+    is_flag=True,
+    help="Show what a reload would change in a running instance. Exit code 0 for nothing, 1 for changes, 2 if it "
+    "would be refused.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def config(*, config_file: str | None, check: bool, as_json: bool, **values: Any) -> int:
-    """Show every option that 'corn serve' would use, and where its value comes from. Defaults stand in [brackets]."""
+def config(
+    *, config_file: str | None, check: bool, running: str | None, diff: bool, as_json: bool, **values: Any
+) -> int:
+    """Show every option that 'corn serve' would use, and where its value comes from. Defaults stand in [brackets].
+
+    With --running or --diff, show those of a running instance.
+    """
+    if running is not None or diff:
+        from corn.cli.control.running_config import show_running
+
+        _refuse_more(values, check=check)
+        return show_running(running or config_file or "", diff=diff, as_json=as_json)
     resolved = resolver(values, config_file)()
     if check:
         resolved = ApplicationFinder().complete(resolved)
@@ -37,21 +59,24 @@ def config(*, config_file: str | None, check: bool, as_json: bool, **values: Any
     elif check:
         click.echo(f"The configuration is good, and {resolved.config.app} loads.")
     else:
-        click.echo(_as_columns(resolved, color=wants_color("auto", fd=1)))
+        click.echo(_as_columns(resolved))
     return 0
 
 
-def _as_columns(resolved: Resolved, *, color: bool) -> str:
-    rows = [
-        (each.name, each.kind.show(getattr(resolved.config, each.name)) or _UNSET, resolved.origins[each.name])
-        for each in OPTIONS
-    ]
-    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
-    lines = [(f"{name:<{name_width}}  {value:<{value_width}}  {origin}", origin) for name, value, origin in rows]
-    shown = [click.style(line, dim=True) if color and origin == DEFAULT else line for line, origin in lines]
+def _refuse_more(values: dict[str, Any], *, check: bool) -> None:
+    """Raise ConfigError for options that mean another configuration than that of a running instance."""
+    more = [BY_NAME[name].flag for name in given(values)] + (["--check"] if check else [])
+    if more:
+        raise ConfigError(f"a running instance has its own options; leave out {', '.join(more)}")
+
+
+def _as_columns(resolved: Resolved) -> str:
+    shown = columns(
+        [(each.name, text(each, getattr(resolved.config, each.name)), resolved.origins[each.name]) for each in OPTIONS]
+    )
     variables = _variables(resolved)
     width = max(map(len, variables), default=0)
-    return "\n".join([*shown, *(f"${name:<{width}}  {words}" for name, words in variables.items())])
+    return "\n".join([shown, *(f"${name:<{width}}  {words}" for name, words in variables.items())])
 
 
 def _variables(resolved: Resolved) -> dict[str, str]:
@@ -65,14 +90,8 @@ def _variables(resolved: Resolved) -> dict[str, str]:
 
 def _as_json(resolved: Resolved) -> str:
     options = {
-        each.name: {"value": _plain(each, getattr(resolved.config, each.name)), "origin": resolved.origins[each.name]}
+        each.name: {"value": plain(each, getattr(resolved.config, each.name)), "origin": resolved.origins[each.name]}
         for each in OPTIONS
     }
     file = str(resolved.file) if resolved.file else None
     return json.dumps({"file": file, "options": options, "variables": _variables(resolved)}, indent=2)
-
-
-def _plain(option: Option, value: Any) -> Any:
-    """The value as a TOML file would hold it."""
-    kind = option.kind.item if isinstance(option.kind, Nullable) else option.kind
-    return kind.show(value) if isinstance(kind, (Mode, Secret)) and value is not None else value

@@ -67,6 +67,7 @@ class Executor:
         vault: Vault | None = None,
     ) -> None:
         self.config = config
+        self.level_changed: str | None = None  # by 'corn log-level', until the next reload
         self.vault = vault
         self.listeners = listeners
         self.templates: dict[int, TemplateProcess] = {}

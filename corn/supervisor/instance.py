@@ -10,7 +10,7 @@ from corn.net.listeners import Listener
 from corn.supervisor.children.admin import AdminProcess
 from corn.supervisor.children.certificates import CertificateRenewal
 from corn.supervisor.children.hooks import HooksProcess
-from corn.supervisor.configuration.reload import ConfigReloader
+from corn.supervisor.configuration.reload import ConfigReloader, Origins
 from corn.supervisor.control.commands import Commands
 from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket
@@ -30,8 +30,8 @@ from corn.supervisor.upgrade import UpgradeMonitor
 class Instance:
     """All parts of a master that its loop serves.
 
-    `reread` reads the configuration again for a reload; `about` and `rendezvous` are for clients of the control socket,
-    `admin` is where monitoring connects.
+    `reread` reads the configuration again for a reload, and `origins` has the sources of its values. `about` and
+    `rendezvous` are for clients of the control socket, `admin` is where monitoring connects.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Instance:
         rendezvous: ControlSocket | None,
         reread: Callable[[], Config],
         admin: list[Listener],
+        origins: Origins,
     ) -> None:
         self._loop = loop
         self._executor = executor
@@ -58,6 +59,7 @@ class Instance:
             development=development.active,
             refused=service_manager.reload_refused,
             handle=loop.handle,
+            origins=origins,
         )
         self.commands = Commands(loop, executor, inbox.queries, self._reloader, about, reopen_logs=self._reopen_logs)
         self.control = ControlServer(rendezvous, loop.selector, self.commands.answer)

@@ -24,6 +24,7 @@ from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import passed_sockets
 from corn.supervisor.boot_context import BootContext
 from corn.supervisor.children.certificates import first_credentials
+from corn.supervisor.configuration.reload import Origins
 from corn.supervisor.control.socket_file import ControlSocket, plan_control_socket
 from corn.supervisor.development import Development, NoDevelopment
 from corn.supervisor.process.daemon import Launch, daemonize
@@ -45,18 +46,19 @@ def run_master(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     `reread` resolves the configuration again, for a reload. Raises BindError if an address cannot be bound, and
     ConfigError if the process cannot run as configured. With option daemon it returns in the daemon alone.
     """
-    file = "" if resolved.file is None else str(resolved.file.absolute())
-    return supervise(resolved.config, lambda: reread().config, file)
+    return supervise(resolved, reread)
 
 
 def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
     """As `run_master`, and reload the application when its files change."""
-    file = "" if resolved.file is None else str(resolved.file.absolute())
-    return supervise(resolved.config, lambda: reread().config, file, development=True)
+    return supervise(resolved, reread, development=True)
 
 
-def supervise(config: Config, reread: Callable[[], Config], config_file: str = "", *, development: bool = False) -> int:
-    """As `run_master`, for a configuration that the caller has made."""
+def supervise(resolved: Resolved, reread: Callable[[], Resolved], *, development: bool = False) -> int:
+    """As `run_master`; `development`: it is a master of `corn dev`."""
+    origins = Origins()
+    config = origins.note(resolved)
+    config_file = "" if resolved.file is None else str(resolved.file.absolute())
     if threading.current_thread() is not threading.main_thread():
         raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
     occupy_standard_streams()
@@ -70,8 +72,10 @@ def supervise(config: Config, reread: Callable[[], Config], config_file: str = "
     launch = daemonize() if config.daemon and predecessor.pid is None else Launch()
     code = int(ExitCode.INTERNAL)
     try:
-        boot = BootContext(predecessor, identity, pidfile, launch, config_file, credentials, passed, development)
-        code = _serve(config, reread, boot)
+        boot = BootContext(
+            predecessor, identity, pidfile, launch, config_file, credentials, passed, origins, development=development
+        )
+        code = _serve(config, lambda: origins.note(reread()), boot)
     except CornError as error:
         code = int(error.exit_code)
         raise

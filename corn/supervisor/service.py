@@ -72,6 +72,7 @@ def run_service(
         rendezvous=rendezvous,
         reread=reread,
         admin=admin,
+        origins=boot.origins,
     )
 
     def announce(preload: str) -> None:

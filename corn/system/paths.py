@@ -84,6 +84,22 @@ def back_on_failure() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def back_afterwards() -> Iterator[None]:
+    """Return to the current working directory after the block, and to the starting directory that is known now.
+
+    Raises OSError, before that, where there is no descriptor left.
+    """
+    global _start, _entered
+    known = _start, _entered
+    with _held() as here:
+        try:
+            yield
+        finally:
+            _enter(here)
+            _start, _entered = known
+
+
+@contextlib.contextmanager
 def _held() -> Iterator[int]:
     """Working directory, as a descriptor."""
     here = os.open(".", _TO_ENTER | os.O_DIRECTORY | os.O_CLOEXEC)

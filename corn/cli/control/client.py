@@ -62,6 +62,26 @@ class InstanceSelector:
         return self.bind is None or _is_address(name, self.bind)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedInstance(InstanceSelector):
+    """Selection by one name: a process id, an address, a pidfile, or a configuration file."""
+
+    name: str = ""
+
+    def fits(self, about: Answer) -> bool:
+        """True if the name is one of those of the instance."""
+        return any(InstanceSelector(**{kind: self.name}).fits(about) for kind in ("pid", "bind", "config"))
+
+    @property
+    def names_one(self) -> bool:
+        """True."""
+        return True
+
+    def may_mean(self, name: str) -> bool:
+        """True if an instance that does not reply may have this name."""
+        return _is_address(name, self.name)
+
+
 class ControlClient:
     """A connection to a running master. Raises NoAnswer if it does not reply, or refuses this user."""
 
@@ -280,7 +300,7 @@ def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(**values: Any) -> Any:
         names = ("pid", "bind", "config", "control")
         choice = InstanceSelector(**{name: values.pop(name) for name in names})
-        if choice.control in (AUTO, OFF):
+        if not is_named_directory(choice.control):
             choice = InstanceSelector(choice.pid, choice.bind, choice.config)
         return command(choice=choice, **values)
 
@@ -289,6 +309,11 @@ def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         option(run)
     return run
+
+
+def is_named_directory(control: str | None) -> bool:
+    """True if option control names a directory or a socket, not one of its other values."""
+    return control not in (None, AUTO, OFF)
 
 
 _OPTIONS = [

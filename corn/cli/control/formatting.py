@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
+
+from corn.config.sources import DEFAULT
+from corn.logs import wants_color
+
 _MIB = 1 << 20
 
 
@@ -19,6 +24,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozense
         ]
         shown.append("  ".join(cells).rstrip())
     return "\n".join(shown)
+
+
+def columns(rows: Sequence[tuple[str, str, str]]) -> str:
+    """Options with their values and origins, in columns; defaults are dim in a terminal."""
+    color = wants_color("auto", fd=1)
+    name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [(f"{name:<{name_width}}  {value:<{value_width}}  {origin}", origin) for name, value, origin in rows]
+    return "\n".join(click.style(line, dim=True) if color and origin == DEFAULT else line for line, origin in lines)
 
 
 def duration(seconds: float) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 from corn import logs
 from corn.config import OPTIONS, Config
 from corn.config.env_file import read_env_file
+from corn.config.sources import Resolved
 from corn.errors import ConfigError, explain
 from corn.logs import logger
 from corn.supervisor.configuration.worker_count import worker_range
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
-from corn.system.paths import back_on_failure
+from corn.system.paths import back_afterwards, back_on_failure
 
+_REMEMBERED = 8
 _COMPUTED = ("workers", "most_workers", "development")
 
 
@@ -25,6 +27,29 @@ def settings_of(config: Config, *, development: bool = False) -> Settings:
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
     least, most = worker_range(config)
     return Settings(**copied, workers=least, most_workers=most, development=development)
+
+
+class Origins:
+    """Sources of the values of the configurations that were read last."""
+
+    def __init__(self) -> None:
+        self._known: dict[Config, Mapping[str, str]] = {}
+
+    def note(self, resolved: Resolved) -> Config:
+        """Remember the sources of a configuration, and return it."""
+        if len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[_without_level(resolved.config)] = resolved.origins
+        return resolved.config
+
+    def of(self, config: Config) -> Mapping[str, str]:
+        """Source of each option; empty where it is not known."""
+        return self._known.get(_without_level(config), {})
+
+
+def _without_level(config: Config) -> Config:
+    """The level may be changed while corn serves."""
+    return replace(config, log_level="")
 
 
 class ConfigReloader:
@@ -38,12 +63,14 @@ class ConfigReloader:
         development: bool,
         refused: Callable[[str], None],
         handle: Callable[[Event], None],
+        origins: Origins,
     ) -> None:
         self._executor = executor
         self._reread = reread
         self._development = development
         self._refused = refused
         self._handle = handle
+        self.origins = origins
 
     def request(self, at: float) -> None:
         """Request a reload from the policy; raises ConfigError, once logged, if the configuration is bad."""
@@ -62,9 +89,17 @@ class ConfigReloader:
             logger.exception("reload refused, nothing was changed: a fault of corn's own")
             self._refused(repr(error))
             raise ConfigError(f"a fault of corn's own, which is in its log: {error!r}") from error
-        self._executor.config = config
+        self._executor.config, self._executor.level_changed = config, None
         logs.set_level(config.log_level)
         return config
+
+    def preview(self) -> Config:
+        """The configuration that a reload would read now; raises ConfigError where it cannot be read."""
+        try:
+            with back_afterwards():
+                return self._reread()
+        except OSError as error:
+            raise ConfigError(explain(error)) from error
 
 
 def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
@@ -75,12 +110,15 @@ def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
     """
     try:
         with back_on_failure():
-            return _checked(current, reread())
+            config = reread()
+            check_reload(current, config)
+            return config
     except OSError as error:
         raise ConfigError(explain(error)) from error
 
 
-def _checked(current: Config, config: Config) -> Config:
+def check_reload(current: Config, config: Config) -> None:
+    """Raise ConfigError if only a restart can bring a configuration about, or if an env file cannot be read."""
     for option in OPTIONS:
         old, new = getattr(current, option.name), getattr(config, option.name)
         if old != new and not option.reloadable:
@@ -88,4 +126,3 @@ def _checked(current: Config, config: Config) -> Config:
             raise ConfigError(f"{option.name} cannot change {shown} without a restart")
     for name in config.env_file:
         read_env_file(Path(name))
-    return config

@@ -17,6 +17,7 @@ from corn.errors import ConfigError
 from corn.ipc.messages import SetLogLevel
 from corn.ipc.scoreboard import LATENCY_BOUNDS
 from corn.supervisor.configuration.reload import ConfigReloader
+from corn.supervisor.configuration.running import reload_changes, running_configuration
 from corn.supervisor.control.server import Reply
 from corn.supervisor.executor import Executor
 from corn.supervisor.loop import Loop
@@ -72,6 +73,7 @@ class Commands:
             "requests": self._requests,
             "log-level": self._log_level,
             "reopen-logs": self._reopen,
+            "config": self._config,
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
@@ -139,10 +141,19 @@ class Commands:
                 levels = Levels().parse(wanted)
             except ValueError as error:
                 raise Refused(f"{wanted!r} is no level; {error}") from None
-            executor.config = replace(executor.config, log_level=levels)
+            executor.config, executor.level_changed = replace(executor.config, log_level=levels), levels
             logs.set_level(levels)
             executor.send_to_all(SetLogLevel(levels))
         reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
+
+    def _config(self, request: dict[str, Any], reply: Reply) -> None:
+        """Reply with the configuration in force, or with the changes of a reload if the request says `diff`."""
+        parts = self._executor, self._state, self._reloader
+        if not request.get("diff"):
+            reply.send({"ok": True, "file": self._about.config_file or None, "options": running_configuration(*parts)})
+            return
+        changes, refusal = reload_changes(*parts)
+        reply.send({"ok": True, "file": self._about.config_file or None, "changes": changes, "refused": refusal})
 
     def _reopen(self, request: dict[str, Any], reply: Reply) -> None:
         del request

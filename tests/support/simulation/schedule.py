@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from corn.config import Config
 from corn.errors import ConfigError
-from corn.supervisor.configuration.reload import settings_of
+from corn.supervisor.configuration.reload import Origins, settings_of
 from corn.supervisor.control.server import Answer
 from corn.supervisor.development import NoDevelopment
 from corn.supervisor.executor import Executor
@@ -140,6 +140,7 @@ class Schedule(logging.Handler):
             rendezvous=None,
             reread=self._reread,
             admin=[],
+            origins=Origins(),
         )
         self._plan()
         try:
