@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from corn.config.keywords import EmbeddedOptions, ServiceOptions, StrPath
+    from corn.server.tls.context import ContextHook
 
     if sys.version_info >= (3, 11):
         from typing import Unpack
@@ -35,7 +36,7 @@ def run(
     app: Callable[..., Any],
     *,
     config_file: StrPath | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: ssl.SSLContext | ContextHook | None = None,
     **options: Unpack[EmbeddedOptions],
 ) -> None: ...
 
@@ -65,7 +66,7 @@ async def serve(
     *,
     ready: Callable[[list[str]], None] | None = None,
     signals: bool = True,
-    ssl_context: ssl.SSLContext | None = None,
+    ssl_context: ssl.SSLContext | ContextHook | None = None,
     config_file: StrPath | None = None,
     **options: Unpack[EmbeddedOptions],
 ) -> None:
@@ -88,7 +89,7 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
     if "corn.worker.template" in sys.modules:
         raise ConfigError("corn.run was called while corn imports the application; guard it by __name__ == '__main__'")
     if options.pop("ssl_context", None) is not None:
-        raise ConfigError("ssl_context is an object of this process, which workers cannot share; use ssl_certfile")
+        raise ConfigError("ssl_context is an object of this process, not of workers; use ssl_certfile, and hooks")
     from dataclasses import replace
 
     from corn.embedding.options import resolve_options

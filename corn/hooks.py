@@ -1,6 +1,7 @@
 """Hooks of a hooks file, and the argument that each of its functions receives.
 
-A function takes one argument, one of the frozen objects below. Most hooks run in a process of their own, one after
+A function takes one argument, one of the frozen objects below; but for `ssl_context(config, default)`, which returns an
+ssl.SSLContext. Most hooks run in a process of their own, one after
 another, so that the master waits for none of them; those that concern the inside of a process run in that process. A
 file may import these names for its annotations.
 """
@@ -72,4 +73,7 @@ TOLD: Mapping[str, type[Info]] = {
 IN_TEMPLATE = ("pre_fork",)
 IN_WORKER = ("post_fork", "post_worker_init", "worker_exit")
 
-HOOKS = frozenset({*TOLD, *IN_TEMPLATE, *IN_WORKER})
+SSL_CONTEXT = "ssl_context"
+"""Hook that makes the SSL context: called with the configuration and a function that makes corn's own context."""
+
+HOOKS = frozenset({*TOLD, *IN_TEMPLATE, *IN_WORKER, SSL_CONTEXT})

@@ -15,9 +15,9 @@ from corn.config.peers import PeerOption, counterpart, of_peer, tables
 from corn.config.types import Flag, ListOf, Mode, Nullable
 from corn.config.values import BY_NAME
 from corn.errors import ConfigError
-from corn.hooks import HOOKS
+from corn.hooks import HOOKS, SSL_CONTEXT
 
-_GUNICORN_HOOKS = {*HOOKS, "worker_int", "worker_abort", "pre_exec", "pre_request", "post_request", "ssl_context"}
+_GUNICORN_HOOKS = {*HOOKS, "worker_int", "worker_abort", "pre_exec", "pre_request", "post_request"}
 
 
 def _from_options(command: Any) -> Any:
@@ -172,10 +172,14 @@ def _hooks(functions: Mapping[str, Any]) -> str:
 def _hook_lines(functions: Mapping[str, Any]) -> Iterator[str]:
     import inspect
 
-    yield '"""Hooks of corn. Each takes one argument; see python -m pydoc corn.hooks."""'
+    yield '"""Hooks of corn. Most take one argument; see python -m pydoc corn.hooks."""'
     for name, function in functions.items():
-        yield from ("", "", f"def {name}(info):", f'    """In gunicorn it was {name}{inspect.signature(function)}:"""')
+        parameters = "config, default" if name == SSL_CONTEXT else "info"
+        was = f'    """In gunicorn it was {name}{inspect.signature(function)}:"""'
+        yield from ("", "", f"def {name}({parameters}):", was)
         yield from _commented(_source(function))
+        if name == SSL_CONTEXT:
+            yield "    return default()"
 
 
 def _source(function: Any) -> Iterable[str]:

@@ -27,7 +27,7 @@ from corn.errors import ApplicationError, ConfigError
 from corn.ipc.scoreboard import Scoreboard
 from corn.net.listeners import Listener, open_listeners
 from corn.server.server import Server as ServingCore
-from corn.server.tls.context import TLSContexts
+from corn.server.tls.context import ContextHook, TLSContexts
 from corn.server.tls.renewal import auto_renewal, open_tls
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ class Server:
     """Embedded server of an application, an object or a name such as "main:app".
 
     It serves until it is stopped. `signals`: SIGINT and SIGTERM stop it, the second one at once; for the main thread.
-    `ssl_context` serves HTTPS with a context of the program's own. `config_file` names a file that fills in options
-    that the call omits. Raises ConfigError.
+    `ssl_context` serves HTTPS with a context of the program's own; a function is called as the hook of that name, to
+    make the context for `ssl_certfile`. `config_file` names a file that fills in options that the call omits. Raises
+    ConfigError.
     """
 
     def __init__(
@@ -56,15 +57,19 @@ class Server:
         app: str | Callable[..., Any],
         *,
         signals: bool = False,
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | ContextHook | None = None,
         config_file: StrPath | None = None,
         **options: Unpack[EmbeddedOptions],
     ) -> None:
         self._app, self._given = app, dict(options)
-        self._signals, self._ssl_context = signals, ssl_context
+        self._signals = signals
+        self._ssl_context = ssl_context if isinstance(ssl_context, ssl.SSLContext) else None
+        self._ssl_hook = None if isinstance(ssl_context, ssl.SSLContext) else ssl_context
         self._resolved = resolve_embedded(app, self._given, config_file)
         self._config = self._resolved.config
-        if ssl_context is not None and self._config.ssl_certfile:
+        if self._ssl_hook is not None and not self._config.ssl_certfile:
+            raise ConfigError("ssl_context is a function that makes the context of ssl_certfile; give that too")
+        if self._ssl_context is not None and self._config.ssl_certfile:
             raise ConfigError("ssl_context and ssl_certfile both say what HTTPS is served with; keep one of them")
         self._addresses: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +102,7 @@ class Server:
         with contextlib.ExitStack() as resources:
             resources.enter_context(process_log(self._config, self._given))
             application = application_of(self._app, self._config)
-            tls = open_tls(self._config)
+            tls = open_tls(self._config, self._ssl_hook)
             if self._ssl_context is not None:
                 tls = TLSContexts(self._config, self._ssl_context)
             listeners = open_listeners(self._config)

@@ -73,7 +73,7 @@ class Generation:
             self.application = self._load_application()
         if working_directory() != start:
             self.config = anchored(self.config, start)
-        self.hooks = load_hooks(self.config)
+        self._load_hooks()
         monitor.end()
         found = hazards(monitor) if self.setup.preload != "none" else []
         notes = [str(hazard) for hazard in found]
@@ -93,7 +93,7 @@ class Generation:
     def load_without_application(self) -> None:
         """Load for a worker in a fresh interpreter, which imports the application itself."""
         self._load_own()
-        self.hooks = load_hooks(self.config)
+        self._load_hooks()
         self.loaded_at = exit_handlers.file_clock()
 
     def set_log_level(self, levels: str) -> None:
@@ -106,8 +106,12 @@ class Generation:
         if self.setup.development:
             import_for_development()
         http2_connection(self.config)
+
+    def _load_hooks(self) -> None:
+        """Load the hooks, and make the SSL contexts, which one of them may change."""
+        self.hooks = load_hooks(self.config)
         if self.vault is not None:
-            self.tls = TLSContexts(self.config, self.vault.load())
+            self.tls = TLSContexts(self.config, self.vault.load(), hook=self.hooks.ssl_context)
 
     def _load_application(self) -> Any:
         if self.setup.preload == "app":

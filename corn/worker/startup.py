@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from corn.config import Config
+from corn.errors import HooksError
 from corn.hooks import WorkerInfo
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Fork
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
+from corn.logs import logger
 from corn.server.tls.context import TLSContexts
 from corn.tls.vault import Vault
 from corn.worker.audit.import_monitor import ImportMonitor
@@ -55,9 +57,15 @@ class WorkerStartup:
         self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
 
     def renew_credentials(self) -> None:
-        """Use the certificates in the vault: they may have changed since the template was loaded."""
+        """Use the certificates in the vault: they may have changed since the template was loaded.
+
+        If a hook fails for them, those in use stay.
+        """
         if self.tls is not None and self.vault is not None:
-            self.tls.renew(self.vault.load())
+            try:
+                self.tls.renew(self.vault.load())
+            except HooksError as error:
+                logger.error("the certificates are not renewed, and those in use stay: %s\n%s", error, error.detail)
 
 
 def in_development(startup: WorkerStartup) -> WorkerStartup:

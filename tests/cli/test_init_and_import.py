@@ -29,6 +29,9 @@ def post_fork(server, worker):
     print("forked")
 
 def pre_request(worker, request): ...
+
+def ssl_context(conf, default_ssl_context_factory):
+    return default_ssl_context_factory()
 """
 
 
@@ -100,6 +103,7 @@ def test_import_translates_gunicorn_config(corn, project):
     assert "not taken over: syslog_addr = 'udp://loghost:514': use --log-file syslog://HOST:PORT" in done.stderr
     assert "not taken over: pre_request: corn has no such hook" in done.stderr
     assert "# worker_class = 'gevent'" in (project / "corn.toml").read_text()
+    assert "def ssl_context(config, default):" in (project / "hooks.py").read_text()
     assert 'print("forked")' in (project / "hooks.py").read_text()
     done = corn("config", "--check")
     assert done.returncode == 0, done.stderr

@@ -187,6 +187,38 @@ def test_ssl_context_of_program_serves_https(tmp_path):
         corn.Server(app, ssl_context=context, **issued.options())
 
 
+def test_ssl_context_function_changes_context_of_certificate(tmp_path):
+    issued = Issued(tmp_path, "own")
+    seen = []
+
+    def require_tls_1_3(config, default):
+        seen.append(config.ssl_certfile)
+        context = default()
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return context
+
+    with corn.Server(app, ssl_context=require_tls_1_3, **issued.options(), **OPTIONS) as server:
+        host, port = server.addresses[0].rpartition("/")[2].split(":")
+        old = client()
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        with (
+            socket.create_connection((host, int(port)), DEADLINE) as plain,
+            pytest.raises(ssl.SSLError),
+            old.wrap_socket(plain, server_hostname="localhost"),
+        ):
+            pass
+        with (
+            socket.create_connection((host, int(port)), DEADLINE) as plain,
+            client().wrap_socket(plain, server_hostname="localhost") as sock,
+        ):
+            assert sock.version() == "TLSv1.3"
+    assert seen == [(str(issued.certfile),)]
+    with pytest.raises(ConfigError, match="give that too"):
+        corn.Server(app, ssl_context=require_tls_1_3, **OPTIONS)
+    with pytest.raises(ConfigError, match="hook ssl_context failed: ZeroDivisionError"):
+        corn.Server(app, ssl_context=lambda config, default: 1 / 0, **issued.options(), **OPTIONS).__enter__()
+
+
 def test_loop_option_must_match_running_loop():
     async def main():
         with pytest.raises(ConfigError, match=r"^loop: the running event loop is of asyncio"):

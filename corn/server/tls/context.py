@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 from corn.config import Config
-from corn.errors import ConfigError
+from corn.diagnosis.user_traceback import in_one_line, user_traceback
+from corn.errors import ConfigError, HooksError
 from corn.server.http2 import http2_connection
 from corn.server.tls.inspection import subject_names
 from corn.system.memfd import anonymous_file
@@ -22,16 +25,23 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _REQUIREMENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
+ContextHook: TypeAlias = Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]
+"""Function of the user's that makes a context, given the configuration and a function that makes corn's own."""
+
+
 class TLSContexts:
     """TLS state shared by all connections of a worker; made before the fork, so that workers resume sessions of others.
 
     `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use; None for a context of
-    the program's own, which is used as it is but for its ALPN protocols.
+    the program's own, which is used as it is but for its ALPN protocols. `hook` makes the contexts of credentials.
     """
 
-    def __init__(self, config: Config, source: Credentials | ssl.SSLContext) -> None:
+    def __init__(
+        self, config: Config, source: Credentials | ssl.SSLContext, *, hook: ContextHook | None = None
+    ) -> None:
         self.timeout = config.timeout_handshake
         self._config = config
+        self._hook = hook
         self.credentials: Credentials | None = None
         if isinstance(source, ssl.SSLContext):
             source.set_alpn_protocols(application_protocols(config))
@@ -45,12 +55,16 @@ class TLSContexts:
         Those that are in use already are kept as they are, and the sessions of their clients with them.
         """
         if credentials != self.credentials:
-            contexts = [make_context(self._config, pair, credentials) for pair in credentials.pairs]
+            contexts = [self._make(pair, credentials) for pair in credentials.pairs]
             if len(contexts) > 1:
                 contexts[0].sni_callback = _Chooser(credentials.pairs, contexts).choose
             certificates = (pair.certificate for pair in credentials.pairs)
             self._use(contexts, dict(zip(contexts, certificates, strict=True)))
             self.credentials = credentials
+
+    def _make(self, pair: KeyPair, credentials: Credentials) -> ssl.SSLContext:
+        default = partial(make_context, self._config, pair, credentials)
+        return default() if self._hook is None else _made_by(self._hook, self._config, default)
 
     def _use(self, contexts: list[ssl.SSLContext], certificates: dict[ssl.SSLContext, str]) -> None:
         """Serve with the first of `contexts`; the server name selects the others."""
@@ -61,6 +75,21 @@ class TLSContexts:
     def new_object(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """Server side of a new connection."""
         return self._context.wrap_bio(incoming, outgoing, server_side=True)
+
+
+def _made_by(hook: ContextHook, config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """The context that a hook makes; raises HooksError where it fails."""
+    try:
+        context: Any = hook(config, default)
+    except ConfigError:  # of `default`
+        raise
+    except BaseException as error:
+        what = in_one_line(f"{type(error).__name__}: {error}".rstrip(": "))
+        raise HooksError(f"hook ssl_context failed: {what}", user_traceback(error)) from error
+    if not isinstance(context, ssl.SSLContext):
+        raise HooksError(f"hook ssl_context returned an object of type {type(context).__name__}, not an ssl.SSLContext")
+    context.set_alpn_protocols(application_protocols(config))
+    return context
 
 
 class _Chooser:

@@ -11,14 +11,17 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import logger
 from corn.server.tls.certificate_check import NotValidNowError, check_credentials
-from corn.server.tls.context import TLSContexts
+from corn.server.tls.context import ContextHook, TLSContexts
 from corn.tls.credentials import FileStamps, read_credentials
 
 _EVERY = 0.5  # seconds between two checks of the files
 
 
-def open_tls(config: Config) -> TLSContexts | None:
-    """TLS contexts of the configuration; None without TLS. Raises ConfigError where the files cannot be used."""
+def open_tls(config: Config, hook: ContextHook | None) -> TLSContexts | None:
+    """TLS contexts of the configuration, made by `hook` if there is one; None without TLS.
+
+    Raises ConfigError where the files cannot be used, or the hook fails.
+    """
     if not config.ssl_certfile:
         return None
     credentials = read_credentials(config)
@@ -26,7 +29,7 @@ def open_tls(config: Config) -> TLSContexts | None:
         check_credentials(config, credentials, time.time())
     except NotValidNowError as error:
         logger.warning("%s; clients will refuse it until it is renewed", error)
-    return TLSContexts(config, credentials)
+    return TLSContexts(config, credentials, hook=hook)
 
 
 @contextlib.contextmanager

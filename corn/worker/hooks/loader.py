@@ -21,8 +21,9 @@ from corn.config import Config
 from corn.config.suggestions import did_you_mean
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import HooksError
-from corn.hooks import HOOKS, Info
+from corn.hooks import HOOKS, SSL_CONTEXT, Info
 from corn.logs import logger
+from corn.server.tls.context import ContextHook
 from corn.worker.importer import put_first_on_path
 
 _MODULE = "corn_hooks"
@@ -48,6 +49,12 @@ class HookFile:
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._functions)
+
+    @property
+    def ssl_context(self) -> ContextHook | None:
+        """The hook that makes SSL contexts; None without one."""
+        function: Any = self._functions.get(SSL_CONTEXT)
+        return function  # type: ignore[no-any-return]
 
     def call(self, name: str, info: Info, limit: float | None = None) -> HookFailure | None:
         """Call a hook if the file defines it; any exception of it is returned, SystemExit too.
@@ -143,10 +150,11 @@ def _check(file: str, name: str, value: Any) -> None:
         raise HooksError(f"{file}: {name} is of type {type(value).__name__}, not a function")
     if inspect.iscoroutinefunction(value):
         raise HooksError(f"{file}: {name} is a coroutine function; hooks are plain ones")
+    number, parameters = ("two arguments", "config, default") if name == SSL_CONTEXT else ("one argument", "info")
     try:
-        inspect.signature(value).bind(None)
+        inspect.signature(value).bind(*parameters.split(","))
     except TypeError:
-        raise HooksError(f"{file}: {name} must take one argument, as in def {name}(info)") from None
+        raise HooksError(f"{file}: {name} must take {number}, as in def {name}({parameters})") from None
 
 
 def _summary(error: BaseException) -> str:

@@ -61,17 +61,17 @@ def test_unusable_credentials_are_refused_and_expired_ones_warn(tmp_path, caplog
     issued = Issued(tmp_path, "a", not_before=NOW - 3 * DAY, not_after=NOW - DAY)
     with caplog.at_level(logging.WARNING):
         logging.getLogger("corn").addHandler(caplog.handler)
-        assert open_tls(Config(**issued.options())) is not None
+        assert open_tls(Config(**issued.options()), None) is not None
         logging.getLogger("corn").removeHandler(caplog.handler)
     assert "has expired" in caplog.text
     issued.keyfile.write_text("nothing")
     with pytest.raises(ConfigError, match="--ssl-keyfile"):
-        open_tls(Config(**issued.options()))
+        open_tls(Config(**issued.options()), None)
 
 
 def test_renewal_without_certificates_does_nothing(run):
     async def main():
-        assert open_tls(Config()) is None
+        assert open_tls(Config(), None) is None
         with auto_renewal(None, Config()):
             await asyncio.sleep(0)
 

@@ -38,6 +38,7 @@ def load(tmp_path, monkeypatch):
         ),
         ("def post_fork(server, worker): ...", "post_fork must take one argument, as in def post_fork(info)"),
         ("def post_fork(): ...", "post_fork must take one argument"),
+        ("def ssl_context(info): ...", "ssl_context must take two arguments, as in def ssl_context(config, default)"),
         ("async def post_fork(info): ...", "post_fork is a coroutine function"),
         ("post_fork = 5", "post_fork is of type int, not a function"),
         ("import os", "defines no hook"),
