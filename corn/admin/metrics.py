@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Exemplar
 
 _PHASES = ("starting", "serving", "reloading", "upgrading", "degraded", "stopping")
 _STATES = ("spawning", "booting", "ready", "stuck", "draining", "aborting", "killing")
@@ -73,11 +74,10 @@ def _of_requests(status: Status) -> Iterator[Metric]:
         requests.add_metric([f"{digit}xx"], counted["statuses"][digit])
     requests.add_metric(["other"], sum(counted["statuses"]) - sum(counted["statuses"][1:6]))
     yield requests
-    bounds = [*map(str, status["latency_bounds"]), "+Inf"]
     yield HistogramMetricFamily(
         "corn_request_duration_seconds",
         "Time from the head of a request to the end of its response.",
-        buckets=list(zip(bounds, accumulate(counted["latency"]), strict=True)),
+        buckets=_buckets(status),
         sum_value=counted["busy"],
     )
     sent = CounterMetricFamily("corn_response_body_bytes", "Bytes of response bodies sent.")
@@ -85,6 +85,21 @@ def _of_requests(status: Status) -> Iterator[Metric]:
     yield sent
     yield _gauge("corn_requests_in_flight", "Requests being answered.", {}, counted["active"])
     yield _gauge("corn_connections", "Connections open.", {}, counted["connections"])
+
+
+def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Bounds and cumulative counts, with an exemplar where there is one; only OpenMetrics shows it."""
+    counted, bounds = status["counted"], [*map(str, status["latency_bounds"]), "+Inf"]
+    exemplars = {
+        each["bucket"]: Exemplar(
+            {"trace_id": each["trace_id"], "span_id": each["span_id"]}, each["seconds"], each["at"]
+        )
+        for each in counted["exemplars"]
+    }
+    found: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    for number, (bound, count) in enumerate(zip(bounds, accumulate(counted["latency"]), strict=True)):
+        found.append((bound, count, exemplars[number]) if number in exemplars else (bound, count))
+    return found
 
 
 def _of_workers(status: Status) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from enum import IntEnum
 from corn.system.memfd import anonymous_file
 
 CELLS = 2048
-_WORDS = 144
+_WORDS = 240
 _CELL_BYTES = _WORDS * 8
 _HEADER_BYTES = 64
 
@@ -37,10 +37,14 @@ class Field(IntEnum):
     BUSY_US = 8  # microseconds from the head of a request to the end of its response, over all requests
     LAG_US = 9  # delay of the event loop's last tick
     ANSWERS = 16  # the first of 8 times 16 words: requests by the first digit of their status, then by the time it took
+    EXEMPLARS = 144  # the first of 16 times EXEMPLAR_WORDS words: a traced request by the time it took
 
 
 # Upper bounds in seconds, each included; longer times than the last are counted in one word more.
 LATENCY_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Of each exemplar: a count that is odd while the others are written, the trace's id in two words, the id of the parent
+# span, the duration in microseconds, and the time since the epoch in milliseconds.
+EXEMPLAR_WORDS = 6
 
 
 class ScoreboardEntry:

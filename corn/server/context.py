@@ -17,6 +17,7 @@ from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.drain_event import DrainEvent
 from corn.server.asgi.scope import Address, scope_template
 from corn.server.asgi.types import ASGIApplication
+from corn.server.exemplars import keep_exemplar
 from corn.server.http.head import RequestHead
 from corn.server.metrics import Metrics
 from corn.server.proxy.forwarded_headers import ForwardedHeaders
@@ -67,6 +68,7 @@ class ServerContext:
         "describe",
         "drain_event",
         "draining",
+        "exemplars",
         "extra",
         "forwarded",
         "header_deadline",
@@ -96,6 +98,7 @@ class ServerContext:
         self.describe: Callable[[BaseException], str] = user_traceback  # an exception of a request, for the log
         self.config = config
         self.metrics = Metrics(words, on_retire)
+        self.exemplars = words if config.admin is not None else None  # where they are kept, if metrics are served
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
@@ -179,6 +182,8 @@ class ServerContext:
         took = now - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self.metrics.answered(status, cycle.sent, took)
+        if cycle.head.traceparent and self.exemplars is not None:
+            keep_exemplar(self.exemplars, cycle.head.traceparent, took)
         if self.access is not None:
             record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
             self.access.log(record)

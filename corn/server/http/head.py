@@ -37,6 +37,7 @@ class RequestHead:
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
     forwarded: bool = False  # a proxy may have added fields
+    traceparent: bytes = b""
     is_usual: bool = True  # no field in it has to be checked together with another
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
@@ -158,6 +159,10 @@ def _upgrade(head: RequestHead, value: bytes) -> None:
     head.upgrade = value.lower()
 
 
+def _traceparent(head: RequestHead, value: bytes) -> None:
+    head.traceparent = value
+
+
 HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"host": _host,
     b"content-length": _content_length,
@@ -166,6 +171,7 @@ HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"expect": _expect,
     b"te": _te,
     b"upgrade": _upgrade,
+    b"traceparent": _traceparent,
     b"forwarded": mark_forwarded,
     b"x-forwarded-for": mark_forwarded,
     b"x-forwarded-proto": mark_forwarded,

@@ -44,7 +44,8 @@ class RepeatedFields:
     @classmethod
     def of(cls, block: bytes, head: RequestHead) -> RepeatedFields | None:
         """Cache entry for a parsed head; None where it is not cacheable."""
-        usual = head.is_usual and head.keep_alive and not (head.upgrade or head.accepts_trailers)
+        special = head.upgrade or head.accepts_trailers or head.traceparent  # which no two requests share
+        usual = head.is_usual and head.keep_alive and not special
         return cls(block, head) if usual and len(block) <= _MAX_REPEATED else None
 
     def after(self, line: bytes) -> RequestHead | None:

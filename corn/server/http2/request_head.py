@@ -164,6 +164,7 @@ _shared = (
     b"host",
     b"content-length",
     b"expect",
+    b"traceparent",
     b"forwarded",
     *(name for name in HANDLERS if name.startswith(b"x-forwarded")),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from corn.ipc.scoreboard import LATENCY_BOUNDS, Field, Scoreboard, ScoreboardEntry
+from corn.ipc.scoreboard import EXEMPLAR_WORDS, LATENCY_BOUNDS, Field, Scoreboard, ScoreboardEntry
 from corn.supervisor.children.workers import WorkerProcess
-from corn.supervisor.projections.status import Reading
+from corn.supervisor.projections.status import Exemplar, Reading
 
 _BUCKETS = len(LATENCY_BOUNDS) + 1
 _DIGITS = 8
@@ -27,7 +27,18 @@ def reading_of(cell: ScoreboardEntry) -> Reading:
         lag=words[Field.LAG_US] / 1_000_000,
         statuses=tuple(map(sum, rows)),
         latency=tuple(map(sum, zip(*rows, strict=True))),
+        exemplars=tuple(_exemplars(words)),
     )
+
+
+def _exemplars(words: memoryview) -> Iterator[Exemplar]:
+    """The exemplars of a cell, without one that is being written."""
+    for bucket in range(_BUCKETS):
+        first = Field.EXEMPLARS + bucket * EXEMPLAR_WORDS
+        if words[first]:
+            before, high, low, span, took, at = words[first : first + EXEMPLAR_WORDS].tolist()
+            if before % 2 == 0 and words[first] == before:
+                yield Exemplar(bucket, f"{high:016x}{low:016x}", f"{span:016x}", took / 1_000_000, at / 1000)
 
 
 class WorkerCounters:
@@ -44,6 +55,6 @@ class WorkerCounters:
     def leave(self, cell: ScoreboardEntry) -> None:
         """Add the counts of an exited worker to the sum, and clear its cell."""
         last = reading_of(cell)
-        kept = Reading(0.0, 0, 0, last.requests, last.sent, last.busy, 0.0, last.statuses, last.latency)
+        kept = Reading(0.0, 0, 0, last.requests, last.sent, last.busy, 0.0, last.statuses, last.latency, last.exemplars)
         self.gone = self.gone.plus(kept)
         cell.clear()

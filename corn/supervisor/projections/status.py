@@ -10,7 +10,7 @@ them with psutil, by the process ids given here (see corn/memory.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corn.supervisor.policy.rolling_reload import is_soaked, previous_until
 from corn.supervisor.policy.state import Phase, State, TemplateStage, Worker
@@ -33,6 +33,17 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """Traced request of a bucket of the latency histogram; `at` is in seconds since the epoch."""
+
+    bucket: int
+    trace_id: str
+    span_id: str
+    seconds: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """Counters of a worker since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
 
@@ -49,6 +60,7 @@ class Reading:
     lag: float = 0.0
     statuses: tuple[int, ...] = (0,) * 8
     latency: tuple[int, ...] = (0,) * 16
+    exemplars: tuple[Exemplar, ...] = ()
 
     def plus(self, other: Reading) -> Reading:
         """The sum of both readings."""
@@ -62,7 +74,13 @@ class Reading:
             max(self.lag, other.lag),
             tuple(map(sum, zip(self.statuses, other.statuses, strict=True))),
             tuple(map(sum, zip(self.latency, other.latency, strict=True))),
+            _newest(self.exemplars, other.exemplars),
         )
+
+
+def _newest(these: tuple[Exemplar, ...], those: tuple[Exemplar, ...]) -> tuple[Exemplar, ...]:
+    """The last exemplar of each bucket."""
+    return tuple({each.bucket: each for each in sorted((*these, *those), key=lambda each: each.at)}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +273,7 @@ def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
         in_stage=at - worker.since,
         silent=silent,
         reason=reason,
-        counted=counted,
+        counted=replace(counted, exemplars=()),
     )
 
 
