@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
+from collections.abc import Callable
 
 from benchmarks.cases import Case
 
@@ -45,10 +46,12 @@ def announces_close(case: Case, port: int) -> bool:
     return (ask(case, port).getheader("connection") or "").lower() == "close"
 
 
-def await_answer(case: Case, port: int) -> None:
-    """Ask until the service is up and answers right."""
+def await_answer(case: Case, port: int, lives: Callable[[], bool]) -> None:
+    """Ask until the service is up and answers right, or has ended."""
     deadline = time.monotonic() + _PATIENCE
     while (error := _unreached(case, port)) is not None:
+        if not lives():
+            raise WrongAnswerError("the server has ended")
         if time.monotonic() > deadline:
             raise WrongAnswerError(f"no answer within {_PATIENCE:.0f} s: {error}")
         time.sleep(0.02)

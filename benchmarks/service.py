@@ -107,7 +107,7 @@ def _issue(directory: Path) -> None:
 
 def _await(service: Service, case: Case) -> None:
     try:
-        await_answer(case, service.port)
+        await_answer(case, service.port, lambda: service.process.poll() is None)
     except WrongAnswerError as error:
         tail = service.log.read_text(errors="replace").strip()[-1000:]
         raise WrongAnswerError(f"{error}\n{tail}".strip()) from None

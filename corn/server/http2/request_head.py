@@ -23,6 +23,31 @@ _LONGEST_HOST = 262  # a DNS name and a port
 Meaning = Callable[[RequestHead, bytes], None]
 
 
+class HeadReader:
+    """Reader of a connection's heads, which remembers what repeated fields mean.
+
+    The decoder returns the same list of fields for each repetition of a block of references.
+    """
+
+    __slots__ = ("_fields", "_head", "_limit_count", "_limit_size")
+
+    def __init__(self, limit_size: int, limit_count: int) -> None:
+        self._limit_size = limit_size
+        self._limit_count = limit_count
+        self._fields: Fields | None = None  # of the last request without a body
+        self._head: RequestHead | None = None  # once they were repeated
+
+    def read(self, fields: Fields, *, ends: bool) -> RequestHead:
+        """Parse a head, see `read_head`."""
+        is_repeated = ends and fields is self._fields
+        if is_repeated and self._head is not None:
+            return self._head.copy()
+        head = read_head(fields, limit_size=self._limit_size, limit_count=self._limit_count, ends=ends)
+        self._fields = fields if ends else None
+        self._head = head.copy() if is_repeated else None
+        return head
+
+
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
     """Parse a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for a request not served."""
     if len(fields) > limit_count + len(_PSEUDO):

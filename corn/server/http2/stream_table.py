@@ -22,7 +22,7 @@ from corn.server.http.errors import HTTPError
 from corn.server.http.head import RequestHead
 from corn.server.http2.field_decoder import Fields
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError, HTTP2StreamError, MalformedRequestError, reset
-from corn.server.http2.request_head import read_head
+from corn.server.http2.request_head import HeadReader
 from corn.server.http2.response import HTTP2Cycle, HTTP2WebSocketCycle
 from corn.server.http2.stream import Stream, StreamConnection
 from corn.server.websocket.handshake import read_offer
@@ -44,14 +44,26 @@ class TableConnection(StreamConnection, Protocol):
 class StreamTable:
     """Streams of one connection, by number."""
 
-    __slots__ = ("_abandoned", "_connection", "_ended", "_limit", "_skipped", "by_number", "is_closed", "last")
+    __slots__ = (
+        "_abandoned",
+        "_connection",
+        "_ended",
+        "_heads",
+        "_limit",
+        "_skipped",
+        "by_number",
+        "is_closed",
+        "last",
+    )
 
     def __init__(self, connection: TableConnection) -> None:
         self.by_number: dict[int, Stream] = {}
         self.last = 0  # the highest number that the peer has used
         self.is_closed = False  # the last stream was announced, and no more are taken
         self._connection = connection
-        self._limit = connection.service.config.http2_max_concurrent_streams
+        service = connection.service
+        self._limit = service.config.http2_max_concurrent_streams
+        self._heads = HeadReader(service.limit_header_size, service.limit_header_count)
         self._skipped: list[range] = []
         self._ended: dict[int, None] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -69,9 +81,7 @@ class StreamTable:
             raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "too many streams")
         stream = Stream(connection, number, received=ends)
         try:
-            head = read_head(
-                fields, limit_size=service.limit_header_size, limit_count=service.limit_header_count, ends=ends
-            )
+            head = self._heads.read(fields, ends=ends)
             self._begin_request(stream, head)
         except HTTPError as refusal:
             self._add(stream)
