@@ -18,6 +18,8 @@ from enum import Enum
 _COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"
+DATE, SHORT_DATE = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
+_WIDE = 130  # columns in which most lines fit
 _TRACEBACK = "Traceback (most recent call last)"
 
 Formatter = logging.Formatter
@@ -56,12 +58,16 @@ class Source:
 class TextFormatter(logging.Formatter):
     """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted.
 
-    The journal and syslog record the time and the level themselves, and syslog the process.
+    `short` leaves out the date and the process id, for a narrow terminal. The journal and syslog record the time and
+    the level themselves, and syslog the process.
     """
 
-    def __init__(self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES) -> None:
+    def __init__(
+        self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES, short: bool = False
+    ) -> None:
         super().__init__()
-        self._who = str(source) if receiver is Receiver.SYSLOG else f"{source} [{os.getpid()}]"
+        self._who = str(source) if receiver is Receiver.SYSLOG or short else f"{source} [{os.getpid()}]"
+        self._date = SHORT_DATE if short else DATE
         self._color = color
         self._receiver = receiver
 
@@ -69,7 +75,7 @@ class TextFormatter(logging.Formatter):
         message = _message(record)
         if self._receiver is not Receiver.LINES:
             return prefixed(record.levelno, f"{self._who} {message}", self._receiver)
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        when = time.strftime(self._date, time.localtime(record.created))
         stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
         if self._color:
             color = _COLORS.get(record.levelname, "")
@@ -131,6 +137,14 @@ def wants_color(setting: str, fd: int = 2) -> bool:
     if setting == "auto":
         return os.isatty(fd) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     return setting == "always"
+
+
+def is_narrow(fd: int) -> bool:
+    """True for a terminal in which lines with a date and a process id would wrap."""
+    try:
+        return 0 < os.get_terminal_size(fd).columns < _WIDE
+    except (OSError, ValueError):
+        return False
 
 
 def _text(record: logging.LogRecord) -> str:

@@ -1,11 +1,17 @@
 """Log formats: from a record to a line."""
 
+import fcntl
 import json
 import logging
 import os
+import pty
 import re
+import struct
+import termios
 
-from corn.logs.formats import JSONFormatter, Receiver, Source, TextFormatter, is_journal
+import pytest
+
+from corn.logs.formats import JSONFormatter, Receiver, Source, TextFormatter, is_journal, is_narrow
 
 WORKER = Source("worker", 2, 5)
 
@@ -69,6 +75,20 @@ def test_journal_lines_have_priority_and_no_time():
     assert all(line.startswith("<4>") for line in text.split("\n"))
     as_json = JSONFormatter(WORKER, receiver=Receiver.JOURNAL).format(record("a", level=logging.DEBUG))
     assert as_json.startswith('<7>{"time"')
+
+
+@pytest.mark.parametrize(("columns", "is_short"), [(0, False), (80, True), (129, True), (130, False)])
+def test_terminal_below_130_columns_is_narrow(columns, is_short):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    assert is_narrow(theirs) == is_short
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_short_line_has_no_date_and_no_process():
+    text = TextFormatter(WORKER, color=False, short=True).format(record("a"))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} INFO    worker 2 g5 a", text)
 
 
 def test_syslog_line_has_priority_and_no_process():

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from corn.config.sections.logs import ATOM
-from corn.logs.formats import Receiver, Source, stamp_of
+from corn.logs.formats import DATE, SHORT_DATE, Receiver, Source, stamp_of
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead
 from corn.server.request_id import request_id
@@ -57,14 +57,18 @@ class Format(Protocol):
 
 
 class TextFormat:
-    """`2026-11-21 07:54:24.123 INFO    [4711] 127.0.0.1:5312 "GET /path HTTP/1.1" 200 13 0.4ms`."""
+    """`2026-11-21 07:54:24.123 INFO    [4711] 127.0.0.1:5312 "GET /path HTTP/1.1" 200 13 0.4ms`.
+
+    `short` leaves out the date and the process id, for a narrow terminal.
+    """
 
     tells_of_opening = True
 
-    def __init__(self, *, color: bool, receiver: Receiver = Receiver.LINES) -> None:
+    def __init__(self, *, color: bool, receiver: Receiver = Receiver.LINES, short: bool = False) -> None:
         self._color = color
+        self._date = SHORT_DATE if short else DATE
         self._is_stamped = receiver is Receiver.LINES  # the journal and syslog record the time themselves
-        self._levels = {level: _level_text(level, color=color, receiver=receiver) for level in _LEVELS}
+        self._levels = {level: _level_text(level, color=color, receiver=receiver, short=short) for level in _LEVELS}
         self._stamp = ""
         self._second = -1
         self._second_text = ""
@@ -75,7 +79,7 @@ class TextFormat:
         second = int(now)
         if second != self._second:
             self._second = second
-            self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._second_text = time.strftime(self._date, time.localtime(second))
         stamp = f"{self._second_text}.{int((now - second) * 1000):03d}"
         self._stamp = _DIM + stamp + _RESET if self._color else stamp
 
@@ -161,13 +165,15 @@ def level_of_status(status: int) -> str:
     return "info" if status < 400 else "warning" if status < 500 else "error"
 
 
-def _level_text(level: str, *, color: bool, receiver: Receiver) -> str:
+def _level_text(level: str, *, color: bool, receiver: Receiver, short: bool) -> str:
     """Level and process id, between the time and the client."""
-    who = f"[{os.getpid()}]"
+    who = "" if short or receiver is Receiver.SYSLOG else f"[{os.getpid()}] "
     if receiver is not Receiver.LINES:
-        return _PRIORITIES[level] if receiver is Receiver.SYSLOG else f"{_PRIORITIES[level]}{who} "
+        return _PRIORITIES[level] + who
     name = f"{level.upper():<7}"
-    return f" {_LEVELS[level]}{name}{_RESET} {_DIM}{who}{_RESET} " if color else f" {name} {who} "
+    if not color:
+        return f" {name} {who}"
+    return f" {_LEVELS[level]}{name}{_RESET} " + (f"{_DIM}{who.rstrip()}{_RESET} " if who else "")
 
 
 def escaped(value: bytes) -> str:

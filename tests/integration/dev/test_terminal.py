@@ -37,6 +37,17 @@ def test_background_job_with_tostop_serves_without_spinning(project, shell):
     assert "Traceback" not in shell.output
 
 
+def test_lines_in_narrow_terminal_have_no_date_and_no_process(project, shell):
+    shell.run("stty cols 100")
+    shell.develop("--access-log", ending="&")
+    shell.wait_for(r"\d\d:\d\d:\d\d\.\d{3}\x1b\[0m \x1b\[32mINFO   \x1b\[0m \x1b\[2mmaster\x1b\[0m corn .* serves")
+    wait_until(lambda: shell.answers("one"), "it serves")
+    shell.wait_for(r'\d\d:\d\d:\d\d\.\d{3}\x1b\[0m \x1b\[32mINFO   \x1b\[0m 127.0.0.1:\d+ "GET / HTTP/1.1"')
+    assert not re.search(r"\d{4}-\d\d-\d\d", shell.output)
+    shell.run("kill %1")
+    wait_until(lambda: not shell.master.is_running() or shell.master.status() == "zombie", "it ends")
+
+
 def test_suspended_job_continues_in_background_and_foreground(project, shell):
     shell.develop()
     shell.type("\x1a")
