@@ -25,6 +25,7 @@ _PAGE_POLICY = b"default-src 'none'; script-src 'self'; style-src 'self'; connec
 _FILES = {
     "/": ("dashboard.html", "text/html; charset=utf-8"),
     "/dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
+    "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     "/dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
 }
 _TEXT = "text/plain; charset=utf-8"

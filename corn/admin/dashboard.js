@@ -1,20 +1,19 @@
-// The page of the admin address: asks /status once a second, and draws what has changed since the time before.
+// The dashboard: requests /status once a second, and updates what has changed.
 "use strict";
 
+import { Chart, ago, remember, say } from "./charts.js";
+
 const EVERY = 1000;
-const KEPT = 300;
-const LEAST_DRAWN = 60;
-const history = { rate: [], errors: [], p50: [], p99: [], flight: [], connections: [], memory: [] };
+const LATE = 2; // seconds without a turn of the event loop, from which on they are its lag
+const ACKNOWLEDGED = "corn acknowledged";
+const LOOKS = { serving: "good", ready: "good", reloading: "warn", upgrading: "warn", starting: "warn", booting: "warn",
+  spawning: "warn", draining: "warn" };
+const OUTCOMES = { done: ["good", "▲", "took over"], refused: ["bad", "✕", "was refused"],
+  "rolled back": ["warn", "◀", "was withdrawn"] };
 let before = null;
+let upgrades = [];
 
 const byId = (id) => document.getElementById(id);
-
-function element(name, text, kind) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
 
 function number(value, digits = 0) {
   return value.toLocaleString("en", { maximumFractionDigits: digits });
@@ -65,59 +64,19 @@ function quantile(share, buckets, bounds) {
   return bounds[bounds.length - 1];
 }
 
-// How far from the left the look number `index` stands: a minute fills the width, and later up to five do.
-function across(values, index) {
-  const drawn = Math.max(values.length, LEAST_DRAWN);
-  return ((drawn - values.length + index) / (drawn - 1)) * 300;
-}
+const charts = [
+  new Chart("rate", "Requests/s", rate, [["rate", "all", "first"], ["errors", "5xx", "second"]]),
+  new Chart("latency", "Latency", time, [["p50", "p50", "first"], ["p99", "p99", "second"]]),
+  new Chart("flight", "Load", number, [["flight", "in flight", "first"], ["connections", "connections", "second"]]),
+  new Chart("memory", "Memory", size, [["memory", "all processes", "first"]]),
+];
 
-function line(values, top) {
-  let path = "";
-  values.forEach((value, index) => {
-    if (value === null) return;
-    const begins = index === 0 || values[index - 1] === null;
-    path += `${begins ? "M" : "L"}${across(values, index).toFixed(1)} ${(58 - (value / top) * 54).toFixed(1)}`;
-  });
-  return path;
-}
-
-function chart(id, title, shown, series) {
-  const top = Math.max(...series.flatMap(([values]) => values.map((each) => each || 0)), 1e-9);
-  const caption = element("figcaption", title);
-  caption.append(element("span", `max ${shown(top)}`));
-  const now = element("div", undefined, "now");
-  series.forEach(([values, label, kind]) => {
-    const value = values[values.length - 1];
-    const told = element("span", value === null ? "–" : shown(value), kind);
-    told.append(" ", element("small", label));
-    now.append(told);
-  });
-  const space = "http://www.w3.org/2000/svg";
-  const drawing = document.createElementNS(space, "svg");
-  drawing.setAttribute("viewBox", "0 0 300 60");
-  drawing.setAttribute("preserveAspectRatio", "none");
-  drawing.setAttribute("role", "img");
-  drawing.setAttribute("aria-label", `${title}: ${now.textContent}`);
-  series.forEach(([values, , kind], index) => {
-    const path = document.createElementNS(space, "path");
-    path.setAttribute("d", line(values, top));
-    path.setAttribute("class", kind);
-    if (index === 0 && !values.includes(null)) {
-      const area = path.cloneNode();
-      area.setAttribute("d", `${line(values, top)}L300 60L${across(values, 0)} 60Z`);
-      area.setAttribute("class", "area");
-      drawing.append(area);
-    }
-    drawing.append(path);
-  });
-  byId(id).replaceChildren(caption, now, drawing);
-}
-
-function remember(status, passed, then) {
+function sampleOf(status, at, passed, then) {
   const latency = since(status.counted.latency, then.counted.latency);
   const statuses = since(status.counted.statuses, then.counted.statuses);
   const processes = [status, ...status.templates, ...status.workers];
-  const look = {
+  return {
+    at,
     rate: sum(statuses) / passed,
     errors: statuses[5] / passed,
     p50: quantile(0.5, latency, status.latency_bounds),
@@ -126,47 +85,95 @@ function remember(status, passed, then) {
     connections: status.counted.connections,
     memory: sum(processes.map((each) => each.pss || 0)),
   };
-  for (const [name, values] of Object.entries(history)) {
-    values.push(look[name]);
-    if (values.length > KEPT) values.shift();
+}
+
+// Reloads as marks of the charts and as lines of text, oldest first.
+function reloadsOf(status, at) {
+  const reloads = status.recent_reloads.map((each) => {
+    const [kind, sign, what] = OUTCOMES[each.outcome];
+    const code = each.generation === null ? "the configuration" : `generation ${each.generation}`;
+    const name = `${sign} ${each.generation ?? ""}`.trim();
+    return { at: at - each.ago, kind, sign, name, text: `${code} ${what}`, error: each.error };
+  });
+  return [...upgrades, ...reloads].sort((one, other) => one.at - other.at);
+}
+
+function head(status, refused) {
+  document.title = refused ? `✕ reload refused · ${status.app}` : `${status.phase} · ${status.app}`;
+  say(byId("app"), status.app);
+  say(byId("phase"), status.reason ? `${status.phase}: ${status.reason}` : status.phase);
+  byId("phase").className = `phase ${LOOKS[status.phase] || "bad"}`;
+  const serves = `${status.ready} of ${status.target} workers`;
+  say(byId("about"), `${serves}, generation ${status.generation ?? "–"}, up ${duration(status.uptime)}, at `
+    + `${status.addresses.join(", ")} · corn ${status.version}, master ${status.pid}`);
+}
+
+function acknowledged(key) {
+  try {
+    return localStorage.getItem(ACKNOWLEDGED) === key;
+  } catch {
+    return byId("refused").dataset.acknowledged === key; // no storage: until the page is loaded again
   }
 }
 
-function draw() {
-  chart("rate", "Requests/s", rate, [[history.rate, "all", "first"], [history.errors, "5xx", "second"]]);
-  chart("latency", "Latency", time, [[history.p50, "p50", "first"], [history.p99, "p99", "second"]]);
-  chart("flight", "Load", number, [[history.flight, "in flight", "first"], [history.connections, "connections", "second"]]);
-  chart("memory", "Memory", size, [[history.memory, "all processes", "first"]]);
+// The last reload, if it was refused or its code withdrawn, and nobody has acknowledged that.
+function refusedReload(status) {
+  const last = status.recent_reloads[status.recent_reloads.length - 1];
+  if (!last || last.outcome === "done" || !last.error) return null;
+  return acknowledged(`${status.pid} ${last.number}`) ? null : last;
 }
 
-const LOOKS = { serving: "good", ready: "good", reloading: "warn", upgrading: "warn", starting: "warn", booting: "warn",
-  spawning: "warn", draining: "warn" };
-
-function head(status) {
-  document.title = `${status.phase} · ${status.app}`;
-  byId("app").textContent = status.app;
-  byId("phase").textContent = status.reason ? `${status.phase}: ${status.reason}` : status.phase;
-  byId("phase").className = `phase ${LOOKS[status.phase] || "bad"}`;
-  const serves = `${status.ready} of ${status.target} workers`;
-  byId("about").textContent = `${serves}, generation ${status.generation ?? "–"}, up ${duration(status.uptime)}, at `
-    + `${status.addresses.join(", ")} · corn ${status.version}, master ${status.pid}`;
+function banner(status, last) {
+  byId("refused").hidden = last === null;
+  if (last === null) return;
+  const code = last.generation === null ? "the configuration" : `generation ${last.generation}`;
+  const serves = status.generation === null ? "No code serves." : `Generation ${status.generation} still serves.`;
+  byId("refused").dataset.key = `${status.pid} ${last.number}`;
+  say(byId("refused-what"), `✕ Reload ${last.outcome}: ${code}`);
+  say(byId("refused-why"), last.error);
+  say(byId("refused-serves"), `${serves} The log has the whole error.`);
 }
 
-function row(status, worker, passed, then) {
+function acknowledge() {
+  const { key } = byId("refused").dataset;
+  byId("refused").dataset.acknowledged = key;
+  try {
+    localStorage.setItem(ACKNOWLEDGED, key);
+  } catch { /* no storage: until the page is loaded again */ }
+  byId("refused").hidden = true;
+}
+
+function cells(status, worker, passed, then) {
   const old = then.workers.find((each) => each.worker === worker.worker);
   const latency = since(worker.counted.latency, old && old.counted.latency);
   const slot = status.slots.find((each) => each.slot === worker.slot);
-  const made = element("tr");
-  made.append(
-    element("td", worker.slot),
-    element("td", worker.stage, LOOKS[worker.stage] || "bad"),
-    ...[
-      worker.generation, worker.pid ?? "–", duration(worker.age), rate(sum(latency) / passed),
-      time(quantile(0.99, latency, status.latency_bounds)), worker.counted.active, worker.counted.connections,
-      time(worker.silent > 2 ? worker.silent : worker.counted.lag), size(worker.pss), slot ? slot.restarts : "–",
-    ].map((each) => element("td", each)),
-  );
+  return [
+    worker.slot, worker.stage, worker.generation, worker.pid ?? "–", duration(worker.age), rate(sum(latency) / passed),
+    time(quantile(0.99, latency, status.latency_bounds)), worker.counted.active, `${Math.round(worker.busy * 100)} %`,
+    worker.counted.connections, time(worker.silent > LATE ? worker.silent : worker.counted.lag), size(worker.pss),
+    slot ? slot.restarts : "–",
+  ].map(String);
+}
+
+function newRow(worker) {
+  const made = document.createElement("tr");
+  made.dataset.worker = worker.worker;
+  for (let index = byId("columns").cells.length; index > 0; index--) made.insertCell();
   return made;
+}
+
+// A worker keeps its row, whatever comes and goes beside it: nothing that a reader has selected is lost.
+function table(status, passed, then) {
+  const body = byId("workers");
+  const rows = new Map([...body.rows].map((each) => [each.dataset.worker, each]));
+  const live = new Set(status.workers.map((each) => String(each.worker)));
+  for (const [worker, row] of rows) if (!live.has(worker)) row.remove(); // first, so that no other is moved
+  status.workers.forEach((worker, index) => {
+    const row = rows.get(String(worker.worker)) || newRow(worker);
+    if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] || null);
+    cells(status, worker, passed, then).forEach((text, column) => say(row.cells[column], text));
+    row.cells[1].className = LOOKS[worker.stage] || "bad";
+  });
 }
 
 function notes(status) {
@@ -175,23 +182,35 @@ function notes(status) {
     const waits = slot.starts_in ? `; starts again in ${duration(slot.starts_in)}` : "";
     return `worker ${slot.slot} was restarted ${times}, last ${duration(slot.ago)} ago: ${slot.reason}${waits}`;
   });
-  if (status.last_error && !status.slots.some((slot) => slot.reason && status.last_error.includes(slot.reason))) {
+  const told = [...status.slots.map((slot) => slot.reason), ...status.recent_reloads.map((each) => each.error)];
+  if (status.last_error && !told.some((each) => each && status.last_error.includes(each))) {
     found.push(`last error: ${status.last_error}`);
   }
-  return found.map((text) => element("li", text));
+  return found;
+}
+
+function list(id, lines) {
+  const shown = byId(id);
+  while (shown.children.length > lines.length) shown.lastChild.remove();
+  lines.forEach((line, index) => say(shown.children[index] || shown.appendChild(document.createElement("li")), line));
 }
 
 function show(status, at) {
   const same = before && before.status.pid === status.pid;
   const then = same ? before.status : status;
-  const passed = same ? Math.max(0.001, (at - before.at) / 1000) : 1;
-  head(status);
-  if (same) {
-    remember(status, passed, then);
-    draw();
-  }
-  byId("workers").replaceChildren(...status.workers.map((each) => row(status, each, passed, then)));
-  byId("notes").replaceChildren(...notes(status));
+  const passed = same ? Math.max(0.001, at - before.at) : 1;
+  const refused = refusedReload(status);
+  head(status, refused);
+  banner(status, refused);
+  if (same) remember(sampleOf(status, at, passed, then));
+  else if (before) upgrades = [...upgrades, { at, kind: "good", sign: "▲", name: "▲ new", text: "a new master took over" }];
+  const reloads = reloadsOf(status, at);
+  for (const each of charts) each.draw(at, reloads);
+  table(status, passed, then);
+  list("notes", notes(status));
+  list("reloads", reloads.reverse().map((each) =>
+    `${each.sign} ${each.text} ${ago(at - each.at)}${each.error ? `: ${each.error}` : ""}`));
+  byId("history").hidden = reloads.length === 0;
   before = { status, at };
 }
 
@@ -199,13 +218,14 @@ async function look() {
   try {
     const answer = await fetch("/status", { cache: "no-store", signal: AbortSignal.timeout(5000) });
     if (!answer.ok) throw new Error(await answer.text());
-    show(await answer.json(), performance.now());
+    show(await answer.json(), performance.now() / 1000);
     byId("notice").hidden = true;
   } catch (error) {
-    byId("notice").textContent = `No figures at the moment: ${error.message}`;
+    say(byId("notice"), `No figures at the moment: ${error.message}`);
     byId("notice").hidden = false;
   }
   setTimeout(look, EVERY);
 }
 
+byId("acknowledge").addEventListener("click", acknowledge);
 look();

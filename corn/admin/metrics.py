@@ -58,6 +58,9 @@ def _of_the_service(status: Status) -> Iterator[Metric]:
     yield _gauge("corn_generation", "The generation that serves, 0 for none.", {}, status["generation"] or 0)
     yield _counted("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
     yield _counted("corn_worker_restarts", "Workers that ended unplanned.", "reason", _CAUSES, status["restarts"])
+    last = next(iter(status["recent_reloads"][-1:]), None)
+    failed = last is not None and last["outcome"] != "done" and last["error"]
+    yield _gauge("corn_last_reload_successful", "0 if the last reload was refused or rolled back.", {}, int(not failed))
     yield _gauge("corn_workers_target", "Workers there are to be.", {}, status["target"])
     yield _gauge("corn_workers_ready", "Slots in which a worker serves.", {}, status["ready"])
     states = Counter(each["stage"] for each in status["workers"])
@@ -105,6 +108,9 @@ def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemp
 def _of_workers(status: Status) -> Iterator[Metric]:
     lag = GaugeMetricFamily("corn_loop_lag_seconds", "How late an event loop came to its last tick.", labels=["worker"])
     silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since an event loop turned.", labels=["worker"])
+    busy = GaugeMetricFamily(
+        "corn_worker_busy_ratio", "Share of the last half second that an event loop was not idle.", labels=["worker"]
+    )
     cpu = CounterMetricFamily("corn_worker_cpu_seconds", "Processor time of the worker in a slot.", labels=["worker"])
     seen = set()
     for worker in status["workers"]:  # of a slot's workers, the one that serves comes first
@@ -112,10 +118,12 @@ def _of_workers(status: Status) -> Iterator[Metric]:
             seen.add(worker["slot"])
             lag.add_metric([str(worker["slot"])], worker["counted"]["lag"])
             silent.add_metric([str(worker["slot"])], worker["silent"])
+            busy.add_metric([str(worker["slot"])], worker["busy"])
             if worker.get("cpu") is not None:
                 cpu.add_metric([str(worker["slot"])], worker["cpu"])
     yield lag
     yield silent
+    yield busy
     yield cpu
     memory = GaugeMetricFamily("corn_memory_bytes", "Memory (PSS) by kind of process.", labels=["process"])
     for kind, processes in (("master", [status]), ("template", status["templates"]), ("worker", status["workers"])):

@@ -64,12 +64,12 @@ def _document(failure: Failure, directory: str) -> Iterator[str]:
         yield _frame(place, directory)
     for raised in failure.raised:
         yield from _raised(raised, directory)
-    yield f'<details class="text"><summary>As text</summary><pre>{escape(_text(failure, directory))}</pre></details>'
+    yield f'<details class="text"><summary>As text</summary>{_as_text(failure, directory)}</details>'
     yield f"<footer>{_NOTICE}</footer></main></body></html>\n"
 
 
 def _words(text: str) -> str:
-    return f'<pre class="detail">{escape(text)}</pre>'
+    return f'<pre class="detail" tabindex="0" role="region" aria-label="Message">{escape(text)}</pre>'
 
 
 def _circumstances(failure: Failure, directory: str) -> Iterator[str]:
@@ -106,7 +106,8 @@ def _frame(frame: Frame, directory: str) -> str:
     file = escape(_relative(frame, directory))
     function = f" <span>in {escape(frame.function)}</span>" if frame.function not in ("", "<module>") else ""
     code = "".join(_line(frame, number, line) for number, line in enumerate(frame.code, frame.first))
-    shown = f'<pre tabindex="0"><code>{code}</code></pre>' if code else ""
+    region = f'<pre tabindex="0" role="region" aria-label="Code of {file}, line {frame.line}">'
+    shown = f"{region}<code>{code}</code></pre>" if code else ""
     return f'<div class="frame"><p class="place"><b>{file}:{frame.line}</b>{function}</p>{shown}</div>'
 
 
@@ -126,6 +127,10 @@ def _relative(frame: Frame, directory: str) -> str:
 
 def _text(failure: Failure, directory: str) -> str:
     return terminal.text(failure, color=False, directory=directory)
+
+
+def _as_text(failure: Failure, directory: str) -> str:
+    return f'<pre tabindex="0" role="region" aria-label="As text">{escape(_text(failure, directory))}</pre>'
 
 
 @cache

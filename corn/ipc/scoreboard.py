@@ -36,6 +36,7 @@ class Field(IntEnum):
     BYTES_SENT = 7  # of the bodies of all responses
     BUSY_US = 8  # microseconds from the head of a request to the end of its response, over all requests
     LAG_US = 9  # delay of the event loop's last tick
+    LOAD_PERMILLE = 10  # share of the time before that tick in which the loop worked or was blocked
     ANSWERS = 16  # the first of 8 times 16 words: requests by the first digit of their status, then by the time it took
     EXEMPLARS = 144  # the first of 16 times EXEMPLAR_WORDS words: a traced request by the time it took
 

@@ -101,6 +101,7 @@ class Server:
         self._drain = GracefulDrain(self._service, mailbox)
         self._ticking: asyncio.TimerHandle | None = None
         self._expected = math.inf  # when the next tick is due
+        self._ticked = (time.monotonic(), time.process_time())  # at the last tick
 
     async def start(self) -> None:
         """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
@@ -168,7 +169,9 @@ class Server:
         service, words = self._service, self._words
         now = time.monotonic()
         words[Field.HEARTBEAT_MS] = int(now * 1000)
-        words[Field.LAG_US] = int(max(0.0, now - self._expected) * 1_000_000)
+        lag = max(0.0, now - self._expected)
+        words[Field.LAG_US] = int(lag * 1_000_000)
+        words[Field.LOAD_PERMILLE] = self._load_since_last_tick(now, lag)
         service.show_counts()
         service.tick()
         service.sweep()
@@ -180,6 +183,12 @@ class Server:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)
         self._expected = time.monotonic() + INTERVAL
+
+    def _load_since_last_tick(self, now: float, lag: float) -> int:
+        """Share of the time, in thousandths: of processor time, or of waiting that delayed the tick if that is more."""
+        before, self._ticked = self._ticked, (now, time.process_time())
+        passed, spent = (this - last for this, last in zip(self._ticked, before, strict=True))
+        return int(min(1.0, max(spent, lag) / passed) * 1000) if passed > 0 else 0
 
 
 def _access_log(service: ServerContext) -> AccessLogger:

@@ -51,13 +51,14 @@ class Instance:
         self._loop = loop
         self._executor = executor
         self._development = development
+        self._service_manager = service_manager
         memory = MemorySampler()
         inbox = executor.receiver = Inbox(executor, loop.children, development, memory, loop.handle)
         self._reloader = ConfigReloader(
             executor,
             reread,
             development=development.active,
-            refused=service_manager.reload_refused,
+            refused=self._reload_refused,
             handle=loop.handle,
             origins=origins,
         )
@@ -132,6 +133,10 @@ class Instance:
     def _hang_up(self, at: float) -> None:
         if not self._development.hung_up(self._loop.handle):
             self._reloader.request(at)
+
+    def _reload_refused(self, why: str) -> None:
+        self._loop.configuration_refused(why)
+        self._service_manager.reload_refused(why)
 
     def _start_successor(self, action: actions.StartSuccessor) -> None:
         del action

@@ -23,7 +23,7 @@ from corn.supervisor.policy.actions import Action, Exit, SpawnTemplate, SpawnWor
 from corn.supervisor.policy.deadlines import next_wake
 from corn.supervisor.policy.decide import decide
 from corn.supervisor.policy.state import ProcessExit, Settings, State
-from corn.supervisor.projections.history import History, continued
+from corn.supervisor.projections.history import History, continued, with_refused_configuration
 
 _BRAKE = 0.05  # seconds after a fault, so that one that comes again and again does not take a whole CPU
 
@@ -95,6 +95,10 @@ class Loop:
                 self._decide(self._queue[0])
             finally:
                 self._queue.popleft()
+
+    def configuration_refused(self, why: str) -> None:
+        """Record a reload that did not begin, because its configuration cannot be used."""
+        self.history = with_refused_configuration(self.history, why, time.monotonic())
 
     def _decide(self, event: events.Event) -> None:
         before = self.state

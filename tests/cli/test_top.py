@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from corn.cli.top.keys import Interaction, Order
 from corn.cli.top.model import Sample, quantile, view_of
 from corn.cli.top.terminal import keys_in
-from corn.cli.top.view import PLAIN, Area, latency, lines, rate, sparkline
+from corn.cli.top.view import PLAIN, Area, latency, lines, rate
 from corn.ipc.scoreboard import LATENCY_BOUNDS
 from corn.supervisor.projections.status import Reading
 
-KEYS = ["r", "b", "+", "-", "d", "x", "s", "y", "n", "q", "j", "k", "up", "down", "escape", "pagedown", "é"]
+KEYS = ["r", "b", "+", "-", "d", "x", "s", "a", "y", "n", "q", "j", "k", "up", "down", "escape", "pagedown", "é"]
 
 
 def counted(requests=0, *, bucket=0, failed=0):
@@ -26,10 +26,10 @@ def counted(requests=0, *, bucket=0, failed=0):
     return {name: getattr(reading, name) for name in Reading.__slots__}
 
 
-def worker(slot, requests=0, *, number=None, stage="ready", silent=0.1, pid=None):
+def worker(slot, requests=0, *, number=None, stage="ready", silent=0.1, pid=None, busy=0.03):
     return {
         "slot": slot, "worker": number or slot + 1, "generation": 3, "pid": pid or 100_000 + slot, "stage": stage,
-        "age": 100.0, "in_stage": 90.0, "silent": silent, "reason": "", "counted": counted(requests),
+        "age": 100.0, "in_stage": 90.0, "silent": silent, "busy": busy, "reason": "", "counted": counted(requests),
     }  # fmt: skip
 
 
@@ -38,13 +38,19 @@ def status(workers, *, requests=0, failed=0, slots=(), **more):
         "version": "0.1.0", "pid": 99, "uptime": 100.0, "app": "shop:app", "addresses": ["http://127.0.0.1:8000"],
         "phase": "serving", "reason": "", "generation": 3, "rollback_to": None, "rollback_for": 0.0,
         "target": len(workers), "ready": len(workers), "last_error": "", "latency_bounds": LATENCY_BOUNDS,
-        "counted": counted(requests, failed=failed), "workers": workers, "slots": slots, "templates": [], **more,
+        "counted": counted(requests, failed=failed), "workers": workers, "slots": slots, "templates": [],
+        "recent_reloads": [], **more,
     }  # fmt: skip
 
 
 def sample(at, workers, **more):
     pids = [each["pid"] for each in workers]
     return Sample(at, status(workers, **more), dict.fromkeys(pids, at / 4), dict.fromkeys(pids, 9 << 20))
+
+
+def reload(number, outcome="done", *, ago=5.0, error="", generation=4):
+    fields = {"number": number, "generation": generation, "outcome": outcome, "error": error}
+    return fields | {"ago": ago, "took": 1.0}
 
 
 def screen(view, person=None, width=80, height=24, **more):
@@ -89,12 +95,6 @@ def test_quantiles_are_monotonic(buckets, one, other):
     assert low is None or 0.0 < low <= high <= 30.0
 
 
-def test_sparkline_scales_to_maximum():
-    assert sparkline([0.0, 5.0, 10.0], 4, "_-^") == " _-^"
-    assert sparkline([], 3, "_-^") == "   "
-    assert sparkline([1.0] * 9, 2, "_-^") == "^^"
-
-
 @given(st.floats(0.0, 29.9), st.floats(0.0, 900_000.0))
 def test_figures_have_bounded_width(seconds, count):
     assert len(latency(seconds)) <= 5
@@ -110,20 +110,92 @@ def test_screen_shows_workers_and_restart_reasons():
     )
     assert shown[0] == f"{'corn 0.1.0 serves shop:app at http://127.0.0.1:8000':<70}  up 1m40s"
     assert shown[1] == "serving, generation 3, 2/2 ready"
-    assert " ".join(shown[5].split()) == "W STATE GEN PID REQ/S P50 P99 BUSY LAG CPU% PSS AGE RST"
-    assert shown[6].split()[:5] == [">0", "ready", "3", "100000", "312"]
-    assert shown[6].split()[-7:] == ["0.5ms", "0", "0.0ms", "25", "9.0M", "1m40s", "2"]
-    assert shown[9].startswith("worker 0 was restarted 2 times, last 4.0s ago: crashed: killed by SIGKILL")
-    assert shown[10].startswith("  x x")
+    assert " ".join(shown[7].split()) == "W STATE GEN PID REQ/S P50 P99 ACT BUSY LAG CPU% PSS AGE RST"
+    assert shown[8].split()[:5] == [">0", "ready", "3", "100000", "312"]
+    assert shown[8].split()[-8:] == ["0.5ms", "0", "3%", "0.0ms", "25", "9.0M", "1m40s", "2"]
+    assert shown[11].startswith("worker 0 was restarted 2 times, last 4.0s ago: crashed: killed by SIGKILL")
+    assert shown[12].startswith("  x x")
     assert len(shown) == 24
 
 
 def test_long_worker_list_shows_selected_worker():
     view = view_of([sample(0.0, [worker(slot) for slot in range(64)])])
-    shown = screen(view, Interaction(selected=50))
+    shown = screen(view, Interaction(worker=51, slot=50))
     assert any(line.startswith(">50 ") for line in shown)
-    seen = [line for line in shown[6:] if " ready " in line]
+    seen = [line for line in shown[8:] if " ready " in line]
     assert f"  {64 - len(seen)} more" in shown
+
+
+def test_selection_follows_worker_when_rows_change():
+    person = Interaction()
+    person.press("down", [(1, 0), (2, 1), (3, 2)])
+    assert person.index([(1, 0), (2, 1), (3, 2)]) == 1
+    assert person.index([(4, 0), (1, 0), (5, 1), (2, 1), (3, 2)]) == 3
+    assert person.index([(4, 0), (5, 1), (6, 2)]) == 1
+    assert person.index([(4, 0)]) == 0
+
+
+def test_refused_reload_is_shown_until_acknowledged():
+    why = "ModuleNotFoundError: No module named 'shop'"
+    reloads = [reload(1), reload(2, "refused", error=why, generation=5)]
+    view = view_of([sample(0.0, [worker(0)], recent_reloads=reloads, last_error=why)])
+    person = Interaction()
+    shown = screen(view, person)
+    assert f"RELOAD REFUSED 5.0s ago: generation 5: {why}" in " ".join(line.strip() for line in shown)
+    assert "generation 3 still serves; the log has the whole error (a: acknowledge)" in shown
+    assert not any(line.startswith("last error") for line in shown)
+    person.press("a", [], view.refused.key)
+    assert "REFUSED" not in "".join(screen(view, person))
+    again = view_of([sample(0.0, [worker(0)], recent_reloads=[*reloads, reload(3, "refused", error="again")])])
+    assert "RELOAD REFUSED" in "".join(screen(again, person))
+
+
+@pytest.mark.parametrize("last", [reload(2), reload(2, "rolled back")])
+def test_refused_reload_is_forgotten_after_success_or_rollback(last):
+    reloads = [reload(1, "refused", error="no"), last]
+    assert view_of([sample(0.0, [worker(0)], recent_reloads=reloads)]).refused is None
+
+
+def test_refused_configuration_is_named():
+    reloads = [reload(1, "refused", error="port cannot change", generation=None)]
+    shown = screen(view_of([sample(0.0, [worker(0)], recent_reloads=reloads)]))
+    assert "RELOAD REFUSED 5.0s ago: the configuration: port cannot change" in shown
+
+
+def test_reloads_are_marked_below_time_axis():
+    samples = [sample(float(at), [worker(0, 10 * at)], requests=10 * at) for at in range(40)]
+    reloads = [reload(1, ago=30.0, generation=2), reload(2, "refused", ago=10.0, error="no", generation=3)]
+    last = sample(40.0, [worker(0, 400)], requests=400, recent_reloads=reloads)
+    shown = screen(view_of([*samples, last]), Interaction(acknowledged=(99, 2)))
+    chart, axis, marks = shown[4:7]
+    assert chart.endswith("█ max 10")
+    now = axis.index("now") + 2
+    assert chart[now] == "█"
+    assert axis.index("-20s") + 3 == now - 20
+    assert marks.index("^gen 2") == now - 30
+    assert marks.index("xgen 3 refused") == now - 10
+
+
+@pytest.mark.parametrize("stage", ["ready", "draining"])
+def test_screen_80_columns_crops_nothing(stage):
+    workers = [worker(slot, 10**7, pid=4_194_300 + slot, stage=stage, busy=1.0) for slot in range(2)]
+    few = [each | {"counted": counted(0)} for each in workers]
+    phase = {"reason": "1 of 2 workers are of generation 12, which soaks", "rollback_to": 11, "rollback_for": 280.0}
+    shown = screen(view_of([sample(0.0, few), sample(1.0, workers, phase="reloading", **phase)]))
+    assert all(len(line) <= 80 for line in shown)
+    assert "2/2 ready" in "".join(shown[1:3])
+    row = next(line for line in shown if line.startswith(">0"))
+    assert row.split()[1:5] == [stage, "3", "4194300", "10.0M"]
+    assert row.endswith(" 0")
+
+
+def test_stacks_page_wraps_long_lines():
+    person = Interaction()
+    file = f'  File "/srv/{"long/" * 20}main.py", line 4711, in read_root'
+    person.show(f"worker 0\n{file}\n    await asyncio.sleep(1)")
+    shown = screen(None, person)
+    assert "line 4711" in "".join(shown)
+    assert "".join(line.strip() for line in shown[1:4]).replace(" ", "").startswith(file.replace(" ", ""))
 
 
 def test_lost_instance_is_shown():
@@ -146,39 +218,41 @@ def test_terminal_without_utf8_gets_ascii():
 def test_screen_fits_terminal_size(width, height, count, selected):
     workers = [worker(slot, 10**6 * slot) for slot in range(count)]
     view = view_of([sample(0.0, [worker(slot) for slot in range(count)]), sample(1.0, workers, last_error="x " * 300)])
-    shown = lines(view, Interaction(selected=selected), Area(width, height))
+    shown = lines(view, Interaction(slot=selected), Area(width, height))
     assert len(shown) <= max(2, height)
     assert all(line.cell_len <= width for line in shown)
 
 
 def test_key_that_changes_service_asks_for_confirmation():
     person = Interaction()
-    assert person.press("down", [0, 4]) is None
-    assert person.press("d", [0, 4]) is None
+    rows = [(1, 0), (5, 4)]
+    assert person.press("down", rows) is None
+    assert person.press("d", rows) is None
     assert "drain worker 4? y/n" in screen(None, person)
-    order = person.press("y", [0, 4])
-    assert (order.do, order.fields) == ("drain", {"worker": 4})
-    assert person.press("r", [0]) is None
-    assert person.press("n", [0]) is None
+    order = person.press("y", rows)
+    assert (order.do, order.fields) == ("drain", {"worker": 4, "wait": True})
+    assert person.press("r", rows) is None
+    assert person.press("n", rows) is None
     assert person.said == "left as it is"
 
 
 def test_stacks_key_shows_scrollable_page():
     person = Interaction()
-    assert person.press("s", [3]) == Order("stacks", "", {"worker": 3})
+    rows = [(4, 3)]
+    assert person.press("s", rows) == Order("stacks", "", {"worker": 3})
     person.show("\n".join(f"line {number}" for number in range(100)))
-    person.press("pagedown", [3])
+    person.press("pagedown", rows)
     assert screen(None, person)[0] == "line 10"
-    person.press("q", [3])
+    person.press("q", rows)
     assert person.page is None
     assert not person.is_over
 
 
-@given(st.lists(st.sampled_from(KEYS)), st.lists(st.integers(0, 9)))
-def test_orders_require_confirmation(keys, slots):
+@given(st.lists(st.sampled_from(KEYS)), st.lists(st.tuples(st.integers(1, 99), st.integers(0, 9))))
+def test_orders_require_confirmation(keys, rows):
     person = Interaction()
     for key in keys:
-        order = person.press(key, slots)
+        order = person.press(key, rows)
         assert order is None or key == "y" or order.do == "stacks"
         assert person.page is None
 

@@ -33,10 +33,10 @@ async def app(scope, receive, send):
 
 
 class Monitored(Served):
-    """`corn serve` of `APP`, with the client `admin` of its admin endpoint."""
+    """`corn serve` of `app`, with the client `admin` of its admin endpoint."""
 
-    def __init__(self, directory: Path, *arguments: str, admin: str = "0") -> None:
-        (directory / "main.py").write_text(APP)
+    def __init__(self, directory: Path, *arguments: str, admin: str = "0", app: str = APP) -> None:
+        (directory / "main.py").write_text(app)
         more = ("--port", "0", "--control", "off", "--no-access-log", "--soak", "0", "--admin", admin)
         super().__init__(directory, "main:app", *more, *arguments)
 

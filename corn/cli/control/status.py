@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from corn.system.memory import proportional_sizes
 _HEALTHY = ("serving", "reloading", "upgrading")
 _BEATING = ("ready", "stuck")
 _SILENT = 2.0  # the heartbeat beats twice a second
-_HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQUESTS", "BUSY", "CONNS", "CPU", "PSS", "RESTARTS")
+_HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQS", "ACT", "BUSY", "CONNS", "CPU", "PSS", "RESTARTS")
 _NUMBERS = frozenset(range(2, len(_HEAD)))
 
 
@@ -61,11 +62,42 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
         f"corn {found['version']} serves {found['app']} at {', '.join(found['addresses'])}",
         f"master {found['pid']}, up {duration(found['uptime'])}, {_memory(sizes)}",
         phase(found),
+        *_refused_lines(found),
         "",
         table(_HEAD, [_row(found, each, sizes) for each in found["workers"]], right=_NUMBERS),
     ]
     remarks = notes(found)
     return "\n".join([*lines, *([""] if remarks else []), *remarks])
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The last reload, where it was refused or its code withdrawn: of what and why, and what serves instead.
+
+    `key` is that of this reload alone, `what` its outcome, `when` its age and its generation.
+    """
+
+    key: tuple[int, int]
+    what: str
+    when: str
+    error: str
+    serves: str
+
+
+def refusal(found: dict[str, Any]) -> Refusal | None:
+    """The refusal of the last reload, None if that succeeded, or if somebody asked for the rollback."""
+    last = next(iter(found.get("recent_reloads", ())[-1:]), None)  # an older master does not say
+    if last is None or last["outcome"] == "done" or not last["error"]:
+        return None
+    code = "the configuration" if last["generation"] is None else f"generation {last['generation']}"
+    what, when = f"reload {last['outcome']}", f"{duration(last['ago'])} ago: {code}"
+    serves = "no code serves" if found["generation"] is None else f"generation {found['generation']} still serves"
+    return Refusal((found["pid"], last["number"]), what, when, last["error"], serves)
+
+
+def _refused_lines(found: dict[str, Any]) -> list[str]:
+    refused = refusal(found)
+    return [] if refused is None else [f"{refused.what} {refused.when}: {refused.error}; {refused.serves}"]
 
 
 def notes(found: dict[str, Any]) -> list[str]:
@@ -74,6 +106,8 @@ def notes(found: dict[str, Any]) -> list[str]:
     remarks += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
     remarks += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
     told = [each["reason"] for each in found["slots"] if each["reason"]]
+    refused = refusal(found)
+    told += [] if refused is None else [refused.error]
     if found["last_error"] and not any(reason in found["last_error"] for reason in told):
         remarks.append(f"last error: {found['last_error']}")
     return remarks
@@ -99,6 +133,7 @@ def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -
         duration(worker["age"]),
         amount(counted["requests"]),
         str(counted["active"]),
+        f"{worker['busy'] * 100:.0f}%",
         str(counted["connections"]),
         "-" if worker["cpu"] is None else duration(worker["cpu"]),
         size(sizes.get(worker["pid"])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from corn.cli.top.poller import News, Watch
     from corn.cli.top.terminal import Terminal
 
+_SHOWN_FOR = 10.0  # seconds that the outcome of an order is shown
 _TURN = 0.2  # seconds; how soon an answer, a signal or another size of the terminal is noticed
 
 
@@ -58,11 +60,13 @@ class _Session:
         self._samples: deque[Sample] = deque(maxlen=KEPT)
         self._view: View | None = None
         self._lost = ""
+        self._forget_at: float | None = None
 
     def run(self) -> None:
         shown: object = None
         while not (self._person.is_over or self._terminal.is_ended):
             heard = self._listen()
+            heard = self._forget() or heard
             if heard or shown != self._terminal.size:
                 shown = self._terminal.size
                 self._draw()
@@ -79,9 +83,11 @@ class _Session:
         self._terminal.show(lines(self._view, self._person, area))
 
     def _press(self, key: str) -> None:
-        order = self._person.press(key, [row.slot for row in self._view.rows] if self._view else [])
+        view = self._view
+        rows = [(row.worker, row.slot) for row in view.rows] if view else []
+        order = self._person.press(key, rows, view.refused.key if view and view.refused else None)
         if order is not None:
-            self._person.said = f"{order.do} ..."
+            self._person.said, self._forget_at = f"{order.do} ...", None
             self._watch.carry(order)
 
     def _listen(self) -> bool:
@@ -108,3 +114,12 @@ class _Session:
             self._person.show(news)
         else:
             self._person.said = news
+            self._forget_at = time.monotonic() + _SHOWN_FOR
+
+    def _forget(self) -> bool:
+        """Take an outcome that has been shown for long enough from the screen; True if there was one."""
+        if self._forget_at is None or self._forget_at > time.monotonic():
+            return False
+        self._forget_at = None
+        self._person.said = ""
+        return True

@@ -5,13 +5,15 @@ Orders that change the service need confirmation: a key is hit by accident soone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 _DOWN = {"down": 1, "j": 1, "pagedown": 10, " ": 10}
 _UP = {"up": 1, "k": 1, "pageup": 10}
 _LEAVE = ("q", "escape")
+
+Selectable = tuple[int, int]  # the number of a worker, which no other has, and its slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,29 @@ class Order:
 class Interaction:
     """State of the interaction with the user.
 
-    `selected` counts rows from 0. `said` is the last answer. `page` is a text that covers the workers, from line `top`.
+    `worker` is selected, and what comes into its `slot` when it is gone. `said` is the last answer. `page` is a text
+    that covers the workers, from line `top`. `acknowledged` names the refused reload that is not shown any more.
     """
 
-    selected: int = 0
+    worker: int | None = None
+    slot: int = 0
     asked: Order | None = None
     said: str = ""
     page: list[str] | None = None
     top: int = 0
+    acknowledged: Hashable = None
     is_over: bool = False
 
-    def press(self, key: str, slots: Sequence[int]) -> Order | None:
-        """Handle a key, where the rows show workers of these slots; returns an order to carry out, if any."""
+    def index(self, rows: Sequence[Selectable]) -> int:
+        """The selected row, whatever rows have come and gone since it was selected."""
+        for wanted, column in ((self.worker, 0), (self.slot, 1)):
+            found = [number for number, row in enumerate(rows) if row[column] == wanted]
+            if found:
+                return found[0]
+        return _within(self.slot, len(rows))
+
+    def press(self, key: str, rows: Sequence[Selectable], refused: Hashable = None) -> Order | None:
+        """Handle a key, where these rows and the refusal of this reload are shown; returns an order to carry out."""
         if self.asked is not None:
             order, self.asked = self.asked, None
             self.said = "" if key == "y" else "left as it is"
@@ -49,25 +62,31 @@ class Interaction:
         self.said = ""
         if key in _LEAVE:
             self.is_over = key == "q"
+        elif key == "a":
+            self.acknowledged = refused
         elif key in _DOWN or key in _UP:
-            self.selected = _within(self.selected + _DOWN.get(key, 0) - _UP.get(key, 0), len(slots))
+            self._select(self.index(rows) + _DOWN.get(key, 0) - _UP.get(key, 0), rows)
         else:
-            return self._order(key, slots)
+            return self._order(key, rows)
         return None
 
     def show(self, text: str) -> None:
         """Cover the workers by a text."""
         self.page, self.top, self.said = text.splitlines(), 0, ""
 
+    def _select(self, index: int, rows: Sequence[Selectable]) -> None:
+        if rows:
+            self.worker, self.slot = rows[_within(index, len(rows))]
+
     def _scroll(self, key: str, page: list[str]) -> None:
         if key in _LEAVE:
             self.page = None
         self.top = _within(self.top + _DOWN.get(key, 0) - _UP.get(key, 0), len(page))
 
-    def _order(self, key: str, slots: Sequence[int]) -> Order | None:
+    def _order(self, key: str, rows: Sequence[Selectable]) -> Order | None:
         """Ask for confirmation of a key's order; an order that only reads is returned at once."""
-        slot = slots[_within(self.selected, len(slots))] if slots else None
-        order = _for_service(key) or (_for_worker(key, slot) if slot is not None else None)
+        self._select(self.index(rows), rows)
+        order = _for_service(key) or (_for_worker(key, self.slot) if rows else None)
         if order is None or not order.question:
             return order
         self.asked = order
@@ -76,17 +95,17 @@ class Interaction:
 
 def _for_service(key: str) -> Order | None:
     return {
-        "r": Order("reload", "reload the code"),
-        "b": Order("rollback", "roll back to the previous generation"),
-        "+": Order("scale", "serve with one worker more", {"by": 1}),
-        "-": Order("scale", "serve with one worker fewer", {"by": -1}),
+        "r": Order("reload", "reload the code", {"wait": True}),
+        "b": Order("rollback", "roll back to the previous generation", {"wait": True}),
+        "+": Order("scale", "serve with one worker more", {"by": 1, "wait": True}),
+        "-": Order("scale", "serve with one worker fewer", {"by": -1, "wait": True}),
     }.get(key)
 
 
 def _for_worker(key: str, slot: int) -> Order | None:
     return {
-        "d": Order("drain", f"drain worker {slot}", {"worker": slot}),
-        "x": Order("restart", f"restart worker {slot}", {"worker": slot}),
+        "d": Order("drain", f"drain worker {slot}", {"worker": slot, "wait": True}),
+        "x": Order("restart", f"restart worker {slot}", {"worker": slot, "wait": True}),
         "s": Order("stacks", "", {"worker": slot}),
     }.get(key)
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from corn.cli.control.status import Refusal, refusal
+from corn.cli.top.chart import Mark
+
 Counted = Mapping[str, Any]
 
 KEPT = 60  # samples
@@ -41,14 +44,16 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One worker. `lag` is in seconds, `cpu` in percent of one CPU, `pss` in bytes."""
+    """One worker. `busy` is a share, `lag` in seconds, `cpu` in percent of one CPU, `pss` in bytes."""
 
+    worker: int
     slot: int
     stage: str
     generation: int
     pid: int | None
     traffic: Traffic
     active: int
+    busy: float
     lag: float
     cpu: float | None
     pss: int | None
@@ -58,7 +63,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The whole service. `errors` is the share of responses with 5xx, `memory` is of all processes in bytes."""
+    """The whole service. `errors` is the share of responses with 5xx, `memory` is of all processes in bytes.
+
+    `ages` are those of the traffic's rates, in seconds. `marks` are the recent reloads.
+    """
 
     status: Mapping[str, Any]
     traffic: Traffic
@@ -66,6 +74,9 @@ class View:
     memory: int
     processes: int
     rows: tuple[Row, ...]
+    ages: tuple[float, ...]
+    marks: tuple[Mark, ...]
+    refused: Refusal | None
 
 
 def view_of(samples: Sequence[Sample]) -> View:
@@ -83,7 +94,17 @@ def view_of(samples: Sequence[Sample]) -> View:
         ]
         rows.append(_row(worker, _traffic(lived, bounds), samples, restarts.get(worker["slot"], 0)))
     sizes = samples[-1].pss
-    return View(status, _traffic(whole, bounds), _errors(whole), sum(sizes.values()), len(sizes), tuple(rows))
+    return View(
+        status,
+        _traffic(whole, bounds),
+        _errors(whole),
+        sum(sizes.values()),
+        len(sizes),
+        tuple(rows),
+        ages=tuple(samples[-1].at - each.at for each in samples[1:]),
+        marks=tuple(map(_mark, status.get("recent_reloads", ()))),
+        refused=refusal(dict(status)),
+    )
 
 
 def quantile(buckets: Sequence[int], bounds: Sequence[float], share: float) -> float | None:
@@ -121,16 +142,25 @@ def _grown(lived: Sequence[tuple[float, Counted]], name: str) -> list[int]:
     return [max(0, now - before) for now, before in zip(last, first, strict=True)]
 
 
+def _mark(reload: Mapping[str, Any]) -> Mark:
+    code = "config" if reload["generation"] is None else f"gen {reload['generation']}"
+    if reload["outcome"] == "done":
+        return Mark(reload["ago"], f"^{code}", is_bad=False)
+    return Mark(reload["ago"], f"x{code} {reload['outcome']}", is_bad=bool(reload["error"]))
+
+
 def _row(worker: Mapping[str, Any], traffic: Traffic, samples: Sequence[Sample], restarts: int) -> Row:
     counted, silent, pid = worker["counted"], worker["silent"], worker["pid"]
     is_silent = worker["stage"] in _BEATING and silent > _SILENT
     return Row(
+        worker=worker["worker"],
         slot=worker["slot"],
         stage=worker["stage"],
         generation=worker["generation"],
         pid=pid,
         traffic=traffic,
         active=counted["active"],
+        busy=worker.get("busy", 0.0),
         lag=silent if is_silent else counted["lag"],
         cpu=_cpu(pid, samples),
         pss=samples[-1].pss.get(pid),

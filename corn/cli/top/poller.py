@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from corn.cli.control.client import Answer, ControlClient, shown
-from corn.cli.control.diagnostics import WORKERS_TIMEOUT, format_stacks
+from corn.cli.control.diagnostics import WORKERS_TIMEOUT, format_own_stacks
 from corn.cli.top.keys import Order
 from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer
@@ -92,12 +92,13 @@ class Watch:
         try:
             instance = _connected(self._path)
             with contextlib.closing(instance):
-                answer = instance.ask(order.do, patience=WORKERS_TIMEOUT, **order.fields)
+                patience = None if order.fields.get("wait") else WORKERS_TIMEOUT
+                answer = instance.ask(order.do, patience=patience, **order.fields)
         except CornError as error:
             self.news.put(Told(shown(str(error))))
             return
         if answer.get("ok") and order.do == "stacks":
-            self.news.put(Page(shown(format_stacks(answer))))
+            self.news.put(Page(shown(format_own_stacks(answer))))
         else:
             self.news.put(Told(shown(str(answer.get("text") if answer.get("ok") else answer.get("error")))))
 

@@ -1,6 +1,7 @@
 """Renderer of the screen, as lines of a given width and height. Pure.
 
-No information is conveyed by colour alone, and no line is wider than the screen: the sparklines fill the rest.
+No information is conveyed by colour alone, and no line is wider than the screen: what is too long is continued on the
+next line, sparklines fill the rest, and a narrow screen leaves columns out.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from rich.text import Text
 from corn.cli.control.client import shown
 from corn.cli.control.formatting import duration, size
 from corn.cli.control.status import notes, phase
+from corn.cli.top.chart import axis, marks, sparkline
 from corn.cli.top.keys import Interaction
-from corn.cli.top.model import Row, View
+from corn.cli.top.model import KEPT, Row, View
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.:-=+*#"
-_HEAD = ("W", "STATE", "GEN", "PID", "REQ/S", "P50", "P99", "BUSY", "LAG", "CPU%", "PSS", "AGE", "RST")
-_LEFT = (1,)
-_SPARK_AFTER = 5  # columns
+_HEAD = ("W", "STATE", "GEN", "PID", "REQ/S", "P50", "P99", "ACT", "BUSY", "LAG", "CPU%", "PSS", "AGE", "RST")
+_LEFT_OUT = ("CPU%", "P50", "AGE", "PSS", "LAG", "GEN", "RST", "ACT", "P99", "PID")  # in this order, if it is narrow
+_LEFT = ("STATE",)
+_SPARK_AFTER = "REQ/S"
 _WIDEST_SPARK = 30
-_FOOT = 2  # lines
+_LOWEST_WITH_CHART = 16  # lines
 _KEYS = "r reload  b rollback  +/- scale  up/down: d drain  x restart  s stacks  q quit"
 _PAGE_KEYS = "up/down, space: scroll  q: back"
 _STYLES = {
@@ -37,6 +40,7 @@ _STYLES = {
     "degraded": "bold red",
     "stopping": "bold red",
 }
+_ALARM = "bold white on red"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +55,18 @@ class Area:
 
 def lines(view: View | None, person: Interaction, area: Area) -> list[Text]:
     """The whole screen; `view` is None before the first answer."""
+    foot = [*_answer(person, area), Text(_PAGE_KEYS if person.page is not None else _KEYS, style="dim")]
+    room = max(0, area.height - len(foot))
     if person.page is not None:
-        room = max(1, area.height - _FOOT)
-        body = [Text(each.expandtabs()) for each in person.page[person.top : person.top + room]]
-        bottom = _PAGE_KEYS
+        page = (each.expandtabs() for each in person.page[person.top : person.top + room])
+        body = [line for each in page for line in _wrapped(each, area.width, indent="    ")]
     else:
-        body = [Text("waiting for the instance")] if view is None else _body(view, person, area)
+        body = [Text("waiting for the instance")] if view is None else _body(view, person, area, room)
         body = [*([_lost(area.lost)] if area.lost else []), *body]
-        bottom = _KEYS
-    room = max(0, area.height - _FOOT)
-    filled = [*body[:room], *[Text("")] * (room - len(body)), _answer(person), Text(bottom, style="dim")]
+    filled = [*body[:room], *[Text("")] * (room - len(body)), *foot]
     for line in filled:
         line.truncate(area.width, overflow="crop")
     return filled
-
-
-def sparkline(rates: Sequence[float], width: int, sparks: str) -> str:
-    """The last `width` rates as columns, the highest as high as can be."""
-    recent = rates[-width:] if width else ()
-    most = max(recent, default=0.0) or 1.0
-    return "".join(sparks[min(int(each / most * len(sparks)), len(sparks) - 1)] for each in recent).rjust(width)
 
 
 def latency(seconds: float | None) -> str:
@@ -95,56 +91,80 @@ def _lost(why: str) -> Text:
     return Text(f"NO ANSWER: {_flat(why)}; trying again", style="bold red")
 
 
-def _answer(person: Interaction) -> Text:
+def _answer(person: Interaction, area: Area) -> list[Text]:
     said = f"{person.asked.question}? y/n" if person.asked is not None else _flat(person.said)
-    return Text(said, style="bold")
+    return _wrapped(said, area.width, style="bold")[: max(1, area.height // 8)]
 
 
-def _body(view: View, person: Interaction, area: Area) -> list[Text]:
-    head = _summary(view, area)
-    told = [textwrap.wrap(_flat(each), area.width, subsequent_indent="  ") for each in notes(dict(view.status))]
-    remarks = [Text(line) for each in told for line in each][: max(1, (area.height - len(head) - 5) // 2)]
-    room = max(1, area.height - len(head) - len(remarks) - _FOOT - 3)
+def _body(view: View, person: Interaction, area: Area, height: int) -> list[Text]:
+    head = [*_summary(view, area), *_refusal(view, person, area)]
+    if area.height >= _LOWEST_WITH_CHART:
+        head += _chart(view, area)
+    told = [line for each in notes(dict(view.status)) for line in _wrapped(_flat(each), area.width, indent="  ")]
+    remarks = told[: max(1, (height - len(head) - 3) // 2)]
+    room = max(1, height - len(head) - len(remarks) - 3)
     return [*head, Text(""), *_table(view.rows, person, area, room), *remarks]
 
 
 def _summary(view: View, area: Area) -> list[Text]:
     status, traffic = view.status, view.traffic
-    title = f"corn {status['version']} serves {status['app']} at {', '.join(status['addresses'])}"
+    title = _flat(f"corn {status['version']} serves {status['app']} at {', '.join(status['addresses'])}")
     up = f"up {duration(status['uptime'])}"
     room = max(8, area.width - len(up) - 2)
-    title = _flat(title)
     title = title if len(title) <= room else title[: room - 3] + "..."
     errors = "-" if view.errors is None else f"{view.errors * 100:.2g}%"
-    figures = f"p50 {latency(traffic.p50)}  p99 {latency(traffic.p99)}  5xx {errors}"
     counted = status["counted"]
     held = f"in flight {counted['active']}  connections {counted['connections']}"
     memory = f"{size(view.memory)} in {view.processes} processes" if view.processes else "memory unknown"
-    now = f"{rate(traffic.rate)} req/s"
-    spark = sparkline(traffic.rates, min(_WIDEST_SPARK, max(0, area.width - len(now) - len(figures) - 6)), area.sparks)
+    now = f"{rate(traffic.rate)} req/s  p50 {latency(traffic.p50)}  p99 {latency(traffic.p99)}  5xx {errors}"
+    state = f"{_flat(phase(dict(status)))}, {status['ready']}/{status['target']} ready"
     return [
         Text(f"{title.ljust(room)}  {up}", style="bold"),
-        Text(
-            f"{_flat(phase(dict(status)))}, {status['ready']}/{status['target']} ready",
-            _STYLES.get(status["phase"], ""),
-        ),
-        Text.assemble((now, "bold"), "  ", (spark.strip() or "-", "cyan"), f"  {figures}"),
+        *_wrapped(state, area.width, indent="  ", style=_STYLES.get(status["phase"], "")),
+        Text(now, style="bold"),
         Text(f"{held}  {memory}"),
     ]
 
 
+def _refusal(view: View, person: Interaction, area: Area) -> list[Text]:
+    """The banner of a refused reload, until somebody acknowledges it."""
+    refused = view.refused
+    if refused is None or refused.key == person.acknowledged:
+        return []
+    what = f"{refused.what.upper()} {refused.when}: {_flat(refused.error)}"
+    banner = _wrapped(what, area.width, indent="  ")[: max(1, area.height // 6)]
+    banner += _wrapped(f"{refused.serves}; the log has the whole error (a: acknowledge)", area.width, indent="  ")
+    return [Text(line.plain.ljust(area.width), style=_ALARM) for line in banner]
+
+
+def _chart(view: View, area: Area) -> list[Text]:
+    """Requests per second of the last minute, a time axis, and marks for the reloads of that time."""
+    most = f" max {rate(max(view.traffic.rates, default=0.0))}"
+    width = min(KEPT - 1, area.width - len(most))
+    events = marks(view.marks, view.ages, width, area.width)
+    is_bad = any(each.is_bad for each in view.marks)
+    drawn = [
+        Text.assemble((sparkline(view.traffic.rates, width, area.sparks), "cyan"), most),
+        Text(axis(view.ages, width), style="dim"),
+    ]
+    return [*drawn, Text(events, style="bold red" if is_bad else "bold")] if events else drawn
+
+
 def _table(rows: Sequence[Row], person: Interaction, area: Area, room: int) -> list[Text]:
     """The head, the rows that fit, among them the selected one, and the number of the others."""
-    cells = [_HEAD, *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    spark = min(_WIDEST_SPARK, area.width - sum(widths) - len(widths) - 2)
-    selected = max(0, min(person.selected, len(rows) - 1))
+    table = [dict(zip(_HEAD, each, strict=True)) for each in (_HEAD, *map(_cells, rows))]
+    widths = {name: max(len(line[name]) for line in table) for name in _HEAD}
+    for name in _LEFT_OUT:
+        if sum(widths.values()) + len(widths) > area.width:
+            del widths[name]
+    spark = min(_WIDEST_SPARK, area.width - sum(widths.values()) - len(widths) - 1)
+    selected = person.index([(row.worker, row.slot) for row in rows])
     first = max(0, min(selected - room // 2, len(rows) - room))
     seen = [
-        _line(_cells(row), widths, _spark(row, spark, area.sparks), ">" if index == selected else " ", row.stage)
-        for index, row in enumerate(rows)
+        _line(cells, widths, _spark(row, spark, area.sparks), ">" if index == selected else " ")
+        for index, (row, cells) in enumerate(zip(rows, table[1:], strict=True))
     ][first : first + room]
-    heading = _line(_HEAD, widths, "" if spark < 4 else " " * spark, " ", "")
+    heading = _line(table[0], widths, " " * spark if spark >= 4 else "", " ")
     heading.stylize("bold")
     more = f"  {len(rows) - len(seen)} more" if len(seen) < len(rows) else ""
     return [heading, *seen, Text(more)]
@@ -154,12 +174,12 @@ def _spark(row: Row, width: int, sparks: str) -> str:
     return sparkline(row.traffic.rates, width, sparks) if width >= 4 else ""
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], spark: str, mark: str, stage: str) -> Text:
+def _line(cells: dict[str, str], widths: dict[str, int], spark: str, mark: str) -> Text:
     line = Text(mark, style="bold" if mark == ">" else "")
-    for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        text = cell.ljust(width) if column in _LEFT else cell.rjust(width)
-        line.append(text if not column else f" {text}", _STYLES.get(stage, "") if column == 1 else "")
-        if column + 1 == _SPARK_AFTER and spark:
+    for number, (name, width) in enumerate(widths.items()):
+        text = cells[name].ljust(width) if name in _LEFT else cells[name].rjust(width)
+        line.append(f" {text}" if number else text, _STYLES.get(cells[name], "") if name == "STATE" else "")
+        if name == _SPARK_AFTER and spark:
             line.append(f" {spark}", "cyan")
     return line
 
@@ -174,12 +194,20 @@ def _cells(row: Row) -> tuple[str, ...]:
         latency(row.traffic.p50),
         latency(row.traffic.p99),
         str(row.active),
+        f"{row.busy * 100:.0f}%",
         latency(row.lag),
         "-" if row.cpu is None else f"{row.cpu:.0f}",
         size(row.pss),
         duration(row.age),
         str(row.restarts),
     )
+
+
+def _wrapped(text: str, width: int, *, indent: str = "", style: str = "") -> list[Text]:
+    """Text on as many lines as it needs; continuation lines are indented by as much as the first, and `indent`."""
+    own = text[: len(text) - len(text.lstrip())][: width // 2]
+    indent = (own + indent)[: width // 2]
+    return [Text(each, style=style) for each in textwrap.wrap(text, width, subsequent_indent=indent) or [""]]
 
 
 def _flat(text: str) -> str:

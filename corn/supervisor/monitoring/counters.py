@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from corn.ipc.scoreboard import EXEMPLAR_WORDS, LATENCY_BOUNDS, Field, Scoreboard, ScoreboardEntry
 from corn.supervisor.children.workers import WorkerProcess
@@ -25,6 +26,7 @@ def reading_of(cell: ScoreboardEntry) -> Reading:
         sent=words[Field.BYTES_SENT],
         busy=words[Field.BUSY_US] / 1_000_000,
         lag=words[Field.LAG_US] / 1_000_000,
+        load=words[Field.LOAD_PERMILLE] / 1000,
         statuses=tuple(map(sum, rows)),
         latency=tuple(map(sum, zip(*rows, strict=True))),
         exemplars=tuple(_exemplars(words)),
@@ -55,6 +57,6 @@ class WorkerCounters:
     def leave(self, cell: ScoreboardEntry) -> None:
         """Add the counts of an exited worker to the sum, and clear its cell."""
         last = reading_of(cell)
-        kept = Reading(0.0, 0, 0, last.requests, last.sent, last.busy, 0.0, last.statuses, last.latency, last.exemplars)
+        kept = replace(last, beat=0.0, connections=0, active=0, lag=0.0, load=0.0)
         self.gone = self.gone.plus(kept)
         cell.clear()

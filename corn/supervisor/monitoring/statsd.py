@@ -102,6 +102,7 @@ def _measured(status: Status) -> Iterator[Line]:
     yield "workers_ready", "", status["ready"], "g"
     yield "generation", "", status["generation"] or 0, "g"
     yield "loop_lag_seconds", "", max((each["counted"]["lag"] for each in status["workers"]), default=0.0), "g"
+    yield "worker_busy_ratio", "", max((each["busy"] for each in status["workers"]), default=0.0), "g"
     yield from _by("worker_restarts", "reason", status["restarts"])
     yield from _by("reloads", "result", status["reloads"])
 

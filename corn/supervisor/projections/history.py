@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from corn.supervisor.policy.state import Phase, State, Worker
 
+KEPT_RELOADS = 20
 PLANNED = ("reload", "rolled back", "scaled down", "stop", "the code has changed")
 # How a worker's reason begins, and the cause that it is counted under.
 _CAUSES = {
@@ -31,12 +32,31 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadRecord:
+    """A reload that has ended: its number since the start, and its outcome (done, refused, rolled back).
+
+    `generation` is what was loaded, None if its configuration was refused. Times are monotonic.
+    """
+
+    number: int
+    generation: int | None
+    outcome: str
+    error: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class History:
-    """Counts since the start: `slots` by slot, `causes` of workers' exits by cause, `reloads` by outcome."""
+    """Counts since the start: `slots` by slot, `causes` of workers' exits by cause, `reloads` by outcome.
+
+    `recent_reloads` are the last ones, oldest first.
+    """
 
     slots: Mapping[int, Restarted] = field(default_factory=dict)
     causes: Mapping[str, int] = field(default_factory=dict)
     reloads: Mapping[str, int] = field(default_factory=dict)
+    recent_reloads: tuple[ReloadRecord, ...] = ()
 
 
 def continued(history: History, before: State, after: State, at: float) -> History:
@@ -46,7 +66,25 @@ def continued(history: History, before: State, after: State, at: float) -> Histo
             if worker.id not in after.workers:
                 history = _with_end(history, worker, after, at)
     outcome = _reload_outcome(before, after)
-    return replace(history, reloads=_one_more(history.reloads, outcome)) if outcome else history
+    if not outcome:
+        return history
+    generation, began = _reload_of(before, after, at)
+    error = "" if outcome == "done" else after.last_error
+    return _with_reload(history, ReloadRecord(_count(history) + 1, generation, outcome, error, began, at))
+
+
+def with_refused_configuration(history: History, error: str, at: float) -> History:
+    """The history after a reload that did not begin, because the configuration cannot be used."""
+    return _with_reload(history, ReloadRecord(_count(history) + 1, None, "refused", error, at, at))
+
+
+def _with_reload(history: History, record: ReloadRecord) -> History:
+    recent = (*history.recent_reloads, record)[-KEPT_RELOADS:]
+    return replace(history, reloads=_one_more(history.reloads, record.outcome), recent_reloads=recent)
+
+
+def _count(history: History) -> int:
+    return sum(history.reloads.values())
 
 
 def _with_end(history: History, worker: Worker, after: State, at: float) -> History:
@@ -68,11 +106,23 @@ def _reload_outcome(before: State, after: State) -> str:
         if before.announced or not after.announced:
             return ""
         return "done" if after.broken is None else "refused"
+    if after.phase in (Phase.STOPPING, Phase.STOPPED):
+        return ""
     if before.current is not None and after.current is not None and after.current < before.current:
         return "rolled back"
     if before.phase is Phase.RELOADING and before.candidate is not None and after.candidate != before.candidate:
         return "done" if after.current == before.candidate else "refused"
     return ""
+
+
+def _reload_of(before: State, after: State, at: float) -> tuple[int | None, float]:
+    """The generation of a reload that has just ended, and when it began."""
+    if after.settings.development:
+        return after.revision, after.changed_at
+    if before.phase is not Phase.RELOADING:
+        return before.current, at  # which was withdrawn
+    template = before.templates.get(before.candidate or 0)
+    return before.candidate, at if template is None else template.since
 
 
 def _one_more(counts: Mapping[str, int], name: str) -> dict[str, int]:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from corn.supervisor.policy.rolling_reload import is_soaked, previous_until
-from corn.supervisor.policy.state import Phase, State, TemplateStage, Worker
-from corn.supervisor.projections.history import History, Restarted
+from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage, Worker
+from corn.supervisor.projections.history import History, ReloadRecord, Restarted
+
+_BLOCKED = 1.0  # seconds without a heartbeat, which beats twice a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Reading:
     """Counters of a worker since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
 
     `beat` is the time of its heartbeat on the monotonic clock, 0 for none yet. `statuses` counts responses by the first
-    digit, `latency` requests by the bucket of LATENCY_BOUNDS.
+    digit, `latency` requests by the bucket of LATENCY_BOUNDS. `busy` is the sum of the times of all requests, `load`
+    the share of the time between the last two heartbeats in which the event loop worked or was blocked.
     """
 
     beat: float = 0.0
@@ -58,6 +61,7 @@ class Reading:
     sent: int = 0
     busy: float = 0.0
     lag: float = 0.0
+    load: float = 0.0
     statuses: tuple[int, ...] = (0,) * 8
     latency: tuple[int, ...] = (0,) * 16
     exemplars: tuple[Exemplar, ...] = ()
@@ -72,6 +76,7 @@ class Reading:
             self.sent + other.sent,
             self.busy + other.busy,
             max(self.lag, other.lag),
+            max(self.load, other.load),
             tuple(map(sum, zip(self.statuses, other.statuses, strict=True))),
             tuple(map(sum, zip(self.latency, other.latency, strict=True))),
             _newest(self.exemplars, other.exemplars),
@@ -85,7 +90,10 @@ def _newest(these: tuple[Exemplar, ...], those: tuple[Exemplar, ...]) -> tuple[E
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `silent` is how long its event loop has been blocked, `reason` why it drains or is to be replaced."""
+    """One worker. `silent` is how long its event loop has been blocked, `reason` why it drains or is to be replaced.
+
+    `busy` is the share of its time that the event loop was not idle: 1 while it is blocked and cannot report.
+    """
 
     slot: int
     worker: int
@@ -95,6 +103,7 @@ class WorkerStatus:
     age: float
     in_stage: float
     silent: float
+    busy: float
     reason: str
     counted: Reading
 
@@ -111,6 +120,18 @@ class SlotStatus:
     reason: str
     ago: float | None
     starts_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadStatus:
+    """A reload that has ended `ago` seconds ago, after `took` seconds, and why, unless it is done."""
+
+    number: int
+    generation: int | None
+    outcome: str
+    error: str
+    ago: float
+    took: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +171,7 @@ class Status:
     log_level: str
     restarts: Mapping[str, int]
     reloads: Mapping[str, int]
+    recent_reloads: tuple[ReloadStatus, ...]
     counted: Reading
     latency_bounds: tuple[float, ...]
     workers: tuple[WorkerStatus, ...]
@@ -197,6 +219,7 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
         log_level=observed.log_level,
         restarts=history.causes,
         reloads=history.reloads,
+        recent_reloads=tuple(_reload(each, at) for each in history.recent_reloads),
         counted=counted,
         latency_bounds=observed.latency_bounds,
         workers=tuple(_worker(each, observed.readings.get(each.id, Reading()), at) for each in _in_order(state)),
@@ -272,8 +295,25 @@ def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
         age=at - worker.born,
         in_stage=at - worker.since,
         silent=silent,
+        busy=_busy(worker, counted, silent),
         reason=reason,
         counted=replace(counted, exemplars=()),
+    )
+
+
+def _busy(worker: Worker, counted: Reading, silent: float) -> float:
+    is_blocked = worker.stage in (Stage.READY, Stage.STUCK) and silent > _BLOCKED
+    return 1.0 if is_blocked else counted.load
+
+
+def _reload(record: ReloadRecord, at: float) -> ReloadStatus:
+    return ReloadStatus(
+        number=record.number,
+        generation=record.generation,
+        outcome=record.outcome,
+        error=record.error,
+        ago=at - record.ended,
+        took=record.ended - record.began,
     )
 
 

@@ -147,6 +147,24 @@ def test_readyz_during_upgrade_stays_200(directory):
         assert answers == {(200, b"1 of 1 workers are ready\n")}
 
 
+def test_refused_configuration_is_reported_until_success(directory):
+    with Monitored(directory).wait_ready() as served:
+        assert served.samples()["corn_last_reload_successful",] == 1
+        (directory / "corn.toml").write_text("wrokers = 2")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reload refused, nothing was changed")
+        served.wait_until(lambda: served.status()["recent_reloads"], "it is reported")
+        (last,) = served.status()["recent_reloads"]
+        assert (last["generation"], last["outcome"]) == (None, "refused")
+        assert "wrokers" in last["error"]
+        assert served.samples()["corn_last_reload_successful",] == 0
+        assert served.samples()["corn_reloads_total", "refused"] == 1
+        (directory / "corn.toml").write_text("workers = 2")
+        served.signal(signal.SIGHUP)
+        served.wait_until(lambda: served.samples()["corn_last_reload_successful",] == 1, "it is forgotten")
+        assert [each["outcome"] for each in served.status()["recent_reloads"]] == ["refused", "done"]
+
+
 def test_admin_address_in_use_exits_with_one_line(directory):
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

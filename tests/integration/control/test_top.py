@@ -19,11 +19,11 @@ COLUMNS, LINES = 80, 24
 
 
 class Screen:
-    """A terminal of 80 columns and 24 lines in which a shell command runs."""
+    """A terminal in which a shell command runs."""
 
-    def __init__(self, tmux, directory, command):
+    def __init__(self, tmux, directory, command, columns=COLUMNS, lines=LINES):
         self._tmux = [tmux, "-S", str(directory / "tmux"), "-f", "/dev/null"]
-        self._run("new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), f"{command}; exec sleep 1000")
+        self._run("new-session", "-d", "-x", str(columns), "-y", str(lines), f"{command}; exec sleep 1000")
 
     def __enter__(self):
         return self
@@ -36,9 +36,13 @@ class Screen:
 
     def wait_for(self, text):
         """Wait until a text is shown; returns the lines that are."""
+        return self.wait_until(lambda shown: text in shown, f"no {text!r}")
+
+    def wait_until(self, condition, failure="not so"):
+        """Wait until the shown text fulfils a condition; returns its lines."""
         end = time.monotonic() + DEADLINE
-        while text not in (shown := self._run("capture-pane", "-p")):
-            assert time.monotonic() < end, f"no {text!r} in:\n{shown}"
+        while not condition(shown := self._run("capture-pane", "-p")):
+            assert time.monotonic() < end, f"{failure} in:\n{shown}"
             time.sleep(0.05)
         return shown.splitlines()
 
@@ -67,7 +71,7 @@ def screen(tmp_path, program):
         f"{shlex.quote(sys.executable)} -m corn top --interval 0.2 --control {shlex.quote(str(tmp_path / 'sockets'))}"
     )
     with_end = f"{command}; echo ended with $?; stty -a | tr ';' ' ' | tr ' ' '\\n' | grep -x -e '-*icanon' -e '-*echo'"
-    return lambda: Screen(program("tmux"), tmp_path, with_end)
+    return lambda *size: Screen(program("tmux"), tmp_path, with_end, *size)
 
 
 def test_top_controls_instance_and_survives_its_restart(tmp_path, sockets, screen):
@@ -82,7 +86,9 @@ def test_top_controls_instance_and_survives_its_restart(tmp_path, sockets, scree
             shown.press("r")
             shown.wait_for("reload the code? y/n")
             shown.press("y")
-            shown.wait_for("serving, generation 2")
+            shown.wait_for("reloaded: generation 2 serves")
+            lines = shown.wait_for("^gen 2")
+            assert not any("reload" in line for line in lines[:-2]), "the reload is over"
             shown.press("+", "y")
             shown.wait_for("3/3 ready")
             shown.press("Down", "s")
@@ -97,6 +103,32 @@ def test_top_controls_instance_and_survives_its_restart(tmp_path, sockets, scree
                 shown.wait_for("4/4 ready")
                 shown.press("q")
                 shown.wait_for("ended with 0")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+def test_top_refused_reload_is_shown_until_acknowledged(tmp_path, sockets, screen, size):
+    write_app(tmp_path, "one")
+    good = (tmp_path / "main.py").read_text()
+    with (
+        Commanded(tmp_path, "main:app", "-w", "2", "--port", "0", *QUICK, sockets=sockets).wait_ready() as served,
+        screen(*size) as shown,
+    ):
+        shown.wait_for("2/2 ready")
+        (tmp_path / "main.py").write_text("import no_such_module_of_this_name")
+        served.signal(signal.SIGHUP)
+        shown.wait_for("RELOAD REFUSED")
+        lines = shown.wait_for("generation 1 still serves")
+        assert "No module named 'no_such_module_of_this_name'" in "".join(line.strip() + " " for line in lines)
+        assert shown.wait_for("xgen 2 refused")
+        shown.press("a")
+        shown.wait_until(lambda text: "RELOAD REFUSED" not in text)
+        served.signal(signal.SIGHUP)
+        shown.wait_for("RELOAD REFUSED")
+        (tmp_path / "main.py").write_text(good)
+        served.signal(signal.SIGHUP)
+        lines = shown.wait_for("serving, generation 4")
+        assert "RELOAD REFUSED" not in "".join(lines)
+        assert shown.wait_for("^gen 4")
 
 
 @pytest.mark.parametrize("key", ["C-c", "terminate"])

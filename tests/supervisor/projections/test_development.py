@@ -43,6 +43,10 @@ def test_dev_reloads_are_counted_and_are_not_restarts():
     assert [each.restarts for each in found.slots] == [0, 0]
     assert found.restarts == {}
     assert found.reloads == {"done": 3, "refused": 1}
+    assert [(each.generation, each.outcome, each.error) for each in found.recent_reloads] == [
+        *((generation, "done", "") for generation in (2, 3, 4)),
+        (5, "refused", "it broke"),
+    ]
 
 
 def test_dev_crash_is_counted_as_restart():
