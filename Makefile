@@ -17,6 +17,7 @@
 # make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
 # make bench    corn beside its peers, about an hour; BENCH=--quick takes ten minutes, BENCH="--help" tells more
 # make faults   faults injected into corn and its peers, about 25 minutes: who survives what
+# make coverage the policy and the projections of the master are covered by their own tests, each branch
 # make suites   the request files of gunicorn and llhttp in DIR against corn; SUITES=--publish writes docs/explanation/suites.md
 # make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
 
@@ -36,7 +37,7 @@ AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn suites simulate fuzz soak
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage suites simulate fuzz soak
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -92,6 +93,11 @@ bench: $(BENCH_VENV)/.installed
 faults: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
 
+coverage: $(VENV)/.installed-coverage
+	$(BIN)/coverage run --branch --source=corn/supervisor/policy,corn/supervisor/projections -m \
+		pytest --quiet tests/supervisor/policy tests/supervisor/projections
+	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
+
 suites: $(VENV)/.installed-test
 	$(BIN)/python -m tests.suites $(DIR) $(SUITES)
 
@@ -132,6 +138,10 @@ $(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
+	touch $@
+
+$(VENV)/.installed-coverage: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check coverage
 	touch $@
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-test

@@ -65,8 +65,7 @@ def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
     if not worker.is_ready:
         draft.rules.worker_failed(draft, worker, RevisionFailure(f"{end} before it was ready"), ExitCode.APPLICATION)
         return
-    if draft.state.phase is not Phase.STOPPING:
-        _back_off(draft, worker, end)
+    _back_off(draft, worker, end)
     draft.change(last_error=f"{worker} crashed: {end}", last_detail="")
     draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
     if worker.generation == draft.state.candidate:
@@ -135,7 +134,5 @@ def _back_off(draft: Transition, worker: Worker, end: ProcessExit | None) -> Non
 
 
 def _next_attempt(draft: Transition, worker: Worker) -> str:
-    if draft.state.phase is Phase.STOPPING:
-        return ""
     wait = draft.restarts(worker.slot).not_before - draft.at
     return f"; replaced in {wait:.1f} s" if wait > 0 else "; replaced at once"

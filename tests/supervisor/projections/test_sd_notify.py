@@ -151,3 +151,9 @@ TestNotifyMachine = NotifyMachine.TestCase
 TestNotifyMachine.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_reload_refused_outside_of_running_phase_sends_no_notice():
+    world = World(settings_with())
+    world.start()
+    assert list(refused_reload(world.state, world.now, "no file")) == []

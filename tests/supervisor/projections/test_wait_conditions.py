@@ -1,5 +1,7 @@
 """Wait conditions of control clients, and the status; over the states of a world without processes."""
 
+import pytest
+
 from corn.supervisor.policy import events
 from corn.supervisor.policy.decide import decide
 from corn.supervisor.policy.state import ProcessExit
@@ -200,3 +202,72 @@ def test_status_holds_workers_restarts_and_counters():
     assert found.restarts == {"crash": 1}
     assert found.templates[0].pid == 77
     assert [each.stage for each in found.workers] == ["ready", "ready"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        waiting.Reloaded(2),
+        waiting.CodeReloaded(2),
+        waiting.AllServedBy(1, "rolled back"),
+        waiting.Scaled(2),
+        waiting.Replaced(0, frozenset({1})),
+    ],
+    ids=lambda wish: type(wish).__name__,
+)
+def test_wait_ends_when_service_stops(wish):
+    world = watched()
+    world.wish = wish
+    world.outcome = None
+    world.signal("SIGTERM")
+    assert world.outcome == waiting.STOPS
+
+
+def test_wait_for_reload_ends_when_stop_overtakes_it():
+    world = watched()
+    world.hup()
+    world.wish = waiting.Reloaded(2)
+    world.signal("SIGTERM")
+    assert world.outcome == waiting.STOPS
+
+
+def test_wait_for_generation_ends_when_another_becomes_current():
+    world = watched()
+    world.hup()
+    world.wish = waiting.AllServedBy(2, "rolled back")
+    world.template_fails(2)
+    assert world.outcome == waiting.Outcome(False, "generation 1 was made current meanwhile")
+
+
+def test_wait_for_scaling_ends_when_another_number_is_requested():
+    world = watched(3)
+    world.wish = waiting.Scaled(2)
+    world.scale(1)
+    assert world.outcome == waiting.Outcome(False, "scaled to 4 meanwhile")
+
+
+def test_wait_for_replacement_ends_when_slot_is_scaled_away():
+    world = watched(2)
+    world.wish = waiting.Replaced(1, frozenset({2}))
+    world.scale(-1)
+    assert world.outcome == waiting.Outcome(False, "worker 1 was scaled away meanwhile")
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_wait_for_upgrade_ends_with_its_outcome(serves):
+    world = watched()
+    world.usr2()
+    world.wish = waiting.HandedOver()
+    at = world.now
+    world.happens(events.SuccessorReady(at) if serves else events.SuccessorFailed(at, "port in use"))
+    assert world.outcome is not None
+    assert world.outcome.ok is serves
+
+
+def test_wait_for_stop_ends_with_last_process():
+    world = watched()
+    world.wish = waiting.Stopped()
+    world.signal("SIGTERM")
+    assert world.outcome is None
+    world.settle()
+    assert world.outcome == waiting.Outcome(True, "stopped")
