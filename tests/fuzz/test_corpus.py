@@ -10,7 +10,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_corpus_of_target_breaks_nothing(name):
+def test_corpus_of_target_finds_no_failure(name):
     inputs = [each.read_bytes() for each in sorted((CORPUS / name).iterdir())]
     assert inputs
     for data in inputs:

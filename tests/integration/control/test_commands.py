@@ -109,7 +109,7 @@ def test_failed_upgrade_exits_1_and_keeps_old_master(tmp_path, served):
     assert served.status()["pid"] == served.pid
 
 
-def test_commands_select_one_of_two_instances(tmp_path, sockets, served):
+def test_command_among_two_instances_needs_selection(tmp_path, sockets, served):
     other = tmp_path / "other"
     other.mkdir()
     write_app(other, "other")

@@ -15,7 +15,7 @@ PORT = """
 import socket
 held = socket.create_server(("127.0.0.1", {port}))
 """
-SLOW_TO_LEAVE = (
+SLOW_TO_EXIT = (
     LOCK
     + """
 import atexit, time
@@ -38,7 +38,7 @@ def free_port():
         return sock.getsockname()[1]
 
 
-@pytest.mark.parametrize("before", [LOCK, PORT, SLOW_TO_LEAVE, EXITS], ids=["lock", "port", "slow-to-leave", "exits"])
+@pytest.mark.parametrize("before", [LOCK, PORT, SLOW_TO_EXIT, EXITS], ids=["lock", "port", "slow-to-exit", "exits"])
 def test_exclusive_resource_at_import_is_available_after_save(project, before):
     before = before.replace("{port}", str(free_port()))
     (project / "main.py").write_text(source("one", before=before))

@@ -56,17 +56,17 @@ FLOODS = {
     "empty settings": lambda _: frames.frame(frames.SETTINGS, 0, 0, b""),
     "window updates": lambda _: frames.window_update(0, 1),
     "window updates of a stream": lambda _: frames.window_update(1, 1),
-    "resets of a stream that has ended": lambda _: frames.reset(1, ErrorCode.CANCEL),
+    "resets of a closed stream": lambda _: frames.reset(1, ErrorCode.CANCEL),
     "priorities": lambda _: frames.frame(frames.PRIORITY, 0, 1, b"\0\0\0\0\0"),
     "unknown frames": lambda _: frames.frame(0x42, 0, 0, b""),
     "empty data": lambda _: frames.frame(frames.DATA, 0, 1, b""),
     "padding": lambda _: frames.frame(frames.DATA, frames.PADDED, 1, b"\x03\0\0\0"),
-    "data on a stream that has ended": lambda at: frames.frame(frames.DATA, 0, 1, b"") if at else b"",
+    "data on a closed stream": lambda at: frames.frame(frames.DATA, 0, 1, b"") if at else b"",
     "acknowledged settings": lambda _: frames.frame(frames.SETTINGS, frames.ACK, 0, b""),
     "goaways": lambda _: frames.goaway(0, ErrorCode.NO_ERROR),
-    "more fields than are allowed": too_many_fields,
-    "ends of a stream that the server reset": end_of_a_reset_stream,
-    "trailers of a stream that the server reset": trailers_of_a_reset_stream,
+    "too many fields": too_many_fields,
+    "ends of a reset stream": end_of_a_reset_stream,
+    "trailers of a reset stream": trailers_of_a_reset_stream,
 }
 
 

@@ -65,7 +65,7 @@ REFUSED = {
     "method in lower case": (((":method", "get"), *GET[1:]), 501),
     "unknown expectation": ((*GET, ("expect", "x")), 417),
     "too many fields": ((*GET, *(("x-a", "b"),) * 101), 431),
-    "fields that are too large": ((*GET, ("x-a", "b" * 70000)), 431),
+    "oversized fields": ((*GET, ("x-a", "b" * 70000)), 431),
 }
 
 ACCEPTED = {
@@ -185,13 +185,13 @@ BROKEN = {
     "more padding than payload": (frames.frame(frames.DATA, frames.PADDED, 1, b"\7abc"), ErrorCode.PROTOCOL_ERROR),
     "HEADERS on no stream": (frames.frame(frames.HEADERS, 4, 0, b"\x82"), ErrorCode.PROTOCOL_ERROR),
     "HEADERS on a stream of the server's": (frames.frame(frames.HEADERS, 5, 2, b"\x82"), ErrorCode.PROTOCOL_ERROR),
-    "HEADERS that cannot be decoded": (
+    "undecodable HEADERS": (
         frames.frame(frames.HEADERS, 5, 3, b"\xff\xff\xff"),
         ErrorCode.COMPRESSION_ERROR,
     ),
     "invalid table index": (frames.frame(frames.HEADERS, 5, 3, b"\xfe"), ErrorCode.COMPRESSION_ERROR),
     "oversized table": (frames.frame(frames.HEADERS, 5, 3, b"\x3f\xff\xff\x03"), ErrorCode.COMPRESSION_ERROR),
-    "CONTINUATION of nothing": (frames.frame(frames.CONTINUATION, 4, 1, b""), ErrorCode.PROTOCOL_ERROR),
+    "CONTINUATION without HEADERS": (frames.frame(frames.CONTINUATION, 4, 1, b""), ErrorCode.PROTOCOL_ERROR),
     "PING amid a header block": (
         frames.frame(frames.HEADERS, 0, 3, b"\x82") + frames.frame(frames.PING, 0, 0, b"x" * 8),
         ErrorCode.PROTOCOL_ERROR,
@@ -219,15 +219,15 @@ BROKEN = {
     "PING of the wrong size": (frames.frame(frames.PING, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "PING on a stream": (frames.frame(frames.PING, 0, 1, b"x" * 8), ErrorCode.PROTOCOL_ERROR),
     "GOAWAY of the wrong size": (frames.frame(frames.GOAWAY, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
-    "WINDOW_UPDATE by nothing": (frames.window_update(0, 0), ErrorCode.PROTOCOL_ERROR),
+    "WINDOW_UPDATE by zero": (frames.window_update(0, 0), ErrorCode.PROTOCOL_ERROR),
     "WINDOW_UPDATE of the wrong size": (frames.frame(frames.WINDOW_UPDATE, 0, 0, b"x"), ErrorCode.FRAME_SIZE_ERROR),
     "window too large": (frames.window_update(0, (1 << 31) - 1), ErrorCode.FLOW_CONTROL_ERROR),
-    "HEADERS on a stream that was left out": (
+    "HEADERS on a skipped stream": (
         frames.frame(frames.HEADERS, 5, 9, b"\x82\x86\x84\x41\x01x") + frames.frame(frames.HEADERS, 5, 5, b"\x82"),
         ErrorCode.PROTOCOL_ERROR,
     ),
     "HEADERS on a stream of the server": (frames.frame(frames.HEADERS, 5, 2, b"\x82"), ErrorCode.PROTOCOL_ERROR),
-    "HEADERS on a stream that has ended": (frames.frame(frames.HEADERS, 5, 1, b"\x82"), ErrorCode.STREAM_CLOSED),
+    "HEADERS on a closed stream": (frames.frame(frames.HEADERS, 5, 1, b"\x82"), ErrorCode.STREAM_CLOSED),
 }
 
 

@@ -227,7 +227,7 @@ def test_pings_without_timeout_are_sent_each_interval(run):
     run(main())
 
 
-def test_compressed_messages_are_inflated_one_at_once(run):
+def test_compressed_messages_are_inflated_one_by_one(run):
     """98 KB of compressed data hold six messages of 16 MiB each."""
     received = []
 

@@ -22,7 +22,7 @@ class TestRecycle:
         world.exits(old.id)
         assert "ended: max requests" in texts(world)[-1]
 
-    def test_recycling_replaces_one_worker_at_once(self):
+    def test_recycling_replaces_workers_sequentially(self):
         world = running(4)
         for worker in world.state.ready():
             world.retires(worker.id)
@@ -87,7 +87,7 @@ class TestMemory:
         world.settle()
         assert "ended: memory 130 MiB, limit 100 MiB" in texts(world)[-1]
 
-    def test_memory_limit_exceeded_by_all_replaces_one_at_once(self):
+    def test_memory_limit_exceeded_by_all_replaces_sequentially(self):
         world = running(4, limit_memory=100 * MIB)
         for _ in range(3):
             self.sample(world, 120, 120, 120, 120)
