@@ -12,7 +12,7 @@ from tests.support.framework_sites import APPS, SITES, Site
 
 
 class ServedSite(Served):
-    """A site served with the options that everybody starts with."""
+    """Site served with the default options."""
 
     def __init__(self, site: Site, workers: int) -> None:
         self.site = site
@@ -24,7 +24,7 @@ class ServedSite(Served):
     scope="package", params=[(site, workers) for site in SITES for workers in (1, 2)], ids=lambda p: f"{p[0]}-{p[1]}"
 )
 def served(request: pytest.FixtureRequest) -> Iterator[ServedSite]:
-    """A site, served by 1 and by 2 workers; it has to stop cleanly when its tests are over."""
+    """Site with 1 and with 2 workers; it must stop cleanly after its tests."""
     site, workers = request.param
     with ServedSite(site, workers) as served:
         served.wait_ready()

@@ -87,14 +87,16 @@ def test_background_task_runs_after_response(served, client):
 
 
 def test_lifespan_has_run(served, client):
-    if served.site.has_lifespan:
-        assert client.get("/started").text == "by its lifespan"
+    if not served.site.has_lifespan:
+        pytest.skip("the framework has no lifespan")
+    assert client.get("/started").text == "by its lifespan"
 
 
 def test_disconnected_readers_release_endless_streams(served, client):
     """Twenty streams, so that leaked threads or tasks would exhaust the worker."""
-    if served.site.is_asgi:
-        for _ in range(20):
-            with client.stream("GET", "/events") as answer:
-                assert next(answer.iter_lines()) == "data: event 0"
-        assert client.get("/").status_code == 200
+    if not served.site.is_asgi:
+        pytest.skip("the WSGI sites have no endless stream")
+    for _ in range(20):
+        with client.stream("GET", "/events") as answer:
+            assert next(answer.iter_lines()) == "data: event 0"
+    assert client.get("/").status_code == 200
