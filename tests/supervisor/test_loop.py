@@ -72,6 +72,7 @@ def test_loop_with_failing_collaborator_continues_and_stops(place, fault, caplog
     stopper.tick = stop_soon
     loop.periodic.append(stopper)
     assert isinstance(loop.run(), int)
+    assert type(fault).__name__ in caplog.text or str(fault) in caplog.text
 
 
 def test_loop_exits_when_stop_raises_in_policy(monkeypatch):
