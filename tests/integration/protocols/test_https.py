@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import shutil
 import signal
 import socket
 import ssl
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.support.certificates import DAY, NOW, Issued, authorities, client
 from tests.support.corn_process import Served, write_app
@@ -179,12 +179,10 @@ def test_unusable_certificate_files_exit_2_with_one_line(tmp_path, check):
 
 def test_encrypted_key_needs_password_and_password_is_not_exposed(tmp_path):
     issued = Issued(tmp_path, "a")
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to encrypt a key")
-    encrypted = tmp_path / "encrypted.key"
-    command = [openssl, "pkey", "-in", issued.keyfile, "-aes256", "-passout", "pass:secret", "-out", encrypted]
-    subprocess.run(command, check=True, timeout=30)
+    key = serialization.load_pem_private_key(issued.key, None)
+    password = serialization.BestAvailableEncryption(b"secret")
+    encrypted = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, password)
+    (tmp_path / "encrypted.key").write_bytes(encrypted)
     pair = ["--ssl-certfile", "a.pem", "--ssl-keyfile", "encrypted.key"]
     assert "is encrypted; give its --ssl-keyfile-password" in refused(tmp_path, *pair)[1]
     assert "does not open the key" in refused(tmp_path, *pair, "--ssl-keyfile-password", "wrong")[1]
