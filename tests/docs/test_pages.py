@@ -29,7 +29,7 @@ RUN = [
     "docs/tutorial.md",
     *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE),
 ]
-PACKAGES = ["alembic", "django", "fastapi", "sqlalchemy"]
+REQUIREMENTS = sorted((ROOT / "examples").glob("*/requirements.txt"))
 EXAMPLES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "examples").glob("*/README.md"))
 
 MAIN = """
@@ -65,7 +65,8 @@ def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
             subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", shared, ROOT], env=clean, check=True)
             (wheel,) = shared.glob("*.whl")
-            subprocess.run([*pip, "install", f"{wheel}[admin]", *PACKAGES], env=clean, check=True)
+            needed = [word for path in REQUIREMENTS for word in ("--requirement", path)]
+            subprocess.run([*pip, "install", f"{wheel}[admin,top]", *needed], env=clean, check=True)
             (shared / "done").touch()
     return environment / "bin"
 

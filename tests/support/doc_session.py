@@ -98,6 +98,7 @@ class Session:
         self._environment = kept | {
             "PATH": f"{bin_directory}:{os.environ['PATH']}",
             "CORN_CONTROL": str(control),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "CORN_PORT": self._port_of.get("8000", "0"),
         }
         self._foreground: subprocess.Popen[bytes] | None = None

@@ -32,8 +32,9 @@ def spans(served: Served) -> list[dict]:
 
 
 def test_tracing_exports_all_spans_across_reload_and_stop(tmp_path):
-    options = ("--app-dir", str(EXAMPLES), "--preload", "app", "--workers", "2", "--port", "0", "--soak", "0")
-    with Served(tmp_path, "tracing_app:app", *options, OTEL_BSP_SCHEDULE_DELAY="60000").wait_ready() as served:
+    options = ("--config", str(EXAMPLES / "tracing" / "corn.toml"), "--app-dir", str(EXAMPLES / "tracing"))
+    options += ("--port", "0", "--soak", "0")
+    with Served(tmp_path, *options, OTEL_BSP_SCHEDULE_DELAY="60000").wait_ready() as served:
         assert "not safe to fork" not in served.output
         answered = [served.client().get("/") for _ in range(10)]
         served.signal(signal.SIGHUP)
@@ -81,12 +82,13 @@ def collector():
 
 def test_sentry_reports_exceptions_of_workers(tmp_path, collector):
     dsn = f"http://key@127.0.0.1:{collector.server_port}/1"
-    options = ("--app-dir", str(EXAMPLES), "--preload", "app", "--workers", "2", "--port", "0")
-    with Served(tmp_path, "error_reports_app:app", *options, SENTRY_DSN=dsn).wait_ready() as served:
+    example = EXAMPLES / "error-reports"
+    options = ("--config", str(example / "corn.toml"), "--app-dir", str(example), "--port", "0")
+    with Served(tmp_path, *options, SENTRY_DSN=dsn).wait_ready() as served:
         assert "not safe to fork" not in served.output
         for _ in range(6):
             assert served.client().request("/fail")[0] == 500
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         served.wait_until(lambda: len(collector.events) >= 6, "six reports")
-        assert {each["exception"]["values"][0]["value"] for each in collector.events} == {"asked to fail"}
+        assert {each["exception"]["values"][0]["value"] for each in collector.events} == {"this request fails"}

@@ -1,14 +1,6 @@
-"""A Django project in one file, with a model in SQLite.
-
-    corn serve django_app:app --app-dir examples --workers 4
-
-A project that `django-admin startproject mysite` made is served by `corn serve mysite.wsgi:application`, or by
-`corn serve mysite.asgi:application` where its views are asynchronous.
-"""
+"""A Django project in one file, with a model in SQLite."""
 
 import os
-import tempfile
-from pathlib import Path
 
 import django
 from django.conf import settings
@@ -24,7 +16,7 @@ settings.configure(
     DATABASES={
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ.get("DATABASE", Path(tempfile.gettempdir()) / "corn-django-example.sqlite3"),
+            "NAME": "visits.sqlite3",
         }
     },
 )
@@ -39,7 +31,7 @@ class Visit(models.Model):
 
 
 def create_table() -> None:
-    """What `manage.py migrate` does in a project; then close the connection, which no worker may inherit."""
+    """Create the table as `manage.py migrate` does, and close the connection, which no worker may share."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS example_visit (id INTEGER PRIMARY KEY, worker INTEGER NOT NULL)")
     connection.close()

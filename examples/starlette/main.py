@@ -1,7 +1,4 @@
-"""A Starlette application: lifespan state, JSON in and out, a streamed answer.
-
-corn serve starlette_app:app --app-dir examples --workers 4
-"""
+"""A Starlette application: lifespan state, JSON in and out, a streamed response."""
 
 import asyncio
 import contextlib

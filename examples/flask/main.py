@@ -1,6 +1,4 @@
-"""A Flask application: a form that takes a file, a table that is streamed, a file that is sent.
-
-    corn serve flask_app:app --app-dir examples --workers 4
+"""A Flask application: an upload, a table that is streamed, a file that is sent.
 
 Flask is WSGI: each request is answered in a thread, of which a worker has up to `--wsgi-threads` (10).
 """
@@ -37,5 +35,5 @@ def squares(count: int) -> Response:
 
 @app.get("/source")
 def source() -> Response:
-    """Flask hands the file over by wsgi.file_wrapper, and corn sends it by sendfile(2)."""
+    """Send a file: Flask passes it as wsgi.file_wrapper, and corn sends it with sendfile(2)."""
     return send_file(Path(__file__).resolve(), mimetype="text/x-python")

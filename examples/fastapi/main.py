@@ -1,7 +1,4 @@
-"""A FastAPI application: what start-up loads is shared with the requests, JSON is checked, a table is streamed.
-
-corn serve fastapi_app:app --app-dir examples --workers 4
-"""
+"""A FastAPI application: the lifespan loads what requests use, JSON is validated, a table is streamed."""
 
 import contextlib
 import os
