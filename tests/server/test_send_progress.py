@@ -15,6 +15,7 @@ from tests.support.asgi_server import Peer, serving, until
 from tests.support.websocket_peer import ACCEPT, HANDSHAKE
 
 SIZE = 16 << 20
+PATIENCE = 2  # seconds; a blocked loop of both sides advances the clock by 1 s at once, in which nobody can read
 H2_REQUEST = (
     frames.PREFACE
     + frames.frame(frames.SETTINGS, 0, 0, struct.pack("!HL", 4, (1 << 31) - 1))
@@ -70,7 +71,7 @@ def test_slow_reader_gets_whole_response(run, request_):
     """The transfer takes four times as long as any of the timeouts."""
 
     async def main():
-        async with serving(one_large_message, timeout_send=1, timeout_keep_alive=1, ws_ping_interval=0) as at:
+        async with serving(one_large_message, timeout_send=PATIENCE, timeout_keep_alive=1, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
             await peer.send(request_)
             assert await read_at(peer, SIZE / 4) >= SIZE
@@ -82,7 +83,7 @@ def test_slow_reader_gets_whole_response(run, request_):
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_drain_waits_for_slow_reader(run, request_):
     async def main():
-        async with serving(one_large_message, timeout_send=1, timeout_keep_alive=1, ws_ping_interval=0) as at:
+        async with serving(one_large_message, timeout_send=PATIENCE, timeout_keep_alive=1, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
             await peer.send(request_)
             await peer.reader.readexactly(1000)
@@ -110,7 +111,7 @@ def test_ping_queued_behind_large_message_does_not_time_out(run):
     """The ping is queued behind the message."""
 
     async def main():
-        async with serving(one_large_message, timeout_send=1, ws_ping_interval=0.6, ws_ping_timeout=0.6) as at:
+        async with serving(one_large_message, timeout_send=PATIENCE, ws_ping_interval=0.6, ws_ping_timeout=0.6) as at:
             peer = await slow_peer(at)
             await peer.send(HANDSHAKE)
             assert await read_at(peer, SIZE / 4) >= SIZE
