@@ -37,10 +37,13 @@ def burst(served):
     return holders
 
 
-def assert_balanced(holders, workers):
+def is_balanced(holders, workers):
     """No worker holds more than 1.5 times its share; the margin is for a busy machine."""
-    assert len(holders) == workers, holders
-    assert max(holders.values()) <= 1.5 * CONNECTIONS / workers, holders
+    return len(holders) == workers and max(holders.values()) <= 1.5 * CONNECTIONS / workers
+
+
+def assert_balanced(holders, workers):
+    assert is_balanced(holders, workers), holders
 
 
 def test_connections_after_start_are_balanced(served):
@@ -65,8 +68,8 @@ def test_connections_after_crash_are_balanced(served):
     victim = served.workers()[0]
     victim.kill()
     served.wait_until(lambda: not victim.is_running(), "the end of the worker")
-    served.wait_until(lambda: len(burst(served)) == WORKERS, "the new worker accepts")
-    assert_balanced(burst(served), WORKERS)
+    # More than one burst, because the new worker has to boot, and a busy machine may not run it during the next.
+    served.wait_until(lambda: is_balanced(burst(served), WORKERS), "connections are balanced with the new worker")
 
 
 def test_connections_of_suspended_worker_go_to_others(served):
