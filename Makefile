@@ -155,7 +155,7 @@ $(VENV)/.installed-dist: $(VENV)/.installed
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
-		--requirement benchmarks/requirements.txt --editable .
+		--requirement benchmarks/requirements.txt --editable '.[http2]'
 	touch $@
 
 $(AUTOBAHN_VENV)/bin/wstest:
