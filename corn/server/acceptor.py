@@ -4,9 +4,9 @@ One connection is accepted per wake-up. asyncio's own listener takes as many as 
 a burst while the others idle; leaving it to the kernel (EPOLLEXCLUSIVE, SO_REUSEPORT) either favours the worker that
 was woken last or also picks blocked workers. Here the workers compare how many connections they hold, through the
 shared table of counters. A worker that is more than one ahead of the least loaded defers a new connection to the others
-for a few milliseconds, and for longer while they accept. Then it accepts one, and another each millisecond: a worker
-that does not respond may be blocked, or may wait for a core. So a blocked worker delays a connection by milliseconds,
-and not at all once its heartbeat is stale.
+for a few milliseconds, and for longer while they accept. Then it accepts a few, and a few more after each millisecond:
+a worker that does not respond may be blocked, or may wait for a core. So a blocked worker delays a connection by
+milliseconds, and not at all once its heartbeat is stale.
 
 Where deferring gains nothing, several are accepted per wake-up: by a single worker, and for short-lived connections.
 The numbers of short-lived connections differ from one moment to the next, and a worker that is busy with one does not
@@ -34,7 +34,8 @@ _PAUSE = 1.0  # seconds without accepting once the process or the system is out 
 _VIEW = 0.01  # seconds for which the list of accepting workers is cached
 _STALE_MS = 1500  # since a heartbeat
 _SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short,
-_SHORT_TICKS = 3  # in so many ticks in a row: clients that all reconnect at once close theirs once
+_SHORT_TICKS = 2  # in so many ticks in a row: clients that all reconnect at once close theirs once
+_IN_A_ROW = 2  # connections accepted while others hold fewer, until they are given time again
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
@@ -101,6 +102,7 @@ class Acceptor:
         self._factory = factory
         self._resumption: asyncio.TimerHandle | None = None
         self._deferrals = 0  # in a row
+        self._in_a_row = 0  # connections accepted while others hold fewer
         self._left_to: set[tuple[int, int]] = set()  # the workers to which a connection is deferred
         self._kind = (int(listener.family), int(listener.type), listener.proto)
         self._is_tcp = listener.family != socket.AF_UNIX
@@ -133,8 +135,13 @@ class Acceptor:
             self._take_one()
 
     def _take_one(self) -> None:
-        """Accept a connection; then pause where others hold fewer: those that do not respond may only be late."""
-        if self._accept() and self._service.metrics.open < self._service.limit_connections and self._fleet.behind():
+        """Accept a connection; pause after some, while others hold fewer and do not respond: they may be late."""
+        if not self._accept() or not self._fleet.behind():
+            self._in_a_row = 0
+            return
+        self._in_a_row += 1
+        if self._in_a_row >= _IN_A_ROW and self._service.metrics.open < self._service.limit_connections:
+            self._in_a_row = 0
             self._pause(_DEFERRAL)
 
     def _defer(self) -> None:
