@@ -160,7 +160,7 @@ def test_orphaned_processes_of_import_are_reaped(app_dir):
 def _unshares():
     command = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
     try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=40).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
