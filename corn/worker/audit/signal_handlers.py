@@ -77,11 +77,14 @@ def _dispositions() -> dict[int, tuple[Handler, bytes]]:
 
 
 def _action(number: int) -> bytes:
-    """The struct sigaction of a signal; b"" where the system is not known to have one as Linux does."""
+    """Address of the handler of a signal, the first member of its struct sigaction; b"" elsewhere than on Linux.
+
+    The C library leaves other bytes of the structure undefined.
+    """
     if sys.platform != "linux":
         return b""
     import ctypes
 
     action = ctypes.create_string_buffer(_LARGEST_ACTION)
     ctypes.CDLL(None).sigaction(number, None, action)
-    return action.raw
+    return action.raw[: ctypes.sizeof(ctypes.c_void_p)]
