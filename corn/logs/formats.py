@@ -15,6 +15,8 @@ import traceback
 from dataclasses import dataclass
 from enum import Enum
 
+from corn.logs.local_time import format_local
+
 _COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 _RESET = "\x1b[0m"
 _DIM = "\x1b[2m"
@@ -75,7 +77,7 @@ class TextFormatter(logging.Formatter):
         message = _message(record)
         if self._receiver is not Receiver.LINES:
             return prefixed(record.levelno, f"{self._who} {message}", self._receiver)
-        when = time.strftime(self._date, time.localtime(record.created))
+        when = format_local(self._date, record.created)
         stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
         if self._color:
             color = _COLORS.get(record.levelname, "")

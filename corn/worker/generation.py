@@ -135,7 +135,9 @@ class Generation:
                 continue
             found = hazards(self.monitor)
             if found:
-                self._leave_out({name, *(each.module for each in found)}, "; ".join(map(str, found)))
+                self._leave_out(
+                    {name, *(module for each in found for module in each.modules)}, "; ".join(map(str, found))
+                )
             before = traces()
 
     def _leave_out(self, culprits: set[str], why: str) -> NoReturn:
@@ -150,7 +152,8 @@ class Generation:
         mode = self.setup.preload
         lower = "none" if any(preload.is_library_module(each.importing) for each in found) else preload.LOWER[mode]
         why = "; ".join(map(str, found))
-        blamed = sorted({each.module for each in found if each.module})
+        blamed = sorted({module for each in found for module in each.modules})
+        blamed = blamed or [(self.config.app or "").partition(":")[0]]  # so that a change of it leads to another try
         modules = self.setup.modules
         if mode == "app":
             modules = self._recorder.library_modules() or ["sys"]  # empty would mean that nothing is known of it

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from corn.config.sections.logs import ATOM
 from corn.logs.formats import DATE, SHORT_DATE, Receiver, Source, stamp_of
+from corn.logs.local_time import format_local
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead
 from corn.server.request_id import request_id
@@ -79,7 +79,7 @@ class TextFormat:
         second = int(now)
         if second != self._second:
             self._second = second
-            self._second_text = time.strftime(self._date, time.localtime(second))
+            self._second_text = format_local(self._date, second)
         stamp = f"{self._second_text}.{int((now - second) * 1000):03d}"
         self._stamp = _DIM + stamp + _RESET if self._color else stamp
 
@@ -157,7 +157,7 @@ class AtomFormat:
         return (lambda a: _request_field(a, wanted)) if kind == "i" else (lambda a: _response_field(a, wanted))
 
     def _date(self, _: AccessRecord) -> str:
-        return time.strftime("[%d/%b/%Y:%H:%M:%S %z]", time.localtime(self._now))
+        return format_local("[%d/%b/%Y:%H:%M:%S %z]", self._now)
 
 
 def level_of_status(status: int) -> str:

@@ -25,20 +25,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
-from corn.worker.audit.import_monitor import ImportMonitor, module_of
+from corn.worker.audit.import_monitor import ImportMonitor
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
     """Reason not to fork. A `fatal` one breaks the workers; the user may accept the others by naming the mode.
 
-    `importing` is the module whose import led to it, where that is known.
+    `module` is the one to blame, or "a or b" where it is one of these (`modules`). `importing` is the module whose
+    import led to it, where that is known.
     """
 
     what: str
     module: str
     fatal: bool = True
     importing: str = ""
+
+    @property
+    def modules(self) -> list[str]:
+        return [each for each in self.module.split(" or ") if each]
 
     def __str__(self) -> str:
         return f"{self.module or 'an unknown module'} {self.what}"
@@ -48,20 +53,22 @@ def hazards(monitor: ImportMonitor) -> list[Hazard]:
     """Resources of the application that make this process unsafe to fork."""
     found = []
     if threads := _threads():
+        monitor.blamed.setdefault("thread", monitor.openers.of_threads())
         found.append(_blamed(monitor, "thread", f"started a thread ({threads})", fatal=False))
     descriptors = monitor.new_descriptors()
     found += [
         _blamed(monitor, "connection", f"opened a connection ({peer})") for each in descriptors if (peer := _peer(each))
     ]
-    if any(each.target == "anon_inode:[eventpoll]" for each in descriptors):
-        found.append(Hazard("made an event loop", _loop_owner()))
+    loops = [each for each in descriptors if each.target == "anon_inode:[eventpoll]"]
+    if loops:
+        found.append(Hazard("made an event loop", _loop_owner() or monitor.openers.of(loops[0].fd)))
     else:
-        found += _pipes(descriptors)
+        found += _pipes(descriptors, monitor)
     if _has_children():
         found.append(_blamed(monitor, "program", "runs a program"))
     mapped = {each.inode for each in shared_memory()}
     files = {each.inode: each for each in reversed(descriptors)}  # sqlite and mmap open some more than once
-    found += [each for descriptor in reversed(files.values()) if (each := _file(descriptor, mapped)) is not None]
+    found += [each for one in reversed(files.values()) if (each := _file(one, mapped, monitor)) is not None]
     if not any(each.what.startswith("opened a file") for each in found):
         found += [Hazard(f"shares memory ({each.path})", "") for each in monitor.new_mappings() if each.writable]
     return found
@@ -76,27 +83,27 @@ def _blamed(monitor: ImportMonitor, kind: str, what: str, *, fatal: bool = True)
     return Hazard(what, monitor.blamed.get(kind, ""), fatal, monitor.importing.get(kind, ""))
 
 
-def _file(descriptor: Descriptor, mapped: set[int]) -> Hazard | None:
+def _file(descriptor: Descriptor, mapped: set[int], monitor: ImportMonitor) -> Hazard | None:
     if descriptor.locked:
-        return Hazard(f"holds a lock ({descriptor.target})", module_of(descriptor))
+        return Hazard(f"holds a lock ({descriptor.target})", monitor.module_of(descriptor))
     if not descriptor.is_file or descriptor.access == os.O_WRONLY:
         return None
     if descriptor.access == os.O_RDONLY and descriptor.position == 0 and descriptor.inode[1] in mapped:
         return None
-    return Hazard(f"opened a file ({descriptor.target})", module_of(descriptor))
+    return Hazard(f"opened a file ({descriptor.target})", monitor.module_of(descriptor))
 
 
-def _pipes(descriptors: list[Descriptor]) -> Iterator[Hazard]:
+def _pipes(descriptors: list[Descriptor], monitor: ImportMonitor) -> Iterator[Hazard]:
     """Pipes, socket pairs and what else is anonymous: two processes that wait for it take each other's wake-ups."""
     for each in descriptors:
         if each.is_pipe:
-            yield Hazard("opened a pipe", module_of(each))
+            yield Hazard("opened a pipe", monitor.module_of(each))
             return
         if each.is_socket and _is_paired(each):
-            yield Hazard("opened a socket pair", module_of(each))
+            yield Hazard("opened a socket pair", monitor.module_of(each))
             return
         if each.target.startswith("anon_inode:"):
-            yield Hazard(f"opened a descriptor ({each.target.removeprefix('anon_inode:')})", module_of(each))
+            yield Hazard(f"opened a descriptor ({each.target.removeprefix('anon_inode:')})", monitor.module_of(each))
             return
 
 

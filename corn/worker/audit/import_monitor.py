@@ -20,6 +20,7 @@ from typing import Any
 
 from corn.worker.audit.collector_switch import CollectorSwitch
 from corn.worker.audit.descriptors import Descriptor, Mapping, opened, shared_memory
+from corn.worker.audit.openers import Openers
 from corn.worker.audit.random_generators import RandomGenerators
 from corn.worker.audit.signal_handlers import SignalHandlers
 
@@ -40,6 +41,7 @@ class ImportMonitor:
         self.blamed: dict[str, str] = {}  # by kind: the module that called
         self.importing: dict[str, str] = {}  # by kind: the module whose import led to the call
         self.generators = RandomGenerators()
+        self.openers = Openers()
         self.collector = CollectorSwitch()
         self.signals = SignalHandlers()
         self._wrapped: list[tuple[type, str, Any, Any]] = []
@@ -53,6 +55,7 @@ class ImportMonitor:
             wrapper = self._wrap(getattr(owner, name), kind)
             setattr(owner, name, wrapper)
             self._wrapped.append((owner, name, before, wrapper))
+        self.openers.begin()
         self.generators.begin()
         self.collector.begin()
         self.signals.begin()
@@ -61,6 +64,7 @@ class ImportMonitor:
         """Restore the wrapped functions, unless the application has replaced them meanwhile."""
         if not self._wrapped:
             return
+        self.openers.end()
         for owner, name, before, wrapper in self._wrapped:
             if vars(owner).get(name) is not wrapper:
                 continue
@@ -80,6 +84,10 @@ class ImportMonitor:
     def new_mappings(self) -> list[Mapping]:
         return sorted(shared_memory() - self._mappings, key=lambda each: each.path)
 
+    def module_of(self, descriptor: Descriptor) -> str:
+        """The module to blame for a descriptor: the one that holds its object, else those that may have opened it."""
+        return _holder(descriptor) or self.openers.of(descriptor.fd)
+
     def _wrap(self, call: Callable[..., Any], kind: str) -> Callable[..., Any]:
         @functools.wraps(call)
         def noted(*args: Any, **kwargs: Any) -> Any:
@@ -90,7 +98,7 @@ class ImportMonitor:
         return noted
 
 
-def module_of(descriptor: Descriptor) -> str:
+def _holder(descriptor: Descriptor) -> str:
     """The module that holds the object of this descriptor, directly or in objects of its own; or ""."""
     for each in gc.get_objects():
         if _fileno(each) == descriptor.fd or (descriptor.is_file and _is_database(each)):

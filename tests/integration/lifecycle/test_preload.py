@@ -50,6 +50,51 @@ def test_module_unsafe_to_fork_is_named_and_steps_down_preload(tmp_path, peer, s
         assert served.client().get().startswith("one ")
 
 
+DATABASE = """
+import ctypes, os
+def start():
+    ctypes.CDLL(None).open(b"base.db", os.O_RDWR | os.O_CREAT, 0o600)
+"""
+NATIVE = """
+import ctypes
+libc = ctypes.CDLL(None)
+def start():
+    thread = ctypes.c_void_p()
+    libc.pthread_create(ctypes.byref(thread), None, ctypes.cast(libc.pause, ctypes.c_void_p), None)
+"""
+LOOP_IN_FUNCTION = """
+import asyncio
+def start():
+    def hold(loop):
+        while True:
+            yield loop
+    global holder
+    holder = hold(asyncio.new_event_loop())
+    next(holder)
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        (DATABASE, r"shop opened a file \(.*base\.db\)"),
+        (NATIVE, r"shop started a thread \(1 native\)"),
+        (LOOP_IN_FUNCTION, "shop made an event loop"),
+    ],
+    ids=["database", "native-thread", "loop"],
+)
+def test_caller_of_library_is_named_for_unheld_resource(tmp_path, library, said):
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    (packages / "library.py").write_text(library)
+    (tmp_path / "other.py").write_text("")
+    (tmp_path / "shop.py").write_text("import library\nlibrary.start()\nimport other\n")
+    write_app(tmp_path, "one", more="import shop\n")
+    with Served(tmp_path, "main:app", "--port", "0", PYTHONPATH=str(packages)).wait_ready() as served:
+        assert served.wait_for(f"not safe to fork with --preload app: {said}")
+        assert served.client().get().startswith("one ")
+
+
 def test_thread_is_accepted_with_explicit_preload_app(tmp_path):
     write_app(tmp_path, "one", more=THREAD)
     with Served(tmp_path, "main:app", "--port", "0", "--preload", "app").wait_ready() as served:
