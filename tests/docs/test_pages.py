@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ast
-import fcntl
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,11 @@ from corn.errors import ExitCode
 from tests.support.doc_session import ROOT, Session, blocks_of
 
 RUNNABLE = (
+    "deploy-containers.md",
+    "deploy-kubernetes.md",
+    "deploy-systemd.md",
+    "frameworks.md",
+    "tracing.md",
     "zero-downtime-deploys.md",
     "blocked-event-loop.md",
     "memory-leak.md",
@@ -27,9 +28,10 @@ HOW_TO = (ROOT / "docs" / "how-to").glob("*.md")
 RUN = [
     "README.md",
     "docs/tutorial.md",
+    "docs/reference/control.md",
+    "docs/reference/hooks.md",
     *sorted(str(page.relative_to(ROOT)) for page in HOW_TO if page.name in RUNNABLE),
 ]
-REQUIREMENTS = sorted((ROOT / "examples").glob("*/requirements.txt"))
 EXAMPLES = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "examples").glob("*/README.md"))
 
 MAIN = """
@@ -47,28 +49,6 @@ def read_root() -> dict[str, str]:
 def health() -> dict[str, bool]:
     return {"ok": True}
 """
-
-
-@pytest.fixture(scope="session")
-def bin_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`bin` directory of an environment with the built wheel, its extras and FastAPI; shared by all test processes."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "documented"
-    shared.mkdir(exist_ok=True)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        environment = shared / "environment"
-        if not (shared / "done").exists():
-            # With PYTHONPATH, pip would take this checkout for an installed corn.
-            clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-            pip = [environment / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-            subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", shared, ROOT], env=clean, check=True)
-            (wheel,) = shared.glob("*.whl")
-            needed = [word for path in REQUIREMENTS for word in ("--requirement", path)]
-            subprocess.run([*pip, "install", f"{wheel}[admin,top]", *needed], env=clean, check=True)
-            (shared / "done").touch()
-    return environment / "bin"
 
 
 @pytest.mark.parametrize("name", RUN)
