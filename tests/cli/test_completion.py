@@ -18,7 +18,7 @@ TIMEOUT = 40
 
 def offered(*words):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # Outside of an interactive completion bash refuses compopt, with which a script leaves files to the shell.
+    # compopt, which delegates file names to the shell, fails outside of an interactive completion.
     command = ["bash", "-c", "compopt() { echo $2; }\n" + ASK, "bash", *words]
     environment = os.environ | {"PATH": path}
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, check=True)

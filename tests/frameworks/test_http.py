@@ -76,7 +76,7 @@ def test_upload_with_expect_by_curl_is_received(served, program, tmp_path):
 
 def test_application_exception_gets_500_and_is_logged(served, client):
     assert client.get("/fail").status_code == 500
-    if served.site.greets != "litestar":  # keeps it to itself, unless told otherwise
+    if served.site.greets != "litestar":  # it does not log exceptions by default
         served.wait_for("ValueError: broken on purpose")
     assert client.get("/").status_code == 200
 

@@ -120,7 +120,7 @@ class Chaos:
         self.random.choice(self.served.templates()).kill()
         self.template_lost = True
 
-    # What must hold
+    # Invariants
 
     def check(self) -> None:
         """The service answers, its master runs, and zombies are reaped soon."""

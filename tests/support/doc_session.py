@@ -31,7 +31,7 @@ DEADLINE = 120
 PAUSE = 0.5  # seconds between two commands: a reader types the next one
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE_NAME = re.compile(r"(?:#|//|<!--)\s*([\w./-]+\.\w+|Dockerfile)\s*(?:-->)?\s*$")
-# What a command leaves for the next one: variables (not those that bash refuses to set) and the directory.
+# State for the next command: variables (without those that bash refuses to set) and the directory.
 _KEEP = """
 exit=$?
 {{ declare -p | grep -v '^declare -[^ ]*r'; echo cd "'$PWD'"; }} >{}

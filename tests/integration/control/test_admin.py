@@ -69,7 +69,7 @@ def test_counters_are_monotonic_across_worker_replacement(directory):
         load.stop()
         assert counts == sorted(counts)
         answered = len(load.answers)
-        # The kill may have come after an answer was sent and before it was counted, or before it arrived.
+        # The kill may happen between the response and its count, or before the response arrives.
         fewest, most = answered - load.clients, answered + len(load.failures)
         served.wait_until(lambda: served.samples()["corn_requests_total", "2xx"] >= fewest, "all are counted")
         samples = served.samples()

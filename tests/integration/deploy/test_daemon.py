@@ -217,7 +217,7 @@ def test_chdir_through_changed_symlink_applies_at_reload(tmp_path):
         served.wait_until(lambda: served.client().get().startswith("two "), "the new code")
 
 
-# As root, with what lets the user read an interpreter that only root may: what is tested is who the processes are.
+# Root with CAP_DAC_READ_SEARCH for the user, who may otherwise not read the interpreter.
 READER = [
     "setpriv",
     "--bounding-set=-all,+setuid,+setgid,+chown,+dac_read_search",

@@ -29,7 +29,7 @@ def test_reload_under_load_fails_no_request(tmp_path, kind, workers):
             served.wait_for(rf"reloaded: generation {number + 1} serves", since=since)
             so_far = len(load.answers)
             served.wait_until(lambda count=so_far: len(load.answers) > count + 50, "more answers")
-        # A connection that an old worker holds gets one more answer from it, and is then closed.
+        # An old worker answers one more request of a kept connection and closes it.
         new = {f"v{RELOADS}"}
         served.wait_until(lambda: {answer.split()[0] for answer in load.answers[-50:]} == new, "only the new code")
         load.stop()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.corn_process import Served
 
-# One of everything. Each part is there when PARTS names it, and answers with what a client could notice.
+# Parts of import state, selected by PARTS; each responds with what a client can observe.
 APPLICATION = """
 import json, os
 PARTS, STATE = os.environ["PARTS"].split(), {}

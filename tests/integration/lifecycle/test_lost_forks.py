@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.corn_process import Served, write_app
 
-# The template stops after it has forked the process that forks the worker, for as long as the file `hold` is there.
-# With the file `hold_worker` the worker stops before its first line of code, too, and with `hold_middle` the process
-# between the two, once it has forked the worker; with `slow_middle` it takes two seconds for that.
+# While the file `hold` exists, the template stops after the fork of the intermediate process. With `hold_worker`, the
+# worker stops before its first line of code; with `hold_middle`, the intermediate process stops after the fork of the
+# worker, and with `slow_middle` for two seconds.
 HOLDS = """
 import time
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.corn_process import Served, write_app
 from tests.support.http_client import Client
 
-# Root without the right to read what permissions forbid.
+# Root without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
 BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-m", "corn", "serve"]
 SENDS_GARBAGE = """
 import socket

@@ -128,7 +128,7 @@ def test_invalid_renewed_certificate_is_refused_and_old_one_kept(tmp_path, spoil
         served.wait_for(f"the certificates are not renewed, and those in use stay: --ssl-.*{why}")
         assert serial(served.address) == before
         victim = served.workers()[0]
-        victim.kill()  # the one that follows must not depend on what is on the disk
+        victim.kill()  # its successor must not read the files
         served.wait_until(
             lambda: len(served.workers()) == 2 and victim.pid not in {each.pid for each in served.workers()}, "replaced"
         )

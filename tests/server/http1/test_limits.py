@@ -100,7 +100,7 @@ def test_body_timeout_above_min_rate_is_extended(run):
     async def main():
         async with serving(app, timeout_body=1.0, min_body_rate=1000) as at:
             peer = await at.connect(POST + b"Content-Length: 40000\r\n\r\n")
-            for _ in range(40):  # for twice the time in which nothing could come
+            for _ in range(40):  # twice --timeout-body
                 await peer.send(b"x" * 1000)
                 await asyncio.sleep(0.05)
             assert (await peer.answer()).body == b"40000"

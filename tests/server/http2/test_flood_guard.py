@@ -79,7 +79,7 @@ class Endless(FloodGuard):
 
 async def flood(client, one):
     """Send frames until the server closes the connection; returns the error code."""
-    client.h2.receive_data = lambda data: []  # the library would object to what its own server is made to send
+    client.h2.receive_data = lambda data: []  # the library would reject the responses to invalid frames
     received = []
 
     async def read():

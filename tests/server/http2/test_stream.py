@@ -236,7 +236,7 @@ def test_early_hints_and_files_are_sent(run, tmp_path):
     run(main())
 
 
-# What goes wrong
+# Failures
 
 
 def test_exception_gets_500_or_resets_begun_response(run, caplog):

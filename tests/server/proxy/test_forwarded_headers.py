@@ -106,7 +106,7 @@ def test_malformed_forwarded_elements_do_not_hide_client(run, lines):
     ],
 )
 def test_forwarded_field_of_maximum_length_takes_linear_time(name, value):
-    # Of the processor's time: quadratic ones took seconds, linear ones take milliseconds.
+    # Processor time: quadratic work takes seconds, linear work milliseconds.
     scope = {"headers": [(name.lower(), value)], "scheme": "http", "client": None, "server": ("x", 1), "root_path": ""}
     scope.update(path="/", raw_path=b"/")
     fields = ("forwarded",) if name == b"Forwarded" else ALL
