@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from tests.support.environment import settle_environment
 
 settle_environment()
+# By default an example has 200 ms, and making examples is not to be slow, which a loaded machine does not keep.
+settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded machine")
 
 DEADLINE = 60
 
