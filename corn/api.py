@@ -1,7 +1,7 @@
 """Python API: `corn.run` as a program, `corn.serve` in a running event loop.
 
-Options are those of the command line, by their names in the reference: `workers=4`, `limit_max_requests=1000`. No other
-source counts, except a configuration file that `config_file` names; the environment is ignored.
+Options are those of the command line, by their names in the reference: `workers=4`, `limit_max_requests=1000`. The only
+other source is a configuration file that `config_file` names; the environment is ignored.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def run(
 def run(app: Any, *, config_file: Any = None, **options: Any) -> None:
     """Serve an application until SIGTERM or SIGINT, as `corn serve` does.
 
-    `app` is best a MODULE:ATTRIBUTE string: then a master supervises `workers` processes, and SIGHUP reloads. An
-    application object can only be served by this process itself. Exits (SystemExit) with one of errors.ExitCode unless
-    the service ended well. Put the call under `if __name__ == "__main__":`, because workers import the module too.
-    Raises RuntimeError in a running event loop; there it is `await corn.serve(app)`.
+    `app` should be a MODULE:ATTRIBUTE string: then a master supervises `workers` processes, and SIGHUP reloads. An
+    application object can only be served in this process. Raises SystemExit with an errors.ExitCode unless the service
+    has ended without an error. Put the call under `if __name__ == "__main__":`, because workers import the module too.
+    Raises RuntimeError in a running event loop; use `await corn.serve(app)` there.
     """
     from corn.embedding.options import refuse_running_loop
 
@@ -97,7 +97,7 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
     from corn.system.monkey_patches import monkey_patcher
 
     if patcher := monkey_patcher():
-        raise ConfigError(f"{patcher}, and corn serves on asyncio; leave the patching out")
+        raise ConfigError(f"{patcher}; corn runs on asyncio, so remove the monkey patching")
     directory, beside = Path.cwd(), _beside_the_program(app)
 
     def read() -> Resolved:

@@ -68,9 +68,9 @@ class Application:
         path = scope["path"]
         if path not in self._answers and path not in self._files:
             known = ", ".join(["/", *self._answers])
-            return 404, _TEXT, f"nothing is here; there are {known}\n".encode()
+            return 404, _TEXT, f"not found; the paths are {known}\n".encode()
         if scope["method"] not in ("GET", "HEAD"):
-            return 405, _TEXT, b"this address only tells; use GET\n"
+            return 405, _TEXT, b"this address is read-only; use GET\n"
         if path in self._files:
             return 200, *self._files[path]
         try:
@@ -81,7 +81,7 @@ class Application:
     async def _livez(self, scope: Scope) -> Answer:
         del scope
         await self._asking.status()
-        return 200, _TEXT, b"the master answers\n"
+        return 200, _TEXT, b"the master responds\n"
 
     async def _readyz(self, scope: Scope) -> Answer:
         del scope
@@ -107,5 +107,5 @@ def readiness(status: dict[str, Any], needed: int) -> tuple[bool, str]:
         return False, f"{status['phase']}: {text}"
     needed = min(needed, target)
     if ready < needed:
-        return False, f"{text}, {needed} are needed (--admin-ready-workers)"
+        return False, f"{text}, {needed} are required (--admin-ready-workers)"
     return True, text

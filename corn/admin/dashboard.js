@@ -179,7 +179,7 @@ function table(status, passed, then) {
 function notes(status) {
   const found = status.slots.filter((slot) => slot.restarts).map((slot) => {
     const times = slot.restarts === 1 ? "once" : `${slot.restarts} times`;
-    const waits = slot.starts_in ? `; starts again in ${duration(slot.starts_in)}` : "";
+    const waits = slot.starts_in ? `; restarts in ${duration(slot.starts_in)}` : "";
     return `worker ${slot.slot} was restarted ${times}, last ${duration(slot.ago)} ago: ${slot.reason}${waits}`;
   });
   const told = [...status.slots.map((slot) => slot.reason), ...status.recent_reloads.map((each) => each.error)];

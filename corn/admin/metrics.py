@@ -49,20 +49,22 @@ def metrics(status: Status) -> Iterator[Metric]:
 
 
 def _of_the_service(status: Status) -> Iterator[Metric]:
-    yield _gauge("corn_info", "What runs.", {"version": status["version"], "app": status["app"]}, 1)
+    yield _gauge(
+        "corn_info", "Version and application of the service.", {"version": status["version"], "app": status["app"]}, 1
+    )
     yield _gauge("corn_uptime_seconds", "Time since the master started.", {}, status["uptime"])
-    phase = GaugeMetricFamily("corn_phase", "1 for the phase that the service is in.", labels=["phase"])
+    phase = GaugeMetricFamily("corn_phase", "1 for the current phase of the service.", labels=["phase"])
     for each in _PHASES:
         phase.add_metric([each], int(status["phase"] == each))
     yield phase
-    yield _gauge("corn_generation", "The generation that serves, 0 for none.", {}, status["generation"] or 0)
+    yield _gauge("corn_generation", "Generation that serves, 0 if none.", {}, status["generation"] or 0)
     yield _counted("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
-    yield _counted("corn_worker_restarts", "Workers that ended unplanned.", "reason", _CAUSES, status["restarts"])
+    yield _counted("corn_worker_restarts", "Unplanned restarts of workers, by reason.", "reason", _CAUSES, status["restarts"])
     last = next(iter(status["recent_reloads"][-1:]), None)
     failed = last is not None and last["outcome"] != "done" and last["error"]
     yield _gauge("corn_last_reload_successful", "0 if the last reload was refused or rolled back.", {}, int(not failed))
-    yield _gauge("corn_workers_target", "Workers there are to be.", {}, status["target"])
-    yield _gauge("corn_workers_ready", "Slots in which a worker serves.", {}, status["ready"])
+    yield _gauge("corn_workers_target", "Target number of workers.", {}, status["target"])
+    yield _gauge("corn_workers_ready", "Slots with a ready worker.", {}, status["ready"])
     states = Counter(each["stage"] for each in status["workers"])
     workers = GaugeMetricFamily("corn_workers", "Worker processes by state.", labels=["state"])
     for state in _STATES:
@@ -72,22 +74,22 @@ def _of_the_service(status: Status) -> Iterator[Metric]:
 
 def _of_requests(status: Status) -> Iterator[Metric]:
     counted = status["counted"]
-    requests = CounterMetricFamily("corn_requests", "Requests answered, by class of status.", labels=["class"])
+    requests = CounterMetricFamily("corn_requests", "Finished requests by status class.", labels=["class"])
     for digit in _CLASSES:
         requests.add_metric([f"{digit}xx"], counted["statuses"][digit])
     requests.add_metric(["other"], sum(counted["statuses"]) - sum(counted["statuses"][1:6]))
     yield requests
     yield HistogramMetricFamily(
         "corn_request_duration_seconds",
-        "Time from the head of a request to the end of its response.",
+        "Request duration, from the request head to the end of the response.",
         buckets=_buckets(status),
         sum_value=counted["busy"],
     )
     sent = CounterMetricFamily("corn_response_body_bytes", "Bytes of response bodies sent.")
     sent.add_metric([], counted["sent"])
     yield sent
-    yield _gauge("corn_requests_in_flight", "Requests being answered.", {}, counted["active"])
-    yield _gauge("corn_connections", "Connections open.", {}, counted["connections"])
+    yield _gauge("corn_requests_in_flight", "In-flight requests.", {}, counted["active"])
+    yield _gauge("corn_connections", "Open connections.", {}, counted["connections"])
 
 
 def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
@@ -106,12 +108,12 @@ def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemp
 
 
 def _of_workers(status: Status) -> Iterator[Metric]:
-    lag = GaugeMetricFamily("corn_loop_lag_seconds", "How late an event loop came to its last tick.", labels=["worker"])
-    silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since an event loop turned.", labels=["worker"])
+    lag = GaugeMetricFamily("corn_loop_lag_seconds", "Delay of the event loop's last tick.", labels=["worker"])
+    silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since the last heartbeat of the event loop.", labels=["worker"])
     busy = GaugeMetricFamily(
         "corn_worker_busy_ratio", "Share of the last half second that an event loop was not idle.", labels=["worker"]
     )
-    cpu = CounterMetricFamily("corn_worker_cpu_seconds", "Processor time of the worker in a slot.", labels=["worker"])
+    cpu = CounterMetricFamily("corn_worker_cpu_seconds", "CPU time of the worker in a slot.", labels=["worker"])
     seen = set()
     for worker in status["workers"]:  # of a slot's workers, the one that serves comes first
         if worker["slot"] not in seen:

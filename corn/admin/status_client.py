@@ -52,9 +52,9 @@ class Asking:
             try:
                 await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
             except asyncio.TimeoutError:
-                raise MasterSilent(f"the master has not answered for {_PATIENCE:g} seconds") from None
+                raise MasterSilent(f"the master has not responded for {_PATIENCE:g} seconds") from None
         if not self._status:
-            raise MasterSilent("the master has not answered yet, and leaves")
+            raise MasterSilent("the master has not responded yet, and the admin process is exiting")
         return self._status
 
     async def status_with_memory(self) -> Status:

@@ -21,8 +21,8 @@ from corn.config.values import BY_NAME
 from corn.errors import ConfigError
 
 
-@click.command(cls=SettingsCommand, short_help="Show every option and where its value comes from.")
-@click.option("--check", is_flag=True, help="Check the options and that the application loads, then exit.")
+@click.command(cls=SettingsCommand, short_help="Show every option and its source.")
+@click.option("--check", is_flag=True, help="Check the configuration, load the application, then exit.")
 @click.option(
     "--running",
     is_flag=False,
@@ -57,7 +57,7 @@ def config(
     if as_json:
         click.echo(_as_json(resolved))
     elif check:
-        click.echo(f"The configuration is good, and {resolved.config.app} loads.")
+        click.echo(f"The configuration is valid, and {resolved.config.app} loads.")
     else:
         click.echo(_as_columns(resolved))
     return 0

@@ -29,11 +29,13 @@ _WITHOUT: dict[str, Any] = {
 
 
 @click.command(cls=SettingsCommand, command=DEV, short_help="Serve an application, and reload it when it changes.")
-@click.option("--explain-reload", metavar="PATH", help="Say whether a change of PATH counts, and why; then exit.")
+@click.option(
+    "--explain-reload", metavar="PATH", help="Show whether a change to PATH triggers a reload, and why, then exit."
+)
 def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -> int:
-    """Serve the application APP, and reload it when its files change. Defaults stand in [brackets].
+    """Serve the application APP, and reload it when its files change. Defaults are shown in [brackets].
 
-    Without APP, the application is looked for in main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
+    Without APP, corn searches main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
     """
     read = resolver(values, config_file, development=True)
     resolved = _for_development(read())
@@ -43,7 +45,9 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
     resolved = finder.complete(resolved)
     if resolved.config.tls:
         authority = Path(resolved.config.ssl_certfile[0]).with_name("authority.pem")
-        click.echo(f"To trust its certificate, add {authority} to the authorities of the browser.", err=True)
+        click.echo(
+            f"To trust the certificate, import {authority} into the browser as a certificate authority.", err=True
+        )
     if resolved.left_out:
         click.echo(_left_out(resolved), err=True)
     from corn.supervisor.master import run_development
@@ -54,7 +58,7 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
 def _for_development(resolved: Resolved) -> Resolved:
     config = resolved.config
     if config.preload == "app":
-        raise ConfigError("corn dev cannot load the application before it changes; use --preload auto, deps or none")
+        raise ConfigError("corn dev does not support --preload app; use auto, deps or none")
     for name in config.reload_dir:
         if not Path(name).is_dir():
             raise ConfigError(f"--reload-dir: there is no directory '{name}'")
@@ -68,7 +72,7 @@ def _left_out(resolved: Resolved) -> str:
     for each in resolved.left_out:
         by_origin.setdefault("" if each.origin == each.word else f" of {each.origin}", []).append(each.word)
     named = " and ".join(f"{', '.join(words)}{origin}" for origin, words in by_origin.items())
-    return f"corn dev leaves out {named}; say what differs in development in [dev], or on the command line"
+    return f"corn dev ignores {named}; set values for development in [dev] or on the command line"
 
 
 def _secured(config: Config) -> Config:
@@ -76,7 +80,7 @@ def _secured(config: Config) -> Config:
     from corn.cli.dev_certificate import local_certificate
 
     if config.ssl_certfile:
-        raise ConfigError("--tls makes a certificate, and --ssl-certfile names one; keep one of them")
+        raise ConfigError("--tls and --ssl-certfile cannot be combined; remove one")
     made = local_certificate()
     return replace(config, ssl_certfile=(str(made.certfile),), ssl_keyfile=(str(made.keyfile),))
 
@@ -101,8 +105,8 @@ def _explain(resolved: Resolved, path: str) -> int:
 
 
 _MEANINGS = {
-    "reload": "counts, and reloads the application",
-    "cold": "counts, and starts the application in a new environment",
-    "asset": "counts, and refreshes browsers only",
-    "": "does not count",
+    "reload": "watched, reloads the application",
+    "cold": "watched, starts the application in a new environment",
+    "asset": "watched, refreshes browsers only",
+    "": "not watched",
 }

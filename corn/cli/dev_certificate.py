@@ -59,7 +59,7 @@ def local_certificate() -> LocalCertificate:
         try:
             _make(kept)
         except OSError as error:
-            raise ConfigError(f"--tls: cannot keep a certificate in {kept.directory}: {error.strerror}") from None
+            raise ConfigError(f"--tls: cannot write the certificate to {kept.directory}: {error.strerror}") from None
     return kept
 
 

@@ -34,13 +34,13 @@ _MODULES = {
 }
 _RENAMED = {"ps": "requests", "logs": "log-level"}  # former names, to be dropped after one release
 # How `corn --help` groups them, by the first of each group.
-_GROUPS = {"serve": "Serve", "status": "Look at what runs", "reload": "Change what runs", "init": "More"}
+_GROUPS = {"serve": "Serve", "status": "Inspect", "reload": "Control", "init": "More"}
 _EXAMPLES = """\b
 Examples:
   corn dev main:app                      while you write it
   corn serve main:app --workers auto     in production
   corn reload --wait                     new code; fails if it is refused
-  corn config                            every option, and where it comes from
+  corn config                            every option and its source
 """
 
 

@@ -56,7 +56,7 @@ def _values(app: str | None) -> dict[str, str]:
     if app is None:
         found = find(Path())
         if found is None:
-            raise ConfigError("no application was found here; name one, as in 'corn init main:app'")
+            raise ConfigError("no application found in this directory; name one, as in 'corn init main:app'")
         app = found.app
         click.echo(f"Found {app} in {found.file}.", err=True)
         more = [f'app_dir = "{found.app_dir}"'] if found.app_dir != "." else []

@@ -33,7 +33,7 @@ def resolver(values: dict[str, Any], config_file: str | None, *, development: bo
 def require_application(resolved: Resolved) -> Resolved:
     """The given configuration, if it names an application; raises ConfigError otherwise."""
     if resolved.config.app is None:
-        raise ConfigError("no application was named; give one, as in 'corn serve main:app', or set app in corn.toml")
+        raise ConfigError("no application given; name one, as in 'corn serve main:app', or set app in corn.toml")
     return resolved
 
 

@@ -13,18 +13,18 @@ from corn.config.options import SERVE
 
 
 @click.command(cls=SettingsCommand, command=SERVE, short_help="Serve an application.")
-@click.option("--check-config", is_flag=True, help="Check the options and that the application loads, then exit.")
+@click.option("--check-config", is_flag=True, help="Check the configuration, load the application, then exit.")
 def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
-    """Serve the application APP from worker processes until told to stop. Defaults stand in [brackets].
+    """Serve the application APP from worker processes until a signal stops it. Defaults are shown in [brackets].
 
-    Without APP, the application is looked for in main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
+    Without APP, corn searches main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
     """
     read = resolver(values, config_file)
     finder = ApplicationFinder()
     resolved = finder.complete(read())
     if check_config:
         check_loads(resolved)
-        click.echo(f"The configuration is good, and {resolved.config.app} loads.")
+        click.echo(f"The configuration is valid, and {resolved.config.app} loads.")
         return 0
     from corn.supervisor.master import run_master
 

@@ -224,7 +224,7 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be looked up: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot be accessed: {error.strerror}") from None
     return True
 
 
@@ -262,9 +262,7 @@ def _refuse_unknown_keys(origin: str, table: Mapping[str, object]) -> None:
     unknown = [key for key in table if key.replace("-", "_") not in BY_NAME]
     inner = next((key for key in unknown if isinstance(table[key], dict)), None)
     if inner is not None:
-        raise ConfigError(
-            f"{origin}: unknown table [{inner}]; options stand at the top, outside of any table but [dev]"
-        )
+        raise ConfigError(f"{origin}: unknown table [{inner}]; options belong at the top level or in [dev]")
     if unknown:
         raise ConfigError(f"{origin}: {describe_unknown('option', unknown, BY_NAME)}")
 

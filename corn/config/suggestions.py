@@ -46,7 +46,7 @@ def describe_unknown(kind: str, words: Sequence[str], known: Iterable[str], pref
         elif near:
             hints.append(f"did you mean '{prefix}{near}'?")
         else:
-            hints.append("unset it, or see 'corn config --help' for the options there are" if prefix else "")
+            hints.append("unset it, or see 'corn config --help' for the available options" if prefix else "")
     if len(words) == 1:
         return in_one_line(kind, prefix + words[0], hints[0])
     width = max(map(len, words)) + len(prefix)

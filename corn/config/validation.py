@@ -39,7 +39,7 @@ def _way_to_listen(layer: Layer) -> str | None:
             continue
         if first is not None and way != first[0]:
             words = f"{first[1].word} and {given.word}"
-            raise ConfigError(f"{given.place}{words} both say where to listen; keep one of them")
+            raise ConfigError(f"{given.place}{words} both set the address to listen on; keep one of them")
         first = (way, given)
     return first[0] if first else None
 
@@ -109,4 +109,4 @@ def _is(kind: Callable[[int], bool], given: OptionValue, path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL is in no name
         return False
     except OSError as error:
-        raise ConfigError(f"{given.place}{given.word}: '{path}' cannot be looked up: {error.strerror}") from None
+        raise ConfigError(f"{given.place}{given.word}: '{path}' cannot be accessed: {error.strerror}") from None

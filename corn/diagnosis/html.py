@@ -32,13 +32,13 @@ _KINDS = {
     IMPORT: "The import failed",
     EXCEPTION: "Exception",
     STARTUP: "The start-up failed",
-    EXIT: "The application ended itself",
+    EXIT: "The application exited",
 }
 _RELATIONS = {CAUSE: "It was caused by", HANDLED: "It was raised while this was handled", MEMBER: "In the group"}
 
 
 # The script of corn/browser finds the page by this, and says what it does about it.
-_NOTICE = '<span id="corn-failure" role="status">Save a fix, and load this page again.</span>'
+_NOTICE = '<span id="corn-failure" role="status">Fix the code, save it, and reload this page.</span>'
 
 
 def page(failure: Failure, directory: str = "") -> str:
@@ -87,7 +87,7 @@ def _raised(raised: Raised, directory: str) -> Iterator[str]:
         yield f'<p class="relation">{_RELATIONS[raised.relation]}</p>'
         yield f"<h2>{escape(f'{raised.type}: {raised.message}'.rstrip(': '))}</h2>"
     elif len(raised.frames) > 1:
-        yield "<h2>How it got there</h2>"
+        yield "<h2>Traceback</h2>"
     has_own = any(frame.own for frame in raised.frames)
     for own, group in groupby(raised.frames, key=lambda frame: frame.own):
         frames = list(group)

@@ -44,7 +44,9 @@ def _refuse(config: Config, given: Mapping[str, Any]) -> None:
         if _users and getattr(config, name) != getattr(_users[0], name):
             raise ConfigError(f"{name} applies to the whole process, where another corn server logs differently")
         if not _users and name in _FORM and _is_configured():
-            raise ConfigError(f"{name}: this program has configured the logger 'corn' itself; leave one of them out")
+            raise ConfigError(
+                f"{name}: the program has configured the logger 'corn' itself; leave the option or that out"
+            )
 
 
 def _is_configured() -> bool:

@@ -6,8 +6,7 @@
     with corn.Server(app, port=0) as server:          # in a thread of its own, with an event loop of its own
         print(server.addresses)
 
-It takes no signals unless `signals` says so, and ends no process. A server serves once: another start needs another
-server.
+It handles no signals unless `signals` is set, and never exits the process. A server can only be started once.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Server:
         if self._ssl_hook is not None and not self._config.ssl_certfile:
             raise ConfigError("ssl_context is a function that makes the context of ssl_certfile; give that too")
         if self._ssl_context is not None and self._config.ssl_certfile:
-            raise ConfigError("ssl_context and ssl_certfile both say what HTTPS is served with; keep one of them")
+            raise ConfigError("ssl_context and ssl_certfile cannot be combined; remove one")
         self._addresses: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._core: ServingCore | None = None

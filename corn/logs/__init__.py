@@ -163,7 +163,7 @@ def reopen() -> str:
     try:
         _write_to(open_writer(_Setup.target, "--log-file"))
     except ConfigError as error:
-        logger.error("the old log file is kept: %s", error)
+        logger.error("cannot reopen the log, which continues in the old file: %s", error)
         return str(error)
     before.finish()
     return ""

@@ -204,7 +204,7 @@ def _open_tcp(address: TcpAddress, backlog: int, *, both_families: bool) -> list
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise BindError(f"cannot listen on {host}:{port}: the host name is not known; check --host") from error
+        raise BindError(f"cannot listen on {host}:{port}: the host name cannot be resolved; check --host") from error
     listeners: list[Listener] = []
     for family, _, _, _, found_address in dict.fromkeys(found):
         chosen = listeners[0].sock.getsockname()[1] if listeners else port

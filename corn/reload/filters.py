@@ -62,7 +62,7 @@ class WatchFilter:
     def judge(self, path: str) -> FilterResult:
         """The verdict on the file at an absolute path; it need not exist."""
         if path in self.files:
-            return FilterResult(COLD, "the configuration or an env file of corn's")
+            return FilterResult(COLD, "it is the configuration file or an env file")
         root = self.root_of(path)
         if root is None:
             return FilterResult("", f"it is in none of the watched directories ({', '.join(self.directories)})")
@@ -103,7 +103,7 @@ def _by_default(parts: Sequence[str]) -> FilterResult:
     for effect, patterns in _EFFECTS:
         for each in patterns:
             if fnmatchcase(name, each):
-                return FilterResult(effect, f"files like {each} count")
+                return FilterResult(effect, f"files like {each} are watched")
     return FilterResult("", f"files of this kind are not watched; --reload-include {_kind(name)} adds them")
 
 

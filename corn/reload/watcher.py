@@ -40,10 +40,10 @@ _AFTER_FAILURE = 0.2  # seconds until the notifier is started again
 _GENERATED_WITHIN = 2.0  # seconds after a refresh, in which an image that changes again was made by the page itself
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _LIMIT = (
-    "the system's limit of watches is reached, so files are scanned periodically, which takes time; raise "
+    "the limit of inotify watches is reached, so files are polled, which is slower; raise "
     "fs.inotify.max_user_watches and max_user_instances, or exclude directories with --reload-exclude"
 )
-_LEFT_OUT = "the directories behind %s are too many to be watched; name those that matter with --reload-dir"
+_LEFT_OUT = "links to too many directories are not watched: %s; name the directories to watch with --reload-dir"
 
 
 def main(channel_fd: int) -> NoReturn:

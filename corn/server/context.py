@@ -163,7 +163,7 @@ class ServerContext:
         now = self.clock.now
         if self.timeout_request is not None:
             for cycle in [each for each in self.running if each.expires <= now and not each.responded]:
-                cycle.cancel("it took too long")
+                cycle.cancel("request timeout")
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
         for session in [each for each in self.websockets if each.deadline <= now]:

@@ -69,7 +69,7 @@ class GracefulDrain:
     def _cut_streams(self) -> None:
         for cycle in list(self._service.running):
             if cycle.streams:
-                cycle.cancel("the worker leaves")
+                cycle.cancel("the worker drains")
 
     def _leave_idle(self) -> None:
         if self._mailbox is not None and self._leaves_behind:
@@ -78,7 +78,7 @@ class GracefulDrain:
     def _cut_short(self) -> None:
         for cycle in list(self._service.running):
             if cycle.committed:
-                cycle.cancel("the worker leaves")
+                cycle.cancel("the worker drains")
 
     def _spread(self, grace: float, idle: float, first: float) -> None:
         now = self._service.clock.now
@@ -118,7 +118,7 @@ class GracefulDrain:
 
     def _cancel(self) -> None:
         for cycle in list(self._service.running):
-            cycle.cancel("the worker leaves")
+            cycle.cancel("the worker drains")
 
     def _cut(self, *, by_force: bool) -> None:
         """Abort the connections without a request; by force also those with one."""

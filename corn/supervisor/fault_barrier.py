@@ -37,4 +37,4 @@ class FaultBarrier:
         now, kind = time.monotonic(), (what, type(error))
         if now >= self._quiet_until.get(kind, 0.0):
             self._quiet_until[kind] = now + _LOGGED_EVERY
-            logger.error("a fault of corn's own, which the service survives: %s failed", what, exc_info=error)
+            logger.error("internal error, the service continues: %s failed", what, exc_info=error)

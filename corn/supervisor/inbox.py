@@ -79,7 +79,7 @@ class Inbox:
 
     def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None:
         del line  # it is in the log
-        self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "it wrote on its channel", at_once=True))
+        self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "invalid data on its channel", at_once=True))
 
     def worker_read(self, worker: WorkerProcess) -> None:
         """Handle an exit that was reaped before the process id was known, or that nothing but the channel reports."""
@@ -91,7 +91,7 @@ class Inbox:
             elif worker.channel.closed and is_orphan and self._executor.relays:
                 self._children.exited(worker.pid, _UNREPORTED)
         elif worker.channel.closed and (worker.not_forked or is_orphan):
-            why = worker.not_forked or "its template was lost, and no process of it is left"
+            why = worker.not_forked or "its template was lost, and its process has exited"
             self._handle(events.WorkerNotForked(time.monotonic(), worker.id, why))
 
     def _of_template(self, template: TemplateProcess, message: messages.Message, at: float) -> events.Event | None:
@@ -117,7 +117,7 @@ class Inbox:
     def _forked(self, message: messages.Forked, at: float) -> None:
         worker = self._executor.workers.get(message.worker)
         if worker is None:
-            logger.warning("a worker (pid %d) was forked too late; it is killed", message.pid)
+            logger.warning("killing worker process %d: it was forked too late", message.pid)
             # kill(2) would take 0 or 1 for a group of processes, or for all of them
             if message.pid > 1 and not self._reaper.has_ended(message.pid, at - _LATEST_FORK):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -138,7 +138,7 @@ class Inbox:
         if worker.pid is not None:
             return
         if pid <= 1:  # kill(2) would take it for a group of processes, or for all of them
-            raise ValueError(f"{pid} is no worker's process id")
+            raise ValueError(f"{pid} is not the process id of a worker")
         self._children.identify(worker, pid)
         self._handle(events.WorkerForked(at, worker.id, pid))
         if worker.doomed is not None and not self._reaper.has_ended(pid, worker.ordered):

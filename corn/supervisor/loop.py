@@ -129,7 +129,7 @@ class Loop:
         at, code = time.monotonic(), int(exit_code_of(error))
         why = explain(error) if isinstance(error, OSError) else str(error)
         if not isinstance(error, (OSError, CornError)):
-            why = f"a fault of corn's own: {error!r}"
+            why = f"internal error: {error!r}"
         if isinstance(action, SpawnWorker):
             self.handle(events.WorkerNotForked(at, action.worker, why, code))
         else:

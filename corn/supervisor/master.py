@@ -60,7 +60,7 @@ def supervise(resolved: Resolved, reread: Callable[[], Resolved], *, development
     config = origins.note(resolved)
     config_file = "" if resolved.file is None else str(resolved.file.absolute())
     if threading.current_thread() is not threading.main_thread():
-        raise CornError("corn must be run in the main thread, because it answers signals; use corn.serve elsewhere")
+        raise CornError("corn.run needs the main thread, because it handles signals; use corn.serve in other threads")
     occupy_standard_streams()
     predecessor = Predecessor(os.environ)
     identity, pidfile = identity_of(config), Pidfile(config, predecessor=predecessor.pid)

@@ -66,7 +66,7 @@ def execute_successor(
     try:
         reader, writer = os.pipe()
     except OSError as error:
-        raise CornError(f"a new master could not be executed: {error.strerror}") from error
+        raise CornError(f"the new master could not be executed: {error.strerror}") from error
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
     note = {"pipe": writer, "listeners": handed, "master": os.getpid(), "control": None}
@@ -87,7 +87,7 @@ def execute_successor(
             )
     except OSError as error:
         os.close(reader)
-        raise CornError(f"a new master could not be executed: {error.strerror}") from error
+        raise CornError(f"the new master could not be executed: {error.strerror}") from error
     finally:
         for fd in inherited:
             os.set_inheritable(fd, False)
@@ -176,7 +176,7 @@ class UpgradeMonitor:
             self._control.leave(keep_file=True)
             self._service_manager.main_is(successor.pid)
         at = time.monotonic()
-        failed = SuccessorFailed(at, "the new master ended or gave up before it served")
+        failed = SuccessorFailed(at, "the new master exited before it was ready")
         self._handle(SuccessorReady(at) if serves else failed)
 
     def _drop(self, successor: Successor, *, stop: bool) -> None:

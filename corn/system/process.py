@@ -141,7 +141,7 @@ def raise_descriptor_limit() -> None:
         return
     with contextlib.suppress(OSError, ValueError):  # macOS accepts less than the hard limit that it reports
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        logger.debug("the limit of open files is raised from %d to %d", soft, wanted)
+        logger.debug("raised the limit of open files from %d to %d", soft, wanted)
 
 
 def wanted_limit(soft: int, hard: int) -> int:

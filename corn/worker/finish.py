@@ -39,7 +39,7 @@ async def finish(deadline: Callable[[], float]) -> None:
     await in_time(loop.shutdown_asyncgens())
     if _running() and not await in_time(_join(loop)):
         names = ", ".join(each.name for each in _running())
-        logger.warning("threads still run at the end of the grace period, and are cut: %s", names)
+        logger.warning("threads still running at the end of the grace period are cut off: %s", names)
 
 
 def _running() -> list[threading.Thread]:

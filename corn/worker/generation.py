@@ -85,9 +85,9 @@ class Generation:
         exit_handlers.flush_files()
         gc.freeze()
         self.loaded_at = exit_handlers.file_clock()
-        notes = [f"{note}; forked all the same, as asked" for note in notes]
+        notes = [f"{note}; forking anyway, because --preload names this mode" for note in notes]
         if not self.setup.forks:
-            notes.append(f"{_hook_on_fork()} keeps forked processes from running: each worker is a fresh interpreter")
+            notes.append(f"{_hook_on_fork()} blocks forked processes: each worker is started as a fresh interpreter")
         return notes
 
     def load_without_application(self) -> None:
@@ -142,9 +142,7 @@ class Generation:
 
     def _leave_out(self, culprits: set[str], why: str) -> NoReturn:
         packages = sorted({each.partition(".")[0] for each in culprits if each})
-        self._channel.send(
-            SteppedDown(f"{', '.join(packages)}: imported anew for each change, because {why}", packages)
-        )
+        self._channel.send(SteppedDown(f"{', '.join(packages)}: not preloaded, because {why}", packages))
         kept = [name for name in self.setup.modules if name.partition(".")[0] not in packages]
         self._start_over(replace(self.setup, modules=kept, preload="deps" if kept else "none"))
 

@@ -27,13 +27,13 @@ def load_application(config: Config) -> Any:
     put_first_on_path(config.app_dir)
     module = _import(module_name, config)
     if patcher := monkey_patcher():
-        raise ApplicationError(f"{module_name}: {patcher}, and corn serves on asyncio; leave the patching out")
+        raise ApplicationError(f"{module_name}: {patcher}; corn runs on asyncio, so remove the monkey patching")
     found = _attribute(module, attribute)
     if config.factory:
         found = _call(found, config)
     if not callable(found):
         kind = type(found).__name__
-        raise ConfigError(f"{config.app} is not an application: it is of type {kind}, and cannot be called")
+        raise ConfigError(f"{config.app} is not an application: an object of type {kind} cannot be called")
     check_interface(found, config)
     return found
 

@@ -98,7 +98,7 @@ def scout(config: Config) -> list[str]:
         answer = pipe.read()
     _, status = os.waitpid(pid, 0)
     if not answer:
-        raise ApplicationError(f"{config.app} ended its process while it was imported (wait status {status})")
+        raise ApplicationError(f"{config.app} ended its process while being imported (wait status {status})")
     names, error = json.loads(answer)
     if error is not None:
         kind, message, detail = error

@@ -188,7 +188,7 @@ class _Worker:
         if startup.order.gated and startup.config.health_path:
             await self._server.check_health(startup.config.health_path)
         if os.getppid() != self._startup.setup.master and not self._startup.setup.relay:
-            raise ApplicationError("the master went away while the application started")
+            raise ApplicationError("the master exited while the application started")
         self._loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
         self._loop.add_signal_handler(signal.SIGQUIT, self._on_signal, "SIGQUIT")
         ExitFlag().install()

@@ -246,7 +246,7 @@ class Template:
             )
             code = worker_process.run(in_development(startup) if self._setup.development else startup)
         except BaseException:
-            logs.logger.exception("a fault of corn ended the worker")
+            logs.logger.exception("internal error in the worker")
         worker_process.end(code)
 
     def _relay_exits(self, ends: ChildExits) -> bool:

@@ -59,14 +59,14 @@ MISTAKES = [
     (["dev", "main:app", "--soak", "3"], "--soak is an option of 'corn serve'"),
     (
         ["dev", "main:app", "--preload", "app"],
-        "corn dev cannot load the application before it changes; use --preload auto, deps or none",
+        "corn dev does not support --preload app; use auto, deps or none",
     ),
     (["dev", "main:app", "--reload-dir", "nowhere"], "--reload-dir: there is no directory 'nowhere'"),
     (["serve", "a:b", "--max-requests=9"], "unknown option '--max-requests' of gunicorn; use --limit-max-requests"),
     (["serve", "-x"], "unknown option '-x'; see 'corn serve --help'"),
     (["serve", "a:b", "c:d"], "got unexpected extra argument (c:d); see 'corn serve --help'"),
-    (["serve"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
-    (["config", "--check"], "no application was named; give one, as in 'corn serve main:app', or set app in corn.toml"),
+    (["serve"], "no application given; name one, as in 'corn serve main:app', or set app in corn.toml"),
+    (["config", "--check"], "no application given; name one, as in 'corn serve main:app', or set app in corn.toml"),
     (["serve", "main.py"], "APP: 'main.py' is wrong; expected MODULE:ATTRIBUTE, perhaps main:app"),
     (
         ["serve", "a:b", "-w", "0"],
@@ -122,14 +122,14 @@ def _with_corn(code):
 @pytest.mark.parametrize(
     ("path", "code", "said"),
     [
-        ("main.py", 0, "main.py: counts, and reloads the application: files like *.py count\n"),
-        ("style.css", 0, "style.css: counts, and refreshes browsers only: files like *.css count\n"),
+        ("main.py", 0, "main.py: watched, reloads the application: files like *.py are watched\n"),
+        ("style.css", 0, "style.css: watched, refreshes browsers only: files like *.css are watched\n"),
         (
             "x.json",
             1,
-            "x.json: does not count: files of this kind are not watched; --reload-include '*.json' adds them\n",
+            "x.json: not watched: files of this kind are not watched; --reload-include '*.json' adds them\n",
         ),
-        ("/etc/x.py", 1, "/etc/x.py: does not count: it is in none of the watched directories"),
+        ("/etc/x.py", 1, "/etc/x.py: not watched: it is in none of the watched directories"),
     ],
 )
 def test_explain_reload_shows_effect_and_reason_of_path(corn, path, code, said):

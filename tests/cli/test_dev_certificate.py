@@ -42,7 +42,7 @@ def test_expired_or_damaged_dev_certificate_is_replaced(home):
 def test_unwritable_certificate_directory_is_config_error(tmp_path, monkeypatch):
     (tmp_path / "data").write_text("a file")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    with pytest.raises(ConfigError, match=r"--tls: cannot keep a certificate in .*data/corn/tls"):
+    with pytest.raises(ConfigError, match=r"--tls: cannot write the certificate to .*data/corn/tls"):
         local_certificate()
 
 
@@ -58,7 +58,7 @@ def test_dev_tls_option_serves_https(tmp_path, home):
     command = [sys.executable, "-m", "corn", "dev"]
     arguments = ("main:app", "--port", "0", "--tls")
     with Served(tmp_path, *arguments, program=command, XDG_DATA_HOME=str(tmp_path / "data")) as served:
-        authority = served.wait_for(r"add (\S+) to the authorities")[1]
+        authority = served.wait_for(r"import (\S+) into the browser")[1]
         port = served.wait_for(r"https://127.0.0.1:(\d+)")[1]
         trusting = ssl.create_default_context(cafile=authority)
         for host in ("localhost", "127.0.0.1"):

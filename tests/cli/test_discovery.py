@@ -77,7 +77,7 @@ def test_config_check_reports_and_loads_found_application(corn, tmp_path):
     write(tmp_path, src__shop__main=SCOPE)
     done = corn("config", "--check")
     assert done.stderr == "Found shop.main:app in src/shop/main.py.\n"
-    assert done.stdout == "The configuration is good, and shop.main:app loads.\n"
+    assert done.stdout == "The configuration is valid, and shop.main:app loads.\n"
 
 
 def test_configured_application_skips_discovery(corn, tmp_path):
@@ -106,5 +106,5 @@ def test_django_project_without_asgi_module_loads(corn, tmp_path):
     done = corn("config", "--check")
     assert (done.returncode, done.stdout) == (
         0,
-        "The configuration is good, and django.core.asgi:get_asgi_application loads.\n",
+        "The configuration is valid, and django.core.asgi:get_asgi_application loads.\n",
     )

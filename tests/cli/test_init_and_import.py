@@ -49,7 +49,7 @@ def test_init_writes_valid_config(corn, project):
     done = corn("init")
     assert (done.returncode, done.stdout) == (0, "wrote corn.toml\n"), done.stderr
     assert values(project / "corn.toml") == {"app": "main:app", "workers": "auto"}
-    assert corn("config", "--check").stdout == "The configuration is good, and main:app loads.\n"
+    assert corn("config", "--check").stdout == "The configuration is valid, and main:app loads.\n"
     done = corn("init")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,

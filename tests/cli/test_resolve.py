@@ -56,5 +56,5 @@ def test_command_line_and_environment_are_fixed(releases, monkeypatch):
 
 def test_missing_application_is_config_error(releases):
     (releases / "v1" / "corn.toml").write_text("")
-    with pytest.raises(ConfigError, match="no application was named"):
+    with pytest.raises(ConfigError, match="no application given"):
         require_application(resolver({}, None)())

@@ -28,7 +28,7 @@ CHECKS = [["serve", "--check-config"], ["config", "--check"]]
 def test_config_check_passes(corn, main_module, check):
     main_module(GOOD)
     done = corn(*check, "main:app")
-    assert (done.stdout, done.stderr) == ("The configuration is good, and main:app loads.\n", "")
+    assert (done.stdout, done.stderr) == ("The configuration is valid, and main:app loads.\n", "")
     assert done.returncode == 0
 
 

@@ -199,9 +199,9 @@ def test_stacks_page_wraps_long_lines():
 
 
 def test_lost_instance_is_shown():
-    assert screen(None, lost="it does not run")[0] == "NO ANSWER: it does not run; trying again"
+    assert screen(None, lost="not running")[0] == "NO RESPONSE: not running; retrying"
     view = view_of([sample(0.0, [worker(0)])])
-    assert screen(view, lost="it does not run")[1].startswith("corn 0.1.0")
+    assert screen(view, lost="not running")[1].startswith("corn 0.1.0")
 
 
 def test_control_characters_are_replaced():
@@ -233,7 +233,7 @@ def test_key_that_changes_service_asks_for_confirmation():
     assert (order.do, order.fields) == ("drain", {"worker": 4, "wait": True})
     assert person.press("r", rows) is None
     assert person.press("n", rows) is None
-    assert person.said == "left as it is"
+    assert person.said == "cancelled"
 
 
 def test_stacks_key_shows_scrollable_page():
@@ -264,7 +264,7 @@ def test_key_sequences_are_decoded():
 def test_top_without_terminal_exits_2(corn):
     done = corn("top")
     assert done.returncode == 2
-    assert done.stderr == "corn: corn top needs a terminal that can move its cursor; 'corn status' needs none\n"
+    assert done.stderr == "corn: corn top needs a terminal with cursor control; use 'corn status' instead\n"
 
 
 def test_missing_top_extra_is_named(monkeypatch):

@@ -150,7 +150,7 @@ def test_log_config_with_objects_is_refused_for_named_application(directory):
         ({"port": None}, "port: null is wrong; expected a whole number from 0 to 65535"),
         ({"bind": 8000}, "bind: 8000 is wrong; expected a list"),
         ({"app_dir": "."}, "app_dir is for an application given by name, as in 'main:app'; leave it out here"),
-        ({"uds": "a", "port": 1}, "uds and port both say where to listen; keep one of them"),
+        ({"uds": "a", "port": 1}, "uds and port both set the address to listen on; keep one of them"),
     ],
     ids=str,
 )

@@ -183,7 +183,7 @@ def test_ssl_context_of_program_serves_https(tmp_path):
             sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             with sock.makefile("rb") as file:
                 assert file.read().endswith(b"https")
-    with pytest.raises(ConfigError, match="keep one of them"):
+    with pytest.raises(ConfigError, match="cannot be combined"):
         corn.Server(app, ssl_context=context, **issued.options())
 
 
@@ -249,7 +249,7 @@ def test_log_options_with_configured_logger_are_refused(tmp_path):
     logs.logger.addHandler(handler)
     try:
         with (
-            pytest.raises(ConfigError, match=r"^log_file: this program has configured the logger 'corn' itself"),
+            pytest.raises(ConfigError, match=r"^log_file: the program has configured the logger 'corn' itself"),
             corn.Server(app, log_file=tmp_path / "corn.log", **OPTIONS),
         ):
             pass

@@ -107,7 +107,7 @@ class ControlClient:
             return self._answer()
         except (OSError, ValueError) as error:
             why = "in time" if isinstance(error, TimeoutError) else f"({error})"
-            raise NoAnswer(f"the instance {self.name} does not answer {why}; is its master stopped?") from None
+            raise NoAnswer(f"the instance {self.name} does not respond {why}; is its master stopped?") from None
 
     def wait_for_end(self) -> None:
         """Wait until the master has closed the connection, which it does when it exits."""
@@ -123,12 +123,12 @@ class ControlClient:
         while b"\n" not in self._received:
             data = self._sock.recv(1 << 20)
             if not data or len(self._received) > _LONGEST_ANSWER:
-                raise ValueError("it hung up")
+                raise ValueError("connection closed")
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
         answer = json.loads(line)
         if not isinstance(answer, dict):
-            raise ValueError("it does not speak corn's protocol")
+            raise ValueError("not a response of corn")
         return answer
 
 
@@ -191,7 +191,7 @@ def _strangers(paths: Sequence[Path]) -> list[ControlClient]:
 
 def _reason(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "only the user who runs that instance, and root, may control it"
+        return "permission denied: only root and the user who runs this instance may control it"
     return str(error.strerror or error)
 
 
@@ -220,7 +220,7 @@ def find_to_change(choice: InstanceSelector) -> ControlClient:
     if not chosen:
         for each in fitting:
             each.close()
-        what = f"no instance was started from this directory; name it, as with --pid {fitting[0].about['pid']}"
+        what = f"no instance was started from this directory; select one, as with --pid {fitting[0].about['pid']}"
         raise ConfigError(_listed(what, fitting))
     return _choose(chosen, choice)
 
@@ -248,7 +248,7 @@ def _choose(fitting: list[ControlClient], choice: InstanceSelector) -> ControlCl
         if len(chosen) > 1 or each is not chosen[0]:
             each.close()
     if len(chosen) > 1:
-        raise ConfigError(_listed("several instances run; name one with --pid, --bind or --config", chosen))
+        raise ConfigError(_listed("several instances are running; select one with --pid, --bind or --config", chosen))
     chosen[0].was_named = choice.names_one
     return chosen[0]
 
@@ -270,17 +270,17 @@ def _fitting(choice: InstanceSelector) -> list[ControlClient]:
     if silent is not None and silent.refusal:
         raise CornError(f"{silent.path}: {silent.refusal}")
     if silent is not None:
-        raise NoAnswer(f"the instance {silent.name} does not answer; is its master stopped?")
+        raise NoAnswer(f"the instance {silent.name} does not respond; is its master stopped?")
     if not found:
-        raise NoInstance("no instance runs that this user may control; start one with 'corn serve'")
-    raise NoInstance("no running instance fits; 'corn list' shows which there are")
+        raise NoInstance("this user can control no running instance; start one with 'corn serve'")
+    raise NoInstance("no running instance matches; 'corn list' shows all of them")
 
 
 def describe(instance: ControlClient) -> str:
     """One line for one instance."""
     about = instance.about
     if not about:
-        return f"{instance.name}: does not answer"
+        return f"{instance.name}: does not respond"
     return shown(f"pid {about['pid']}: {about['app']} at {', '.join(about['addresses'])}")
 
 
@@ -317,12 +317,12 @@ def is_named_directory(control: str | None) -> bool:
 
 
 _OPTIONS = [
-    click.option("--pid", metavar="PID|FILE", help="The instance with this process id or pidfile."),
-    click.option("-b", "--bind", metavar="ADDRESS", help="The instance that listens on this address."),
-    click.option("-c", "--config", metavar="FILE", help="The instance that was started with this configuration file."),
+    click.option("--pid", metavar="PID|FILE", help="Select the instance with this process id or pidfile."),
+    click.option("-b", "--bind", metavar="ADDRESS", help="Select the instance that listens on this address."),
     click.option(
-        "--control", metavar="PATH", envvar="CORN_CONTROL", help="The control socket, or the directory it is in."
+        "-c", "--config", metavar="FILE", help="Select the instance that was started with this configuration file."
     ),
+    click.option("--control", metavar="PATH", envvar="CORN_CONTROL", help="Control socket, or its directory."),
 ]
 
 

@@ -22,25 +22,25 @@ from corn.cli.control.client import (
 from corn.cli.errors import report_refusal
 from corn.errors import ConfigError, ExitCode
 
-_wait = click.option("--wait", is_flag=True, help="Return when it is done, with exit code 1 if it was not.")
+_wait = click.option("--wait", is_flag=True, help="Wait for the outcome; the exit code is 1 if it failed.")
 
 
-@click.command("reload", short_help="Replace the code, without dropping a request.")
+@click.command("reload", short_help="Reload the application without dropping a request.")
 @_wait
 @takes_instance
 def reload_code(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Read the configuration again and replace the workers by new ones, as HUP does.
+    """Read the configuration again and replace all workers, as the signal HUP does.
 
-    With --wait, print why the new code was refused, if it was, and exit with 1: the old code serves on.
+    With --wait, print why the reload was refused, if it was, and exit with 1; the old code continues to serve.
     """
     return _order(find_to_change(choice), "reload", as_json=as_json, wait=wait)
 
 
-@click.command(short_help="Return to the code before the last reload.")
+@click.command(short_help="Roll back to the code before the last reload.")
 @_wait
 @takes_instance
 def rollback(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Serve the previous generation again, from memory, whatever is on disk."""
+    """Return to the previous generation, which is kept in memory; the files on disk do not matter."""
     return _order(find_to_change(choice), "rollback", as_json=as_json, wait=wait)
 
 
@@ -49,19 +49,21 @@ def rollback(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
 @_wait
 @takes_instance
 def scale(*, number: str, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Serve with N workers, or with N more or fewer, until the next reload."""
+    """Set the number of workers to N, or change it by +N or -N, until the next reload."""
     if not re.fullmatch(r"[+-]?[0-9]{1,4}", number):
-        raise ConfigError(f"'{number}' is no number of workers; give one, such as 4, or a change, such as +1 or -1")
+        raise ConfigError(
+            f"invalid number of workers '{number}'; give a number such as 4, or a change such as +1 or -1"
+        )
     fields = {"by": int(number)} if number[0] in "+-" else {"to": int(number)}
     return _order(find_to_change(choice), "scale", as_json=as_json, wait=wait, **fields)
 
 
 @click.command(short_help="Stop an instance.")
-@click.option("--now", is_flag=True, help="Cancel the requests in flight instead of finishing them.")
+@click.option("--now", is_flag=True, help="Cancel in-flight requests instead of finishing them.")
 @_wait
 @takes_instance
 def stop(*, choice: InstanceSelector, now: bool, wait: bool, as_json: bool) -> int:
-    """Stop an instance: finish the requests in flight, then end. With --wait, return when it has ended."""
+    """Stop an instance after its in-flight requests have finished. With --wait, return when it has exited."""
     instance = find_to_change(choice)
     code = _order(instance, "stop", as_json=as_json, wait=wait, now=now)
     if wait and code == 0:
@@ -69,29 +71,29 @@ def stop(*, choice: InstanceSelector, now: bool, wait: bool, as_json: bool) -> i
     return code
 
 
-@click.command(short_help="Replace corn itself, without dropping a request.")
+@click.command(short_help="Upgrade corn without dropping a request.")
 @_wait
 @takes_instance
 def upgrade(*, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Start a new master, of the corn and Python that are installed now, and have it take over, as USR2 does."""
+    """Start a new master from the installed corn and Python, which takes over, as the signal USR2 does."""
     return _order(find_to_change(choice), "upgrade", as_json=as_json, wait=wait)
 
 
-@click.command(short_help="Replace one worker by another.")
+@click.command(short_help="Replace one worker.")
 @click.argument("worker", type=int)
 @_wait
 @takes_instance
 def restart(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Replace WORKER, by its number or process id: another is ready in its place before it is asked to finish."""
+    """Replace WORKER (number or process id): its replacement is ready before it drains."""
     return _order(find_to_change(choice), "restart", as_json=as_json, wait=wait, worker=worker)
 
 
-@click.command(short_help="Take one worker out of service at once.")
+@click.command(short_help="Drain one worker at once.")
 @click.argument("worker", type=int)
 @_wait
 @takes_instance
 def drain(*, worker: int, choice: InstanceSelector, wait: bool, as_json: bool) -> int:
-    """Have WORKER, by its number or process id, accept nothing more, finish and leave; another takes its place."""
+    """Drain WORKER (number or process id): it stops accepting connections, finishes its requests and is replaced."""
     return _order(find_to_change(choice), "drain", as_json=as_json, wait=wait, worker=worker)
 
 

@@ -69,7 +69,7 @@ def _requests(answer: Answer) -> str:
     silent = []
     for worker in answer["workers"]:
         if worker["requests"] is None:
-            silent.append(f"worker {worker['slot']} (pid {worker['pid']}) did not answer; try 'corn stacks'")
+            silent.append(f"worker {worker['slot']} (pid {worker['pid']}) did not respond; try 'corn stacks'")
         rows += [(each["age"], _row(worker, each)) for each in worker["requests"] or ()]
     rows.sort(reverse=True)
     listed = table(_HEAD, [row for _, row in rows], right=frozenset({0, 1, 2, 4})) if rows else "no in-flight requests"

@@ -21,7 +21,7 @@ _HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQS", "ACT", "BUSY", "CONNS",
 _NUMBERS = frozenset(range(2, len(_HEAD)))
 
 
-@click.command(short_help="Show how a running instance is.")
+@click.command(short_help="Show the state of a running instance.")
 @takes_instance
 def status(*, choice: InstanceSelector, as_json: bool) -> int:
     """Show an instance, its phase and its workers. Exit code 0 if it serves with all its workers, 1 if not."""
@@ -40,7 +40,7 @@ def status(*, choice: InstanceSelector, as_json: bool) -> int:
 
 
 @click.command("list", short_help="List the instances on this machine.")
-@click.option("--control", metavar="PATH", envvar="CORN_CONTROL", help="The directory of control sockets to look in.")
+@click.option("--control", metavar="PATH", envvar="CORN_CONTROL", help="Directory of control sockets to search.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_instances(*, control: str | None, as_json: bool) -> int:
     """List the instances on this machine that this user may control."""
@@ -49,7 +49,7 @@ def list_instances(*, control: str | None, as_json: bool) -> int:
         click.echo(json.dumps([each.about or {"name": each.name, "phase": "silent"} for each in found], indent=2))
         return 0
     if not found:
-        raise NoInstance("no instance runs that this user may control; start one with 'corn serve'")
+        raise NoInstance("this user can control no running instance; start one with 'corn serve'")
     for each in found:
         about = each.about
         since = f" ({about['phase']}, {duration(about['uptime'])})" if about else ""
@@ -103,7 +103,7 @@ def _refused_lines(found: dict[str, Any]) -> list[str]:
 def notes(found: dict[str, Any]) -> list[str]:
     """Remarks about the workers: restarts, those that drain, those that are blocked, the last error."""
     remarks = [note for each in found["slots"] if (note := _restarts(each))]
-    remarks += [f"worker {each['slot']} leaves: {each['reason']}" for each in found["workers"] if each["reason"]]
+    remarks += [f"worker {each['slot']} will exit: {each['reason']}" for each in found["workers"] if each["reason"]]
     remarks += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
     told = [each["reason"] for each in found["slots"] if each["reason"]]
     refused = refusal(found)
@@ -142,11 +142,11 @@ def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -
 
 
 def _silence(worker: dict[str, Any]) -> str:
-    return f"worker {worker['slot']}: its event loop has not turned for {duration(worker['silent'])}; see 'corn stacks'"
+    return f"worker {worker['slot']}: event loop blocked for {duration(worker['silent'])}; see 'corn stacks'"
 
 
 def _restarts(slot: dict[str, Any]) -> str:
-    waits = f", starts again in {duration(slot['starts_in'])}" if slot["starts_in"] else ""
+    waits = f", restarts in {duration(slot['starts_in'])}" if slot["starts_in"] else ""
     if not slot["restarts"]:
         return f"worker {slot['slot']}{waits}" if waits else ""
     times = "once" if slot["restarts"] == 1 else f"{slot['restarts']} times"

@@ -29,7 +29,7 @@ _TURN = 0.2  # seconds; how soon an answer, a signal or another size of the term
     default=1.0,
     metavar="SECONDS",
     show_default=True,
-    help="How often the figures change.",
+    help="Refresh interval.",
 )
 @means_instance
 def top(*, choice: InstanceSelector, interval: float) -> int:

@@ -1,6 +1,6 @@
 """Key bindings: selection of a worker, confirmation, scrolling, and orders to the instance. Pure.
 
-Orders that change the service need confirmation: a key is hit by accident sooner than a command is typed.
+Orders that change the service need confirmation, because a key may be pressed by accident.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Interaction:
         """Handle a key, where these rows and the refusal of this reload are shown; returns an order to carry out."""
         if self.asked is not None:
             order, self.asked = self.asked, None
-            self.said = "" if key == "y" else "left as it is"
+            self.said = "" if key == "y" else "cancelled"
             return order if key == "y" else None
         if self.page is not None:
             self._scroll(key, self.page)
@@ -71,7 +71,7 @@ class Interaction:
         return None
 
     def show(self, text: str) -> None:
-        """Cover the workers by a text."""
+        """Show a text instead of the workers."""
         self.page, self.top, self.said = text.splitlines(), 0, ""
 
     def _select(self, index: int, rows: Sequence[Selectable]) -> None:
@@ -97,8 +97,8 @@ def _for_service(key: str) -> Order | None:
     return {
         "r": Order("reload", "reload the code", {"wait": True}),
         "b": Order("rollback", "roll back to the previous generation", {"wait": True}),
-        "+": Order("scale", "serve with one worker more", {"by": 1, "wait": True}),
-        "-": Order("scale", "serve with one worker fewer", {"by": -1, "wait": True}),
+        "+": Order("scale", "add a worker", {"by": 1, "wait": True}),
+        "-": Order("scale", "remove a worker", {"by": -1, "wait": True}),
     }.get(key)
 
 

@@ -107,7 +107,7 @@ def _connected(path: Path) -> ControlClient:
     try:
         return ControlClient(path)
     except OSError:
-        raise NoAnswer("it does not run") from None
+        raise NoAnswer("not running") from None
 
 
 def _processor_times(pids: list[int]) -> dict[int, float]:

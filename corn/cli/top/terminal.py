@@ -46,7 +46,7 @@ class Terminal:
 
     def __init__(self) -> None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
-            raise ConfigError("corn top needs a terminal that can move its cursor; 'corn status' needs none")
+            raise ConfigError("corn top needs a terminal with cursor control; use 'corn status' instead")
         self.console = Console(highlight=False, markup=False, emoji=False)
         self.has_blocks = self.console.encoding.startswith("utf")
         self.is_ended = False

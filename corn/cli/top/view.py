@@ -88,7 +88,7 @@ def rate(count: float | None) -> str:
 
 
 def _lost(why: str) -> Text:
-    return Text(f"NO ANSWER: {_flat(why)}; trying again", style="bold red")
+    return Text(f"NO RESPONSE: {_flat(why)}; retrying", style="bold red")
 
 
 def _answer(person: Interaction, area: Area) -> list[Text]:

@@ -79,7 +79,7 @@ class WorkerOptions:
     wsgi_header_map: Literal["drop", "refuse", "keep"] = option(
         "drop",
         Choice(("drop", "refuse", "keep")),
-        "Treatment of header fields with an underscore in their name, which a WSGI application cannot tell from those "
+        "Handling of header fields with an underscore in their name, which WSGI cannot distinguish from those "
         "with a hyphen: drop the field, refuse the request with 400, or keep it.",
         WORKER,
     )
@@ -99,8 +99,8 @@ class WorkerOptions:
     root_path_stripped: Literal["auto", "yes", "no"] = option(
         "auto",
         Choice(("auto", "yes", "no")),
-        "Whether the proxy removes --root-path from request paths; the application's path includes it in any case. "
-        "With auto, it was removed from a path that does not begin with it.",
+        "Set to yes if the proxy removes --root-path from request paths, to no if it keeps it; auto adds it to paths "
+        "that do not begin with it. The application's path always includes it.",
         WORKER,
     )
     pathsend: bool = option(

@@ -43,8 +43,8 @@ class LimitsOptions:
     min_send_rate: int = option(
         240,
         Size(),
-        "Minimum rate, in bytes per second over --timeout-send, at which a client must read what waits for it; a"
-        " slower one is cut off. 0 means any progress will do.",
+        "Minimum rate, in bytes per second over --timeout-send, at which a client must read buffered output; a"
+        " slower one is disconnected. 0 accepts any progress.",
         LIMITS,
     )
     limit_concurrency: int | None = option(
@@ -126,12 +126,12 @@ class TimesOptions:
         TIMES,
         needs_master=True,
     )
-    timeout_keep_alive: float = option(5.0, Seconds(), "How long an idle connection is kept open.", TIMES)
-    timeout_header: float = option(10.0, Seconds(0.1), "Maximum time for a request's head to arrive.", TIMES)
+    timeout_keep_alive: float = option(5.0, Seconds(), "Maximum time to keep an idle connection open.", TIMES)
+    timeout_header: float = option(10.0, Seconds(0.1), "Maximum time to receive a request's head.", TIMES)
     timeout_request: float | None = option(
         None,
         Nullable(Seconds(0.1)),
-        "Cancel a request that the application has not answered after this time, with 503; unlimited by default.",
+        "Maximum time for the application to answer a request; then it gets 503. Unlimited by default.",
         TIMES,
     )
     timeout_body: float = option(
@@ -154,14 +154,14 @@ class TimesOptions:
     timeout_graceful_shutdown: float = option(
         30.0,
         Seconds(),
-        "How long in-flight requests may take to finish when their worker drains; then they are cancelled.",
+        "Maximum time for in-flight requests to finish when their worker drains; then they are cancelled.",
         TIMES,
     )
     timeout_streams: float | None = option(
         None,
         Nullable(Seconds()),
-        "How long responses without a Content-Length, such as server-sent events, may go on when their worker drains;"
-        " then they are cancelled. As long as --timeout-graceful-shutdown by default.",
+        "Maximum time for responses without a Content-Length, such as server-sent events, to continue when their "
+        "worker drains; then they are cancelled. --timeout-graceful-shutdown by default.",
         TIMES,
     )
     timeout_lifespan_shutdown: float = option(
@@ -170,7 +170,7 @@ class TimesOptions:
     timeout_hook: float = option(
         10.0,
         Seconds(0.1),
-        "Maximum time for a function of the hooks file; then the hooks process is replaced.",
+        "Maximum time for a function of the hooks file to run; then the hooks process is replaced.",
         TIMES,
         needs_master=True,
     )

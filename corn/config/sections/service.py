@@ -128,8 +128,8 @@ class ProcessesOptions:
     preload: Literal["auto", "app", "deps", "none"] = option(
         "auto",
         Choice(("auto", "app", "deps", "none")),
-        "What the template loads before workers are forked from it: the application (app), only the packages "
-        "it uses (deps), or nothing (none). auto takes the most that is safe to fork.",
+        "Code to load in the template before workers are forked from it: the application (app), only the packages "
+        "it uses (deps), or nothing (none). auto takes the first of these that is safe to fork.",
         PROCESSES,
         needs_master=True,
     )
@@ -225,7 +225,7 @@ class ReloadsOptions:
     soak: float = option(
         2.0,
         Seconds(),
-        "On a reload, how long the first new worker serves beside the old ones before the rest are replaced; "
+        "On a reload, time for which the first new worker serves beside the old ones before they are replaced; "
         "0 disables.",
         RELOADS,
         command=SERVE,
@@ -234,7 +234,7 @@ class ReloadsOptions:
     rollback_window: float = option(
         300.0,
         Seconds(),
-        "How long the previous code is kept in memory after a reload, for 'corn rollback' and automatic rollback.",
+        "Time to keep the previous code in memory after a reload, for 'corn rollback' and automatic rollback.",
         RELOADS,
         command=SERVE,
         needs_master=True,

@@ -48,7 +48,7 @@ class StaticOptions:
         STATIC,
     )
     static_max_age: float = option(
-        60.0, Seconds(), "How long clients may cache a static file (Cache-Control: max-age).", STATIC
+        60.0, Seconds(), "Time for which clients may cache a static file (Cache-Control: max-age).", STATIC
     )
     static_immutable: tuple[str, ...] = option(
         (),

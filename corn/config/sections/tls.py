@@ -87,7 +87,11 @@ class TLSOptions:
         reloadable=False,
     )
     ssl_cert_reqs: Literal["none", "optional", "required"] = option(
-        "none", ClientCertificates(), "Whether clients must present a certificate.", TLS, reloadable=False
+        "none",
+        ClientCertificates(),
+        "Client certificates: not requested (none), verified if sent (optional), or required.",
+        TLS,
+        reloadable=False,
     )
     ssl_ciphers: str | None = option(
         None, Nullable(Text("CIPHERS")), "TLS 1.2 cipher list, in OpenSSL's syntax.", TLS, reloadable=False

@@ -85,7 +85,7 @@ class AccessLog:
         try:
             opened = open_writer(self._target, "--access-log-file")
         except ConfigError as error:
-            logger.error("the old access log file is kept: %s", error)
+            logger.error("cannot reopen the access log, which continues in the old file: %s", error)
             return
         before, self._writer = self._writer, opened
         before.finish()

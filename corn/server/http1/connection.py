@@ -142,7 +142,7 @@ class HTTP1Connection(BufferedProtocol):
             if head.forwarded or service.request_ids is not None:
                 service.heed_proxies(head, scope, self.ends.client)
             if len(service.running) >= service.limit_concurrency:
-                raise HTTPError(503, "too many requests at a time")
+                raise HTTPError(503, "too many concurrent requests")
             if head.upgrade and self._switch(head, scope, data[end + 4 :]):
                 return
         except HTTPError as refusal:

@@ -461,7 +461,7 @@ class HTTP2Connection(BufferedProtocol):
         """Close the connection for a fault of the peer's."""
         client = self.ends.client
         level = logger.warning if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logger.debug
-        level("the HTTP/2 connection of %s was ended: %s", client[0] if client else "a peer", fault.reason)
+        level("HTTP/2 connection of %s closed: %s", client[0] if client else "a peer", fault.reason)
         self.streams.is_closed = True
         self.write(goaway(self.streams.last, fault.code, fault.reason))
         self._close()

@@ -48,4 +48,4 @@ class FloodGuard:
             self._left = min(self._left + int((now - self._since) * EACH_SECOND), MOST)
             self._since = now
             if self._left < 0:
-                raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames for what is done with them")
+                raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that request no response")

@@ -110,7 +110,7 @@ class StreamTable:
         if head.forwarded or service.request_ids is not None:
             service.heed_proxies(head, scope, connection.ends.client)
         if len(service.running) >= service.limit_concurrency:
-            raise HTTPError(503, "too many requests at a time")
+            raise HTTPError(503, "too many concurrent requests")
         stream.expect(head)
         if not head.upgrade:
             stream.cycle = HTTP2Cycle(service, stream, head, scope)

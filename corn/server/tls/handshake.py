@@ -25,7 +25,7 @@ from corn.server.tls.transport import TLSStream
 from corn.server.typing import Connection
 
 _HANDSHAKE_RECORD = 0x16
-NO_TLS = HTTPError(400, "this port speaks HTTPS, and the request came as plain HTTP; ask for an https:// address")
+NO_TLS = HTTPError(400, "a plain HTTP request was sent to an HTTPS port; use an https:// URL")
 
 Factory = Callable[[Endpoints, "str | None"], asyncio.Protocol]
 
@@ -74,7 +74,7 @@ class TLSHandshake(asyncio.Protocol):
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLError as error:
-            logger.debug("a TLS handshake with %s failed: %s", self._ends.client, error.reason or error)
+            logger.debug("TLS handshake with %s failed: %s", self._ends.client, error.reason or error)
             self._flush()
             self._end()
         else:

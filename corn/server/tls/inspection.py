@@ -29,7 +29,7 @@ class CertificateInfo:
     def trouble(self, now: float) -> str:
         """Reason for which clients refuse it at this time, or ""."""
         if now > self.not_after:
-            return f"it has expired on {date_of(self.not_after)}"
+            return f"it expired on {date_of(self.not_after)}"
         if now < self.not_before:
             return f"it is not valid before {date_of(self.not_before)}"
         return ""

@@ -50,7 +50,7 @@ async def _keep_renewed(tls: TLSContexts, config: Config) -> None:
         if stamps.have_changed():
             refusal = _renew(tls, config)
         elif refusal:  # and not at once: certificate and key are two files
-            logger.error("the certificates are not renewed, and those in use stay: %s", refusal)
+            logger.error("certificate renewal failed, keeping the current certificates: %s", refusal)
             refusal = ""
 
 

@@ -173,7 +173,7 @@ class TLSStream(asyncio.Transport):
 
     def _fail(self, error: ssl.SSLError) -> None:
         """A record that cannot be read: the alert is sent, and nothing after it can be trusted."""
-        logger.debug("a TLS connection was broken off: %s", error.reason)
+        logger.debug("TLS connection aborted: %s", error.reason)
         self._left = True
         if self._outgoing.pending and not self.raw.is_closing():
             self.raw.write(self._outgoing.read())

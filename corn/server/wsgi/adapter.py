@@ -143,7 +143,7 @@ class WSGI:
     def _give_up(self, exchange: Exchange) -> None:
         self._given_up = [each for each in (*self._given_up, exchange) if each.begun and not each.ended]
         if len(self._given_up) >= self._threads.most:
-            self._on_stuck(f"all {self._threads.most} WSGI threads are held by requests that were given up")
+            self._on_stuck(f"all {self._threads.most} WSGI threads are blocked by cancelled requests")
 
 
 async def _refuse(send: Send, reason: str) -> None:

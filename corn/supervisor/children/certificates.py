@@ -31,7 +31,7 @@ from corn.tls.vault import Vault
 
 _POLL_INTERVAL = 0.25  # seconds between two polls of the files
 _CHECK_TIMEOUT = 20.0
-_NO_ANSWER = Examined(usable=False, timely=False, text="the process that examines them did not answer")
+_NO_ANSWER = Examined(usable=False, timely=False, text="the certificate check did not respond")
 
 
 def first_credentials(config: Config, before: Credentials | None = None) -> tuple[Credentials, str] | None:
@@ -89,7 +89,7 @@ class CertificateRenewal:
         self._stamps = FileStamps(config)
         for option, name in files_of(config):
             if not os.access(name, os.R_OK):
-                logger.warning("%s: '%s' cannot be read any more: a renewed one needs a restart", flag_of(option), name)
+                logger.warning("%s: '%s' is no longer readable: renewing it needs a restart", flag_of(option), name)
                 self._stamps.have_changed()
         self._checker: ChildProcess | None = None
         self._checked: Credentials | None = None
@@ -109,7 +109,7 @@ class CertificateRenewal:
         if self._stamps.have_changed():
             self._begin(self._vault, now)
         elif self._refusal:
-            logger.error("the certificates are not renewed, and those in use stay: %s", self._refusal)
+            logger.error("certificate renewal failed, keeping the current certificates: %s", self._refusal)
             self._refusal = ""
         elif self._checker is not None and now >= self._check_ends:
             self._conclude(_NO_ANSWER)

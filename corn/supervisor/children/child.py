@@ -190,7 +190,7 @@ class Children:
         child.channel.garbage.clear()
         is_first, child.garbage = child.garbage == 0, child.garbage + lines
         if is_first:
-            logger.error("%s sent what is no message on the channel to its master: %.80r", child.what, first)
+            logger.error("%s sent invalid data on its channel to the master: %.80r", child.what, first)
             if child.on_garbage is not None:
                 self._barrier.call(f"the fault of {child.what}", partial(child.on_garbage, first))
         if child.on_garbage is None or child.garbage > _MOST_GARBAGE or child.channel.overflown:

@@ -62,7 +62,7 @@ class HooksProcess:
         if self._given_up or (self._defined is not None and hook not in self._defined):
             return
         if len(self._untold) + len(self._told) >= MOST_KEPT:
-            logger.error("hook %s is not called: %d calls wait already", hook, MOST_KEPT)
+            logger.error("hook %s not called: %d calls are queued already", hook, MOST_KEPT)
             return
         self._untold.append(HookCall(hook, asdict(info)))
         self._go_on()
@@ -100,7 +100,7 @@ class HooksProcess:
         loading, self._defined = self._defined is None and not self._given_up, None
         self._child, self._leaving = None, False
         if loading:
-            self._give_up(f"its process {end} while it loaded {self._config.hooks}")
+            self._give_up(f"the hooks process {end} while loading {self._config.hooks}")
         elif self._told:
             self._blame(self._told.popleft(), end)
         self._untold.extendleft(reversed(self._told))
@@ -122,7 +122,7 @@ class HooksProcess:
                 self._request_exit()
             self._wait(self._child, deadline)
         if self._child is not None:
-            logger.error("%d hook calls were not made: out of time", len(self._told) + len(self._untold))
+            logger.error("%d hook calls dropped: not made within --timeout-hook", len(self._told) + len(self._untold))
             self._untold.clear()
             self._told.clear()
             self._exited(self._children.kill(self._child))
@@ -150,7 +150,7 @@ class HooksProcess:
             environment = environment_of(self._config)
             self._child = self._children.start("the hooks process", partial(_execute, environment))
         except (OSError, ConfigError) as error:
-            self._give_up(f"no process for them: {error}")
+            self._give_up(f"the hooks process could not be started: {error}")
             return
         self._child.on_message, self._child.on_exit = self._receive, self._exited
         self._children.send(self._child, HooksSetup(self._config.to_json()))
@@ -171,14 +171,14 @@ class HooksProcess:
     def _blame(self, call: HookCall, end: ProcessExit) -> None:
         took = time.monotonic() - self._busy_since
         if took >= self._config.timeout_hook:
-            logger.error("hook %s was ended: longer than --timeout-hook (%g s)", call.hook, self._config.timeout_hook)
+            logger.error("hook %s killed: it exceeded --timeout-hook (%g s)", call.hook, self._config.timeout_hook)
         else:
-            logger.error("hook %s ended its process: %s", call.hook, end)
+            logger.error("hook %s ended the hooks process: %s", call.hook, end)
 
     def _give_up(self, why: str) -> None:
         """Call no hook until the next reload. At the first start the template reports the same, and the start fails."""
         level = logging.ERROR if self._ever_loaded else logging.DEBUG
-        logger.log(level, "no hook is called until the next reload: %s", why)
+        logger.log(level, "hooks are disabled until the next reload: %s", why)
         self._forget()
 
     def _forget(self) -> None:

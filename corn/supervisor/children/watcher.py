@@ -66,7 +66,7 @@ class WatcherProcess:
         try:
             self._child = self._children.start("the watcher", partial(_execute, inherited))
         except OSError as error:
-            logger.error("the watcher could not be started: %s; changes are not noticed any more", error.strerror)
+            logger.error("the watcher could not be started: %s; file changes are not detected", error.strerror)
             return
         self._child.on_message, self._child.on_exit = self._receive, self._exited
         self.send(setup)
@@ -88,9 +88,9 @@ class WatcherProcess:
             self._children.drop(self._child)
             self._child = None
         if self._started >= _MOST_WATCHERS:
-            logger.error("the watcher %s again; changes are not noticed any more", end)
+            logger.error("the watcher %s again; file changes are no longer detected", end)
         else:
-            logger.warning("the watcher %s; another is started", end)
+            logger.warning("the watcher %s; restarting it", end)
             self.start()
 
 

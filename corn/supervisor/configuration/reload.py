@@ -86,9 +86,9 @@ class ConfigReloader:
             self._refused(str(error))
             raise
         except Exception as error:
-            logger.exception("reload refused, nothing was changed: a fault of corn's own")
+            logger.exception("reload refused, nothing was changed: internal error")
             self._refused(repr(error))
-            raise ConfigError(f"a fault of corn's own, which is in its log: {error!r}") from error
+            raise ConfigError(f"internal error, see the log of the service: {error!r}") from error
         self._executor.config, self._executor.level_changed = config, None
         logs.set_level(config.log_level)
         return config

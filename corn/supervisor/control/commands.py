@@ -81,14 +81,14 @@ class Commands:
         command = self._known.get(str(request.get("do")))
         try:
             if command is None:
-                raise Refused(f"unknown request; this is one of {', '.join(self._known)}")
+                raise Refused(f"unknown request; expected one of {', '.join(self._known)}")
             command(request, reply)
         except (Refused, ConfigError) as refusal:
             wrong = {"usage": True} if isinstance(refusal, WrongArgument) else {}
             reply.send({"ok": False, "error": str(refusal), **wrong})
         except Exception:  # a request must not cost the service its master
-            logs.logger.exception("a fault of corn: the request %.200r could not be answered", request)
-            reply.send({"ok": False, "error": "a fault of corn's own, which is in its log"})
+            logs.logger.exception("internal error: the request %.200r failed", request)
+            reply.send({"ok": False, "error": "internal error; see the log of the service"})
 
     # Read-only requests
 
@@ -140,7 +140,7 @@ class Commands:
             try:
                 levels = Levels().parse(wanted)
             except ValueError as error:
-                raise Refused(f"{wanted!r} is no level; {error}") from None
+                raise Refused(f"invalid log level {wanted!r}; {error}") from None
             executor.config, executor.level_changed = replace(executor.config, log_level=levels), levels
             logs.set_level(levels)
             executor.send_to_all(SetLogLevel(levels))
@@ -158,7 +158,7 @@ class Commands:
     def _reopen(self, request: dict[str, Any], reply: Reply) -> None:
         del request
         if refusal := self._reopen_logs():
-            raise Refused(f"the master keeps its old log file: {refusal}")
+            raise Refused(f"cannot reopen the log, which continues in the old file: {refusal}")
         reply.send({"ok": True, "text": "log files are reopened"})
 
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
@@ -180,9 +180,9 @@ class Commands:
     def _rollback(self, request: dict[str, Any], reply: Reply) -> None:
         state = self._state
         if state.phase is not Phase.RUNNING:
-            raise Refused(f"no rollback while corn is {state.phase.value}")
+            raise Refused(f"no rollback is possible while corn is {state.phase.value}")
         if state.previous is None or not state.can_fork(state.previous):
-            raise Refused("there is no previous generation in memory to return to; see --rollback-window")
+            raise Refused("no previous generation is kept in memory; see --rollback-window")
         wish = waiting.AllServedBy(state.previous, f"rolled back: generation {state.previous} serves")
         event = events.RollbackRequested(time.monotonic())
         self._do(event, request, reply, wish, f"rolling back to generation {state.previous}")
@@ -192,7 +192,7 @@ class Commands:
         before = self._state.target
         target = _whole(request, "to") if "to" in request else before + _whole(request, "by")
         if not 1 <= target <= MOST_WORKERS:
-            raise WrongArgument(f"there can be 1 to {MOST_WORKERS} workers, not {target}")
+            raise WrongArgument(f"the number of workers must be from 1 to {MOST_WORKERS}, not {target}")
         event = events.ScaleRequested(time.monotonic(), target - before)
         text = f"scaling from {before} to {target} workers" if target != before else f"{before} workers already"
         self._do(event, request, reply, waiting.Scaled(target), text)
@@ -201,7 +201,7 @@ class Commands:
         now = bool(request.get("now"))
         delay = self._state.settings.drain_delay if self._state.stop_at is None else 0.0
         when = f"stopping, after --drain-delay ({delay:g} s)" if delay else "stopping"
-        text = "stopping at once" if now else f"{when}; requests in flight are finished"
+        text = "stopping at once" if now else f"{when}; in-flight requests may finish"
         event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", ASKED)
         self._do(event, request, reply, waiting.Stopped(), text)
 
@@ -209,16 +209,16 @@ class Commands:
         state = self._state
         self._refuse_if_stopping()
         if state.upgrading or state.phase not in (Phase.RUNNING, Phase.RELOADING):
-            raise Refused("no upgrade now: one is under way, or corn is starting or stopping")
+            raise Refused("upgrade refused: another is under way, or corn is starting or stopping")
         event = events.UpgradeRequested(time.monotonic())
-        self._do(event, request, reply, waiting.HandedOver(), "upgrading: a new master starts")
+        self._do(event, request, reply, waiting.HandedOver(), "upgrading: starting a new master")
 
     def _restart(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
         slot = self._slot(_whole(request, "worker"))
         wish = waiting.Replaced(slot, frozenset(each.id for each in self._state.in_slot(slot)))
         event = events.RestartRequested(time.monotonic(), slot)
-        self._do(event, request, reply, wish, f"worker {slot} is being replaced")
+        self._do(event, request, reply, wish, f"replacing worker {slot}")
 
     def _drain(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
@@ -227,7 +227,7 @@ class Commands:
             raise Refused(f"{worker} is {worker.stage.value} and accepts no connections")
         wish = waiting.Gone(worker.id, str(worker))
         event = events.DrainRequested(time.monotonic(), worker.id)
-        self._do(event, request, reply, wish, f"{worker} finishes what it has, and leaves")
+        self._do(event, request, reply, wish, f"draining {worker}")
 
     def _reloaded(self) -> waiting.WaitCondition:
         if self._state.settings.development:
@@ -250,7 +250,7 @@ class Commands:
 
     def _refuse_if_stopping(self) -> None:
         if self._state.phase in (Phase.STOPPING, Phase.STOPPED) or self._state.stop_at is not None:
-            raise Refused("the service stops")
+            raise Refused("the service is stopping")
 
     def _slot(self, number: int) -> int:
         """The slot with this number, or with a worker of this process id in it."""
@@ -263,7 +263,7 @@ class Commands:
         found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]
         if not found:
             raise WrongArgument(
-                f"there is no worker {number}; name one by its number or process id, as in 'corn status'"
+                f"there is no worker {number}; give the number or the process id of one that 'corn status' shows"
             )
         return found[0]
 

@@ -175,7 +175,7 @@ class ControlServer:
         if isinstance(request, dict):
             self._answer(request, client)
         else:
-            client.send({"ok": False, "error": "a request is a line that holds a JSON object"})
+            client.send({"ok": False, "error": "expected a JSON object in one line"})
 
     def watch(self, client: Client, *, writing: bool) -> None:
         """Listen to a client; while it has something unsent, for when it can be sent."""
@@ -214,7 +214,7 @@ class ControlServer:
         except OSError:
             is_allowed = False
         if not is_allowed or not self._make_room():
-            why = "too many clients wait already" if is_allowed else "only the user who runs corn, and root, may ask"
+            why = "too many clients" if is_allowed else "permission denied: only root and the user who runs corn"
             with contextlib.suppress(OSError):
                 sock.send(json.dumps({"ok": False, "error": why}).encode() + b"\n")
             sock.close()

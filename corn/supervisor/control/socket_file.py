@@ -22,7 +22,7 @@ from corn.logs import logger
 from corn.system.ownership import chown_socket
 
 _BACKLOG = 64
-_WITHOUT = "no control socket, so no command can reach this instance"
+_WITHOUT = "no control socket: commands cannot reach this instance"
 _LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 
@@ -125,9 +125,9 @@ def _made(path: Path, asked: str, uid: int) -> ControlSocket:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_LONGEST_PATH} bytes")
     if path.exists() and not path.is_socket():
-        raise FileExistsError("it exists and is not a socket")
+        raise FileExistsError("it exists but is not a socket")
     if path.exists() and not _is_dead(path):
-        raise FileExistsError("another instance is controlled there")
+        raise FileExistsError("another instance uses it")
     fresh = path.with_name(f".{os.getpid()}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)

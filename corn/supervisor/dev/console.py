@@ -120,7 +120,7 @@ class DevConsole:
         if now - start.began >= _VERY_SLOW and not start.slow_told:
             start.slow_told = True
             slowest = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.slowest)
-            logger.info("%s has been starting for %.0f s; most of it: %s", self._app, now - start.began, slowest)
+            logger.info("%s has been starting for %.0f s; slowest so far: %s", self._app, now - start.began, slowest)
 
     # The loop's timer
 

@@ -80,7 +80,7 @@ class DevSession:
         self._terminal.watch(selector, partial(self._terminal_closed, handle))
         if self._config.keys:
             self._console.use_keys(
-                {"r": partial(self._reload, handle, reread), "q": partial(self._stop, handle, "asked for by key")}
+                {"r": partial(self._reload, handle, reread), "q": partial(self._stop, handle, "requested by key")}
             )
         if self._config.reload:
             receive = partial(self._receive, handle, reread)
@@ -219,7 +219,7 @@ class DevSession:
         """Log the line about a reload."""
         ready = self._ready
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
-        logger.info("reloaded in %s: %s", took, named(self._paths) or "asked to")
+        logger.info("reloaded in %s: %s", took, named(self._paths) or "requested")
         self._outcome = Reloaded(action.revision, self._paths)
         self._tell(self._outcome)
 
@@ -227,7 +227,7 @@ class DevSession:
         """Show why the code cannot be served."""
         failure = self.failure_of(action.revision, action.broken)
         text = terminal.text(failure, color=wants_color(self._config.color), directory=working_directory())
-        logger.error("the application does not run; corn waits for a change\n%s", text)
+        logger.error("the application failed to start; waiting for a change\n%s", text)
         self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
         self._tell(self._outcome)
 
@@ -261,4 +261,4 @@ def _relative(path: str) -> str:
 def _profile(message: Imported) -> str:
     slowest = sorted(message.own, key=lambda each: -each[2])[:_SLOWEST]
     lines = [f"{seconds * 1000:8.1f} ms  {name}" for name, _, seconds in slowest]
-    return "the slowest of the project's modules, without what they import\n" + "\n".join(lines)
+    return "slowest project modules, excluding their imports\n" + "\n".join(lines)

@@ -12,9 +12,9 @@ from corn.supervisor.policy.transition import Transition, kill
 _OVERDUE = {
     Stage.SPAWNING: "did not start in time",
     Stage.BOOTING: "was not ready within --timeout-boot",
-    Stage.STUCK: "could not be replaced in time",
-    Stage.DRAINING: "did not leave within its grace period",
-    Stage.ABORTING: "did not die of SIGABRT",
+    Stage.STUCK: "was not replaced in time",
+    Stage.DRAINING: "did not exit within its grace period",
+    Stage.ABORTING: "did not exit on SIGABRT",
 }
 
 
@@ -48,7 +48,7 @@ def overdue_templates(state: State, at: float) -> list[Template]:
 def press_worker(draft: Transition, worker: Worker) -> None:
     """Escalate against a worker whose stage timed out; the last step is to give it up."""
     if worker.stage is Stage.KILLING:
-        draft.say(Level.ERROR, f"{worker} cannot be killed; given up")
+        draft.say(Level.ERROR, f"{worker} did not exit on SIGKILL; giving it up")
         draft.forget_worker(worker)
         return
     draft.say(Level.WARNING, f"{worker} {_OVERDUE[worker.stage]}")

@@ -156,7 +156,7 @@ def _worker_not_forked(draft: Transition, event: WorkerNotForked) -> None:
         return
     draft.forget_worker(worker)
     if worker.is_live:
-        failure = RevisionFailure(f"it could not be forked: {event.error}")
+        failure = RevisionFailure(f"could not be forked: {event.error}")
         draft.rules.worker_failed(draft, worker, failure, event.exit_code)
 
 
@@ -211,7 +211,7 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
         level = Level.INFO if in_order or _is_expected(draft.state, worker, event.end) else Level.WARNING
         if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
             level = Level.DEBUG  # its consequence is logged, or has been
-        draft.say(level, f"{worker} ended: {worker.reason or worker.retiring}{how}")
+        draft.say(level, f"{worker} exited: {worker.reason or worker.retiring}{how}")
 
 
 def _is_expected(state: State, worker: Worker, end: ProcessExit) -> bool:
@@ -226,7 +226,7 @@ def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
         return
     if draft.state.phase is not Phase.RUNNING:
         draft.change(again=event.settings)
-        draft.say(Level.INFO, "reload noted; it follows the one under way")
+        draft.say(Level.INFO, "reload queued until the one under way has finished")
         return
     _begin_reload(draft, event)
 
@@ -234,7 +234,7 @@ def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
 def _begin_reload(draft: Transition, event: ReloadRequested) -> None:
     candidate = spawn_template(draft, event.settings)
     draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None, scaled=None)
-    draft.say(Level.INFO, f"reloading: generation {candidate} loads")
+    draft.say(Level.INFO, f"reloading: loading generation {candidate}")
 
 
 def _tick(draft: Transition, event: Tick) -> None:

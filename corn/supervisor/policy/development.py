@@ -64,7 +64,9 @@ def _template_ready(draft: Transition, event: events.TemplateReady) -> None:
     if template is not None:
         draft.change(template_retries=0)
         if template.warm:
-            draft.say(Level.DEBUG, f"packages are loaded: the next worker is of generation {event.generation}")
+            draft.say(
+                Level.DEBUG, f"packages are preloaded: the next worker is forked from generation {event.generation}"
+            )
 
 
 def _template_exited(draft: Transition, event: events.TemplateExited) -> None:

@@ -43,7 +43,9 @@ def template_lost(draft: Transition, template: Template, how: str) -> None:
     """A template that could fork has exited. Workers are unaffected; `reconcile` replaces the current one from disk."""
     generation = template.generation
     if generation == draft.state.current:
-        draft.say(Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers go on serving")
+        draft.say(
+            Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers continue to serve"
+        )
     elif generation == draft.state.candidate:
         abandon(draft, f"its template was lost ({how})")
 
@@ -87,10 +89,10 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
     if template is not None and template.stage is TemplateStage.READY:
         draft.template(template, missed=template.missed + 1)
         if template.missed + 1 >= _MISSED_FORKS:
-            draft.say(Level.ERROR, f"the template of generation {template.generation} does not fork any more")
+            draft.say(Level.ERROR, f"the template of generation {template.generation} no longer forks")
             press_template(draft, draft.state.templates[template.generation])
-            draft.rules.template_lost(draft, template, "it does not answer")
-    draft.rules.worker_failed(draft, worker, RevisionFailure("it was not forked in time"), ExitCode.APPLICATION)
+            draft.rules.template_lost(draft, template, "it does not respond")
+    draft.rules.worker_failed(draft, worker, RevisionFailure("was not forked in time"), ExitCode.APPLICATION)
 
 
 def give_up(draft: Transition) -> None:

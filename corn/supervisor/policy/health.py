@@ -39,7 +39,7 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
         elif worker.is_ready:
             _judge_ready(draft, worker, age, limit)
         elif worker.stage is Stage.STUCK and age < limit / 2:
-            draft.say(Level.WARNING, f"{worker} turns again; it is replaced all the same")
+            draft.say(Level.WARNING, f"{worker} has recovered; it is replaced anyway")
             drain(draft, worker, worker.reason)
 
 
@@ -58,21 +58,21 @@ def abort(draft: Transition, worker: Worker) -> None:
 def _judge_draining(draft: Transition, worker: Worker, age: float) -> None:
     """Abort a worker that is blocked when its grace ends: it can neither cancel its requests nor shut down in order."""
     if worker.grace_ends is not None and draft.at >= worker.grace_ends and age >= BLOCKED_AFTER:
-        draft.say(Level.WARNING, f"{worker} did not leave within its grace period: its event loop is blocked")
+        draft.say(Level.WARNING, f"{worker} did not exit within its grace period: its event loop is blocked")
         abort(draft, worker)
 
 
 def _judge_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
     if age >= limit:
-        reason = f"stuck: its event loop has not turned for {age:.1f} s"
-        draft.say(Level.ERROR, f"{worker} is {reason}; it is replaced, and aborted for its stacks")
+        reason = f"stuck: its event loop has been blocked for {age:.1f} s"
+        draft.say(Level.ERROR, f"{worker} is {reason}; it is replaced, then aborted with a stack dump")
         draft.worker(worker, stage=Stage.STUCK, since=draft.at, deadline=draft.at + REPLACED_WITHIN, reason=reason)
     elif age >= limit / 2 and not worker.lagging:
-        draft.say(Level.WARNING, f"{worker} has not turned its event loop for {age:.1f} s; its stacks follow")
+        draft.say(Level.WARNING, f"{worker} has blocked its event loop for {age:.1f} s; its stacks follow")
         draft.worker(worker, lagging=True)
         draft.do(DumpWorker(worker.id))
     elif age < limit / 2 and worker.lagging:
-        draft.say(Level.INFO, f"{worker} turns its event loop again")
+        draft.say(Level.INFO, f"{worker} has recovered: its event loop is no longer blocked")
         draft.worker(worker, lagging=False)
 
 
@@ -119,7 +119,7 @@ def memory_sampled(draft: Transition, event: MemorySampled) -> None:
             _judge(draft, worker, size)
     total, limit = event.total, draft.state.settings.limit_memory_total
     if limit is not None and total > limit:
-        _relieve(draft, event, f"memory of all {total // MIB} MiB, limit {limit // MIB} MiB")
+        _relieve(draft, event, f"memory of the service {total // MIB} MiB, limit {limit // MIB} MiB")
 
 
 def _judge(draft: Transition, worker: Worker, size: int) -> None:
@@ -127,7 +127,7 @@ def _judge(draft: Transition, worker: Worker, size: int) -> None:
     soft, hard = settings.limit_memory, settings.limit_memory_hard
     if hard is not None and size > hard:
         reason = f"memory {size // MIB} MiB, hard limit {hard // MIB} MiB"
-        draft.say(Level.WARNING, f"{worker} is stopped at once: {reason}")
+        draft.say(Level.WARNING, f"stopping {worker} at once: {reason}")
         drain(draft, worker, reason, quick=True)
         return
     over = worker.over_memory + 1 if soft is not None and size > soft else 0

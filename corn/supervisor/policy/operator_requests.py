@@ -15,7 +15,7 @@ from corn.supervisor.policy.state import Phase
 from corn.supervisor.policy.transition import Transition, drain
 
 MOST_WORKERS = 512
-ASKED = "asked by command"
+ASKED = "requested by command"
 
 
 def scale_requested(draft: Transition, event: ScaleRequested) -> None:
@@ -44,5 +44,5 @@ def restart_requested(draft: Transition, event: RestartRequested) -> None:
 def drain_requested(draft: Transition, event: DrainRequested) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is not None and worker.is_ready and draft.state.phase is not Phase.STOPPING:
-        draft.say(Level.INFO, f"{worker} is drained: {ASKED}")
+        draft.say(Level.INFO, f"draining {worker}: {ASKED}")
         drain(draft, worker, ASKED)

@@ -51,7 +51,7 @@ def _thin_out_the_draining(draft: Transition) -> None:
     draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
     for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
         if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:
-            draft.say(Level.WARNING, f"{worker} is stopped at once: too many old workers")
+            draft.say(Level.WARNING, f"stopping {worker} at once: too many old workers")
             drain(draft, worker, worker.reason, quick=True)
 
 

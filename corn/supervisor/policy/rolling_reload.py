@@ -71,7 +71,7 @@ def commit(draft: Transition) -> None:
         template_retries=0,
         restarts={},
     )
-    draft.say(Level.INFO, f"reloaded: generation {template.generation} serves, after {draft.at - template.since:.2f} s")
+    draft.say(Level.INFO, f"reloaded: generation {template.generation} serves after {draft.at - template.since:.2f} s")
 
 
 def may_still_accept(state: State) -> list[float]:
@@ -87,7 +87,7 @@ def abandon(draft: Transition, error: str, detail: str = "") -> None:
     """Withdraw the candidate; the current generation never stopped serving."""
     state = draft.state
     draft.change(phase=Phase.RUNNING, candidate=None, last_error=error, last_detail=detail)
-    what = f"generation {state.current} goes on serving, generation {state.candidate} is withdrawn"
+    what = f"generation {state.current} continues to serve, generation {state.candidate} is withdrawn"
     draft.say(Level.ERROR, f"reload failed: {what}: {error}", detail)
 
 

@@ -18,18 +18,18 @@ from corn.supervisor.policy.transition import Transition, drain, kill, stop_temp
 
 KILLED_BY_INT = 130
 _STOPPING = {
-    Stop.GRACEFUL: "stopping; requests in flight are finished",
-    Stop.QUICK: "stopping at once; requests in flight are cancelled",
-    Stop.KILL: "killing what is left",
+    Stop.GRACEFUL: "stopping; in-flight requests may finish",
+    Stop.QUICK: "stopping at once; in-flight requests are cancelled",
+    Stop.KILL: "killing the remaining processes",
 }
 
 
 def upgrade_requested(draft: Transition, _: UpgradeRequested) -> None:
     state = draft.state
     if state.upgrading or state.stop_at is not None or state.phase not in (Phase.RUNNING, Phase.RELOADING):
-        draft.say(Level.WARNING, "no upgrade now: one is under way, or corn is starting or stopping")
+        draft.say(Level.WARNING, "upgrade refused: another is under way, or corn is starting or stopping")
         return
-    draft.say(Level.INFO, "upgrading: a new master starts")
+    draft.say(Level.INFO, "upgrading: starting a new master")
     draft.change(upgrading=True)
     draft.do(StartSuccessor())
 
@@ -43,7 +43,7 @@ def successor_ready(draft: Transition, _: SuccessorReady) -> None:
 def successor_failed(draft: Transition, event: SuccessorFailed) -> None:
     if draft.state.upgrading:
         draft.change(upgrading=False, last_error=event.error, last_detail="")
-        draft.say(Level.ERROR, f"upgrade failed, this master goes on serving: {event.error}")
+        draft.say(Level.ERROR, f"upgrade failed, this master continues to serve: {event.error}")
 
 
 def stop_requested(draft: Transition, event: StopRequested) -> None:
@@ -64,7 +64,7 @@ def stop_requested(draft: Transition, event: StopRequested) -> None:
 def stop_when_due(draft: Transition) -> None:
     """Begin a scheduled stop that is due."""
     if draft.state.stop is Stop.NO and draft.state.stop_at is not None and draft.state.stop_at <= draft.at:
-        _stop(draft, Stop.GRACEFUL, "the drain delay is over")
+        _stop(draft, Stop.GRACEFUL, "--drain-delay is over")
 
 
 def _may_wait(draft: Transition, event: StopRequested) -> bool:
@@ -77,7 +77,7 @@ def _set_a_date(draft: Transition, event: StopRequested) -> None:
     delay = draft.state.settings.drain_delay
     draft.change(stop_at=draft.at + delay, again=None)
     cause = event.cause or event.signal
-    draft.say(Level.INFO, f"{cause}: connections are accepted for {delay:g} s more, then this service stops")
+    draft.say(Level.INFO, f"{cause}: accepting connections for {delay:g} s more (--drain-delay), then stopping")
 
 
 def _stop(draft: Transition, stop: Stop, cause: str) -> None:

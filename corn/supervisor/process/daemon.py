@@ -142,7 +142,7 @@ def _wait_for(reader: int) -> NoReturn:
             answer = pipe.read()
         code = int(answer or b"1")
         if not answer:
-            print("corn: error: the daemon ended before it was ready, and could not say why", file=sys.stderr)
+            print("corn: error: the daemon exited before it was ready, without reporting a reason", file=sys.stderr)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(pid), signal.SIGINT)

@@ -52,7 +52,7 @@ class Pidfile:
         try:
             self._write(self._path, f"{os.getpid()}\n".encode())
         except OSError as error:
-            logger.error("the pidfile %s was not written: %s", self._path, error.strerror)
+            logger.error("cannot write the pidfile %s: %s", self._path, error.strerror)
 
     def remove(self) -> None:
         """Remove the file if it is still this process's, or was reserved by it and never filled."""
@@ -95,14 +95,16 @@ def _create(path: Path) -> int:
 def _check(path: Path, harmless: set[int | None]) -> None:
     """Raise ConfigError if the file cannot be used; `harmless` are the numbers that it may hold."""
     if not os.access(path.parent, os.W_OK | os.X_OK) and not os.access(path, os.W_OK):
-        raise ConfigError(f"--pid: no file can be made in {path.parent}; choose another directory, or its permissions")
+        raise ConfigError(f"--pid: cannot write to {path.parent}; change its permissions, or choose another directory")
     if not path.exists():
         return
     number = _number_in(path)
     if number is None:
-        raise ConfigError(f"--pid: {path} holds no process id; remove it, or choose another file")
+        raise ConfigError(f"--pid: {path} contains no process id; remove it, or choose another file")
     if number not in harmless and _is_master(number):
-        raise ConfigError(f"--pid: corn runs already, as process {number} ({path}); stop that, or choose another file")
+        raise ConfigError(
+            f"--pid: corn is already running as process {number} ({path}); stop it, or choose another file"
+        )
 
 
 def _number_in(path: Path) -> int | None:

@@ -53,7 +53,7 @@ def identity_of(config: Config) -> ProcessUser | None:
     elif account is not None:
         gid = account.pw_gid
     else:
-        raise ConfigError(f"--user: {config.user} has no entry that tells its group; name one with --group")
+        raise ConfigError(f"--user: {config.user} has no primary group; name one with --group")
     words = [f"{word} {name}" for word, name in (("user", config.user), ("group", config.group)) if name is not None]
     return ProcessUser(uid, gid, account, " and ".join(words))
 

@@ -36,7 +36,7 @@ class Reaper:
 
     def keep(self, pid: int, end: ProcessExit) -> None:
         """Remember an exit that belongs to no process known now."""
-        logger.debug("process %d, which is none of corn's, or not known yet, %s", pid, end)
+        logger.debug("unknown child process %d %s", pid, end)
         self._unplaced.pop(pid, None)  # so that the oldest stays the first
         self._unplaced[pid] = (time.monotonic(), end)
         while len(self._unplaced) > _KEPT:

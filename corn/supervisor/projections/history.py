@@ -18,7 +18,7 @@ _CAUSES = {
     "max requests": "requests",
     "lifetime": "lifetime",
     "SIG": "signal",
-    "asked": "command",
+    "requested": "command",
 }
 
 
@@ -96,7 +96,7 @@ def _with_end(history: History, worker: Worker, after: State, at: float) -> Hist
     if cause == "boot" and after.settings.development:
         return history  # a reload that is refused
     so_far = history.slots.get(worker.slot, Restarted())
-    told = reason or after.last_error.removeprefix(f"{worker} ") or "ended by itself"
+    told = reason or after.last_error.removeprefix(f"{worker} ") or "exited by itself"
     slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, told, at)}
     return replace(history, slots=slots, causes=_one_more(history.causes, cause))
 

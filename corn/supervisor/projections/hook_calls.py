@@ -54,4 +54,4 @@ def _info(worker: Worker, reason: str = "") -> WorkerInfo:
 
 def _crash(worker: Worker, after: State) -> str:
     """Reason of a worker's unrequested exit; the policy keeps it as its last error."""
-    return after.last_error.removeprefix(f"{worker} ") or "ended by itself"
+    return after.last_error.removeprefix(f"{worker} ") or "exited by itself"

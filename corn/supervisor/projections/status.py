@@ -235,7 +235,7 @@ def condition(state: State, at: float) -> tuple[str, str]:
     """The phase in an operator's words, and its reason."""
     served = _served(state)
     if state.stop_at is not None:
-        return "stopping", "connections are accepted until --drain-delay is over"
+        return "stopping", "accepting connections until --drain-delay is over"
     if state.phase in (Phase.STOPPING, Phase.STOPPED):
         return "stopping", "the new master serves" if state.handed_over else ""
     if state.phase is Phase.STARTING:
@@ -248,14 +248,14 @@ def _in_production(state: State, served: int, at: float) -> tuple[str, str]:
         return "degraded", _missing(state, served)
     if state.phase is Phase.RELOADING:
         return "reloading", _how_far(state, at)
-    return ("upgrading", "a new master starts") if state.upgrading else ("serving", "")
+    return ("upgrading", "starting a new master") if state.upgrading else ("serving", "")
 
 
 def _in_development(state: State, served: int) -> tuple[str, str]:
     if state.broken is not None:
-        return "degraded", f"generation {state.revision} does not run"
+        return "degraded", f"generation {state.revision} failed to start"
     if not state.announced:
-        return "reloading", f"generation {state.revision} starts"
+        return "reloading", f"starting generation {state.revision}"
     return ("degraded", _missing(state, served)) if served < state.target else ("serving", "")
 
 
@@ -266,12 +266,12 @@ def _missing(state: State, served: int) -> str:
 def _how_far(state: State, at: float) -> str:
     template = state.templates.get(state.candidate or 0)
     if template is None or template.stage is not TemplateStage.READY:
-        return f"generation {state.candidate} loads"
+        return f"loading generation {state.candidate}"
     done = sum(worker.generation == state.candidate for worker in state.ready())
     if done == 0:
-        return f"the first worker of generation {state.candidate} starts"
-    soaks = "" if is_soaked(state, at) else ", which soaks"
-    return f"{done} of {state.target} workers are of generation {state.candidate}{soaks}"
+        return f"starting the first worker of generation {state.candidate}"
+    soaks = "" if is_soaked(state, at) else ", soaking"
+    return f"{done} of {state.target} workers run generation {state.candidate}{soaks}"
 
 
 def _served(state: State) -> int:

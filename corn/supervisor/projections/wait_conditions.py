@@ -28,7 +28,7 @@ class WaitCondition(Protocol):
         """The outcome, once a change has brought it about."""
 
 
-STOPS = Outcome(False, "the service stops")
+STOPS = Outcome(False, "the service is stopping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Reloaded:
         if before.candidate is not None and before.candidate >= self.first and after.candidate != before.candidate:
             if _stops(after):
                 return STOPS
-            kept = f"generation {after.current} goes on serving"
+            kept = f"generation {after.current} continues to serve"
             return Outcome(False, f"reload refused, {kept}: {after.last_error}", after.last_detail)
         return STOPS if _stops(after) else None
 
@@ -62,7 +62,7 @@ class CodeReloaded:
             return None
         if after.broken is None:
             return Outcome(True, f"reloaded: generation {after.revision} serves")
-        return Outcome(False, f"generation {after.revision} does not run: {after.broken.error}", after.broken.detail)
+        return Outcome(False, f"generation {after.revision} failed to start: {after.broken.error}", after.broken.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class AllServedBy:
         if _stops(after):
             return STOPS
         if after.current != self.generation:
-            return Outcome(False, f"generation {after.current} was made current meanwhile")
+            return Outcome(False, f"superseded: generation {after.current} is current now")
         ready = {each.slot for each in after.ready() if each.generation == self.generation}
         others = any(each.is_live and each.generation != self.generation for each in after.workers.values())
         return Outcome(True, self.what) if len(ready) >= after.target and not others else None
@@ -94,7 +94,7 @@ class Scaled:
         if _stops(after):
             return STOPS
         if after.target != self.target:
-            return Outcome(False, f"scaled to {after.target} meanwhile")
+            return Outcome(False, f"superseded: the target is {after.target} workers now")
         served = {each.slot for each in after.ready()}
         return Outcome(True, f"{self.target} workers serve") if served == set(range(self.target)) else None
 
@@ -111,7 +111,7 @@ class Replaced:
         if _stops(after):
             return STOPS
         if self.slot >= after.target:
-            return Outcome(False, f"worker {self.slot} was scaled away meanwhile")
+            return Outcome(False, f"superseded: worker {self.slot} was scaled down")
         serving = [each for each in after.in_slot(self.slot) if each.is_ready]
         if serving and not any(each.id in self.workers for each in serving):
             return Outcome(True, f"worker {self.slot} is process {serving[0].pid} now")
@@ -130,7 +130,8 @@ class Gone:
             return None
         last = before.workers.get(self.worker)
         forced = last is not None and last.stage in (Stage.KILLING, Stage.ABORTING)
-        return Outcome(not forced, f"{self.name} has {'been killed: it did not finish in time' if forced else 'left'}")
+        how = "was killed: it did not exit within its grace period" if forced else "has exited"
+        return Outcome(not forced, f"{self.name} {how}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class HandedOver:
         if after.handed_over:
             return Outcome(True, "upgraded: the new master serves")
         if before.upgrading and not after.upgrading:
-            return Outcome(False, f"upgrade failed, the old master goes on serving: {after.last_error}")
+            return Outcome(False, f"upgrade failed, the old master continues to serve: {after.last_error}")
         return None
 
 

@@ -146,7 +146,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
     os.waitpid(middle, 0)
     number = int(answer or b"0")
     if number <= 0:
-        raise OSError(-number, os.strerror(-number) if number else "the process that forks it died")
+        raise OSError(-number, os.strerror(-number) if number else "the process that forks it was killed")
     return number
 
 

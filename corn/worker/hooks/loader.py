@@ -121,7 +121,7 @@ def load_hooks(config: Config) -> HookFile:
     for name, value in found.items():
         _check(config.hooks, name, value)
     if not found:
-        raise HooksError(f"{config.hooks}: defines no hook; docs/reference/hooks.md lists them")
+        raise HooksError(f"{config.hooks}: no hook is defined; 'python -m pydoc corn.hooks' lists them")
     return HookFile(found)
 
 

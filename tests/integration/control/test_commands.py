@@ -41,7 +41,7 @@ def test_commands_under_load_fail_no_request(tmp_path, served):
         assert served.client().get().startswith("two ")
         before = pids(served.status())
         assert served.output_of("restart", "0", "--wait").startswith("worker 0 is process ")
-        assert served.output_of("drain", "1", "--wait").endswith("has left\n")
+        assert served.output_of("drain", "1", "--wait").endswith("has exited\n")
         served.wait_until(lambda: served.status()["ready"] == 2, "both serve")
         after = pids(served.status())
         assert after[0] != before[0]
@@ -64,7 +64,7 @@ def test_refused_reload_prints_traceback_and_exits_1(tmp_path, served):
     (tmp_path / "main.py").write_text("import nothing_like_it\n")
     done = served.ask("reload", "--wait")
     assert done.returncode == 1
-    assert "reload refused, generation 1 goes on serving" in done.stderr
+    assert "reload refused, generation 1 continues to serve" in done.stderr
     assert "Traceback" in done.stderr
     assert "import nothing_like_it" in done.stderr
     assert served.status()["phase"] == "serving"
@@ -105,7 +105,7 @@ def test_failed_upgrade_exits_1_and_keeps_old_master(tmp_path, served):
     (tmp_path / "main.py").write_text("1 / 0\n")
     done = served.ask("upgrade", "--wait")
     assert done.returncode == 1
-    assert "upgrade failed, the old master goes on serving" in done.stderr
+    assert "upgrade failed, the old master continues to serve" in done.stderr
     assert served.status()["pid"] == served.pid
 
 
@@ -116,7 +116,7 @@ def test_command_among_two_instances_needs_selection(tmp_path, sockets, served):
     with Commanded(other, "main:app", *QUICK, sockets=sockets).wait_ready() as second:
         done = command(sockets, "status")
         assert done.returncode == 2
-        assert "several instances run; name one with --pid, --bind or --config" in done.stderr
+        assert "several instances are running; select one with --pid, --bind or --config" in done.stderr
         assert f"pid {served.pid}: main:app at {served.address}" in done.stderr
         assert f"pid {second.pid}: main:app at {second.address}" in done.stderr
         port = second.address.rpartition(":")[2]
@@ -129,7 +129,7 @@ def test_command_among_two_instances_needs_selection(tmp_path, sockets, served):
 def test_command_without_instance_exits_6(sockets):
     for arguments in (["status"], ["reload", "--wait"], ["list"], ["stop"]):
         done = command(sockets, *arguments)
-        line = "corn: no instance runs that this user may control; start one with 'corn serve'\n"
+        line = "corn: this user can control no running instance; start one with 'corn serve'\n"
         assert (done.returncode, done.stdout, done.stderr) == (6, "", line)
 
 
@@ -156,12 +156,12 @@ def test_command_to_suspended_master_exits_7(served):
 
 
 REFUSALS = [
-    (["scale", "0"], 2, "there can be 1 to 512 workers, not 0"),
-    (["scale", "many"], 2, "'many' is no number of workers"),
-    (["scale", "-5"], 2, "there can be 1 to 512 workers, not -3"),
+    (["scale", "0"], 2, "the number of workers must be from 1 to 512, not 0"),
+    (["scale", "many"], 2, "invalid number of workers 'many'"),
+    (["scale", "-5"], 2, "the number of workers must be from 1 to 512, not -3"),
     (["restart", "7"], 2, "there is no worker 7"),
     (["drain", "99999999"], 2, "there is no worker 99999999"),
-    (["rollback"], 1, "there is no previous generation in memory"),
+    (["rollback"], 1, "no previous generation is kept in memory"),
 ]
 
 
@@ -215,5 +215,5 @@ def test_requests_and_stacks_of_blocked_worker_are_shown(tmp_path, sockets):
             assert "asyncio tasks: " in shown
             assert "await asyncio.sleep(60)" in shown
             assert served.ask("stacks", "9").returncode == 2
-            served.wait_until(lambda: "its event loop has not turned for" in served.output_of("status"), "a note")
+            served.wait_until(lambda: "event loop blocked for" in served.output_of("status"), "a note")
         assert served.ask("stop", "--now", "--wait").returncode == 0

@@ -48,7 +48,7 @@ def test_change_from_other_directory_is_refused(served, shop, sockets):
         done = command(sockets, *arguments)
         assert (done.returncode, done.stdout) == (2, ""), arguments
         assert done.stderr == (
-            f"corn: no instance was started from this directory; name it, as with --pid {served.pid}:\n"
+            f"corn: no instance was started from this directory; select one, as with --pid {served.pid}:\n"
             f"  pid {served.pid}: main:app at {served.address}, started from {shop}\n"
         )
     assert served.status()["phase"] == "serving"

@@ -33,7 +33,7 @@ def test_reopen_logs_opens_files_of_all_processes_anew(tmp_path):
         log.mkdir()
         done = served.ask("reopen-logs")
         assert (done.returncode, done.stdout) == (1, "")
-        assert "the master keeps its old log file: --log-file: cannot open" in done.stderr
+        assert "cannot reopen the log, which continues in the old file: --log-file: cannot open" in done.stderr
         assert served.client().get("/")
 
 
@@ -131,7 +131,7 @@ def test_sigusr1_reopens_log_file(tmp_path):
         served.client().get("/after")
         served.output_of("stop", "--wait")
         assert served.wait_exit() == 0
-    assert all(word in log.read_text() for word in ("shop: at work", "GET /after", "ended: stop"))
+    assert all(word in log.read_text() for word in ("shop: at work", "GET /after", "exited: stop"))
     assert "/after" not in (tmp_path / "old").read_text()
     assert served.output == ""
 

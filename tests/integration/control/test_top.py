@@ -97,7 +97,7 @@ def test_top_controls_instance_and_survives_its_restart(tmp_path, sockets, scree
             shown.wait_for("3/3 ready")
             served.signal(signal.SIGTERM)
             served.process.wait(DEADLINE)
-            shown.wait_for("NO ANSWER")
+            shown.wait_for("NO RESPONSE")
             again = ("main:app", "-w", "4", "--bind", address.removeprefix("http://"), *QUICK)
             with Commanded(tmp_path, *again, sockets=sockets).wait_ready():
                 shown.wait_for("4/4 ready")

@@ -81,7 +81,7 @@ def test_daemon_command_returns_when_service_is_ready(background, app_dir):
     ("source", "arguments", "code", "said"),
     [
         ("1 / 0", (), 3, "could not start: main could not be imported: ZeroDivisionError"),
-        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", (), 1, "ended before it was ready"),
+        ("import os, signal; os.kill(os.getppid(), signal.SIGKILL)", (), 1, "exited before it was ready"),
         ("import os, signal; os.kill(os.getppid(), signal.SIGTERM)\nimport time; time.sleep(60)", (), 1, "SIGTERM"),
         ("", ("--user", "nobdy"), 2, "--user: there is no user 'nobdy'; did you mean 'nobody'?"),
     ],
@@ -144,7 +144,7 @@ def test_pidfile_of_running_master_refuses_second(app_dir):
         assert pidfile.read_text() == f"{served.pid}\n"
         with Served(app_dir, "main:app", "--port", "0", "--pid", "corn.pid") as second:
             assert second.wait_exit() == 2
-            assert second.output.startswith(f"corn: --pid: corn runs already, as process {served.pid} ({pidfile})")
+            assert second.output.startswith(f"corn: --pid: corn is already running as process {served.pid} ({pidfile})")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
     assert not pidfile.exists()
@@ -160,7 +160,7 @@ def test_stale_pidfile_is_replaced(app_dir, left):
 def test_pidfile_option_naming_other_file_exits_2(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--pid", "main.py") as served:
         assert served.wait_exit() == 2
-        assert "main.py holds no process id" in served.output
+        assert "main.py contains no process id" in served.output
     assert "VERSION" in (app_dir / "main.py").read_text()
 
 
@@ -286,7 +286,7 @@ def test_group_option_without_user_changes_group(shared_dir):
     ("arguments", "said"),
     [
         (("--user", "nobdy"), "--user: there is no user 'nobdy'; did you mean 'nobody'"),
-        (("--user", "4711"), "--user: 4711 has no entry that tells its group; name one with --group"),
+        (("--user", "4711"), "--user: 4711 has no primary group; name one with --group"),
         (("--group", "nogrop"), "--group: there is no group 'nogrop'; did you mean 'nogroup'"),
         (("--user", "nobody", "--app-dir", "secret"), "user nobody may not (run|read) /"),
     ],

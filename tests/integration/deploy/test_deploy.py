@@ -44,7 +44,7 @@ BAD = {
     "sys.exit": ("import sys; sys.exit(0)\n", r"sys\.exit\(0\)"),
     "os._exit": ("import os; os._exit(0)\n", r"exited with code 0"),
     "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n", r"killed by SIGKILL"),
-    "no application": ("app = None\n", r"is not an application: it is of type NoneType"),
+    "no application": ("app = None\n", r"is not an application: an object of type NoneType"),
     "hanging import": ("import time; time.sleep(3600)\n", r"--timeout-boot"),
     "lifespan raises": (
         "async def app(scope, receive, send):\n    raise RuntimeError('no database')\n",
@@ -155,7 +155,7 @@ def test_sigterm_during_hanging_reload_exits_0(tmp_path):
     with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
         (tmp_path / "main.py").write_text("import time; time.sleep(3600)\n")
         served.signal(signal.SIGHUP)
-        served.wait_for("generation 2 loads")
+        served.wait_for("loading generation 2")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert served.leftovers() == []
@@ -170,7 +170,7 @@ def test_sighup_storm_causes_at_most_two_reloads(tmp_path):
         served.wait_until(
             lambda: "reload noted" not in served.output or "generation 3 serves" in served.output, "quiet"
         )
-        assert "generation 4 loads" not in served.output
+        assert "loading generation 4" not in served.output
         served.wait_until(lambda: len(served.workers()) == 1 and len(served.templates()) <= 2, "one worker")
 
 

@@ -112,7 +112,7 @@ def test_save_during_breakpoint_reloads_and_restores_terminal(tmp_path):
         main.write_text(APP.format(at_import="pass", in_request="pass"))
         terminal.wait_for("reloaded in")
         assert ask(address).communicate(timeout=DEADLINE)[0] == "done\n"
-        terminal.wait_for("did not leave within its grace period")
+        terminal.wait_for("did not exit within its grace period")
         stopped.kill()
         stopped.communicate(timeout=DEADLINE)
         os.killpg(terminal.process.pid, signal.SIGINT)

@@ -49,7 +49,7 @@ def test_exclusive_resource_at_import_is_available_after_save(project, before):
             save(project / "main.py", source(version, before=before))
             served.wait_for(r"reloaded in", since=mark)
             assert served.client().get() == version
-        assert "does not run" not in served.output
+        assert "failed to start" not in served.output
 
 
 def test_exclusive_lock_in_lifespan_is_available_after_save(project):
@@ -62,7 +62,7 @@ def test_exclusive_lock_in_lifespan_is_available_after_save(project):
             save(project / "main.py", source(version, before=before, lifespan=lifespan))
             served.wait_for(r"reloaded in", since=mark)
             assert served.client().get() == version
-        assert "does not run" not in served.output
+        assert "failed to start" not in served.output
 
 
 def test_failing_code_with_exclusive_resource_shows_error(project):

@@ -36,7 +36,7 @@ def test_reinstalled_package_is_reloaded(project, environment):
     program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
     with Developed(project, program=program).wait_ready() as served:
         served.wait_for_answer("first 1.0")
-        served.wait_for("packages are loaded")
+        served.wait_for("packages are preloaded")
         install(packages, "2.0")
         served.wait_for_answer("first 2.0")
         save(project / "main.py", text.replace("first", "second"))
@@ -54,8 +54,8 @@ def test_package_unsafe_to_fork_is_excluded_from_preload(project, environment):
     (project / "main.py").write_text(text)
     program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
     with Developed(project, program=program).wait_ready() as served:
-        served.wait_for("threaded: imported anew for each change, because threaded started a thread")
-        served.wait_for("packages are loaded")
+        served.wait_for("threaded: not preloaded, because threaded started a thread")
+        served.wait_for("packages are preloaded")
         served.wait_for_answer("first 1.0 2")
         save(project / "main.py", text.replace("first", "second"))
         served.wait_for_answer("second 1.0 2")
@@ -69,7 +69,7 @@ def test_project_module_shadowing_package_is_served(project, environment):
     program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--log-level", "debug"]
     with Developed(project, program=program).wait_ready() as served:
         served.wait_for_answer("1.0")
-        served.wait_for("packages are loaded")
+        served.wait_for("packages are preloaded")
         save(project / "acme.py", "VERSION = 'mine'\n")
         served.wait_for_answer("mine")
 
@@ -83,7 +83,7 @@ def test_verify_reload_reports_difference_to_cold_start(project, environment):
     (project / "main.py").write_text(source("one", before="import acme"))
     program = [str(directory / "bin" / "python"), "-m", "corn", "dev", "--verify-reload", "--log-level", "debug"]
     with Developed(project, program=program).wait_ready() as served:
-        served.wait_for("packages are loaded")
+        served.wait_for("packages are preloaded")
         save(project / "main.py", source("two", before="import acme"))
         served.wait_for("verify-reload: a cold start has the same modules")
         save(project / "main.py", source("two", before="os.environ['ACME'] = 'yes'\nimport acme"))

@@ -66,7 +66,7 @@ def test_failing_code_shows_error_until_fixed(project, text, shown):
     with Developed(project).wait_ready() as served:
         save(project / "main.py", text)
         served.wait_for_failure(*shown)
-        served.wait_for("the application does not run; corn waits for a change")
+        served.wait_for("the application failed to start; waiting for a change")
         save(project / "main.py", source("two"))
         served.wait_for_answer("two")
 
@@ -255,9 +255,7 @@ def test_production_config_is_ignored_except_dev_section(project):
     with Developed(project).wait_ready() as served:
         assert served.address.startswith("http://127.0.0.1:")
         assert len(served.workers()) == 1
-        served.wait_for(
-            r"corn dev leaves out bind, workers, soak of corn\.toml; say what differs in development in \[dev\]"
-        )
+        served.wait_for(r"corn dev ignores bind, workers, soak of corn\.toml; set values for development in \[dev\]")
 
 
 def test_keep_last_good_serves_old_code_until_fixed(project):
@@ -298,7 +296,7 @@ def test_killed_watcher_is_restarted(project):
     with Developed(project).wait_ready() as served:
         (watcher,) = served.named("corn watcher")
         watcher.kill()
-        served.wait_for("another is started")
+        served.wait_for("restarting it")
         save(project / "main.py", source("two"))
         served.wait_for_answer("two")
 

@@ -35,10 +35,10 @@ def test_status_after_reloads_shows_generation_without_restarts(project, served)
 
 def test_status_of_failing_code_exits_1(project, served):
     save(project / "main.py", "raise ValueError('too bad')")
-    served.wait_for("does not run")
+    served.wait_for("failed to start")
     shown = served.ask("status")
     assert shown.returncode == 1
-    assert "degraded (generation 2 does not run), generation -" in shown.stdout
+    assert "degraded (generation 2 failed to start), generation -" in shown.stdout
     assert "too bad" in shown.stdout
 
 
@@ -55,4 +55,4 @@ def test_reload_wait_for_failing_code_exits_1(project, tmp_path):
         save(project / "main.py", "raise ValueError('too bad')")
         done = command(sockets, "reload", "--wait", "--pid", str(served.pid))
         assert done.returncode == 1
-        assert "generation 2 does not run" in done.stderr
+        assert "generation 2 failed to start" in done.stderr

@@ -96,7 +96,7 @@ def test_sigint_to_process_group_stops_without_error(app_dir):
         os.killpg(served.pid, signal.SIGINT)
         assert served.wait_exit() == 0
         assert "Traceback" not in served.output
-        assert served.output.count("ended: stop") == 2
+        assert served.output.count("exited: stop") == 2
 
 
 def test_sighup_to_process_group_reloads_once(app_dir):
@@ -141,7 +141,7 @@ async def spawns(scope, receive, send):
         app_dir, "main:spawns", "--port", "0", "--lifespan", "off", "--log-level", "debug"
     ).wait_ready() as served:
         assert served.client().get()
-        served.wait_for("which is none of corn's, or not known yet, exited with code 0")
+        served.wait_for(r"unknown child process \d+ exited with code 0")
         served.wait_until(lambda: not served.zombies(), "no zombie")
 
 
@@ -232,7 +232,7 @@ def test_repeated_reloads_limit_number_of_draining_workers(app_dir):
             streams.append(sock)
             served.signal(signal.SIGHUP)
             served.wait_for(f"reloaded: generation {number + 2} serves")
-        served.wait_for("is stopped at once: too many old workers")
+        served.wait_for(r"stopping worker .* at once: too many old workers")
         served.wait_until(lambda: len(served.workers()) <= 9, "no more than eight old workers")
         for sock in streams:
             sock.close()
@@ -243,7 +243,7 @@ def test_crash_under_load_during_reload_is_contained(app_dir):
         with Load(served.address, clients=4) as load:
             write_app(app_dir, "two")
             served.signal(signal.SIGHUP)
-            served.wait_for("generation 2 loads")
+            served.wait_for("loading generation 2")
             served.workers()[-1].kill()
             served.wait_for("reloaded: generation 2 serves|reload failed")
             served.wait_until(lambda: len(served.workers()) == 3, "three workers")

@@ -127,7 +127,7 @@ def test_intermediate_process_exits_with_killed_template(served):
     served.wait_for("the template of generation 1 was lost")
     (served.directory / "hold_middle").unlink()
     served.wait_until(lambda: not middle.is_running(), "the end of the process between the two")
-    served.wait_until(lambda: rf"pid {second.pid}) ended: reload" in served.output, "the worker's end is explained")
+    served.wait_until(lambda: rf"pid {second.pid}) exited: reload" in served.output, "the worker's end is explained")
     served.wait_until(served.workers, "a worker of the code on disk")
 
 

@@ -87,7 +87,7 @@ def test_reload_with_unsearchable_path_option_is_refused(app_dir, option):
     with Served(app_dir, "main:app", "--port", "0", program=BOUND).wait_ready() as served:
         (app_dir / "corn.toml").write_text(option.format(closed) + "\n")
         closed.chmod(0)
-        refused_reload(served, "cannot be looked up: Permission denied")
+        refused_reload(served, "cannot be accessed: Permission denied")
         closed.chmod(0o700)
         stops_in_order(served)
 
@@ -111,7 +111,7 @@ def test_malformed_channel_message_replaces_worker(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
         before = {each.pid for each in served.workers()}
         guilty = int(served.client().get("/garbage").split()[1])
-        served.wait_for("sent what is no message on the channel to its master: b'hello, world'")
+        served.wait_for("sent invalid data on its channel to the master: b'hello, world'")
         served.wait_until(lambda: guilty not in {each.pid for each in served.workers()}, "the worker was replaced")
         served.wait_until(lambda: len(served.workers()) == 2, "two workers")
         assert before - {guilty} <= {each.pid for each in served.workers()}
@@ -132,7 +132,7 @@ def test_log_reopen_failure_keeps_old_log_file(app_dir):
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         said = read(logs / "corn.1")
-        assert "the old log file is kept: --log-file: cannot open" in said
+        assert "cannot reopen the log, which continues in the old file: --log-file: cannot open" in said
         assert "Traceback" not in said
         assert served.leftovers() == []
 
@@ -163,7 +163,7 @@ def test_start_with_unsearchable_path_exits_2_with_one_line(app_dir, options):
     with Served(app_dir, "main:app", "--port", "0", *options, program=BOUND) as served:
         assert served.wait_exit() == 2
         (line,) = served.output.splitlines()
-        assert "Permission denied" in line or "no file can be made" in line
+        assert "Permission denied" in line or "cannot write to" in line
     (app_dir / "closed").chmod(0o700)
 
 

@@ -98,7 +98,9 @@ def test_caller_of_library_is_named_for_unheld_resource(tmp_path, library, said)
 def test_thread_is_accepted_with_explicit_preload_app(tmp_path):
     write_app(tmp_path, "one", more=THREAD)
     with Served(tmp_path, "main:app", "--port", "0", "--preload", "app").wait_ready() as served:
-        assert served.wait_for(r"main started a thread \(collector\); forked all the same, as asked")
+        assert served.wait_for(
+            r"main started a thread \(collector\); forking anyway, because --preload names this mode"
+        )
         assert "preload app)" in served.output
 
 

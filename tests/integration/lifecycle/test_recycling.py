@@ -63,7 +63,7 @@ def test_lifetime_limit_replaces_workers_without_failed_request(app_dir):
         with Load(served.address) as load:
             served.wait_until(lambda: len(pids(load)) >= 5, "five different workers")
         assert load.failures == []
-        served.wait_for("ended: lifetime")
+        served.wait_for("exited: lifetime")
 
 
 def test_low_request_limit_is_bounded_by_min_worker_lifetime(app_dir):
@@ -83,7 +83,7 @@ def test_memory_limit_replaces_worker_without_failed_request(app_dir):
             before = {worker.pid for worker in served.workers()}
             while len(served.workers()) == 2 and {worker.pid for worker in served.workers()} == before:
                 leaking.get("/leak")
-            served.wait_for(r"ended: memory \d+ MiB, limit 200 MiB")
+            served.wait_for(r"exited: memory \d+ MiB, limit 200 MiB")
         assert load.failures == []
 
 
@@ -94,7 +94,7 @@ def test_hard_memory_limit_stops_worker_immediately(app_dir):
         for _ in range(10):
             with contextlib.suppress(OSError):  # at once means that requests are cut
                 served.client().get("/leak")
-        served.wait_for(r"is stopped at once: memory \d+ MiB, hard limit 200 MiB")
+        served.wait_for(r"stopping worker .* at once: memory \d+ MiB, hard limit 200 MiB")
         served.wait_until(lambda: answers(served), "a new worker that answers")
 
 
@@ -110,7 +110,7 @@ def test_memory_total_limit_replaces_largest_worker(app_dir):
     with Served(app_dir, "main:leak", "--port", "0", *arguments).wait_ready() as served:
         with served.client() as leaking:
             large, *_ = [leaking.get("/leak", keep=True).split()[1] for _ in range(15)]
-        served.wait_for(rf"pid {large}\) ended: memory of all \d+ MiB, limit 300 MiB")
+        served.wait_for(rf"pid {large}\) exited: memory of the service \d+ MiB, limit 300 MiB")
 
 
 @pytest.mark.parametrize(("kind", "frame"), [("/sleep", "culprit"), ("/spin", "culprit"), ("/c", "culprit")])
@@ -120,10 +120,10 @@ def test_stuck_worker_is_dumped_replaced_and_aborted(app_dir, kind, frame):
     with Served(app_dir, "main:stuck", "--port", "0", *arguments).wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(f"GET {kind} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        served.wait_for(r"has not turned its event loop for 1\.\d s; its stacks follow")
+        served.wait_for(r"has blocked its event loop for 1\.\d s; its stacks follow")
         served.wait_for(f"in {frame}")
-        victim = int(served.wait_for(r"pid (\d+)\) is stuck: its event loop has not turned for")[1])
-        served.wait_for(rf"pid {victim}\) ended: stuck.*killed by SIG(ABRT|KILL)")
+        victim = int(served.wait_for(r"pid (\d+)\) is stuck: its event loop has been blocked for")[1])
+        served.wait_for(rf"pid {victim}\) exited: stuck.*killed by SIG(ABRT|KILL)")
         assert len(served.workers()) == 2
         assert served.client().get("/").startswith("one ")
         if kind != "/c":
@@ -154,10 +154,10 @@ def test_suspended_worker_is_killed_unless_resumed_in_time(app_dir):
         first, second = served.workers()
         first.suspend()
         second.suspend()
-        served.wait_for(rf"pid {second.pid}\) has not turned its event loop")
+        served.wait_for(rf"pid {second.pid}\) has blocked its event loop")
         second.resume()
-        served.wait_for(rf"pid {second.pid}\) turns its event loop again")
-        served.wait_for(rf"pid {first.pid}\) ended: stuck.*killed by SIGKILL")
+        served.wait_for(rf"pid {second.pid}\) has recovered: its event loop is no longer blocked")
+        served.wait_for(rf"pid {first.pid}\) exited: stuck.*killed by SIGKILL")
         assert second.is_running()
 
 

@@ -135,7 +135,7 @@ def test_graceful_timeout_kills_blocked_worker(app_dir):
         served.wait_for("began")
         served.signal(signal.SIGTERM)
         assert served.wait_exit(20) == 0
-        assert "did not leave within its grace period" in served.output
+        assert "did not exit within its grace period" in served.output
         assert served.leftovers() == []
         sock.close()
 
@@ -169,7 +169,9 @@ def test_repeated_sigint_shortens_stop(app_dir, presses):
         sock = served.client().connect()
         sock.sendall(b"GET /3600 HTTP/1.1\r\nHost: x\r\n\r\n")
         served.wait_for("began")
-        for said in ["SIGINT: stopping;", "SIGINT: stopping at once", "SIGINT: killing what is left"][:presses]:
+        for said in ["SIGINT: stopping;", "SIGINT: stopping at once", "SIGINT: killing the remaining processes"][
+            :presses
+        ]:
             served.signal(signal.SIGINT)
             served.wait_for(said)
         assert served.wait_exit(20) == (0 if presses == 2 else 130)
@@ -217,7 +219,7 @@ def test_sigterm_to_worker_replaces_it_without_failed_request(app_dir):
             for _ in range(3):
                 old = served.workers()[0]
                 old.terminate()
-                served.wait_for(rf"pid {old.pid}\) ended: SIGTERM")
+                served.wait_for(rf"pid {old.pid}\) exited: SIGTERM")
         assert load.failures == []
         assert len(served.workers()) == 1
 
@@ -245,7 +247,7 @@ def test_max_requests_replaces_workers_without_failed_request(app_dir):
         with Load(served.address) as load:
             served.wait_until(lambda: len({answer.split()[1] for answer in load.answers}) > 6, "new workers")
         assert load.failures == []
-        served.wait_for("ended: max requests")
+        served.wait_for("exited: max requests")
 
 
 def test_sigttin_and_sigttou_scale_workers(app_dir):

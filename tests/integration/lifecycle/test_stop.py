@@ -43,7 +43,7 @@ def test_stop_aborts_blocked_worker_after_grace(app_dir, timeout):
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert 2 <= time.monotonic() - began < 20
-        assert "did not leave within its grace period: its event loop is blocked" in served.output
+        assert "did not exit within its grace period: its event loop is blocked" in served.output
         assert "last stacks of worker process" in served.output
         sock.close()
 
@@ -62,7 +62,7 @@ def test_sigterm_to_process_group_stops_without_warning(app_dir, attempt):
         os.killpg(served.pid, signal.SIGTERM)
         assert served.wait_exit() == 0
         assert problems(served.output) == []
-        assert served.output.count("stopping; requests in flight are finished") == 1
+        assert served.output.count("stopping; in-flight requests may finish") == 1
         assert served.leftovers() == []
 
 

@@ -91,7 +91,7 @@ def test_unread_websockets_delay_neither_reload_nor_stop(app_dir):
             assert b" 101 " in sock.recv(16)
             peers.append(sock)
         served.signal(signal.SIGHUP)
-        served.wait_for(r"worker 0 .* ended: reload")
+        served.wait_for(r"worker 0 .* exited: reload")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         for sock in peers:
@@ -123,7 +123,7 @@ def test_limit_max_messages_replaces_worker(app_dir):
             assert set(answered) == {first}
             assert 100 <= len(answered) < 100_000
             assert end_of(peer) == 1012
-        served.wait_for("ended: max messages")
+        served.wait_for("exited: max messages")
         with opened(served) as peer:
             assert say(peer, "hi")[1] != first
 

@@ -89,7 +89,7 @@ def test_worker_with_all_wsgi_threads_stuck_is_replaced(tmp_path):
         with socket.create_connection(address_of(served), 30) as peer:
             peer.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
             assert peer.recv(1000).startswith(b"HTTP/1.1 503 ")
-        served.wait_for("all 1 WSGI threads are held")
+        served.wait_for("all 1 WSGI threads are blocked")
         served.wait_until(lambda: first not in [each.pid for each in served.workers()], "another worker")
         with served.client() as client:
             assert client.get("/") == "2"

@@ -64,7 +64,7 @@ def test_drain_past_grace_cancels_application_without_receive(run, caplog):
 
     run(main())
     assert ends == ["cancelled"]
-    assert "WebSocket /ignores was cancelled: the worker leaves" in caplog.text
+    assert "WebSocket /ignores was cancelled: the worker drains" in caplog.text
 
 
 def test_drain_does_not_wait_for_close_frame_of_peer(run):

@@ -131,7 +131,7 @@ def test_request_timeout_gets_503_and_stuck_threads_ask_for_replacement(run, cap
             second, third = await asyncio.gather(at.request(GET), at.request(GET))
             assert (second.status, third.status) == (503, 503)
             assert reasons
-            assert set(reasons) == {"all 2 WSGI threads are held by requests that were given up"}
+            assert set(reasons) == {"all 2 WSGI threads are blocked by cancelled requests"}
             events.may_go_on.set()
 
     run(main())

@@ -78,25 +78,25 @@ def test_arbitrary_request_gets_one_response_or_waits(name, fields):
     assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
     if reply.answers and not reply.answers[0]["ok"]:
         assert reply.answers[0]["error"]
-        assert "fault of corn" not in reply.answers[0]["error"]
+        assert "internal error" not in reply.answers[0]["error"]
 
 
 def test_exception_in_command_is_reported_and_contained(caplog):
     assert response_to({"do": "reload"}, ConfigError("bad")).answers == [{"ok": False, "error": "bad"}]
     (answer,) = response_to({"do": "reload"}, RuntimeError("a bug")).answers
-    assert answer == {"ok": False, "error": "a fault of corn's own, which is in its log"}
+    assert answer == {"ok": False, "error": "internal error; see the log of the service"}
 
 
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        ({"do": "nope"}, "unknown request; this is one of hello, status,"),
-        ({"do": "scale", "to": 0}, "there can be 1 to 512 workers, not 0"),
+        ({"do": "nope"}, "unknown request; expected one of hello, status,"),
+        ({"do": "scale", "to": 0}, "the number of workers must be from 1 to 512, not 0"),
         ({"do": "scale", "to": True}, "'to' must be a whole number"),
         ({"do": "restart"}, "'worker' must be a whole number"),
-        ({"do": "drain", "worker": 17}, "there is no worker 17; name one by its number or process id"),
-        ({"do": "log-level", "level": "loud"}, "'loud' is no level; expected one of debug, info"),
-        ({"do": "rollback"}, "there is no previous generation in memory to return to"),
+        ({"do": "drain", "worker": 17}, "there is no worker 17; give the number or the process id"),
+        ({"do": "log-level", "level": "loud"}, "invalid log level 'loud'; expected one of debug, info"),
+        ({"do": "rollback"}, "no previous generation is kept in memory"),
     ],
 )
 def test_impossible_command_reports_reason(request_, error):

@@ -129,7 +129,7 @@ def test_pipelined_requests_are_answered_in_order(running):
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[1, 2]\n", b"\xff\xfe\n", b"3\n", b"\n", b"[" * 60000 + b"\n"])
 def test_malformed_request_gets_error_and_keeps_connection(running, line):
     sock = running.connect()
-    assert running.ask(line, sock) == {"ok": False, "error": "a request is a line that holds a JSON object"}
+    assert running.ask(line, sock) == {"ok": False, "error": "expected a JSON object in one line"}
     assert running.ask(b'{"do": "a"}\n', sock)["ok"]
 
 
@@ -180,7 +180,7 @@ def test_connection_beyond_waiting_client_limit_is_refused(running):
     while sum(each.wish is not None for each in list(running.control._clients.values())) < MOST_CLIENTS:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert json.loads(read_line(running.connect()))["error"] == "too many clients wait already"
+    assert json.loads(read_line(running.connect()))["error"] == "too many clients"
     running.state_changes()
     for sock in waiting:
         assert json.loads(read_line(sock)) == {"ok": True, "text": "done", "detail": ""}
@@ -227,7 +227,7 @@ def test_other_uid_is_refused_despite_file_mode(running, tmp_path):
     sock.close()
     os.waitpid(pid, 0)
     with os.fdopen(reader) as pipe:
-        assert json.loads(pipe.read())["error"] == "only the user who runs corn, and root, may ask"
+        assert json.loads(pipe.read())["error"] == "permission denied: only root and the user who runs corn"
     assert running.ask(b'{"do": "a"}\n')["ok"]
 
 
@@ -251,7 +251,7 @@ def test_stale_socket_is_removed_and_live_socket_kept(tmp_path):
 
 def test_unusable_control_path_is_config_error(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ConfigError, match=r"--control: .*file cannot be made: it exists and is not a socket"):
+    with pytest.raises(ConfigError, match=r"--control: .*file cannot be made: it exists but is not a socket"):
         meet(tmp_path / "file")
     with pytest.raises(ConfigError, match=r"--control: .*No such file or directory"):
         meet(tmp_path / "no" / "socket")

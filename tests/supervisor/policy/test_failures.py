@@ -248,7 +248,7 @@ class TestBootLimits:
         assert KillWorker(old) in world.did
         world.passes(5)
         assert old not in world.state.workers
-        assert "cannot be killed" in texts(world)[-1]
+        assert "did not exit on SIGKILL" in texts(world)[-1]
 
     def test_failed_fork_is_retried_later(self):
         world = running(1)

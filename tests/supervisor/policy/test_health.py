@@ -20,7 +20,7 @@ class TestRecycle:
         world.ready(new)
         assert world.draining == {old.id}
         world.exits(old.id)
-        assert "ended: max requests" in texts(world)[-1]
+        assert "exited: max requests" in texts(world)[-1]
 
     def test_recycling_replaces_workers_sequentially(self):
         world = running(4)
@@ -40,7 +40,7 @@ class TestRecycle:
         worker = world.state.ready()[0].id
         world.retires(worker, "SIGTERM")
         world.exits(worker)
-        assert "ended: SIGTERM" in texts(world)[-1]
+        assert "exited: SIGTERM" in texts(world)[-1]
         assert not world.state.restarts
         world.settle()
         assert world.ready_generations() == [1]
@@ -66,7 +66,7 @@ class TestRecycle:
             assert len(world.in_stage(Stage.SPAWNING)) <= 1
             world.settle()
         assert world.ready_generations() == [1] * 4
-        assert sum("ended: lifetime" in text for text in texts(world)) == 4
+        assert sum("exited: lifetime" in text for text in texts(world)) == 4
 
 
 MIB = 1 << 20
@@ -85,7 +85,7 @@ class TestMemory:
         self.sample(world, 130, 10)
         assert len(world.in_stage(Stage.SPAWNING)) == 1
         world.settle()
-        assert "ended: memory 130 MiB, limit 100 MiB" in texts(world)[-1]
+        assert "exited: memory 130 MiB, limit 100 MiB" in texts(world)[-1]
 
     def test_memory_limit_exceeded_by_all_replaces_sequentially(self):
         world = running(4, limit_memory=100 * MIB)
@@ -120,7 +120,7 @@ class TestLiveness:
         assert actions.DumpWorker(first) in self.look(world, 5.1, 0.2)
         assert self.look(world, 6.0, 0.2) == []
         self.look(world, 0.1, 0.2)
-        assert "turns its event loop again" in texts(world)[-1]
+        assert "has recovered: its event loop is no longer blocked" in texts(world)[-1]
 
     def test_heartbeat_timeout_replaces_then_aborts_then_kills(self):
         world = running(2, timeout_worker=10.0)
@@ -134,7 +134,7 @@ class TestLiveness:
         world.passes(2.1)
         assert KillWorker(stuck) in world.did
         world.exits(stuck, KILLED)
-        assert "ended: stuck: its event loop has not turned for 10.1 s" in texts(world)[-1]
+        assert "exited: stuck: its event loop has been blocked for 10.1 s" in texts(world)[-1]
         assert not world.state.restarts, "it does not count as a crash"
 
     def test_stuck_worker_without_replacement_is_aborted(self):

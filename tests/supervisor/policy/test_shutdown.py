@@ -138,7 +138,7 @@ class TestUpgrade:
         world.usr2()
         world.happens(events.SuccessorFailed(world.now, "it broke"))
         assert world.state.phase is Phase.RUNNING
-        assert "upgrade failed, this master goes on serving: it broke" in texts(world)
+        assert "upgrade failed, this master continues to serve: it broke" in texts(world)
         world.usr2()
         assert len(of_kind(world.did, actions.StartSuccessor)) == 2
 
@@ -157,7 +157,7 @@ class TestDrainDelay:
     def test_drain_delay_keeps_serving_until_it_ends(self):
         world = running(2, drain_delay=10)
         world.signal("SIGTERM")
-        assert "connections are accepted for 10 s more" in texts(world)[-1]
+        assert "accepting connections for 10 s more" in texts(world)[-1]
         world.passes(9)
         assert not world.draining
         assert actions.CloseListeners() not in world.did

@@ -75,10 +75,10 @@ def test_dev_generation_is_version_of_running_code():
 def test_dev_failed_code_is_degraded_until_fixed():
     world = watched(served())
     change(world)
-    assert condition(world.state, world.now) == ("reloading", "generation 2 starts")
+    assert condition(world.state, world.now) == ("reloading", "starting generation 2")
     breaks(world)
     world.settle()
-    assert condition(world.state, world.now) == ("degraded", "generation 2 does not run")
+    assert condition(world.state, world.now) == ("degraded", "generation 2 failed to start")
     assert status(world).generation is None
     assert status(world).last_error == "it broke"
     change(world)
@@ -110,4 +110,4 @@ def test_wait_for_dev_reload_fails_when_code_fails():
     breaks(world)
     world.settle()
     assert not world.outcome.ok
-    assert world.outcome.text == "generation 2 does not run: it broke"
+    assert world.outcome.text == "generation 2 failed to start: it broke"

@@ -50,7 +50,7 @@ def test_wait_for_refused_reload_returns_reason_and_traceback():
     world.wish = waiting.Reloaded(world.state.next_generation)
     world.hup()
     world.template_fails(2, "no module named x")
-    kept = "reload refused, generation 1 goes on serving: no module named x"
+    kept = "reload refused, generation 1 continues to serve: no module named x"
     assert world.outcome == waiting.Outcome(False, kept, "Traceback")
 
 
@@ -88,7 +88,7 @@ def test_wait_for_scaling_ends_when_superseded():
     world = watched(wish=waiting.Scaled(4))
     world.scale(2)
     world.scale(-1)
-    assert world.outcome == waiting.Outcome(False, "scaled to 3 meanwhile")
+    assert world.outcome == waiting.Outcome(False, "superseded: the target is 3 workers now")
 
 
 def test_restart_replaces_worker_before_it_exits():
@@ -99,7 +99,7 @@ def test_restart_replaces_worker_before_it_exits():
     assert world.outcome is None
     world.settle()
     assert world.outcome.ok
-    assert world.history.slots[0].reason == "asked by command"
+    assert world.history.slots[0].reason == "requested by command"
     assert world.history.causes == {"command": 1}
 
 
@@ -117,7 +117,7 @@ def test_drain_of_worker_ends_with_replacement():
     world.happens(events.DrainRequested(world.now, 1))
     assert 1 in world.draining
     world.settle()
-    assert world.outcome == waiting.Outcome(True, "worker 0 has left")
+    assert world.outcome == waiting.Outcome(True, "worker 0 has exited")
     assert len(world.state.ready()) == 2
 
 
@@ -126,7 +126,7 @@ def test_drain_timeout_is_reported_as_kill():
     world.happens(events.DrainRequested(world.now, 1))
     world.passes(60)
     world.exits(1, KILLED)
-    assert world.outcome == waiting.Outcome(False, "worker 0 has been killed: it did not finish in time")
+    assert world.outcome == waiting.Outcome(False, "worker 0 was killed: it did not exit within its grace period")
 
 
 def test_rollback_by_command_restores_previous_generation():
@@ -148,7 +148,7 @@ def test_wait_for_upgrade_reports_success_and_failure():
     world = watched(wish=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorFailed(world.now, "it died"))
-    assert world.outcome == waiting.Outcome(False, "upgrade failed, the old master goes on serving: it died")
+    assert world.outcome == waiting.Outcome(False, "upgrade failed, the old master continues to serve: it died")
     world = watched(wish=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorReady(world.now))
@@ -181,7 +181,7 @@ def test_condition_follows_phase():
     world.settle()
     assert condition(world.state, world.now) == ("serving", "")
     world.hup()
-    assert condition(world.state, world.now) == ("reloading", "generation 2 loads")
+    assert condition(world.state, world.now) == ("reloading", "loading generation 2")
     world.exits(1, KILLED)
     assert condition(world.state, world.now) == ("degraded", "1 of 2 workers is ready")
     world.signal("SIGTERM")
