@@ -1,4 +1,4 @@
-"""Boot context: what is settled before a master begins to serve."""
+"""Boot context: results of the start-up steps that precede serving."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from corn.tls.credentials import Credentials
 
 @dataclass(frozen=True, slots=True)
 class BootContext:
-    """The `predecessor`, the user to become, the pidfile, the `launch` as a daemon, and what the master was `passed`.
+    """Results of start-up: the user to become, the pidfile, and the initial TLS credentials with a warning about them.
 
-    `credentials` are those to begin with, and a warning about them. `origins` has the sources of the configuration's
-    values, after each reload too. `development`: it is a master of `corn dev`.
+    `predecessor` is the master that this one replaces, `launch` reports the result of the start, and `passed` are the
+    sockets from a service manager. `origins` has the sources of the current configuration's values. `development` is
+    True for `corn dev`.
     """
 
     predecessor: Predecessor

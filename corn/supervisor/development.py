@@ -35,19 +35,19 @@ class Development(Protocol):
         handle: Callable[[Event], None],
         reread: Callable[[], Config],
     ) -> None:
-        """Begin to watch; changes are passed to `handle`, and `reread` gives the options anew."""
+        """Start watching; changes are passed to `handle`, and `reread` reads the options again."""
         ...
 
     def hung_up(self, handle: Callable[[Event], None]) -> bool:
-        """True if SIGHUP means that the terminal was closed, which is a request to stop."""
+        """True if a SIGHUP was caused by a closed terminal, and therefore requests a stop."""
         ...
 
     def finish(self) -> None:
-        """End what `start` began."""
+        """Release the resources of the session."""
         ...
 
     def adapt(self, setup: Setup, *, warm: bool) -> Setup:
-        """The setup of a template, as it is in development."""
+        """Setup of a template, with the additions for development."""
         ...
 
     def left_out(self, packages: Iterable[str]) -> None:
@@ -55,7 +55,7 @@ class Development(Protocol):
         ...
 
     def from_worker(self, worker: int, message: Message, at: float) -> Event | None:
-        """Event of a worker's message, in addition to its meaning in `corn serve`."""
+        """Additional event for a worker's message, besides its meaning in `corn serve`."""
         ...
 
     def worker_exited(self, worker: int) -> None: ...
@@ -71,22 +71,22 @@ class Development(Protocol):
     def tick(self, now: float) -> None: ...
 
     def announce(self, action: AnnounceReload) -> None:
-        """Report a reload to people and browsers."""
+        """Report a reload in the log and in browsers."""
         ...
 
     def show(self, action: ShowFailure) -> None:
-        """Show why the code cannot be served."""
+        """Report a failure in the log and in browsers."""
         ...
 
     def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
-        """All that is known of a failure."""
+        """Failure report for display."""
         ...
 
 
 class NoDevelopment:
-    """The `Development` of `corn serve`: there is none.
+    """Null object for `corn serve`.
 
-    A SIGHUP that comes because the terminal was closed is a request to stop here too; any other is one to reload.
+    A SIGHUP that was caused by a closed terminal requests a stop here too; any other SIGHUP requests a reload.
     """
 
     active = False

@@ -49,7 +49,7 @@ class Receiver(Protocol):
 class Executor:
     """Owner of the listeners, the scoreboard, and every template and worker that the policy knows.
 
-    `config` is what the next template is started with; `vault` holds the certificates where HTTPS is served.
+    `config` is the configuration of the next template; `vault` holds the certificates if HTTPS is served.
     `relays`: the templates are the workers' parents, and report their exits.
     `receiver` is set before the first action is carried out.
     """
@@ -108,7 +108,7 @@ class Executor:
                 if text := self.dumps.forget(worker):
                     logger.error("last stacks of worker process %s:\n%s", worker.pid, text.rstrip())
                 os.close(worker.report)
-                self.readings.leave(self.slots.cell(worker.cell))  # connections that it took along count no more
+                self.readings.leave(self.slots.cell(worker.cell))  # its connections are no longer counted
                 self._free_cells.append(worker.cell)
         for generation, template in list(self.templates.items()):
             if generation not in after.templates:
@@ -179,7 +179,7 @@ class Executor:
         self._preload_memory.note(template.config, message)
 
     def _preload_mode(self) -> PreloadMode:
-        """Initial mode: the one that the user sets, or that held before, or else as much as is safe."""
+        """Initial mode: the configured one, else the one that worked before, else the highest that is safe."""
         if self.config.preload != "auto":
             return PreloadMode(self.config.preload)
         if not self._development.active and (found := self._preload_memory.recall(self.config)) is not None:
@@ -196,7 +196,7 @@ class Executor:
     def _kill_template(self, action: actions.KillTemplate) -> None:
         if (template := self.templates.get(action.generation)) is not None:
             for pid in descendants(template.pid or 0):
-                if all(worker.pid != pid for worker in self.workers.values()):  # it hangs in a fork that was given up
+                if all(worker.pid != pid for worker in self.workers.values()):  # hangs in a fork that was given up
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             template.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Fault barrier: an exception of a collaborator ends its call, and never the service.
+"""Fault barrier: an exception in a collaborator ends only the call in progress, never the service.
 
 The master's loop calls every collaborator through it. A failure is logged with its traceback, at a limited rate if it
 repeats, and the loop continues: the policy's deadlines cover the steps that were not done.
@@ -25,7 +25,7 @@ class FaultBarrier:
         self._quiet_until: dict[tuple[str, type[Exception]], float] = {}
 
     def call(self, what: str, function: Callable[[], T]) -> T | None:
-        """The result of a function, None if it raised; `what` names the failed call in the log."""
+        """Return the result of a function, None if it raised; `what` names the call in the log."""
         try:
             return function()
         except Exception as error:

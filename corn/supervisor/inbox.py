@@ -78,7 +78,7 @@ class Inbox:
         self._handle(events.WorkerExited(time.monotonic(), worker.id, end))
 
     def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None:
-        del line  # it is in the log
+        del line  # logged already
         self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "invalid data on its channel", at_once=True))
 
     def worker_read(self, worker: WorkerProcess) -> None:
@@ -118,7 +118,7 @@ class Inbox:
         worker = self._executor.workers.get(message.worker)
         if worker is None:
             logger.warning("killing worker process %d: it was forked too late", message.pid)
-            # kill(2) would take 0 or 1 for a group of processes, or for all of them
+            # not 0, 1 or negative, with which kill(2) would signal others
             if message.pid > 1 and not self._reaper.has_ended(message.pid, at - _LATEST_FORK):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(message.pid, signal.SIGKILL)
@@ -134,10 +134,10 @@ class Inbox:
             self._children.receive(worker)
 
     def _identify(self, worker: WorkerProcess, pid: int, at: float) -> None:
-        """Record the process id of a worker: its template reports it, and the worker too, whichever is read first."""
+        """Record the process id of a worker, which its template and the worker itself both report."""
         if worker.pid is not None:
             return
-        if pid <= 1:  # kill(2) would take it for a group of processes, or for all of them
+        if pid <= 1:  # kill(2) would signal a process group, or every process
             raise ValueError(f"{pid} is not the process id of a worker")
         self._children.identify(worker, pid)
         self._handle(events.WorkerForked(at, worker.id, pid))

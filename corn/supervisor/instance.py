@@ -28,10 +28,10 @@ from corn.supervisor.upgrade import UpgradeMonitor
 
 
 class Instance:
-    """All parts of a master that its loop serves.
+    """All parts of a running master.
 
     `reread` reads the configuration again for a reload, and `origins` has the sources of its values. `about` and
-    `rendezvous` are for clients of the control socket, `admin` is where monitoring connects.
+    `rendezvous` are for clients of the control socket, `admin` are the listeners for monitoring.
     """
 
     def __init__(
@@ -113,12 +113,12 @@ class Instance:
         try:
             return loop.run()
         finally:
-            self.control.leave(keep_file=False)  # the clients stay connected: they wait for the exit of this process
+            self.control.leave(keep_file=False)  # the clients stay connected to wait for the exit
             loop.selector.close()
             self._renewal.finish()
 
     def finish(self) -> None:
-        """Stop the children other than workers, for when the loop has ended."""
+        """Stop the children other than workers; for use after the loop has ended."""
         self._executor.close()
         self._development.finish()
         self.hooks.finish()

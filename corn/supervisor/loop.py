@@ -1,9 +1,10 @@
-"""Event loop of the master: wait for a signal, a message, an exit or a deadline; make it an event; decide; act.
+"""Event loop of the master: waits for signals, messages, exits and deadlines, and runs the policy on them.
 
-No step of it waits for anything else. Messages and exits are handled before deadlines, so that a master that was itself
-stopped, or whose machine slept, first handles the events of that time and blames no worker for its own pause.
+Each of them becomes an event; the policy decides on it, and the loop carries out the actions. Nothing else blocks the
+loop. Messages and exits are handled before deadlines, so that after a pause of the master or the machine no worker is
+blamed for the time in which the master did not run.
 
-Invariant: no exception of a collaborator ends the loop (fault_barrier.py). A stop that cannot be decided does.
+Invariant: no exception of a collaborator ends the loop (fault_barrier.py). Only a failed decision on a stop does.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from corn.supervisor.policy.decide import decide
 from corn.supervisor.policy.state import ProcessExit, Settings, State
 from corn.supervisor.projections.history import History, continued, with_refused_configuration
 
-_BRAKE = 0.05  # seconds after a fault, so that one that comes again and again does not take a whole CPU
+_BRAKE = 0.05  # seconds of pause after a fault, so that a recurring fault does not use a whole CPU
 
 
 class Periodic(Protocol):
-    """Work that is due at some time."""
+    """Periodic task of the loop."""
 
     def next_at(self) -> float | None:
         """The monotonic time at which `tick` has something to do, None for never."""
         ...
 
     def tick(self, now: float) -> None:
-        """Do what is due by now."""
+        """Do the work that is due."""
         ...
 
 
 class StateObserver(Protocol):
-    """Receiver of the state before and after each decision."""
+    """Observer that receives the state before and after each decision."""
 
     def observe(self, before: State, after: State, at: float) -> None: ...
 
@@ -86,7 +87,7 @@ class Loop:
         return None if wake is None else max(0.0, wake - now)
 
     def handle(self, event: events.Event) -> None:
-        """Have the policy decide on an event, and carry the decision out; events caused by that are decided next."""
+        """Pass an event to the policy and carry out its decision; events that this causes are handled next."""
         self._queue.append(event)
         if len(self._queue) > 1:
             return
@@ -115,7 +116,7 @@ class Loop:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        """Carry out an action; a process that could not be started is an event, as its exit would be."""
+        """Carry out an action; a failed start of a process becomes an event, as its exit does."""
         perform = partial(self.performers[type(action)], action)
         if not isinstance(action, (SpawnTemplate, SpawnWorker)):
             self.barrier.call(f"the action {type(action).__name__}", perform)

@@ -1,10 +1,8 @@
 """Master process, from its start to its exit code.
 
-The order follows from the steps that may fail, and from where their errors must appear. Errors that can be found
-without side effects are reported first. Then the process goes to the background, if configured, so that it never forks
-again. Then it acquires the resources that need root, addresses and the pidfile, and only then changes to the configured
-user; templates are started after that. A master that takes over from another (upgrade.py) skips the steps that its
-predecessor has done.
+The order of the start-up steps is: checks without side effects; daemonization, if configured, after which the process
+does not fork itself again; the resources that need root (addresses, pidfile); the change to the configured user; the
+templates. A master that takes over from another (upgrade.py) skips the steps that its predecessor has done.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Cache of preload modes that worked: the initial mode of `--preload auto`, per application and interpreter.
 
-A template that finds itself unsafe to fork restarts with fewer modules, which costs a boot of the application, and
-without a cache at each start and reload. So the master remembers the mode, across reloads in memory and across starts
-in a cache directory, where one can be written. An entry is valid as long as the modules to blame are the same files,
-and becomes stale with the first of them that changes: code that was fixed, or a library that was upgraded, is tried
-again.
+A template that finds itself unsafe to fork restarts with fewer modules, which takes another boot of the application. So
+that this does not happen at each start and reload, the master remembers the mode: in memory for reloads, and in a cache
+directory for later starts. An entry becomes stale when the file of a blamed module changes: code that was fixed, or a
+library that was upgraded, is tried again.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PreloadMode:
-    """A mode that held. `modules` is what mode deps loads, `blamed` the stamp of each module that ruled out more."""
+    """Mode that worked. `modules` are those of mode deps; `blamed` has the stamp of each module that ruled out more."""
 
     mode: str
     modules: list[str] = field(default_factory=list)
     blamed: dict[str, list[Any] | None] = field(default_factory=dict)
 
     def holds(self, config: Config) -> bool:
-        """True if the modules to blame are unchanged."""
+        """True if the blamed modules are unchanged."""
         return all(_stamp(name, config) == stamp for name, stamp in self.blamed.items())
 
 
 class PreloadMemory:
-    """Memory of one master; `directory` is the cache, None for none."""
+    """Cache of one master; `directory` is on disk, None for none."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory

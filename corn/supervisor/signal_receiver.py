@@ -15,7 +15,7 @@ from corn.supervisor.process.signals import Signals
 
 
 class SignalReceiver:
-    """Passes signals to `handle` as events, and those that are none to `reap`, `reload` and `reopen_logs`."""
+    """Dispatcher of signals: to `handle` as events, or to `reap`, `reload` and `reopen_logs`."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class SignalReceiver:
         self.tick(0.0)
 
     def receive_requests(self) -> None:
-        """As `receive`, for a caller that has messages of a child to pass on first: exits are left to `tick`."""
+        """As `receive`, but leave exits to `tick`, so that the caller can first pass on the messages of a child."""
         for number in self._signals.arrived():
             if number == signal.SIGCHLD:
                 self._must_reap = True
@@ -73,7 +73,7 @@ class SignalReceiver:
             self._handle(events.StopRequested(time.monotonic(), number.name))
 
     def _hang_up(self) -> None:
-        with contextlib.suppress(ConfigError):  # it was logged
+        with contextlib.suppress(ConfigError):  # logged already
             self._reload(time.monotonic())
 
     def _upgrade(self) -> None:

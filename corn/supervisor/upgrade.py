@@ -1,12 +1,12 @@
 """Binary upgrade (USR2): a new master takes the sockets over, and the old one exits when the new one serves.
 
-The old master executes its own command line again, so new code of corn, a new Python behind the same path and changed
-options all take effect. The listening sockets are inherited, by number, and named in a variable; the new master uses
-those that its configuration still asks for. When all its workers are ready it writes one byte into a pipe: only then
-does the old master stop, as by SIGTERM, except that the connections in the accept queues are left to the new one, and
-the files of Unix sockets stay. If the pipe closes without that byte, the old master continues to serve.
+The old master executes its own command line again, so a new version of corn, a new Python at the same path and changed
+options all take effect. The listening sockets are inherited by number and listed in an environment variable; the new
+master uses those that its configuration names. When all its workers are ready, it writes one byte into a pipe. Only
+then does the old master stop, as on SIGTERM, but it leaves the connections in the accept queues and the files of Unix
+sockets to the new one. If the pipe closes without that byte, the old master continues to serve.
 
-Rejected: nginx's dance of signals, renamed pidfiles and two masters that wait for a person. The person may be asleep.
+Rejected: nginx's procedure, in which two masters run until an operator sends further signals to end one of them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _VARIABLE = "_CORN_TAKES_OVER"
 
 @dataclass(slots=True)
 class Successor:
-    """The old master's handle on the new one: its process id, and the pipe on which it says that it serves."""
+    """The old master's handle on the new one: its process id, and the pipe on which it reports that it serves."""
 
     pid: int
     pipe: int
@@ -103,7 +103,7 @@ class Predecessor:
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
-        """Take the note out of the environment, so that no other process finds it."""
+        """Remove the variable from the environment, so that no other process inherits it."""
         note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": [], "master": None}
         self.rendezvous = taken_over(note.get("control"))
         self.pid: int | None = note["master"]
@@ -152,7 +152,7 @@ class UpgradeMonitor:
         self._successor: Successor | None = None
 
     def start(self, listeners: Sequence[Listener], vault: Vault | None) -> None:
-        """Execute a new master that inherits the listeners, the control socket and the vault of certificates."""
+        """Execute a new master, which inherits the listeners, the control socket and the certificates."""
         try:
             self._successor = execute_successor(listeners, self._control.rendezvous, vault)
         except CornError as error:

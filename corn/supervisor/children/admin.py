@@ -1,10 +1,10 @@
 """Admin process of the master: its start, the replies to its requests, and its replacement when it exits.
 
-It sends requests, and the master replies from memory; one request is open at a time, so a process that hangs, or has
-many clients, costs the master nothing. It measures the memory of processes itself.
+The admin process sends one request at a time and the master replies from memory, so an admin process that hangs or has
+many clients does not slow the master down. It measures the memory of processes itself.
 
-A master that takes over from another starts its admin process when it serves, and the predecessor stops its own then:
-a client receives the status of the master that serves during an upgrade, and never that the service starts.
+In an upgrade, the successor starts its admin process when it serves, and the predecessor stops its own at that moment:
+clients always receive the status of the master that serves, and never see the service as starting.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from corn.supervisor.policy.state import Phase, ProcessExit, State
 
 _FIRST_BACKOFF = 0.2
 _LONGEST_BACKOFF = 30.0
-_GOOD_AFTER = 60.0  # seconds; a process that lived so long is replaced as soon as the first
+_GOOD_AFTER = 60.0  # seconds of uptime after which the restart delay is reset
 _EXIT_TIMEOUT = 1.0
 _HANDED_OVER_GRACE = 2.0
 
 
 class AdminProcess:
-    """Keeps one admin process running on `listeners`; without any it does nothing. `status` yields the status."""
+    """Supervisor of one admin process on `listeners`; does nothing without listeners. `status` returns the status."""
 
     def __init__(
         self, config: Config, listeners: list[Listener], children: Children, status: Callable[[], dict[str, Any]]
@@ -48,7 +48,7 @@ class AdminProcess:
         self._is_stopping = False
 
     def begin(self) -> None:
-        """Start the process in the next iteration of the loop, unless that is under way."""
+        """Schedule the start of the process for the next loop iteration, unless it is running or scheduled."""
         if self._child is None and self._start_at is None and self.listeners:
             self._start_at = time.monotonic()
 
@@ -62,7 +62,7 @@ class AdminProcess:
             self._start(now)
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Release the address to the successor, once that serves; start no other process in a stop."""
+        """Stop the process once a successor serves on the address; do not restart it during a stop."""
         del before, at
         self._is_stopping = after.phase in (Phase.STOPPING, Phase.STOPPED)
         if after.handed_over and self.listeners:
@@ -77,7 +77,7 @@ class AdminProcess:
         self._send(ReopenLogs())
 
     def finish(self) -> None:
-        """Request the process to exit, and kill it if it does not; for when the loop has ended."""
+        """Stop the process, by SIGKILL if it does not exit in time; for use after the loop has ended."""
         if self._child is not None:
             self._children.stop(self._child, _EXIT_TIMEOUT)
             self._child = None
@@ -98,7 +98,7 @@ class AdminProcess:
             self._send(StatusTold(self._status()))
 
     def _exited(self, end: ProcessExit) -> None:
-        """Start another process, with a longer delay each time."""
+        """Restart the process, with a longer delay each time."""
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None

@@ -1,13 +1,13 @@
 r"""Certificate renewal: from the first read of the files to each replacement of the served certificates.
 
     files change -> read -> checked -> stored in the vault, and the workers are notified
-                                   \-> refused: one line in the log, and those in use stay
+                                   \-> refused: one line in the log; the current certificates stay in use
 
-If the files change again during a check, its result is dropped, and they are read again. So a refusal is logged at
-the next poll: certificate and key are two files, and are not replaced at once.
+If the files change again during a check, the result is dropped and the files are read again. A refusal is logged only
+at the next poll, because certificate and key are two files that are not replaced at the same instant.
 
-The master reads the files: at the start as root, where it begins as root, and later as the user that it has become. It
-loads no TLS, so the files are checked in a process of its own, which the master waits for at the start only.
+The master reads the files: at start-up with its initial privileges, later as the user that it has changed to. It does
+not load the TLS modules, so the files are checked in a separate process. The master waits for it only at start-up.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _NO_ANSWER = Examined(usable=False, timely=False, text="the certificate check di
 
 
 def first_credentials(config: Config, before: Credentials | None = None) -> tuple[Credentials, str] | None:
-    """The credentials to begin with, and a warning or ""; None where no HTTPS is served.
+    """Initial credentials and a warning or ""; None without HTTPS.
 
-    `before` are those of a master before this one, which may have read, as root, what this one cannot. Raises
-    ConfigError if none can be used. A certificate that has expired, or is not valid yet, can be used: a service that
-    does not start would be worse.
+    `before` are the predecessor's credentials, which it may have read as root. They are used if the files cannot be
+    read. Raises ConfigError if no credentials can be used. A certificate that has expired or is not valid yet is used,
+    with a warning, because a failed start would be worse.
     """
     if not config.ssl_certfile:
         return None
@@ -56,7 +56,7 @@ def first_credentials(config: Config, before: Credentials | None = None) -> tupl
 
 
 def _check(config: Config, credentials: Credentials) -> Examined:
-    """Check credentials, and wait for the result."""
+    """Check credentials in a child process, and wait for the result."""
     pid, channel = start_channel(_execute)
     try:
         channel.set_timeout(_CHECK_TIMEOUT)  # a timeout reads as the end of the channel
@@ -102,7 +102,7 @@ class CertificateRenewal:
         return None if self._vault is None else self._next
 
     def tick(self, now: float) -> None:
-        """Do what is due by now; never waits."""
+        """Poll the files if that is due, and report an earlier refusal; never blocks."""
         if self._vault is None or now < self._next:
             return
         self._next = now + _POLL_INTERVAL

@@ -1,7 +1,7 @@
 """Child processes of the master: their start, their channels, and their stop.
 
-A child is executed with one end of a channel. The loop passes its messages to one receiver and its exit to another, by
-process id. Data from a child is not trusted: a line that is no message is its fault, and costs the child, not the
+A child is executed with one end of a channel. The loop passes its messages and its exit to the callbacks that the owner
+of the child has set. Data from a child is not trusted: invalid lines are logged and may end the child, but never the
 master.
 """
 
@@ -25,7 +25,7 @@ from corn.supervisor.fault_barrier import FaultBarrier
 from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.process.reaper import exit_of
 
-_MOST_GARBAGE = 1000  # lines that are no messages, after which a child is killed
+_MOST_GARBAGE = 1000  # invalid lines after which a child is killed
 
 
 def _receives_nothing(message: Message) -> None:
@@ -42,11 +42,10 @@ def _does_nothing() -> None:
 
 @dataclass(slots=True, eq=False)
 class ChildProcess:
-    """A process, its channel, and the receivers of its messages and of its exit.
+    """Child process: its channel, and the callbacks for its messages and its exit.
 
-    `what` names it in the log. `pid` is None until it is known. `on_garbage` is called once, with the first line that
-    it sends which is no message; without one the child is killed then. `on_read` is called when all that has arrived
-    has been passed on.
+    `what` names it in the log. `pid` is None until it is known. `on_garbage` is called once, with the first invalid
+    line; without this callback the child is killed. `on_read` is called after received messages have been passed on.
     """
 
     what: str
@@ -59,9 +58,9 @@ class ChildProcess:
     garbage: int = field(default=0, init=False)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process, unless it has exited or its id is not known yet."""
+        """Send a signal to the process, unless it has exited or its process id is not known yet."""
         if self.pid is not None:
-            # Not reaped yet, so the id is still this process's; or reaped by the template that is its parent.
+            # The process has not been reaped here, so its id is not reused; its template may have reaped it.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -69,7 +68,7 @@ class ChildProcess:
 def start_channel(execute: Callable[[socket.socket], int]) -> tuple[int, Channel]:
     """Start a process that inherits the other end of a channel; returns its id and this end.
 
-    Raises what `execute` raises, and OSError where there is no descriptor left.
+    Raises what `execute` raises, and OSError if no descriptor is left.
     """
     ours, theirs = socket.socketpair()
     try:
@@ -83,7 +82,7 @@ def start_channel(execute: Callable[[socket.socket], int]) -> tuple[int, Channel
 
 
 class Children:
-    """The children that the loop listens to. `before_each` is called before a message or an exit is passed on."""
+    """Registry of the child processes. `before_each` is called before each message or exit is passed on."""
 
     def __init__(self, selector: selectors.BaseSelector, barrier: FaultBarrier) -> None:
         self.before_each: Callable[[], None] = lambda: None
@@ -92,7 +91,7 @@ class Children:
         self._by_pid: dict[int, ChildProcess] = {}
 
     def start(self, child: str, execute: Callable[[socket.socket], int]) -> ChildProcess:
-        """Start a process and listen to it; the receivers are the caller's to set. Raises as `start_channel`."""
+        """Start a process and listen to it; the caller sets the callbacks. Raises as `start_channel` does."""
         pid, channel = start_channel(execute)
         started = ChildProcess(child, channel, pid)
         self.add(started)
@@ -110,7 +109,7 @@ class Children:
         self._by_pid[pid] = child
 
     def send(self, child: ChildProcess, message: Message, fds: tuple[int, ...] = ()) -> None:
-        """Send a message, now or when the channel takes it; one to a child that has exited is lost."""
+        """Send a message, or queue it while the channel is full; a message to an exited child is lost."""
         if not child.channel.closed:
             child.channel.send(message, fds)
             self._watch(child)
@@ -123,7 +122,7 @@ class Children:
             del self._by_pid[child.pid]
 
     def exited(self, pid: int, end: ProcessExit) -> bool:
-        """Pass on the last messages of a process, then its exit; false where it is none of these children."""
+        """Pass on the last messages of a process, then its exit; False if the process is not registered."""
         child = self._by_pid.pop(pid, None)
         if child is None:
             return False
@@ -132,7 +131,7 @@ class Children:
         return True
 
     def receive(self, child: ChildProcess) -> None:
-        """Pass on what a child has sent so far."""
+        """Pass on the messages that a child has sent so far."""
         if child.channel.fileno() < 0:
             return
         child.channel.flush()
@@ -149,7 +148,7 @@ class Children:
         self._barrier.call(f"what {child.what} has sent", child.on_read)
 
     def stop(self, child: ChildProcess, timeout: float) -> None:
-        """Request a child to exit, wait for that, and kill it after `timeout`; for when the loop has ended."""
+        """Request a child to exit, and kill it after `timeout`; for use after the loop has ended."""
         child.channel.send(Quit())
         deadline = time.monotonic() + timeout
         while not child.channel.closed and (left := deadline - time.monotonic()) > 0:
@@ -158,7 +157,7 @@ class Children:
         self.kill(child)
 
     def kill(self, child: ChildProcess) -> ProcessExit:
-        """Kill a child, wait for that, and drop it; returns how it ended."""
+        """Kill, reap and drop a child; returns its exit."""
         self.drop(child)
         if child.pid is not None:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -167,7 +166,7 @@ class Children:
         return ProcessExit()
 
     def _watch(self, child: ChildProcess) -> None:
-        """Listen to a channel, and while it has something unsent, for when it can be sent."""
+        """Register a channel for reading, and also for writing while it has unsent data."""
         if child.channel.fileno() < 0 or self._selector.get_map() is None:  # closed, as the selector is at the end
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.channel.wants_write else 0)
@@ -185,7 +184,7 @@ class Children:
         self.receive(child)
 
     def _blame(self, child: ChildProcess) -> None:
-        """Log an invalid message of a child, once, and have it replaced; kill one that continues to send such."""
+        """Log the first invalid line of a child and request its replacement; kill a child that sends more of them."""
         lines, first = len(child.channel.garbage), child.channel.garbage[0]
         child.channel.garbage.clear()
         is_first, child.garbage = child.garbage == 0, child.garbage + lines

@@ -1,8 +1,8 @@
-"""Hooks process of the master: it receives the calls of hooks, and is replaced when a hook ends it.
+"""Hooks process of the master: runs the hook calls, and is restarted when a hook ends it.
 
-The master never waits for a hook. Calls are kept here until the process has answered them, so nothing is lost with a
-process: the call that it was busy with is reported and given up, the rest goes to the next one. After a reload the
-process is replaced, once it has made the calls so far, by one that loads the new file.
+The master never waits for a hook. Calls are queued here until the process has answered them. If the process exits, the
+call in progress is logged and dropped, and the others go to the next process. After a reload, the earlier calls are
+completed first; then another process loads the new file.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _MOST_LOADING = 10.0  # seconds that the master waits at its exit for a process 
 
 
 class HooksProcess:
-    """Calls hooks in a process of their own, in order. Without option hooks it does nothing.
+    """Queue of hook calls, and the process that makes them in order; does nothing without option hooks.
 
-    `config_of` gives the configuration of a generation, None where its template is gone.
+    `config_of` returns the configuration of a generation, or None if its template has exited.
     """
 
     def __init__(self, config: Config, children: Children, config_of: Callable[[int | None], Config | None]) -> None:
@@ -73,7 +73,7 @@ class HooksProcess:
             self._children.send(self._child, ReopenLogs())
 
     def _renew(self, config: Config) -> None:
-        """Load the hooks of a new configuration, once the calls so far are done."""
+        """Load the hooks of a new configuration after the queued calls have been made."""
         self._config = config
         self._given_up = config.hooks is None
         self._request_exit()
@@ -93,7 +93,7 @@ class HooksProcess:
                 self._give_up(message.error)
 
     def _exited(self, end: ProcessExit) -> None:
-        """Log the hook that was running as the cause, and continue with the rest in another process."""
+        """Log the hook that was running as the cause, and pass the other calls to another process."""
         if self._child is None:
             return
         self._children.drop(self._child)
@@ -109,9 +109,9 @@ class HooksProcess:
             self._go_on()
 
     def finish(self) -> None:
-        """Wait until all calls are made, no longer than one hook may take, and kill the process after that.
+        """Wait until all calls are made, for at most --timeout-hook, then kill the process.
 
-        For when the loop has ended. A process that still loads the file has some seconds for that, besides.
+        For use after the loop has ended. A process that still loads the file has some seconds for that, besides.
         """
         loaded_by = time.monotonic() + min(self._config.timeout_boot, _MOST_LOADING)
         while self._child is not None and self._defined is None and time.monotonic() < loaded_by:
@@ -158,7 +158,7 @@ class HooksProcess:
     def _loaded(self, names: frozenset[str]) -> None:
         self._defined, self._ever_loaded = names, True
         self._busy_since = time.monotonic()
-        if not names:  # then the process ends by itself
+        if not names:  # then the process exits by itself
             self._forget()
 
     def _done(self, message: HookDone) -> None:
@@ -176,7 +176,7 @@ class HooksProcess:
             logger.error("hook %s ended the hooks process: %s", call.hook, end)
 
     def _give_up(self, why: str) -> None:
-        """Call no hook until the next reload. At the first start the template reports the same, and the start fails."""
+        """Disable hooks until the next reload. At the first start, the same error in the template ends the start."""
         level = logging.ERROR if self._ever_loaded else logging.DEBUG
         logger.log(level, "hooks are disabled until the next reload: %s", why)
         self._forget()

@@ -15,8 +15,8 @@ from corn.config.schema import SECRETS
 from corn.ipc.template_setup import Setup
 from corn.supervisor.process.systemd import VARIABLES
 
-# Modules are found where this program finds them (a bundle has a path of its own), but the working directory does not
-# come first: it may hold a click.py.
+# The child has this process's module path, because a bundle such as a PEX has its own. The working directory is removed
+# from its start: it may contain a click.py.
 _START = """
 import sys
 if sys.path[:1] == [""]: del sys.path[0]
@@ -59,10 +59,10 @@ def execute(module: str, argument: int, inherited: Sequence[int], environment: M
 
 
 def environment_of(config: Config) -> dict[str, str]:
-    """The application's environment: the env files as they are now, and over them this process's.
+    """Environment of the application: the variables of the env files, overridden by those of this process.
 
-    Without corn's own secrets, which every program that the application starts would inherit. Raises ConfigError where
-    a file cannot be read or understood.
+    corn's own secrets are left out, because every program that the application starts would inherit them. Raises
+    ConfigError if a file cannot be read or parsed.
     """
     return environment_with(config.env_file, {name: os.environ[name] for name in os.environ if name not in SECRETS})
 

@@ -1,4 +1,4 @@
-"""Watcher child process: started with the session, and again, a few times, when it exits."""
+"""Watcher child process: started with the session, and restarted a few times if it exits."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class BrowserPort:
 
 
 class WatcherProcess:
-    """Keeps a watcher running. `setup` gives its configuration at each start, `receive` takes its messages.
+    """Supervisor of the watcher. `setup` returns its configuration at each start, `receive` handles its messages.
 
-    `outcome` gives the result of the last reload, which each watcher receives first.
+    `outcome` returns the result of the last reload, which each new watcher receives.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class WatcherProcess:
             self._child = None
 
     def _exited(self, end: ProcessExit) -> None:
-        """Start another watcher, which reports the changes in between."""
+        """Restart the watcher, which then reports the changes made in between."""
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None

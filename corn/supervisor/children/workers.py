@@ -19,12 +19,12 @@ class TemplateProcess(ChildProcess):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class WorkerProcess(ChildProcess):
-    """A worker; its template forks it, so its process id is learned later.
+    """Worker process. Its template forks it, so its process id becomes known later.
 
     `ordered` is the monotonic time at which the fork was ordered. `cell` is its entry on the scoreboard, and `report`
-    the file in which it writes its stacks (corn/ipc/stack_report).
-    `doomed` is a signal that waits for the process id; `killed` says that corn sent SIGKILL. `not_forked` is why its
-    template reported no process, which is not certain as long as some process holds the other end of the channel.
+    the file in which it writes its stacks (corn/ipc/stack_report). `doomed` is a signal to send once the process id is
+    known; `killed` is True if corn sent SIGKILL. `not_forked` is the reason that the template gave for a failed fork,
+    which is only certain when the worker's channel is closed.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""Check of the configuration: whether the application loads, in a template that serves nothing and then exits."""
+"""Check that the application loads, in a template that serves nothing and exits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from corn.supervisor.process.reaper import exit_of
 def check_application(config: Config) -> None:
     """Import the application in a fresh interpreter.
 
-    Raises ConfigError where its name leads to nothing, ApplicationError where its own code fails or takes longer than
-    timeout_boot.
+    Raises ConfigError if its name cannot be resolved, and ApplicationError if its code fails or exceeds timeout_boot.
     """
     _check_credentials(config)
     pid, channel = start_channel(partial(_execute, config, environment_of(config)))

@@ -1,4 +1,4 @@
-"""Reload of the configuration: read again, compared with the one in force, and passed to the policy."""
+"""Configuration reload: reads the sources again, compares the result with the current one, and informs the policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMPUTED = ("workers", "most_workers", "development")
 
 
 def settings_of(config: Config, *, development: bool = False) -> Settings:
-    """The policy's part of the configuration; `development`: it is for `corn dev`."""
+    """Settings of the policy from a configuration; `development` is True for `corn dev`."""
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
     least, most = worker_range(config)
     return Settings(**copied, workers=least, most_workers=most, development=development)
@@ -73,12 +73,12 @@ class ConfigReloader:
         self.origins = origins
 
     def request(self, at: float) -> None:
-        """Request a reload from the policy; raises ConfigError, once logged, if the configuration is bad."""
+        """Request a reload from the policy; logs and raises ConfigError if the configuration is invalid."""
         config = self.read()
         self._handle(ReloadRequested(at, settings_of(config, development=self._development)))
 
     def read(self) -> Config:
-        """Put the configuration in force, for the next template; raises ConfigError, once logged, where it is bad."""
+        """Make the configuration current for the next template; logs and raises ConfigError if it is invalid."""
         try:
             config = reread_config(self._executor.config, self._reread)
         except ConfigError as error:
@@ -103,10 +103,10 @@ class ConfigReloader:
 
 
 def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
-    """The configuration as its sources hold it now.
+    """Read the configuration from its sources again.
 
-    Raises ConfigError where it cannot be read, or where it changes an option that only a restart can change; then the
-    working directory, which reading may change, is again what it was.
+    Raises ConfigError if it cannot be read, or if it changes an option that needs a restart. The working directory,
+    which reading may change, is restored in this case.
     """
     try:
         with back_on_failure():

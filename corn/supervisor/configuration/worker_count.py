@@ -3,9 +3,9 @@
     by CPU      the CPUs this process may run on (sched_getaffinity(2)), or its cgroups' quota, rounded, if that is less
     by memory   one for each 256 MiB that its cgroups allow, or that the machine has
 
-The lesser of the two, and at least 1. One worker per CPU, because an event loop keeps one CPU busy by itself; the twice
-as many and one more of servers with blocking workers would only add memory here. A quota of 1.5 makes 2 workers, one of
-1.4 makes 1: the second would be throttled for most of its time.
+The result is the smaller of the two, and at least 1. One worker per CPU is enough, because one event loop can use a
+whole CPU; the 2n + 1 that servers with blocking workers recommend would only add memory. A quota of 1.5 CPUs gives 2
+workers and a quota of 1.4 gives 1, because a second worker would be throttled most of the time.
 """
 
 from __future__ import annotations

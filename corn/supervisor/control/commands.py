@@ -1,7 +1,7 @@
-"""Requests on the control socket: each becomes an event, and its answer comes from the state that follows.
+"""Handlers of control socket requests: each request becomes an event, and the reply is taken from the new state.
 
-A command is parsed here and decided by the policy, as a signal is. It is answered at once, or, if the request says
-`wait`, when what was requested has come about (projections/wait_conditions.py).
+A request is parsed here and decided by the policy, as a signal is. The reply is sent at once or, if the request sets
+`wait`, when the requested change is complete or has failed (projections/wait_conditions.py).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from corn.supervisor.projections.status import About, Observed, condition, statu
 PROTOCOL = 1
 
 
-class Refused(Exception):  # noqa: N818 - it is no error of corn's
-    """A request that cannot be carried out; the message is for the client's user."""
+class Refused(Exception):  # noqa: N818 - a reply to the client, not a fault of corn
+    """Request that cannot be carried out; the message is shown to the operator."""
 
 
 class WrongArgument(Refused):
-    """A request with the name of something that does not exist, or a number out of range."""
+    """Request that names something that does not exist, or a number out of range."""
 
 
 class Commands:
-    """Handler of requests, on behalf of the loop and its parts."""
+    """Dispatcher of requests to their handlers."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Commands:
         }
 
     def answer(self, request: dict[str, Any], reply: Reply) -> None:
-        """Carry out a request; every request gets a reply, whatever its content."""
+        """Carry out a request; every request gets a reply, even an invalid one."""
         command = self._known.get(str(request.get("do")))
         try:
             if command is None:
@@ -86,7 +86,7 @@ class Commands:
         except (Refused, ConfigError) as refusal:
             wrong = {"usage": True} if isinstance(refusal, WrongArgument) else {}
             reply.send({"ok": False, "error": str(refusal), **wrong})
-        except Exception:  # a request must not cost the service its master
+        except Exception:  # no request may end the master
             logs.logger.exception("internal error: the request %.200r failed", request)
             reply.send({"ok": False, "error": "internal error; see the log of the service"})
 
@@ -104,7 +104,7 @@ class Commands:
         reply.send({"ok": True, "status": self.status()})
 
     def status(self) -> dict[str, Any]:
-        """The fields of the master's Status, now."""
+        """Fields of the current Status."""
         executor, loop = self._executor, self._loop
         observed = Observed(
             readings=executor.readings.now(executor.workers),
@@ -162,7 +162,7 @@ class Commands:
         reply.send({"ok": True, "text": "log files are reopened"})
 
     def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
-        """The worker that a request names, or all of them."""
+        """Worker that a request names, or all workers."""
         if request.get("worker") is not None:
             return [self._worker(_whole(request, "worker"))]
         return sorted(self._state.workers.values(), key=lambda each: (each.slot, each.id))
@@ -235,14 +235,14 @@ class Commands:
         return waiting.Reloaded(self._state.next_generation)
 
     def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.WaitCondition, text: str) -> None:
-        """Have an event decided, and reply now with `text`, or once `wish` is fulfilled if the request waits."""
+        """Pass an event to the policy; reply with `text` now or, if the request waits, once `wish` is met."""
         if not request.get("wait"):
             reply.send({"ok": True, "text": text})
             self._loop.handle(event)
             return
         reply.wait(wish)
         self._loop.handle(event)
-        reply.observe(self._state, self._state)  # it may have been so before
+        reply.observe(self._state, self._state)  # the condition may be met already
 
     @property
     def _state(self) -> State:
@@ -253,11 +253,11 @@ class Commands:
             raise Refused("the service is stopping")
 
     def _slot(self, number: int) -> int:
-        """The slot with this number, or with a worker of this process id in it."""
+        """Slot with this number, or the slot of the worker with this process id."""
         return number if 0 <= number < self._state.target else self._worker(number).slot
 
     def _worker(self, number: int) -> Worker:
-        """The worker that serves in the slot of this number, or has this process id."""
+        """Worker that serves in the slot with this number, or has this process id."""
         workers = list(self._state.workers.values())
         found = [each for each in workers if each.slot == number and each.is_live]
         found = sorted(found, key=lambda each: not each.is_ready) or [each for each in workers if each.pid == number]

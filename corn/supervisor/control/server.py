@@ -1,9 +1,9 @@
 """Control socket server: requests and answers are lines of JSON, served within the master's loop.
 
-A client costs a bounded amount of memory and no waiting: one that is idle, sends slowly, sends an invalid request, or
-does not read its answer is dropped. There are at most `MOST_CLIENTS`; one more takes the place of the one that has been
-idle for longest, so that a flood does not lock an operator out. A client is authorized by its peer credentials from the
-kernel; the permissions of the socket's directory, which only this user can enter, are the first barrier.
+A client uses a bounded amount of memory and never blocks the loop: one that is idle, sends slowly, or does not read its
+answer is dropped. Beyond `MOST_CLIENTS`, the client that has been idle longest is dropped for a new one, so that a
+flood of connections does not lock an operator out. A client is authorized by its peer credentials (SO_PEERCRED). In
+addition, only this user can enter the directory of the socket.
 
 The protocol is in docs/reference/control.md. What a request does is in commands.py.
 """
@@ -26,7 +26,7 @@ from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import WaitCondition
 
 MOST_CLIENTS = 32
-MOST_ACCEPTED = 8  # in one iteration of the loop, which has other things to do
+MOST_ACCEPTED = 8  # in one loop iteration, so that a flood does not block the loop
 SILENCE = 10.0  # timeout in seconds for a client to send its request, or to read its answer
 LONGEST_REQUEST = 65536
 _NO_DESCRIPTOR = 1.0  # seconds without accepting, after the process ran out of descriptors
@@ -35,7 +35,7 @@ Answer = dict[str, Any]
 
 
 class Reply(Protocol):
-    """Destination of an answer. `wait` leaves it to `observe`, once a condition is fulfilled or has failed."""
+    """Destination of a reply. `wait` postpones it until `observe` sees that a condition is met or has failed."""
 
     def send(self, answer: Answer) -> None: ...
     def wait(self, wish: WaitCondition) -> None: ...
@@ -43,7 +43,7 @@ class Reply(Protocol):
 
 
 class Client:
-    """One connection: buffers a request, and the unsent part of the answer. `wish` is the condition it waits for."""
+    """Connection of a client: its buffered request, the unsent part of the answer, and the condition it waits for."""
 
     def __init__(self, sock: socket.socket, control: ControlServer) -> None:
         self.sock = sock
@@ -68,7 +68,7 @@ class Client:
         self._asked, self.wish = False, None
         self._unsent += json.dumps(answer).encode() + b"\n"
         self.deadline = time.monotonic() + SILENCE
-        with contextlib.suppress(OSError):  # noticed when it is read from
+        with contextlib.suppress(OSError):  # the next read detects it
             self._flush()
         self._control.watch(self, writing=bool(self._unsent))
 
@@ -76,7 +76,7 @@ class Client:
         self.wish = wish
 
     def observe(self, before: State, after: State) -> None:
-        """Answer, if a change of the state fulfils the condition."""
+        """Send the reply if a change of the state meets the condition."""
         outcome = self.wish.seen(before, after) if self.wish is not None else None
         if outcome is not None:
             word = "text" if outcome.ok else "error"
@@ -90,11 +90,11 @@ class Client:
 
     @property
     def has_asked(self) -> bool:
-        """True if a complete request is buffered, and the answer to the last one has been sent."""
+        """True if a complete request is buffered and the previous one has been answered."""
         return not self._asked and not self._unsent and b"\n" in self._received
 
     def go_on(self) -> None:
-        """Handle the next request: one in each iteration of the loop, which has other things to do."""
+        """Handle one buffered request per loop iteration, so that a busy client does not block the loop."""
         line, _, self._received = self._received.partition(b"\n")
         self._asked, self.deadline = True, None
         self._control.serve(line, self)
@@ -111,9 +111,9 @@ class Client:
 
 
 class ControlServer:
-    """Serves a `Rendezvous`; without one every method does nothing.
+    """Server on a `ControlSocket`; without one every method does nothing.
 
-    `answer` takes a request's fields and a `Reply`. The fields come from the client, and are not to be trusted.
+    `answer` is called with the fields of a request, which are not validated, and a `Reply`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ControlServer:
         self._resumes_at: float | None = None
 
     def listen(self) -> None:
-        """Begin to accept."""
+        """Start accepting."""
         if self.rendezvous is not None and not self._listens:
             self._listens, self.rendezvous.borrowed = True, False
             self._selector.register(self.rendezvous.sock, selectors.EVENT_READ, self._accept)
@@ -144,7 +144,7 @@ class ControlServer:
             self.rendezvous = None
 
     def observe(self, before: State, after: State, at: float) -> None:
-        """Answer the clients that waited for what a decision changed."""
+        """Answer the clients whose condition a decision has met."""
         del at
         for client in [each for each in self._clients.values() if each.wish is not None]:
             client.observe(before, after)
@@ -178,7 +178,7 @@ class ControlServer:
             client.send({"ok": False, "error": "expected a JSON object in one line"})
 
     def watch(self, client: Client, *, writing: bool) -> None:
-        """Listen to a client; while it has something unsent, for when it can be sent."""
+        """Register a client for reading, and also for writing while it has unsent data."""
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
         if client.sock.fileno() in self._clients:
             self._selector.modify(client.sock, wanted, client.turn)
@@ -196,7 +196,7 @@ class ControlServer:
                 sock, _address = self.rendezvous.sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError:  # no descriptor left: what waits would wake the loop again and again
+            except OSError:  # out of descriptors: the waiting connection would wake the loop continuously
                 self._pause()
                 self._resumes_at = time.monotonic() + _NO_DESCRIPTOR
                 return
@@ -223,7 +223,7 @@ class ControlServer:
         self._selector.register(sock, selectors.EVENT_READ, client.turn)
 
     def _make_room(self) -> bool:
-        """Drop the client that has been idle for longest if there are too many; False if all wait for an answer."""
+        """Drop the client that has been idle longest if there are too many; False if all wait for an answer."""
         if len(self._clients) < MOST_CLIENTS:
             return True
         silent = [each for each in self._clients.values() if each.deadline is not None]

@@ -1,8 +1,8 @@
 """Control socket file: its creation, hand-over to a successor, and removal.
 
-It appears by rename(2) when it is listened on already, so a refused connection always means that the master is dead. A
-stale file is removed by the next master that starts in the directory. If a living master has the name, this one adds
-its process id.
+The file appears by rename(2) after listen(2), so a refused connection always means that the master has exited. The next
+master that starts in the directory removes stale files. If a running master uses the same name, the process id is
+appended to it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 @dataclass(slots=True)
 class ControlSocket:
-    """An open control socket. `asked` holds the options it was made for, which a successor compares with its own.
+    """Open control socket. `asked` is the configuration it was made for, which a successor compares with its own.
 
-    While it is `borrowed`, another master listens on it, and may outlive this one.
+    While it is `borrowed`, another master listens on it too, and may outlive this one.
     """
 
     sock: socket.socket
@@ -40,7 +40,7 @@ class ControlSocket:
     _closed: bool = False
 
     def note(self) -> dict[str, object]:
-        """The fields that a successor needs besides the descriptor."""
+        """Fields that a successor needs besides the descriptor."""
         return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.asked}
 
     def close(self, *, keep_file: bool = False) -> None:
@@ -66,9 +66,10 @@ def taken_over(note: Mapping[str, object] | None) -> ControlSocket | None:
 def plan_control_socket(
     control: str, address: str, uid: int, inherited: ControlSocket | None
 ) -> Callable[[], ControlSocket | None]:
-    """Take the steps that need the present privileges; the result makes the socket as user `uid`; None for `off`.
+    """Carry out the steps that need the present privileges; the result makes the socket as user `uid`; None for `off`.
 
-    Raises ConfigError if a configured path cannot be used. Where corn chooses, it warns and serves without.
+    Raises ConfigError if a configured path cannot be used. If a default path cannot be used, corn logs a warning and
+    serves without a control socket.
     """
     asked = f"{control} {address}"
     if inherited is not None and inherited.asked == asked:
@@ -89,7 +90,7 @@ def plan_control_socket(
 
 
 def _home(uid: int) -> Path | None:
-    """The first directory that can be made for a user, or is that user's already."""
+    """First directory that can be made for a user, or already belongs to that user."""
     refusals = []
     for home in homes(os.environ, uid, os.geteuid()):
         try:
@@ -111,7 +112,7 @@ def _at_home(home: Path | None, address: str, asked: str, uid: int) -> ControlSo
 
 
 def _named(path: Path, asked: str, uid: int) -> ControlSocket:
-    """As `_made`, among others in a directory: stale ones are removed, and the name of a living one is avoided."""
+    """As `_made`, in a shared directory: removes stale sockets, and avoids the name of a running instance."""
     with _locked(path.parent) as is_locked:
         for other in path.parent.glob("*" + SUFFIX) if is_locked else ():
             if _is_dead(other):

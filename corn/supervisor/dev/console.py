@@ -19,7 +19,7 @@ from corn.supervisor.process.terminal import Terminal
 
 _KEYS = "r reload, o open, c clear, q quit"
 _ASKS_AFTER, _ASKS_EACH = 0.5, 0.5  # seconds
-_SLOW, _VERY_SLOW = 1.0, 5.0  # seconds of a start after which it is said what it is at, and what took longest
+_SLOW, _VERY_SLOW = 1.0, 5.0  # seconds of a start after which its current step, and its slowest steps, are logged
 _WILDCARDS = ("0.0.0.0", "[::]")
 _LABEL_WIDTH = 9
 
@@ -80,7 +80,7 @@ class DevConsole:
         _write("\n" + "".join(f"{_fit(f'  {label:<{_LABEL_WIDTH}}{text}', width)}\n" for label, text in lines) + "\n")
 
     def open(self) -> None:
-        """Open the application in a browser, in a process that is not waited for."""
+        """Open the application in a browser, without waiting for the browser's process."""
         if not self._address:
             return
         with contextlib.suppress(OSError):
@@ -122,7 +122,7 @@ class DevConsole:
             slowest = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.slowest)
             logger.info("%s has been starting for %.0f s; slowest so far: %s", self._app, now - start.began, slowest)
 
-    # The loop's timer
+    # Periodic work
 
     def next_at(self) -> float | None:
         times = [each.asks for each in self._starts.values()]

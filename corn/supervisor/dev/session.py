@@ -1,4 +1,4 @@
-"""Development session of the master: receives changes from the watcher, and reports reloads to people and browsers.
+"""Development session of the master: receives changes from the watcher, and reports reloads to users and browsers.
 
 It makes no decision about workers; the messages it receives become events for the policy (policy/development.py).
 """
@@ -76,7 +76,7 @@ class DevSession:
         handle: Callable[[events.Event], None],
         reread: Callable[[], Config],
     ) -> None:
-        """Start the watcher, unless nothing is to be watched."""
+        """Start the watcher, unless reloading is disabled."""
         self._terminal.watch(selector, partial(self._terminal_closed, handle))
         if self._config.keys:
             self._console.use_keys(
@@ -88,7 +88,7 @@ class DevSession:
             self._watcher.start()
 
     def _reload(self, handle: Callable[[events.Event], None], reread: Callable[[], Config]) -> None:
-        with contextlib.suppress(ConfigError):  # it was logged
+        with contextlib.suppress(ConfigError):  # logged already
             self._config = reread()
             self._paths = []
             handle(events.ReloadRequested(time.monotonic(), settings_of(self._config, development=True)))
@@ -119,7 +119,7 @@ class DevSession:
         return watch_setup(self._config, self._file, self._since)
 
     def adapt(self, setup: Setup, *, warm: bool) -> Setup:
-        """The setup of a template, as it is in development."""
+        """Setup of a template, with the additions for development."""
         modules = self.packages if warm else []
         return replace(
             setup,
@@ -132,7 +132,7 @@ class DevSession:
         )
 
     def finish(self) -> None:
-        """Kill the watcher, and close the resources that workers shared."""
+        """Kill the watcher, and close the resources that the workers share."""
         if self._watcher is not None:
             self._watcher.kill()
         if self._browsers is not None:
@@ -159,7 +159,7 @@ class DevSession:
         self._paths = message.paths
         cold = message.effect == COLD
         if cold:
-            with contextlib.suppress(ConfigError):  # it was logged
+            with contextlib.suppress(ConfigError):  # logged already
                 self._config = reread()
         cold |= bool(shadowed(self._named_by(message.paths), self.packages))
         if cold:
@@ -168,7 +168,7 @@ class DevSession:
         return events.CodeChanged(at, settings_of(self._config, development=True), cold=cold, age=message.age)
 
     def _named_by(self, paths: list[str]) -> set[str]:
-        """Changes directly below a watched directory: modules and packages by their base names."""
+        """Base names of the modules and packages that were changed directly below a watched directory."""
         rules = self._rules
         below = ((path, rules.root_of(path)) for path in paths)
         return {Path(path).relative_to(root).parts[0] for path, root in below if root is not None}
@@ -180,7 +180,7 @@ class DevSession:
         self._console.from_worker(worker, message)
         match message:
             case Ready():
-                self._ready = message  # the times are for the next announcement
+                self._ready = message  # its times appear in the next announcement
             case Debugging():
                 self._debuggers.add(worker)
                 self._terminal.pause()
@@ -197,7 +197,7 @@ class DevSession:
                 self._terminal.resume()
 
     def _imports(self, message: Imported, at: float) -> events.Event | None:
-        """Record the imports of a worker: if a warm template loads fewer, the next one loads these."""
+        """Record the imports of a worker; if the warm template loads fewer, the next one loads these."""
         if self._config.profile_reload:
             logger.info("%s", _profile(message))
         if self._config.preload == "none":
@@ -224,7 +224,7 @@ class DevSession:
         self._tell(self._outcome)
 
     def show(self, action: ShowFailure) -> None:
-        """Show why the code cannot be served."""
+        """Log the failure, and show it in browsers."""
         failure = self.failure_of(action.revision, action.broken)
         text = terminal.text(failure, color=wants_color(self._config.color), directory=working_directory())
         logger.error("the application failed to start; waiting for a change\n%s", text)
@@ -232,7 +232,7 @@ class DevSession:
         self._tell(self._outcome)
 
     def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
-        """All that is known of a failure, for display."""
+        """Failure report for display."""
         if broken.failure is not None:
             known = Failure.from_json(dict(broken.failure))
         else:
@@ -247,7 +247,7 @@ class DevSession:
 
 
 def named(paths: list[str]) -> str:
-    """A few paths by name, and how many others."""
+    """Text that names a few paths and counts the others."""
     shown = [_relative(path) for path in paths[:_MOST_NAMED]]
     others = len(paths) - len(shown)
     return ", ".join(shown) + (f" and {others} others" if others else "")

@@ -14,7 +14,7 @@ _DIGITS = 8
 
 
 def reading_of(cell: ScoreboardEntry) -> Reading:
-    """Present reading of a cell."""
+    """Current reading of a cell."""
     words = cell.words
     first = int(Field.ANSWERS)
     rows = [words[first + digit * _BUCKETS : first + (digit + 1) * _BUCKETS].tolist() for digit in range(_DIGITS)]

@@ -1,4 +1,4 @@
-"""Cause of a worker's exit, as far as the system reports it: it follows the signal or exit code in the log."""
+"""Cause of a worker's exit, as far as the system reports it; logged after the signal or the exit code."""
 
 from __future__ import annotations
 

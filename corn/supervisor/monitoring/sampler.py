@@ -1,12 +1,11 @@
-"""Periodic sampling of heartbeats and memory, which workers do not report by themselves.
+"""Periodic sampling of the workers' heartbeats, load and memory.
 
-After a pause of its own (it was stopped, or the machine was) the master cannot know the workers' heartbeats during the
-pause, so it samples no ages until they have had time to beat again.
+After a pause of the master or of the machine, no heartbeat is judged until the workers have had time for another one.
 
-RSS counts every page that workers share once for each of them, so a limit on it would kill workers for memory that
-their template owns. PSS (proportional set size, system/memory.py) shares it out, but the kernel walks the page tables
-to count it. RSS is never less than PSS, and is one short read: so RSS is sampled, and PSS is only read where RSS is
-beyond a limit.
+RSS counts shared pages in full for each worker, so a limit on RSS would replace workers for memory that their template
+owns. PSS (proportional set size, system/memory.py) divides shared pages between the processes, but the kernel walks the
+page tables to compute it. RSS is never less than PSS and is cheap to read: so RSS is sampled, and PSS is read only if
+RSS exceeds a limit.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Sampler:
         self._last_look = self._next_look = self._next_sample = time.monotonic()
         self._blind_until = 0.0
         self._next_load = time.monotonic()
-        self._cpu: dict[int, tuple[float, float]] = {}  # by worker: when it was sampled, and its processor time then
+        self._cpu: dict[int, tuple[float, float]] = {}  # by worker: time of the last sample, and its CPU time
 
     def next_at(self) -> float | None:
         """Time of the next sample, None if there is nothing to sample."""
@@ -104,7 +103,7 @@ class Sampler:
                 continue
             words = self._executor.slots.cell(handle.cell).words
             if worker.stage is Stage.DRAINING and not worker.accepts and not words[Field.ACTIVE]:
-                continue  # its connections are closed; a blocking shutdown of its lifespan is the application's way
+                continue  # its connections are closed; the lifespan shutdown of an application may block
             since = worker.since if worker.stage is Stage.READY else 0.0
             ages[worker.id] = now - max(words[Field.HEARTBEAT_MS] / 1000, since)
         return ages
@@ -142,7 +141,7 @@ class MemorySampler:
     def sample(self, workers: Mapping[int, int], others: list[int], settings: Settings) -> tuple[dict[int, int], int]:
         """Bytes for each worker (given as number: process id), and for all of them and the others together.
 
-        A figure that no limit depends on may be an RSS, which is too high.
+        A figure below all limits may be an RSS, which is higher than the PSS.
         """
         self._forget_all_but({*workers.values(), *others})
         sizes = {number: resident_size(pid) or 0 for number, pid in workers.items()}

@@ -1,11 +1,10 @@
 """Queries to running workers: stack dumps, and in-flight requests.
 
-A stack dump is requested by a signal, which also works where the event loop is blocked; no message says that it is
-complete, so its file is polled until it is, or until it grows no more. At most one dump of a worker is under way:
-later requests share it.
+A stack dump is requested by a signal, which works even if the event loop is blocked. The file with the dump is polled
+until it is complete or stops growing. At most one dump of a worker is in progress; later requests share it.
 
-The in-flight requests are queried by message; a worker that does not reply within a moment is sent the signal as
-well. A missing reply is reported as such, and delays nothing.
+In-flight requests are queried by message. A worker that does not reply at once is sent the signal as well, and a worker
+that does not reply at all is reported as such, without delaying the others.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from corn.ipc.stack_report import LAST_LINE, clear_report, is_complete, read_rep
 from corn.supervisor.children.workers import WorkerProcess
 
 _EVERY = 0.02
-_QUIET = 0.7  # seconds without growth after which no more is expected: the interpreter is lost in C code
+_QUIET = 0.7  # seconds without growth after which a dump is taken as it is: the interpreter is blocked in C code
 _PATIENCE = 5.0
 
 Then = Callable[[str], None]
@@ -38,7 +37,7 @@ class _Dump:
 
 
 class StackDumps:
-    """The dumps that are under way, by worker."""
+    """Stack dumps in progress, by worker."""
 
     def __init__(self) -> None:
         self._under_way: dict[int, _Dump] = {}
@@ -59,7 +58,7 @@ class StackDumps:
         return self._next_look if self._under_way else None
 
     def tick(self, now: float) -> None:
-        """Poll the reports that are awaited."""
+        """Poll the dumps in progress."""
         if not self._under_way or now < self._next_look:
             return
         self._next_look = now + _EVERY
@@ -95,7 +94,7 @@ Found = dict[int, Any]
 
 @dataclass(slots=True)
 class _Inquiry:
-    """`found` is by worker; `awaited` are those that have not answered."""
+    """Query in progress: the replies by worker in `found`, and the workers whose reply is missing in `awaited`."""
 
     then: Callable[[Found], None]
     awaited: set[int]
@@ -111,7 +110,7 @@ class _Inquiry:
 
 
 class WorkerQueries:
-    """Queries to `workers`: through their stack dumps, and by messages, which `send` sends."""
+    """Queries to `workers`, by stack dumps and by messages; `send` sends a message to one of them."""
 
     def __init__(
         self, workers: Mapping[int, WorkerProcess], dumps: StackDumps, send: Callable[[WorkerProcess, Message], None]

@@ -1,8 +1,8 @@
 """StatsD reporter: the status as counters and gauges in UDP datagrams, every second.
 
-With tags the lines are DogStatsD's, and classes and reasons are tags; without, they are parts of the name, which every
-StatsD server takes. Counters are sent as differences from the last report. Sending never waits: a datagram that the
-network does not take now is lost, as UDP permits.
+With tags, lines have the format of DogStatsD, and status classes and reasons are tags. Without tags, they are parts of
+the name, which every StatsD server accepts. Counters are sent as increments since the last report. Sending never
+blocks: a datagram that cannot be sent at once is dropped.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from corn.config.addresses import TcpAddress, UnixAddress, parse_address
 from corn.errors import ConfigError
 
 _INTERVAL = 1.0
-_LARGEST = 1400  # bytes of a datagram, which then is not fragmented
+_LARGEST = 1400  # bytes of a datagram, so that it is not fragmented
 _CLASSES = (1, 2, 3, 4, 5)
 
 Status = dict[str, Any]
-Line = tuple[str, str, float, str]  # name, what distinguishes it as "key:value" or "", value, type
+Line = tuple[str, str, float, str]  # name, tag as "key:value" or "", value, type
 
 
 class StatsdReporter:
-    """Sends `status` to option statsd; raises ConfigError where its host is not known."""
+    """Sender of `status` to the address of option statsd; raises ConfigError if its host cannot be resolved."""
 
     def __init__(self, config: Config, status: Callable[[], Status]) -> None:
         self._status = status
@@ -62,7 +62,7 @@ class StatsdReporter:
         self._send(datagram)
 
     def _send(self, datagram: bytes) -> None:
-        with contextlib.suppress(OSError):  # the server is not there, or the network takes no more now
+        with contextlib.suppress(OSError):  # no server listens, or the send buffer is full
             self._socket.sendto(datagram, self._address)
 
     def _lines(self) -> Iterator[bytes]:

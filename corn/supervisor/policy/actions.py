@@ -46,7 +46,7 @@ class DrainWorker(Action):
     worker: int
     grace: float
     final: bool
-    brisk: bool = False  # streams and idle connections have no grace
+    brisk: bool = False  # no grace period for streams and idle connections
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Restart backoff of a slot whose worker crashed or was killed, as functions of time.
 
 A worker that crashes after it served is replaced at once. If its replacements crash too, the delay is 0.25 s, doubles
-each time up to 30 s, and is reset after a minute of health. A worker that never became ready is delayed from the first
-time on. A worker killed from outside (an operator, a test of resilience, the out-of-memory killer) says little about
-the code, so ten such exits in ten seconds are forgiven before the same backoff applies.
+each time up to 30 s, and is reset after a minute without a crash. A worker that never became ready is delayed from its
+first failure on. A kill from outside (by an operator, a chaos test, the out-of-memory killer) says little about the
+code, so the backoff applies only after ten such exits in ten seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KILLS_PERIOD = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """A slot's history: crashes in a row, recent kills from outside, and the moment before which it stays empty."""
+    """Restart history of a slot: consecutive crashes, recent kills from outside, and the earliest time of a restart."""
 
     streak: int = 0
     kills: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""Timeouts of stages: escalation of those that have expired, and the time of the next. Pure."""
+"""Stage timeouts: the escalation when one expires, and the time of the next one. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from corn.supervisor.policy.rolling_reload import may_still_accept, previous_unt
 from corn.supervisor.policy.state import KILL_TIMEOUT, Phase, Stage, State, Template, TemplateStage, Worker
 from corn.supervisor.policy.transition import Transition, kill
 
-# A stage's limit, as the log names it.
+# Log text for an expired timeout of each stage.
 _OVERDUE = {
     Stage.SPAWNING: "did not start in time",
     Stage.BOOTING: "was not ready within --timeout-boot",
@@ -46,7 +46,7 @@ def overdue_templates(state: State, at: float) -> list[Template]:
 
 
 def press_worker(draft: Transition, worker: Worker) -> None:
-    """Escalate against a worker whose stage timed out; the last step is to give it up."""
+    """Escalate against a worker whose stage has timed out; the last step is to give it up."""
     if worker.stage is Stage.KILLING:
         draft.say(Level.ERROR, f"{worker} did not exit on SIGKILL; giving it up")
         draft.forget_worker(worker)

@@ -1,9 +1,9 @@
 """Decision function of the master: `decide(state, event)` returns the new state and the actions to carry out. Pure.
 
-Theory. The shell turns signals, messages, process ends and timers into events; the policy answers each at once and
-never waits. Anything that takes time (a boot, a rolling reload, a drain) is state, and every event may change its
-course, so a stop overtakes a reload by construction. Each event is handled in two steps: its own rule in the table
-below changes the facts, then `reconcile` adjusts the workers to the facts.
+The loop translates signals, messages, process exits and timers into events. The policy handles each of them at once
+and never waits. Anything that takes time (a boot, a rolling reload, a drain) is part of the state, and any event may
+change it, so a stop can interrupt a reload at any point. Each event is handled in two steps: its rule in the table
+below updates the state, then `reconcile` starts and drains workers to match the state.
 
 Invariants, checked over random sequences of events in tests/supervisor/policy/test_decide_properties.py:
 - while a good generation exists, no slot that could be filled stays empty, and no ready worker is drained before
@@ -13,7 +13,7 @@ Invariants, checked over random sequences of events in tests/supervisor/policy/t
 - after a stop, every sequence of exits ends in `Exit`.
 
 Rejected: a loop that performs the reload and waits for each worker (uvicorn, gunicorn): a signal that arrives meanwhile
-sits unread. Rejected: one object with methods for master, worker and reload: it cannot be tested without processes.
+is not handled. Rejected: one object with methods for master, worker and reload: it cannot be tested without processes.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
         how = "" if in_order else f", {event.end}"
         level = Level.INFO if in_order or _is_expected(draft.state, worker, event.end) else Level.WARNING
         if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
-            level = Level.DEBUG  # its consequence is logged, or has been
+            level = Level.DEBUG  # the failure is logged already, or will be
         draft.say(level, f"{worker} exited: {worker.reason or worker.retiring}{how}")
 
 
@@ -280,9 +280,9 @@ def _preload_of(state: State) -> str:
 
 
 def _is_started(state: State) -> bool:
-    """True if all slots are served, or some are and every other has failed already and waits for its backoff.
+    """True if every slot is served, or some are and all others have failed and wait for their backoff.
 
-    Also if a worker was ready and the template is lost, since only a running master replaces its template.
+    Also if a worker was ready and the template is lost, because only a running master replaces its template.
     """
     served = {worker.slot for worker in state.ready() if worker.slot < state.target}
     is_lost = state.was_ready and not state.can_fork(state.current)
@@ -290,7 +290,7 @@ def _is_started(state: State) -> bool:
 
 
 def _of_development_alone(draft: Transition, event: Event) -> None:
-    """`corn serve` has none of these events."""
+    """Rule for events that only occur in `corn dev`: do nothing."""
 
 
 _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {

@@ -2,24 +2,24 @@
 
     revision    counts the versions of the code; it grows with every change, and each worker belongs to one
     bare        a template that has loaded corn's worker code alone; there is always one
-    warm        a template that has loaded the packages which the application was observed to import; workers are forked
-                from it as soon as there is one
+    warm        a template that has also loaded the packages that the application imports; workers are forked from it as
+                soon as it is ready
     responder   a worker that serves the failure of the current revision in place of the application
 
 Rules, in place of those of reconcile.py and failures.py:
-- No worker of an older revision accepts a connection: it is drained when the change is known. New connections wait in
-  the listening sockets.
+- No worker of an older revision accepts a connection: it is drained as soon as a change is reported. New connections
+  wait in the accept queues.
 - A worker of the current revision that cannot be started makes that revision a failure, which responders serve until
   the next change. No failure ends the master.
-- A worker that fails while an older one still exists may lack what only one process can have: a database file, a lock,
-  a port. It is tried once more when the older ones have exited, and if that helps, so is each revision after it.
-- With `keep_last_good` the old workers serve until a new one is ready, which may be never.
+- A worker that fails while an older one is still running may lack an exclusive resource: a database file, a lock, a
+  port. It is retried once after the older ones have exited. If that helps, later revisions also wait for the old exits.
+- With `keep_last_good` the old workers serve until a new one is ready.
 - A change of the environment (packages, env files, options) discards the templates.
 
-Rejected: to wait for the old worker's exit before each boot. Most applications hold nothing exclusive, and a request in
-flight would delay every reload.
-Rejected: to make a dev reload a reload of generations (rolling_reload.py). It would have to disable each of its
-guarantees: the canary, the soak, the rollback, and the old code that continues to serve.
+Rejected: waiting for the old worker's exit before each boot. Most applications hold no exclusive resource, and every
+in-flight request would delay the reload.
+Rejected: a reload of generations (rolling_reload.py) for each change. It would have to disable all of its guarantees:
+the canary, the soak, the rollback, and the old code that continues to serve.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, e
 
 
 def never_give_up(draft: Transition) -> None:
-    """The next change may be the one that helps."""
+    """Do nothing: the next change may fix the failure."""
 
 
 def _boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure) -> None:
@@ -161,7 +161,7 @@ def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
 
 
 def _is_certain(failure: RevisionFailure) -> bool:
-    """True if no other process can be the cause: the code cannot be compiled."""
+    """True if the cause is certainly the code: it cannot be compiled."""
     return failure.failure is not None and failure.failure.get("kind") == SYNTAX
 
 
@@ -178,7 +178,7 @@ def reconcile(draft: Transition) -> None:
 
 
 def _keep_templates(draft: Transition) -> None:
-    """Fork from the newest warm template that can, or else from a bare one; keep one of each, and no more."""
+    """Keep one warm and one bare template at most; fork from the warm one if it is ready, else from the bare one."""
     state = draft.state
     ready = [each for each in state.templates.values() if each.stage is TemplateStage.READY]
     warm, bare = ([each for each in ready if each.warm is kind] for kind in (True, False))

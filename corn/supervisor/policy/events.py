@@ -197,11 +197,11 @@ class MemorySampled(Event):
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatsSeen(Event):
-    """Heartbeat age of each worker: for how many seconds its event loop has been blocked."""
+    """Heartbeat age of each worker: how long its event loop has been blocked, in seconds."""
 
     ages: Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Tick(Event):
-    """Time has passed; nothing else is new."""
+    """Passage of time, without any other news."""

@@ -1,6 +1,6 @@
 """Failure handling, by the phase in which a template or a worker fails. Pure.
 
-The same failure has four outcomes. At the first start, with nothing ready yet, corn reports it and exits with code 3.
+The outcome depends on the phase. At the first start, with no worker ready yet, corn reports it and exits with code 3.
 When a reload's candidate fails, the reload is abandoned and the current generation continues to serve. When the current
 generation fails, the slot is filled again after its backoff. During a stop the failure is only logged. No failure ends
 a master that has a worker ready, or had one less than a minute ago.
@@ -77,14 +77,14 @@ def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
 
 
 def _convicts_the_deploy(draft: Transition, worker: Worker, end: ProcessExit) -> bool:
-    """True if a crash is attributed to code that was deployed a moment ago, and there is other code to return to."""
+    """True if a crash is attributed to newly deployed code, and the previous code is still available."""
     state = draft.state
     is_new = worker.generation == state.current and is_on_probation(state, draft.at)
     return is_new and can_roll_back(state) and end.signal not in _OUTSIDE_SIGNALS
 
 
 def fork_missed(draft: Transition, worker: Worker) -> None:
-    """The template did not fork on request: after two misses in a row it is given up."""
+    """The template did not fork on request; after two such misses in a row it is given up."""
     template = draft.state.templates.get(worker.generation)
     if template is not None and template.stage is TemplateStage.READY:
         draft.template(template, missed=template.missed + 1)
@@ -96,7 +96,7 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
 
 
 def give_up(draft: Transition) -> None:
-    """Exit, so that systemd or Kubernetes can act, when no worker was ready for long and no retry helped."""
+    """Exit if no worker has been ready for long despite retries, so that systemd or Kubernetes can act."""
     state = draft.state
     if state.phase not in (Phase.STARTING, Phase.RUNNING):
         return

@@ -1,19 +1,19 @@
 """Health of ready workers: heartbeat age, lifetime and memory. Pure.
 
 Heartbeat. The event loop writes it, so its age is how long the loop has been blocked. At half of `timeout_worker` the
-worker is requested to dump its stacks, once, and is left running. At the limit it is stuck: a replacement is started at
-once, and the worker is aborted (its fault handler writes the stacks of all threads) when that one is ready, or after a
-few seconds if none comes. A worker that recovers before that finishes its requests and exits. A slow worker whose loop
-is not blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
+worker dumps its stacks, once, and is left running. At the limit it is stuck: a replacement is started at once. When the
+replacement is ready, or after a few seconds without one, the worker is aborted, and its fault handler writes the stacks
+of all threads. A worker that recovers before that finishes its requests and exits. A slow worker whose loop is not
+blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
 
-A draining worker has its grace for the requests in flight. One whose event loop is blocked at the end of it is aborted
-then; one whose loop runs has the time of its lifespan's shutdown besides.
+A draining worker has its grace period for in-flight requests. If its event loop is blocked at the end of that period,
+it is aborted; otherwise it also has the time of its lifespan shutdown.
 
-Recycling. A worker that retires serves until another is ready in its slot. Of those that retire for a limit,
-one is replaced at a time, so a leak in all of them, or one start time, costs no capacity; and none before it has lived
-`min_worker_lifetime`, so that a limit set too low is slow and not a fork storm. A worker beyond the hard memory limit
-is not waited for. Memory is what a worker adds to the machine (PSS, proportional set size), and must be too much in
-several samples in a row: one large response is no leak.
+Recycling. A retiring worker serves until its replacement is ready. Workers that retire because of a limit are replaced
+one at a time, so that a leak in all of them costs no capacity, and none before it has lived for `min_worker_lifetime`,
+so that a limit set too low does not cause a fork storm. A worker beyond the hard memory limit is stopped at once.
+Memory is measured as PSS (proportional set size), and must exceed the limit in several consecutive samples: one large
+response is not a leak.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
 
 
 def abort_the_replaced(draft: Transition) -> None:
-    """Abort the stuck workers whose replacement serves now."""
+    """Abort the stuck workers whose replacement is ready."""
     for worker in list(draft.state.workers.values()):
         if worker.stage is Stage.STUCK and any(each.is_ready for each in draft.state.in_slot(worker.slot)):
             abort(draft, worker)
@@ -56,7 +56,7 @@ def abort(draft: Transition, worker: Worker) -> None:
 
 
 def _judge_draining(draft: Transition, worker: Worker, age: float) -> None:
-    """Abort a worker that is blocked when its grace ends: it can neither cancel its requests nor shut down in order."""
+    """Abort a worker that is blocked at the end of its grace period, because it cannot cancel its requests itself."""
     if worker.grace_ends is not None and draft.at >= worker.grace_ends and age >= BLOCKED_AFTER:
         draft.say(Level.WARNING, f"{worker} did not exit within its grace period: its event loop is blocked")
         abort(draft, worker)
@@ -88,7 +88,7 @@ def recycles_at(state: State, worker: Worker) -> float | None:
     lifetime = state.settings.limit_lifetime
     if lifetime is None:
         return None
-    # Workers that were forked together must not all be replaced together.
+    # Spread the times, so that workers that were forked together are not replaced together.
     return worker.since + max(lifetime, state.settings.min_worker_lifetime) * (1 + 0.1 * worker.spread)
 
 

@@ -1,8 +1,8 @@
 """Operator requests other than reload and stop: scale, restart, drain and rollback. Pure.
 
-A restart makes the replacement ready before the worker drains. A drain stops the worker's accepting at once, so that
-one worker is missing for as long as a fork takes. Both replace the worker whatever its age. A requested number of
-workers is kept until the next requested reload, even while a reload is under way or a template is replaced.
+On a restart, the worker drains once its replacement is ready. On a drain, the worker stops accepting at once, so that
+the service has one worker fewer for as long as a fork takes. Both ignore the age of the worker. A requested number of
+workers applies until the next requested reload, even while a reload is in progress or a template is replaced.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 determines the generation that should serve each slot, so a rolling reload, a rollback, a recycle and a respawn are the
 same few rules, and a stop overtakes all of them by changing the phase.
 
-In development other rules hold (development.py). Rules:
-- A slot without a live worker of the generation it wants gets one, when its template can fork and its backoff is over.
-- The old worker of a slot is drained only when the new one is ready: capacity never falls below what it was.
-- During a reload, slot n wants the candidate once all slots below n have it ready: one slot at a time, the first is the
-  canary, beside which the old workers stay until it has soaked. With no candidate any more, all slots want the current
-  generation again: that is the rollback.
-- Where a slot is served by workers of withdrawn generations, because the current one has lost its template, the newest
-  of them is enough: attempts that fail one after the other must not fill the machine.
-- When many more workers drain than there are slots, the oldest of them are stopped at once.
+development.py has other rules for `corn dev`. Rules:
+- A slot without a live worker of the wanted generation gets one when the template can fork and the backoff is over.
+- The old worker of a slot is drained only when the new one is ready, so that capacity is not reduced.
+- During a reload, slot n wants the candidate once it is ready in all slots below n: one slot at a time. The worker in
+  slot 0 is the canary; all old workers stay until it has soaked. When the candidate is withdrawn, all slots want the
+  current generation again.
+- If the current generation has lost its template, a slot may be served by workers of withdrawn generations. Only the
+  newest of them is kept, so that repeated failed attempts do not fill the machine.
+- If many more workers drain than there are slots, the oldest of them are stopped at once.
 - Workers that exceed a limit are replaced one at a time.
 """
 
@@ -47,7 +47,7 @@ def reconcile(draft: Transition) -> None:
 
 
 def _thin_out_the_draining(draft: Transition) -> None:
-    """Stop surplus draining workers at once: deploys faster than old workers finish must not fill the machine."""
+    """Stop surplus draining workers at once, so that deploys in quick succession do not fill the machine."""
     draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
     for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
         if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:

@@ -3,12 +3,12 @@
     candidate's template loads -> canary in slot 0, gated -> it soaks beside all old workers -> slots follow, one by one
     -> commit: the candidate is the current generation, the old one the previous, whose template stays for a while
 
-Nothing is taken away before the canary has soaked, and nothing from a slot before its new worker is ready. Before the
-commit a failure of the candidate abandons it. After the commit, a worker's crash within the probation, unless it was
-killed from outside, rolls back: the previous generation is made current again, and `reconcile` does the rest by forking
-from its template. Neither reads the disk.
+No old worker is drained before the canary has soaked, and none in a slot before its new worker is ready. Before the
+commit, a failure of the candidate abandons the reload. After the commit, the crash of a worker within the probation
+rolls back, unless the worker was killed from outside: the previous generation becomes current again, and `reconcile`
+forks workers from its template. Neither reads the disk.
 
-Rejected: to commit only after a probation. A deploy that follows closely would have to wait, for the same outcome.
+Rejected: a commit only after the probation. The next deploy would have to wait, with the same outcome.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def commit(draft: Transition) -> None:
 
 
 def may_still_accept(state: State) -> list[float]:
-    """Deadlines for each draining worker's report that it accepts no more; a stuck worker never sends it."""
+    """Deadlines for the draining workers to report that they have stopped accepting; a stuck worker never does."""
     return [
         worker.since + _TIME_TO_CLOSE
         for worker in state.workers.values()
@@ -134,7 +134,7 @@ def stop_templates_without_use(draft: Transition) -> None:
 
 
 def replace_lost_template(draft: Transition) -> None:
-    """Without the current template no worker can be replaced: load the code from disk, as a reload that may fail."""
+    """Load the code from disk, as a reload, if the current generation has lost its template and cannot fork."""
     state = draft.state
     if state.phase is not Phase.RUNNING or state.current is None or state.current in state.templates:
         return

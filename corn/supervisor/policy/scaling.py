@@ -1,12 +1,12 @@
 """Scaling by load: the number of workers, where the settings give a range. Pure.
 
-    busy    share of its time that an event loop's process computes, averaged over the ready workers; or a loop that is
-            late all the time, which a blocking call makes without computing
-    grows   by one worker, when they were busy for GROW_AFTER seconds on end
-    shrinks by one worker, when one fewer would not have been busy for SHRINK_AFTER seconds on end
+    busy    CPU usage of the ready workers, averaged; or event loops that are late all the time, as with blocking calls,
+            which use no CPU
+    grows   by one worker, when they were busy for GROW_AFTER consecutive seconds
+    shrinks by one worker, when one fewer would not have been busy for SHRINK_AFTER consecutive seconds
 
-Each step waits until every slot is served again, so a step is judged by what it brought. Nothing changes while a
-reload, a start or a stop is under way, nor once an operator has named a number (until the next reload).
+Each step waits until every slot is served again, so that its effect can be measured. The number does not change during
+a reload, a start or a stop, nor after an operator has set it (until the next reload).
 """
 
 from __future__ import annotations

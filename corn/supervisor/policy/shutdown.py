@@ -1,10 +1,9 @@
 """Shutdown of the master: on a signal, or after a hand-over to a successor. Pure.
 
-A stop is only ever made more urgent. With a drain delay, SIGTERM only schedules the stop: until then connections are
-accepted and crashed workers replaced, so that load balancers have the time to notice that the service stops. Only
-reloads and upgrades are refused. Any further request to stop ends the delay. In a final stop the workers answer the
-connections that wait in the accept queues, because no other process will; after a hand-over they leave them to the
-successor, which accepts from the same sockets.
+The urgency of a stop only increases. With a drain delay, SIGTERM only schedules the stop. Until then connections are
+accepted and crashed workers are replaced, so that load balancers have time to notice; reloads and upgrades are refused.
+Any further stop request ends the delay. In a final stop the workers also serve the connections in the accept queues,
+because no other process will; after a hand-over they leave these to the successor, which accepts from the same sockets.
 """
 
 from __future__ import annotations

@@ -134,11 +134,11 @@ class Worker:
     born: float = 0.0  # when the fork was requested
     at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
-    grace_ends: float | None = None  # when a draining worker may not have requests in flight any more
+    grace_ends: float | None = None  # when the grace period of a draining worker ends
     lagging: bool = False  # its event loop has been blocked for half of `timeout_worker`
     revision: int = 0  # in development, the version of the code
     responder: bool = False  # in development, whether it serves a failure
-    overlaps: bool = False  # in development, it was spawned while another worker could hold what it needs
+    overlaps: bool = False  # in development, another worker may hold a resource that it needs to start
 
     @property
     def is_live(self) -> bool:
@@ -160,7 +160,7 @@ class Worker:
 
     @property
     def spread(self) -> float:
-        """A number from 0 to 1 that differs between workers: chance, in a policy that has none."""
+        """Number from 0 to 1 that differs between workers; stands in for randomness, since the policy is pure."""
         return self.id * 0.618 % 1
 
     def __str__(self) -> str:
@@ -208,7 +208,7 @@ class State:
     idle_since: float | None = None  # and idle enough for one fewer
     last_error: str = ""
     last_detail: str = ""  # the traceback of that error, or ""
-    was_ready: bool = False  # some worker has been ready, so the start has not failed
+    was_ready: bool = False  # some worker has been ready, so the first start is over
     failures: int = 0
     unready_since: float | None = None
     upgrading: bool = False  # a successor was started and has not reported yet

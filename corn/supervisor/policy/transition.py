@@ -33,7 +33,7 @@ from corn.supervisor.policy.state import (
 class Rules:
     """Rules that differ between `corn serve` and `corn dev`: reactions to events, and reconciliation.
 
-    The number that comes with a failure is the exit code, should the failure end the master.
+    The number passed with a failure is the exit code of the master if the failure ends it.
     """
 
     events: Mapping[type[Event], Callable[[Transition, Any], None]]
@@ -45,7 +45,7 @@ class Rules:
 
 
 class Transition:
-    """Mutable draft of a decision. `at` is the event's time, the only clock there is."""
+    """Mutable draft of a decision. `at` is the event's time, the only clock of the policy."""
 
     __slots__ = ("actions", "at", "rules", "state")
 
@@ -128,7 +128,7 @@ def spawn_template(draft: Transition, settings: Settings, *, warm: bool = False)
 
 
 def stop_template(draft: Transition, template: Template) -> None:
-    """Stop a template. Where it is its workers' parent it may stay as long as they do."""
+    """Stop a template. A template that is the parent of its workers may stay until they have exited."""
     has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
     limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
     draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)

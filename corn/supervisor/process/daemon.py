@@ -36,10 +36,10 @@ class Launch:
         """Called once corn's log is set up."""
 
     def ready(self) -> None:
-        """The service serves."""
+        """Called when the service is ready."""
 
     def ended(self, code: int) -> None:
-        """The service is over, with this exit code."""
+        """Called when the service has ended, with its exit code."""
 
 
 class DaemonLaunch(Launch):
@@ -62,7 +62,7 @@ class DaemonLaunch(Launch):
         self._answer(0)
 
     def ended(self, code: int) -> None:
-        """Report to the command, if it still waits; its terminal shows standard error from here on.
+        """Report to the command if it still waits; from now on, its terminal shows standard error.
 
         A service that was stopped before it was ready did not start, whatever its exit code.
         """
@@ -108,7 +108,7 @@ def daemonize() -> Launch:
 
 
 def _leave_streams() -> int | None:
-    """Put /dev/null in the place of the standard streams; returns a copy of standard error where that was replaced."""
+    """Replace the standard streams by /dev/null; returns a copy of standard error if that was replaced."""
     terminal = None if _is_file(2) else _copy(2)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):

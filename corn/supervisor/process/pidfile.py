@@ -1,10 +1,10 @@
 """Pidfile: the master's process id in a file, from when it serves until it exits.
 
-An existing file is checked first. One whose process has exited, or is no master of corn's, is stale and is replaced;
-one of a living master is an error; one that holds no number is no pidfile, and is an error too. The file appears whole,
-by rename(2). With --user that is impossible: the directory, such as /run, often belongs to root, whose rights corn has
-given up by the time it serves. Then the file is made beforehand, empty and owned by the user, and filled by one
-write(2); and where it cannot be removed at the end, it is emptied.
+An existing file is checked first. It is stale, and is replaced, if its process has exited or is no corn master. If it
+belongs to a running master, or contains no number, the start fails. The file is written atomically, by rename(2). With
+--user that is impossible, because the directory, such as /run, often belongs to root, and corn has dropped its root
+privileges by the time it serves. Then the file is created beforehand, empty and owned by the user, and filled by one
+write(2). If it cannot be removed at the end, it is emptied.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from corn.system.process import is_master_name
 class Pidfile:
     """One pidfile; without a name every method does nothing.
 
-    Raises ConfigError where a living master has it, other than `predecessor`, from which this one takes over.
+    Raises ConfigError if it belongs to a running master other than `predecessor`, from which this one takes over.
     """
 
     def __init__(self, config: Config, *, predecessor: int | None) -> None:
@@ -35,7 +35,7 @@ class Pidfile:
             _check(self._path, {0, os.getpid(), predecessor})
 
     def reserve(self, identity: ProcessUser) -> None:
-        """Make the file for the user who fills it later; raises ConfigError if that fails."""
+        """Create the file for the user who fills it later; raises ConfigError if that fails."""
         if self._path is None or identity.is_assumed:
             return
         try:
@@ -46,7 +46,7 @@ class Pidfile:
             raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
 
     def publish(self) -> None:
-        """Write this process's id; a failure is logged, because the service runs already."""
+        """Write this process's id; a failure is only logged, because the service is running already."""
         if self._path is None:
             return
         try:
@@ -55,7 +55,7 @@ class Pidfile:
             logger.error("cannot write the pidfile %s: %s", self._path, error.strerror)
 
     def remove(self) -> None:
-        """Remove the file if it is still this process's, or was reserved by it and never filled."""
+        """Remove the file if it still belongs to this process, or was reserved by it and never filled."""
         if self._path is None:
             return
         reserved = self._reserved
@@ -78,7 +78,7 @@ class Pidfile:
                 file.write(text)
             fresh.rename(path)
             return
-        # An earlier master made it before it gave up root.
+        # A predecessor created it before it dropped root privileges.
         fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.pwrite(fd, text, 0)
@@ -93,7 +93,7 @@ def _create(path: Path) -> int:
 
 
 def _check(path: Path, harmless: set[int | None]) -> None:
-    """Raise ConfigError if the file cannot be used; `harmless` are the numbers that it may hold."""
+    """Raise ConfigError if the file cannot be used; `harmless` are the process ids that it may contain."""
     if not os.access(path.parent, os.W_OK | os.X_OK) and not os.access(path, os.W_OK):
         raise ConfigError(f"--pid: cannot write to {path.parent}; change its permissions, or choose another directory")
     if not path.exists():

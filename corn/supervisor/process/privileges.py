@@ -3,7 +3,7 @@
 The master itself changes, for good, once it holds the resources that need root: listening sockets and the pidfile.
 Templates, workers and all later processes start without privileges, and a fault in the master does not act as root
 (decision 5 states the cost). Names are looked up, and the change is tried in a child that exits at once, before
-anything is opened: an error is reported before any side effect.
+anything is opened, so that errors are reported before any side effect.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from corn.system.ownership import chown_socket
 
 @dataclass(frozen=True, slots=True)
 class ProcessUser:
-    """A user and a group to become. `account` is the user's entry, None where the number has none or no user is named.
+    """User and group to change to. `account` is the user's passwd entry; None without one, or if no user is named.
 
-    `label` names both for a person.
+    `label` names both in messages.
     """
 
     uid: int
@@ -78,7 +78,7 @@ def check_privileges(identity: ProcessUser, config: Config) -> None:
 
 
 def chown_sockets(listeners: Sequence[Listener], identity: ProcessUser) -> None:
-    """Give the files of Unix sockets to the user who serves them; raises ConfigError where that is refused."""
+    """Give the files of Unix sockets to the user who serves them; raises ConfigError if that is refused."""
     for listener in listeners:
         if listener.path and not identity.is_assumed:
             try:

@@ -1,9 +1,9 @@
-"""Reaper of child processes, including those that are not known, or not known yet.
+"""Reaper of all child processes, known and unknown.
 
-The master is a subreaper: every orphan of a worker becomes its child, and would stay a zombie. So it waits for any
-child, and keeps the last exits that it could not assign: a worker may exit before the message with its process id has
-been read. An exit is kept with its time, because the system uses the id of a reaped process again (the numbers end at
-/proc/sys/kernel/pid_max, 32768 on many machines): one from before a worker was ordered is not that worker's.
+The master is a subreaper: orphaned descendants of workers become its children and must be reaped. The last exits of
+unknown processes are kept, because a worker may exit before the message with its process id has been read. They are
+kept with their times, because process ids are reused (they end at /proc/sys/kernel/pid_max, 32768 on many machines): an
+exit from before the fork of a worker was ordered belongs to another process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Reaper:
             yield pid, exit_of(status)
 
     def keep(self, pid: int, end: ProcessExit) -> None:
-        """Remember an exit that belongs to no process known now."""
+        """Keep the exit of a process that is not known yet."""
         logger.debug("unknown child process %d %s", pid, end)
         self._unplaced.pop(pid, None)  # so that the oldest stays the first
         self._unplaced[pid] = (time.monotonic(), end)
@@ -43,11 +43,11 @@ class Reaper:
             del self._unplaced[next(iter(self._unplaced))]
 
     def has_ended(self, pid: int, since: float) -> bool:
-        """True if the exit of a process was kept since a monotonic time, so that its id may be another's by now."""
+        """True if the exit of a process was kept since a monotonic time, so that its id may have been reused."""
         return pid in self._unplaced and self._unplaced[pid][0] >= since
 
     def ended_early(self, pid: int, since: float) -> ProcessExit | None:
-        """The exit of a process that was kept since a monotonic time, once."""
+        """Exit of a process that was kept since a monotonic time; it is then dropped."""
         at, end = self._unplaced.pop(pid, (0.0, None))
         return end if at >= since else None
 

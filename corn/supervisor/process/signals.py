@@ -4,9 +4,9 @@ The handlers do nothing: the interpreter writes each signal's number to the wake
 (signal.set_wakeup_fd), and the loop reads the numbers in its next iteration. So no code of ours runs in a handler, and
 no signal is lost between two system calls.
 
-SIGTTIN and SIGTTOU have two senders: an operator, for one worker more or less, and the terminal, where a job in the
-background writes to it. They are blocked, so that the terminal does not send them (corn/system/process.py), and a
-thread waits for those of the operator.
+SIGTTIN and SIGTTOU have two senders: an operator, who adds or removes a worker, and the terminal, if a background job
+uses it. They are blocked, so that the terminal does not send them (corn/system/process.py), and a thread waits for
+those from the operator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HANDLED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-# Its default action would end a master that has no use for it.
+# The default action would end the master.
 IGNORED = (signal.SIGPIPE,)
 
 

@@ -3,8 +3,8 @@
 A notice is one datagram, and sending never waits: one that the manager does not take at once is kept and retried, in
 order. Without NOTIFY_SOCKET no notice is sent.
 
-A successor (USR2) is not the service's main process until its predecessor has sent MAINPID, and a manager that accepts
-notices from the main process alone (NotifyAccess=main) drops those before. So it repeats all of them a little later.
+A successor (USR2) becomes the service's main process when its predecessor has sent MAINPID. With NotifyAccess=main the
+manager drops its notices before that, so the successor repeats all of them a little later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _RETRY = 0.1
 _MOST_UNSENT = 64
 _SUCCESSION = 2.0
-_PINGS = 3  # in the time after which the manager takes the service for dead
+_PINGS = 3  # watchdog pings per timeout of the manager
 
 Datagram = tuple[bytes, tuple[socket.socket, ...]]
 
@@ -90,7 +90,7 @@ class SystemdNotifier:
         if self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = None
             self._send_stored()
-            if state.phase is Phase.RUNNING and state.stop_at is None:  # otherwise the next notice says what is so
+            if state.phase is Phase.RUNNING and state.stop_at is None:  # otherwise another notice reports the state
                 self._send(f"READY=1\nSTATUS={status_line(state, now)}")
         if self._every is not None and now >= self._next_ping:
             self._next_ping = now + self._every
@@ -115,7 +115,7 @@ class SystemdNotifier:
             self._send(f"FDSTORE=1\nFDNAME={name}", socks)
 
     def _forget_stored(self) -> None:
-        """Remove stored listeners: no connection shall wait in the queue of a service that was stopped."""
+        """Remove stored listeners, so that no connection waits in the queue of a stopped service."""
         for name in self._stored:
             self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
         self._stored.clear()

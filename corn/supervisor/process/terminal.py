@@ -1,10 +1,10 @@
-"""Terminal that corn dev was started in: its settings, its keys, and its end.
+"""Terminal that corn dev was started in: its settings, its keys, and its hang-up.
 
-Keys are read one by one while corn is in the foreground and no debugger waits. Settings are changed in the foreground
-alone: in the background they are those of the shell's line editor.
+Keys are read one by one while corn is in the foreground and no debugger waits. Settings are changed only in the
+foreground: in the background they belong to the shell.
 
 A terminal that is closed hangs up (POLLHUP). Its user can neither save files nor stop corn any more, so corn stops.
-Rejected: to rely on SIGHUP, which corn takes for a reload, and which some shells do not send to jobs in the background.
+Rejected: relying on SIGHUP, which requests a reload, and which some shells do not send to background jobs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Terminal:
         self._paused = False
         self._next_look = 0.0
 
-    # Its end
+    # Hang-up
 
     def watch(self, selector: selectors.BaseSelector, closed: Callable[[], None]) -> None:
         """Call `closed` when the terminal is closed."""
@@ -67,7 +67,7 @@ class Terminal:
         poll.register(self._tty, 0)
         return any(events & select.POLLHUP for _, events in poll.poll(0))
 
-    # Its keys
+    # Keys
 
     def read_keys(self, receive: Callable[[str], None]) -> None:
         """Call `receive` with each key, from the next check on; nothing is read where there is no terminal."""
@@ -94,7 +94,7 @@ class Terminal:
         return None if self._receive is None else self._next_look
 
     def look(self, now: float) -> None:
-        """Read keys in the foreground, and only there; a shell that stopped corn has set the terminal its own way."""
+        """Read keys while in the foreground; elsewhere the shell has changed the settings of the terminal."""
         if self._receive is None or now < self._next_look:
             return
         self._next_look = now + _LOOKS_EACH
@@ -143,7 +143,7 @@ class Terminal:
             if self._receive is not None:
                 self._receive(key)
 
-    # Its settings
+    # Settings
 
     def restore(self) -> None:
         """Restore the settings as they were when corn began, unless another process group has the foreground."""
@@ -163,7 +163,7 @@ class Terminal:
 
 
 def is_in_foreground() -> bool:
-    """True if this process's group may read its terminal now, as any may read one that is no controlling terminal."""
+    """True if this process group may read its terminal now; always True for one that is no controlling terminal."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
@@ -178,7 +178,7 @@ def _settings() -> list[Any] | None:
 
 
 def has_controlling_terminal() -> bool:
-    """True if there is a controlling terminal, whose end stops corn, too; one that hung up is none (tty(4))."""
+    """True if there is a controlling terminal that has not hung up (tty(4)); its hang-up stops corn too."""
     fd = _open_controlling_terminal()
     if fd >= 0:
         os.close(fd)
@@ -186,7 +186,7 @@ def has_controlling_terminal() -> bool:
 
 
 def _open_controlling_terminal() -> int:
-    """A descriptor of the controlling terminal, -1 where there is none, or corn shall outlive it (nohup)."""
+    """Descriptor of the controlling terminal; -1 without one, or if corn is to outlive it (nohup)."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return -1
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from corn.supervisor.policy.state import Phase, State, Worker
 
 KEPT_RELOADS = 20
 PLANNED = ("reload", "rolled back", "scaled down", "stop", "the code has changed")
-# How a worker's reason begins, and the cause that it is counted under.
+# Prefix of a worker's exit reason, and the cause under which the exit is counted.
 _CAUSES = {
     "stuck": "stuck",
     "boot": "boot",
@@ -94,7 +94,7 @@ def _with_end(history: History, worker: Worker, after: State, at: float) -> Hist
     cause = next((cause for start, cause in _CAUSES.items() if reason.startswith(start)), "")
     cause = cause or ("crash" if worker.is_ready else "boot")
     if cause == "boot" and after.settings.development:
-        return history  # a reload that is refused
+        return history  # counted as a refused reload
     so_far = history.slots.get(worker.slot, Restarted())
     told = reason or after.last_error.removeprefix(f"{worker} ") or "exited by itself"
     slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, told, at)}

@@ -1,12 +1,11 @@
 """sd_notify(3) notices that follow from a decision: from the difference between the states before and after it. Pure.
 
-Each notice is a datagram of sd_notify(3): assignments, one on a line. The manager waits for READY=1 before it starts
-what depends on the service, and takes RELOADING=1 with the time for the beginning of a reload, whose end is another
-READY=1. EXTEND_TIMEOUT_USEC says how long the present step of a start or a stop may still take, by the policy's own
-deadlines, so that no timeout of the manager's can be shorter than the timeouts that corn was configured with.
+A notice is a datagram with one assignment a line. The manager starts dependent units after READY=1. RELOADING=1, with a
+timestamp, begins a reload; another READY=1 ends it. EXTEND_TIMEOUT_USEC announces how long the current step of a start
+or a stop may still take, so that the manager does not time out before corn's own timeouts.
 
-Rejected: to have the policy request notices by actions. It would state everything twice, and a forgotten notice shows
-only under systemd; here a property test goes through every change of phase.
+Rejected: notices as actions of the policy. Each transition would be described twice, and a missing notice would only
+be noticed under systemd; here a property test covers every change of phase.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
 from corn.supervisor.projections.status import condition
 
-_MARGIN = 5.0  # seconds beyond a deadline, for what follows from it
+_MARGIN = 5.0  # seconds beyond a deadline, for the steps that follow it
 _LONGEST_STATUS = 200
 _SERVES = (Phase.RUNNING, Phase.RELOADING)
 _UNDER_WAY = (Stage.SPAWNING, Stage.BOOTING)
@@ -63,7 +62,7 @@ def status_line(state: State, at: float) -> str:
 
 def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
     if _leaves(before):
-        return  # a reload that ends now is no news
+        return  # the end of a reload is not reported during a stop
     was, now = before.phase, after.phase
     if was is Phase.STARTING and now in _SERVES:
         yield "READY=1"
@@ -76,7 +75,7 @@ def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
 
 
 def _leaves(state: State) -> bool:
-    """True if the service stops; after a hand-over it does not, and the successor notifies for it."""
+    """True if the service stops; not after a hand-over, when the successor sends the notices."""
     stops = state.phase in (Phase.STOPPING, Phase.STOPPED) or state.stop_at is not None
     return stops and not state.handed_over
 

@@ -1,10 +1,10 @@
 """Status model of an instance, from which `corn status`, `corn top` and the metrics all read. Pure.
 
-    facts of the start (About) + State + History + what the workers' cells hold (Reading)  ->  Status
+    facts of the start (About) + State + History + the workers' counters (Reading)  ->  Status
 
-Times in it are seconds ago or seconds from now, so that a reader needs no clock of the master's. The memory and the
-processor time of processes are not included: the master would have to wait for the system's answer. A client reads
-them with psutil, by the process ids given here (see corn/memory.py).
+Times are relative, in seconds ago or from now, because readers do not share the master's clock. Memory and CPU time of
+processes are not included, because reading them would delay the master. Clients read them with psutil, by the process
+ids given here (see corn/system/memory.py).
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Observations of the shell: readings by worker, the sum of those of exited workers, process ids of templates."""
+    """Observations of the executor: readings by worker, the sum for exited workers, process ids of templates."""
 
     readings: Mapping[int, Reading]
     gone: Reading
@@ -232,7 +232,7 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
 
 
 def condition(state: State, at: float) -> tuple[str, str]:
-    """The phase in an operator's words, and its reason."""
+    """Displayed phase of the service, and its reason."""
     served = _served(state)
     if state.stop_at is not None:
         return "stopping", "accepting connections until --drain-delay is over"

@@ -1,7 +1,7 @@
-"""Conditions of commands that wait: each sees every change of the state, until it is fulfilled or cannot be. Pure.
+"""Conditions of commands that wait: each is checked on every change of the state until it is met or has failed. Pure.
 
-A condition is made before the command's event is decided, and checks every state from then on. It holds no reference to
-the client that waits, so a client that has disconnected costs nothing but the check.
+A condition is created before the policy handles the command's event, and checks every later state. It has no reference
+to the waiting client, so a client that has disconnected costs nothing but the check.
 """
 
 from __future__ import annotations
