@@ -8,9 +8,8 @@ for a few milliseconds, and for longer while they accept. Then it accepts a few,
 a worker that does not respond may be blocked, or may wait for a core. So a blocked worker delays a connection by
 milliseconds, and not at all once its heartbeat is stale.
 
-Where deferring gains nothing, several are accepted per wake-up: by a single worker, and for short-lived connections.
-The numbers of short-lived connections differ from one moment to the next, and a worker that is busy with one does not
-poll the listener anyway.
+Where deferring gains nothing, several connections are accepted per wake-up: by a single worker, and if connections are
+short-lived. The numbers of short-lived connections change all the time, and a busy worker does not poll the listener.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from corn.server.asgi.scope import Address, Endpoints
 from corn.server.context import ServerContext
 
 _DEFERRAL = 0.001  # seconds for which a connection is deferred to the others
-_DEFERRALS = 3  # in a row, after which a worker that has accepted nothing is no longer waited for
+_DEFERRALS = 3  # in a row, after which connections are no longer deferred to a worker that has accepted none
 _MOST_UNRESPONSIVE = 64
 _BATCH = 8  # connections accepted in one iteration of the event loop, where that is fair
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
 _VIEW = 0.01  # seconds for which the list of accepting workers is cached
 _STALE_MS = 1500  # since a heartbeat
-_SHORT_LIVED = 20  # connections closed within a tick, and more than there are, for them to be called short,
+_SHORT_LIVED = 20  # connections closed within a tick, if they are more than the open ones, that count as short-lived,
 _SHORT_TICKS = 2  # in so many ticks in a row: clients that all reconnect at once close theirs once
 _IN_A_ROW = 2  # connections accepted while others hold fewer, until they are given time again
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -62,7 +61,7 @@ class AcceptBalance:
         self._closings = closings
 
     def shares_out(self) -> bool:
-        """True if connections are to be shared with other workers that accept now."""
+        """True if other workers accept now, so that connections are distributed among them."""
         if self._short_ticks >= _SHORT_TICKS:
             return False
         now = time.monotonic()
@@ -73,11 +72,11 @@ class AcceptBalance:
         return len(self._alive) > 1
 
     def is_ahead(self) -> bool:
-        """True if this worker holds more than one connection more than another that is expected to accept."""
+        """True if this worker has at least two more connections than another that is expected to accept."""
         return any(each not in self._unresponsive for each in self.behind())
 
     def behind(self) -> list[tuple[int, int]]:
-        """Heartbeats and connections of the workers that hold fewer than this one by more than one."""
+        """Heartbeats and connections of the workers with at least two connections fewer than this one."""
         enough = self._words[Field.CONNECTIONS] - 1
         return [
             (words[Field.HEARTBEAT_MS], words[Field.CONNECTIONS])
@@ -86,7 +85,7 @@ class AcceptBalance:
         ]
 
     def expect_nothing_of(self, unchanged: set[tuple[int, int]]) -> None:
-        """Defer no connection to workers that accepted none of those deferred to them, until their counters change."""
+        """Stop deferring to workers that accepted nothing that was deferred to them, until their counters change."""
         if len(self._unresponsive) > _MOST_UNRESPONSIVE:
             self._unresponsive.clear()
         self._unresponsive |= unchanged
@@ -152,7 +151,7 @@ class Acceptor:
         self._pause(_DEFERRAL)
 
     def _pause(self, seconds: float | None) -> None:
-        """Do not poll the listener for so many seconds; None means for ever."""
+        """Stop polling the listener for so many seconds; for ever if None."""
         self._service.loop.remove_reader(self._listener.fileno())
         if self._resumption is not None:
             self._resumption.cancel()
@@ -178,12 +177,12 @@ class Acceptor:
     def _accept(self) -> bool:
         """Accept one connection; returns True if there may be more."""
         try:
-            # What socket.accept() is made of: it would also turn three numbers into enums, and back.
+            # As socket.accept(), without its conversion of three numbers to enums and back.
             fd, peer = self._listener._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
-            # accept(2): errors of the new connection are reported here too, and are to be taken as EAGAIN.
+            # accept(2) also reports errors of the new connection; they are treated as EAGAIN.
             if error.errno in _EXHAUSTED and self._listener.fileno() >= 0:
                 logger.warning("cannot accept connections for now: %s", error.strerror)
                 self._pause(_PAUSE)
@@ -202,13 +201,13 @@ class Acceptor:
     async def _connect(self, sock: socket.socket, peer: object) -> None:
         try:
             if self._is_tcp and not self._loop_prepares:
-                # asyncio does so only where the listener names its protocol, which an inherited one does not.
+                # asyncio does so only if the listener has a protocol number, which an inherited one does not.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = self._server or address_of(sock.getsockname())
             protocol = self._factory(sock, Endpoints(peer_address(peer), server, "http"))
             await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
         except OSError:
-            # The peer disconnected before anything was read, so there is no error to report to it.
+            # The peer has disconnected before anything was read.
             sock.close()
             self._service.closed()
 

@@ -1,15 +1,15 @@
 """Handoff of idle connections from a worker to its successor in `corn dev`.
 
-A connection that waits for a request has no state but its socket. A worker that must exit at once, because the code has
-changed, would have to close it, and the request that the client is just sending would fail. So it hands the socket over
-without closing the connection: the kernel buffers what the client sends, and the next worker answers it with the new
-code.
+A connection that waits for a request has no state but its socket. If a worker that exits because of a code change
+closed it, a request that the client is sending at that moment would fail. So the worker hands the socket over: the
+kernel buffers what the client sends, and the next worker answers it with the new code.
 
-The mailbox is a socketpair(2) that the master makes and every worker inherits: the kernel holds sockets in it as
-SCM_RIGHTS (unix(7)) until a worker that accepts connections takes them out. When the master closes it, they are closed.
+The mailbox is a socketpair(2) that the master makes and every worker inherits. The kernel holds the sockets in it as
+SCM_RIGHTS (unix(7)) until a worker that accepts connections takes them out. When the master closes the mailbox, they
+are closed.
 
-Rejected: to send them through the master, which would have to hold them while no worker is there. Rejected: to answer
-for a while longer in the old worker: the answer would be the old code's.
+Rejected: sending them through the master, which would have to hold them while there is no worker. Rejected: serving
+them in the old worker for a while, because the response would be that of the old code.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 
 @runtime_checkable
 class Movable(Protocol):
-    """Connection that may have no state but its socket."""
+    """Connection that can be moved to another worker while it is idle."""
 
     def idle_socket(self) -> socket.socket | None:
-        """Socket of the connection, if it is all the state that the connection has."""
+        """Socket of the connection if it has no other state, else None."""
 
     def leave_to_another(self) -> None:
-        """Close this process's descriptor, and send nothing."""
+        """Close this process's descriptor only, without ending the connection."""
 
 
 class ConnectionHandoff:
@@ -49,7 +49,7 @@ class ConnectionHandoff:
         self._connecting: set[asyncio.Task[None]] = set()
 
     def leave_all(self, service: ServerContext) -> None:
-        """Put in all idle connections; those that do not fit stay with this worker."""
+        """Hand over all idle connections; those that do not fit into the mailbox stay with this worker."""
         for connection in list(service.connections):
             if not isinstance(connection, Movable) or (sock := connection.idle_socket()) is None:
                 continue
@@ -60,7 +60,7 @@ class ConnectionHandoff:
             connection.leave_to_another()
 
     def open(self, service: ServerContext, factory: Factory) -> None:
-        """Take over the connections in it, now and later, each with a protocol that the factory makes."""
+        """Take over the connections in the mailbox, now and later, each with a protocol that the factory makes."""
         service.loop.add_reader(self._take.fileno(), self._look, service, factory)
 
     def close(self, service: ServerContext) -> None:
@@ -69,7 +69,7 @@ class ConnectionHandoff:
 
     def _look(self, service: ServerContext, factory: Factory) -> None:
         try:
-            # One byte came with each: reading one takes one socket.
+            # Each socket was sent with one byte, so reading one byte takes one socket.
             _, fds, _, _ = socket.recv_fds(self._take, 1, 1)
         except OSError:  # another worker was faster
             return

@@ -33,8 +33,8 @@ INTERVAL = 0.5  # seconds between two ticks of the clock
 class Clock:
     """Coarse time: seconds since the worker's start, precise to `INTERVAL`, and the HTTP date (RFC 9110, 5.6.7).
 
-    `now` does not follow the wall: a tick adds what has passed, but never more than two intervals. So when the
-    application blocks the event loop for ten seconds, no peer times out for input that was not read meanwhile.
+    A tick advances `now` by the time that has passed, but by two intervals at most. So when the application blocks the
+    event loop for ten seconds, no peer times out because of input that was not read meanwhile.
     """
 
     __slots__ = ("_last", "date", "now")
@@ -46,7 +46,7 @@ class Clock:
         self.tick()
 
     def tick(self) -> None:
-        """Advance to the present."""
+        """Advance the clock."""
         moment = monotonic()
         self.now += min(moment - self._last, 2 * INTERVAL)
         self._last = moment
@@ -95,7 +95,7 @@ class ServerContext:
         self, app: ASGIApplication, config: Config, words: memoryview, on_retire: Callable[[str], None]
     ) -> None:
         self.app = app
-        self.describe: Callable[[BaseException], str] = user_traceback  # an exception of a request, for the log
+        self.describe: Callable[[BaseException], str] = user_traceback  # formats an exception of a request for the log
         self.config = config
         self.metrics = Metrics(words, on_retire)
         self.exemplars = words if config.admin is not None else None  # where they are kept, if metrics are served
@@ -123,11 +123,11 @@ class ServerContext:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
-        self.http2: HTTP2Factory | None = None  # where HTTP/2 is spoken
+        self.http2: HTTP2Factory | None = None  # None if HTTP/2 is not served
         self.tick()
 
     def application_started(self, state: dict[str, Any] | None) -> None:
-        """Take over what the application has set up: its state, and the loop's task factory."""
+        """Take over the state of the lifespan, and the loop's task factory that the application may have set."""
         self.template = self._make_template(state)
         if self.loop.get_task_factory() is None:
             # As the loop does, without generating a name for each task.
@@ -144,7 +144,7 @@ class ServerContext:
         )
 
     def tick(self) -> None:
-        """Advance the clock, and what is derived from it."""
+        """Advance the clock, and update the values derived from it."""
         self.clock.tick()
         now = self.clock.now
         self.idle_deadline = now + self.config.timeout_keep_alive
@@ -152,7 +152,7 @@ class ServerContext:
         self.defaults = self.default_fields(date=True, server=True)
 
     def default_fields(self, *, date: bool, server: bool) -> bytes:
-        """Field lines that corn adds; a field that the response has itself is left out."""
+        """Field lines that corn adds, without the fields that the application has set."""
         first = self.server_field if server else b""
         if date and self.config.date_header:
             first += b"date: " + self.clock.date + b"\r\n"

@@ -1,9 +1,9 @@
 """Graceful drain of a worker's connections without dropping a request.
 
-In-flight requests finish, and their responses say `Connection: close`. An idle connection stays open for a short time
-for one more request, since the peer may be sending it at this moment; the ends of these times are spread, so that the
-peers do not all reconnect at once. At the end of the grace period the requests that still run are cancelled, and then
-their connections are aborted: a task that ignores its cancellation does not delay the exit.
+In-flight requests finish, and their responses have `Connection: close`. An idle connection stays open for a short time
+for one more request, because the peer may be sending it at this moment. These times are spread, so that not all peers
+reconnect at once. At the end of the grace period the remaining requests are cancelled, and a little later their
+connections are aborted: a task that ignores its cancellation does not delay the exit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
 
 _STEP = 0.02
-_FIRST_BYTE = 1.0  # for a connection of which nothing was read yet
-_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get an old answer on one
+_FIRST_BYTE = 1.0  # seconds for a connection of which nothing was read yet
+_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get a response of the old code
 _IDLE_ROLLING = 5.0  # other workers serve meanwhile
 _IDLE_FINAL = 1.0
 _WEBSOCKETS_PER_SECOND = 200
@@ -27,7 +27,7 @@ _AFTER_CANCEL = 1.0  # for cancelled requests to end
 
 
 class GracefulDrain:
-    """Graceful drain of one worker. Times are of the event loop's clock, which a blocked loop does not delay."""
+    """Graceful drain of one worker. Times are of the loop's clock, which also advances while it is blocked."""
 
     def __init__(self, service: ServerContext, mailbox: ConnectionHandoff | None = None) -> None:
         self._service = service
@@ -39,7 +39,7 @@ class GracefulDrain:
 
     def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
         """Start, or shorten the grace period of a drain that has started; `brisk` as for `Server.drain`."""
-        self._service.tick()  # the times granted from here on are short compared with the interval of the clock
+        self._service.tick()  # the following timeouts are short compared with the interval of the clock
         now = self._service.loop.time()
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
         if brisk:
@@ -89,7 +89,7 @@ class GracefulDrain:
             connection.linger_until(now + first, now + idle * position / len(connections))
 
     def _close_websockets(self, longest: float) -> None:
-        """Close one after the other, so that the clients do not all reconnect at once."""
+        """Close the sessions one after the other, so that not all clients reconnect at once."""
         now = self._service.clock.now
         sessions = list(self._service.websockets)
         spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
@@ -99,7 +99,7 @@ class GracefulDrain:
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()
         service.tick()
-        self._leave_idle()  # also what was accepted at the last moment
+        self._leave_idle()  # also connections that were accepted at the last moment
         service.sweep()
         if self._deadline is not None and now >= self._deadline and self._cancelled is None:
             self._cancelled = now
@@ -123,7 +123,7 @@ class GracefulDrain:
     def _cut(self, *, by_force: bool) -> None:
         """Abort the connections without a request; by force also those with one."""
         for cycle in [each for each in self._service.running if each.task.done()]:
-            self._service.running.discard(cycle)  # cancelled before its first step, it could not do so itself
+            self._service.running.discard(cycle)  # a task that is cancelled before its first step cannot do this itself
         for connection in list(self._service.connections):
             if by_force or not connection.is_busy:
                 connection.abort()

@@ -1,9 +1,9 @@
 """Lingering close: the end of a connection whose peer may still be sending.
 
-Closing a socket with unread input makes the kernel answer with a reset, and the reset may destroy the response before
-the peer has read it (RFC 9112, 9.6). So corn first closes its own side only, discards what still comes, and closes when
-the peer does. A client may send all of a large body before it looks for the response, and a proxy in front of it too:
-so the amount is not bounded, but the time is, and the rate, as for bodies that are read.
+If a socket with unread input is closed, the kernel sends a reset, which may destroy the response before the peer has
+read it (RFC 9112, 9.6). So corn first closes only its sending side, discards further input, and closes when the peer
+does. Clients and proxies may send a large body completely before they read the response, so the amount of input is not
+limited; the time is, and the rate, as for bodies that are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import cast
 from corn.server.context import ServerContext
 from corn.server.write_buffer import BufferedProtocol
 
-_SECONDS = 30.0  # in all, once the response is written
+_SECONDS = 30.0  # in total, once the response is written
 _SILENCE = 5.0  # idle timeout: nothing received from the peer
 _SECONDS_DRAINING = 5.0
 _SILENCE_DRAINING = 1.0
@@ -29,7 +29,7 @@ class LingeringClose(BufferedProtocol):
     def __init__(self, service: ServerContext, transport: asyncio.Transport) -> None:
         super().__init__(service)
         self.transport = transport
-        self._end = math.inf  # not before all is written
+        self._end = math.inf  # inf until all output is written
         service.connections.add(self)
         transport.set_protocol(self)
         try:
@@ -82,7 +82,7 @@ class LingeringClose(BufferedProtocol):
 
 
 def close_lingering(service: ServerContext, transport: asyncio.BaseTransport) -> None:
-    """Close a connection to which everything has been written, without destroying what was."""
+    """Close a connection after its complete output, without destroying output that the peer has not read."""
     stream = cast("asyncio.Transport", transport)
     if stream.is_closing():
         return

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
 
 _FASTEST = LATENCY_BOUNDS[0]
-# Where the counts of a status begin, by its first digit; 8 and 9 are no class of HTTP's, and share a row.
+# Offset of the counts by the first digit of the status; 8 and 9 are no class of HTTP, and share a row.
 _ROWS = tuple(Field.ANSWERS + min(digit, 7) * (len(LATENCY_BOUNDS) + 1) for digit in range(10))
 
 
 class Metrics:
-    """Counters of connections, requests and messages; requests the worker's replacement at its limits."""
+    """Counters of connections, requests and messages; requests the worker's replacement at a limit."""
 
     __slots__ = (
         "_on_retire",
@@ -32,17 +32,17 @@ class Metrics:
     def __init__(self, words: memoryview, on_retire: Callable[[str], None]) -> None:
         self._words = words
         self._on_retire = on_retire
-        self.retire_at = 0  # the count of requests that asks for a replacement of this worker; 0 for never
-        self.retire_at_message = math.inf  # the same of messages over WebSockets
+        self.retire_at = 0  # number of requests at which the worker requests its replacement; 0 for never
+        self.retire_at_message = math.inf  # the same for WebSocket messages
         self.open = 0  # connections
-        self.closings = 0  # connections that were open once
+        self.closings = 0  # closed connections
         self.requests = 0
         self.sent = 0  # bytes of bodies
         self.busy = 0.0  # seconds, over all requests
         self.messages = 0  # received over WebSockets
 
     def answered(self, status: int, sent: int, took: float) -> None:
-        """Count a finished request, at once and in shared memory, so that a crash loses no count."""
+        """Count a finished request at once in shared memory, so that a crash loses no count."""
         self._words[_ROWS[status // 100] + (bisect_left(LATENCY_BOUNDS, took) if took > _FASTEST else 0)] += 1
         self.sent += sent
         self.busy += took
@@ -51,7 +51,7 @@ class Metrics:
             self._on_retire("max requests")
 
     def opened(self) -> None:
-        """Count a connection, at once: the other workers compare theirs with this (see `acceptor`)."""
+        """Count a connection at once, because other workers compare their numbers with it (see `acceptor`)."""
         self.open += 1
         self._words[Field.CONNECTIONS] = self.open
 

@@ -1,6 +1,6 @@
 """Factory of the protocols of a connection, in the order in which one replaces the other.
 
-    [Preamble]  ->  [Handshake]  ->  HTTP1Connection, or HTTP2Connection
+    [ProxyProtocolReader]  ->  [TLSHandshake]  ->  HTTP1Connection, or HTTP2Connection
 
 Those in brackets are used where options enable them.
 """
@@ -22,7 +22,7 @@ from corn.server.tls.handshake import TLSHandshake
 
 
 class ProtocolFactory:
-    """Factory of the protocols of one worker's connections; without `tls` they are plain text.
+    """Factory of the protocols of a worker's connections; plain text without `tls`.
 
     `port` is the HTTPS port to which clients are redirected.
     """

@@ -1,8 +1,7 @@
 """X-Request-ID: one identifier for a request, from the outermost proxy to the application's log.
 
 With option request_id each request has exactly one such field: that of a trusted peer (forwarded_allow_ips), if it is
-safe to log, else a new one. The application finds it in its scope, and the response carries it unless the application
-has set one itself.
+safe to log, else a new one. It is in the headers of the scope, and in the response unless the application sets one.
 """
 
 from __future__ import annotations

@@ -57,13 +57,13 @@ def _as_it_is(app: ASGIApplication) -> ASGIApplication:
 
 
 class Server:
-    """ASGI server on listeners that are open already; to be made and used within a running event loop.
+    """ASGI server on open listeners; to be created and used in a running event loop.
 
-    `cell` is this worker's in the shared table, for the heartbeat and the counters. `on_retire` is called with
-    the reason, when the worker should be replaced; it serves until it is drained. With `tls` the listeners accept TLS
-    alone, and those that are `redirecting` redirect to HTTPS. `wrap` wraps the application, whatever its own calling
-    convention, and `describe` formats an exception for the log. Through `mailbox` idle connections are handed to the
-    next worker in a brisk drain, and taken over from the previous one.
+    `cell` is the scoreboard entry of this worker, for the heartbeat and the counters. `on_retire` is called with a
+    reason when the worker should be replaced; it serves until it is drained. With `tls`, all listeners use TLS except
+    the `redirecting` ones, which redirect to HTTPS. `wrap` wraps the application after its conversion to ASGI 3, and
+    `describe` formats an exception for the log. `mailbox` passes idle connections to the next worker in a brisk drain,
+    and from the previous one.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class Server:
         self._mailbox = mailbox
         self._drain = GracefulDrain(self._service, mailbox)
         self._ticking: asyncio.TimerHandle | None = None
-        self._expected = math.inf  # when the next tick is due
+        self._expected = math.inf  # due time of the next tick
         self._ticked = (time.monotonic(), time.process_time())  # at the last tick
 
     async def start(self) -> None:
-        """Start the application; raises ApplicationError if it does not start. Not bounded in time."""
+        """Start the application, without a timeout; raises ApplicationError if it does not start."""
         begin_serving()
         self._tick()
         config, service = self._service.config, self._service
@@ -130,9 +130,9 @@ class Server:
     def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
         """Accept no new connections, finish in-flight requests within `grace` seconds, then cancel them.
 
-        `final`: no other process accepts from the listeners, so the connections in their queues are served too. Calling
-        again can only shorten the grace period; 0 cancels everything now. `brisk`: only requests without a response yet
-        have the grace period; idle connections and responses that have begun end now.
+        `final`: no other process accepts from the listeners, so the connections in the accept queues are served too.
+        Another call can only shorten the grace period; 0 cancels all requests now. `brisk`: the grace period applies
+        only to requests without a response yet; idle connections and streaming responses end now.
         """
         self._words[Field.ACCEPTING] = 0
         for acceptor in self._acceptors:
@@ -216,8 +216,8 @@ def _port(listeners: Sequence[socket.socket]) -> int | None:
 def _requests_in_flight(service: ServerContext) -> list[dict[str, Any]]:
     """In-flight requests, the oldest first, at most `MOST_IN_FLIGHT`.
 
-    Each has a method, a path, its age in seconds, the client, the status if the response has begun, and the bytes of
-    the body sent so far. Also called from a signal handler, so it changes nothing.
+    Each has a method, a path, its age in seconds, the client, the status if the response has begun, and the number of
+    body bytes sent so far. It changes no state, because a signal handler calls it too.
     """
     now = time.monotonic()
     cycles = sorted(service.running, key=lambda each: each.started_at)[:MOST_IN_FLIGHT]

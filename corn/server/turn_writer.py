@@ -1,15 +1,15 @@
 """Turn writer: writes the responses of one iteration of the event loop together.
 
-A write wakes up the client, or the proxy beside it, which then takes CPU time from the applications that are still to
-run in this iteration. So a response is held until those have run, and all are written in a row. A worker with a single
+A write wakes up the client, or a local proxy, which then competes for the CPU with the applications that are still to
+run in this iteration. So responses are held until those have run, and are then written together. A worker with a single
 in-flight request writes at once.
 
-Holding must not delay a response by an application that computes. What a step of an application will take cannot be
-known, so it is measured: a step of more than `STEP` is answered by writing at once as many responses as make it rare,
-`_PER_STEP` for each `STEP` that it took. What is held is written once it has waited for `STEP`.
+A response must not be delayed by an application that computes for long. The duration of a step of an application cannot
+be predicted, so it is measured: after a step longer than `STEP`, the next responses are written at once, `_PER_STEP` of
+them for each `STEP` that it took. Held responses are written when they have waited for `STEP`.
 
-Rejected: a timer for what is held. It would fire after the step that it should interrupt. Rejected: holding always, as
-servers do whose applications run elsewhere: here a step of 50 ms would delay the responses of all that ran before it.
+Rejected: a timer for held responses. It would fire after the step that it should interrupt. Rejected: holding always,
+as servers do whose applications run in other processes: a step of 50 ms would delay all responses that precede it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ STEP = 0.001  # seconds that a step of an application may take, and that a respo
 _FIRST_AT_ONCE = 64
 _PER_STEP = 8
 _MOST_AT_ONCE = 1 << 13
-_AT_THE_END = 10 * STEP  # of the last step of a turn, which is measured together with what was read after it
+_AT_THE_END = 10 * STEP  # for the last step of an iteration, whose measurement includes the reads after it
 
 
 class Flushable(Protocol):
     """Connection with output that is held until the end of the iteration."""
 
     def flush(self) -> None:
-        """Write it."""
+        """Write the output."""
 
 
 class TurnWriter:
@@ -51,21 +51,21 @@ class TurnWriter:
         self._loop = loop
         self._waiting: list[Flushable] = []
         self._is_scheduled = False
-        self.holds = False  # responses are held, for now
-        self._at_once = _FIRST_AT_ONCE  # responses until they are
-        self._is_open = False  # a response was finished in this turn,
-        self._last = 0.0  # the last of them at this time
-        self._due = 0.0  # when what is held has waited long enough
+        self.holds = False  # responses are currently held
+        self._at_once = _FIRST_AT_ONCE  # responses to write at once before holding begins
+        self._is_open = False  # a response was finished in this iteration,
+        self._last = 0.0  # and the last one at this time
+        self._due = 0.0  # time at which held responses have waited long enough
 
     def add(self, connection: Flushable) -> None:
-        """Flush a connection, which has output now, at the end of the iteration."""
+        """Flush a connection with new output at the end of the iteration."""
         self._waiting.append(connection)
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._end)
 
     def finished(self, now: float) -> None:
-        """A response was finished, and written or added; to be called for each while others are in flight."""
+        """Record a finished response that was written or added; called for each while others are in flight."""
         gap = now - self._last
         self._last = now
         if not self._is_open:
@@ -85,7 +85,7 @@ class TurnWriter:
         for connection in waiting:
             try:
                 connection.flush()
-            except Exception as fault:  # noqa: PERF203 - a fault of one must not keep back the output of the others
+            except Exception as fault:  # noqa: PERF203 - a failure must not affect the other connections
                 self._loop.call_exception_handler({"message": "a held response was not written", "exception": fault})
 
     def _open(self, now: float) -> None:

@@ -16,7 +16,7 @@ from corn.server.http.head import RequestHead
 
 
 class Connection(Protocol):
-    """Connection of any protocol, as the worker uses it."""
+    """Interface of a connection of any protocol for the worker."""
 
     deadline: float  # on `Clock.now`; past it, `expire` is called
 
@@ -25,17 +25,17 @@ class Connection(Protocol):
         """True if a request is in flight."""
 
     def expire(self) -> None:
-        """The deadline has passed: refuse, close or abort, according to the state of the connection."""
+        """Handle an expired deadline: refuse, close or abort, according to the state of the connection."""
 
     def linger_until(self, first: float, idle: float) -> None:
-        """The worker drains: close at `first` if nothing was read yet, at `idle` if no request is in flight."""
+        """Prepare for a drain: close at `first` if nothing was read yet, at `idle` if no request is in flight."""
 
     def abort(self) -> None:
-        """Close at once, whatever is in flight."""
+        """Close at once, even if a request is in flight."""
 
 
 class UpgradedConnection(Protocol):
-    """HTTP/2 connection as the HTTP/1.1 connection that it replaces uses it."""
+    """Interface of an HTTP/2 connection for the HTTP/1.1 connection that it replaces."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport."""
@@ -47,18 +47,18 @@ class UpgradedConnection(Protocol):
         """Answer the request that upgraded from HTTP/1.1 on stream 1 (RFC 7540, 3.2)."""
 
 
-# Makes one, from a ServerContext, the socket, and both ends.
+# Arguments: a ServerContext, the socket, and the addresses of both ends.
 HTTP2Factory = Callable[[Any, socket.socket, Endpoints], Any]
 
 
 class Cycle(Protocol):
-    """Request/response cycle as a connection and the worker use it."""
+    """Interface of a request/response cycle for the connection and the worker."""
 
     head: RequestHead
     scope: dict[str, Any]
     task: asyncio.Task[None]
     keep_alive: bool
-    ends_with_connection: bool  # closing the connection would pass for the end of the response
+    ends_with_connection: bool  # the end of the response is marked by closing the connection
     committed: bool  # the head of the response is written
     responded: bool  # the response is complete
     gone: bool  # the peer has disconnected
@@ -77,7 +77,7 @@ class Cycle(Protocol):
         ...
 
     def cancel(self, why: str) -> None:
-        """Stop the application."""
+        """Cancel the application's task."""
 
 
 class SessionTransport(Protocol):
@@ -92,13 +92,13 @@ class SessionTransport(Protocol):
         """Write with the other output of this iteration of the event loop, or now where that would delay it."""
 
     async def drained(self) -> None:
-        """Wait until more should be written; returns too when the peer is gone."""
+        """Wait until more can be written; also returns when the peer has disconnected."""
 
     def pause_reading(self) -> None:
-        """Call `feed` no more for now."""
+        """Pause reading: `feed` is not called until it is resumed."""
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Resume reading."""
 
     def still_sends(self) -> bool:
         """True if the peer reads the output buffered for it."""
@@ -111,7 +111,7 @@ class SessionTransport(Protocol):
 
 
 class Session(Protocol):
-    """Open WebSocket as its transport and the worker use it."""
+    """Interface of an open WebSocket for its transport and the worker."""
 
     carrier: SessionTransport
     deadline: float  # on `Clock.now`; past it, `expire` is called
@@ -120,16 +120,16 @@ class Session(Protocol):
         """Take what was read."""
 
     def catch_up(self) -> None:
-        """Resume: the peer has read, or the application."""
+        """Resume reading if the application and the peer have caught up."""
 
     def lost(self) -> None:
-        """The transport is closed: no more input arrives, and output is discarded."""
+        """Handle the end of the transport: no more input arrives, and output is discarded."""
 
     def leave(self, at: float) -> None:
         """Close with 1012 at this time of `Clock.now`, because the worker drains."""
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """Handle an expired deadline."""
 
 
 class HTTPStream(Protocol):
@@ -139,19 +139,19 @@ class HTTPStream(Protocol):
     write_paused: bool
 
     async def drained(self) -> None:
-        """Wait until more should be written; returns too when the peer is gone."""
+        """Wait until more can be written; also returns when the peer has disconnected."""
 
     def tell_to_continue(self) -> None:
         """Answer an expectation with 100 (RFC 9110, 15.2.1)."""
 
     def resume_body(self) -> None:
-        """Resume reading: the application has caught up with the body."""
+        """Resume reading the body, because the application has caught up."""
 
     def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:
         """Write the response that opens a WebSocket, with these field lines, and hand the stream to the session."""
 
     def finished(self, cycle: Cycle) -> None:
-        """The cycle has ended: the response is complete, or there will be none."""
+        """Handle the end of the cycle: the response is complete, or there will be none."""
 
     def break_off(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect."""
@@ -164,7 +164,7 @@ class AccessLogger(Protocol):
         """Log a finished request."""
 
     def accepted(self, record: Any) -> None:
-        """Log a WebSocket that has been opened."""
+        """Log a WebSocket that has been accepted."""
 
     def closed(self, record: Any) -> None:
         """Log a WebSocket that has been closed."""

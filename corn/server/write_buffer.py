@@ -1,8 +1,8 @@
 """Write buffer of a connection: joins pieces into few writes, and applies back-pressure to writers.
 
-A streaming response is written in pieces, and each write costs a system call. So pieces are held until the end of the
-event loop's iteration, up to a bound, and are written together. A complete response is held with the others of its
-iteration where that delays none (see `turn_writer`).
+A streaming response is written in pieces, and each write takes a system call. So pieces are buffered until the end of
+the event loop's iteration, up to a bound, and are written together. A complete response is held together with the
+others of the iteration if that does not delay it (see `turn_writer`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from corn.server.send_progress import LOOK_AGAIN, SendProgress
 from corn.system.sockets import shut_down, unsent_bytes
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
-_HOLD_LIMIT = 16384  # bytes of a response up to which it may be held: a larger one costs more than its write
+_HOLD_LIMIT = 16384  # larger responses are not held: copying them takes longer than a write
 
-_NOTHING: list[bytes] = []  # stands for no output in every connection; never changed
+_NOTHING: list[bytes] = []  # shared by all connections without output; never changed
 
 
 class WaiterList:
@@ -46,7 +46,7 @@ class WaiterList:
 
 
 class BufferedProtocol(asyncio.Protocol):
-    """Writing side of a connection; subclasses implement reading."""
+    """Writing side of a connection; subclasses implement the reading side."""
 
     __slots__ = ("_out", "_out_size", "_progress", "_writers", "deadline", "service", "transport", "write_paused")
 
@@ -68,7 +68,7 @@ class BufferedProtocol(asyncio.Protocol):
             self.transport.write(data)
 
     def write_together(self, data: bytes) -> None:
-        """Write the end of a response, or all of it, with the others of this iteration, or now where that delays it."""
+        """Write the end of a response, or all of it, with others of this iteration, or now if that delays it."""
         service = self.service
         if not service.turn.holds or len(service.running) < 2 or len(data) > _HOLD_LIMIT:
             self.write(data)
@@ -79,7 +79,7 @@ class BufferedProtocol(asyncio.Protocol):
             service.turn.add(self)
 
     def flush_unless_held(self) -> None:
-        """Write what is buffered: a response or a message is complete, and waiting for others would delay it."""
+        """Write the buffer after a complete response or message, unless responses are held in this iteration."""
         service = self.service
         if not service.turn.holds or len(service.running) < 2:
             self.flush()
@@ -110,10 +110,10 @@ class BufferedProtocol(asyncio.Protocol):
                 self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def write_many(self, pieces: Sequence[bytes]) -> None:
-        """Write pieces now that together are too long to be joined."""
+        """Write pieces that together are too long to be joined."""
         self.transport.writelines(pieces)
-        # asyncio's own `writelines` forgets to hold up the writer in Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1
-        # (CVE-2024-12254); setting the limits makes it look.
+        # In Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1, `writelines` of asyncio does not call `pause_writing`
+        # (CVE-2024-12254); setting the limits does.
         self.transport.set_write_buffer_limits()
 
     def pause_writing(self) -> None:
@@ -134,15 +134,15 @@ class BufferedProtocol(asyncio.Protocol):
     def _count_unsent(self) -> int:
         """Bytes buffered for the peer, by the transport and by the kernel.
 
-        The kernel lets the transport write only when a good part of its buffer is free, megabytes at a time. What is
-        written beside the transport (`sendfile`) waits although both are empty.
+        The kernel lets the transport write only when a large part of its buffer is free, megabytes at a time. A write
+        beside the transport (`sendfile`) may wait although both buffers are empty.
         """
         sock = self.transport.get_extra_info("socket")
         unsent = self.transport.get_write_buffer_size() + (0 if sock is None else unsent_bytes(sock.fileno()))
         return unsent or self.write_paused
 
     def close_when_written(self) -> None:
-        """Close the transport once the buffered output is sent, for as long as the peer reads it."""
+        """Close the transport once the peer has read the buffered output, or stops reading it."""
         self.flush()
         self.deadline = self.service.clock.now + self.service.config.timeout_send
         self._progress = None
@@ -157,7 +157,7 @@ class BufferedProtocol(asyncio.Protocol):
             shut_down(sock.fileno())
 
     def read_on(self) -> None:
-        """Resume reading, in the worker's context: asyncio calls the reader in the one in which reading was resumed."""
+        """Resume reading in the worker's context, because asyncio calls the reader in the context of this call."""
         transport = self.transport
         if not transport.is_reading() and not transport.is_closing():
             self.service.context.copy().run(transport.resume_reading)
@@ -168,7 +168,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.wake_writers()
 
     async def drained(self) -> None:
-        """Wait until the peer has read enough for more to be written; returns too when it is gone."""
+        """Wait until the peer has read enough for more to be written; also returns when it has disconnected."""
         if self._writers is None:
             self._writers = WaiterList()
         await self._writers.wait()

@@ -1,7 +1,7 @@
 """Formats of the access log: corn's own text, JSON, and gunicorn's format strings.
 
-What a client has sent is written so that it can neither end the line nor a quoted text in it: a head holds no control
-byte but HTAB, and quotes, backslashes, HTAB and what is not ASCII are escaped here.
+Text from clients cannot end the line or a quoted text in it: a parsed head contains no control byte but HTAB, and
+quotes, backslashes, HTAB and non-ASCII bytes are escaped here.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class AccessRecord(NamedTuple):
     status: int
     sent: int  # bytes of the response's body
     took: float  # seconds
-    response_fields: bytes = b""  # the field lines that are the application's
-    note: str = ""  # why corn refused it itself
-    phase: str = ""  # of a WebSocket: accepted, or closed and with which code
+    response_fields: bytes = b""  # field lines that the application has set
+    note: str = ""  # reason if corn refused the request itself
+    phase: str = ""  # of a WebSocket: accepted, or closed with its code
 
 
 class Format(Protocol):
     """Formatter of lines; `begin` sets the time of the lines that follow.
 
-    `tells_of_opening`: a WebSocket has two lines, one when it is accepted. A format with fields has one for it, in the
-    end, as for any request: whoever counts lines counts requests.
+    With `tells_of_opening`, a WebSocket has a line when it is accepted and another when it is closed. Machine-readable
+    formats have only the second, so that the number of lines is the number of requests.
     """
 
     tells_of_opening: bool

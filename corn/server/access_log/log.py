@@ -1,7 +1,7 @@
 """Access log: a line for each request, formatted without the logging module, written once per loop iteration.
 
-All lines of one iteration carry the time at which the first of them was made. A descriptor that takes no more costs
-lines, never requests (see `corn.logs.Writer`).
+All lines of one iteration have the time of the first of them. If the descriptor accepts no more data, lines are
+dropped; requests are never delayed (see `corn.logs.Writer`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class AccessLog:
             self._add(record)
 
     def accepted(self, record: AccessRecord) -> None:
-        """Add the line of a WebSocket that has been opened, where the format has one."""
+        """Add the line of a WebSocket that has been accepted, if the format has one."""
         if self._format.tells_of_opening and not self._least:
             self._add(record)
 
@@ -71,14 +71,14 @@ class AccessLog:
         self._writer.write("".join(lines).encode("utf-8", "backslashreplace"))
 
     def tick(self) -> None:
-        """Retry lines that a slow reader has not taken, and report how many lines were lost."""
+        """Retry the lines that a slow reader has not taken, and log the number of lost lines."""
         self.flush()
         if self._writer.dropped:
             logger.warning("%d lines of the access log were lost", self._writer.dropped)
             self._writer.dropped = 0
 
     def reopen(self) -> None:
-        """Reopen the file by its name, which logrotate(8) has given to a new one; without a file, do nothing."""
+        """Reopen the file by its name after logrotate(8) has renamed it; without a file, do nothing."""
         if self._target is None:
             return
         self.flush()
@@ -112,11 +112,11 @@ class LoggingAccessLog:
         _write(record.client, record.head, record.status, bytes=record.sent, ms=ms, request_id=name)
 
     def accepted(self, record: AccessRecord) -> None:
-        """Log a WebSocket that has been opened."""
+        """Log a WebSocket that has been accepted."""
         _write(record.client, record.head, record.status, bytes=0, ms=_milliseconds(record.took), request_id="")
 
     def closed(self, record: AccessRecord) -> None:
-        """Do nothing: a WebSocket has one record, for its opening."""
+        """Do nothing: a WebSocket has one record, when it is accepted."""
 
     def refused(self, client: Address, refusal: HTTPError, head: RequestHead | None = None) -> None:
         """Log a request that corn refused itself."""

@@ -1,10 +1,10 @@
-"""Middleware that refuses requests for host names that are not this server's.
+"""Middleware that refuses requests for foreign host names, against DNS rebinding.
 
-A page of any site can have its own name resolve to 127.0.0.1 or to an address of the private network, and then read
-what is served there as its own (DNS rebinding). Its requests carry that name in Host, which a script cannot change. An
-IP address, a name below localhost (RFC 6761, 6.3) and a name without a dot, such as a container's in a private network,
-are never such a name. A client without Host is no browser, and a Unix socket is reached through a proxy only, which
-chooses by the host itself.
+A web site can make its own name resolve to 127.0.0.1 or to a private address, and its page can then read what is served
+there (DNS rebinding). Such requests have the site's name in Host, which scripts cannot change. IP addresses, names
+below localhost (RFC 6761, 6.3) and names without a dot, such as those of containers, cannot be names of a web site.
+Requests without Host do not come from browsers, and a Unix socket is only reached through a proxy, which selects by
+host itself.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ ANY = "*"
 def with_allowed_hosts(app: ASGIApplication, names: Iterable[str], *, option: str) -> ASGIApplication:
     """Wrap an application to serve requests to local hosts and `names` alone; others get 421 (RFC 9110, 15.5.20).
 
-    A name that begins with a dot stands for its subdomains, `*` for all. `option` is what the response suggests to add
-    a name.
+    A name that begins with a dot matches its subdomains, `*` matches all. The response suggests `option` to add a name.
     """
     allowed = frozenset(each.lower().removesuffix(".") for each in names)
     subdomains = tuple(each for each in allowed if each.startswith("."))

@@ -1,22 +1,21 @@
 """ASGI request/response cycle: calls the application and enforces the order of its messages.
 
-This is the contract of ASGI, whatever the version of HTTP. How a response is put on the wire is what a class that
-derives from `Cycle` adds: `http1_cycle` and `http2_cycle`.
+This is the part of ASGI that does not depend on the version of HTTP. Subclasses of `RequestCycle` write the response:
+`http1/response.py` and `http2/response.py`.
 
-A response passes through stages, each a table of the message types that are in order there:
+A response passes through stages, each a table of the message types that are allowed:
 
     START  http.response.start  -> BODY
     BODY   http.response.body   -> BODY while more_body, else DONE
     DONE   nothing
 
-and more by `extensions`. Whatever is not in the table is out of order, and the application is told what it sent and
-what was allowed. The head is written together with the first body, as the specification asks ("HTTP", "Response
-Start"); until then every failure, an invalid header and a body that contradicts its Content-Length included, can
-still become a 500.
+and more in `extensions`. Any other message raises an exception in the application that names it and the allowed types.
+The head is written together with the first part of the body, as the specification requires ("HTTP", "Response Start").
+Until then every failure can still become a 500, also an invalid header or a body that contradicts its Content-Length.
 
-The body of the request arrives by `feed`, and a future is made only when the application has to wait for it. Two ends
-are told apart, because a peer that has closed its sending side looks, at first, like one that is gone: `ended` (nothing
-more comes, so `receive` says http.disconnect) and `gone` (nothing reaches it any more, so `send` raises too).
+`feed` receives the body of the request, and a future is made only if the application has to wait for it. There are two
+states of disconnection, because a peer may close only its sending side: `ended` (no more input, so `receive` returns
+http.disconnect) and `gone` (no more output either, so `send` raises as well).
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read
 class RequestCycle:
     """ASGI cycle of one HTTP request and its response."""
 
-    # Defaults of most requests are class attributes, so that they need not be set for each.
+    # Common initial values are class attributes, so that they are not set for each request.
     arriving = False  # more of the body is to come
     ended = False
     gone = False
@@ -63,12 +62,12 @@ class RequestCycle:
     status = 0  # of the response, once the application has started it
     started_at = 0.0  # monotonic time
     _body = b""
-    _given = False  # the last http.request was
+    _given = False  # the last http.request message was passed on
     _waiters: WaiterList | None = None
     task: asyncio.Task[None]
     keep_alive = True
     sent = 0  # bytes of the response's body
-    ends_with_connection = False  # closing the connection would pass for the end of the response
+    ends_with_connection = False  # the end of the response is marked by closing the connection
     cut = ""  # why corn cancelled the task, if it did
     expires = math.inf  # on `Clock.now`; only where requests are limited in time
     _remaining = -1  # of the announced length
@@ -103,13 +102,13 @@ class RequestCycle:
         return self.committed and self._remaining < 0 and not self.responded and self.scope["type"] == "http"
 
     def cancel(self, why: str) -> None:
-        """Stop the application; a request whose response has not begun is answered with 503."""
+        """Cancel the application's task; a request without a response yet gets 503."""
         if not self.cut:
             self.cut = why
             self.task.cancel()
 
     async def run(self) -> None:
-        """Call the application; ensure that the request is answered, or that the peer can detect that it was not."""
+        """Call the application; if it does not complete the response, send an error or break the response off."""
         service = self.service
         try:
             await service.app(self.scope, self.receive, self.send)
@@ -125,7 +124,7 @@ class RequestCycle:
     # The request
 
     async def receive(self) -> Message:
-        """ASGI `receive`: the next part of the body; after the last, waits until the client or the response is done."""
+        """ASGI `receive`: the next part of the body; then waits for the disconnect or the end of the response."""
         if not (self._given or self.responded):
             if self.arriving and not self._body:
                 await self._wait_for_body()
@@ -136,7 +135,7 @@ class RequestCycle:
         return {"type": "http.disconnect"}
 
     def feed(self, body: bytes, arriving: bool) -> bool:
-        """Take a part of the body; returns True if the application should catch up before more is read."""
+        """Take a part of the body; returns True if reading should stop until the application has received it."""
         if body:
             self._body = self._body + body if self._body else body
             self.head.expects_continue = False
@@ -145,12 +144,12 @@ class RequestCycle:
         return len(self._body) > HOLD_LIMIT
 
     def hang_up(self) -> None:
-        """The peer will send no more, but may still read."""
+        """Record that the peer sends no more, but may still read."""
         self.ended = True
         self.wake()
 
     def disconnect(self) -> None:
-        """The peer has disconnected."""
+        """Record that the peer has disconnected."""
         self.ended = self.gone = True
         self.wake()
 
@@ -222,11 +221,11 @@ class RequestCycle:
                 self._finish()
 
     def _write_first(self, body: bytes, more: bool) -> None:
-        """Write the head, and the first of the body with it."""
+        """Write the head with the first part of the body."""
         raise NotImplementedError
 
     def _write_body(self, body: bytes, more: bool) -> None:
-        """Write a part of the body that is not the first; raises where it breaks its length."""
+        """Write a further part of the body; raises if it contradicts the Content-Length."""
         raise NotImplementedError
 
     def _check_length(self, size: int, more: bool) -> None:
@@ -253,7 +252,7 @@ class RequestCycle:
         return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
 
     def _unfinished(self) -> None:
-        if self.ended:  # the application was notified, and stopped
+        if self.ended:  # the application has received http.disconnect, and returned
             self.connection.break_off(self)
             self._finish()
             return
@@ -275,7 +274,7 @@ class RequestCycle:
         return f"{name} ({request_id(self.head.headers).decode()})" if is_named else name
 
     def _fail(self, status: int) -> None:
-        """Answer with `status` if nothing is on the wire yet; else abort so that the peer can detect it."""
+        """Answer with `status` if the response has not begun; else abort it so that the peer can detect that."""
         if self.responded:
             return
         if self.gone or self.committed:

@@ -5,9 +5,9 @@
     BODY      http.response.zerocopysend   -> BODY while more_body, else DONE, or TRAILERS
     TRAILERS  http.response.trailers       -> TRAILERS while more_trailers, else DONE
 
-A scope names those that work for its request: no early hints and no trailers in HTTP/1.0, which has neither, and
-trailers only for a client that says it takes them (RFC 9110, 6.5.1 and 10.1.4). `http.response.debug` is for clients in
-the same process, such as test clients; there is none here, so it is never offered.
+A scope offers those that the request allows: early hints and trailers not in HTTP/1.0, and trailers only if the client
+accepts them (RFC 9110, 6.5.1 and 10.1.4). `http.response.debug` is never offered: it is for clients in the same
+process, such as test clients.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ExtendedCycle(RequestCycle):
             os.lseek(fd, start + count, os.SEEK_SET)
 
     def _announced(self, available: int) -> int:
-        """Bytes of a file to send: of one that has grown since its length was announced, no more than that."""
+        """Bytes of a file to send, at most the announced length: the file may have grown since."""
         return available if self._remaining < 0 else min(available, self._remaining)
 
     async def _send_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:

@@ -4,8 +4,8 @@
     app(environ, start_response)       wsgi     PEP 3333; a class too, whose instances are the responses
     app(scope)                         asgi2    a class too, whose instances take receive and send
 
-What an application can be called with tells them apart. Behind a decorator's `*args` it is what the decorated function
-takes; a decorator that is not asynchronous and changes the arguments is one of WSGI (werkzeug's `Request.application`).
+The signature decides. For a decorator with `*args` it is the signature of the decorated function. A decorator that is
+not asynchronous and changes the arguments belongs to WSGI (werkzeug's `Request.application`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ARGUMENTS = {"asgi3": ("scope", "receive", "send"), "asgi2": ("scope",), "wsgi"
 
 
 def check_interface(app: Any, config: Config) -> None:
-    """Raise ConfigError where the application cannot be called by the detected interface or by option `interface`."""
+    """Raise ConfigError if the application cannot be called by the detected or the configured interface."""
     try:
         signature = inspect.signature(app, follow_wrapped=False)
     except (TypeError, ValueError):
@@ -61,7 +61,7 @@ def as_asgi3(app: Any, config: Config, on_stuck: Callable[[str], None]) -> ASGIA
 
 
 def interface_of(app: Any) -> str:
-    """Detected interface, `asgi3`, `asgi2` or `wsgi`; asgi3 where it cannot be detected, as of code written in C."""
+    """Detected interface: `asgi3`, `asgi2` or `wsgi`; asgi3 if it cannot be detected, as with code written in C."""
     if _is_asynchronous(app):
         return "asgi3"
     try:
@@ -78,7 +78,7 @@ def interface_of(app: Any) -> str:
 def _is_asynchronous(app: Any) -> bool:
     while isinstance(app, functools.partial):
         app = app.func
-    call = app if inspect.isroutine(app) else getattr(app, "__call__", None)  # noqa: B004 - its kind is asked for
+    call = app if inspect.isroutine(app) else getattr(app, "__call__", None)  # noqa: B004 - the method itself is inspected
     return not inspect.isclass(app) and inspect.iscoroutinefunction(call)
 
 

@@ -1,7 +1,7 @@
 """Lifespan of the application (the lifespan specification of ASGI, 2.0).
 
-With `auto`, an application that raises before it has received anything has no lifespan, which is how the specification
-lets it say so. One that has received `lifespan.startup` and raises then did not start, and is not served.
+With `auto`, an application that raises before its first `receive` has no lifespan, as the specification defines. One
+that raises after it has received `lifespan.startup` has failed to start, and is not served.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Lifespan:
 
     @property
     def is_running(self) -> bool:
-        """True if the application has a lifespan, and is in it."""
+        """True if the application has a lifespan that is running."""
         return self._task is not None
 
     async def startup(self) -> None:
@@ -85,7 +85,7 @@ class Lifespan:
             raise RuntimeError(f"the application sent '{kind}', which is out of order in its lifespan")
 
     def _ended(self, error: BaseException | None) -> None:
-        """The application has returned from its lifespan, or raised."""
+        """Handle the end of the lifespan: the application has returned or raised."""
         if self._started.done():
             if error is not None and not self._is_known(error):
                 logger.error("the application's lifespan failed\n%s", user_traceback(error))
@@ -101,7 +101,7 @@ class Lifespan:
             self._started.set_exception(failed)
 
     def _is_known(self, error: BaseException) -> bool:
-        """True if `lifespan.startup.failed` reported the error before it was raised, as Starlette does."""
+        """True if `lifespan.startup.failed` has reported the error before it was raised, as in Starlette."""
         failed = None if self._started.cancelled() else self._started.exception()
         if failed is None or failed.__cause__ is not None:
             return False

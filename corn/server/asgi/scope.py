@@ -10,13 +10,13 @@ from corn.server.asgi.types import HTTP_SPEC
 from corn.server.http.head import RequestHead
 from corn.server.http.target import GOOD, decode_path, origin_form
 
-_PATH_SAFE = "/!$&'()*+,;=:@-._~%"  # RFC 3986, 3.3; a % is taken for an escape
+_PATH_SAFE = "/!$&'()*+,;=:@-._~%"  # RFC 3986, 3.3; a % begins an escape
 
 Address = tuple[str, int | None] | None
 
 
 class Endpoints(NamedTuple):
-    """Addresses of both ends of a connection, as scopes contain them; `tls` is the extension of that name."""
+    """Addresses of both ends of a connection in the form of scopes; `tls` is the ASGI extension of that name."""
 
     client: Address
     server: Address
@@ -46,10 +46,10 @@ def scope_template(
 ) -> dict[str, Any]:
     """Common part of the scopes of all requests to a worker; each scope begins as a copy of it.
 
-    Two keys hold what their value is made from: `extensions` those that are offered, and `path` whether the proxy has
-    stripped the root path from the target (option root_path_stripped).
+    Two keys hold parameters of their final value: `extensions` has the extensions that are offered, and `path` the
+    option root_path_stripped.
     """
-    # All keys are there from the start, so that no copy has to grow.
+    # All keys exist from the start, so that no copy has to be resized.
     keys = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
     template: dict[str, Any] = dict.fromkeys((*keys, "headers", "client", "server", "extensions"))
     root_path = root_path.strip("/")
@@ -61,7 +61,7 @@ def scope_template(
 
 
 def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> dict[str, Any]:
-    """Scope of one request; every mutable part of it is its own. Raises `HTTPError` for an invalid target."""
+    """Scope of one request, which shares no mutable part with others. Raises `HTTPError` for an invalid target."""
     target = head.target
     if target[:1] != b"/" or target.translate(None, GOOD):
         target = _other_form(head)
@@ -93,7 +93,7 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
 
 
 def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
-    """True if the root path is to be prepended to a path, which includes it (ASGI, "HTTP Connection Scope")."""
+    """True if the root path must be prepended: the path of a scope includes it (ASGI, "HTTP Connection Scope")."""
     if path == "*":
         return False
     if stripped == "auto":
@@ -102,7 +102,7 @@ def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
 
 
 def extensions_over_tls(extensions: dict[str, Any], tls: dict[str, Any]) -> dict[str, Any]:
-    """Extensions of a request over TLS: there is no zero copy of bytes that are to be encrypted."""
+    """Extensions of a request over TLS: without zero copy, because the bytes are encrypted."""
     extensions.pop("http.response.zerocopysend", None)
     extensions["tls"] = tls.copy()
     return extensions

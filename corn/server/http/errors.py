@@ -9,9 +9,9 @@ from corn.server.http.response_fields import encode_fields, status_line
 
 
 class HTTPError(Exception):
-    """Request that corn does not serve: `status` answers it, with `fields`; `reason` is for the body and the log.
+    """Refusal: corn answers the request itself with `status` and `fields`; `reason` is for the body and the log.
 
-    After a refusal nothing on the connection can be trusted, so it is always closed (RFC 9112, 11.2 and 9.6).
+    The connection is always closed after it, because the bytes that follow cannot be trusted (RFC 9112, 9.6 and 11.2).
     """
 
     def __init__(self, status: int, reason: str, fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -32,7 +32,7 @@ def plain_response(status: int, reason: str = "") -> tuple[list[tuple[bytes, byt
 
 
 def error_response(refusal: HTTPError, defaults: bytes) -> bytes:
-    """Complete error response as bytes; `defaults` are the fields that corn adds to every response."""
+    """Complete response for a refusal, as bytes; `defaults` are the fields that corn adds to every response."""
     headers, body = plain_response(refusal.status, refusal.reason)
     options = b"close, upgrade" if any(name == b"upgrade" for name, _ in refusal.fields) else b"close"  # RFC 9110, 7.8
     fields = encode_fields([*headers, *refusal.fields])[0] + defaults + b"connection: " + options + b"\r\n\r\n"

@@ -1,6 +1,6 @@
 """Request head: method, target and fields, and their combined meaning (RFC 9110; RFC 9112, 2 to 6).
 
-HTTP/1.1 reads a head from text (`corn.server.http1.parser`), HTTP/2 from a header block; the fields mean the same.
+HTTP/1.1 parses a head from text (`corn.server.http1.parser`), HTTP/2 from a header block; the fields mean the same.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class RequestHead:
     accepts_trailers: bool = False
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
-    forwarded: bool = False  # a proxy may have added fields
+    forwarded: bool = False  # there are fields that a proxy may have added
     traceparent: bytes = b""
-    is_usual: bool = True  # no field in it has to be checked together with another
+    is_usual: bool = True  # no field has to be checked together with another
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
     def copy(self) -> RequestHead:
@@ -62,7 +62,7 @@ def _other_method(head: RequestHead, method: bytes) -> str:
     if not TOKEN.fullmatch(method):
         raise HTTPError(400, "invalid method")
     if method == b"CONNECT" or not _METHOD.fullmatch(method):
-        # Methods are case-sensitive (RFC 9110, 9.1) while ASGI wants them in upper case: "get" cannot be handed on.
+        # Methods are case-sensitive (RFC 9110, 9.1), but ASGI requires upper case: "get" cannot be passed on.
         raise HTTPError(501, "method not implemented")
     return method.decode("ascii")
 
@@ -158,7 +158,7 @@ def _te(head: RequestHead, value: bytes) -> None:
 
 
 def mark_forwarded(head: RequestHead, _: bytes) -> None:
-    """Handler of what proxies say, which is read only from those that are trusted."""
+    """Handler of forwarding fields, which are evaluated later, and only from trusted proxies."""
     head.forwarded = True
 
 
@@ -186,7 +186,7 @@ HANDLERS: dict[bytes, Callable[[Any, Any], None]] = {
     b"x-forwarded-port": mark_forwarded,
     b"x-forwarded-prefix": mark_forwarded,
 }
-# Cache of the names that were found to be tokens, as they were sent: a common name costs one look-up.
+# Cache of valid names, as they were sent, so that a common name takes one look-up.
 FIELD_MEANINGS: dict[bytes, tuple[bytes, Callable[[Any, Any], None] | None]] = {}
 METHODS = {each.encode(): each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _hosts: set[bytes] = set()

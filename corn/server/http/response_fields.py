@@ -1,8 +1,8 @@
 """Response serialization: status lines, header fields, chunks (RFC 9112, 4, 5 and 7.1).
 
-What the application wants to send is checked once, on the joined bytes: the only control bytes among them may be the
-line ends that corn put there, so a CR, LF or NUL in a name or a value never reaches the wire, whatever it was meant
-for. Most applications send few different sets of fields, so those that were checked are remembered.
+The fields of the application are checked once, after they are joined: the only control bytes may be the line ends that
+corn has added, so a CR, LF or NUL in a name or a value is never sent. Most applications send few different sets of
+fields, so checked sets are cached.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from corn.server.http.grammar import PRINTABLE, TOKEN
 
-CLOSE: Final = 1  # the application wants the connection closed
-OWN_DATE: Final = 2  # the application sends a date of its own
+CLOSE: Final = 1  # the application requests that the connection is closed
+OWN_DATE: Final = 2  # the application sends a Date field
 OWN_SERVER: Final = 4
-NO_BODY: Final = 8  # the status allows none
+NO_BODY: Final = 8  # the status allows no body
 TRAILERS: Final = 16  # trailers follow the body
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,7 +48,7 @@ def status_line(status: Any) -> bytes:
 def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     """Field lines; the Content-Length in them, or -1; and the flags above.
 
-    `connection` and `transfer-encoding` are left out: they belong to the connection, which is corn's to run.
+    `connection` and `transfer-encoding` are left out, because corn manages the connection.
     Raises ValueError or TypeError for a field that cannot be sent, naming it.
     """
     fields = tuple(headers)

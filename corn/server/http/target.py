@@ -1,7 +1,7 @@
 """Request target: its four forms, and the path and query for the application (RFC 9112, 3.2).
 
-A target is refused when two readers could take it for two different resources: with a fragment, a backslash (which many
-clients and proxies turn into a slash), bytes outside ASCII, or a malformed or NUL escape in the path.
+A target is refused if two parsers could interpret it differently: with a fragment, a backslash (which many clients and
+proxies convert to a slash), non-ASCII bytes, or a malformed or NUL escape in the path.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def origin_form(method: str, target: bytes) -> tuple[bytes, bytes | None]:
     authority, path, query = absolute.groups(b"")
     if not authority or not is_host(authority):
         raise HTTPError(400, "invalid authority in the request target")
-    if not path and not query and method == "OPTIONS":  # RFC 9112, 3.2.4: the asterisk form, sent by way of a proxy
+    if not path and not query and method == "OPTIONS":  # RFC 9112, 3.2.4: the asterisk form, through a proxy
         return b"*", authority
     return (path or b"/") + query, authority
 
 
 def is_host(value: bytes) -> bool:
-    """True if `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2); an empty one is."""
+    """True if `value` is `uri-host [ ":" port ]` (RFC 9110, 7.2; RFC 3986, 3.2.2), which may be empty."""
     match = _HOST.fullmatch(value)
     return match is not None and (match[1] is None or _is_ipv6(match[1])) and int(match[2] or 0) < 65536
 

@@ -1,7 +1,7 @@
-"""Request body decoders, which decode as the bytes arrive (RFC 9112, 6.2 and 7.1).
+"""Incremental decoders of request bodies (RFC 9112, 6.2 and 7.1).
 
-Both decoders take bytes in whatever pieces they come, give the content that is in them, and say when the body is done
-and which bytes belong to what follows. They hold no more than one line that is not complete.
+Both decoders accept pieces of any size, return the content in them, and report the end of the body and the bytes after
+it. They buffer at most one incomplete line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class BodyDecoder(Protocol):
     rest: bytes
 
     def feed(self, data: bytes) -> bytes:
-        """Content in `data`; raises `HTTPError` where the framing is broken."""
+        """Decode the content of `data`; raises `HTTPError` for invalid framing."""
 
 
 class LengthBody:
@@ -57,7 +57,7 @@ class LengthBody:
 class ChunkedBody:
     """Decoder of a chunked body.
 
-    Chunk extensions and trailers are checked and left out: nothing in ASGI could carry them.
+    Chunk extensions and trailers are validated and dropped, because ASGI has no message for them.
     """
 
     __slots__ = ("_budget", "_held", "_left", "_limit", "_trailers", "done", "rest")
@@ -103,7 +103,7 @@ class ChunkedBody:
         return position + 1
 
     def _read_line(self, data: bytes, position: int) -> int | None:
-        """Read one line of framing; returns its end, or None where it is not complete."""
+        """Read one line of framing; returns its end, or None if it is incomplete."""
         end = data.find(b"\n", position)
         if end < 0:
             if len(data) - position > _MAX_LINE:

@@ -1,18 +1,17 @@
 """HTTP/1.1 connection: bytes in, requests out, one at a time and in order (RFC 9112, 9).
 
-At any moment the connection reads a head (`cycle` and `_decoder` are None), reads a body (`_decoder` is set), or
-holds back what the peer pipelines behind the request that is being answered (`_held`). What is held is bounded: past
-the bound, reading stops until the application has caught up. The next request begins when the last response is written,
-but for what a transport buffers. A deadline stands for each of these states and is looked at by the worker's sweep;
-there is no timer for a connection. While writing is paused, it is that of the reader (`write_buffer`).
+The connection is in one of three states: it reads a head (`cycle` and `_decoder` are None), it reads a body (`_decoder`
+is set), or it holds back what the peer pipelines behind the request in progress (`_held`). The held bytes are bounded:
+beyond the bound, reading stops until the application has caught up. The next request begins when the last response has
+been passed to the transport. Each state has a deadline, which the worker's sweep checks; a connection has no timer.
+While writing is paused, the deadline is that of the reading peer (`write_buffer`).
 
-A body's clock runs while the application waits for it or can still be sent more of it: not before a client that expects
-100 Continue is told to, and not while reading is paused (`_stop_body_clock`).
+The timeout of a body runs while the application waits for more of it. It does not run before a client that expects 100
+Continue has received it, nor while reading is paused (`_stop_body_clock`).
 
-After an answer that the peer can read to its end the connection is closed in two steps (`lingering_close`), where the
-peer may still send. A response that breaks off has to look broken: a connection whose end would pass for the end of the
-response is reset. What a deadline means depends on where the connection stands: a request of which a part was read gets
-an answer, a silent connection does not.
+After a complete response, the connection is closed in two steps if the peer may still be sending (`lingering_close`).
+An incomplete response must be recognizable as such: if the end of the connection marks the end of the response, the
+connection is reset. When a deadline expires, a partly received request gets a response; an idle connection does not.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from corn.system.sockets import shut_down
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
-_READ_ON_LIMIT = 65536  # rest of a body up to which it is worth reading on, to keep the connection
+_READ_ON_LIMIT = 65536  # unread rest of a body up to which it is read and discarded, to keep the connection
 
 
 class HTTP1Connection(BufferedProtocol):
@@ -69,12 +68,12 @@ class HTTP1Connection(BufferedProtocol):
         self.ends = ends
         self._socket = sock
         self._decoder: BodyDecoder | None = None
-        self._body_credit = math.inf  # seconds left of the body's timeout while its timer is stopped; else inf
+        self._body_credit = math.inf  # seconds left of the body's timeout while it is stopped; else inf
         self._held = b""
-        self._checked = 0  # bytes of a head in `_held` that were found valid
-        self._used = False  # for a request
+        self._checked = 0  # bytes in `_held` of an incomplete head that are checked already
+        self._used = False  # True after the first request
         self._eof = False
-        self._is_last_owner = True  # the connection ends when this process closes it, and in order
+        self._is_last_owner = True  # closing the descriptor in this process ends the connection
         self._repeated: RepeatedFields | None = None
 
     # Called by the transport
@@ -95,7 +94,7 @@ class HTTP1Connection(BufferedProtocol):
             self._read_head(data, fresh=True)
 
     def eof_received(self) -> bool:
-        """True to stay open for the response that is due: the peer may have closed its sending side only."""
+        """Return True to stay open for a pending response: the peer may have closed only its sending side."""
         self._eof = True
         self.flush()
         if self._decoder is not None:
@@ -169,7 +168,7 @@ class HTTP1Connection(BufferedProtocol):
             if same and (head := repeated.after(data[:line_end])) is not None:
                 return head
         head = parse_head(data[:end], self.service.limit_header_count)
-        if self._used:  # the first request of a connection is often its only one
+        if self._used:  # not for the first request, which is often the only one
             self._repeated = RepeatedFields.of(data[line_end:end], head)
         return head
 
@@ -220,7 +219,7 @@ class HTTP1Connection(BufferedProtocol):
             cycle.begin()
 
     def _is_http2(self, head: bytes) -> bool:
-        """True if the connection began with the preface of HTTP/2, which is no request of HTTP/1.1 (RFC 9113, 3.4)."""
+        """True if the connection begins with the preface of HTTP/2 (RFC 9113, 3.4)."""
         return head == PRIOR_KNOWLEDGE and not self._used and self.service.http2 is not None
 
     def _become_http2(self) -> UpgradedConnection:
@@ -232,7 +231,7 @@ class HTTP1Connection(BufferedProtocol):
         return connection
 
     def _switch(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> bool:
-        """Switch to the protocol that a request asks for, if it is supported; else the request is served as it is."""
+        """Switch to the protocol that a request asks for; False if it is not supported and the request is served as is."""
         if wants_websocket(head) and self.service.opens_websockets:
             self._begin_websocket(head, scope, rest)
             return True
@@ -258,7 +257,7 @@ class HTTP1Connection(BufferedProtocol):
         cycle.begin()
 
     def open_websocket(self, head: RequestHead, session: Session, block: bytes, flags: int) -> None:
-        """Hand the connection to a session, after the response that opens it."""
+        """Send the response that opens a WebSocket, and hand the connection over to the session."""
         self.write(switching_head(self.service, head, block, flags))
         carrier = session.carrier = WebSocketConnection(self.service, self.transport, session)
         if self.write_paused:
@@ -297,7 +296,7 @@ class HTTP1Connection(BufferedProtocol):
         self._start_body_clock()
 
     def resume_body(self) -> None:
-        """Resume reading: the application has caught up with the body."""
+        """Resume reading the body, because the application has caught up."""
         if self._decoder is not None:
             self.read_on()
             self._start_body_clock()
@@ -308,7 +307,7 @@ class HTTP1Connection(BufferedProtocol):
             self.transport.pause_reading()
 
     def _grant_time(self, received: int) -> None:
-        """Extend the deadline by the time that so many bytes may take, at most to a whole timeout_body from now."""
+        """Extend the deadline by the time allowed for so many bytes, at most to a full timeout_body from now."""
         self._start_body_clock()
         if not self.write_paused:
             config = self.service.config
@@ -322,13 +321,13 @@ class HTTP1Connection(BufferedProtocol):
             self._body_credit = math.inf
 
     def _stop_body_clock(self) -> None:
-        """Stop the body's timer, and keep the rest of the timeout for when the application reads on."""
+        """Stop the body's timeout; the rest of it applies when the application reads on."""
         if self._decoder is not None and self._body_credit == math.inf:
             self._body_credit = self.deadline - self.service.clock.now
             self.deadline = math.inf
 
     def _is_unasked(self) -> bool:
-        """True if the peer waits for 100 Continue, and the application has not requested the body."""
+        """True if the peer waits for 100 Continue, and the application has not asked for the body yet."""
         return self.cycle is not None and self.cycle.head.expects_continue
 
     # From one request to the next
@@ -336,13 +335,13 @@ class HTTP1Connection(BufferedProtocol):
     def may_go_on(self, head: RequestHead) -> bool:
         """True if the connection can be kept after the response that is about to start, as far as is known now.
 
-        A peer that was never told to continue may send the body or not, so what follows it cannot be told from it. A
-        worker that drains still answers what was pipelined.
+        A peer that has not received 100 Continue may send or omit the body, so the next request could not be told from
+        it. A draining worker still answers pipelined requests.
         """
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 
     def finished(self, cycle: Cycle) -> None:
-        """The cycle has ended: the response is complete, or there will be none."""
+        """Handle the end of the cycle: the response is complete, or there will be none."""
         service = self.service
         service.answered(cycle)
         if self.cycle is not cycle:
@@ -372,7 +371,7 @@ class HTTP1Connection(BufferedProtocol):
             self.deadline = self.service.idle_deadline
 
     def _next(self) -> None:
-        """Process pipelined requests, in the worker's context, so that nothing of the last request's leaks into it."""
+        """Process pipelined requests in the worker's context, so that they do not inherit that of the last request."""
         if self.cycle is not None or not self._held or self.write_paused or self.transport.is_closing():
             return
         held, self._held = self._held, b""
@@ -382,25 +381,25 @@ class HTTP1Connection(BufferedProtocol):
         if self._eof and self.cycle is None:
             self._close(expecting=False)
 
-    # Writing beside the transport, see `sendfile`
+    # Writing beside the transport (`sendfile`)
 
     def fileno(self) -> int:
         """Descriptor of the socket."""
         return self._socket.fileno()
 
     def stalled(self) -> None:
-        """A write beside the transport waits for the peer."""
+        """Called when a write beside the transport has to wait for the peer."""
         self.pause_writing()
 
     def progressed(self) -> None:
-        """A write beside the transport has made progress."""
+        """Called when a write beside the transport has made progress."""
         if self.write_paused:
             self.resume_writing()
 
     # Called by the worker
 
     def expire(self) -> None:
-        """The deadline has passed. A request of which a part was read is answered with 408 (RFC 9110, 15.5.9)."""
+        """Handle an expired deadline: a partly received request is answered with 408 (RFC 9110, 15.5.9)."""
         if self.write_paused or self.transport.is_closing() or self._is_read_late():
             if not self.still_sends():
                 self.abort()
@@ -411,19 +410,19 @@ class HTTP1Connection(BufferedProtocol):
         elif self._has_unread():
             self.deadline = self.service.header_deadline
         elif self._progress is not None and not self.service.draining:
-            self._progress = None  # the peer was still reading the last response at the last check
+            self._progress = None  # at the last check, the peer was still reading the last response
             self.deadline = self.service.idle_deadline
         else:
             self.transport.close()
 
     def _is_read_late(self) -> bool:
-        """True if the connection waits only for the peer to read the last response."""
+        """True if the connection only waits until the peer has read the last response."""
         if self.cycle is not None or self._decoder is not None or self._held:
             return False
         return self.transport.get_write_buffer_size() > 0
 
     def idle_socket(self) -> socket.socket | None:
-        """Socket, if it is all the state of the connection: plain TCP, and nothing read or buffered."""
+        """Socket if the connection has no other state, else None: plain TCP with nothing read or buffered."""
         waits = self.cycle is None and self._decoder is None and not (self._held or self._out or self._eof)
         plain = self.ends.scheme == "http" and not self.service.config.proxy_protocol
         if not waits or not plain or self.transport.is_closing() or self.transport.get_write_buffer_size():
@@ -431,7 +430,7 @@ class HTTP1Connection(BufferedProtocol):
         return self._socket
 
     def leave_to_another(self) -> None:
-        """Close this process's descriptor only: the socket was handed to another process."""
+        """Close this process's descriptor only, because the socket was handed to another process."""
         self._is_last_owner = False
         self.abort()
 
@@ -475,11 +474,11 @@ class HTTP1Connection(BufferedProtocol):
         self._close(expecting=True)
 
     def _close(self, *, expecting: bool) -> None:
-        """Close after the buffered output; `expecting` says whether the peer may send more."""
+        """Close after the buffered output; `expecting` is True if the peer may send more."""
         self.flush()
         if (expecting or self._decoder is not None or self._held) and not self._eof:
             self._forget()
-            self._held = b""  # so that no pipelined request begins
+            self._held = b""  # so that no pipelined request is started
             self.service.connections.discard(self)
             close_lingering(self.service, self.transport)
         else:
@@ -492,7 +491,7 @@ class HTTP1Connection(BufferedProtocol):
             cycle.disconnect()
 
     def _has_unread(self) -> bool:
-        """True if the kernel has bytes that the event loop has not read yet: a request that came at the last moment."""
+        """True if the kernel has unread bytes, that is, a request that has just arrived."""
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:

@@ -1,8 +1,7 @@
 """Connection to a listener of `--redirect-bind`: redirects one plain-text request to HTTPS, and closes.
 
-308 (RFC 9110, 15.4.9), because the method and the body are to be the same there. The host is the one that the client
-asked for; the port is that of the first TLS listener. Headers such as Strict-Transport-Security are the application's
-to send, over HTTPS.
+The status is 308 (RFC 9110, 15.4.9), which keeps the method and the body. The host is that of the request, the port
+that of the first TLS listener. Headers such as Strict-Transport-Security are left to the application.
 """
 
 from __future__ import annotations

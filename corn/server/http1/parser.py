@@ -1,14 +1,14 @@
-"""HTTP/1.1 request head parser: httptools, under a strictness of corn's own (RFC 9112, 2 to 6).
+"""HTTP/1.1 request head parser: httptools, with strict checks of its input and output (RFC 9112, 2 to 6).
 
-httptools is fast and lenient. So there must be as many CRLFs as fields, no other control byte than HTAB, and each name
-must be a token: a bare CR, a bare LF and a NUL are refused, whatever llhttp makes of them. What is unusual, or refused
-by httptools for any reason, is read again in Python (`unusual_head`), which alone decides on refusals.
+httptools is fast and lenient. So corn checks that there are as many CRLFs as fields, no control byte but HTAB, and only
+tokens as names: a bare CR, a bare LF and a NUL are refused, however llhttp treats them. Heads that are unusual, or that
+httptools refuses, are parsed again in Python (`unusual_head`), which alone decides on refusals.
 
-A call from C into Python for each field would cost more than reading the field. So httptools is given a method of a
-dict to call: the fields of a head are its items, and a name that comes twice makes them too few.
+A call from C into Python for each field would take longer than parsing it. So the callback of httptools is a method of
+a dict: the fields of a head are its items, and a repeated name is noticed because there are fewer items than fields.
 
-Values differ from request to request, names hardly do: what the names of a head mean is remembered for all of them
-together (`_Names`). A connection remembers all fields of its last request (`RepeatedFields`).
+Values differ between requests, but names rarely do: the meaning of the names of a head is cached for all of them
+together (`_Names`). A connection caches all fields of its last request (`RepeatedFields`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MAX_NAMES_SIZE = 1024
 class RepeatedFields:
     """Cache of the header fields of a connection's last request, for the next one that sends the same.
 
-    Clients that keep a connection often do, and one comparison of bytes then stands for reading the fields again. Only
-    fields that are usual in every way are kept: nothing in them depends on the method, the version or the body.
-    `block` is what stood between the request line and the end of the head.
+    Clients that keep a connection often repeat their fields, and one comparison of bytes then replaces parsing them.
+    Only usual fields are cached: nothing in them depends on the method, the version or the body. `block` is the part
+    between the request line and the end of the head.
     """
 
     __slots__ = ("_forwarded", "_headers", "_host", "block")
@@ -43,13 +43,13 @@ class RepeatedFields:
 
     @classmethod
     def of(cls, block: bytes, head: RequestHead) -> RepeatedFields | None:
-        """Cache entry for a parsed head; None where it is not cacheable."""
+        """Cache entry for a parsed head; None if it is not cacheable."""
         special = head.upgrade or head.accepts_trailers or head.traceparent  # which no two requests share
         usual = head.is_usual and head.keep_alive and not special
         return cls(block, head) if usual and len(block) <= _MAX_REPEATED else None
 
     def after(self, line: bytes) -> RequestHead | None:
-        """Head of these fields after another request line; None where that is not a usual one."""
+        """Head with these fields and another request line; None if that is unusual."""
         parts = line.split(b" ")
         if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in METHODS:
             return None
@@ -70,7 +70,7 @@ class _Fields(dict[bytes, bytes]):
 
 
 class _Names:
-    """Names of a head in lower case, and the handlers of those whose values corn reads, by their places."""
+    """Names of a head in lower case, and the handlers of the values that corn reads, by position."""
 
     __slots__ = ("forwarded", "lower", "meant")
 
@@ -86,7 +86,7 @@ class _Names:
 
 
 def parse_head(block: bytes, limit_count: int) -> RequestHead:
-    """Parse a head, given without its last two line ends; raises `HTTPError` for one that must not be served."""
+    """Parse a head, without its last two line ends; raises `HTTPError` for one that must not be served."""
     fields = _Fields()
     try:
         HttpRequestParser(fields).feed_data(block + b"\r\n\r\n")
@@ -109,11 +109,11 @@ def parse_head(block: bytes, limit_count: int) -> RequestHead:
     if names is None:
         try:
             names = _learn(key)
-        except HTTPError:  # but another fault may come first
+        except HTTPError:  # but another fault may precede it
             return _read_again(block, limit_count)
     head = RequestHead()
     head.method, head.target = METHODS[line[0]], line[1]
-    # httptools leaves spaces and tabs behind a value. There are as many names, and `strict` costs.
+    # httptools does not strip trailing white space. The lengths are equal, and `strict` would take time.
     headers = head.headers = list(zip(names.lower, map(_strip, fields.values())))  # noqa: B905
     for place, handler in names.meant:
         handler(head, headers[place][1])
@@ -143,7 +143,7 @@ def _read_again(block: bytes, limit_count: int) -> RequestHead:
 
 
 def oversized_head(data: bytes, limit: int) -> HTTPError:
-    """The refusal of a head longer than `limit` bytes, by the part that is too long."""
+    """Refusal of a head that is longer than `limit` bytes, by the part that is too long."""
     if b" " not in data[:limit]:
         return HTTPError(501, "method not implemented")
     if 0 < data.find(b"\r\n") <= limit:

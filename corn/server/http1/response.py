@@ -14,11 +14,11 @@ from corn.server.typing import HTTPStream
 from corn.server.websocket.cycle import WebSocketCycle
 
 _JOIN_LIMIT = 65536  # a body up to this size is joined with its head into one write
-NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is told
+NOTHING, LENGTH, CHUNKED, UNTIL_CLOSE = range(4)  # how the end of the response's body is marked
 
 
 class HTTP1Writer(FileWriter, HTTPStream, Protocol):
-    """Connection as a response uses it."""
+    """Interface of the connection for a response."""
 
     def write_together(self, data: bytes) -> None:
         """Write the end of a response, or all of it."""
@@ -27,7 +27,7 @@ class HTTP1Writer(FileWriter, HTTPStream, Protocol):
         """Write pieces together with others."""
 
     def write_many(self, pieces: Sequence[bytes]) -> None:
-        """Write pieces now that are too long to be joined."""
+        """Write pieces that are too long to be joined."""
 
     def may_go_on(self, head: RequestHead) -> bool:
         """True if the connection can be kept after the response that is about to start."""
@@ -40,7 +40,7 @@ class HTTP1Framing(RequestCycle):
     _framing = 0
 
     def _write_first(self, body: bytes, more: bool) -> None:
-        """Write the head, and the first of the body with it."""
+        """Write the head with the first part of the body."""
         connection, head, service, size = self.connection, self.head, self.service, len(body)
         if size == self._remaining and not (more or self._flags or head.is_special):
             self.committed = True
@@ -91,7 +91,7 @@ class HTTP1Framing(RequestCycle):
         return fields if self.head.minor else fields + b"connection: keep-alive\r\n"
 
     def _write_body(self, body: bytes, more: bool) -> None:
-        """Write a part of the body in its framing, and flush the last; raises where it exceeds or misses its length."""
+        """Write a part of the body in its framing; flush the last; raises if the length is not the announced one."""
         framing, size, connection = self._framing, len(body), self.connection
         if framing == LENGTH:
             self._check_length(size, more)

@@ -1,10 +1,10 @@
 """File transfer without a copy through Python: sendfile(2) on the connection's own socket.
 
-uvloop has no `loop.sendfile`, so the socket is written beside its transport, on a duplicate of its descriptor (a loop
-lets nobody watch a descriptor that a transport owns). That is in order only while the transport has nothing left to
-write, and nobody else writes: the response that owns the connection waits here for both.
+uvloop has no `loop.sendfile`, so corn writes to the socket beside its transport, on a duplicate of the descriptor
+(event loops do not allow watching a descriptor that a transport owns). This is only correct while the transport has
+nothing to write and no one else writes: the response that owns the connection waits for that here.
 
-Over TLS the bytes must pass through OpenSSL: they are read and written piece by piece.
+Over TLS the bytes must pass through OpenSSL, so they are read and written piece by piece.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Protocol
 from corn.server.asgi.scope import Endpoints
 from corn.server.asgi.types import ClientDisconnected
 
-_TURN = 1 << 20  # bytes after which the other connections have their turn
+_TURN = 1 << 20  # bytes after which other connections are served
 _SHORTER = "the file became shorter while it was sent"
 _PIECE = 1 << 17  # bytes read at a time where they must be copied
 
 
 class FileWriter(Protocol):
-    """Connection as a file transfer uses it."""
+    """Interface of the connection for a file transfer."""
 
     transport: asyncio.Transport
     write_paused: bool
@@ -44,16 +44,16 @@ class FileWriter(Protocol):
         """Descriptor of the socket."""
 
     def stalled(self) -> None:
-        """A write beside the transport waits for the peer."""
+        """Called when a write beside the transport has to wait for the peer."""
 
     def progressed(self) -> None:
-        """A write beside the transport has made progress."""
+        """Called when a write beside the transport has made progress."""
 
 
 async def send_file(connection: FileWriter, fd: int, offset: int, count: int) -> None:
     """Send `count` bytes of the file from `offset` on, after the output written before.
 
-    Raises ClientDisconnected when the peer is gone, and RuntimeError when the file has become shorter.
+    Raises ClientDisconnected if the peer has disconnected, and RuntimeError if the file has become shorter.
     """
     if connection.ends.tls is not None:
         await _copy(connection, fd, offset, offset + count)
@@ -108,7 +108,7 @@ async def _send_some(connection: FileWriter, out: int, fd: int, offset: int, cou
 
 
 async def _wait_writable(connection: FileWriter, out: int) -> None:
-    """Wait for the peer to read, or to disconnect."""
+    """Wait until the peer reads or disconnects."""
     loop = asyncio.get_running_loop()
     loop.add_writer(out, connection.wake_writers)
     connection.stalled()

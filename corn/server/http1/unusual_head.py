@@ -1,13 +1,11 @@
 """HTTP/1.1 request head parser in Python, for unusual heads, and for the exact error of invalid ones.
 
-`corn.server.http1.parser` reads the heads that most clients send, and leaves all others to this one: methods that its
-library does not know, HTTP/1.0, repeated fields, and every head that is refused, since only
-the exact fault has the status that fits. Read from end to end, it is the definition of what corn accepts (RFC 9112, 2
-to 6); the tests compare the two.
+`corn.server.http1.parser` parses the heads that most clients send, and leaves all others to this parser: methods that
+httptools does not know, HTTP/1.0, repeated fields, and every head that is refused, because the status depends on the
+exact fault. This parser defines what corn accepts (RFC 9112, 2 to 6); the tests compare the two.
 
-Every line of the head ends in CRLF and nothing else in it is a control byte other than HTAB, which the caller has seen
-to. A folded line, a space before a colon and a byte that is no token in a name are then all the same fault, a name that
-is not a token.
+The caller has checked that every line of the head ends in CRLF and that HTAB is the only other control byte. A folded
+line, a space before a colon and an invalid byte in a name are then all the same fault: a name that is not a token.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 
 
 def parse_unusual_head(block: bytes) -> RequestHead:
-    """Parse a head of lines that were checked; raises `HTTPError` for one that must not be served."""
+    """Parse a head whose lines were checked; raises `HTTPError` for one that must not be served."""
     line, *lines = block.split(b"\r\n")
     head = RequestHead()
     _request_line(head, line)

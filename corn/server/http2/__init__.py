@@ -15,9 +15,9 @@ _MODULE = "corn.server.http2.connection"
 
 
 def http2_connection(config: Config) -> type[HTTP2Connection] | None:
-    """Factory of HTTP/2 connections, or None where HTTP/2 is not served.
+    """Factory of HTTP/2 connections; None if HTTP/2 is not served.
 
-    Raises ConfigError where it was asked for and what it needs is not installed.
+    Raises ConfigError if HTTP/2 is configured and its extra is not installed.
     """
     if config.http == "1":
         return None

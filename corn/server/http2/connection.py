@@ -1,12 +1,12 @@
 """HTTP/2 connection, from its preface to its GOAWAY (RFC 9113, 3.4, 5.4 and 6).
 
-It closes in steps, since the peer may be sending requests at this moment:
+It closes in two steps, because the peer may be sending requests at this moment:
 
-    leaving   GOAWAY that refuses nothing, and a PING; what the peer has sent by then is served
-    closed    the PING is answered, or its timeout is over: GOAWAY that names the last stream, and no more are taken
+    leaving   send a GOAWAY that allows all streams, and a PING; requests that arrive meanwhile are served
+    closed    after the answer to the PING, or its timeout: send a GOAWAY with the last stream, and accept no more
 
-While the socket takes no more nothing is read either: a peer that sends pings and does not read the answers is not
-served.
+While the socket cannot be written to, it is not read either: a peer that sends pings without reading the answers is
+not served.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ from corn.server.http2.stream_table import StreamTable
 from corn.server.lingering_close import close_lingering
 from corn.server.write_buffer import BufferedProtocol
 
-_TOO_LARGE = 2  # a header list of up to so many times the limit is decoded, to be answered with 431
+_TOO_LARGE = 2  # header lists up to this multiple of the limit are decoded, to be answered with 431
 _LEAVING = b"leaving\0"  # payload of the PING whose answer shows that the peer has received the first GOAWAY
-_ROUND_TRIP_TIMEOUT = 1.0  # seconds for it
+_ROUND_TRIP_TIMEOUT = 1.0  # seconds for that answer
 _ANSWER_TO_HTTP1 = HTTPError(505, "this port speaks HTTP/2 only")
 
-_PSEUDO_FIELDS = 5  # as many as a request can have beside those that --limit-header-count counts
+_PSEUDO_FIELDS = 5  # at most, in a request; --limit-header-count does not count them
 _PING_SIZE = 8
 _PRIORITY_SIZE = 5
 _GOAWAY_SIZE = 8
 
 
 class HTTP2Connection(BufferedProtocol):
-    """HTTP/2 connection, which begins with the preface of a client."""
+    """HTTP/2 connection of a client, from its preface on."""
 
     __slots__ = (
         "_decoder",
@@ -112,11 +112,11 @@ class HTTP2Connection(BufferedProtocol):
         self._held = b""  # part of an incomplete preface
         self._greeted = False  # the preface has been received
         self._settled = False  # the peer's first SETTINGS have been received
-        self._head_due = math.inf  # for a frame that is not complete
+        self._head_due = math.inf  # deadline for an incomplete frame
         self._leave_at = math.inf
         self._leaving = False
         self._peer_left = False
-        self._is_over = False  # nothing can be written any more
+        self._is_over = False  # nothing more can be written
 
     # Transport
 
@@ -156,7 +156,7 @@ class HTTP2Connection(BufferedProtocol):
             self.set_deadline()
 
     def _take_preface(self, data: bytes) -> bytes:
-        """Bytes after the preface, once that is complete. Raises HTTP2ConnectionError for other first bytes."""
+        """Return the bytes after a complete preface. Raises HTTP2ConnectionError for other first bytes."""
         data, self._held = self._held + data, b""
         if data.startswith(PREFACE):
             self._greeted = True
@@ -172,7 +172,7 @@ class HTTP2Connection(BufferedProtocol):
         return b""
 
     def eof_received(self) -> bool:
-        """True to stay open for responses that are due: the peer may have closed its sending side only."""
+        """Return True to stay open for pending responses: the peer may have closed only its sending side."""
         self._peer_left = True
         for stream in list(self.streams.by_number.values()):
             stream.hang_up()
@@ -220,9 +220,9 @@ class HTTP2Connection(BufferedProtocol):
         self.guard.spend(amount, self.service.clock.now)
 
     def _take_headers(self, flags: int, stream_number: int, block: bytes) -> None:
-        fields = self._decoder.decode(block)  # in any case, to keep the table
+        fields = self._decoder.decode(block)  # in any case, to keep the table in step
         excess = len(fields) - self.service.limit_header_count
-        if excess > _PSEUDO_FIELDS:  # the peer pays a byte for a field, and corn decodes it
+        if excess > _PSEUDO_FIELDS:  # a field may cost the peer one byte, and corn its decoding
             self._spend(excess // FIELDS_A_TRIFLE)
         ends, streams = bool(flags & END_STREAM), self.streams
         stream = streams.by_number.get(stream_number)
@@ -311,7 +311,7 @@ class HTTP2Connection(BufferedProtocol):
         window = settings.get(INITIAL_WINDOW_SIZE, self.initial_window)
         change, self.initial_window = window - self.initial_window, window
         if settings.get(HEADER_TABLE_SIZE, DEFAULT_TABLE) < DEFAULT_TABLE:
-            self._prefix = EMPTY_TABLE  # corn has no table at all, and says so in its next header block
+            self._prefix = EMPTY_TABLE  # corn uses no dynamic table, and announces that in its next header block
         try:
             for stream in self.streams.by_number.values():
                 stream.open_window(change)
@@ -343,7 +343,7 @@ class HTTP2Connection(BufferedProtocol):
         raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a client does not push")
 
     def _take_unknown(self, _: int, __: int, ___: bytes) -> None:
-        """RFC 9113, 5.5: a frame of an extension that corn does not know."""
+        """Ignore a frame of an unknown extension (RFC 9113, 5.5)."""
         self._spend()
 
     _HANDLERS: ClassVar[dict[int, Callable[[Any, int, int, bytes], None]]] = {
@@ -361,7 +361,7 @@ class HTTP2Connection(BufferedProtocol):
     # Streams
 
     def due(self, seconds: float) -> float:
-        """Deadline so many seconds from now, which the connection will check in time."""
+        """Deadline in so many seconds, which the connection checks."""
         at = self.service.clock.now + seconds
         self.deadline = min(self.deadline, at)
         return at
@@ -379,7 +379,7 @@ class HTTP2Connection(BufferedProtocol):
         return prefix
 
     def give_back(self, size: int) -> None:
-        """Open the receive window by so much."""
+        """Open the receive window by `size` bytes."""
         increment = self._window.give_back(size)
         if increment:
             self.write_soon(window_update(0, increment))
@@ -401,7 +401,7 @@ class HTTP2Connection(BufferedProtocol):
             self.set_deadline()
 
     def set_deadline(self) -> None:
-        """Set the deadline to the next one; while writing is paused, the peer's read deadline stays."""
+        """Set the deadline to the earliest; while writing is paused, the reading peer's deadline is kept."""
         if self.write_paused:
             return
         streams = self.streams.by_number
@@ -458,7 +458,7 @@ class HTTP2Connection(BufferedProtocol):
                 self._close()
 
     def _fail(self, fault: HTTP2ConnectionError) -> None:
-        """Close the connection for a fault of the peer's."""
+        """Close the connection because of a protocol error of the peer."""
         client = self.ends.client
         level = logger.warning if fault.code == ErrorCode.ENHANCE_YOUR_CALM else logger.debug
         level("HTTP/2 connection of %s closed: %s", client[0] if client else "a peer", fault.reason)

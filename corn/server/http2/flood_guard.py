@@ -1,12 +1,12 @@
-"""HTTP/2 flood protection: a budget for frames that ask for work and not for a response (RFC 9113, 10.5).
+"""HTTP/2 flood protection: a budget for frames that cause work without requesting a response (RFC 9113, 10.5).
 
-HTTP/2 lets a peer cause work with a few bytes: streams opened and reset at once (CVE-2023-44487), or made to be reset
-by the server (CVE-2025-8671), pings and settings that are to be acknowledged, empty frames, window updates by the byte,
-header fields of one byte each. None of them is wrong by itself, so each takes from the budget, and whatever an honest
-peer does besides adds to it: a response that it took, a frame of data, time. When none is left the connection is closed
-with ENHANCE_YOUR_CALM.
+HTTP/2 lets a peer cause work with a few bytes: streams that it resets at once (CVE-2023-44487) or provokes the server
+to reset (CVE-2025-8671), pings and settings that must be acknowledged, empty frames, window updates of one byte, header
+fields of one byte. Each of them is valid, so it is charged to the budget. What honest peers do adds to the budget:
+responses that they receive, DATA frames, and time. When the budget is used up, the connection is closed with
+ENHANCE_YOUR_CALM.
 
-Rejected: a limit for each kind of frame. There are as many numbers as kinds, and a mixture passes below all of them.
+Rejected: a limit for each kind of frame. It needs as many numbers as kinds, and a mixture stays below all of them.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 MOST = 1000
 EACH_SECOND = 10
 
-# What costs
-TRIFLE = 1  # a frame that asks for nothing or for an acknowledgement
+# Costs
+TRIFLE = 1  # a frame without effect, or one to acknowledge
 ABANDONED = 4  # a stream that was reset before its response was complete
 FAULT = 10  # a stream that corn had to reset
-FIELDS_A_TRIFLE = 8  # as many header fields beyond --limit-header-count cost as much as a trifle
+FIELDS_A_TRIFLE = 8  # this many header fields beyond --limit-header-count cost one TRIFLE
 
-# What earns
+# Credits
 RESPONSE = 8
-SENT = 4  # a DATA frame that the window did not cut short: two windows may be updated for it, and a ping sent
-SHORT = 256  # bytes in a DATA frame; one that the window cut to fewer earns nothing (CVE-2019-9511)
+SENT = 4  # a DATA frame that the window did not shorten: the peer may send two window updates and a ping for it
+SHORT = 256  # bytes; a DATA frame that the window shortens to less earns nothing (CVE-2019-9511)
 
 
 class FloodGuard:
@@ -42,7 +42,7 @@ class FloodGuard:
         self._left = min(MOST, left)
 
     def spend(self, amount: int, now: float) -> None:
-        """Raises HTTP2ConnectionError when there is not enough left."""
+        """Charge an amount; raises HTTP2ConnectionError if the budget is used up."""
         self._left -= amount
         if self._left < 0:
             self._left = min(self._left + int((now - self._since) * EACH_SECOND), MOST)

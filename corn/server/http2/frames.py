@@ -1,7 +1,7 @@
 """HTTP/2 frames: codec, settings, and the reader that splits a connection's bytes (RFC 9113, 4, 6 and 7).
 
-What the reader holds is bounded: one frame that is not complete, and one header block, whose size and number of frames
-are limited, because nothing else may come before its end (a "CONTINUATION flood" is one that has none).
+The reader buffers at most one incomplete frame and one header block. The size and the number of frames of a header
+block are limited, against a "CONTINUATION flood": no other frame may arrive before the block ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from corn.config import Config
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_FRAME: Final = 16384  # bytes of payload that every peer takes; corn sends no more
+MAX_FRAME: Final = 16384  # bytes of payload that every peer accepts; corn sends no more
 MAX_WINDOW: Final = (1 << 31) - 1
 MAX_STREAM: Final = (1 << 31) - 1
 INITIAL_WINDOW: Final = 65535
@@ -48,7 +48,7 @@ Frame = tuple[int, int, int, bytes]  # type, flags, stream, payload
 _SIZE = HEADER.size
 _PRIORITY_SIZE = 5
 _OF_BLOCKS = (HEADERS, CONTINUATION)
-_KIND = 3  # where a frame says what it is
+_KIND = 3  # position of the type in a frame
 _DATA = b"\0"
 _MOST_FRAMES = 32  # of a header block
 
@@ -123,7 +123,7 @@ def goaway(last: int, code: ErrorCode, reason: str = "") -> bytes:
 
 
 def number(payload: bytes) -> int:
-    """31-bit number that is the whole payload; raises HTTP2ConnectionError for one of another size."""
+    """31-bit number that is the whole payload; raises HTTP2ConnectionError for another size."""
     if len(payload) != _LONG.size:
         raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame of the wrong size")
     value: int = _LONG.unpack(payload)[0]
@@ -169,19 +169,19 @@ def read_settings(payload: bytes) -> dict[int, int]:
 class FrameReader:
     """Reader that splits a connection's bytes into frames.
 
-    A HEADERS frame is given with its CONTINUATIONs, and nothing but the block.
+    A HEADERS frame and its CONTINUATIONs are returned as one frame, whose payload is the header block.
     """
 
     __slots__ = ("_block", "_block_of", "_due", "_flags", "_frames", "_held", "_limit", "_more", "_most", "_window")
 
     def __init__(self, limit: int, most: int = MAX_FRAME, window: int = INITIAL_WINDOW) -> None:
         self._held = b""
-        self._more: list[bytes] = []  # what came behind it; joined when the frame is complete
-        self._due = 0  # bytes until then
+        self._more: list[bytes] = []  # bytes after it; joined when the frame is complete
+        self._due = 0  # bytes missing for that
         self._limit = limit  # of a header block
         self._most = most  # of a frame
         self._window = window  # of a stream
-        self._block_of = 0  # the stream whose header block is not complete
+        self._block_of = 0  # the stream whose header block is incomplete
         self._block = b""
         self._flags = 0
         self._frames = 0
@@ -192,7 +192,7 @@ class FrameReader:
         return bool(self._block_of or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Frames that are complete with `data`; raises HTTP2ConnectionError."""
+        """Yield the frames that `data` completes; raises HTTP2ConnectionError."""
         if self._held:
             self._more.append(data)
             self._due -= len(data)
@@ -223,7 +223,7 @@ class FrameReader:
         self._held = data[at:]
 
     def _check_size(self, kind: int, size: int) -> None:
-        """Refuse a frame before it is held, also one that could only be refused when it is complete."""
+        """Refuse a frame by its header, before its payload is buffered."""
         if size > self._most:
             raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
         if kind in _OF_BLOCKS and size > self._limit:

@@ -1,11 +1,10 @@
 """HTTP/2 on plain-text connections: prior knowledge and `Upgrade: h2c` (RFC 9113, 3.3; RFC 7540, 3.2).
 
-Prior knowledge, a connection that begins with the preface of HTTP/2, is how proxies speak it to their backends, and
-always served. The upgrade is obsolete, and off unless `--h2c-upgrade` is given: a proxy that passes these fields on,
-because it does not know them, is blind from then on to what its clients request ("h2c smuggling"), and its rules for
-paths and headers with it. nginx and HAProxy do not offer it either. Where it is on, it is taken for requests without a
-body that ask for it in full, and never for one that names a client behind a proxy; everything else is served in
-HTTP/1.1, as RFC 9110, 7.8 has it.
+Prior knowledge, a connection that begins with the preface of HTTP/2, is what proxies use for their backends; it is
+always served. The upgrade is obsolete, and off unless `--h2c-upgrade` is given: a proxy that does not know these fields
+and passes them on no longer sees the requests that follow ("h2c smuggling"), so its rules for paths and headers do not
+apply. nginx and HAProxy do not offer it either. If it is on, it is accepted for complete upgrade requests without a
+body and without forwarding fields of a proxy; all other requests are served over HTTP/1.1 (RFC 9110, 7.8).
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from corn.server.http.head import RequestHead
 from corn.server.http2.frames import HTTP2ConnectionError, read_settings
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n"
-PRIOR_KNOWLEDGE = b"PRI * HTTP/2.0"  # the head that the preface of HTTP/2 looks like
+PRIOR_KNOWLEDGE = b"PRI * HTTP/2.0"  # the preface of HTTP/2, parsed as a head
 
 
 def upgrade_settings(head: RequestHead) -> bytes | None:
-    """Settings with which a request asks for HTTP/2; None where it does not."""
+    """Settings of a request that upgrades to HTTP/2; None for other requests."""
     values = [value for name, value in head.headers if name == b"http2-settings"]
     options = {b"upgrade", b"http2-settings"}
     if head.upgrade != b"h2c" or len(values) != 1 or not options <= head.options or not head.minor:

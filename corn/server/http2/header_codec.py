@@ -1,9 +1,8 @@
 """Header block encoder of responses (HPACK, RFC 7541).
 
-Field lines, checked by `response_fields`, are encoded without the table that both sides would have to keep: what a
-block says then does not depend on what was sent before, so one is encoded once for all connections, and a secret in it
-is never compressed beside what an attacker chose (RFC 7541, 7.1). It costs some bytes for each response; nginx does the
-same.
+Checked field lines are encoded without the dynamic table: a block does not depend on earlier ones, so it is encoded
+once for all connections, and a secret in it is never compressed together with text that an attacker chose (RFC 7541,
+7.1). This takes some more bytes for each response; nginx does the same.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from hpack.table import HeaderTable
 
 logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every length that it encodes
 
-EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: said once to a peer that wants it small (RFC 7541, 4.2)
+EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: announced once to a peer that limits it (RFC 7541, 4.2)
 
 _LONGEST_KNOWN = 1024
 _OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
@@ -26,7 +25,7 @@ _STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_
 
 
 def encode_lines(lines: bytes) -> bytes:
-    """Encode field lines, each checked and with its CRLF, as a block."""
+    """Encode checked field lines, each with its CRLF, as a block."""
     return _encoded(lines) if len(lines) <= _LONGEST_KNOWN else _encode(lines)
 
 

@@ -1,6 +1,6 @@
 """Request head from HTTP/2 header fields (RFC 9113, 8.2, 8.3 and 8.5; RFC 8441).
 
-What makes a request malformed is an error of its stream. What is well-formed and not served is answered as in HTTP/1.1.
+A malformed request is an error of its stream. A well-formed request that is not served gets a response, as in HTTP/1.1.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HeadReader:
 
 
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:
-    """Parse a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for a request not served."""
+    """Parse a head; `ends`: no body follows. Raises MalformedRequestError, or HTTPError for a refused request."""
     if len(fields) > limit_count + len(_PSEUDO):
         raise HTTPError(431, "too many header fields")
     head = RequestHead()
@@ -68,7 +68,7 @@ def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) 
 
 
 def _read_fields(head: RequestHead, fields: Fields) -> tuple[dict[bytes, bytes], int]:
-    """Take the fields over; returns the pseudo-header fields, and the size of all."""
+    """Store the fields in the head; returns the pseudo-header fields, and the size of all fields."""
     pseudo: dict[bytes, bytes] = {}
     headers = head.headers = []
     names, size, crumbs = _names, _OVERHEAD * len(fields), 0
@@ -95,7 +95,7 @@ def _read_fields(head: RequestHead, fields: Fields) -> tuple[dict[bytes, bytes],
 
 
 def read_trailers(fields: Fields) -> None:
-    """Check the trailers of a request: nothing in ASGI could carry them. Raises MalformedRequestError."""
+    """Check the trailers of a request, which ASGI has no message for. Raises MalformedRequestError."""
     for name, value in fields:
         if name[:1] == b":" or name in _OF_HTTP1:
             raise MalformedRequestError("a field that trailers must not have")
@@ -176,7 +176,7 @@ def _cookie(_: RequestHead, __: bytes) -> None:
 
 
 def _join_cookies(headers: Fields) -> None:
-    """RFC 9113, 8.2.3: a cookie that was split for compression is joined for the application."""
+    """Join the cookies that were split for compression (RFC 9113, 8.2.3)."""
     crumbs = [value for name, value in headers if name == b"cookie"]
     at = headers.index((b"cookie", crumbs[0]))
     headers[:] = [field for field in headers if field[0] != b"cookie"]

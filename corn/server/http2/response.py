@@ -22,13 +22,13 @@ class HTTP2Framing(RequestCycle):
     """Writer of one response."""
 
     connection: Stream
-    _is_silent = False  # a response that has no body, whatever the application sends
+    _is_silent = False  # the response has no body, whatever the application sends
 
     def _write_first(self, body: bytes, more: bool) -> None:
         self._write_head(body, len(body), more=more)
 
     def _write_head(self, body: bytes, size: int, *, more: bool) -> None:
-        """Write the head of a response and the first of its body, of which `size` bytes are to come now."""
+        """Write the head of a response and the first `size` bytes of its body."""
         stream, flags = self.connection, self._flags
         block = encode_status(self.status) + encode_lines(self._block)
         if flags & NO_BODY or self.head.method == "HEAD":

@@ -1,7 +1,7 @@
 """HTTP/2 flow-control scheduler: one socket and one send window, shared by the streams of a connection.
 
-Streams that wait for room take turns, a frame each, so a large response does not hold up a small one. They are not
-served by priority: what RFC 7540 had is deprecated, and clients are told that it is not heeded.
+Streams that wait for the window send one frame each in turn, so a large response does not delay a small one. Priorities
+are ignored: those of RFC 7540 are deprecated, and corn announces in its SETTINGS that it does not use them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class WaitingStream(Protocol):
         """True if data is buffered."""
 
     def send_some(self) -> bool:
-        """Send one frame of the buffered data; returns True if there was room."""
+        """Send one frame of the buffered data; returns False if the window is too small."""
 
 
 class SendScheduler:
@@ -30,7 +30,7 @@ class SendScheduler:
     def __init__(self) -> None:
         self.window = INITIAL_WINDOW
         self.is_paused = False  # the socket's buffer is full
-        self._waiting: dict[WaitingStream, None] = {}  # in the order of their turns
+        self._waiting: dict[WaitingStream, None] = {}  # in round-robin order
 
     def let_wait(self, stream: WaitingStream) -> None:
         """Queue a stream, and send its buffered data if there is room."""
@@ -67,7 +67,7 @@ class ReceiveWindow:
     def __init__(self, size: int) -> None:
         self.left = size
         self._size = size
-        self._credit = 0  # bytes by which it may be opened again
+        self._credit = 0  # consumed bytes that were not announced yet
 
     def take(self, size: int) -> bool:
         """Count received bytes; returns True if the window allowed them."""

@@ -1,13 +1,12 @@
 """HTTP/2 stream: receives a request, and sends its response (RFC 9113, 5.1, 5.2 and 8.1).
 
-Receiving: what the application has not taken of a body holds down the windows of the stream and of the connection.
-That is all that keeps a peer from sending, and it bounds what is held. The peer has an allowance of time for the body:
-`--timeout-body` at first, and more for what it sends, by `--min-body-rate`. It is used up only while the application
-has taken all that came.
+Receiving: the windows of the stream and of the connection are reopened when the application receives the body, which
+bounds the buffered data. The peer has a time budget for the body: `--timeout-body` at first, and more for the bytes
+that it sends, by `--min-body-rate`. The budget only runs while the application waits for data.
 
-Sending: data goes out at once where the windows of stream and connection and the socket have room for it. Else it
-waits here, the application waits in `drained`, and the connection's scheduler lets its streams send one frame each in
-turn. So what is held is bounded by what the application sends in one message.
+Sending: data is sent at once if the windows of stream and connection and the socket allow it. Otherwise it is buffered
+here, the application waits in `drained`, and the connection's scheduler lets its streams send one frame each in turn.
+So the buffered data is bounded by the size of one message of the application.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _NOTHING = bytearray()  # stands for no data in every stream; never changed
 
 
 class StreamOwner(Protocol):
-    """Stream table as a stream uses it."""
+    """Interface of the stream table for a stream."""
 
     def complete(self, stream: Stream) -> None:
         """Remove a stream whose response is sent."""
@@ -53,7 +52,7 @@ class StreamOwner(Protocol):
 
 
 class StreamConnection(Protocol):
-    """Connection as a stream uses it."""
+    """Interface of the connection for a stream."""
 
     service: ServerContext
     transport: asyncio.Transport
@@ -71,13 +70,13 @@ class StreamConnection(Protocol):
         """Write frames together with the others of this iteration of the event loop."""
 
     def flush_unless_held(self) -> None:
-        """Write the buffer, unless it may be held for the rest of this iteration."""
+        """Write the buffer, unless responses are held until the end of this iteration."""
 
     def due(self, seconds: float) -> float:
-        """Deadline so many seconds from now, which the connection will check in time."""
+        """Deadline in so many seconds, which the connection checks."""
 
     def give_back(self, size: int) -> None:
-        """Open the connection's receive window by so much."""
+        """Open the connection's receive window by `size` bytes."""
 
     def take_prefix(self) -> bytes:
         """Prefix of the next header block."""
@@ -126,7 +125,7 @@ class Stream:
         self.body_due = math.inf  # on `Clock.now`, for the peer to send more of the body
         self.unread = 0  # bytes of the windows that the application has not taken
         self._window = None if received else ReceiveWindow(self.service.config.http2_initial_stream_window_size)
-        self._allowance = self.service.config.timeout_body  # seconds for the peer to send more of the body
+        self._allowance = self.service.config.timeout_body  # seconds left of the time budget for the body
         self._left = -1  # of the announced length
         self._budget = self.service.config.limit_body
         # Sending
@@ -146,7 +145,7 @@ class Stream:
     # Receiving
 
     def expect(self, head: RequestHead) -> None:
-        """Prepare for the body, unless the request has none. Raises HTTPError for one that is too large."""
+        """Prepare for the body, if there is one. Raises HTTPError if it is too large."""
         if head.upgrade:
             self._early = bytearray()
         elif not self.received:
@@ -157,7 +156,7 @@ class Stream:
                 self._await_body()
 
     def take_data(self, data: bytes, size: int, *, ends: bool) -> None:
-        """Take a part of the body; `size` is what it took of the windows, its padding included.
+        """Take a part of the body; `size` is its flow-controlled size, padding included.
 
         Raises HTTP2StreamError, and HTTPError for a body that is too large.
         """
@@ -168,7 +167,7 @@ class Stream:
             raise HTTP2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
         self._measure(len(data), ends=ends)
         self.received = ends
-        if self.cycle is None:  # it was refused, and the response waits for room
+        if self.cycle is None:  # the request was refused, and the response waits for the window
             self._give_back(self.unread)
         elif self._session is not None:
             self._feed_session(self._session, data)
@@ -178,7 +177,7 @@ class Stream:
             self._feed_cycle(self.cycle, data, size - len(data))
 
     def resume_body(self) -> None:
-        """Reopen the peer's windows: the application has taken all data received so far."""
+        """Reopen the windows, because the application has received all data so far."""
         if self.unread:
             self._give_back(self.unread)
         if self.body_due == math.inf:
@@ -212,11 +211,11 @@ class Stream:
             self._give_back(self.unread)
 
     def _await_body(self) -> None:
-        """Start the body's timer: the application waits for data."""
+        """Start the timeout of the body, because the application waits for data."""
         self.body_due = math.inf if self.received else self.connection.due(self._allowance)
 
     def _add_allowance(self, size: int) -> None:
-        """Count received bytes; the body's timer is stopped until the application takes them."""
+        """Count received bytes, and stop the timeout until the application has received them."""
         config = self.service.config
         most, rate = config.timeout_body, config.min_body_rate
         if self.body_due < math.inf:
@@ -226,7 +225,7 @@ class Stream:
             self.body_due = math.inf
 
     def _give_back(self, size: int) -> None:
-        """Open the windows by so much."""
+        """Open both windows by `size` bytes."""
         self.unread -= size
         self.connection.give_back(size)
         increment = self._window.give_back(size) if self._window is not None and not self.received else 0
@@ -240,7 +239,7 @@ class Stream:
         self._send_block(block, end=False)
 
     def respond(self, block: bytes, body: bytes, *, end: bool) -> None:
-        """Send the head of a response, and the first of its body."""
+        """Send the head of a response, and the first part of its body."""
         self._send_block(block, end=end and not body)
         if body:
             self.send(body, end=end)
@@ -248,11 +247,11 @@ class Stream:
             self._sent_all()
 
     def still_sends(self) -> bool:
-        """True if data waits for room; a stream whose peer makes none ends at `send_due`."""
+        """True if data is buffered; a stream whose peer does not open the window ends at `send_due`."""
         return self.write_paused
 
     def send(self, data: bytes, *, end: bool) -> None:
-        """Send a part of the body, or buffer it until there is room."""
+        """Send a part of the body, or buffer it until the window allows it."""
         if self.sent:
             return
         if not self._waiting and self._has_room(len(data)):
@@ -278,7 +277,7 @@ class Stream:
             self._sent_all()
 
     def send_some(self) -> bool:
-        """Send one frame of the buffered data; returns True if there was room."""
+        """Send one frame of the buffered data; returns False if the window is too small."""
         size = min(len(self._waiting), MAX_FRAME, self.send_window, self.connection.scheduler.window)
         if size <= 0:
             return False
@@ -356,7 +355,7 @@ class Stream:
     # The end
 
     def finished(self, cycle: Cycle) -> None:
-        """The cycle has ended: the response is complete, or there will be none."""
+        """Handle the end of the cycle: the response is complete, or there will be none."""
         self.service.answered(cycle)
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
@@ -391,7 +390,7 @@ class Stream:
             self.refuse(HTTPError(408, "the request did not arrive in time"))
 
     def lost(self) -> None:
-        """The stream is closed: no more input arrives, and output is discarded."""
+        """Handle the end of the stream: no more input arrives, and output is discarded."""
         self.received = True
         self.body_due = math.inf
         self.sent = True

@@ -1,10 +1,11 @@
 """HTTP/2 stream table: open streams, and those that ended recently (RFC 9113, 5.1).
 
-A stream is in the table from its HEADERS until both sides have ended it, or one has reset it. One that corn ended while
-the peer may have been sending on it is remembered for a while (`was_ended`): what still comes for it is no fault.
+A stream is in the table from its HEADERS until both sides have ended it, or one has reset it. A stream that corn has
+ended while the peer may be sending is remembered for a while (`was_ended`): frames that still arrive for it are
+ignored.
 
-An application that goes on after its stream was reset counts as a stream all the same (`_abandoned`). So the work in
-progress for a connection is bounded by `--http2-max-concurrent-streams`, however fast the peer resets.
+An application that keeps running after its stream was reset still counts as a stream (`_abandoned`). So the work in
+progress for a connection is bounded by `--http2-max-concurrent-streams`, however fast the peer resets streams.
 
 Invariant: a stream that was removed refers to no cycle, and the table of a closed connection to no connection. So no
 circle of references keeps a stream or a connection until the garbage collector runs, which counts objects and not
@@ -32,7 +33,7 @@ _MOST_SKIPPED = 16
 
 
 class TableConnection(StreamConnection, Protocol):
-    """Connection as the table uses it."""
+    """Interface of the connection for the table."""
 
     def set_deadline(self) -> None:
         """Called when the first stream is open."""
@@ -59,7 +60,7 @@ class StreamTable:
     def __init__(self, connection: TableConnection) -> None:
         self.by_number: dict[int, Stream] = {}
         self.last = 0  # the highest number that the peer has used
-        self.is_closed = False  # the last stream was announced, and no more are taken
+        self.is_closed = False  # the last stream was announced; no more are accepted
         self._connection = connection
         service = connection.service
         self._limit = service.config.http2_max_concurrent_streams
@@ -123,27 +124,27 @@ class StreamTable:
         stream.cycle.begin()
 
     def find(self, number: int) -> Stream | None:
-        """The stream, or None if it has ended; raises HTTP2ConnectionError if it has never begun."""
+        """Stream with a number, None if it has ended; raises HTTP2ConnectionError if it was never opened."""
         stream = self.by_number.get(number)
         if stream is None and (number > self.last or not number & 1):
             raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a frame on a stream that has not begun")
         return stream
 
     def was_ended(self, number: int) -> bool:
-        """True if corn ended the stream, so that the peer may not know of it yet."""
+        """True if corn has ended the stream, which the peer may not know yet."""
         return number in self._ended
 
     def was_skipped(self, number: int) -> bool:
-        """True if the peer has skipped the number, and must not use it any more (RFC 9113, 5.1.1)."""
+        """True if the peer has skipped the number, which it must not use later (RFC 9113, 5.1.1)."""
         return any(number in each for each in self._skipped)
 
     def complete(self, stream: Stream) -> None:
-        """Remove a stream whose response is sent; the rest of its request is not wanted any more (RFC 9113, 8.1)."""
+        """Remove a stream whose response is sent; the rest of its request is refused (RFC 9113, 8.1)."""
         if not stream.received:
             self.reset(stream.number, ErrorCode.NO_ERROR)
         self._remove(stream)
         cycle, stream.cycle = stream.cycle, None
-        if cycle is not None and cycle.gone:  # it was answered over the application's head
+        if cycle is not None and cycle.gone:  # corn has answered in place of the application
             self._abandon(cycle)
 
     def end(self, stream: Stream, code: ErrorCode) -> None:
@@ -169,7 +170,7 @@ class StreamTable:
         del self._connection
 
     def reset(self, number: int, code: ErrorCode) -> None:
-        """Send RST_STREAM, and remember that the peer may not know of it for a moment."""
+        """Send RST_STREAM, and remember the stream, because the peer does not know of the reset yet."""
         self._connection.write_soon(reset(number, code))
         self._ended[number] = None
         if len(self._ended) > _MOST_ENDED:

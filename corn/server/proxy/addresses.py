@@ -1,8 +1,8 @@
 """Strict parser of IP addresses in text from a peer.
 
 inet_pton(3) is the grammar of RFC 3986, 3.2.2: four decimal octets without leading zeros, or an IPv6 address without a
-zone identifier. A zone names an interface of the machine that wrote it, so it says nothing here, and `ipaddress` lets
-it hold any characters.
+zone identifier. A zone identifier names an interface of the sender, so it has no meaning here, and `ipaddress` allows
+any characters in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from socket import inet_pton
 
 Node = tuple[str, int]
 
-_IPV4, _IPV6 = int(socket.AF_INET), int(socket.AF_INET6)  # plain numbers: this is done for each request
+_IPV4, _IPV6 = int(socket.AF_INET), int(socket.AF_INET6)  # plain numbers, because they are used for each request
 
 
 def pack(host: str) -> bytes | None:
@@ -42,8 +42,8 @@ def parse_port(text: str) -> int | None:
 def parse_node(text: str) -> Node | None:
     """Address and port (0 if it has none) of an element of X-Forwarded-For or a `for` of Forwarded (RFC 7239, 6).
 
-    None for anything else: `unknown`, an obfuscated identifier, a host name, a Unix socket. IPv6 may come without
-    brackets, as X-Forwarded-For has it; it cannot have a port then.
+    None for anything else: `unknown`, an obfuscated identifier, a host name, a Unix socket. An IPv6 address without
+    brackets, as in X-Forwarded-For, has no port.
     """
     colons = text.count(":")
     if not colons:

@@ -1,10 +1,10 @@
 """Forwarding headers of trusted proxies: X-Forwarded-* or Forwarded (RFC 7239).
 
-Each proxy appends to these lists, so only their right end comes from a peer that is trusted. The client is the first
-address from the right that is no trusted proxy's; where the other lists are as long, their value is taken from the same
-place. The search stops at an element that is no address, since nothing left of it can be vouched for: an empty element
-too, which is what a proxy appends that does not know its client. Which fields are read at all is the operator's choice
-(`--proxy-fields`), since a proxy that does not set a field passes on the client's.
+Each proxy appends to these lists, so only their right end comes from a trusted peer. The client is the first address
+from the right that does not belong to a trusted proxy. If another list has the same length, its value at the same
+position applies. The search stops at an element that is not an address, because elements left of it cannot be trusted;
+this includes the empty element that a proxy appends if it does not know its client. The operator chooses the fields to
+read (`--proxy-fields`), because a proxy that does not set a field passes on that of the client.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ForwardedInfo(NamedTuple):
 class ForwardedHeaders:
     """Rewriter of scopes by the forwarding headers that the operator has chosen, for requests from trusted proxies.
 
-    Nearly every request has each of them once, with one element: those are applied without lists.
+    In nearly every request each of them occurs once, with one element; these are applied without building lists.
     """
 
     def __init__(self, trust: TrustedNetworks, fields: Sequence[str]) -> None:
@@ -104,8 +104,8 @@ def read_x_forwarded(headers: Sequence[tuple[bytes, bytes]], fields: Sequence[st
 def read_forwarded(headers: Sequence[tuple[bytes, bytes]]) -> ForwardedInfo:
     """Values of the Forwarded fields, from the last malformed element on.
 
-    What is left of a malformed element was not written by the nearest proxy, and is worth nothing; what is right of it
-    still holds. So a client cannot make corn overlook its address by sending something malformed.
+    Elements left of a malformed one were not written by the nearest proxy and are ignored; those right of it are valid.
+    So a client cannot hide its address by sending a malformed element.
     """
     elements: list[dict[str, str]] = []
     for text in (value.decode("latin-1") for name, value in headers if name == b"forwarded"):

@@ -1,7 +1,7 @@
 """PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt).
 
-A proxy may begin each connection with the addresses of its client's connection. Guessing from the bytes would let every
-client choose its own address: so the header is required from the configured peers, and refused from all others.
+A proxy may begin each connection with the addresses of its client's connection. The header is required from configured
+peers and refused from all others: detecting it by its bytes would let any client choose its own address.
 """
 
 from __future__ import annotations

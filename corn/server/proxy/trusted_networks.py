@@ -9,11 +9,11 @@ from corn.server.asgi.scope import Address
 from corn.server.proxy.addresses import pack
 
 _MAX_REMEMBERED = 1024
-_MAPPED = bytes(10) + b"\xff\xff"  # how a dual-stack listener names an IPv4 peer (RFC 4291, 2.5.5.2)
+_MAPPED = bytes(10) + b"\xff\xff"  # prefix of an IPv4 peer on a dual-stack listener (RFC 4291, 2.5.5.2)
 
 
 class TrustedNetworks:
-    """List of networks; `*` is every address. A peer on a Unix socket has no address, but permission to connect."""
+    """List of networks; `*` is every address. A peer on a Unix socket is always trusted."""
 
     def __init__(self, networks: Iterable[str]) -> None:
         names = tuple(networks)
@@ -31,7 +31,7 @@ class TrustedNetworks:
         return self._unix if peer is None else self.contains(peer[0])
 
     def contains(self, host: str) -> bool:
-        """True if an address is in one of the networks; a text that is no address is in none."""
+        """True if an address is in one of the networks; False for a text that is no address."""
         if self._everyone:
             return True
         known = self._remembered.get(host)

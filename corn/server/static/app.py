@@ -1,12 +1,11 @@
 """ASGI application that serves static files: `--static /assets=./public`.
 
 It answers requests for files and passes everything else on to the wrapped application, WebSockets and lifespan
-included. So it works with every interface and every version of HTTP, and costs nothing where the option is not used.
-A large file is sent with sendfile(2) where the scope offers it; a small one is read, because one write of all is less
-work.
+included. So it works with every interface and every version of HTTP, and costs nothing if the option is not used. A
+large file is sent with sendfile(2) if the scope offers it; a small one is read, because a single write is cheaper.
 
-Rejected: Starlette's StaticFiles and WhiteNoise. The first knows no compressed siblings and takes a thread for each
-step, the second is for WSGI and lists all files at start-up.
+Rejected: Starlette's StaticFiles, which does not serve compressed siblings and uses a thread for each step. Rejected:
+WhiteNoise, which is for WSGI and lists all files at start-up.
 """
 
 from __future__ import annotations
@@ -74,8 +73,8 @@ class Reply:
     async def serve(self, found: str) -> bool:
         """Answer with the file at `found`, or with the index page of the directory; returns False if there is none.
 
-        Only a file refuses methods: what has no file at its very path is the application's, so a front end that owns
-        all paths does not shadow `POST /`.
+        Only existing files refuse other methods; all other paths belong to the application, so that a front end under
+        `/` does not shadow `POST /`.
         """
         if Path(found).is_dir():
             if self._scope["method"] not in _READS:
@@ -117,7 +116,7 @@ class Reply:
                 await self._send_file(chosen, modified, headers)
 
     def _choose(self, stack: ExitStack, found: str, file: Opened) -> tuple[Opened, bool]:
-        """File, or a compressed sibling that is no older; and True if there is any sibling."""
+        """File, or a compressed sibling that is not older; and True if there is any sibling."""
         beside = {coding: self._directory.sibling(found, suffix) for coding, suffix in CODINGS.items()}
         if any(beside.values()):
             for coding in accepted_codings(self._asked.get("accept-encoding", "")):

@@ -1,7 +1,7 @@
 """Conditional requests and range requests for a file (RFC 9110, 13 and 14).
 
-A request for several ranges gets the whole file, as 14.2 allows: clients that request several are rare, and a multipart
-response is what attacks are after.
+A request for several ranges gets the whole file, as 14.2 allows: such clients are rare, and multipart responses are a
+means of attack.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def chosen_range(headers: Mapping[str, str], etag: str, modified: int, size: int
 
 
 def _holds(validator: str | None, etag: str, modified: int) -> bool:
-    """Evaluate If-Range: true if the client's part is of the same file (13.1.5)."""
+    """Evaluate If-Range: True if the client has a part of the same file (13.1.5)."""
     if validator is None:
         return True
     if _TAG.fullmatch(validator.strip()):

@@ -1,9 +1,9 @@
 """File look-up below a directory by the path of a request, which never leads outside the directory.
 
-What may lead elsewhere is no path of a file: empty segments, `.` and `..` in whatever encoding they came (a scope's
-path is decoded once), and NUL. Names with a dot in front are not meant for the public, but for `.well-known` (RFC
-8615). A symbolic link may lead to a file below the same directory only. A file is looked at once it is open, so that
-what is told of it is true of what is sent; one that is no regular file is never read.
+Paths with empty segments, `.`, `..` (in any encoding, because a scope's path is decoded once) or NUL match no file, and
+neither do names that begin with a dot, except `.well-known` (RFC 8615). A symbolic link may only lead to a file below
+the same directory. A file is inspected after it is opened, so that the header describes what is sent; only regular
+files are read.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Directory:
         self._inside = self._root.rstrip("/") + "/"
 
     def find(self, path: str) -> str | None:
-        """Location on disk of a path, which begins in "/"; None where there can be nothing to serve.
+        """Location on disk of a path that begins with "/"; None if it cannot be a file to serve.
 
-        A path that ends in a slash is a directory's.
+        A path that ends in a slash names a directory.
         """
         segments = path[1:].split("/")
         if segments[-1] == "":
@@ -66,7 +66,7 @@ def _is_public(segment: str) -> bool:
 
 @contextmanager
 def opened(path: str, coding: str = "") -> Iterator[Opened | None]:
-    """Open file, closed on exit; None where it does not exist or is no file. Raises PermissionError if not readable."""
+    """Open file, closed on exit; None if it is no regular file. Raises PermissionError if it is not readable."""
     try:
         fd = os.open(path, _FLAGS)
     except OSError as error:

@@ -7,12 +7,12 @@ import mimetypes
 import re
 from collections.abc import Sequence
 
-CODINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}  # the best first, with the suffix of its files
+CODINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}  # in order of preference, with the suffix of their files
 
 _YEAR = 31536000
 _HASH = re.compile(r"[.-](?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\.")
 _QUALITY = re.compile(r"q[ \t]*=[ \t]*([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
-# Whatever the system's tables say, and what older Pythons do not know.
+# Independent of the system's tables, and of what older versions of Python know.
 _TYPES = {
     ".avif": "image/avif",
     ".ico": "image/x-icon",
@@ -46,7 +46,7 @@ def content_type(name: str) -> str:
 
 
 def accepted_codings(header: str) -> list[str]:
-    """Content codings that a client prefers to none, the best first (RFC 9110, 12.5.3)."""
+    """Content codings that a client prefers to none, in order of preference (RFC 9110, 12.5.3)."""
     qualities: dict[str, float] = {}
     for part in header.lower().split(","):
         name, _, parameters = part.partition(";")

@@ -1,6 +1,6 @@
 """Check of credentials, by a handshake with each of them (see `inspection`).
 
-In a process of its own (`main`) it checks credentials for the master, which loads no TLS.
+`main` runs it in a process of its own for the master, which does not load the TLS modules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from corn.tls.credentials import Credentials
 def check_credentials(config: Config, credentials: Credentials, now: float) -> str:
     """Expiry of the first of the certificates to expire, as text.
 
-    Raises ConfigError where one cannot be used, or is not valid now.
+    Raises ConfigError if one of them cannot be used, or is not valid now.
     """
     ends = []
     for pair in credentials.pairs:
@@ -33,12 +33,12 @@ def check_credentials(config: Config, credentials: Credentials, now: float) -> s
 
 
 class NotValidNowError(ConfigError):
-    """The credentials are valid, but the certificate is expired or not valid yet."""
+    """Raised for credentials that can be used, but whose certificate has expired or is not valid yet."""
 
 
 def main(fd: int) -> None:
-    """Receive the master's request on this descriptor, examine, answer and exit; also exit when the master does."""
-    leave_to_master(BY_TEMPLATES)  # Ctrl-C at a terminal is the master's to answer
+    """Receive the master's request on this descriptor, check the credentials, reply and exit; exit with the master."""
+    leave_to_master(BY_TEMPLATES)  # the master handles Ctrl-C
     channel = Channel(socket.socket(fileno=fd))
     while not channel.closed:
         for message in channel.receive():

@@ -1,7 +1,7 @@
 """TLS contexts of a worker's credentials (the `ssl` module of the standard library, OpenSSL).
 
-One context for each certificate. The first answers clients whose server name (SNI, RFC 6066, 3) no certificate has, or
-who send none. A connection keeps the context it began with, so credentials can be replaced at any time.
+There is one context for each certificate. The first is used for clients without a server name (SNI, RFC 6066, 3), or
+with one that no certificate has. A connection keeps its context, so credentials can be replaced at any time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ContextHook: TypeAlias = Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SS
 
 
 class TLSContexts:
-    """TLS state shared by all connections of a worker; made before the fork, so that workers resume sessions of others.
+    """TLS state of all connections; created before the fork, so that workers can resume each other's sessions.
 
     `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use; None for a context of
     the program's own, which is used as it is but for its ALPN protocols. `hook` makes the contexts of credentials.
@@ -50,9 +50,9 @@ class TLSContexts:
             self.renew(source)
 
     def renew(self, credentials: Credentials) -> None:
-        """Use these credentials for new connections; raises ConfigError where they cannot be used.
+        """Use these credentials for new connections; raises ConfigError if they cannot be used.
 
-        Those that are in use already are kept as they are, and the sessions of their clients with them.
+        If they are in use already, the contexts are kept, and with them the sessions of the clients.
         """
         if credentials != self.credentials:
             contexts = [self._make(pair, credentials) for pair in credentials.pairs]
@@ -103,7 +103,7 @@ class _Chooser:
         }
 
     def choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        """Called in the handshake. A wildcard stands for one label (RFC 9525, 6.3)."""
+        """Select the context; called in the handshake. A wildcard matches one label (RFC 9525, 6.3)."""
         if name is not None:
             exact = name.lower().rstrip(".")
             chosen = self._contexts.get(exact) or self._contexts.get("*." + exact.partition(".")[2])
@@ -113,14 +113,14 @@ class _Chooser:
 
 
 def application_protocols(config: Config) -> list[str]:
-    """Protocols offered by ALPN (RFC 7301), the best first."""
+    """Protocols offered by ALPN (RFC 7301), in order of preference."""
     if config.http == "2":
         return ["h2"]
     return ["http/1.1"] if http2_connection(config) is None else ["h2", "http/1.1"]
 
 
 def make_context(config: Config, pair: KeyPair, credentials: Credentials) -> ssl.SSLContext:
-    """Context for one certificate; raises ConfigError, which names the option that is wrong."""
+    """Context for one certificate; raises a ConfigError that names the invalid option."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[config.ssl_min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -145,14 +145,14 @@ def make_context(config: Config, pair: KeyPair, credentials: Credentials) -> ssl
 def _load_pair(context: ssl.SSLContext, pair: KeyPair, password: str | None) -> None:
     try:
         with _file_of(pair.key + pair.certificate) as name:
-            # With a function for the password, OpenSSL does not ask the terminal for one.
+            # With a password function, OpenSSL does not prompt on the terminal.
             context.load_cert_chain(name, password=lambda: password or "")
     except (ssl.SSLError, ValueError) as error:
         raise ConfigError(_refusal(pair, error, password)) from None
 
 
 def _load_revocations(context: ssl.SSLContext, config: Config, revocations: str) -> None:
-    """Every certificate of a client's chain is looked up: its authority's list must be there, and not have expired."""
+    """Load revocation lists; each authority in a client's chain must have a list that has not expired."""
     try:
         with _file_of(revocations) as name:
             context.load_verify_locations(cafile=name)
@@ -163,7 +163,7 @@ def _load_revocations(context: ssl.SSLContext, config: Config, revocations: str)
 
 @contextlib.contextmanager
 def _file_of(text: str) -> Iterator[str]:
-    """OpenSSL takes certificates and keys by file name only: this file has none but that of its descriptor."""
+    """Path of an unnamed file with this text, because OpenSSL only loads certificates and keys from files."""
     fd = anonymous_file("corn-certificate")
     try:
         with os.fdopen(os.dup(fd), "w") as file:

@@ -1,10 +1,10 @@
 """TLS handshake of a new connection.
 
-It counts as a connection that waits for its first byte: it has a deadline, a drain lets it finish, and the stop at the
-end of the grace cuts it. What begins with no handshake record (RFC 8446, 5.1) is no TLS: somebody who speaks plain HTTP
-is told so, in plain HTTP.
+It counts as a connection that waits for its first byte: it has a deadline, a drain lets it finish, and it is aborted at
+the end of the grace period. A client that sends plain HTTP instead of a handshake record (RFC 8446, 5.1) gets an error
+response in plain HTTP.
 
-What the handshake agreed on is the application's to read in the scope (ASGI, "TLS Extension", version 0.2).
+The negotiated parameters are in the scope (ASGI, "TLS Extension", version 0.2).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _ESCAPED = re.compile(r'[\\"+,;<>]|^[ #]| $')
 
 
 class TLSHandshake(asyncio.Protocol):
-    """Handshake; then the protocol that `factory` makes for the ends and the ALPN protocol takes over."""
+    """Handshake, after which the protocol that `factory` makes for the ALPN protocol takes over."""
 
     __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_raw", "_service", "_tls", "deadline")
 
@@ -128,7 +128,7 @@ class TLSHandshake(asyncio.Protocol):
 
 
 def tls_extension(connection: ssl.SSLObject, tls: TLSContexts) -> dict[str, Any]:
-    """Fields of the ASGI extension `tls`. An invalid certificate ends the handshake, so there is never an error."""
+    """Fields of the ASGI extension `tls`. An invalid certificate fails the handshake, so there is no error."""
     cipher = connection.cipher()
     return {
         "server_cert": tls.certificates.get(connection.context),

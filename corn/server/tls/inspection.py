@@ -1,7 +1,7 @@
 """Certificate inspection from a client's side, by a TLS handshake in memory.
 
-What is inspected is the certificate as it is sent, the key that signs, the versions and ciphers that are left. It also
-yields the certificate's fields, which the `ssl` module gives to a verifying peer alone.
+The handshake tests the certificate as it is sent, the key, and the configured versions and ciphers. It also yields the
+fields of the certificate, which the `ssl` module only returns to a verifying peer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from corn.errors import ConfigError
 from corn.tls.credentials import KeyPair
 
-_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the times are for the caller to judge
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the caller checks the times
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class CertificateInfo:
     not_after: float
 
     def trouble(self, now: float) -> str:
-        """Reason for which clients refuse it at this time, or ""."""
+        """Reason why clients refuse it at this time, or ""."""
         if now > self.not_after:
             return f"it expired on {date_of(self.not_after)}"
         if now < self.not_before:
@@ -41,7 +41,7 @@ def subject_names(pair: KeyPair, context: ssl.SSLContext) -> tuple[str, ...]:
 
 
 def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateInfo:
-    """Do the handshake between a client and a server in memory; raises ConfigError where that fails."""
+    """Do a handshake between a client and a server in memory; raises ConfigError if it fails."""
     mode, context.verify_mode = context.verify_mode, ssl.CERT_NONE
     try:
         fields = _shake_hands(context, _trusting_client(pair))

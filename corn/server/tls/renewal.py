@@ -1,4 +1,4 @@
-"""Certificate renewal without a master: the serving process reads, examines and renews them itself."""
+"""Certificate renewal without a master: the serving process reads, checks and replaces the certificates itself."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ async def _keep_renewed(tls: TLSContexts, config: Config) -> None:
         await asyncio.sleep(_EVERY)
         if stamps.have_changed():
             refusal = _renew(tls, config)
-        elif refusal:  # and not at once: certificate and key are two files
+        elif refusal:  # only at the second check: certificate and key are two files
             logger.error("certificate renewal failed, keeping the current certificates: %s", refusal)
             refusal = ""
 
 
 def _renew(tls: TLSContexts, config: Config) -> str:
-    """Reason for which the files cannot be used, or ""."""
+    """Load the files; returns the reason if they cannot be used, else ""."""
     try:
         credentials = read_credentials(config)
         if credentials != tls.credentials:

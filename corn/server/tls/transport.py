@@ -1,14 +1,13 @@
-"""TLS transport: a transport for the protocol above, a protocol for the transport below.
+"""TLS transport: a transport for the upper protocol, and a protocol for the lower transport.
 
     protocol (HTTP/1.1, ...)      sees plain bytes
     TLSStream                     ssl.MemoryBIO and ssl.SSLObject: OpenSSL without a socket
     the loop's transport          sees records (RFC 8446, 5)
 
-asyncio and uvloop bring layers of their own. This one costs less for each request (docs/explanation/decisions/0012):
-it reads as many records as have come and no more, so that OpenSSL need not raise to say that there are none, and it
-holds no buffer for a connection that is silent. What the peer sends after its close_notify, or corn after its own, is
-the end of that direction only, as with plain TCP; a peer that ends without close_notify is taken as one that ended
-there, because HTTP says of itself where a message ends (RFC 9112, 9.8).
+asyncio and uvloop have TLS layers too. This one is cheaper for each request (docs/explanation/decisions/0012): it reads
+only the complete records, so that OpenSSL does not raise an exception when there are no more, and an idle connection
+has no buffer. A close_notify ends one direction only, as a FIN does in plain TCP. A connection that ends without one is
+treated as if it had been sent, because HTTP marks the end of a message itself (RFC 9112, 9.8).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 
 from corn.logs import logger
 
-_MOST = 1 << 14  # what a record can hold; a larger buffer, of which little is used, costs more than the decryption
+_MOST = 1 << 14  # the size of a record; a larger buffer would take more time than the decryption
 
 
 class TLSStream(asyncio.Transport):
@@ -40,7 +39,7 @@ class TLSStream(asyncio.Transport):
         self._incoming = incoming
         self._outgoing = outgoing
         self._ended = False  # the peer sends no more
-        self._stays = False  # the protocol's answer to that
+        self._stays = False  # the protocol's return value for that
         self._left = False  # corn sends no more
 
     # Called by the lower transport
@@ -48,7 +47,7 @@ class TLSStream(asyncio.Transport):
     def data_received(self, data: bytes) -> None:
         """Receive records, or parts of them."""
         if self._left or self._ended:
-            self._protocol.data_received(data)  # never decrypted: whoever lingers only counts it
+            self._protocol.data_received(data)  # not decrypted: a lingering close only counts bytes
             return
         self._incoming.write(data)
         self.deliver()
@@ -78,7 +77,7 @@ class TLSStream(asyncio.Transport):
                 self.close()
 
     def eof_received(self) -> bool:
-        """TCP has ended, with or without close_notify before."""
+        """Handle the end of the TCP stream, with or without a close_notify before it."""
         if not self._ended:
             self._ended = True
             self._stays = bool(self._protocol.eof_received())
@@ -109,7 +108,7 @@ class TLSStream(asyncio.Transport):
         self.raw.write(self._outgoing.read())
 
     def _write_rest(self, rest: memoryview) -> None:
-        """OpenSSL takes one record at a time, of 16 KiB at the most."""
+        """Write in pieces, because OpenSSL takes one record of at most 16 KiB at a time."""
         while rest:
             rest = rest[self._object.write(rest) :]
 
@@ -163,7 +162,7 @@ class TLSStream(asyncio.Transport):
         return self._object if name == "ssl_object" else self.raw.get_extra_info(name, default)
 
     def _take_leave(self) -> None:
-        """Send close_notify (RFC 8446, 6.1), once; its answer is not waited for."""
+        """Send close_notify (RFC 8446, 6.1), once, without waiting for the answer."""
         if not self._left:
             self._left = True
             with contextlib.suppress(ssl.SSLError):
@@ -172,7 +171,7 @@ class TLSStream(asyncio.Transport):
                 self.raw.write(self._outgoing.read())
 
     def _fail(self, error: ssl.SSLError) -> None:
-        """A record that cannot be read: the alert is sent, and nothing after it can be trusted."""
+        """Handle an invalid record: send the alert and abort, because nothing after it can be trusted."""
         logger.debug("TLS connection aborted: %s", error.reason)
         self._left = True
         if self._outgoing.pending and not self.raw.is_closing():

@@ -1,7 +1,7 @@
 """ASGI cycle of a WebSocket (ASGI, "WebSocket", 2.5).
 
-It begins as the request that it is: a cycle, to which the application may give an answer in HTTP, or which it accepts.
-From there on a `Session` carries messages.
+A WebSocket begins as an HTTP request, which the application either accepts or answers with an HTTP response. After it
+is accepted, a `WebSocketSession` carries the messages.
 
     START   websocket.accept                 -> OPEN
             websocket.close                  -> DONE, by 403
@@ -10,13 +10,12 @@ From there on a `Session` carries messages.
     OPEN    websocket.send                   -> OPEN
             websocket.close                  -> DONE
 
-Whoever ended it, the application receives `websocket.disconnect` after the messages that came before; if it was not
-the application itself, sending raises ClientDisconnected.
+At the end the application receives `websocket.disconnect`, after the messages that precede it. If the application has
+not closed the WebSocket itself, sending raises ClientDisconnected.
 
-To carry it over another transport: give the cycle a connection with
-`open_websocket(head, session, block, flags)`, which writes the answer (101 with the accept key over HTTP/1.1, 200 over
-HTTP/2) with the field lines of `block`, sets `session.carrier`, and feeds the session what comes from then on.
-`HTTP1Connection` and `websocket_http1` do so.
+The connection of the cycle implements `open_websocket(head, session, block, flags)`: it writes the response (101 with
+the accept key over HTTP/1.1, 200 over HTTP/2) with the field lines of `block`, sets `session.carrier`, and feeds all
+further input to the session.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from corn.server.websocket.handshake import Offer, check_fields, websocket_scope
 from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
 
 _NORMAL = 1000
-_NOTICE = 0.25  # seconds from websocket.disconnect until the application is cancelled, where it must be
+_NOTICE = 0.25  # seconds between websocket.disconnect and the cancellation of the application
 
 
 class WebSocketCycle(RequestCycle):
     """ASGI cycle of one WebSocket, from its handshake to its end."""
 
-    keep_alive = False  # of an answer in HTTP: frames may follow the handshake, which would pass for requests
+    keep_alive = False  # of an HTTP response: frames may follow the handshake, and could be taken for requests
     opened_by = 101  # the status that accepts the handshake
     session: WebSocketSession | None = None
     _told = False  # the application received websocket.connect
@@ -81,7 +80,7 @@ class WebSocketCycle(RequestCycle):
             await self._wait()
 
     async def send(self, message: Message) -> None:
-        """ASGI `send`: takes one message; waits while the peer reads more slowly than the application writes."""
+        """ASGI `send`: takes one message; waits while the peer reads too slowly."""
         handler = self._stage.get(message["type"])
         if self.gone:
             raise ClientDisconnected
@@ -110,7 +109,7 @@ class WebSocketCycle(RequestCycle):
         self.session = WebSocketSession(service, frames, self.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.metrics.answered(self.status, 0, monotonic() - self.started_at)  # it has lines of its own in the log
+        service.metrics.answered(self.status, 0, monotonic() - self.started_at)  # the access log has other lines for it
         if service.access is not None:
             service.access.accepted(self._record("accepted"))
 
@@ -124,7 +123,7 @@ class WebSocketCycle(RequestCycle):
     def _take_message(self, message: Message) -> None:
         assert self.session is not None
         if self.session.is_lost:
-            raise ClientDisconnected  # though there may be messages left to receive
+            raise ClientDisconnected  # although there may be messages left to receive
         data = message.get("text")
         if data is None:
             data = message.get("bytes")
@@ -159,7 +158,7 @@ class WebSocketCycle(RequestCycle):
     # Errors
 
     def cancel(self, why: str) -> None:
-        """Stop the application; where it has accepted, it gets a moment to return after websocket.disconnect."""
+        """Cancel the application's task; if accepted, it has a moment to return after websocket.disconnect."""
         if self.session is None:
             super().cancel(why)
         else:
@@ -182,7 +181,7 @@ class WebSocketCycle(RequestCycle):
 
     def _failed(self, error: BaseException) -> None:
         if self.gone and type(error).__name__ == "WebSocketDisconnect":
-            return  # Starlette and Litestar raise it for websocket.disconnect, and no application has to catch it
+            return  # Starlette and Litestar raise it on websocket.disconnect; applications need not catch it
         super()._failed(error)
 
     def _name(self) -> str:

@@ -1,8 +1,8 @@
 """Compression of WebSocket messages: permessage-deflate (RFC 7692).
 
-The library `websockets` negotiates the parameters. The codec is corn's own, because the library's loses data without
-a word: what follows a DEFLATE block with BFINAL set, and every later message of a client that sends one, comes out
-empty; and a fragment that begins when the message is exactly as large as it may be is inflated without a limit.
+The library `websockets` negotiates the parameters. The codec is corn's own, because the library's silently loses data
+after a DEFLATE block with BFINAL set (the rest of the message and all later messages are empty), and because it
+inflates a fragment without a limit if the message has exactly the maximum size before it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from websockets.frames import Frame, Opcode
 from websockets.headers import build_extension
 from websockets.typing import ExtensionHeader
 
-_TAIL = b"\0\0\xff\xff"  # ends what a sync flush produces; left out on the wire (RFC 7692, 7.2.1)
+_TAIL = b"\0\0\xff\xff"  # end of a sync flush; omitted on the wire (RFC 7692, 7.2.1)
 _MOST_STREAMS = 16  # DEFLATE streams in a message; each costs memory and time however short it is
 _CONTROL = 8  # the opcodes of control frames have this bit
 
-# A window of 4 KiB on both sides costs a quarter of the memory of the largest, and compresses messages as well as that.
+# A window of 4 KiB needs a quarter of the memory of the largest one, and compresses messages as well.
 _FACTORY = ServerPerMessageDeflateFactory(
     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
 )
@@ -38,8 +38,8 @@ class Deflate(Extension):
         self._deflater = self._new_deflater()
         self._inflater = zlib.decompressobj(self._remote_bits)
         self.limit = 0  # bytes of a message
-        self._amid = False  # a compressed message of which fragments are to come
-        self._left = 0  # of the limit, for them
+        self._amid = False  # fragments of a compressed message are still to come
+        self._left = 0  # bytes of the limit left for them
 
     def deflate(self, payload: bytes) -> bytes:
         """Compress the payload of a message."""
@@ -64,7 +64,7 @@ class Deflate(Extension):
         return content
 
     def _inflate_rest(self, content: bytes, limit: int) -> bytes:
-        """RFC 7692, 7.2.3.4: after a block with BFINAL set another stream begins."""
+        """Inflate further DEFLATE streams, which follow a block with BFINAL set (RFC 7692, 7.2.3.4)."""
         for _ in range(_MOST_STREAMS):
             rest = self._inflater.unused_data
             if not rest or rest == _TAIL or len(content) > limit:
@@ -81,7 +81,7 @@ class Deflate(Extension):
             self._inflater = zlib.decompressobj(self._remote_bits)
 
     def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:  # noqa: ARG002 - the library's signature
-        """Inflate a frame for the library, whose `max_size` may be 0 and would then be none."""
+        """Inflate a frame for the library, which passes a `max_size` of 0 that zlib takes for no limit."""
         if frame.opcode & _CONTROL:
             return frame
         if frame.opcode is Opcode.CONT:
@@ -100,7 +100,7 @@ class Deflate(Extension):
         return Frame(frame.opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
 
     def encode(self, frame: Frame) -> Frame:
-        """Leave the library's own frames as they are: it sends control frames only."""
+        """Return the library's own frames unchanged, because it only sends control frames."""
         return frame
 
     def _new_deflater(self) -> zlib._Compress:

@@ -1,18 +1,17 @@
 """WebSocket frame codec: frames to messages and back (RFC 6455, 5 and 7). Pure: bytes in, messages and bytes out.
 
-What clients send most is taken apart here: text and binary frames that are one whole message and complete in what was
-read, pings and pongs. Every other frame goes to `Protocol` of the library `websockets`, which knows the rest of the
-RFC: fragments, closing, and what is wrong.
+The most common frames are parsed here: text and binary frames that are complete messages and were read completely,
+pings and pongs. All other frames go to `Protocol` of the library `websockets`, which implements the rest of the RFC:
+fragments, closing, and errors.
 
-One call does a bounded amount of work, whatever was read: so many messages, bytes and frames. What is left is held
-(`holds`) for the next call.
+One call does a bounded amount of work, limited in messages, bytes and frames. The rest of the input is held (`holds`)
+for the next call.
 
-Invariants. The protocol is given whole frames, or parts of one while `_due` counts what is missing of it; so at the
-start of a frame it holds nothing back, and can be passed by. It is passed by only where it would not remember anything
-of the frame: between messages, before the end, and for pings and pongs.
+Invariants: The library receives whole frames, or parts of one while `_due` counts the missing bytes, so it buffers
+nothing at the start of a frame and can be bypassed. It is bypassed only for frames that do not change its state:
+between messages, before the close, and for pings and pongs.
 
-Rejected: parsing everything here. It is no faster for what is common, and the rules and the attacks would be corn's to
-know.
+Rejected: parsing all frames here. It is not faster for the common ones, and corn would have to implement all rules.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from corn.server.websocket.deflate import Deflate
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # where no wheel fits the machine and there is no compiler
+except ImportError:  # there is no wheel for the platform, and no compiler
     from websockets.utils import apply_mask
 
 CLOSE, CONT, PING, PONG, TEXT = Opcode.CLOSE, Opcode.CONT, Opcode.PING, Opcode.PONG, Opcode.TEXT
@@ -42,26 +41,26 @@ _TEXT, _BINARY = 0x81, 0x82  # the first byte of a whole message: FIN and the op
 _WHOLE = (_TEXT, _BINARY)
 _COMPRESSED = 0x40  # RSV1 (RFC 7692, 6)
 _WHOLE_COMPRESSED = (*_WHOLE, _TEXT | _COMPRESSED, _BINARY | _COMPRESSED)
-_IS_TEXT = 1  # tells the opcodes of text and binary, 1 and 2, from each other
+_IS_TEXT = 1  # bit that distinguishes the opcodes of text (1) and binary (2)
 _CLOSE, _PING, _PONG = 0x88, 0x89, 0x8A
 _HEARTBEATS = (_PING, _PONG)
 _MASKED = 0x80
-_SMALL = 125  # the longest payload whose length is told in the second byte
+_SMALL = 125  # the longest payload whose length is in the second byte
 _LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _TEXT_HEADS, _BINARY_HEADS = ([bytes((first, size)) for size in range(_SMALL + 1)] for first in (_TEXT, _BINARY))
 
-MOST_BYTES = 1 << 18  # of the messages of one call; a message that passes it is the last
+MOST_BYTES = 1 << 18  # of the messages of one call; the message that exceeds it is the last
 _MOST_FRAMES = 256  # of one call, messages aside
 
 _PROGRESS = "current_size" if hasattr(Protocol(SERVER), "current_size") else "cur_size"  # websockets before 16
 
-_silent = logging.getLogger("corn.websocket.frames")  # what the library logs is in the access log already
+_silent = logging.getLogger("corn.websocket.frames")  # the access log has the same information
 _silent.setLevel(logging.CRITICAL)
 
 
 class CloseInfo(NamedTuple):
-    """Code and reason of the close frame that came first, from either side."""
+    """Code and reason of the first close frame, from either side."""
 
     code: int
     reason: str
@@ -70,9 +69,9 @@ class CloseInfo(NamedTuple):
 class FrameCodec:
     """Codec of one WebSocket.
 
-    `out` is what is to be written after a call; the caller takes it. `end` is set once a close frame was sent or
-    received: then messages are dropped. `done` says that nothing more is to come: the close frame was answered, or the
-    peer has broken the protocol (`failed`). `taken` counts the bytes of the messages of the last call.
+    `out` has the bytes to write after a call, which the caller removes. `end` is set after a close frame was sent or
+    received; later messages are dropped. `done` is True when both sides have closed, or after a protocol error of the
+    peer (`failed`). `taken` counts the bytes of the messages of the last call.
     """
 
     __slots__ = (
@@ -95,7 +94,7 @@ class FrameCodec:
     )
 
     def __init__(self, max_size: int, extension: Deflate | None = None) -> None:
-        # Compressed, a message as large as allowed may be a little larger; the library measures both by one limit.
+        # A compressed message may be a little larger than its content; the library has one limit for both.
         most = max_size if extension is None else max_size + (max_size >> 6) + 1024
         self._protocol = Protocol(SERVER, state=OPEN, max_size=most, logger=_silent)
         if extension is not None:
@@ -104,14 +103,14 @@ class FrameCodec:
         self._extension = extension
         self._whole = _WHOLE if extension is None else _WHOLE_COMPRESSED
         self._limit = max_size
-        self._data = b""  # of which all before `_at` is processed
+        self._data = b""  # the bytes before `_at` are processed
         self._at = 0
-        self._more: list[bytes] = []  # what came behind it
+        self._more: list[bytes] = []  # bytes after it
         self.holds = False
         self.taken = 0
         self._due = 0
         self._fragments: bytearray | None = None  # of the message that is being received
-        self._decoder: codecs.IncrementalDecoder | None = None  # looks at a text's fragments as they come
+        self._decoder: codecs.IncrementalDecoder | None = None  # validates the fragments of a text as they arrive
         self.end: CloseInfo | None = None
         self.done = False
         self.failed = False
@@ -120,17 +119,17 @@ class FrameCodec:
     # Receiving
 
     def feed(self, data: bytes, room: int) -> list[str | bytes]:
-        """Messages that are complete with `data`, at most `room`.
+        """Return the messages that `data` completes, at most `room`.
 
-        `holds` says that there is more to come without more data: there was no room for all messages, or after them
-        comes something that may end everything. The application can answer what came before it.
+        `holds` is True if there is more input to process without further data: there was no room for all messages, or a
+        frame follows that may end the session. The application can first answer the messages before it.
         """
         at = 0
         messages: list[str | bytes] = []
         self.taken = 0
         if self._data:
             if data:
-                self._more.append(data)  # and joined only for a frame to be taken: the peer chooses how small they are
+                self._more.append(data)  # joined once per frame, because the peer chooses the size of the pieces
             if room <= 0:
                 return messages
             data, at = (b"".join((self._data[self._at :], *self._more)), 0) if self._more else (self._data, self._at)
@@ -146,7 +145,7 @@ class FrameCodec:
         return messages
 
     def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
-        """Take frame by frame; returns the position reached."""
+        """Process frame by frame; returns the position reached."""
         self.holds = False
         size, others = len(data), 0
         while size - at > 1 and not self.done:
@@ -202,7 +201,7 @@ class FrameCodec:
     def _begin(self, data: bytes, messages: list[str | bytes]) -> None:
         """Pass on a frame, or the received part of it."""
         if data[0] == _CLOSE and self._fragments is not None:
-            # Control frames may come amid a message (RFC 6455, 5.4), but the library wants it completed first.
+            # Control frames may be between fragments (RFC 6455, 5.4), but the library needs a complete message.
             self._fragments = None
             setattr(self._protocol, _PROGRESS, None)
         self._pass_on(data, messages)
@@ -257,7 +256,7 @@ class FrameCodec:
             self.end = CloseInfo(int(sent.code), sent.reason)
 
     def _collect(self) -> None:
-        # A half-close is written as b"" by the library; when to close is the caller's to know.
+        # The library represents a half-close as b""; the caller decides when to close.
         self.out += b"".join(self._protocol.data_to_send())
 
     def release(self) -> None:

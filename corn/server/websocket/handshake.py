@@ -1,7 +1,7 @@
 """WebSocket opening handshake: checks of the request, and fields of the response (RFC 6455, 4; RFC 7692, 5). Pure.
 
-Whoever asks over HTTP/2 (RFC 8441) has no key and no Upgrade field, but offers subprotocols and extensions by the same
-fields: `read_offer` serves both.
+A handshake over HTTP/2 (RFC 8441) has no key and no Upgrade field, but offers subprotocols and extensions in the same
+fields, which `read_offer` parses for both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Offer(NamedTuple):
 def wants_websocket(head: RequestHead) -> bool:
     """True if a request asks for a WebSocket. With another method than GET, it is served as an HTTP request.
 
-    RFC 9110, 7.8: an upgrade may be ignored, and has to be in HTTP/1.0 and without the connection option.
+    An upgrade may be ignored, and must be ignored in HTTP/1.0 and without the connection option (RFC 9110, 7.8).
     """
     asked = b"websocket" in [each.strip() for each in head.upgrade.split(b",")]
     return asked and head.method == "GET" and head.minor > 0 and b"upgrade" in head.options

@@ -1,19 +1,22 @@
 """Open WebSocket: its queue of messages, its pings, its close; independent of its transport.
 
-The carrier calls `feed` with what it reads, `catch_up` when writing can go on after it was paused, and `lost` when
-nothing more comes; the worker's sweep calls `expire`.
-Messages wait in `messages`, bounded by `--ws-max-queue` and by bytes (`MOST_BYTES`, which the last message may pass):
-when it is full nothing more is taken apart, and reading stops until the application has taken three quarters of them,
-or all where the bytes are many. So what is held is one message of `--ws-max-size` at the most, and little beside it,
-however small a peer can compress them. Answers to pings that the peer does not read fill the queue too.
+The carrier calls `feed` with its input, `catch_up` when writing is resumed after a pause, and `lost` at the end of the
+connection; the worker's sweep calls `expire`.
 
-What one read holds is taken in turns of the event loop, some hundred frames each; reading stops until all are taken.
+Messages are queued in `messages`, bounded by `--ws-max-queue` and by bytes (`MOST_BYTES`, which the last message may
+exceed). When the queue is full, no more frames are parsed, and reading stops until the application has received three
+quarters of the messages, or all if they have many bytes. So at most one message of `--ws-max-size` is buffered, and
+little more, however well messages are compressed. Pongs that the peer does not read count as a full queue, too.
 
-What ends it, from whichever side, is its `outcome`, set once. What comes before is still for the application, what
-comes after is dropped. Then the close frame is to be answered within a deadline, or the carrier is cut.
+The frames of one read are processed in several iterations of the event loop, some hundred frames each; reading stops
+until all are processed.
 
-There is no timer for a WebSocket. A ping is a deadline like any other, and any data answers it: a peer that is busy
-sending one large message is alive, though its pong has to wait.
+`outcome` is set once, by the first event that ends the session, from either side. Messages before it are passed to the
+application, later ones are dropped. The peer must answer the close frame before a deadline; otherwise the carrier is
+aborted.
+
+A WebSocket has no timer. A ping sets the deadline, and any data counts as its answer: a peer that is sending one large
+message is alive, although its pong has to wait.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ _UNBOUNDED = 1 << 62
 class WebSocketSession:
     """Open WebSocket. `deadline` is on `Clock.now`; past it, `expire` is called.
 
-    `on_news` is called when there are messages to take, and `on_end` once, with the outcome.
+    `on_news` is called when there are messages to receive, and `on_end` once, with the outcome.
     """
 
     __slots__ = (
@@ -80,13 +83,13 @@ class WebSocketSession:
         self._on_news = on_news
         self._on_end = on_end
         self._limit = service.config.ws_max_queue
-        self._bytes = 0  # of the messages since there were none
-        self.is_full = False  # reading is paused until the application has caught up, as far as `_low`
+        self._bytes = 0  # of the messages since the queue was last empty
+        self.is_full = False  # reading is paused until at most `_low` messages are left
         self._low = 0
         self._proceeds = False  # the rest of the input is processed in another iteration of the event loop
         self.is_lost = False  # the transport is closed
         self._pinged = False
-        self._heard = False  # anything, since the last ping
+        self._heard = False  # data was received since the last ping
         self._leave_at = service.clock.now if service.draining else math.inf
         self._wait(service.config.ws_ping_interval)
         service.websockets.add(self)
@@ -121,16 +124,16 @@ class WebSocketSession:
                 self.carrier.pause_reading()
 
     def lost(self) -> None:
-        """The transport is closed: no more input arrives, and output is discarded."""
+        """Handle the end of the transport: no more input arrives, and output is discarded."""
         self.is_lost = True
         self._service.websockets.discard(self)
         if self._frames.holds:
-            self.catch_up()  # where reading stopped for unread pongs, `resume_writing` comes no more
+            self.catch_up()  # if reading stopped for unread pongs, `resume_writing` is not called any more
         else:
             self._end_lost()
 
     def _stop_reading(self, low: int) -> None:
-        """Wait until there are no more than `low` messages."""
+        """Pause reading until at most `low` messages are left."""
         if not self.is_full and self.outcome is None:
             self.is_full, self._low = True, low
             if not self.is_lost:
@@ -139,13 +142,13 @@ class WebSocketSession:
     # Called for the application
 
     def catch_up(self) -> None:
-        """Resume reading, if the application or the peer has taken enough."""
+        """Resume reading if the application and the peer have caught up."""
         if self.is_full and len(self.messages) <= self._low:
             self.is_full = False
             self._proceed()
 
     def _proceed(self) -> None:
-        """Process the input that was held back, and resume reading when all of it is."""
+        """Process the input that was held back; when all is processed, resume reading."""
         self._proceeds = False
         if self._frames.holds and not self.is_full:
             self.feed(b"")
@@ -163,7 +166,7 @@ class WebSocketSession:
         return len(frame)
 
     def close(self, code: int, reason: str) -> None:
-        """Close, unless it is closing already. Raises ValueError for a code or a reason that cannot be sent."""
+        """Close, unless closing already. Raises ValueError for a code or a reason that cannot be sent."""
         if self.outcome is None:
             self._frames.close(code, reason)
             self._answer()
@@ -176,7 +179,7 @@ class WebSocketSession:
         self.deadline = min(self.deadline, at)
 
     def expire(self) -> None:
-        """The deadline has passed: of the close handshake, of the drain, or of a ping."""
+        """Handle an expired deadline: of the close handshake, of the drain, or of a ping."""
         now, config = self._service.clock.now, self._service.config
         if self.outcome is not None:
             if not self.is_lost and self.carrier.still_sends():  # the close frame waits behind a message
@@ -202,7 +205,7 @@ class WebSocketSession:
             self._wait(config.ws_ping_timeout or config.ws_ping_interval)
 
     def _wait(self, seconds: float) -> None:
-        """Set the deadline so many seconds from now; 0 for none."""
+        """Set the deadline in so many seconds; 0 for none."""
         self.deadline = min(self._service.clock.now + seconds if seconds else math.inf, self._leave_at)
 
     # The end
@@ -223,8 +226,8 @@ class WebSocketSession:
     def _end_lost(self) -> None:
         """End a session whose carrier is gone and whose input is all taken.
 
-        Invariant: the session refers to its cycle no more, so that what both hold is freed at once. A cycle of
-        references would keep all unread messages until the garbage collector runs, which counts objects and not bytes.
+        Invariant: the session no longer refers to its cycle, so that both are freed at once. A reference cycle would
+        keep all unread messages until the garbage collector runs, which counts objects, not bytes.
         """
         self._settle(CloseInfo(ABNORMAL, ""))
         self._on_news, self._on_end = _do_nothing, _ignore_end
@@ -244,8 +247,8 @@ class WebSocketSession:
 
 
 def _do_nothing() -> None:
-    """Stand for `on_news` of a session that has ended."""
+    """`on_news` of a session that has ended."""
 
 
 def _ignore_end(_: CloseInfo) -> None:
-    """Stand for `on_end` of a session that has ended."""
+    """`on_end` of a session that has ended."""

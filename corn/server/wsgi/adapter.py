@@ -20,7 +20,7 @@ from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap, environ_of
 from corn.server.wsgi.request_body import has_body, read_input
 from corn.server.wsgi.response import Response, WSGIApplication
 
-PATIENCE = 10.0  # seconds of waiting for a thread after which a request causes a warning
+PATIENCE = 10.0  # seconds that a request waits for a thread before a warning is logged
 
 Call = Callable[[], None]
 
@@ -28,26 +28,26 @@ Call = Callable[[], None]
 class Threads:
     """Pool of at most `most` daemon threads that share one queue of calls; `run` is for the event loop's thread only.
 
-    The threads start when there is work and none is free, so never in a template, and never more than are needed. How
-    many are free is exact: there is one for each call that is queued or running, as far as there may be.
+    A thread is started when a call arrives and none is free, so never in a template, and never more than needed. The
+    number of free threads is exact: there is one thread for each queued or running call, up to `most`.
 
-    Rejected: concurrent.futures. It counts the idle threads, and misses one when a call comes while a thread goes to
-    sleep; it also makes a future, a condition and a work item for each call, and joins its threads at exit. Rejected: a
-    lock for each idle thread. A call would always wake one, where the queue wakes one for all calls of a turn: 0.5
+    Rejected: concurrent.futures. Its count of idle threads is wrong if a call arrives while a thread becomes idle; it
+    also makes a future, a condition and a work item for each call, and joins its threads at exit. Rejected: a lock for
+    each idle thread. Each call would wake a thread, while the queue wakes one for all calls of an iteration: 0.5
     switches for each of 64 concurrent requests instead of 0.1.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._calls: SimpleQueue[Call] = SimpleQueue()
-        self._inside = 0  # calls queued or running, but for those in `_over`
-        self._over: deque[None] = deque()  # one entry for each call that has ended; its ends are atomic
+        self._inside = 0  # queued and running calls, and the ended ones that are still in `_over`
+        self._over: deque[None] = deque()  # one entry for each call that has ended; append and pop are atomic
         self._started = 0
 
     def run(self, call: Call) -> bool:
         """Queue a call, which must not raise, for a thread; returns True if one is free to make it now.
 
-        Raises RuntimeError if there is no thread and the system gives none; else fewer threads have to do.
+        Raises RuntimeError if there is no thread and none can be started; otherwise corn continues with fewer threads.
         """
         while self._over:
             self._over.pop()
@@ -71,15 +71,15 @@ class Threads:
         while True:
             call = self._calls.get()
             call()
-            del call  # so that what it holds is not kept until the next
+            del call  # so that its objects are not kept until the next call
             self._over.append(None)
 
 
 class WSGI:
     """ASGI application that calls a WSGI application in at most `threads` threads, made on demand.
 
-    `on_stuck` is called, with the reason, when every thread is held by a request that was given up because its time
-    was over: a thread cannot be stopped, so this worker answers nobody any more.
+    `on_stuck` is called with a reason when every thread is blocked by a cancelled request: threads cannot be stopped,
+    so this worker can serve no more requests.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class WSGI:
         self._threads = Threads(threads)
         self._on_stuck = on_stuck
         self._header_map: HeaderMap = header_map
-        self._buffer = buffer  # bytes of a body of unknown length that are read before the application is called
+        self._buffer = buffer  # maximum bytes of a body of unknown length to read before the application is called
         self._given_up: list[Exchange] = []
         self._alarm: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request. WSGI has no lifespan; a WebSocket is refused, which ASGI makes a 403."""
+        """Answer a request. WSGI has no lifespan; a WebSocket is refused, with status 403 by ASGI."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
             return

@@ -1,14 +1,14 @@
 """Bridge of one request between the event loop and the thread that answers it.
 
-    thread   puts what it answers into the outbox and posts; waits for a part of the body, or for room in the outbox
-    loop     converses: receives what is asked for, sends what is in the outbox, and lets the thread go on
+    thread   puts the response into the outbox and notifies the loop; waits for the body, or for room in the outbox
+    loop     receives the body if the thread waits for it, sends the outbox, and wakes the thread
 
-Each field is written by one side alone, and is in place before the other side is told to look (`_post`, `_let_go_on`),
-and whoever waits looks again each time it is woken up: so no lock guards the fields, and no notice is lost. The loop is
-told once for all that it has not looked at yet. A short response therefore crosses over once, head, body and end.
+Each field is written by one side only, before the other side is notified (`_post`, `_let_go_on`), and a waiting side
+checks its condition each time it is woken up. So the fields need no lock, and no notification is lost. The loop is
+notified once for all output that it has not seen yet, so a short response needs a single notification.
 
-Rejected: a queue and `run_coroutine_threadsafe` for each message, which cross over four times for a short response, and
-which leave the thread waiting for ever when nobody takes from the queue any more.
+Rejected: a queue and `run_coroutine_threadsafe` for each message. They need four notifications for a short response,
+and block the thread for ever when the loop no longer reads the queue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOM = 65536  # bytes of a response that a thread may be ahead of the client
 
 
 class Exchange:
-    """Exchange between both sides. To be made on the loop; `run` is for a thread, `converse` for the loop."""
+    """Exchange between both sides; created on the loop. The thread calls `run`, the loop `converse`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -36,13 +36,13 @@ class Exchange:
         self._outbox: deque[Message | bytes] = deque()
         self._put = 0  # bytes of the response
         self._complete = False
-        self._asks = False  # for a part of the body
+        self._asks = False  # the thread waits for a part of the body
         self._error: BaseException | None = None
         # Written by the loop
         self.abandoned = False  # the client has disconnected
         self._sent = 0  # bytes of the response
         self._received: deque[Message] = deque()
-        self._over = False  # the response's end was sent
+        self._over = False  # the end of the response was sent
         self._noticed = False
         self._waiter: asyncio.Future[None] | None = None
         # Written by both, each in its own direction
@@ -103,7 +103,7 @@ class Exchange:
             self._posted = True
             try:
                 self._loop.call_soon_threadsafe(self._notice)
-            except RuntimeError:  # the loop is closed, because the worker is about to end
+            except RuntimeError:  # the loop is closed, because the worker is about to exit
                 self.abandoned = True
 
     # On the loop
@@ -111,8 +111,8 @@ class Exchange:
     async def converse(self, receive: Receive, send: Send) -> None:
         """Send the thread's response to the client until the thread has finished; raises its exception.
 
-        A client that goes away does not end the thread: it is told when it next writes or reads. A cancellation does
-        not either, but is not waited for.
+        A disconnect does not end the thread: its next read or write raises an exception. A cancellation does not end
+        the thread either, but returns without waiting for it.
         """
         gone: OSError | None = None
         try:

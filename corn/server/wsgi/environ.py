@@ -1,8 +1,8 @@
 """WSGI environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
 
-Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, also where that
-is no UTF-8. A header with an underscore in its name has the variable of the one with hyphens, which a proxy may have
-set or checked: option `wsgi_header_map` says whether it is dropped, refused or kept.
+Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, even if it is
+not UTF-8. A header with an underscore in its name maps to the same variable as one with hyphens, which a proxy may have
+set or checked; option `wsgi_header_map` decides whether it is dropped, refused or kept.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ALIKE: Environ = {
     "SERVER_SOFTWARE": f"corn/{__version__}",
     "wsgi.version": (1, 0),
     "wsgi.run_once": False,
-    # While a reload or a recycling is under way, even a single worker is one of two.
+    # During a reload or a recycling, there are two processes even with a single worker.
     "wsgi.multiprocess": True,
     "wsgi.file_wrapper": FileWrapper,
     "wsgi.input_terminated": True,  # reading past the body is safe, with and without a Content-Length
@@ -33,7 +33,7 @@ _ALIKE: Environ = {
 
 
 class AmbiguousHeaderError(Exception):
-    """Variable to which the names of several headers map."""
+    """Raised for a header whose variable is also that of another header."""
 
 
 def environ_of(scope: Scope, header_map: HeaderMap = "drop") -> Environ:

@@ -1,8 +1,8 @@
 """`wsgi.input` (PEP 3333, "Input and Error Streams"): a request's body as a file that ends where the body ends.
 
-A body whose length is known is read as the application reads it, and so are others beyond `buffer` bytes. A chunked
-body up to that is read before the application is called, which then has a CONTENT_LENGTH: Django and others take a
-request without one for a request without a body, whatever `wsgi.input_terminated` says.
+A body of known length is read when the application reads it. A chunked body of up to `buffer` bytes is read before the
+application is called, which then has a CONTENT_LENGTH: Django and others treat a request without one as a request
+without a body, despite `wsgi.input_terminated`. Larger chunked bodies are read when the application reads them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from corn.server.asgi.types import ClientDisconnected, Receive
 
-READ_AHEAD = 65536  # bytes of a body that are waited for before a thread is taken, so that slow senders hold none
+READ_AHEAD = 65536  # bytes of a body to wait for before a thread is used, so that slow senders do not block one
 IN_MEMORY = 1 << 20  # bytes of a buffered body that are held in memory; a longer one is in a temporary file
 _INPUT_BUFFER = 65536
 
@@ -35,7 +35,7 @@ async def read_input(environ: dict[str, Any], receive: Receive, pull: Pull, buff
     if "CONTENT_LENGTH" not in environ and buffer:
         return await _buffered(environ, receive, pull, buffer)
     parts: list[bytes] = []
-    # A client that waits for 100 Continue receives it when the application reads.
+    # A client that waits for 100 Continue receives it when the application reads the body.
     if "HTTP_EXPECT" in environ or await _read_ahead(receive, parts):
         return _in_parts(io.BytesIO(b"".join(parts)), pull)
     return io.BytesIO(b"".join(parts))
@@ -69,7 +69,7 @@ async def _buffered(environ: dict[str, Any], receive: Receive, pull: Pull, buffe
     if more:
         return _in_parts(file.rewound(), pull)
     environ["CONTENT_LENGTH"] = str(size)
-    environ.pop("HTTP_TRANSFER_ENCODING", None)  # some frameworks would take the chunks apart again
+    environ.pop("HTTP_TRANSFER_ENCODING", None)  # some frameworks would decode the chunks again
     return file.rewound()
 
 
@@ -92,7 +92,7 @@ class _Buffer:
             if isinstance(self._file, io.BytesIO) and self._file.tell() + len(body) > IN_MEMORY:
                 self._move()
             self._file.write(body)
-        except OSError as error:  # which would pass for a disconnected client
+        except OSError as error:  # OSError would mean a disconnected client
             raise RuntimeError(f"cannot buffer the request body in {tempfile.gettempdir()}: {error}") from error
 
     def rewound(self) -> BinaryIO:
@@ -114,7 +114,7 @@ def _in_parts(first: BinaryIO, pull: Pull) -> BinaryIO:
 
 
 class _Parts(io.RawIOBase):
-    """Body of which the beginning is in a file; of the rest no more than one part is held."""
+    """Body whose beginning is in a file; at most one part of the rest is buffered."""
 
     def __init__(self, first: BinaryIO, pull: Pull) -> None:
         self._first: BinaryIO | None = first

@@ -1,8 +1,7 @@
 """WSGI response in the thread: calls the application by PEP 3333, and puts its output into the exchange.
 
-The head goes out with the first bytes of the body, so that until then `start_response` may replace it, and a failure
-can still become a 500. A response whose length is known (a Content-Length, or a list of one item) is complete with its
-last byte.
+The head is sent with the first bytes of the body; until then `start_response` may replace it, and a failure can become
+a 500. A response of known length (a Content-Length, or a list of one item) is complete with its last byte.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], It
 
 
 class Response:
-    """Response while the application makes it. `sends_files`: the exchange's other side can send files."""
+    """Response in progress. `sends_files` is True if the loop can send files."""
 
     def __init__(self, app: WSGIApplication, environ: Environ, exchange: Exchange, sends_files: bool) -> None:
         self._app = app
@@ -34,8 +33,8 @@ class Response:
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._length = -1  # by its Content-Length
-        self._begun = False  # the head was handed over
-        self._size = 0  # of the body that was
+        self._begun = False  # the head was passed to the loop
+        self._size = 0  # bytes of the body that were passed on
 
     def answer(self) -> None:
         """Call the application and hand over its response; raises its exceptions."""
@@ -63,7 +62,7 @@ class Response:
             if exc_info is None and self._status:
                 raise RuntimeError("the application called start_response twice, without exc_info")
         finally:
-            exc_info = None  # it refers to this frame
+            exc_info = None  # break the reference to this frame
         self._status = _status(status)
         self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._length = _length(self._headers)
@@ -82,7 +81,7 @@ class Response:
             if self._exchange.abandoned:
                 break
             self._put(body)
-            if self._begun and self._size == self._length:  # an empty one may still be replaced (PEP 3333)
+            if self._begun and self._size == self._length:  # an empty response may still be replaced (PEP 3333)
                 self._exchange.complete()
             elif body and not is_whole:
                 self._exchange.flush()
