@@ -1,6 +1,6 @@
 """corn serves Python web applications: `corn.run("main:app", workers=4)`, or `await corn.serve(app)` in an event loop.
 
-Nothing is imported until it is used, so that a master stays small.
+Modules are imported on first use, so that the master stays small.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Exceptions, named by the origin of the fault, each with its exit code.
 
-CornError                 exit code 1   a fault of corn's own
- +- ConfigError           exit code 2   an option, a variable or a file asks for what corn cannot do
+CornError                 exit code 1   an error in corn itself
+ +- ConfigError           exit code 2   an option, a variable or a file is invalid or cannot be applied
  |   +- HooksError                      a hooks file cannot be used
  +- ApplicationError      exit code 3   the application could not be loaded or started
- +- BindError             exit code 4   an address could not be listened on
+ +- BindError             exit code 4   an address could not be opened for listening
  +- NoInstance            exit code 6   there is no running instance for a command
- +- NoAnswer              exit code 7   an instance is there, but does not answer, or not to this user
+ +- NoAnswer              exit code 7   an instance does not respond, or refuses this user
 
-The message of each is one or two lines, and says what to do. Exit code 5 (gave up) is the policy's alone.
+The message of each is one or two lines, and says what to do. Only the policy uses exit code 5 (gave up).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class CornError(Exception):
-    """Fault that corn reports in one or two lines, without a traceback of its own.
+    """Error that corn reports in one or two lines, without a traceback of its own.
 
     `detail` is the traceback of the user's own frames, or "" where the message is enough.
     """
@@ -60,34 +60,34 @@ def exit_code_of(error: Exception) -> ExitCode:
 
 
 class ConfigError(CornError):
-    """An option, a variable or a configuration file asks for something corn cannot do."""
+    """Raised if an option, a variable or a configuration file is invalid or cannot be applied."""
 
     exit_code = ExitCode.USAGE
 
 
 class HooksError(ConfigError):
-    """A hooks file cannot be used."""
+    """Raised if a hooks file cannot be used."""
 
 
 class BindError(CornError):
-    """An address could not be listened on: bind(2), listen(2) or the check before them failed."""
+    """Raised if an address cannot be opened: bind(2), listen(2) or the check before them failed."""
 
     exit_code = ExitCode.BIND
 
 
-class NoInstance(CornError):  # noqa: N818 - that is what is wrong
-    """A command found no running instance, or none that fits its options."""
+class NoInstance(CornError):  # noqa: N818 - describes the state
+    """Raised if a command finds no running instance, or none that matches its options."""
 
     exit_code = ExitCode.NO_INSTANCE
 
 
-class NoAnswer(CornError):  # noqa: N818 - that is what is wrong
-    """An instance is there, but does not answer a command, or not to this user."""
+class NoAnswer(CornError):  # noqa: N818 - describes the state
+    """Raised if an instance does not respond to a command, or refuses this user."""
 
     exit_code = ExitCode.NO_ANSWER
 
 
 class ApplicationError(CornError):
-    """The application could not be loaded or started."""
+    """Raised if the application could not be loaded or started."""
 
     exit_code = ExitCode.APPLICATION

@@ -1,8 +1,8 @@
-"""`@corn.after_fork`: functions that run in each worker, because a fork does not carry their work over.
+"""`@corn.after_fork`: functions that run in each worker, to create what a fork does not copy.
 
-Threads, connections and event loops that were made while the application was imported belong to the template, and are
-not a worker's. A function registered here runs in each worker, after the fork and before the application's lifespan, in
-the order of registration; also with `--preload none`, so that an application need not know how it is loaded.
+Threads, connections and event loops that are created during the import of the application belong to the template. A
+function registered here runs in each worker, after the fork and before the application's lifespan, in the order of
+registration; also with `--preload none`, so that an application does not depend on how it is loaded.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _registered: list[Callable[[], object]] = []
 
 
 def after_fork(function: Function) -> Function:
-    """Have `function`, which takes no argument, called in each worker; to be used as a decorator.
+    """Register a function without arguments to be called in each worker; usable as a decorator.
 
-    Its exceptions keep the worker from serving, as a failed lifespan start-up does. Raises TypeError for a coroutine
-    function: code that needs the event loop belongs to the lifespan.
+    An exception keeps the worker from serving, as a failed lifespan start-up does. Raises TypeError for a coroutine
+    function: code that needs the event loop belongs in the lifespan.
     """
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"after_fork takes a plain function; start {function.__name__} in the application's lifespan")

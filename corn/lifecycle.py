@@ -1,7 +1,7 @@
 """Drain notification of an application: `corn.draining`, `corn.on_drain`, `corn.wait_for_drain`.
 
 An endless response, such as server-sent events, would keep a worker for the whole grace period of a stop or a reload.
-An application that is notified of the drain ends the response itself, by the means of its protocol.
+With the notification, the application can end such responses itself.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def draining() -> bool:
 
 
 def on_drain(function: Function) -> Function:
-    """Have `function`, which takes no argument, called in the event loop when the drain begins; usable as a decorator.
+    """Register a function without arguments that the event loop calls when the drain begins; usable as a decorator.
 
     It is called at once if the drain has begun. Its exceptions are logged. Raises TypeError for a coroutine function:
-    code that waits does so in a task of the application, with `wait_for_drain`.
+    coroutines use `wait_for_drain` in a task of the application.
     """
     if asyncio.iscoroutinefunction(function):
         raise TypeError(f"on_drain takes a plain function; await corn.wait_for_drain() in {function.__name__} instead")

@@ -3,9 +3,9 @@
 Clients are not authenticated, so no endpoint acts, and none shows the content of requests. A page of another origin may
 have a browser send a request, but cannot read the response: no response allows it (CORS).
 
-The service is ready when it can take requests and continues to: not while it starts, nor after a request to stop, even
-if it accepts connections until --drain-delay is over, so that a load balancer removes it in time. A reload does not
-affect readiness, because the old workers serve until the new ones do.
+The service is ready if it can serve requests and will continue to. It is not ready while it starts, nor after a stop
+was requested, even if it accepts connections until --drain-delay is over, so that load balancers remove it in time. A
+reload does not affect readiness, because the old workers serve until the new ones are ready.
 """
 
 from __future__ import annotations

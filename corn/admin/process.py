@@ -1,8 +1,7 @@
 """Admin process: a fresh interpreter that serves corn's own application on the admin address.
 
-No other process waits for it. Its server has a table of counters of its own, so workers do not count it as a sibling.
-If its event loop is blocked for `_MAY_HANG` seconds, a thread in C (faulthandler) writes its stacks and exits; the
-master starts another.
+No other process waits for it. Its server has a scoreboard of its own, so workers do not count it as one of them. If its
+event loop is blocked for `_MAY_HANG` seconds, faulthandler writes the stacks and exits, and the master restarts it.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ def _checking_hosts(app: ASGIApplication, config: Config) -> ASGIApplication:
 
 
 def _own(config: Config) -> Config:
-    """The options of this process's server: none that are meant for the application."""
+    """Options of this process's server, without those for the application."""
     return Config(
         interface="asgi3",
         lifespan="off",

@@ -1,7 +1,7 @@
 """Client of the master's status, for the admin process, with memory sampled by psutil; both cached.
 
-However many requests arrive, the master receives one request at a time and at most ten a second, and the page tables of
-a process (PSS) are walked at most once in `_MEMORY_EVERY`. A master that does not answer is reported as such.
+The master receives one request at a time and at most ten per second, however many clients there are, and the memory of
+a process (PSS) is read at most once in `_MEMORY_EVERY`. A master that does not respond is reported as such.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MEMORY_EVERY = 5.0
 Status = dict[str, Any]
 
 
-class MasterSilent(Exception):  # noqa: N818 - it is the master's fault
-    """The master has not replied within `_PATIENCE`; it is stopped, or hangs."""
+class MasterSilent(Exception):  # noqa: N818 - a state of the master
+    """Raised if the master has not replied within `_PATIENCE`, because it is stopped or hangs."""
 
 
 class Asking:
-    """Client of the channel. `over` is done when the process is to exit, with the seconds that it has for that.
+    """Client of the channel. `over` is done when the process has to exit; its result is the grace period in seconds.
 
-    From then on the last reply is used: the master may have exited, or have handed the service over.
+    From then on the last reply is used, because the master may have exited or have handed the service over.
     """
 
     def __init__(self, channel: Channel) -> None:

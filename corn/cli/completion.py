@@ -24,7 +24,7 @@ fish  corn completion fish > ~/.config/fish/completions/corn.fish
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Print the script that has a shell complete corn's commands, options and values."""
+    """Print the script for shell completion of corn's commands, options and values."""
     kind = get_completion_class(shell)
     assert kind is not None
     click.echo(kind(ctx.find_root().command, {}, "corn", _VARIABLE).source())

@@ -1,4 +1,4 @@
-"""`corn config`: every value, and where it came from; of the options here, or of a running instance."""
+"""`corn config`: every option with its value and source, of this directory or of a running instance."""
 
 from __future__ import annotations
 

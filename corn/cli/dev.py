@@ -17,7 +17,7 @@ from corn.config.sources import DEFAULT, Resolved
 from corn.errors import ConfigError
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
-# Options that do not apply to development, and are ignored there even if a file or a variable sets them.
+# Options that do not apply to development, and are ignored even if a file or a variable sets them.
 _WITHOUT: dict[str, Any] = {
     "soak": 0.0,
     "rollback_window": 0.0,
@@ -76,7 +76,7 @@ def _left_out(resolved: Resolved) -> str:
 
 
 def _secured(config: Config) -> Config:
-    """With the user's own certificate for localhost, unless options name one."""
+    """Add the user's own certificate for localhost; raises ConfigError if options name another one."""
     from corn.cli.dev_certificate import local_certificate
 
     if config.ssl_certfile:
@@ -91,7 +91,7 @@ def _capped(config: Config, resolved: Resolved) -> Config:
         config,
         timeout_graceful_shutdown=min(config.timeout_graceful_shutdown, _GRACE),
         timeout_lifespan_shutdown=min(config.timeout_lifespan_shutdown, _GRACE),
-        timeout_worker=config.timeout_worker if asked else 0.0,  # a debugger stops the event loop
+        timeout_worker=config.timeout_worker if asked else 0.0,  # a debugger blocks the event loop
     )
 
 

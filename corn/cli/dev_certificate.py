@@ -1,8 +1,8 @@
 """Local certificate for `corn dev --tls`.
 
-It is issued by an authority that is made for it alone, and whose key is discarded: a browser that trusts this
-authority trusts no other certificate. Both stay in a directory of the user's for a year; then new ones are made, which
-the user has to trust again.
+It is issued by an authority of its own, whose key is discarded: a browser that trusts this authority trusts no other
+certificate. Both are kept in a directory of the user for a year. Then new ones are made, which the user has to trust
+again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from corn.errors import ConfigError
 
 _NAMES = ("localhost", "127.0.0.1", "::1")
-_DAYS = 397  # the most that browsers take
+_DAYS = 397  # the maximum that browsers accept
 _DAYS_USED = 365
 
 
@@ -64,7 +64,7 @@ def local_certificate() -> LocalCertificate:
 
 
 def _make(kept: LocalCertificate) -> None:
-    """Make all in a directory beside, and put it in place at once: another `corn dev` may do the same."""
+    """Make all files in another directory and rename it, because another `corn dev` may do the same."""
     try:
         import trustme
     except ImportError:
@@ -85,5 +85,5 @@ def _make(kept: LocalCertificate) -> None:
     except OSError:
         if not kept.is_fresh:
             raise
-        shutil.rmtree(fresh.directory)  # somebody else was first
+        shutil.rmtree(fresh.directory)  # another process was faster
     shutil.rmtree(kept.directory / "before", ignore_errors=True)

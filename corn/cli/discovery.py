@@ -1,14 +1,14 @@
-"""Application discovery for `corn serve` and `corn dev` without the name of an application.
+"""Application discovery for `corn serve` and `corn dev` without an APP argument.
 
-Nothing is imported: the source of likely modules is parsed and searched for the usual names of an application.
+Nothing is imported: the sources of likely modules are parsed and searched for the usual names of an application.
 
     1. [tool.fastapi] entrypoint in pyproject.toml
     2. the project of a Django manage.py
     3. main, app, api, asgi, wsgi and server, as modules here and in src, and in the packages that are there
     4. every other module here and in src
 
-The first step that finds an application decides. If it finds several, none is served and all are named: a wrong guess
-would only be noticed by its responses.
+The first step that finds an application decides. If it finds several, none is served and all are listed, because a
+wrong choice would only be noticed by its responses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODULES = ("main", "app", "api", "asgi", "wsgi", "server", "application")
 _NAMES = ("app", "application", "create_app", "make_app")
 _FACTORIES = frozenset({"create_app", "make_app"})
 _CLASSES = frozenset({"FastAPI", "Starlette", "Litestar", "Flask", "Quart", "Sanic", "BlackSheep"})
-# Classes whose instances are often called app, and are no web applications.
+# Classes whose instances are often called app, but are not web applications.
 _OTHER_CLASSES = frozenset({"Typer", "Celery", "Cyclopts", "Dash", "APIRouter", "Blueprint", "Router"})
 _NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "scripts", "migrations", "build", "dist"})
 _NO_MODULES = frozenset({"setup", "conftest", "manage", "noxfile", "tasks", "fabfile"})
@@ -40,18 +40,18 @@ _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]""")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An application that was found. `imported` says that its module only imports it from another."""
+    """Application that was found. `imported` is True if its module only imports it from another one."""
 
     app: str
     file: Path
     app_dir: str = "."
     factory: bool = False
     imported: bool = False
-    settings: str = ""  # Django's, where no module of the project makes the application
+    settings: str = ""  # Django settings module, if no module of the project makes the application
 
 
 class ApplicationFinder:
-    """Completes a configuration that names no application; a reload serves what the start has found."""
+    """Finder for configurations without an application; a reload serves the one that the start has found."""
 
     def __init__(self) -> None:
         self._found: Candidate | None = None
@@ -95,7 +95,7 @@ def _shown(candidate: Candidate) -> str:
 
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:
-    """Candidates without imports of others, and without a WSGI application beside an ASGI one, as Django makes both.
+    """Remove imports of other candidates, and WSGI applications beside ASGI ones, because Django makes both.
 
     A factory counts if no module calls it.
     """
@@ -170,7 +170,7 @@ def _packages(directory: Path) -> list[str]:
 
 
 def _in_module(directory: Path, place: str, file: Path) -> Iterator[Candidate]:
-    """The application of a module, if it has one: the likeliest of the names at its top level."""
+    """Application of a module, if it has one: the likeliest of the names at its top level."""
     names = _top_level_names(_text(directory / place / file))
     for name in (*_NAMES, *(each for each in names if each not in _NAMES and names[each] == _MADE)):
         if name in names:
@@ -184,7 +184,7 @@ _DEFINED, _MADE, _IMPORTED = "defined", "made", "imported"
 
 
 def _top_level_names(source: str) -> dict[str, str]:
-    """Names that a module defines, with whether it imports them, or calls the class of a framework for them."""
+    """Names that a module defines, and whether each is imported or an instance of a framework's class."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Failures on standard error: one line that says what to do, and an exit code."""
+"""Error reports on standard error: one line that says what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from corn.logs import wants_color
 
 
 def report(error: CornError) -> int:
-    """Print an error, with the user's own frames if it has some; returns its exit code."""
+    """Print an error, with the user's own frames if there are any; returns its exit code."""
     _print(str(error))
     if error.detail:
         print(error.detail.rstrip(), file=sys.stderr)

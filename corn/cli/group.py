@@ -1,4 +1,4 @@
-"""Group of corn's commands. Each is imported when it is named: the process of `corn serve` becomes the master."""
+"""Group of corn's commands. Each is only imported if it is used, because `corn serve` becomes the master."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MODULES = {
     "completion": "corn.cli.completion:completion",
 }
 _RENAMED = {"ps": "requests", "logs": "log-level"}  # former names, to be dropped after one release
-# How `corn --help` groups them, by the first of each group.
+# Titles in `corn --help`, by the first command of each group.
 _GROUPS = {"serve": "Serve", "status": "Inspect", "reload": "Control", "init": "More"}
 _EXAMPLES = """\b
 Examples:

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command that the command line names, and exit with its code (see corn/errors.py)."""
+    """Run the command in the command line, and exit with its exit code (see corn/errors.py)."""
     if sys.platform == "win32":
         print("corn: Windows is not supported; run corn on Linux, on macOS, or in WSL", file=sys.stderr)
         sys.exit(2)
@@ -28,7 +28,7 @@ def _run() -> int:
         return corn.main(prog_name="corn", standalone_mode=False) or 0
     except CornError as error:
         return report(error)
-    except OSError as error:  # of a file that no option's own check has met, or for want of descriptors
+    except OSError as error:  # on a file that no option's check has covered, or without free descriptors
         if not error.filename and error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
         return report(ConfigError(explain(error)))

@@ -110,7 +110,7 @@ def _read_command_line(peer: str, text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _add(settings: dict[str, Any], name: str, value: str) -> None:
-    """Keep every value of an option that is given more than once."""
+    """Add a value; options that occur several times keep all their values."""
     before = settings.get(name)
     settings[name] = value if before is None else [*(before if isinstance(before, list) else [before]), value]
 
@@ -147,7 +147,7 @@ def _translated(peer: str, settings: Mapping[str, Any]) -> tuple[list[str], list
 
 
 def _toml(name: str, value: Any) -> str | None:
-    """Write a value as TOML, None for one that corn does not take."""
+    """Write a value as TOML; None for a value that corn does not accept."""
     kind = BY_NAME[name].kind
     inner = kind.item if isinstance(kind, Nullable) else kind
     if isinstance(inner, Mode) and isinstance(value, int):

@@ -1,7 +1,7 @@
 """The click options, derived from the declarations in corn/config/sections/.
 
-click only splits the command line here. It takes every value as text and knows no default, so that a given option
-differs from one left at its default, and so that the same code parses a value from any source.
+click only splits the command line. It returns values as text and has no defaults, so that an option that is set can be
+distinguished from one with its default, and the same code parses the values of all sources.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SettingOption(click.Option):
 
 
 class FileOption(click.Option):
-    """An option that names a file, and is none of the settings."""
+    """Option that names a file and is not a setting."""
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -56,7 +56,7 @@ class FileOption(click.Option):
 
 
 class SettingArgument(click.Argument):
-    """A declared option that stands without a flag."""
+    """Declared option that is a positional argument."""
 
     def __init__(self, option: Option) -> None:
         super().__init__([option.name], metavar=f"[{option.flag}]", required=False)
@@ -69,7 +69,7 @@ class SettingArgument(click.Argument):
 class SettingsCommand(click.Command):
     """A command that takes corn's options, listed by section, and `--config`.
 
-    `command` names the command whose options it takes, besides those that all take; "" for every option.
+    `command` is the command whose options it takes in addition to the common ones; "" for all options.
     """
 
     def __init__(self, *, command: str = "", **attributes: Any) -> None:

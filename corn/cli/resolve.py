@@ -16,8 +16,8 @@ from corn.system.paths import enter_directory
 def resolver(values: dict[str, Any], config_file: str | None, *, development: bool = False) -> Callable[[], Resolved]:
     """A function that resolves `values` against the present environment and against the file as it is at each call.
 
-    It returns to the directory in which corn was started, by the path in the shell's $PWD, or to that of option chdir
-    from there: if a deployment switches a symbolic link on it, a reload finds the new release.
+    It changes to the directory in which corn was started, by the path in the shell's $PWD, or to that of option chdir
+    relative to it, so that a reload follows a symbolic link that a deployment has changed.
     """
     command_line, environ, directory = given(values), dict(os.environ), _start_directory()
     resolve_all = resolve_development if development else resolve

@@ -47,8 +47,8 @@ class NamedAddress:
 def parse_address(text: str) -> TcpAddress | UnixAddress | InheritedAddress | NamedAddress:
     """Parse an address; raises ValueError that says what was expected.
 
-    `:port` means that port on all IPv4 addresses, and a host alone means its port 8000. A number alone is refused:
-    getaddrinfo(3) would take 8080 for the address 0.0.31.144.
+    `:port` is that port on all IPv4 addresses, and a host alone has port 8000. A number alone is refused, because
+    getaddrinfo(3) would interpret 8080 as the address 0.0.31.144.
     """
     if text.startswith("unix:") and len(text) > len("unix:"):
         return UnixAddress(text.removeprefix("unix:"))

@@ -7,12 +7,12 @@ r"""Parser of KEY=VALUE files such as `.env`.
 
     URL=postgres://${HOST:-localhost}/db         # also in double quotes, never in single ones
 
-A quoted value may span several lines. A backslash before any other character is kept. `${NAME}` stands for a variable
-of the process's environment, else for one set further up, else for what follows `:-`, else for nothing. `$NAME` is kept
-as written, so a password may contain a dollar sign.
+A quoted value may span several lines. A backslash before any other character is kept. `${NAME}` is replaced by a
+variable of the process's environment, else by one set above, else by the text after `:-`, else by nothing. `$NAME` is
+kept as written, so that passwords may contain a dollar sign.
 
-A variable that the process's environment has is not changed: what a container, a unit or a shell sets wins over a file
-that lies in the project, as with uvicorn, granian and python-dotenv.
+Variables in the process's environment are not changed: those of a container, a unit or a shell override a file in the
+project, as with uvicorn, granian and python-dotenv.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$", "\n
 def environment_with(files: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of `files`, the later over the earlier, and over them those of `environ`.
 
-    Raises ConfigError where a file cannot be read or understood.
+    Raises ConfigError if a file cannot be read or parsed.
     """
     variables: dict[str, str] = {}
     for name in files:

@@ -20,10 +20,9 @@ class Option:
 
     `name` is the field of `Config` and the TOML key; `--name-with-dashes` and `CORN_NAME` follow from it. `short` is
     the one-letter flag, `aliases` are further flags, `variables` further environment variables, read after CORN_NAME.
-    `command` is the only command that has it on its command line, "" for all; other sources accept it for the sake of
-    that command. `argument`: positional on the command line. `needs_master`: refused by `corn.serve`, because it does
-    nothing, or harm, in a process without a master. `reloadable` says whether HUP may change it. `section` groups it in
-    help and reference.
+    `command` is the only command with the option, "" for all; other sources accept it for all commands. `argument`:
+    positional on the command line. `needs_master`: refused by `corn.serve`, because it has no effect, or a harmful one,
+    in a process without a master. `reloadable`: HUP may change it. `section` groups it in help and reference.
     """
 
     name: str

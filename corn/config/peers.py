@@ -1,6 +1,6 @@
 """Options of other servers and their counterparts in corn, read from peers.toml.
 
-Loaded only for a mistake and for `corn import`.
+Only loaded for unknown options and for `corn import`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PeerOption:
     """An option of another server.
 
     `flags` are its spellings on the command line, the long one last; `setting` is its name in a configuration file.
-    `corn` are the options of corn that stand for it, as on the command line; none where there is no counterpart.
+    `corn` are the corresponding options of corn, as on the command line; empty if there are none.
     """
 
     peer: str
@@ -66,7 +66,7 @@ def _options(peer: str, row: dict[str, Any]) -> Iterator[PeerOption]:
 
 
 def find_options(words: Iterable[str]) -> dict[str, PeerOption]:
-    """Find the foreign ones of `words`, which appeared together: the peer that knows most of them is preferred."""
+    """Find the options of other servers in `words`; the peer that has most of them is preferred."""
     wanted = list(words)
     known = {peer: {word: each for word in wanted for each in of_peer(peer) if each.has(word)} for peer in tables()}
     found: dict[str, PeerOption] = {}

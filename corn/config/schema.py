@@ -1,7 +1,7 @@
-"""`Config`, which holds the value of every option.
+"""Configuration: `Config`, the values of all options.
 
-It is frozen and holds plain values only: it is sent to templates and workers as JSON, and a reload compares a second
-one with the first. It opens, reads and checks nothing outside itself.
+It is frozen and contains plain values only: it is sent to templates and workers as JSON, and a reload compares two of
+them. It does not access files or other resources.
 """
 
 from __future__ import annotations

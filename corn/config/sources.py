@@ -1,12 +1,11 @@
-"""Sources of option values: command line, environment, configuration file, default; the first that has one decides.
+"""Sources of option values: command line, environment, configuration file, default; the first one that sets it wins.
 
-Each source yields a layer of parsed values, and all layers are checked: a value that a higher source overrides must
-still be valid. HUP resolves again through here, with the same command line.
+Each source yields a layer of parsed values, and all layers are checked: overridden values must be valid too. HUP
+resolves the options again, with the same command line.
 
-Unknown names are refused in every source: a misspelt one would otherwise silently do nothing. Kubernetes is the
-exception. For a Service called `corn` (or `corn-api`) it puts CORN_SERVICE_HOST, CORN_PORT=tcp://10.0.0.1:80,
-CORN_PORT_80_TCP_ADDR and others into every container of the namespace; those are not settings. An empty variable counts
-as unset.
+Unknown names are refused in every source, because a misspelt option would have no effect. The exception are variables
+of Kubernetes: for a Service called `corn` (or `corn-api`) it sets CORN_SERVICE_HOST, CORN_PORT=tcp://10.0.0.1:80,
+CORN_PORT_80_TCP_ADDR and others in every container of the namespace. An empty variable counts as unset.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _SERVICE_NAME = re.compile(
 _SERVICE_URL = re.compile(r"(tcp|udp|sctp)://\S+")
 CORN_TOML = "corn.toml"
 PYPROJECT = "pyproject.toml"
-# Options that `corn dev` takes from the command line and from [dev] alone, or does not use.
+# Options that `corn dev` only takes from the command line and from [dev], or does not use.
 _PRODUCTION = frozenset({"host", "bind", "uds", "fd", "redirect_bind", "workers"}) | {
     each.name for each in OPTIONS if each.command == SERVE
 }
@@ -50,9 +49,9 @@ _PRODUCTION = frozenset({"host", "bind", "uds", "fd", "redirect_bind", "workers"
 class Resolved:
     """A configuration and its sources.
 
-    `origins` says for each option "command line", the variable, the file ("corn.toml", "pyproject.toml [tool.corn]")
-    or "default". `file` is the configuration file that was read, if any. `left_out` are the values that `corn dev` has
-    no use for.
+    `origins` is "command line", the variable, the file ("corn.toml", "pyproject.toml [tool.corn]") or "default" for
+    each option. `file` is the configuration file that was read, if any. `left_out` are the values that `corn dev`
+    ignores.
     """
 
     config: Config
@@ -78,8 +77,8 @@ def resolve_development(
 ) -> Resolved:
     """As `resolve`, for `corn dev`: the file's table [dev] overrides the rest of the file.
 
-    Where the service listens, and how many workers it has, is said for production in variables and files, and would
-    put error pages with source code on the network. Here only the command line and [dev] say so.
+    Addresses and the number of workers are only taken from the command line and [dev]: variables and other parts of the
+    file are meant for production, and their addresses could expose error pages with source code to the network.
     """
     file = find_file(directory, config_file or environ.get(CONFIG_VARIABLE) or None)
     production = [read_environment(environ), _read(file)]
@@ -91,7 +90,7 @@ def resolve_development(
 
 
 def resolve_call(options: Mapping[str, object], directory: Path, config_file: str | None) -> Resolved:
-    """Resolve the keyword arguments of a call; a file counts only if it is named, and the environment does not.
+    """Resolve the keyword arguments of a call; a file is only read if it is named, and the environment is ignored.
 
     Raises ConfigError, as `resolve` does.
     """

@@ -15,7 +15,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known name that is most similar to `word`, or "" if none is."""
-    import difflib  # only a mistake needs it, and the process that asks may become the master
+    import difflib  # only loaded for unknown names, because this process may become the master
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 

@@ -1,6 +1,6 @@
 """Option types: each parses text or a TOML value, and formats the value for display.
 
-An option type either yields the value or says in one sentence what it expected. Nothing else in corn parses an option.
+An option type either returns the value or raises ValueError with the expected form. No other code parses options.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Validation across options: mutually exclusive options, required extras, existing files.
 
-Four groups of options say where to listen: --bind, --host and --port, --uds, --fd. One source may use one of them. If
-several sources use different ones, the source of highest precedence wins and the others are ignored, so that a variable
-in a container image never blocks a flag.
+Four groups of options set the addresses: --bind, --host and --port, --uds, --fd. A source may use one of them. If
+several sources use different ones, the source of highest precedence wins, so that a flag overrides a variable of a
+container image.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ def _check_env_file(given: OptionValue, path: Path, name: str) -> None:
 
 
 def _is(kind: Callable[[int], bool], given: OptionValue, path: Path) -> bool:
-    """True if there is a file of a kind; raises ConfigError where stat(2) fails for another reason."""
+    """True if there is a file of a kind; raises ConfigError if stat(2) fails for another reason."""
     try:
         return kind(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # a NUL is in no name
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
         return False
     except OSError as error:
         raise ConfigError(f"{given.place}{given.word}: '{path}' cannot be accessed: {error.strerror}") from None

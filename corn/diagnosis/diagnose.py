@@ -49,7 +49,7 @@ def diagnose(
 
 
 def _is_bare(error: BaseException, cause: BaseException) -> bool:
-    """True if corn's own message is sufficient: the name on the command line was not found."""
+    """True if corn's own message is sufficient, because the name on the command line was not found."""
     return isinstance(error, CornError) and not error.detail and isinstance(cause, ImportError)
 
 
@@ -64,7 +64,7 @@ def _kind(error: BaseException, *, starting: bool) -> str:
 
 
 def _summary(error: BaseException) -> str:
-    """Summary of the failure, without the exception that follows anyway."""
+    """Summary of the failure, without the exception, which is shown after it."""
     if not isinstance(error, CornError):
         return "the application raised an exception"
     text = str(error)
@@ -109,7 +109,7 @@ def _message(error: BaseException) -> str:
 
 
 def _within(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    """The ends of a stack that is too deep to be read."""
+    """Both ends of a stack that is too deep to show."""
     if len(stack) <= _MOST_FRAMES:
         return stack
     return stack[: _MOST_FRAMES // 4] + stack[-_MOST_FRAMES * 3 // 4 :]

@@ -1,11 +1,10 @@
 """Failure of the user's code as plain data, which can be sent from process to process and shown anywhere.
 
-The process that saw the exception (a template, a worker, the watcher) describes it by `diagnose`; from then on the
-exception, its objects, and the files as they are by now are not needed. Rejected: sending the formatted traceback. A
-browser needs the code, a terminal wants less of it, and neither can be cut out of text reliably.
+The process in which the exception occurred (a template, a worker, the watcher) describes it by `diagnose`; after that
+the exception, its objects and the files are not needed. Rejected: sending the formatted traceback. A browser needs the
+code, a terminal less of it, and neither can be extracted from text reliably.
 
-Only lines of source code are held, never the values of variables: what is shown in a page may be a photograph in a bug
-report tomorrow.
+It contains only lines of source code, never values of variables, because pages are often copied into bug reports.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ CAUSE, HANDLED, MEMBER = "cause", "handled", "member"
 class Frame:
     """One place in the code. `line` counts from 1, `start` and `end` are columns from 0, -1 where they are not known.
 
-    `own` says that it is the user's code rather than a library's. `code` holds the lines around it, the first of which
-    has the number `first`; it is empty where the source is not to be had.
+    `own` is True for the user's code, False for that of a library. `code` has the lines around it, from number `first`
+    on; it is empty if there is no source.
     """
 
     file: str
@@ -54,8 +53,8 @@ class Frame:
 class Raised:
     """One exception: its type and message, and the frames it passed, outermost first.
 
-    `relation` says what it is to one before it in the list of a failure: "" for the first, else its CAUSE, what was
-    HANDLED when it was raised, or a MEMBER of that group.
+    `relation` is its relation to an exception before it in the list: "" for the first, else its CAUSE, the one being
+    HANDLED when it was raised, or a MEMBER of the group.
     """
 
     type: str
@@ -74,9 +73,9 @@ class Raised:
 class Failure:
     """Reason why the newest code is not served. `kind` is one of the constants above.
 
-    `summary` is one line of corn's that says what failed; `raised` are the exceptions, that which ended it first, then
-    its causes. It is empty where there was none, as when a process is killed; then `detail` may say more. `changed` are
-    the files whose change led here, and `generation` the one that failed.
+    `summary` is one line that says what failed; `raised` are the exceptions, the last one first, then its causes. It is
+    empty without an exception, as when a process is killed; then `detail` may have more. `changed` are the files whose
+    change has caused it, and `generation` is the one that failed.
     """
 
     kind: str
@@ -96,7 +95,7 @@ class Failure:
 
     @property
     def place(self) -> Frame | None:
-        """The most relevant frame of all exceptions: that of the first that passed the user's own code."""
+        """The most relevant frame of all exceptions: that of the first with a frame of the user's own code."""
         places = [place for each in self.raised if (place := each.place) is not None]
         own = [place for place in places if place.own] or places
         return own[0] if own else None

@@ -1,7 +1,7 @@
 """HTML page of a failure: one self-contained document, light or dark by the browser's preference.
 
-All text from the failure is escaped: a message may hold data from a client. The page has no console and no values of
-variables, because a page that evaluates code is a vulnerability of every machine that others can reach.
+All text from the failure is escaped, because a message may contain data from a client. The page has no console, which
+would let anyone who can reach the machine execute code, and no values of variables.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KINDS = {
 _RELATIONS = {CAUSE: "It was caused by", HANDLED: "It was raised while this was handled", MEMBER: "In the group"}
 
 
-# The script of corn/browser finds the page by this, and says what it does about it.
+# The script of live reload finds the page by this element, and changes its text.
 _NOTICE = '<span id="corn-failure" role="status">Fix the code, save it, and reload this page.</span>'
 
 

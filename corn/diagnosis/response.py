@@ -15,7 +15,7 @@ HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 
 
 def answer(failure: Failure, accept: str, directory: str = "") -> tuple[bytes, bytes]:
-    """The Content-Type and the body that show `failure` to a client with this Accept field. Status 500 goes with them.
+    """Content-Type and body that show `failure` to a client with this Accept field; the status is 500.
 
     Files below `directory` are named relative to it.
     """
@@ -40,7 +40,7 @@ def choose(accept: str) -> str:
 
 
 def _weight(accept: str, kind: str) -> float:
-    """The weight that `accept` gives to a type it names; 0 if it does not, or in a way that cannot be read."""
+    """Weight of a type in `accept`; 0 if it is not named or cannot be parsed."""
     for part in accept.split(","):
         name, *parameters = (each.strip().lower() for each in part.split(";"))
         if name in _NAMES[kind]:

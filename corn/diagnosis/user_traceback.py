@@ -1,7 +1,7 @@
 """Tracebacks without the frames of corn and of the import system.
 
-An exception may quote data from a client. So control characters are escaped, which a terminal would interpret, and the
-further lines of an exception's text are indented, so that none of them can be mistaken for a line of the log.
+An exception may contain data from a client. So control characters, which a terminal would interpret, are escaped, and
+the further lines of its text are indented, so that they cannot be mistaken for lines of the log.
 """
 
 from __future__ import annotations

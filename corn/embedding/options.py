@@ -22,8 +22,8 @@ def resolve_options(
 ) -> Resolved:
     """Resolve the arguments of a call that serves `app`; raises ConfigError.
 
-    No other source counts, unless `config_file` names a file: neither the environment nor the corn.toml of a directory
-    changes the behaviour of a program.
+    No other source is read unless `config_file` names a file, so that neither the environment nor a corn.toml in the
+    directory changes the behaviour of a program.
     """
     for option in OPTIONS:
         if option.command == DEV and option.name in options:
@@ -35,7 +35,7 @@ def resolve_options(
 def resolve_embedded(app: Any, options: Mapping[str, Any], config_file: StrPath | None) -> Resolved:
     """Resolve as `resolve_options` does, and refuse options that need a master."""
     table = options.get("log_config")
-    if isinstance(table, Mapping):  # it is applied in this process, so it may hold what JSON cannot
+    if isinstance(table, Mapping):  # applied in this process, so it may contain objects that JSON cannot represent
         options = {**options, "log_config": json.dumps(dict(table), default=repr)}
     resolved = resolve_options(app, options, config_file)
     for option in OPTIONS:
@@ -71,6 +71,6 @@ def application_of(app: Any, config: Config) -> Any:
 
 def refuse_running_loop(what: str, remedy: str) -> None:
     """Raise RuntimeError in a thread whose event loop runs, such as a notebook's."""
-    asyncio = sys.modules.get("asyncio")  # not imported here: this process may become a master
+    asyncio = sys.modules.get("asyncio")  # not imported here, because this process may become a master
     if asyncio is not None and asyncio._get_running_loop() is not None:
         raise RuntimeError(f"{what} cannot be called from a running event loop; use `{remedy}`")

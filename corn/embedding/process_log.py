@@ -20,7 +20,7 @@ _undo = contextlib.ExitStack()
 
 @contextlib.contextmanager
 def process_log(config: Config, given: Mapping[str, Any]) -> Iterator[None]:
-    """Within the block, log as `config` says; then leave the logger as it was.
+    """Within the block, log as configured; then restore the logger.
 
     Raises ConfigError for a given option that cannot be honoured: another server of the process logs differently, or
     the program has configured the logger `corn` itself.
@@ -66,7 +66,7 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
         logger.setLevel(level)
 
     def leave() -> None:
-        """Leave the logging module as a table has set it up, which was for the whole process."""
+        """Do nothing: a table has configured the logging module for the whole process."""
 
     if config.log_config is not None:
         from corn.worker.logging_config import apply_log_config

@@ -3,9 +3,8 @@
 A line holds a message's class name and its fields. Descriptors are passed with SCM_RIGHTS (unix(7)), in the order of
 the messages that announce them. End of file means that the peer has closed its end; nothing is polled.
 
-The application runs in the process that sends on one end, and may have written to the socket by mistake. So received
-bytes are checked: a line that is not a message is kept as garbage, for the reader to handle, and decoding continues
-with the next line.
+One end is in the process of the application, which may write to the socket by mistake. So received bytes are checked: a
+line that is not a message is kept as garbage for the reader, and decoding continues with the next line.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Decoder of received bytes into messages, whatever the boundaries they arrive in.
+    """Decoder of received bytes, in pieces of any size, into messages.
 
     `garbage` holds the lines that were not messages; `overflown` is True once a line has exceeded the limit.
     """
@@ -40,7 +39,7 @@ class Decoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[Message]:
-        """Messages that are complete now."""
+        """Messages that `data` completes."""
         if b"\n" not in data:
             self._keep(data)
             return []
@@ -75,7 +74,7 @@ class Decoder:
 class Channel:
     """One end of a socketpair that carries messages; never blocks unless its socket is set to block.
 
-    `passes_fds`: descriptors may arrive on it. Where they may not, those that do are closed by the kernel.
+    `passes_fds`: descriptors may arrive on it. Otherwise the kernel closes descriptors that arrive.
     """
 
     def __init__(self, sock: socket.socket, *, passes_fds: bool = True) -> None:
@@ -109,8 +108,8 @@ class Channel:
     def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send; bytes that the socket does not take now are kept for `flush`. `receive` detects a closed peer.
 
-        The descriptors are duplicated at once, so the caller may close its own. Raises OSError, and sends nothing,
-        where that cannot be.
+        The descriptors are duplicated at once, so the caller may close its own. Raises OSError, and sends nothing, if
+        that fails.
         """
         self._unsent.append((encode(message), _duplicated(fds)))
         self.flush()
@@ -140,7 +139,7 @@ class Channel:
             data = self._receive()
         except BlockingIOError:
             return []
-        except OSError:  # also a timeout, where the socket has one
+        except OSError:  # or a timeout, if one is set
             data = b""
         if not data:
             self.closed = True
@@ -163,7 +162,7 @@ class Channel:
             return self._socket.recv(65536)
         data, fds, _, _ = socket.recv_fds(self._socket, 65536, _MAX_FDS)
         for fd in fds:
-            os.set_inheritable(fd, False)  # programs that the application runs must not have them
+            os.set_inheritable(fd, False)  # programs that the application runs must not inherit them
         self._fds.extend(fds)
         return data
 

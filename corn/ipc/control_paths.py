@@ -1,17 +1,17 @@
 """Paths and names of the control sockets of running instances.
 
-Each master has a socket of its own, `NAME.sock`, in a directory that only its user can enter. The name is made from the
-address that the master listens on, which no two instances share.
+Each master has its own socket, `NAME.sock`, in a directory that only its user can enter. The name is derived from the
+address that the master listens on, which is unique among the running instances.
 
     root                    /run/corn
     a user, started as root /run/corn-UID
     a user                  $XDG_RUNTIME_DIR/corn
-    where those cannot be   corn-UID in the directory for temporary files
+    fallback                corn-UID in the directory for temporary files
 
-A command searches all directories with sockets that its user may control, so that it finds a service whatever
-environment that was started in. A directory whose owner is not the one in its name is skipped: in a directory for
-temporary files any user may have made it. Root's commands fall back to the instances of other users only where none of
-its own fits, since any user can have a socket there that answers anything, or nothing.
+A command searches all directories with sockets that its user may control, so that it finds services started in another
+environment. A directory whose owner is not the one in its name is skipped, because any user can create directories in
+that for temporary files. Root's commands consider the instances of other users only if none of root's own matches,
+because any user can place a socket there that sends arbitrary replies.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def homes(environ: Mapping[str, str], uid: int, starter: int) -> list[Path]:
 
 
 def make_home(directory: Path, uid: int) -> None:
-    """Make the directory for user `uid` alone; raises OSError where it cannot be made or is not that user's alone."""
+    """Make the directory for user `uid` only; raises OSError if that fails, or others can access it."""
     created = False
     try:
         directory.mkdir(mode=0o700)
@@ -70,9 +70,9 @@ def is_private(directory: Path, uid: int) -> bool:
 
 
 def sockets(environ: Mapping[str, str], control: str | None = None) -> tuple[list[Path], list[Path]]:
-    """Sockets of the instances that this user may control, of running masters and stale ones.
+    """Sockets of the instances that this user may control, including stale ones.
 
-    The first are this user's own, or were started by it; the second are other users', which only root can control.
+    The first list has this user's own, and those it has started; the second those of other users, for root only.
     `control` is a socket, or a directory of them, to use instead.
     """
     if control is not None:
@@ -97,7 +97,7 @@ def _sockets_in(directories: Iterable[tuple[Path, int]], seen: set[Path]) -> lis
 
 def _directories(environ: Mapping[str, str], uid: int) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
     """Directories to search, each with its required owner: this user's own, and other users'."""
-    temporary = dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))  # noqa: S108 - its owner is looked at
+    temporary = dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp")))  # noqa: S108 - its owner is checked
     if uid != 0:
         named = (each / f"corn-{uid}" for each in (_run(), *temporary))
         return [(each, uid) for each in (*homes(environ, uid, uid), *named, _run() / "user" / str(uid) / "corn")], []

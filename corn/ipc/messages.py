@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-# Requests a worker's stacks: a signal that no user, no group and no library sends by habit.
+# Requests a worker's stacks: a signal that is not otherwise used.
 STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
 
 
@@ -47,8 +47,8 @@ class Loaded(Message):
 class SteppedDown(Message):
     """Template to master: its modules make a fork unsafe, so it restarts with fewer; `reason` is for the log.
 
-    `mode` is the one that it tries next, with `modules`, and `blamed` are those that made the last one unsafe. In
-    development only the packages in `left_out` are loaded no more, and `mode` is "".
+    `mode` is the next mode, with its `modules`; the modules in `blamed` made the last one unsafe. In development only
+    the packages in `left_out` are no longer loaded, and `mode` is "".
     """
 
     reason: str
@@ -104,7 +104,7 @@ class Exited(Message):
 class Booting(Message):
     """Worker to master: the worker runs, and starts to load the application.
 
-    The process id is in `Forked` too, but a template may be killed between the fork and that message.
+    `Forked` has the process id too, but the template may be killed between the fork and that message.
     """
 
     pid: int
@@ -173,10 +173,10 @@ class Debugging(Message):
 class WatchSetup(Message):
     """Master to watcher, first of all: the files to watch (corn/reload/watcher.py).
 
-    `directories` are watched by the rules of `include` and `exclude`; `files` count too, wherever they are, and mean a
-    new environment; `packages` are directories where installers work. `since` is a time.time(): changes after it are
-    reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and
-    `token` is the secret that browsers must send.
+    `directories` are watched by the rules of `include` and `exclude`. A change of one of `files`, anywhere, means a new
+    environment. `packages` are directories of installed packages. Changes after `since`, a time.time(), are reported.
+    `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and `token` the
+    secret that browsers must send.
     """
 
     directories: list[str]

@@ -1,7 +1,7 @@
 """Stack report: an unnamed file in which a worker writes its stacks and in-flight requests for the master.
 
-The request is a signal, so the write must not block and must arrive whole from a handler in C: a pipe could fill up, a
-file cannot. Everything is appended (O_APPEND), whatever the reader has truncated meanwhile.
+A signal handler in C writes it, so the write must not block and must be complete: a pipe may be full, a file cannot.
+The file is opened with O_APPEND, because the reader may truncate it meanwhile.
 """
 
 from __future__ import annotations

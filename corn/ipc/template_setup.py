@@ -16,15 +16,14 @@ from corn.system.memfd import anonymous_file
 class Setup:
     """Setup that a template receives when it is executed. The numbers are inherited descriptors, or process ids.
 
-    It is passed as JSON in an unnamed file, because argument lists have a limit and a template that steps down passes
-    itself a longer setup. `development`: this is `corn dev`. `refresh` is then the URL at which browsers listen for
-    reloads, "" for none. `mailbox` are the two ends of the mailbox through which workers hand over connections.
+    It is passed as JSON in an unnamed file, because argument lists are limited and a template that steps down passes
+    itself a longer setup. `development` is True for `corn dev`; then `refresh` is the URL of live reload, "" for none,
+    and `mailbox` are the two ends of the mailbox through which workers hand over connections. `argv` is the sys.argv of
+    the application: the command line of the master.
 
-    `argv` is what the application finds in sys.argv: the command line of the master.
-
-    `preload` is the mode to try now and `strict` says that the user named it. `modules` are those that mode deps loads,
-    where they are known. `relay`: the template stays the parent of its workers and reports their exits. `redirecting`
-    are plain-text listeners that redirect to HTTPS, and `vault` holds the credentials for HTTPS (corn/tls/vault.py).
+    `preload` is the mode to try, and `strict` is True if the user has set it. `modules` are those of mode deps, if
+    known. `relay`: the template stays the parent of its workers and reports their exits. `redirecting` are plain-text
+    listeners that redirect to HTTPS, and `vault` has the credentials for HTTPS (corn/tls/vault.py).
 
     Without `forks` the template spawns its workers: a spawned one has the fields of its Fork message in `order`, and
     the descriptors that came with it in `received`.
@@ -52,7 +51,7 @@ class Setup:
 
     @property
     def inherited(self) -> list[int]:
-        """All the descriptors that come with it."""
+        """All inherited descriptors."""
         vault = [] if self.vault is None else [self.vault]
         return [self.channel, self.slots, *self.listeners, *self.redirecting, *self.mailbox, *vault, *self.received]
 

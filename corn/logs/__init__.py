@@ -1,11 +1,11 @@
 """Log of corn: source, level, destination and format of its lines.
 
-Everything of corn's is logged through `logger`, which has one handler, over a `LineWriter`. `configure` sets both up in
-each process; before that, lines go to standard error as text. The logging module belongs to the application: corn adds
-no handler to it. Records of the application that no handler takes, which Python would write to standard error
-(`logging.lastResort`), appear in the format of corn's log (`adopt_unhandled`).
+corn logs through `logger`, whose only handler writes to a `LineWriter`. `configure` sets both up in each process;
+before that, lines go to standard error as text. The rest of the logging module is left to the application. Records of
+the application without a handler, which Python would write to standard error (`logging.lastResort`), are written in the
+format of corn's log (`adopt_unhandled`).
 
-With option log_config a file sets up the logging module instead, and corn's handler is removed.
+With option log_config, a file configures the logging module, and corn's handler is removed.
 """
 
 from __future__ import annotations
@@ -153,9 +153,9 @@ def open_file(target: str) -> str:
 
 
 def reopen() -> str:
-    """Reopen the log's file by its name, which logrotate(8) has given to a new one; without a file, do nothing.
+    """Reopen the log's file by its name after logrotate(8) has renamed it; without a file, do nothing.
 
-    A syslog receiver is connected to anew. Returns why the old file is kept, "" where it is not.
+    The connection to a syslog receiver is opened again. Returns the reason if the old file is kept, else "".
     """
     if _Setup.target is None:
         return ""
@@ -219,17 +219,17 @@ def set_level(levels: str) -> None:
 
 
 def adopt_unhandled(config: Config) -> None:
-    """Write the application's records that no handler takes to corn's log; called when the application is loaded."""
+    """Write the application's records without a handler to corn's log; called when the application is loaded."""
     if _Setup.is_handed_over:
         return
     logging.lastResort = _Setup.handler
-    if logging.root.level == logging.WARNING:  # as it is from the start
+    if logging.root.level == logging.WARNING:  # the initial level
         _Setup.root_level = level_of(config.log_level, "app")
         logging.root.setLevel(_Setup.root_level)
 
 
 def hand_over() -> None:
-    """Remove corn's handler, for a caller that is about to set up the logging module as a whole."""
+    """Remove corn's handler, for a caller that is about to configure the whole logging module."""
     _Setup.is_handed_over = True
     logger.handlers.clear()
     logger.propagate = True

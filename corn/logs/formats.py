@@ -1,8 +1,8 @@
 """Log formats: text for people, JSON for machines, and both with a priority for the journal and for syslog.
 
-A record is one line of JSON, or one line of text followed by the lines of its traceback. Where standard error is a
-stream to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority (sd-daemon(3))
-instead of the time and the level, which the journal records.
+A record is one line of JSON, or one line of text followed by the lines of its traceback. If standard error is a stream
+to systemd's journal (JOURNAL_STREAM, systemd.exec(5)), each line of text begins with its priority (sd-daemon(3))
+instead of the time and the level, which the journal records itself.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def is_narrow(fd: int) -> bool:
 def _text(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # the arguments of the application's call do not fit its message
+    except (TypeError, ValueError):  # the arguments of the call do not match its message
         return f"{record.msg} {record.args}"
 
 

@@ -1,8 +1,8 @@
-"""Levels by part: `info,access=warning` is info in general, and for the access log from warning on.
+"""Log levels by part: `info,access=warning` is level info, and level warning for the access log.
 
-The parts are `master`, `template`, `worker` (corn's own lines, by process), `access` (a request is of level error if it
-was answered by 5xx, warning if by 4xx, else info) and `app` (what the application logs). Where `info` is the level of
-all parts, the application's is `warning`, as the logging module has it: libraries are as quiet as under other servers.
+The parts are `master`, `template`, `worker` (corn's own lines, by process), `access` (a request has level error for
+5xx, warning for 4xx, else info) and `app` (lines of the application). With the plain level `info`, the level of `app`
+is `warning`, as in the logging module, so that libraries log no more than under other servers.
 """
 
 from __future__ import annotations

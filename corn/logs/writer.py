@@ -1,9 +1,9 @@
 """Non-blocking writer of log lines to a descriptor.
 
-A log that blocks would block the service. A pipe is written only when poll(2) reports that it takes PIPE_BUF bytes,
-which pipe(7) makes atomic, so lines of several workers never mix; lines that a slow reader does not take are kept up to
-a bound and then dropped, and the number of dropped lines is logged when the pipe drains. (O_NONBLOCK was rejected: it
-belongs to the open file description, which is shared with the shell and with every other process on the terminal.)
+A blocked log must not block the service. corn writes to a pipe only if poll(2) reports room for PIPE_BUF bytes, which
+pipe(7) writes atomically, so that lines of several workers never mix. Lines for a slow reader are kept up to a bound
+and then dropped; the number of dropped lines is logged when the reader has caught up. Rejected: O_NONBLOCK, which
+belongs to the open file description, shared with the shell and all other processes on the terminal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Listening sockets: their addresses, how they are opened, and their names in messages.
 
-The master opens all of them once, before anything else starts; templates and workers inherit them. So a port in use is
-found before any process is made, and a connection that arrives while workers are replaced waits in the kernel's queue.
+The master opens all of them once, before it starts other processes; templates and workers inherit them. So a port in
+use is detected first, and a connection that arrives while workers are replaced waits in the accept queue.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ FOR_ADMIN = "admin: "
 class Listener:
     """Open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
 
-    `asked` is the address it was opened for, in the words of the configuration. While it is `borrowed`, another master
-    listens on the same socket, and may go on after this one. `scheme` is what is spoken there; one that `redirects`
-    serves nothing else.
+    `asked` is the address it was opened for, as in the configuration. While it is `borrowed`, another master listens on
+    the same socket, and may outlive this one. `scheme` is that of its URL; one that `redirects` only redirects to
+    HTTPS.
     """
 
     sock: socket.socket
@@ -81,9 +81,9 @@ class Listener:
 def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
     """Open all listeners of the configuration, or none.
 
-    What is `handed_over` is used for the addresses it was opened for, or closed. The sockets that a service manager has
-    passed by name are used, too, where the configuration names no address.
-    Raises BindError for an address that cannot be had.
+    Sockets that were `handed_over` are used for the addresses they were opened for, or closed. Sockets that a service
+    manager has passed by name are used too, if the configuration sets no address. Raises BindError for an address that
+    cannot be opened.
     """
     opened: list[Listener] = []
     try:
@@ -107,7 +107,7 @@ def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listene
 
 
 def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
-    """Open the listener of option admin, or take it over; raises BindError where neither is possible."""
+    """Open the listener of option admin, or take it over; raises BindError if that fails."""
     passed = [(asked.removeprefix(FOR_ADMIN), sock) for asked, sock in handed_over if asked.startswith(FOR_ADMIN)]
     opened: list[Listener] = []
     if config.admin is not None:
@@ -190,7 +190,7 @@ def _absolute(path: str) -> str:
 
 
 def _is_shared(address: TcpAddress, config: Config) -> bool:
-    """True if the configuration names another address for the port, which may be one of IPv4."""
+    """True if the configuration has another address with this port, which may be an IPv4 address."""
     named = (parse_address(each) for each in (*config.bind, *config.redirect_bind, *filter(None, [config.admin])))
     return any(isinstance(each, TcpAddress) and each != address and each.port == address.port != 0 for each in named)
 
@@ -198,7 +198,7 @@ def _is_shared(address: TcpAddress, config: Config) -> bool:
 def _open_tcp(address: TcpAddress, backlog: int, *, both_families: bool) -> list[Listener]:
     """Open one listener for each address of the host name, all on one port.
 
-    `both_families`: the unspecified address of IPv6 takes IPv4 too.
+    `both_families`: the unspecified IPv6 address accepts IPv4 too.
     """
     host, port = address.host, address.port
     try:
@@ -227,7 +227,7 @@ def _listen_tcp(family: int, address: tuple[object, ...], backlog: int, both_fam
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # The unspecified address accepts IPv4 too, whatever the system's default; a named one IPv6 alone.
+            # Independent of the system's default, only the unspecified address accepts IPv4 too.
             takes_both = address[0] == "::" and both_families
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if takes_both else 1)
         sock.bind(address)
@@ -281,7 +281,7 @@ def _listens(connection: Any, port: int) -> bool:
 
 
 def _open_abstract(address: UnixAddress, backlog: int) -> Listener:
-    """Open a Unix socket without a file; it ends with its last descriptor."""
+    """Open a Unix socket without a file, which exists until its last descriptor is closed."""
     if sys.platform != "linux":
         raise BindError(f"unix:{address.path}: only Linux has abstract sockets; name a path, as in ./{address.path}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -308,8 +308,8 @@ def _open_unix(path: str, config: Config) -> Listener:
     path = _absolute(path)
     _clear_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # bind(2) makes the file with the mode that the umask leaves. A chmod afterwards would follow a link that the
-    # directory's owner puts in its place.
+    # The umask sets the mode of the file in bind(2). A later chmod would follow a link that the owner of the directory
+    # puts in its place.
     umask = os.umask(0o777 & ~config.uds_mode)
     try:
         sock.bind(path)
@@ -363,6 +363,6 @@ def _adopt(number: int, backlog: int) -> Listener:
 
 
 def _check(sock: socket.socket, name: str) -> None:
-    """Raise BindError where connections cannot be accepted from a socket that another process opened."""
+    """Raise BindError if connections cannot be accepted from a socket that another process has opened."""
     if sock.type != socket.SOCK_STREAM or sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
         raise BindError(f"{name} is not a stream socket of TCP or Unix")

@@ -1,9 +1,8 @@
 """Socket activation: listeners that a service manager has opened or stored for corn (LISTEN_FDS, sd_listen_fds(3)).
 
-They are passed as descriptors from 3 on, in LISTEN_FDNAMES each with a name: that of the socket unit, or the one under
-which corn itself has put a listener into the manager's store (FDSTORE=1 of sd_notify(3)), so that after a crash the
-next master continues with the same accept queue. The name of a stored listener is a hash of the address that it was
-opened for; the next master finds it by the same address.
+They are passed as descriptors from 3 on, with names in LISTEN_FDNAMES: that of the socket unit, or that under which
+corn has stored a listener with the manager (FDSTORE=1 of sd_notify(3)), so that after a crash the next master continues
+with the same accept queue. The name of a stored listener is a hash of its address.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def stored_name(asked: str) -> str:
 
 @dataclass(slots=True)
 class Passed:
-    """Passed `sockets`, each with the address that it is for; `outdated` are the names of stored ones for none."""
+    """Passed `sockets`, each with its address; `outdated` are the names of stored sockets that are not used."""
 
     sockets: list[tuple[str, socket.socket]] = field(default_factory=list)
     outdated: set[str] = field(default_factory=set)
@@ -40,7 +39,7 @@ class Passed:
 def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
     """Take over the sockets that were passed to this process.
 
-    The variables are removed from the environment, so that no other process takes the descriptors for its own.
+    The variables are removed from the environment, so that no child process uses the descriptors.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")

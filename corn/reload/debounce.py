@@ -1,14 +1,13 @@
-"""Debouncing of changes: an editor's save is passed on at once, a checkout and a series of saves as one. Pure.
+"""Debouncing of changes: a single save is reported at once, a checkout or a series of saves as one change. Pure.
 
 Times are monotonic seconds. The notifier has already waited for a moment without changes before it reports any, so a
-few files need no further wait. A wait ends when no change has come for the time that its kind requires, or at its upper
-bound.
+few files need no further delay. A delay ends when no change has arrived for the time that its kind requires, or at its
+upper bound.
 
-    batch    changes that are passed on together
-    pace     history of batches: a change during a reload joins the next one, and so do those that follow closely
+    batch    changes that are reported together
+    pace     history of batches: a change during a reload joins the next batch, and so do changes that follow closely
 
-A save by itself never waits, however fast the last reload was. A series is recognised by a change during a reload, or
-by the third batch within a moment.
+A single save is never delayed. A series is detected by a change during a reload, or by the third batch within a moment.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from dataclasses import dataclass, field
 from math import inf
 
 FEW = 8
-_GONE = 0.05  # a deleted file may reappear at once: a rename in two steps
+_GONE = 0.05  # a deleted file may reappear at once, after a rename in two steps
 _MANY = 0.06
 _PACKAGES = 0.8  # an installer pauses between two files
 _MOST, _MOST_PACKAGES, _MOST_CHECKOUT = 1.0, 20.0, 10.0
 _CHECKOUT = 0.02
 _SERIES, _MOST_SERIES = 0.15, 1.0
-_MOMENT = 0.4  # within which a third batch makes a series, and after whose end a change still belongs to it
-_MOST_RELOAD = 1.0  # a reload that takes longer does not delay the next: it may hang in the first save
+_MOMENT = 0.4  # time in which a third batch makes a series, and after which a change no longer belongs to it
+_MOST_RELOAD = 1.0  # a reload that takes longer does not delay the next one, because it may hang
 
 
 @dataclass(slots=True)
 class Batch:
-    """Changes that are to be passed on together."""
+    """Changes to be reported together."""
 
     changed: dict[str, float] = field(default_factory=dict)  # path -> when it was saved (time.time())
     gone: set[str] = field(default_factory=set)

@@ -1,8 +1,8 @@
 """Watched files of a directory, and digests that distinguish a change from a touch.
 
-A touch, or a formatter that changes nothing, is no change. The first scan records the contents of each file. A scan
-that came after the file was last modified may already have seen the change that is being reported; then equal contents
-prove nothing.
+A touch, or a formatter that changes nothing, does not count as a change. The first scan records the contents of each
+file. If a scan was after the last modification of the file, it may have read the change that is reported only now; then
+equal contents do not mean that nothing has changed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hashlib import blake2b
 
 from corn.reload.filters import WatchFilter
 
-_MOST_BYTES = 4 << 20  # a larger file has changed whenever its time or size has
+_MOST_BYTES = 4 << 20  # larger files are compared by time and size only
 
 
 def files_in(directory: str, rules: WatchFilter) -> Iterator[str]:
-    """The files of one directory that count."""
+    """Watched files of one directory."""
     try:
         with os.scandir(directory) as entries:
             found = [each.path for each in entries]

@@ -1,4 +1,4 @@
-"""Watch filter of `corn dev`: the files that count, and the effect of a change of each. Pure but for reading paths.
+"""Watch filter of `corn dev`: the watched files, and the effect of a change of each. Pure except for resolving paths.
 
 One rule set, in this order; the first that matches decides:
 
@@ -8,8 +8,8 @@ One rule set, in this order; the first that matches decides:
 4. a file in an ignored directory, or with the name of an editor's or a tool's own file, does not count
 5. a file that matches a name in `_EFFECTS` counts, with that effect; no other file does
 
-A pattern is one of the shell (fnmatch). Without a slash it is compared with the file's name, and with that of each
-directory above it up to the watched one; with a slash, with the path from the watched directory on.
+Patterns are those of the shell (fnmatch). A pattern without a slash is compared with the name of the file, and with the
+names of the directories above it up to the watched one; a pattern with a slash, with the path below the watched one.
 """
 
 from __future__ import annotations

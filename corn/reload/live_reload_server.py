@@ -3,12 +3,11 @@
     GET /TOKEN         text/event-stream: the state at once, and whenever it changes
     GET /TOKEN/state   the state, once
 
-One thread, non-blocking sockets. A request without the token gets 404, and `Host` and `Origin` must be of this machine:
-a page from elsewhere can make a browser connect here (DNS rebinding too), and must not read file names. A client that
-does not read is dropped, and connects again. (html.spec.whatwg.org, 9.2; RFC 9112.)
+It uses one thread and non-blocking sockets. A request without the token gets 404, and `Host` and `Origin` must name
+this machine: pages of other sites can make a browser connect here (also by DNS rebinding), and must not read file
+names. A client that does not read is dropped, and reconnects. (html.spec.whatwg.org, 9.2; RFC 9112.)
 
-It is a server of its own, rather than corn's, because the watcher must not wait for a client: a browser that delays it
-would delay the reload.
+It does not use corn's server, because the watcher must never wait for a client: a slow browser would delay the reload.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """File change notifiers: inotify or FSEvents through watchfiles, and polling; each in a thread of its own.
 
-A new set of directories is watched before the old set is released, so no change is missed between the two; a change
-that both report is reported twice.
+A new set of directories is watched before the old set is released, so that no change is missed in between; some changes
+are reported twice.
 
-watchfiles can poll too, but it compares whole seconds: a file that is saved twice within a second counts as changed
-once, and the second change is lost. `Poller` compares the modification time to the nanosecond, the size and the inode.
-The pause between two scans grows with the time that a scan takes, so that a large tree does not occupy a core.
+watchfiles can poll too, but it compares times in whole seconds, so the second of two saves within a second is lost.
+`Poller` compares the modification time in nanoseconds, the size and the inode. The pause between two scans grows with
+the duration of a scan, so that a large tree does not occupy a CPU core.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class FileNotifier:
             try:
                 return RustNotify(there, False, False, 0, False, True)
             except FileNotFoundError:
-                continue  # one of them went meanwhile
+                continue  # one of them has been removed meanwhile
             except (OSError, UnicodeError, WatchfilesRustInternalError):
                 self.polling = True
         return Poller(directories)
@@ -105,7 +105,7 @@ class Poller:
         began = time.perf_counter()
         seen: dict[str, tuple[int, ...]] = {}
         for directory in self._directories:
-            with contextlib.suppress(OSError), os.scandir(directory) as entries:  # it may be gone
+            with contextlib.suppress(OSError), os.scandir(directory) as entries:  # it may have been removed
                 seen.update((entry.path, _sign(entry)) for entry in entries)
         self._pause = max(_PAUSE, _SHARE * (time.perf_counter() - began))
         return seen

@@ -1,8 +1,7 @@
 """Preload plan of a warm template: packages that the application imports, except those that must not be shared. Pure.
 
-A package that a worker reports is safe to load before the application only if an import there has the same outcome. So
-the list ends where the application's code changed the environment (the worker ends it there), and this module leaves
-out:
+A reported package may only be loaded before the application if its import has the same result there. So the worker ends
+the list where the application's code has changed the environment, and this module leaves out:
 
 - modules in a watched directory, which may change with the next save; editable installs are the project's own anyway
 - modules that a template found unsafe to fork with, or that the user's project shadows
@@ -32,6 +31,6 @@ def packages_to_load(
 
 
 def shadowed(added: Iterable[str], packages: Iterable[str]) -> set[str]:
-    """The loaded top-level packages that a new file or directory, by its base name, takes the name of."""
+    """Loaded top-level packages whose name a new file or directory, given by its base name, now has."""
     tops = {each.partition(".")[0] for each in packages}
     return tops & {each.partition(".")[0] for each in added}

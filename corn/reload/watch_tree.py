@@ -1,10 +1,10 @@
 """Watch tree of corn dev: the directories to watch, and the means of detecting changes in each.
 
-Each directory is watched by itself rather than its tree as a whole: an ignored directory such as node_modules then
-costs no inotify watch, of which a user has a limited number (fs.inotify.max_user_watches, inotify(7)).
+Each directory is watched by itself instead of the tree as a whole, so that an ignored directory such as node_modules
+needs no inotify watch, whose number is limited for each user (fs.inotify.max_user_watches, inotify(7)).
 
-Links are followed, because the code behind them is the project's as well: a linked directory under the name of the
-link, a linked file at the place that the link leads to. A directory that is reached in two ways is watched once.
+Links are followed, because linked code belongs to the project: a linked directory is watched under the name of the
+link, a linked file at its target. A directory that can be reached in two ways is watched once.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 from corn.reload.filters import WatchFilter
 
-# File systems whose changes may be made elsewhere, where this kernel does not see them (proc_pid_mountinfo(5)).
+# File systems on which other machines can make changes that this kernel does not report (proc_pid_mountinfo(5)).
 _ELSEWHERE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "virtiofs", "prl_fs", "afs", "ceph", "glusterfs", "drvfs")
-_MOST_LINKED = 1000  # directories behind one link; more are a store of data rather than code
+_MOST_LINKED = 1000  # directories behind one link; a larger tree is probably data, not code
 Identity = tuple[int, int]
 
 

@@ -37,7 +37,7 @@ _ROOTS_EACH, _LOST_ROOTS_EACH = (
     0.2,
 )  # seconds between two checks of a directory: present, or removed
 _AFTER_FAILURE = 0.2  # seconds until the notifier is started again
-_GENERATED_WITHIN = 2.0  # seconds after a refresh, in which an image that changes again was made by the page itself
+_GENERATED_WITHIN = 2.0  # seconds after a refresh in which another change of an image is attributed to the page
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _LIMIT = (
     "the limit of inotify watches is reached, so files are polled, which is slower; raise "
@@ -210,7 +210,7 @@ class Watcher:
         elif self._rules.judge(path).counts:
             self._compare(path, gone=gone)
             if os.path.islink(path) and self._tree.links.get(os.path.realpath(path)) != path:
-                self._watch()  # it is new, or leads elsewhere than before
+                self._watch()  # the link is new, or its target has changed
         elif path in self._tree.links:
             self._compare(self._tree.links[path], gone=gone)
 
@@ -227,7 +227,7 @@ class Watcher:
 
     def _enter_if_new(self, directory: str) -> None:
         if os.path.islink(directory) and self._rules.enters(directory):
-            self._look_again()  # it may lead elsewhere than before
+            self._look_again()  # the target of the link may have changed
         elif directory not in self._tree.directories and self._rules.enters(directory):
             self._enter(directory)
 
@@ -294,7 +294,7 @@ class Watcher:
         return ASSET if effects == {ASSET} else RELOAD
 
     def _leave_out_generated(self, batch: Batch) -> None:
-        """Drop images that a page writes whenever it is loaded: they would reload it in a loop."""
+        """Drop images that a page writes whenever it is loaded, because they would reload it in a loop."""
         now = time.monotonic()
         images = [path for path in batch.changed if path.endswith(_IMAGES)]
         for path in images:

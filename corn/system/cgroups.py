@@ -1,8 +1,8 @@
 """Limits of this process's control groups (cgroups(7)), versions 1 and 2, nested to any depth.
 
-A limit of any ancestor applies, so all are read and the least counts. A container may see its own group as the root, or
-the path of a hierarchy that it cannot see; then the mounted group is taken for its own. Everything is read through
-a function from path to contents (None where there is no such file), so the rules are tested on texts.
+The limits of all ancestors apply, so the lowest counts. A container may see its own group as the root, or a path in a
+hierarchy that it cannot see; then the mounted group is used. Files are read through a function from path to contents
+(None if there is no such file), so that the rules can be tested with texts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 Read = Callable[[str], str | None]
 
-_UNLIMITED = 1 << 60  # version 1 has no word for it, and gives the largest multiple of a page
+_UNLIMITED = 1 << 60  # version 1 reports the largest multiple of a page instead
 
 
 class _Mount(NamedTuple):

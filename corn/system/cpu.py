@@ -1,4 +1,4 @@
-"""Processor time of a process, from proc_pid_stat(5) where there is one, else from psutil."""
+"""CPU time of a process, from proc_pid_stat(5) if there is one, else from psutil."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Change of a file's owner that follows no link.
+"""Change of a file's owner without following links.
 
-Root makes sockets and directories in directories that belong to other users, who may put a link to any file in the
-place of what was just made. chown(2) would give them that file. So the file is opened without following links, is
-checked while it is open, and is changed through its descriptor.
+Root creates sockets and directories in directories of other users, who may replace a new file by a link to any other
+file. chown(2) would give them that file. So the file is opened without following links, checked while it is open, and
+changed through its descriptor.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Working and starting directory of the process, and the library directories of its interpreter.
 
-Working and starting directory are properties of the process, so the start is kept here, beside chdir(2), which leaves
-it.
+The starting directory is the working directory before option chdir.
 
-Library files are those in the standard library and in the site-packages of this interpreter. All other files are the
-project's own, editable installs included, because their files are where they are edited.
+Library files are those in the standard library and in the site-packages of this interpreter. All other files belong to
+the project, including editable installs, whose files are in their source directories.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _entered: Path | None = None
 def enter_directory(start: Path, chdir: str) -> None:
     """Change to the directory of option chdir, relative to `start` (chdir(2)); raises ConfigError where it cannot.
 
-    Called before each generation: where a deployment switches a symbolic link on the way, it finds the new release.
+    Called before each generation, so that a symbolic link that a deployment has changed leads to the new release.
     """
     global _start, _entered
     directory = start / chdir
@@ -56,9 +55,9 @@ def working_directory() -> str:
 
 @contextlib.contextmanager
 def back_at_the_start() -> Iterator[None]:
-    """Within the block, work in the starting directory: a program executed there finds the files that corn found.
+    """Within the block, work in the starting directory, so that an executed program finds the same files as corn.
 
-    Raises OSError where that cannot be entered any more.
+    Raises OSError if it can no longer be entered.
     """
     with _held() as here:
         try:
@@ -73,7 +72,7 @@ def back_at_the_start() -> Iterator[None]:
 def back_on_failure() -> Iterator[None]:
     """Return to the current working directory if the block raises.
 
-    Raises OSError, before that, where there is no descriptor left.
+    Raises OSError, before the block, if no descriptor is left.
     """
     with _held() as here:
         try:
@@ -87,7 +86,7 @@ def back_on_failure() -> Iterator[None]:
 def back_afterwards() -> Iterator[None]:
     """Return to the current working directory after the block, and to the starting directory that is known now.
 
-    Raises OSError, before that, where there is no descriptor left.
+    Raises OSError, before the block, if no descriptor is left.
     """
     global _start, _entered
     known = _start, _entered
@@ -110,7 +109,7 @@ def _held() -> Iterator[int]:
 
 
 def _enter(directory: int) -> None:
-    with contextlib.suppress(OSError):  # its permissions may have been taken away
+    with contextlib.suppress(OSError):  # its permissions may have changed
         os.fchdir(directory)
 
 
@@ -121,8 +120,8 @@ _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 def library_roots() -> tuple[str, ...]:
     """Directories of libraries, resolved, each with a separator at its end.
 
-    Found at first use, which imports `_sysconfigdata_*`: that must not fall to the import recorder of `corn dev`, which
-    would take it for a library of the application's (see worker/in_development.py).
+    The first call imports `_sysconfigdata_*`. It must be made before the import recorder of `corn dev` is active, which
+    would take that module for a library of the application (see worker/in_development.py).
     """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}

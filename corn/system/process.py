@@ -2,25 +2,24 @@
 
 Ties (prctl(2)) exist on Linux only; elsewhere each call returns False.
 
-Title: the command line that ps(1), top(1) and htop(1) show. The kernel reads it from the process's own memory,
-between two addresses in /proc/self/stat. That memory is overwritten here through /proc/self/mem, after it was read back
-and found to hold the command line as the kernel shows it: so nothing else can be hit, and where a sandbox answers
-otherwise the title is simply not changed. No more than the command line's own length is used. Behind it lies the
-environment, which C libraries go on reading (setproctitle moves it elsewhere; that cannot be done from Python).
-Templates are executed with a small program on their command line, so there is room, and workers inherit it.
+Title: the command line that ps(1), top(1) and htop(1) show. The kernel reads it from the memory of the process, between
+two addresses in /proc/self/stat. corn overwrites that memory through /proc/self/mem, after checking that it contains
+the command line as the kernel shows it, so that no other memory can be changed; if a sandbox returns something else,
+the title is not changed. Only the length of the command line is used, because the environment follows it, which C
+libraries keep reading (setproctitle moves it; that is impossible from Python). Templates are executed with a small
+program on their command line, so there is enough room, and workers inherit it.
 
-Descriptors: a connection is one, and the soft limit that processes are born with (RLIMIT_NOFILE) is 1024 nearly
-everywhere, for the sake of programs that call select(2). corn does not, so it raises the limit for itself and all it
-starts. Not beyond `ENOUGH`: where the hard limit is a billion, as in many containers, programs that close every
-possible descriptor would take minutes. Programs that the application runs inherit the limit; decision 5 says why it is
-not put back for them.
+Descriptors: each connection needs one, and the initial soft limit (RLIMIT_NOFILE) is 1024 on nearly all systems, for
+programs that call select(2). corn does not, so it raises the limit for itself and its child processes, but not beyond
+`ENOUGH`: with a hard limit of a billion, as in many containers, programs that close every possible descriptor would
+take minutes. Programs that the application runs inherit the limit; decision 5 explains why it is not restored for them.
 
-Ignored signals: Ctrl-C, `pkill -HUP corn` and a service manager's SIGTERM reach the whole process group, and only the
-master knows what they mean.
+Ignored signals: Ctrl-C, `pkill -HUP corn` and a service manager's SIGTERM reach the whole process group, but only the
+master handles them.
 
-Signals of job control are blocked. A process in the background that writes to its terminal under `stty tostop`, or sets
-its modes, is sent SIGTTOU, and with a handler in place the interrupted call is made again, without end. While it is
-blocked the kernel lets the call pass instead, and a read fails with EIO (termios(3), tty_check_change in Linux).
+Job control signals are blocked. A background process that writes to its terminal under `stty tostop`, or sets its
+modes, receives SIGTTOU, and with a handler the interrupted call is restarted endlessly. While the signal is blocked,
+the kernel permits the call, and a read fails with EIO (termios(3), tty_check_change in Linux).
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def become_subreaper() -> bool:
-    """Have orphaned descendants become this process's children (PR_SET_CHILD_SUBREAPER); False where it cannot be."""
+    """Become the parent of orphaned descendants (PR_SET_CHILD_SUBREAPER); False if that is not possible."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent(number: int) -> bool:
-    """Have the kernel send a signal when the parent exits (PR_SET_PDEATHSIG); fork clears it, so the child sets it."""
+    """Receive a signal when the parent exits (PR_SET_PDEATHSIG); fork clears this, so the child sets it."""
     return _prctl(_PR_SET_PDEATHSIG, number)
 
 
@@ -87,7 +86,7 @@ _LONGEST = 1 << 17
 
 
 def show_title(title: str) -> bool:
-    """Show `title`, cut to the room there is, as this process's command line; False where it cannot be (not on Linux).
+    """Show `title`, cut to the available length, as this process's command line; False if that is not possible.
 
     Children inherit it through fork, and lose it when they execute a program.
     """
@@ -105,7 +104,7 @@ def _overwrite(title: bytes) -> bool:
     try:
         if os.pread(memory, size, start) != (_PROC / "cmdline").read_bytes():
             return False
-        # The last byte stays NUL: otherwise the kernel takes what follows, the environment, for a part of it.
+        # The last byte stays NUL: otherwise the kernel shows the environment that follows as a part of it.
         return os.pwrite(memory, title[: size - 1].ljust(size, b"\0"), start) == size
     finally:
         os.close(memory)
@@ -126,7 +125,7 @@ ENOUGH = 65536
 def occupy_standard_streams() -> None:
     """Open /dev/null in the place of a standard stream that was closed.
 
-    The next socket would have its number otherwise, and print() would write to it (stdin(3)).
+    Otherwise the next socket would get its number, and print() would write to it (stdin(3)).
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
@@ -156,7 +155,7 @@ BY_TEMPLATES = (*BY_WORKERS, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1)
 
 
 JOB_CONTROL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
-DELIVERED = frozenset(signal.valid_signals()) - JOB_CONTROL  # what is unblocked where all signals were blocked
+DELIVERED = frozenset(signal.valid_signals()) - JOB_CONTROL  # unblocked again after all signals were blocked
 
 
 def leave_to_master(numbers: Iterable[int]) -> None:

@@ -13,8 +13,8 @@ import termios
 def unsent_bytes(fd: int) -> int:
     """Bytes written to a socket that its peer has not acknowledged; 0 where the system does not report them.
 
-    SIOCOUTQ of tcp(7) and unix(7), which Linux has under the name of terminals, too. A peer that does not read stops
-    acknowledging when its own buffer is full.
+    SIOCOUTQ of tcp(7) and unix(7), which is the same as TIOCOUTQ on Linux. A peer that does not read stops
+    acknowledging when its receive buffer is full.
     """
     try:
         return int(struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0\0\0\0"))[0])

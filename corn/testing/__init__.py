@@ -6,8 +6,9 @@
     async with corn.testing.serve(app) as server:     # in the running event loop
         ...
 
-pytest finds the fixture `corn_server` by itself (corn/testing/plugin.py). What the server logs goes into the report of
-a test that fails, not to the terminal. Nothing is imported until it is used: pytest imports this package in every run.
+pytest finds the fixture `corn_server` automatically (corn/testing/plugin.py). The log of the server is shown in the
+report of a failed test, not on the terminal. Modules are imported on first use, because pytest imports this package in
+each run.
 """
 
 from __future__ import annotations

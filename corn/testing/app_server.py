@@ -31,7 +31,7 @@ _STAMP = len("2026-01-01 00:00:00.000")
 def serve(app: str | Callable[..., Any], **options: Unpack[EmbeddedOptions]) -> AppServer:
     """Return a server for `with` (in a thread) or `async with` (in the running event loop), on a free port.
 
-    `options` are those of `corn.serve`. In-flight requests have two seconds at the end unless they say otherwise.
+    `options` are those of `corn.serve`. The grace period for in-flight requests is two seconds by default.
     """
     return AppServer(app, **options)
 

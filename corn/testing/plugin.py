@@ -1,6 +1,6 @@
 """pytest plugin: the fixture `corn_server`, and the servers' log in the report of a test that fails.
 
-It is loaded with every run of pytest where corn is installed, so it imports nothing of corn before the fixture is used.
+pytest loads it in every run if corn is installed, so it imports no other module of corn before the fixture is used.
 """
 
 from __future__ import annotations

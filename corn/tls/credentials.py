@@ -1,6 +1,6 @@
 """Credentials: PEM files of certificates and keys.
 
-The master reads them, as root where it starts as root; workers read the checked credentials from the vault (vault.py).
+The master reads them, with its initial privileges; workers read the checked credentials from the vault (vault.py).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _stamp(path: Path) -> object:
 
 
 def read_credentials(config: Config) -> Credentials:
-    """Read the files; raises ConfigError, which names the option, where one cannot be read or holds no PEM."""
+    """Read the files; raises a ConfigError that names the option if one cannot be read or contains no PEM."""
     texts = {(option, name): _read(option, name) for option, name in files_of(config)}
     keyfiles = config.ssl_keyfile or config.ssl_certfile
     key_option = "ssl_keyfile" if config.ssl_keyfile else "ssl_certfile"

@@ -1,14 +1,14 @@
 """Shared store of the TLS credentials in use: an anonymous file that templates and workers inherit.
 
-The master reads the files, as root where it begins as root, and stores what was found good. A worker never opens the
-files. So a worker that is forked while a half-written certificate is on the disk serves with the last good one, a key
-that only root may read serves workers that are not root, and all workers agree.
+The master reads the files, with root privileges if it was started as root, and stores credentials that have passed the
+check. Workers never open the files. So a worker that is forked while the files are incomplete uses the last valid
+credentials, unprivileged workers can use a key that only root may read, and all workers use the same credentials.
 
-Invariant: the vault holds credentials that passed the check of `corn.server.tls.certificate_check`, and one process
-writes it.
+Invariant: the vault contains credentials that have passed the check of `corn.server.tls.certificate_check`, and only
+one process writes to it.
 
-Rejected: workers that watch the files themselves. Each would report the same bad file, and one that is forked in that
-moment would have nothing to serve with.
+Rejected: workers that watch the files. Each would report the same invalid file, and a worker forked at that moment
+would have no credentials.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WRITE_TIMEOUT = 1.0  # seconds for a writer to finish
 
 
 class Vault:
-    """Store of the credentials in use. A reader that meets a writer, which a digest shows, reads again."""
+    """Store of the credentials in use. A digest detects a concurrent write; the reader then reads again."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -8,12 +8,12 @@ from types import ModuleType
 
 
 def import_event_loop(name: str) -> ModuleType:
-    """Import the module of an event loop; a template does so before the application can put another on the path."""
+    """Import the module of an event loop; templates do so before the application can change the module path."""
     return importlib.import_module(name)
 
 
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:
-    """Make an event loop, current while the application is imported: the loop at import is the one that serves."""
+    """Make the event loop that serves, and set it as current during the import of the application."""
     loop: asyncio.AbstractEventLoop = import_event_loop(name).new_event_loop()
     asyncio.set_event_loop(loop)
     return loop

@@ -1,9 +1,8 @@
-"""Finish of a worker: the application's tasks, executors and threads end within the grace period of the drain.
+"""Finish of a worker: ends the application's tasks, executors and threads within the grace period of the drain.
 
-In the order of asyncio.run and of the interpreter: tasks that still run are cancelled, so that their `finally` blocks
-run; asynchronous generators are closed; jobs of executors, and threads that are not daemons, run to their end. The
-event loop runs meanwhile, because threads may wait for it. Anything that is left at the deadline is cut off by the exit
-of the process.
+The order is that of asyncio.run and of the interpreter: running tasks are cancelled, so that their `finally` blocks
+run; asynchronous generators are closed; jobs of executors and non-daemon threads run to their end. The event loop runs
+meanwhile, because threads may wait for it. What still runs at the deadline ends with the process.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from typing import Any
 
 from corn.logs import logger
 
-_AT_LEAST = 0.5  # seconds, where the requests have taken all of the grace period
+_AT_LEAST = 0.5  # seconds, even if the requests have used up the grace period
 _POLL = 0.05
 
 
 async def finish(deadline: Callable[[], float]) -> None:
-    """End tasks, generators, executors and threads. `deadline` is a time of the loop's, and may come closer."""
+    """End tasks, generators, executors and threads. `deadline` returns a time of the loop, which may become earlier."""
     loop = asyncio.get_running_loop()
     earliest = loop.time() + _AT_LEAST
 
@@ -52,7 +51,7 @@ def _running() -> list[threading.Thread]:
 
 
 def _join(loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-    """Wait for all threads in a separate one, as the interpreter does at its exit in the main thread."""
+    """Wait for all threads in a separate thread, as the interpreter does in its main thread at exit."""
     done: asyncio.Future[None] = loop.create_future()
 
     def join() -> None:

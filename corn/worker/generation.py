@@ -1,6 +1,6 @@
 """Generation of the code, as a template loads it: application, hooks and credentials, audited before any fork.
 
-When the audit fails, the process executes itself anew with a lower preload mode: an import cannot be undone.
+If the audit fails, the process executes itself again with a lower preload mode, because an import cannot be undone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _hook_on_fork() -> str:
 
 
 class Generation:
-    """The code that all workers of a template run, and the configuration that they run it with."""
+    """Code of the workers of a template, and their configuration."""
 
     def __init__(self, setup: Setup, channel: Channel) -> None:
         self.setup = setup
@@ -59,7 +59,7 @@ class Generation:
         if self.setup.forks and fork_is_replaced() and fork_hangs():
             self.setup = replace(self.setup, preload="none", forks=False)
         self._load_own()
-        gc.disable()  # a collection before the fork would leave holes that later allocations unshare
+        gc.disable()  # a collection would free memory that later allocations reuse, which unshares its pages
         monitor = self.monitor
         if self.setup.preload != "none":
             monitor.begin()
@@ -101,7 +101,7 @@ class Generation:
         self.config = replace(self.config, log_level=levels)
 
     def _load_own(self) -> None:
-        """Load corn's own modules, before the application can put others first on the path."""
+        """Load corn's own modules before the application can change the module path."""
         import_event_loop(self.config.loop)
         if self.setup.development:
             import_for_development()
@@ -119,7 +119,7 @@ class Generation:
         try:
             return preload.load(self.setup.preload, self.config, self.setup.modules)
         except ApplicationError as error:
-            # From Python 3.14 on, asyncio.get_event_loop() makes no loop; a worker has one when it imports.
+            # From Python 3.14 on, asyncio.get_event_loop() makes no loop; a worker has a loop during the import.
             if self.setup.preload == "app" and isinstance(error.__cause__, RuntimeError) and "loop" in str(error):
                 self._step_down([Hazard(f"asks for an event loop ({error})", self.config.app or "")])
             raise
@@ -128,7 +128,7 @@ class Generation:
                 sys.meta_path.remove(self._recorder)
 
     def _load_packages(self) -> None:
-        """Load package by package, in development, so that only those that are unsafe to fork are left out."""
+        """Load the packages one by one, in development, and leave out only those that are unsafe to fork."""
         before = traces()
         for name in preload.load_each(self.setup.modules):
             if traces() == before:
@@ -154,7 +154,7 @@ class Generation:
         blamed = blamed or [(self.config.app or "").partition(":")[0]]  # so that a change of it leads to another try
         modules = self.setup.modules
         if mode == "app":
-            modules = self._recorder.library_modules() or ["sys"]  # empty would mean that nothing is known of it
+            modules = self._recorder.library_modules() or ["sys"]  # empty would mean: unknown
         reason = f"not safe to fork with --preload {mode}: {why}; using {lower}"
         self._channel.send(SteppedDown(reason, mode=lower, blamed=blamed, modules=list(modules)))
         self._start_over(replace(self.setup, preload=lower, modules=modules))

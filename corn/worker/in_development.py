@@ -27,11 +27,11 @@ class Development(Protocol):
     """Session of `corn dev` in one worker."""
 
     def enable_collection(self, enable: Callable[[], None]) -> None:
-        """Switch the garbage collector on, now or when the application has started."""
+        """Enable the garbage collector, now or when the application has started."""
         ...
 
     def application(self, load: Callable[[], Any]) -> Any:
-        """The application that `load` returns, or the responder that is served in its place."""
+        """Application that `load` returns, or the responder that is served instead."""
         ...
 
     def started(self, application: Any, loop: asyncio.AbstractEventLoop, flush: Callable[[], None]) -> str:
@@ -42,7 +42,7 @@ class Development(Protocol):
         ...
 
     def failure_of(self, error: CornError) -> dict[str, Any] | None:
-        """All that is known of a failed start, as JSON."""
+        """Report of a failed start, as JSON."""
         ...
 
     def wrap(self, app: ASGIApplication) -> ASGIApplication:
@@ -50,12 +50,12 @@ class Development(Protocol):
         ...
 
     def describe(self, error: BaseException) -> str:
-        """An exception of a request, for the log."""
+        """Format an exception of a request for the log."""
         ...
 
 
 class NoDevelopment:
-    """The `Development` of `corn serve`: there is none."""
+    """Null object for `corn serve`."""
 
     def enable_collection(self, enable: Callable[[], None]) -> None:
         enable()

@@ -1,9 +1,9 @@
 """Logging configuration from a file (option log_config), in the formats that uvicorn takes.
 
-It is applied where the application is loaded, and before it: the application's own setup comes after, and the
-file may name classes of the project. In mode app that is the template, and workers are forked with it; otherwise each
-worker. Of the file's handlers, those that own a thread or a connection keep a template from being forked (audit/), so
-that `--preload auto` steps down. The master is not set up, because it never imports the application's classes.
+It is applied before the application is loaded, which may then change it, and it may name classes of the project. In
+mode app the template applies it, otherwise each worker. Handlers with a thread or a connection make a template unsafe
+to fork (audit/), so that `--preload auto` steps down. The master does not apply it, because it imports no application
+classes.
 
 The access log becomes records of the logger `corn.access`, with uvicorn's arguments: client, method, path with query,
 HTTP version, status. So a formatter for uvicorn's access log formats corn's.

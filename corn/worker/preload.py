@@ -4,10 +4,10 @@ app     the application and all it imports: workers share the memory and start i
 deps    only what lives in the standard library and in site-packages; each worker imports the application's own modules
 none    only corn's worker code
 
-The packages of `deps` are recorded while the application is imported: the names of the library modules in the order
-in which they were first imported. That is done by the template that tried mode app, or else by a scout, a forked
-process that imports the application and exits. Modules imported after the application's code changed the environment
-or the module path are left out, because they may have been configured by it.
+The modules of `deps` are recorded during an import of the application: the library modules, in the order of their first
+import. The template records them if it has tried mode app; otherwise a scout does, a forked process that imports the
+application and exits. Modules that were imported after the application had changed the environment or the module path
+are left out, because these changes may have configured them.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ LOWER = {"app": "deps", "deps": "none"}
 
 
 def load(mode: str, config: Config, modules: Sequence[str]) -> Any:
-    """Load what the mode says; returns the application in mode app, else None."""
+    """Load the modules of a mode; returns the application in mode app, else None."""
     if mode == "app":
         return load_application(config)
     if mode == "deps":
         for _ in load_each(modules or scout(config)):
-            pass  # a module that cannot be imported alone is imported by the application later
+            pass  # a module that cannot be imported by itself is left to the application
     return None
 
 
 def load_each(names: Sequence[str]) -> Iterator[str]:
-    """Import modules one by one, and name each when it is there; one that cannot be imported alone is left."""
+    """Import modules one by one, and yield each name; a module that cannot be imported by itself is skipped."""
     for name in names:
         with contextlib.suppress(BaseException):
             importlib.import_module(name)
@@ -53,7 +53,7 @@ def load_each(names: Sequence[str]) -> Iterator[str]:
 
 
 class Recorder:
-    """A finder that finds nothing: it records the names that are imported, as long as the environment is unchanged."""
+    """Import recorder: a finder that finds nothing, but records names while the environment is unchanged."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -74,11 +74,11 @@ class Recorder:
 
 
 def discard() -> None:
-    """Undo the known side effects of a discarded import outside of this process."""
+    """Undo known side effects of a discarded import outside of this process."""
     end_children()
     exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if directory:  # prometheus_client adds up the files of all processes that ever were
+    if directory:  # prometheus_client sums up the files of all processes, past ones too
         for file in Path(directory).glob(f"*_{os.getpid()}.db"):
             with contextlib.suppress(OSError):
                 file.unlink()

@@ -1,7 +1,7 @@
 """Life of a worker process: reset after the fork, event loop, application, server, exit.
 
-Order matters: signal handlers first (signals were blocked across the fork), then the parent's death, the collector, the
-random generators, the log, and only then the loop and the application.
+The order matters: signal handlers first, because signals were blocked across the fork; then the parent death signal,
+the garbage collector, the random generators and the log; and only then the event loop and the application.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def run(startup: WorkerStartup) -> int:
 
 
 def _application(startup: WorkerStartup) -> Any:
-    """The application, loaded and fit for this worker; raises what `load_application` raises."""
+    """Load the application, adapted to this worker; raises what `load_application` raises."""
     application = startup.application
     if application is None:
         if startup.config.log_config is not None:
-            put_first_on_path(startup.config.app_dir)  # it may name classes of the application's
+            put_first_on_path(startup.config.app_dir)  # the logging configuration may name classes of the application
             apply_log_config(startup.config.log_config)
         application = load_application(startup.config)
     logs.adopt_unhandled(startup.config)
@@ -99,7 +99,7 @@ def _failed(error: CornError, startup: WorkerStartup) -> Failed:
 
 
 def end(code: int) -> NoReturn:
-    """End the process: exit handlers run and buffered files are written, but nothing waits for threads."""
+    """Exit the process: run exit handlers and flush files, without waiting for threads."""
     try:
         exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
         logs.flush_standard_streams()
@@ -115,7 +115,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     of_c_code = startup.monitor.signals.of_c_code
     for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable(startup.report)  # a boot that hangs is aborted for its stacks
+    faulthandler.enable(startup.report)  # SIGABRT writes the stacks of a boot that hangs
     widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not startup.setup.relay:
@@ -162,7 +162,7 @@ class _Worker:
         self._leave_by = math.inf
 
     def leaves_by(self) -> float:
-        """The end of the grace period, by the loop's clock."""
+        """End of the grace period, by the loop's clock."""
         return self._leave_by
 
     async def live(self) -> None:
@@ -232,11 +232,11 @@ class _Worker:
         self._server.drain(grace=grace, final=final, brisk=brisk)
 
     def _drain_without_master(self) -> None:
-        """Drain after the master has exited, and answer the accept queue, because no other process will."""
+        """Drain after the master has exited; serve the accept queue as well, because no other process will."""
         self._drain(self._startup.config.timeout_graceful_shutdown, final=True)
 
     def _on_signal(self, name: str) -> None:
-        """A signal to this worker alone: request a replacement from the master, and drain if it does not answer."""
+        """Handle a signal to this worker: request a replacement from the master, and drain if it does not respond."""
         if self._channel.closed or (not self._startup.setup.relay and os.getppid() != self._startup.setup.master):
             self._drain_without_master()
             return

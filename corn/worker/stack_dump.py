@@ -1,14 +1,14 @@
 """Stack dumps of a worker, written to its report (corn/ipc/stack_report.py) on request, also while the loop is blocked.
 
-Two handlers share one signal. faulthandler's runs in C as soon as the signal arrives, whatever holds the interpreter,
+Two handlers share one signal. That of faulthandler runs in C as soon as the signal arrives, even if the GIL is held,
 and writes the stacks of all threads. It then passes the signal on to a Python handler, which runs when the main thread
-next executes bytecode (a tight loop does at once, and a sleep is interrupted for it), and writes the asyncio tasks and
-the requests in flight. So a worker that is blocked in C code writes the stacks of its threads, and nothing else.
+next executes bytecode (in a tight loop at once, and sleeps are interrupted), and writes the asyncio tasks and the
+in-flight requests. So a worker that is blocked in C code only writes the stacks of its threads.
 
-faulthandler gives signal handlers a stack of their own (sigaltstack(2)), so that it can report a stack that overflowed.
-Every handler of Python's runs on it too, and signals that arrive together nest. What the processor's registers take up
-in each frame grew with AVX-512 to some KiB: five signals at once overflow faulthandler's 16 KiB, and the process dies
-of SIGSEGV. So corn puts a larger stack in its place.
+faulthandler installs an alternate signal stack (sigaltstack(2)), so that it can report a stack overflow. Python's
+signal handlers run on it too, and signals that arrive together nest. With AVX-512, the saved registers take some KiB in
+each frame: five signals at once overflow the 16 KiB of faulthandler, and the process is killed by SIGSEGV. So corn
+replaces it by a larger stack.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from corn.ipc.stack_report import LAST_LINE
 
 _MOST_FRAMES = 100
 _SIGNAL_STACK = 1 << 18  # bytes, of which only what is used takes memory
-_kept: Any = None  # the kernel uses it as long as the process lives
+_kept: Any = None  # the kernel uses it until the process exits
 
-# What is suspended has a frame, and waits for something: coroutines, generators, asynchronous generators.
+# Attributes of suspended coroutines, generators and asynchronous generators: the frame, and what they wait for.
 _SUSPENDED = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 
@@ -61,7 +61,7 @@ def tasks_of(loop: asyncio.AbstractEventLoop) -> str:
 
 
 def _frames(task: asyncio.Task[Any]) -> list[FrameType]:
-    """The frames of a task. Of one that is suspended, `Task.get_stack` knows the outermost coroutine alone."""
+    """Frames of a task; for a suspended task, `Task.get_stack` only returns that of the outermost coroutine."""
     frames: list[FrameType] = []
     waits: Any = task.get_coro()
     while waits is not None and len(frames) < _MOST_FRAMES:

@@ -53,7 +53,7 @@ class WorkerStartup:
     mailbox: ConnectionHandoff | None = None
 
     def tell(self, hook: str) -> None:
-        """Call a hook of this worker's."""
+        """Call a hook for this worker."""
         self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
 
     def renew_credentials(self) -> None:

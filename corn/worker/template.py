@@ -2,13 +2,13 @@
 
     read the setup -> load, audit, freeze the heap (generation.py) -> report to the master -> fork on request
 
-Invariants: it has one thread and no event loop when it forks; it never serves; what it loaded is never loaded again, so
-every worker of a generation runs the same code, whatever is on disk.
+Invariants: it has one thread and no event loop when it forks; it never serves; it loads the code only once, so that all
+workers of a generation run the same code, even if the files on disk have changed.
 
-On Linux a worker is forked twice, so that the master, a subreaper, becomes its parent and sees its exit without a
-relay. Elsewhere the template stays the parent and reports exits. Signals are blocked from before the fork until the
-child has its own handlers; the template itself handles no signal, because Ctrl-C and a service manager's SIGTERM reach
-the whole group, and the master decides what they mean.
+On Linux a worker is forked twice, so that the master, a subreaper, becomes its parent and sees its exit. On other
+systems the template stays the parent and reports exits. Signals are blocked before the fork until the child has its own
+handlers. The template handles no signals, because Ctrl-C and a service manager's SIGTERM reach the whole process group,
+and only the master handles them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main(setup_fd: int) -> NoReturn:
 
 
 def _be_spawned(setup: Setup) -> NoReturn:
-    """Be a worker in a fresh interpreter, as a template without forks starts it."""
+    """Run a worker in a fresh interpreter, for a template that does not fork."""
     channel_fd, report, *rest = setup.received
     for fd in rest:
         os.close(fd)
@@ -92,7 +92,7 @@ def _end(code: int) -> NoReturn:
 
 
 class Template:
-    """A template process: the loaded application, and the workers that were forked."""
+    """Template process: the loaded application, and the workers forked from it."""
 
     def __init__(self, setup: Setup, channel: Channel) -> None:
         self._generation = Generation(setup, channel)
@@ -115,7 +115,7 @@ class Template:
         self._channel.send(Loaded(self._setup.preload, notes))
 
     def be_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
-        """Be a worker without a fork; never returns."""
+        """Run a worker in this process, without a fork; never returns."""
         try:
             self._generation.load_without_application()
         except CornError as error:
@@ -155,7 +155,7 @@ class Template:
             self._workers.wait()
 
     def _close_listeners(self) -> None:
-        """Close the template's copy of the listeners: the last worker that closes its own refuses connections."""
+        """Close the template's listeners, so that connections are refused when the last worker closes its own."""
         self._drop_spare()
         self._may_fork_ahead = False
         for sock in (*self._listeners, *self._redirecting):
@@ -180,7 +180,7 @@ class Template:
                 os.close(fd)
 
     def _worker_of(self, order: Fork, fds: tuple[int, int]) -> int:
-        """The process id of the worker, which is the spare, or forked or spawned now."""
+        """Make a worker of the spare, or fork or spawn one; returns its process id."""
         if not self._setup.forks:
             return spawn(replace(self._setup, channel=fds[0], order=asdict(order), received=[*fds]), sys.path)
         if self._setup.relay:
@@ -192,7 +192,7 @@ class Template:
         return fork_twice(lambda: self._become_worker(order, fds))
 
     def _fork_ahead(self) -> None:
-        """Fork a spare, unless that is not possible now."""
+        """Fork a spare worker, if that is possible now."""
         self._may_fork_ahead = False
         spare = self._spare = SpareWorker()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -220,7 +220,7 @@ class Template:
         self._become_worker(order, fds)
 
     def _become_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
-        """Run the worker in a forked child, which keeps nothing of the template's. Never returns."""
+        """Run the worker in a forked child, without the resources of the template. Never returns."""
         code = 1
         try:
             self._channel.close()

@@ -1,7 +1,7 @@
 """Client of the control socket, and the selection of the instance that a command applies to.
 
-A command needs no selection if one instance runs. If several do, options select one by its pidfile or process id, by an
-address it listens on, or by its configuration file; if they do not single one out, no request is sent, and the choices
+A command needs no selection if a single instance is running. Otherwise options select one by its pidfile or process id,
+by an address it listens on, or by its configuration file. If they match several, no request is sent, and the instances
 are listed.
 """
 
@@ -139,7 +139,7 @@ def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
     while True:
         try:
             sock.connect(str(path))
-        except BlockingIOError:  # noqa: PERF203 - the queue is full, and nothing but connecting again waits for a place
+        except BlockingIOError:  # noqa: PERF203 - the queue is full; only another attempt to connect waits for it
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -150,7 +150,7 @@ def _connect(sock: socket.socket, path: Path, timeout: float) -> None:
 def instances(control: str | None) -> list[ControlClient]:
     """A connection to each running instance that this user may control, with its description.
 
-    An instance that does not reply has an empty `about`. Raises NoAnswer for a fault of the path in `control`.
+    An instance that does not reply has an empty `about`. Raises NoAnswer if the path in `control` cannot be used.
     """
     own, others = sockets(os.environ, control)
     return [*_acquainted(own, strict=control is not None), *_strangers(others)]
@@ -162,7 +162,7 @@ def _acquainted(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOU
         try:
             instance = ControlClient(path, timeout)
         except (ConnectionRefusedError, FileNotFoundError):
-            continue  # its master is dead
+            continue  # its master has exited
         except OSError as error:
             if strict:
                 raise NoAnswer(f"{path}: {_reason(error)}") from None
@@ -212,8 +212,8 @@ def find(choice: InstanceSelector) -> ControlClient:
 def find_to_change(choice: InstanceSelector) -> ControlClient:
     """Find the instance that a command may change: one that options name, or the one of this directory.
 
-    An instance that merely is the only one of the machine may be an unrelated service. Raises as `find`, and
-    ConfigError for an instance that was started elsewhere and is not named.
+    The only instance on a machine may be an unrelated service. Raises as `find` does, and ConfigError for an instance
+    that was started in another directory and is not selected by an option.
     """
     fitting = _fitting(choice)
     chosen = fitting if choice.names_one else [each for each in fitting if is_local(each.about)]
@@ -254,7 +254,7 @@ def _choose(fitting: list[ControlClient], choice: InstanceSelector) -> ControlCl
 
 
 def _fitting(choice: InstanceSelector) -> list[ControlClient]:
-    """Find all instances that fit, at least one. Raises NoInstance or NoAnswer."""
+    """Find all instances that match, at least one. Raises NoInstance or NoAnswer."""
     own, others = sockets(os.environ, choice.control)
     found = _acquainted(own, strict=choice.control is not None)
     silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)

@@ -123,7 +123,7 @@ def _show(answer: Answer, instance: ControlClient, *, as_json: bool, text: Calla
         about = {name: instance.about[name] for name in ("pid", "app", "addresses")}
         click.echo(json.dumps({**answer, "instance": about}, indent=2))
     elif answer.get("ok"):
-        if instance.was_named:  # a refusal stands alone in its line: who named the instance knows which it is
+        if instance.was_named:  # the instance is not repeated if an option has named it
             click.echo(describe(instance), err=True)
         click.echo(shown(text(answer)))
     else:

@@ -93,7 +93,7 @@ def format_own_stacks(answer: Answer) -> str:
     return _CORN_FRAMES.sub(_omitted, format_stacks(answer))
 
 
-# A frame is a line, of tasks with its source line below, which is indented further.
+# A frame is one line; in tasks, its source line follows with a larger indent.
 _FRAME = r'  File "{}[^"\n]*"[^\n]*\n(?:    [^\n]*\n)?'
 _CORN_FRAMES = re.compile(f"(?:{_FRAME.format(re.escape(str(Path(corn.__file__).parent)) + os.sep)})+")
 

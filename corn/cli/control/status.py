@@ -16,7 +16,7 @@ from corn.system.memory import proportional_sizes
 
 _HEALTHY = ("serving", "reloading", "upgrading")
 _BEATING = ("ready", "stuck")
-_SILENT = 2.0  # the heartbeat beats twice a second
+_SILENT = 2.0  # seconds; there are two heartbeats per second
 _HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQS", "ACT", "BUSY", "CONNS", "CPU", "PSS", "RESTARTS")
 _NUMBERS = frozenset(range(2, len(_HEAD)))
 
@@ -24,7 +24,7 @@ _NUMBERS = frozenset(range(2, len(_HEAD)))
 @click.command(short_help="Show the state of a running instance.")
 @takes_instance
 def status(*, choice: InstanceSelector, as_json: bool) -> int:
-    """Show an instance, its phase and its workers. Exit code 0 if it serves with all its workers, 1 if not."""
+    """Show an instance, its phase and its workers. The exit code is 0 if all workers serve, else 1."""
     found: dict[str, Any] = find(choice).ask("status")["status"]
     pids = [found["pid"], *(each["pid"] for each in (*found["templates"], *found["workers"]) if each["pid"])]
     sizes = proportional_sizes(pids)

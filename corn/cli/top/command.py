@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from corn.cli.top.terminal import Terminal
 
 _SHOWN_FOR = 10.0  # seconds that the outcome of an order is shown
-_TURN = 0.2  # seconds; how soon an answer, a signal or another size of the terminal is noticed
+_TURN = 0.2  # seconds until a reply, a signal or a resize of the terminal is noticed
 
 
 @click.command(short_help="Watch an instance live.")
@@ -35,7 +35,7 @@ _TURN = 0.2  # seconds; how soon an answer, a signal or another size of the term
 def top(*, choice: InstanceSelector, interval: float) -> int:
     """Watch an instance and its workers live, and reload, scale, drain or restart by single keys, which it explains.
 
-    Rates are of the last interval, latencies and errors of the last ten. It waits for an instance that goes away.
+    Rates are those of the last interval, latencies and errors of the last ten. If the instance exits, it waits for it.
     """
     try:
         from corn.cli.top.terminal import Terminal
@@ -91,7 +91,7 @@ class _Session:
             self._watch.carry(order)
 
     def _listen(self) -> bool:
-        """Handle all news; True if there were any."""
+        """Handle the news of the poller; True if there were any."""
         count = 0
         while True:
             try:

@@ -17,8 +17,8 @@ from corn.cli.top.chart import Mark
 Counted = Mapping[str, Any]
 
 KEPT = 60  # samples
-_WINDOW = 10  # samples that the quantiles and the share of errors are of
-_SILENT = 2.0  # seconds; the heartbeat beats twice a second
+_WINDOW = 10  # samples for the quantiles and the share of errors
+_SILENT = 2.0  # seconds; there are two heartbeats per second
 _BEATING = ("ready", "stuck")
 
 

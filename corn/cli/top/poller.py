@@ -1,8 +1,7 @@
 """Poller of one instance's status, in a thread, which also sends orders to it.
 
-The instance is identified by its control socket, whose name stays the same over an upgrade and over a new start: when
-it exits, the connection is retried until it is back. The poller never falls back to another instance, because a key
-would reach the wrong one.
+The instance is identified by its control socket, whose name stays the same after an upgrade or a restart. When the
+instance exits, the poller retries until it is back. It never switches to another instance, which a key could affect.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer
 from corn.system.memory import proportional_sizes
 
-_MEMORY_EVERY = 5.0  # seconds: the kernel walks all pages of a process to tell its PSS
+_MEMORY_EVERY = 5.0  # seconds, because the kernel walks all pages of a process to compute its PSS
 
 
 class Lost(str):

@@ -1,7 +1,7 @@
 """Terminal of `corn top`: reads single keys, and restores the terminal's settings, however the program ends.
 
-termios(3) non-canonical mode without echo; signals of keys stay on, so that Ctrl-C and Ctrl-Z work. A stop by Ctrl-Z
-restores the settings first, and takes the terminal again afterwards.
+termios(3) non-canonical mode without echo. Signal keys stay enabled, so that Ctrl-C and Ctrl-Z work. On Ctrl-Z the
+settings are restored first, and set again when the program continues.
 """
 
 from __future__ import annotations

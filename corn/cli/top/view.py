@@ -211,5 +211,5 @@ def _wrapped(text: str, width: int, *, indent: str = "", style: str = "") -> lis
 
 
 def _flat(text: str) -> str:
-    """Text in one line, from an instance that may belong to another user."""
+    """Text of an instance in one line; the instance may belong to another user."""
     return " ".join(shown(text).split())

@@ -14,7 +14,7 @@ _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
 @dataclass(frozen=True, slots=True)
 class AdminAddress:
-    """TCP or Unix address; a port alone means the loopback interface, because there is no password."""
+    """TCP or Unix address; a port alone is on the loopback interface, because there is no password."""
 
     metavar: str = "ADDRESS"
     annotation: str = "int | str"

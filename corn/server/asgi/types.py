@@ -11,8 +11,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# With 2.4 or later, Starlette relies on `send` to raise for a disconnected client and does not wait for the disconnect, so
-# a stream that has nothing to send outlives its reader. `send` raises in any case.
+# With 2.4 or later, Starlette relies on `send` to raise for a disconnected client and does not wait for the disconnect,
+# so a stream that has nothing to send outlives its reader. `send` raises in any case.
 HTTP_SPEC = {"version": "3.0", "spec_version": "2.3"}
 WEBSOCKET_SPEC = {"version": "3.0", "spec_version": "2.5"}
 LIFESPAN_SPEC = {"version": "3.0", "spec_version": "2.0"}

@@ -231,7 +231,7 @@ class HTTP1Connection(BufferedProtocol):
         return connection
 
     def _switch(self, head: RequestHead, scope: dict[str, Any], rest: bytes) -> bool:
-        """Switch to the protocol that a request asks for; False if it is not supported and the request is served as is."""
+        """Switch to the protocol that a request asks for; False if it is not supported, so it is served as is."""
         if wants_websocket(head) and self.service.opens_websockets:
             self._begin_websocket(head, scope, rest)
             return True

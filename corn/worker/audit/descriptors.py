@@ -1,4 +1,4 @@
-"""Descriptors and shared memory of this process, read from /proc; none are found where there is no /proc."""
+"""Descriptors and shared memory of this process, read from /proc; empty on systems without /proc."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def opened() -> dict[int, Descriptor]:
 
 
 def shared_memory() -> set[Mapping]:
-    """The shared mappings; semaphores of sem_open(3) are none, for each process finds them released."""
+    """Shared mappings, without semaphores of sem_open(3), which are safe to share."""
     return {each for each in _mappings() if not Path(each.path).name.startswith("sem.")}
 
 

@@ -1,15 +1,15 @@
 """Fork-safety audit of a process that loaded the application, and the modules that make a fork unsafe.
 
-A fork copies memory and descriptors, but only the thread that called it. So threads vanish (perhaps holding a lock), an
-event loop's epoll set is shared with the parent, two processes that share a connection read each other's answers, and
-two that share a file share its position. A lock on a file is held by all workers at once, and memory mapped as shared
-is one for all of them. A worker that imported the application by itself has each of these for its own.
+A fork copies memory and descriptors, but only the calling thread. So other threads disappear (possibly while holding a
+lock), the epoll set of an event loop is shared with the parent, processes that share a connection read each other's
+responses, and processes that share a file share its position. A lock on a file is held by all workers at once, and
+shared memory is common to all of them. A worker that imports the application itself has its own of each.
 
-Threads of libraries that prepare for fork are no hazard: OpenBLAS, which numpy loads, stops its own in a pthread_atfork
-handler and starts them again on demand. A trial fork tells them from the others.
+Threads of libraries that handle forks are no hazard: OpenBLAS, which numpy loads, stops its threads in a pthread_atfork
+handler and restarts them on demand. A trial fork detects this.
 
-Nor are files that are safe to share: files that are appended to (O_APPEND, as by a log), or only written, where a
-common position keeps workers from overwriting each other; and files that are only read through a mapping.
+Some files are safe to share: files that are appended to (O_APPEND, as by a log) or only written, because the common
+position keeps workers from overwriting each other, and files that are only read through a mapping.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from corn.worker.audit.import_monitor import ImportMonitor
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """Reason not to fork. A `fatal` one breaks the workers; the user may accept the others by naming the mode.
+    """Reason not to fork. A `fatal` one breaks the workers; the user can accept others by setting --preload.
 
     `module` is the one to blame, or "a or b" where it is one of these (`modules`). `importing` is the module whose
     import led to it, where that is known.
@@ -94,7 +94,7 @@ def _file(descriptor: Descriptor, mapped: set[int], monitor: ImportMonitor) -> H
 
 
 def _pipes(descriptors: list[Descriptor], monitor: ImportMonitor) -> Iterator[Hazard]:
-    """Pipes, socket pairs and what else is anonymous: two processes that wait for it take each other's wake-ups."""
+    """Pipes, socket pairs and anonymous inodes: processes that share one receive each other's wake-ups."""
     for each in descriptors:
         if each.is_pipe:
             yield Hazard("opened a pipe", monitor.module_of(each))
@@ -108,7 +108,7 @@ def _pipes(descriptors: list[Descriptor], monitor: ImportMonitor) -> Iterator[Ha
 
 
 def end_children() -> None:
-    """End the programs that the application ran, before the process that loaded it is discarded."""
+    """Terminate the programs that the application has started, before this process is discarded."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):
@@ -144,7 +144,7 @@ def _trial_fork() -> None:
 
 
 def _peer(descriptor: Descriptor) -> str:
-    """The peer of a connected stream socket, or ""; a datagram socket, such as syslog's, may be shared."""
+    """Peer of a connected stream socket, else ""; datagram sockets, such as syslog's, can be shared."""
     if not descriptor.is_socket:
         return ""
     try:

@@ -1,7 +1,7 @@
 """Import monitor: records the descriptors and threads that an import opens, and the module that did so first.
 
-Classes of the standard library are wrapped for the time of the import. (An audit hook was rejected: it can never be
-removed, and Python 3.11 raises no event for a thread.)
+Classes of the standard library are wrapped during the import. Rejected: an audit hook, which cannot be removed, and
+which Python 3.11 does not call for threads.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ImportMonitor:
         self.signals.end()
 
     def new_descriptors(self) -> list[Descriptor]:
-        """Those that were not open at `begin`."""
+        """Descriptors that were not open at `begin`."""
         before = {(each.fd, each.target, each.inode) for each in self._descriptors.values()}
         return [each for each in opened().values() if (each.fd, each.target, each.inode) not in before]
 
@@ -135,7 +135,7 @@ def _module_with(namespace: dict[Any, Any]) -> str:
 
 
 def _fileno(value: object) -> int:
-    """The descriptor of an object of C code's own; asking others would run the application's code."""
+    """Descriptor of an object whose class is written in C; other classes would run code of the application."""
     kind = type(value)
     if kind.__module__ not in ("_io", "socket") or not hasattr(kind, "fileno"):
         return -1

@@ -1,12 +1,12 @@
-"""Random generators made while the application is imported: each worker seeds the unseeded ones anew.
+"""Random generators created during the import of the application: each worker reseeds the unseeded ones.
 
-A fork copies a generator's state, so that every worker, and each one started after a crash, would hand out the same
-"unique" numbers. CPython seeds only the generator behind the functions of `random` after a fork, and does so even where
-the application has seeded it. A worker that imported the application by itself has random unseeded generators, and
-seeded ones that keep their seed; so has a forked one after `renew`.
+A fork copies the state of a generator, so all workers would produce the same "unique" numbers. After a fork, CPython
+reseeds only the generator of the module `random`, even if the application has seeded it. After `renew`, a forked worker
+has the same generators as one that imports the application itself: unseeded ones are random, and seeded ones keep
+their seed.
 
-Unseeded instances of `random.Random` are known by their calls of `seed`, and numpy's bit generators by the entropy of
-their seed sequence: numpy draws it with `secrets.randbits`, whose results are recorded during the import.
+Unseeded instances of `random.Random` are detected by their calls of `seed`, numpy's bit generators by the entropy of
+their seed sequence, which numpy draws with `secrets.randbits`; its results are recorded during the import.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Random = random.Random
 
 
 class RandomGenerators:
-    """The generators that are made from `begin` to `end`, and which of them were seeded by the application."""
+    """Generators created between `begin` and `end`; the application may have seeded some of them."""
 
     def __init__(self) -> None:
         self._seeded: dict[int, tuple[weakref.ref[_Random], bool]] = {}
@@ -67,7 +67,7 @@ class RandomGenerators:
         self._numpy = [each for each in _numpy_generators() if _entropy_of(each) in entropy]
 
     def renew(self) -> None:
-        """In a worker: reseed the unseeded generators, and keep the others as after an import of the worker's own."""
+        """In a worker, reseed the unseeded generators and keep the seeded ones, as after an import in the worker."""
         if self._global_state is not None:
             random.setstate(self._global_state)
         for reference, seeded in self._seeded.values():

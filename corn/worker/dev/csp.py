@@ -4,7 +4,7 @@ A script element is subject to `script-src-elem`, which falls back to `script-sr
 connection to `connect-src`, then `default-src` (6.8.3). Where `default-src` applies, the specific directive is added
 with the same sources, so that nothing else changes.
 
-A policy that has 'unsafe-inline' in force allows the script already, and a hash beside it would disable
+A policy with an effective 'unsafe-inline' allows the script already, and an additional hash would disable
 'unsafe-inline' for all other scripts (6.7.3.2), so such a policy is not changed.
 """
 

@@ -1,8 +1,8 @@
 """Error pages of `corn dev`: for an exception of a request, and for an application that cannot be loaded.
 
-Frameworks with an error page of their own have sent it by the time that they raise the exception, and keep it. One
-response is suppressed: the bare "Internal Server Error" that Starlette sends before it raises, which does not help a
-developer. It is held until the application has returned or raised.
+Frameworks with an error page of their own send it before they raise the exception, and it is kept. Only the bare
+"Internal Server Error" that Starlette sends before it raises is replaced. It is held until the application has returned
+or raised.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     HELD     the first bytes      -> INSERTING, if they begin a document, else PASSING
     INSERTING  the last message   -> the element goes before its last </body>, or after it
 
-A page is an HTML document that is sent whole and as it is. Only the last message is searched for </body>: earlier ones
-may have the word in a script. A streamed body is held back no longer than for its first bytes.
+A page is a complete HTML document without a content coding. Only the last message is searched for </body>, because
+earlier ones may contain it in a script. A streamed body is delayed only until its first bytes arrive.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Fields = list[tuple[bytes, bytes]]
 _DOCUMENT = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 _END = re.compile(rb"</body\s*>", re.IGNORECASE)
 _BEGINNING = 2048
-# A cached page would listen for a service that has exited; a digest would be of other bytes.
+# A cached page would connect to a server that has exited; a digest would not match the changed bytes.
 _DROPPED = {b"etag", b"last-modified", b"accept-ranges", b"cache-control", b"content-digest", b"repr-digest", b"digest"}
 _PARTIAL = {204, 205, 206, 304}
 _POLICY = b"content-security-policy"

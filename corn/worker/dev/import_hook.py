@@ -1,9 +1,8 @@
 """Import hook of `corn dev` for the project's own modules: it never uses a stale .pyc file, and times each module.
 
-CPython treats a .pyc file as current when the source has the size and the modification time, in whole seconds, that are
-written in it (PEP 552, "timestamp-based"). Two saves of equal length within a second look the same to it. So a source
-that was changed within the last two seconds is compiled from its text, and no .pyc is written for it; by the time that
-one is written, no later save can have the same second.
+CPython takes a .pyc file as current if it contains the size and the modification time, in whole seconds, of the source
+(PEP 552, "timestamp-based"). It cannot distinguish two saves of equal length within a second. So a source that was
+changed within the last two seconds is compiled from its text, and no .pyc file is written for it.
 
 Modules of libraries are imported as usual.
 """

@@ -1,7 +1,7 @@
 """Live reload in workers of `corn dev`: pages receive a script that listens for reloads.
 
-The script listens at the watcher's process, `http://127.0.0.1:PORT/TOKEN`; the worker holds no connection for it. A
-page that cannot reach that address polls `/__corn__/TOKEN` of the application's own address instead, and the worker
+The script connects to the watcher process, `http://127.0.0.1:PORT/TOKEN`, so the worker has no open connection for it.
+A page that cannot reach that address polls `/__corn__/TOKEN` at the address of the application instead, and the worker
 forwards the request to the watcher (docs/explanation/decisions, 9).
 """
 

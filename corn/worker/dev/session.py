@@ -52,10 +52,10 @@ class DevSession:
         self._recorder = Recorder()
         self._progress = StartProgress(channel)
         self._loaded = False  # the application was imported
-        self._types = False  # the keyboard is needed here, as the master knows
+        self._types = False  # the keyboard is in use here, which was reported to the master
 
     def enable_collection(self, enable: Callable[[], None]) -> None:
-        """Enable the collector for a responder; otherwise `_report` does, since it finds nothing during imports."""
+        """Enable the collector for a responder; otherwise `_report` enables it, after the imports."""
         if self._failure is not None:
             enable()
 
@@ -95,9 +95,9 @@ class DevSession:
         return None if self._failure is not None else diagnose(error, starting=self._loaded).to_json()
 
     def wrap(self, app: ASGIApplication) -> ASGIApplication:
-        """With error pages and live reload, and for local hosts alone.
+        """Wrap the application in error pages and live reload, and restrict it to local hosts.
 
-        Error pages show source code, and pages hold the token of live reload.
+        Error pages show source code, and pages contain the token of live reload.
         """
         config, failed = self.config, self._failure is not None
         if not failed:
@@ -114,7 +114,7 @@ class DevSession:
         return terminal.frames(diagnose(error), color=color, directory=working_directory())
 
     def _audit(self, event: str, args: object) -> None:
-        """Notice debuggers that are not started by `breakpoint()`, and `input`: the master must not read their keys."""
+        """Detect `input` and debuggers without `breakpoint()`, because the master must not read their keys."""
         del args
         if event in _TYPING and not self._types:
             self._keyboard_needed()
@@ -131,7 +131,7 @@ class DevSession:
         show_typing()
         if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):
             return self._debugger(*args, **kwargs)
-        import pdb  # noqa: T100 - what breakpoint() means
+        import pdb  # noqa: T100 - as breakpoint()
 
         # pdb.set_trace would stop in this function rather than in its caller, and later at each Ctrl-C.
         return pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))

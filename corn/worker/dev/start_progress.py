@@ -1,8 +1,8 @@
 """Progress of a slow start in `corn dev`: the package that is being imported, and the slowest ones so far.
 
 The master requests it with SIGWINCH, which is ignored by default: the handler runs in the main thread, between two
-bytecodes of the import. Rejected: a thread that observes. A program that forks while it is imported would receive a
-warning (DeprecationWarning, Python 3.12), and a fast start would pay for it.
+bytecodes of the import. Rejected: an observer thread. A program that forks while it is imported would receive a warning
+(DeprecationWarning, Python 3.12), and it would slow down a fast start.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StartProgress:
 
 
 def imported_now(frame: FrameType | None) -> str:
-    """The package that is imported at this frame: of libraries the one that the project named, "" for none."""
+    """Package that is imported at this frame, for libraries the one that the project has imported; "" for none."""
     own = ""
     library = ""
     for each in _module_frames(frame):

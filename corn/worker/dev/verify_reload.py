@@ -1,7 +1,7 @@
 """Verification of reloads (`--verify-reload`): compares a worker with a cold start of the application.
 
 The application is imported once more, in a fresh interpreter, and its modules and environment are compared with the
-worker's. Modules that the worker alone has were preloaded for an import that has gone; they are not reported.
+worker's. Modules that only the worker has are not reported: they were preloaded, and their import was removed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def differences(warm: World, cold: World) -> Iterator[str]:
 def main() -> None:
     """Import the application whose configuration is on standard input, and write the result to standard output."""
     output = os.dup(1)
-    os.dup2(2, 1)  # what the application prints is not an answer
+    os.dup2(2, 1)  # output of the application must not mix with the result
     load_application(Config.from_json(json.load(sys.stdin)))
     with os.fdopen(output, "w") as answer:
         json.dump(world(), answer)

@@ -1,11 +1,11 @@
 """Children of a template: the workers that it forked, and their exits where it is their parent.
 
-When the master has exited, its workers detect it and drain. A blocked one does not, so the template waits for all its
-workers until their grace period is over and then kills those that are left. It holds a pidfd (pidfd_open(2))
-for each, so a process id that was given to another process is never killed; where there are no pidfds the template is
-the workers' parent, and an id is not given away before it has been reaped.
+When the master has exited, its workers detect that and drain. A blocked worker does not, so the template waits for all
+its workers until their grace period is over, and then kills the remaining ones. It has a pidfd (pidfd_open(2)) for
+each, so that it never kills another process with a reused id. On systems without pidfds the template is the parent of
+the workers, and their ids are not reused before they have been reaped.
 
-Where the template is the parent, SIGCHLD makes a pipe readable, so that one select(2) waits for a child or a message.
+If the template is the parent, SIGCHLD makes a pipe readable, so that one select(2) waits for a child or a message.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class ForkedWorkers:
         return bool(self._pidfds)
 
     def discard(self, pid: int) -> None:
-        """Drop one that has exited."""
+        """Remove a worker that has exited."""
         if pid in self._pidfds:
             self._drop(pid)
 
     def forget(self) -> None:
-        """Drop all of them, in a child that has just been forked."""
+        """Remove all workers, in a child that has just been forked."""
         for pid in list(self._pidfds):
             self._drop(pid)
 
     def wait(self) -> None:
-        """Wait until all have exited, for as long as the master waits for this process."""
+        """Wait until all have exited, at most for as long as the master waits for this process."""
         while self._pidfds:
             self._wait(_POLL)
             self._drop_ended()

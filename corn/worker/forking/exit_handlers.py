@@ -1,14 +1,14 @@
 """Exit handlers (atexit, weakref.finalize) and buffered files, at the end of a template and of a worker.
 
-A worker runs all of them, those too that the template registered while it imported the application: the buffers of
-Sentry, a log or a tracer are in the worker's memory. Files that the import made exist only once, so only the template
-removes them: it runs its handlers when all its workers have exited. A handler that a worker inherited is therefore
-stopped, with an OSError, where it removes or renames a file older than the worker: a directory of
-tempfile.TemporaryDirectory, or a file that importlib.resources.as_file has unpacked. It may remove the worker's own
-files.
+A worker runs all handlers, including those that the template registered while it imported the application, because the
+buffers of Sentry, a log or a tracer are in the worker's memory. Files created by the import exist only once, so only
+the template removes them, when all its workers have exited. An inherited handler that removes or renames a file older
+than the worker therefore gets an OSError: for example for a tempfile.TemporaryDirectory, or a file that
+importlib.resources.as_file has unpacked. It may remove the worker's own files.
 
-Handlers run in reverse order, so the one that a worker registers first runs between its own and the inherited ones, and
-enables the guard. The guard is an audit hook, which can never be removed, in a process that is about to exit.
+Handlers run in reverse order, so the first one that a worker registers runs after its other handlers and before the
+inherited ones, and enables this guard. The guard is an audit hook, which cannot be removed, but the process is about to
+exit.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _AGAIN = 0.5  # seconds between two handlers that are interrupted for being late
 _STATX_BTIME, _AT_FDCWD, _AT_SYMLINK_NOFOLLOW = 0x800, -100, 0x100
 
 
-class NotOfThisWorker(OSError):  # noqa: N818 - what has happened, not a fault
-    """Raised if an inherited exit handler would remove a file that the template removes."""
+class NotOfThisWorker(OSError):  # noqa: N818 - describes what was prevented
+    """Raised in an inherited exit handler that would remove a file that the template removes."""
 
 
 def count() -> int:
@@ -41,7 +41,7 @@ def count() -> int:
 
 
 def file_clock() -> int:
-    """A time that no file made so far is later than, in nanoseconds.
+    """Current time by the clock of file timestamps, in nanoseconds; no existing file is later.
 
     Not CLOCK_REALTIME_COARSE, by which the kernel dates files: since Linux 6.13 some are finer, and a tick later.
     """
@@ -59,7 +59,7 @@ def run(seconds: float) -> None:
         try:
             atexit._run_exitfuncs()
         except TimeoutError:
-            atexit._run_exitfuncs()  # the alarm came between two of them
+            atexit._run_exitfuncs()  # the alarm was raised between two handlers
         flush_files()
 
 
@@ -70,7 +70,7 @@ def flush_files() -> None:
     for each in files:
         with contextlib.suppress(Exception):
             if type(each).__module__ in ("gzip", "bz2", "lzma"):
-                each.close()  # they end with a trailer
+                each.close()  # compressed files end with a trailer
             else:
                 each.flush()
 

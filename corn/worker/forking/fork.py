@@ -1,21 +1,19 @@
-"""Forks of a template: twice, so that a worker is the master's child, and ahead of need, as the spare of `corn dev`.
+"""Forks of a template: the double fork of a worker, and the spare worker of `corn dev`.
 
-The middle process of the two exits at once. The kernel then gives the worker to the nearest subreaper, the master
-(PR_SET_CHILD_SUBREAPER in prctl(2)), which sees its exit without a relay. The worker waits for that before it does
-anything else, for as long as the middle process takes: on a loaded machine that may be seconds.
+Workers are forked twice: a middle process forks the worker and exits at once. The kernel then makes the nearest
+subreaper, the master (PR_SET_CHILD_SUBREAPER in prctl(2)), the parent of the worker, so the master sees its exit. The
+worker waits for that first, however long the middle process takes: on a loaded machine it may take seconds.
 
-A spare worker saves a reload the time of fork(2): copying the page tables of a process that holds pandas takes ten
-milliseconds, and a worker is forked twice. A template of `corn dev` that has had no order for a moment forks one ahead.
-The spare has not begun to be a worker: it has all signals blocked, holds no end of the template's channel, and waits
-for the order with its worker number. At end of file the template is exiting or has exited, and the spare exits.
+A spare worker is forked before it is needed, which saves a reload the time of two forks: copying the page tables of a
+process with pandas takes ten milliseconds. A template of `corn dev` forks it when it has been idle for a moment. The
+spare blocks all signals, has no end of the template's channel, and waits for the order with its worker number. At end
+of file, when the template exits or has exited, the spare exits. A spare that was killed is detected when it is needed,
+and another worker is forked. The template reports a spare to the master, with `Forked`, when it becomes a worker.
 
-Hooks on fork (os.register_at_fork, and os.fork itself, which a debugger replaces) may keep a child from running: that
-of `debugpy --listen` waits for a client in each new process. A trial fork finds that out, and then workers are spawned
-as fresh interpreters, through a shell that exits at once as the middle process does. A process that hangs is killed
-with all its children.
-
-A spare that was killed is noticed when it is wanted, and a worker is forked in its stead. The master learns of a spare
-with `Forked`, when it has become a worker.
+Hooks on fork (os.register_at_fork, or a debugger's replacement of os.fork) may block a child: that of `debugpy
+--listen` waits for a client in each new process. A trial fork detects this. Then workers are spawned as fresh
+interpreters, through a shell that exits at once as the middle process does. A process that hangs is killed with all its
+children.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ from corn.ipc.template_setup import Setup
 from corn.system.memfd import anonymous_file
 from corn.system.process import identify
 
-SETTLED = 0.3  # seconds without an order, after which a template forks one ahead
+SETTLED = 0.3  # seconds without an order after which a template forks a spare worker
 
 # Shorter than the master's timeout for a fork, so that the failure is reported to it.
 _FORK_TIMEOUT = 4.0
@@ -57,14 +55,14 @@ main(int(sys.argv[1]))
 
 
 def fork() -> int:
-    """os.fork(), without the warning of Python 3.12 about threads: the audit has judged them already."""
+    """os.fork() without the warning of Python 3.12 about threads, which the audit has checked already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 def fork_is_replaced() -> bool:
-    """True if os.fork is no longer the system call, as where a debugger or gevent has replaced it."""
+    """True if os.fork has been replaced, as by a debugger or gevent."""
     return not isinstance(os.fork, BuiltinFunctionType)
 
 
@@ -84,7 +82,7 @@ def fork_hangs() -> bool:
     except OSError as error:
         os.close(reader)
         os.close(writer)
-        return not error.errno  # with a number, the system refused: that is for the fork of a worker to report
+        return not error.errno  # an errno means that fork(2) failed, which the fork of a worker reports
     os.close(writer)
     with os.fdopen(reader, "rb", buffering=0) as pipe:
         runs = bool(select.select([pipe], [], [], _TRIAL_TIMEOUT)[0] and pipe.read(1))
@@ -151,7 +149,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
 
 
 def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
-    """Fork the worker, report its id and exit, whatever fails: a return would make this process a second template."""
+    """Fork the worker, report its id and exit in any case: a return would make this process a second template."""
     try:
         os.close(reader)
         middle = os.getpid()

@@ -1,11 +1,11 @@
-"""Forked children of a worker: processes that the application starts are its own, and hold no resources of corn's.
+"""Forked children of a worker: processes that the application forks get none of corn's resources.
 
-A child of fork(2), as multiprocessing makes it, has the worker's signal handlers and the descriptor that wakes its
-event loop, so a signal to the child would reach the worker. It has the listeners, and would keep the port in use after
-corn has exited; clients' connections, which would not end when the worker closes them; and the worker's channel.
-Programs that are executed have none of it: execve(2) resets handlers, and corn's descriptors are closed then.
+A child of fork(2), as by multiprocessing, inherits the worker's signal handlers and the descriptor that wakes its event
+loop, so a signal to the child would reach the worker. It inherits the listeners, and would keep the port in use after
+corn has exited; client connections, which would stay open when the worker closes them; and the worker's channel.
+Executed programs inherit none of these: execve(2) resets handlers and closes corn's descriptors.
 
-Descriptors are replaced by one of /dev/null, not closed: Python objects of the child still own their numbers.
+Descriptors are replaced by /dev/null instead of closed, because Python objects of the child still own their numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ForkedChildren:
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._release)
 
     def _block(self) -> None:
-        """Block signals: none may reach a child before its handlers are its own."""
+        """Block signals, so that none reaches a child before its handlers are reset."""
         if os.getpid() == self._pid:
             before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
             self._masks[threading.get_ident()] = {*before}

@@ -1,7 +1,7 @@
-"""Loader of a hooks file: it checks the file, and calls its functions without harm to the caller.
+"""Loader of a hooks file: checks the file, and calls its functions without affecting the caller.
 
-The file is compiled from its source each time, never from a cache: a cache would miss two saves within one second.
-Every public function in it is a hook, so a misspelt one is found; a function for the file's own use begins with _.
+The file is compiled from its source each time, because a cached .pyc file would miss a second save within one second.
+Every public function must be a hook, so that misspelt names are detected; names of other functions begin with _.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class HookFile:
         return function  # type: ignore[no-any-return]
 
     def call(self, name: str, info: Info, limit: float | None = None) -> HookFailure | None:
-        """Call a hook if the file defines it; any exception of it is returned, SystemExit too.
+        """Call a hook if the file defines it; returns any exception that it raises, even SystemExit.
 
-        TimeoutError is raised in one that takes longer than `limit` seconds, where there is a limit.
+        With a `limit`, TimeoutError is raised in a hook that takes longer, in seconds.
         """
         function = self._functions.get(name)
         if function is None:
@@ -80,10 +80,10 @@ class HookFile:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in a body that takes longer, as far as it runs Python code (SIGALRM, setitimer(2)).
+    """Raise TimeoutError in a body that takes longer, if it runs Python code (SIGALRM, setitimer(2)).
 
-    It is raised again until the body ends, because a destructor or a callback of the collector swallows it. It may be
-    raised in the first `finally` too, which the second one completes.
+    It is raised repeatedly until the body ends, because a destructor or a callback of the collector may swallow it. It
+    may also be raised in the first `finally` block; then the second one completes it.
     """
 
     def late(number: int, frame: FrameType | None) -> None:
@@ -106,7 +106,7 @@ def _limited(seconds: float) -> Iterator[None]:
 def load_hooks(config: Config) -> HookFile:
     """Load the file that option hooks names; without one there are no hooks.
 
-    Raises HooksError if the file cannot be read, raises an exception, or defines a name that is no hook.
+    Raises HooksError if the file cannot be read, raises an exception, or defines an unknown hook.
     """
     if config.hooks is None:
         return HookFile({})

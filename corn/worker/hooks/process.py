@@ -1,8 +1,8 @@
 """Hooks process: a fresh interpreter that loads the hooks file and runs the master's hooks.
 
 It calls one hook at a time, in the order in which the messages arrive, and answers each. A hook that takes longer than
-its limit ends the process: the watchdog is a thread in C (faulthandler), which works while Python code holds the
-interpreter, and writes where the hook is blocked before it exits. The master starts another process for the rest.
+its limit ends the process: the watchdog is a C thread (faulthandler), which works even while Python code holds the GIL,
+and writes the stacks before it exits. The master starts another process for the remaining calls.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _messages(channel: Channel) -> Iterator[Message]:
 
 
 def _begin(config: Config, channel: Channel) -> HookFile:
-    """Load the file and report to the master; returns no hooks where it cannot be loaded."""
+    """Load the file and report to the master; returns no hooks if it cannot be loaded."""
     identify(config.process_name, "hooks", str(config.hooks))
     logs.configure(logs.Source("hooks"), config)
     faulthandler.dump_traceback_later(config.timeout_boot, exit=True)
