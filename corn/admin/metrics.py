@@ -59,7 +59,9 @@ def _of_the_service(status: Status) -> Iterator[Metric]:
     yield phase
     yield _gauge("corn_generation", "Generation that serves, 0 if none.", {}, status["generation"] or 0)
     yield _counted("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
-    yield _counted("corn_worker_restarts", "Unplanned restarts of workers, by reason.", "reason", _CAUSES, status["restarts"])
+    yield _counted(
+        "corn_worker_restarts", "Unplanned restarts of workers, by reason.", "reason", _CAUSES, status["restarts"]
+    )
     last = next(iter(status["recent_reloads"][-1:]), None)
     failed = last is not None and last["outcome"] != "done" and last["error"]
     yield _gauge("corn_last_reload_successful", "0 if the last reload was refused or rolled back.", {}, int(not failed))
@@ -109,7 +111,9 @@ def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemp
 
 def _of_workers(status: Status) -> Iterator[Metric]:
     lag = GaugeMetricFamily("corn_loop_lag_seconds", "Delay of the event loop's last tick.", labels=["worker"])
-    silent = GaugeMetricFamily("corn_loop_silent_seconds", "Time since the last heartbeat of the event loop.", labels=["worker"])
+    silent = GaugeMetricFamily(
+        "corn_loop_silent_seconds", "Time since the last heartbeat of the event loop.", labels=["worker"]
+    )
     busy = GaugeMetricFamily(
         "corn_worker_busy_ratio", "Share of the last half second that an event loop was not idle.", labels=["worker"]
     )
