@@ -182,7 +182,7 @@ class ServerContext:
         took = now - cycle.started_at
         status = cycle.status if cycle.committed else CLIENT_CLOSED
         self.metrics.answered(status, cycle.sent, took)
-        if cycle.head.traceparent and self.exemplars is not None:
+        if self.exemplars is not None and cycle.head.traceparent:
             keep_exemplar(self.exemplars, cycle.head.traceparent, took)
         if self.access is not None:
             record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
