@@ -112,4 +112,12 @@ class Lifespan:
 def _startup_failed(text: str) -> ApplicationError:
     lines = text.strip().splitlines()
     message = "the application's lifespan failed to start"
-    return ApplicationError(f"{message}: {lines[-1]}" if lines else message, text.strip() if len(lines) > 1 else "")
+    detail = text.strip() if len(lines) > 1 else ""
+    return ApplicationError(f"{message}: {_raised(lines)}" if lines else message, detail)
+
+
+def _raised(lines: list[str]) -> str:
+    """The line that names the exception: the first after the last frame, as messages may have further lines."""
+    last_frame = max((number for number, line in enumerate(lines) if line.startswith("  File ")), default=-1)
+    rest = [line for line in lines[last_frame + 1 :] if not line.startswith(" ")]
+    return rest[0] if last_frame >= 0 and rest else lines[-1]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 
 import pytest
 
@@ -115,6 +116,19 @@ def test_lifespan_message_out_of_order_is_refused(run):
 
     with pytest.raises(ApplicationError, match=r"'lifespan\.started'"):
         run(start(with_lifespan(lifespan), "on"))
+
+
+def test_lifespan_failure_with_long_message_is_summarized_by_exception(run):
+    async def lifespan(scope, receive, send):
+        await receive()
+        try:
+            raise ValueError("no database\n[SQL: insert]\n(Background at: https://db.example)")
+        except ValueError:
+            await send({"type": "lifespan.startup.failed", "message": traceback.format_exc()})
+
+    with pytest.raises(ApplicationError, match=r"failed to start: ValueError: no database$") as caught:
+        run(start(with_lifespan(lifespan), "on"))
+    assert "[SQL: insert]" in caught.value.detail
 
 
 def test_lifespan_exception_after_startup_failed_is_cause(run, caplog):
