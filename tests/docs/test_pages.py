@@ -20,6 +20,7 @@ RUNNABLE = (
     "zero-downtime-deploys.md",
     "blocked-event-loop.md",
     "memory-leak.md",
+    "observe.md",
     "tuning-workers.md",
     "tls.md",
     "troubleshooting.md",
