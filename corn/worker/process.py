@@ -11,6 +11,7 @@ import faulthandler
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,6 +111,8 @@ def end(code: int) -> NoReturn:
 
 def _reset_after_fork(startup: WorkerStartup) -> None:
     exit_handlers.guard_inherited(startup.loaded_at)
+    main_thread: Any = threading.main_thread()
+    main_thread._native_id = threading.get_native_id()  # fork(2) has copied the parent's, and Python leaves it
     reset_sigchld()
     leave_to_master(set(BY_WORKERS) - startup.monitor.signals.of_c_code)
     of_c_code = startup.monitor.signals.of_c_code

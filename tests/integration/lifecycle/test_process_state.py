@@ -10,7 +10,7 @@ import pytest
 from tests.support.corn_process import Served
 
 APPLICATION = """
-import faulthandler, gc, json, os, signal, sys
+import faulthandler, gc, json, os, signal, sys, threading
 
 HITS = []
 def note(number, frame):
@@ -36,6 +36,7 @@ async def app(scope, receive, send):
         "collector": [WAS_ON, gc.isenabled()],
         "blocked": signal.SIGXFSZ in signal.pthread_sigmask(signal.SIG_BLOCK, []),
         "argv": sys.argv,
+        "thread": threading.main_thread().native_id,
         "pid": os.getpid(),
     }
     body = json.dumps(state).encode()
@@ -93,6 +94,13 @@ def test_garbage_collector_stays_as_application_set_it(tmp_path, mode):
     for collector, is_on in (("off", False), ("restored", True)):
         with serve(tmp_path, mode, collector) as served:
             assert state(served)["collector"] == [True, is_on]
+
+
+@pytest.mark.parametrize("mode", ["app", "none"])
+def test_native_id_of_main_thread_is_process_id(tmp_path, mode):
+    with serve(tmp_path, mode) as served:
+        found = state(served)
+        assert found["thread"] == found["pid"]
 
 
 @pytest.mark.parametrize("mode", ["app", "deps", "none"])
