@@ -25,15 +25,15 @@ from corn.server.http.errors import HTTPError
 from corn.server.http1.body import ChunkedBody
 from corn.server.http1.parser import parse_head
 from corn.server.http1.unusual_head import parse_unusual_head
+from corn.server.http2.field_decoder import FieldDecoder
 from corn.server.http2.frames import FrameReader, HTTP2ConnectionError
-from corn.server.http2.header_codec import FieldDecoder
 from corn.server.proxy.addresses import canonical_ip
 from corn.server.proxy.forwarded_headers import ForwardedHeaders
 from corn.server.proxy.proxy_protocol import parse_proxy_header
 from corn.server.proxy.trusted_networks import TrustedNetworks
 from corn.server.websocket.deflate import Deflate
 from corn.server.websocket.frames import FrameCodec
-from tests.supervisor.control.test_commands import asked
+from tests.supervisor.control.test_commands import response_to
 
 _MOST_FIELDS = 100
 _CONTROL = "a control byte, or a line that does not end in CRLF"
@@ -163,7 +163,7 @@ def control(data: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(request, dict) and str(request.get("do")) not in ("stacks", "requests"):
-        reply = asked(request)
+        reply = response_to(request)
         assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
 
 
