@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import click
 
+import corn
 from corn.cli.discovery import find
 from corn.config.types import ApplicationName
 from corn.errors import ConfigError
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_WHEEL = "corn_server-*.whl"
 _FILES = {"docker": "Dockerfile", "compose": "compose.yaml", "kubernetes": "kubernetes.yaml"}
 
 
@@ -38,6 +42,8 @@ def init(*, app: str | None, force: bool, **wanted: bool) -> int:
             files[Path(f"{values['NAME']}.service")] = _filled("systemd.service", values)
         else:
             files[Path(_FILES[name])] = _filled(_FILES[name], values)
+    if "docker" in names and not Path(".dockerignore").exists():
+        files[Path(".dockerignore")] = _filled("dockerignore", values)
     existing = [str(path) for path in files if path.exists()]
     if existing and not force:
         raise ConfigError(f"{', '.join(existing)} exists; use --force to overwrite it")
@@ -47,6 +53,9 @@ def init(*, app: str | None, force: bool, **wanted: bool) -> int:
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
         click.echo(f"wrote {path}")
+    source = _source()
+    if "docker" in names and source is not None and not any(Path().glob(_WHEEL)):
+        click.echo(f"Put corn's wheel here before the build: pip wheel --no-deps {source}", err=True)
     return 0
 
 
@@ -78,12 +87,27 @@ def _values(app: str | None) -> dict[str, str]:
 
 
 def _install(directory: Path) -> str:
-    """The lines of a Dockerfile that install the project's packages and corn."""
+    """The lines of a Dockerfile that install corn and the project's packages."""
+    source = _source()
+    files, packages = [], ["corn-server"]
+    if source is not None:
+        files, packages = [_WHEEL], [f"./{_WHEEL}"]
     if (directory / "requirements.txt").exists():
-        return "COPY requirements.txt .\nRUN pip install --no-cache-dir corn-server -r requirements.txt"
-    if (directory / "pyproject.toml").exists():
-        return "COPY . .\nRUN pip install --no-cache-dir corn-server ."
-    return "RUN pip install --no-cache-dir corn-server"
+        files, packages = [*files, "requirements.txt"], [*packages, "-r requirements.txt"]
+    elif (directory / "pyproject.toml").exists():
+        files, packages = ["."], [*packages, "."]
+    note = [] if source is None else [f"# The wheel of corn: pip wheel --no-deps {source}"]
+    copied = [f"COPY {' '.join(files)} ./"] if files else []
+    return "\n".join([*note, *copied, f"RUN pip install --no-cache-dir {' '.join(packages)}"])
+
+
+def _source() -> str | None:
+    """What this corn was installed from, None for the package index (PEP 610)."""
+    try:
+        origin = distribution("corn-server").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return str(Path(corn.__file__).parent.parent)
+    return json.loads(origin)["url"].removeprefix("file://") if origin else None
 
 
 def _filled(template: str, values: dict[str, str]) -> str:

@@ -1,10 +1,12 @@
 """`corn init` and `corn import`: the written files are valid."""
 
+import json
 import shutil
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -73,8 +75,8 @@ def test_init_writes_deployment_files(corn, project):
     name = project.name.lower().replace("_", "-")
     assert done.returncode == 0, done.stderr
     written = {line.removeprefix("wrote ") for line in done.stdout.splitlines()}
-    assert len(written) == 5
-    assert {"corn.toml", "Dockerfile", "compose.yaml", "kubernetes.yaml"} < written
+    assert len(written) == 6
+    assert {"corn.toml", "Dockerfile", ".dockerignore", "compose.yaml", "kubernetes.yaml"} < written
     (unit,) = (each for each in written if each.endswith(".service"))
     assert f"WorkingDirectory={project}" in (project / unit).read_text()
     assert all("@" not in (project / each).read_text().replace("Europe", "") for each in written), name
@@ -82,6 +84,34 @@ def test_init_writes_deployment_files(corn, project):
         command = [verify, "verify", "--man=no", project / unit]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stderr
         assert "Unknown" not in said
+
+
+def seconds_of_stop(environment, corn):
+    """Longest time that a stop takes with these variables, by docs/how-to/deploy-containers.md."""
+    options = json.loads(corn("config", "--json", **environment).stdout)["options"]
+    names = ("drain_delay", "timeout_graceful_shutdown", "timeout_lifespan_shutdown")
+    return sum(options[name]["value"] for name in names) + 2
+
+
+def test_compose_file_of_init_gives_corn_time_to_stop(corn, project):
+    corn("init", "--compose")
+    web = yaml.safe_load((project / "compose.yaml").read_text())["services"]["web"]
+    assert (web["build"], web["ports"]) == (".", ["8000:8000"])
+    assert seconds_of_stop(web["environment"], corn) < int(web["stop_grace_period"].removesuffix("s"))
+
+
+def test_manifest_of_init_fits_together_and_gives_corn_time_to_stop(corn, project):
+    corn("init", "--kubernetes")
+    deployment, service = yaml.safe_load_all((project / "kubernetes.yaml").read_text())
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert deployment["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"] == service["spec"]["selector"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert seconds_of_stop(environment, corn) < pod["spec"]["terminationGracePeriodSeconds"]
+    (port,) = container["ports"]
+    assert environment["CORN_BIND"] == f"0.0.0.0:{port['containerPort']}"
+    probes = [container[name]["tcpSocket"]["port"] for name in ("startupProbe", "readinessProbe", "livenessProbe")]
+    assert {*probes, service["spec"]["ports"][0]["targetPort"]} == {port["name"]}
 
 
 def test_import_translates_gunicorn_config(corn, project):
