@@ -50,6 +50,7 @@ __all__ = [
     "logger",
     "open_file",
     "open_writer",
+    "receiver_trouble",
     "reopen",
     "set_level",
     "source",
@@ -140,16 +141,17 @@ def configure(source: Source, config: Config) -> None:
             logger.error("%s", error)
 
 
-def open_file(target: str) -> str:
-    """Send the log to a file or a syslog receiver from now on; raises ConfigError where a file cannot be opened.
-
-    Returns why nothing reaches the receiver now, "" otherwise.
-    """
+def open_file(target: str) -> None:
+    """Send the log to a file or a syslog receiver from now on; raises ConfigError where a file cannot be opened."""
     absolute = target if is_syslog(target) else str(Path(target).absolute())
-    writer = open_writer(absolute, "--log-file")
-    _write_to(writer)
+    _write_to(open_writer(absolute, "--log-file"))
     _Setup.target = absolute
-    return writer.trouble if isinstance(writer, SyslogWriter) else ""
+
+
+def receiver_trouble() -> str:
+    """Reason for which nothing reaches a syslog receiver, "" otherwise; waits for a connection for a moment."""
+    writer = _Setup.handler.writer
+    return writer.settled() if isinstance(writer, SyslogWriter) else ""
 
 
 def reopen() -> str:

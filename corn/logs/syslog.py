@@ -47,6 +47,7 @@ _EXPECTED = (
 _LONGEST = 8192  # bytes of a message: more is cut by rsyslog
 _KEEP_BYTES = 1 << 20
 _RETRY = 1.0  # seconds between two attempts to connect
+_SETTLE = 0.3  # seconds for a connection at the start of a service
 _FINISH = 1.0  # seconds for the last messages
 
 
@@ -147,6 +148,14 @@ class SyslogWriter:
     def pending(self) -> bool:
         """True if messages are kept, which `flush` may send."""
         return bool(self._kept or self._rest)
+
+    def settled(self) -> str:
+        """Wait for a moment for the connection to be made; returns why there is none, or ""."""
+        if self._sock is not None and self._has_connection and not self._connected:
+            if not _is_writable(self._sock, _SETTLE):
+                return f"{self._address} does not answer"
+            self._has_connected(self._sock)
+        return self.trouble
 
     def write(self, lines: bytes) -> None:
         """Send lines, or keep them for the next call."""

@@ -102,8 +102,10 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
             chown_sockets([*listeners, *admin], boot.identity)
             boot.pidfile.reserve(boot.identity)
             drop_privileges(boot.identity, config)
-        if config.log_file is not None and (trouble := logs.open_file(config.log_file)):
-            print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
+        if config.log_file is not None:
+            logs.open_file(config.log_file)
+            if trouble := logs.receiver_trouble():
+                print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
         with _controlled(meet()) as rendezvous:
             development = _development(config, boot)
             return run_service(config, reread, listeners, rendezvous, boot, development=development, admin=admin)

@@ -128,11 +128,16 @@ def test_receiver_that_goes_away_ends_and_delays_nothing(app_dir):
         assert served.wait_exit() == 0
 
 
-def test_start_without_receiver_is_warned_of(app_dir):
-    with Served(app_dir, "main:app", "--port", "0", "--log-file", f"syslog://{app_dir}/nobody") as served:
-        served.wait_for(
-            "corn: --log-file: nothing is received at .*/nobody .No such file or directory.; lines are dropped"
-        )
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("syslog://{}/absent", "/absent .No such file or directory."),
+        ("syslog+tcp://127.0.0.1:9", "9 .Connection refused."),
+    ],
+)
+def test_start_without_receiver_is_warned_of(app_dir, address, why):
+    with Served(app_dir, "main:app", "--port", "0", "--log-file", address.format(app_dir)) as served:
+        served.wait_for(f"^corn: --log-file: nothing is received at .*{why}; lines are dropped until that changes$")
         served.wait_until(served.workers, "a worker")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
