@@ -62,6 +62,7 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
         logger.setLevel(level)
 
     def set_all_back() -> None:
+        logs.finish()
         logger.handlers[:], logger.propagate, logging.raiseExceptions = handlers, propagate, raises
         logger.setLevel(level)
 
