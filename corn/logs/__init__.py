@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corn.errors import ConfigError
-from corn.logs.formats import Formatter, JSONFormatter, Receiver, Source, TextFormatter, is_narrow, wants_color
+from corn.logs.formats import Formatter, JSONFormatter, Receiver, Source, TextFormatter, narrow_columns, wants_color
 from corn.logs.levels import level_of
 from corn.logs.syslog import SyslogWriter, is_syslog, parse_syslog, resolve
 from corn.logs.writer import LineWriter, Writer
@@ -248,7 +248,7 @@ def formatter(source: Source, config: Config, writer: Writer) -> Formatter:
     if config.log_format == "json":
         return JSONFormatter(source, receiver=writer.receiver)
     color = writer.receiver is Receiver.LINES and wants_color(config.color, writer.fd)
-    return TextFormatter(source, color=color, receiver=writer.receiver, short=is_narrow(writer.fd))
+    return TextFormatter(source, color=color, receiver=writer.receiver, columns=narrow_columns(writer.fd))
 
 
 def open_writer(target: str, option: str) -> Writer:

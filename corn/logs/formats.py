@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import textwrap
 import time
 import traceback
 from dataclasses import dataclass
@@ -60,16 +61,16 @@ class Source:
 class TextFormatter(logging.Formatter):
     """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted.
 
-    `short` leaves out the date and the process id, for a narrow terminal. The journal and syslog record the time and
+    For a terminal of only so many `columns`, 0 for a wide one, the date and the process id are left out, and lines are
+    broken at words. The journal and syslog record the time and
     the level themselves, and syslog the process.
     """
 
-    def __init__(
-        self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES, short: bool = False
-    ) -> None:
+    def __init__(self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES, columns: int = 0) -> None:
         super().__init__()
-        self._who = str(source) if receiver is Receiver.SYSLOG or short else f"{source} [{os.getpid()}]"
-        self._date = SHORT_DATE if short else DATE
+        self._who = str(source) if receiver is Receiver.SYSLOG or columns else f"{source} [{os.getpid()}]"
+        self._date = SHORT_DATE if columns else DATE
+        self._columns = columns
         self._color = color
         self._receiver = receiver
 
@@ -79,6 +80,8 @@ class TextFormatter(logging.Formatter):
             return prefixed(record.levelno, f"{self._who} {message}", self._receiver)
         when = format_local(self._date, record.created)
         stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
+        if self._columns:
+            message = _fitted(message, len(stamp) + len(level) + len(who) + 3, self._columns)
         if self._color:
             color = _COLORS.get(record.levelname, "")
             stamp, level, who = _DIM + stamp + _RESET, color + level + _RESET, _DIM + who + _RESET
@@ -141,12 +144,27 @@ def wants_color(setting: str, fd: int = 2) -> bool:
     return setting == "always"
 
 
-def is_narrow(fd: int) -> bool:
-    """True for a terminal in which lines with a date and a process id would wrap."""
+def narrow_columns(fd: int) -> int:
+    """Columns of a terminal in which lines with a date and a process id would wrap; 0 for anything else."""
     try:
-        return 0 < os.get_terminal_size(fd).columns < _WIDE
+        columns = os.get_terminal_size(fd).columns
     except (OSError, ValueError):
-        return False
+        return 0
+    return columns if columns < _WIDE else 0
+
+
+def _fitted(message: str, taken: int, columns: int) -> str:
+    """Break the first line of a message at words, after a prefix of `taken` columns."""
+    first, newline, rest = message.partition("\n")
+    indented = textwrap.fill(
+        first,
+        columns,
+        initial_indent=" " * taken,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return indented[taken:] + newline + rest
 
 
 def _text(record: logging.LogRecord) -> str:

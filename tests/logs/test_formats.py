@@ -11,7 +11,7 @@ import termios
 
 import pytest
 
-from corn.logs.formats import JSONFormatter, Receiver, Source, TextFormatter, is_journal, is_narrow
+from corn.logs.formats import JSONFormatter, Receiver, Source, TextFormatter, is_journal, narrow_columns
 
 WORKER = Source("worker", 2, 5)
 
@@ -77,18 +77,32 @@ def test_journal_lines_have_priority_and_no_time():
     assert as_json.startswith('<7>{"time"')
 
 
-@pytest.mark.parametrize(("columns", "is_short"), [(0, False), (80, True), (129, True), (130, False)])
-def test_terminal_below_130_columns_is_narrow(columns, is_short):
+@pytest.mark.parametrize(("columns", "narrow"), [(0, 0), (80, 80), (129, 129), (130, 0)])
+def test_terminal_below_130_columns_is_narrow(columns, narrow):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    assert is_narrow(theirs) == is_short
+    assert narrow_columns(theirs) == narrow
     os.close(ours)
     os.close(theirs)
 
 
 def test_short_line_has_no_date_and_no_process():
-    text = TextFormatter(WORKER, color=False, short=True).format(record("a"))
+    text = TextFormatter(WORKER, color=False, columns=80).format(record("a"))
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} INFO    worker 2 g5 a", text)
+
+
+def test_long_line_is_broken_at_words_in_narrow_terminal():
+    url = "http://" + "x" * 70
+    message = f"{'some words ' * 12}{url} and a well-known end\n{'y' * 90}"
+    text = TextFormatter(WORKER, color=False, columns=60).format(record(message))
+    first, *others, detail = text.split("\n")
+    assert len(first) <= 60
+    assert all(len(line) <= 60 or line == f"    {url}" for line in others)
+    assert all(line.startswith("    ") for line in others)
+    assert " ".join([first, *map(str.strip, others)]).endswith(message.partition("\n")[0])
+    assert detail == "y" * 90
+    colored = TextFormatter(WORKER, color=True, columns=60).format(record(message))
+    assert re.sub("\x1b\\[[0-9]+m", "", colored)[14:] == text[14:]
 
 
 def test_syslog_line_has_priority_and_no_process():

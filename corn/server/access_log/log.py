@@ -13,7 +13,7 @@ import time
 from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import LineWriter, Writer, access_logger, logger, open_writer, source, wants_color
-from corn.logs.formats import Receiver, is_narrow
+from corn.logs.formats import Receiver, narrow_columns
 from corn.logs.levels import level_of
 from corn.server.access_log.formats import AccessRecord, AtomFormat, Format, JSONFormat, TextFormat
 from corn.server.asgi.scope import Address
@@ -150,7 +150,7 @@ def _format(config: Config, writer: Writer) -> Format:
     if config.log_format == "json":
         return JSONFormat(source(), receiver=writer.receiver, with_id=config.request_id)
     color = writer.receiver is Receiver.LINES and wants_color(config.color, writer.fd)
-    return TextFormat(color=color, receiver=writer.receiver, short=is_narrow(writer.fd))
+    return TextFormat(color=color, receiver=writer.receiver, short=narrow_columns(writer.fd) > 0)
 
 
 def _write(client: Address, head: RequestHead | None, status: int, **extra: object) -> None:
