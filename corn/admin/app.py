@@ -1,7 +1,7 @@
 """ASGI application of the admin address: endpoints for monitoring, and a dashboard page. Read-only.
 
-Clients are not authenticated, so no endpoint acts, and none shows the content of requests. A page of another origin may
-have a browser send a request, but cannot read the response: no response allows it (CORS).
+Clients are not authenticated, so no endpoint acts, and none shows the content of requests, but for ids of traces.
+A page of another origin may have a browser send a request, but cannot read the response: no response allows it (CORS).
 
 The service is ready if it can serve requests and will continue to. It is not ready while it starts, nor after a stop
 was requested, even if it accepts connections until --drain-delay is over, so that load balancers remove it in time. A
