@@ -136,6 +136,7 @@ async def ask_without_end(address, stop, answers, failures):
                 except AssertionError as error:
                     if asking.terminated is None or stream <= asking.terminated.last_stream_id:
                         failures.append(str(error))
+                        return
                     continue  # RFC 9113, 6.8: streams above the last one of the GOAWAY may be retried
                 if response.ended and response.status == 200:
                     answers.append(response.body)
