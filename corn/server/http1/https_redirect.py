@@ -6,9 +6,7 @@ that of the first TLS listener. Headers such as Strict-Transport-Security are le
 
 from __future__ import annotations
 
-import asyncio
 import re
-from typing import cast
 
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
@@ -18,23 +16,19 @@ from corn.server.http.response_fields import encode_fields, status_line
 from corn.server.http.target import GOOD, origin_form
 from corn.server.http1.parser import parse_head
 from corn.server.lingering_close import close_lingering
-from corn.server.write_buffer import BufferedProtocol
+from corn.server.opening_connection import OpeningConnection
 
 
-class HTTPSRedirect(BufferedProtocol):
+class HTTPSRedirect(OpeningConnection):
     """Protocol that reads one head, responds with the redirect, and closes."""
 
     __slots__ = ("_data", "_ends", "_port")
 
     def __init__(self, service: ServerContext, ends: Endpoints, port: int | None) -> None:
-        super().__init__(service)
+        super().__init__(service, service.header_deadline)
         self._ends = ends
         self._port = port
         self._data = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self.service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -47,22 +41,6 @@ class HTTPSRedirect(BufferedProtocol):
         except HTTPError as refusal:
             self._answer(refusal, error_response(refusal, self.service.defaults))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
-        self.service.closed(self)
-
-    def expire(self) -> None:
-        self.transport.abort()
-
-    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
-        self.deadline = min(self.deadline, first)
-
-    @property
-    def is_busy(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        self.transport.abort()
-
     def _redirect(self, head: RequestHead) -> None:
         headers = [(b"location", location(head, self._port)), (b"content-length", b"0")]
         fields = encode_fields(headers)[0] + self.service.defaults + b"connection: close\r\n\r\n"
@@ -71,7 +49,7 @@ class HTTPSRedirect(BufferedProtocol):
     def _answer(self, refusal: HTTPError, answer: bytes, head: RequestHead | None = None) -> None:
         if self.service.access is not None:
             self.service.access.refused(self._ends.client, refusal, head)
-        self.write(answer)
+        self.transport.write(answer)
         self.service.connections.discard(self)
         close_lingering(self.service, self.transport)
 

@@ -10,11 +10,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import cast
 
 from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError
+from corn.server.opening_connection import OpeningConnection
 from corn.server.proxy.addresses import Node, canonical_ip, parse_port
 
 _V1_MAX = 107
@@ -85,56 +85,35 @@ def _v2_ends(block: bytes, family: socket.AddressFamily, ends: Endpoints) -> End
     return ends._replace(client=(source, source_port), server=(target, target_port))
 
 
-class ProxyProtocolReader(asyncio.Protocol):
+class ProxyProtocolReader(OpeningConnection):
     """Connection whose PROXY header has not been read; `factory` then makes the protocol that takes over."""
 
-    __slots__ = ("_data", "_ends", "_factory", "_service", "_transport", "deadline")
+    __slots__ = ("_data", "_ends", "_factory")
 
     def __init__(
         self, service: ServerContext, ends: Endpoints, factory: Callable[[Endpoints], asyncio.Protocol]
     ) -> None:
-        self._service = service
+        super().__init__(service, service.header_deadline)
         self._ends = ends
         self._factory = factory
         self._data = b""
-        self.deadline = service.header_deadline
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._data += data
         try:
             found = parse_proxy_header(self._data, self._ends)
         except HTTPError as refusal:
-            if self._service.access is not None:
-                self._service.access.refused(self._ends.client, refusal)
-            self._transport.abort()
+            if self.service.access is not None:
+                self.service.access.refused(self._ends.client, refusal)
+            self.transport.abort()
             return
         if found is not None:
             self._hand_over(*found)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
-        self._service.closed(self)
-
-    def expire(self) -> None:
-        self._transport.abort()
-
-    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
-        self.deadline = min(self.deadline, first)
-
-    @property
-    def is_busy(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        self._transport.abort()
-
     def _hand_over(self, ends: Endpoints, rest: bytes) -> None:
-        self._service.connections.discard(self)
+        self.service.connections.discard(self)
         protocol = self._factory(ends)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
         if rest:
             protocol.data_received(rest)

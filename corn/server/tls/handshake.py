@@ -20,6 +20,7 @@ from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, error_response
 from corn.server.lingering_close import close_lingering
+from corn.server.opening_connection import OpeningConnection
 from corn.server.tls.context import TLSContexts
 from corn.server.tls.transport import TLSStream
 from corn.server.typing import Connection
@@ -44,22 +45,17 @@ _SHORT = {
 _ESCAPED = re.compile(r'[\\"+,;<>]|^[ #]| $')
 
 
-class TLSHandshake(asyncio.Protocol):
+class TLSHandshake(OpeningConnection):
     """Handshake, after which the protocol that `factory` makes for the ALPN protocol takes over."""
 
-    __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_raw", "_service", "_tls", "deadline")
+    __slots__ = ("_ends", "_factory", "_incoming", "_object", "_outgoing", "_tls")
 
     def __init__(self, service: ServerContext, tls: TLSContexts, ends: Endpoints, factory: Factory) -> None:
-        self._service = service
+        super().__init__(service, service.clock.now + tls.timeout)
         self._tls = tls
         self._ends = ends
         self._factory = factory
         self._object: ssl.SSLObject | None = None
-        self.deadline = service.clock.now + tls.timeout
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._raw = cast("asyncio.Transport", transport)
-        self._service.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._object is None:
@@ -80,51 +76,35 @@ class TLSHandshake(asyncio.Protocol):
         else:
             self._hand_over(self._object)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
-        self._service.closed(self)
-
-    def expire(self) -> None:
-        self._raw.abort()
-
-    def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - it was never idle
-        self.deadline = min(self.deadline, first)
-
-    @property
-    def is_busy(self) -> bool:
-        return False
-
-    def abort(self) -> None:
-        self._raw.abort()
-
     def _hand_over(self, tls_object: ssl.SSLObject) -> None:
-        stream = TLSStream(self._raw, tls_object, self._incoming, self._outgoing)
+        stream = TLSStream(self.transport, tls_object, self._incoming, self._outgoing)
         ends = self._ends._replace(scheme="https", tls=tls_extension(tls_object, self._tls))
         protocol = self._factory(ends, tls_object.selected_alpn_protocol())
         stream.set_protocol(protocol)
-        self._raw.set_protocol(cast("asyncio.BaseProtocol", stream))
-        self._service.connections.discard(self)
+        self.transport.set_protocol(cast("asyncio.BaseProtocol", stream))
+        self.service.connections.discard(self)
         protocol.connection_made(stream)
-        if self._service.draining:
+        if self.service.draining:
             cast("Connection", protocol).linger_until(self.deadline, self.deadline)
         stream.deliver()
         self._flush()
 
     def _refuse(self, data: bytes) -> None:
         if data[:1].isalpha():
-            if self._service.access is not None:
-                self._service.access.refused(self._ends.client, NO_TLS)
-            self._raw.write(error_response(NO_TLS, self._service.defaults))
+            if self.service.access is not None:
+                self.service.access.refused(self._ends.client, NO_TLS)
+            self.transport.write(error_response(NO_TLS, self.service.defaults))
             self._end()
         else:
-            self._raw.abort()
+            self.transport.abort()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
-            self._raw.write(self._outgoing.read())
+            self.transport.write(self._outgoing.read())
 
     def _end(self) -> None:
-        self._service.connections.discard(self)
-        close_lingering(self._service, self._raw)
+        self.service.connections.discard(self)
+        close_lingering(self.service, self.transport)
 
 
 def tls_extension(connection: ssl.SSLObject, tls: TLSContexts) -> dict[str, Any]:
