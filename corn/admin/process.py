@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import os
-import signal
 import socket
 from typing import NoReturn
 
@@ -18,13 +16,14 @@ from corn.admin.app import Application
 from corn.admin.status_client import Asking
 from corn.config import Config
 from corn.config.addresses import TcpAddress, parse_address
+from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import AdminSetup
 from corn.ipc.scoreboard import Scoreboard
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
-from corn.system.process import BY_TEMPLATES, die_with_parent, identify, leave_to_master
+from corn.system.process import identify
 
 _MAY_HANG = 10.0
 _CONNECTIONS = 256
@@ -33,16 +32,15 @@ _GRACE = 0.5
 
 def main(channel_fd: int) -> NoReturn:
     """Run the admin process until the master requests its exit, or has exited itself."""
-    leave_to_master(BY_TEMPLATES)
-    die_with_parent(signal.SIGKILL)
-    channel = Channel(socket.socket(fileno=channel_fd))
+    helper_process.run(channel_fd, _run)
+
+
+def _run(channel: Channel) -> None:
     first = next(iter(channel.receive()), None)
     while first is None and not channel.closed:
         first = next(iter(channel.receive()), None)
     if isinstance(first, AdminSetup):
         asyncio.run(_serve(channel, first))
-    logs.flush_standard_streams()
-    os._exit(0)
 
 
 async def _serve(channel: Channel, setup: AdminSetup) -> None:

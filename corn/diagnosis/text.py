@@ -41,7 +41,7 @@ def _lines(failure: Failure, color: bool, directory: str) -> list[str]:
     for raised in reversed(failure.raised):
         lines += shown.raised(raised)
     if failure.detail:
-        lines += [_printable(line) for line in failure.detail.splitlines()]
+        lines += [printable(line) for line in failure.detail.splitlines()]
     return lines
 
 
@@ -67,9 +67,9 @@ def folded(frames: list[Frame]) -> str:
     return f"{count} in {', '.join(packages)}"
 
 
-def _printable(line: str) -> str:
-    """The line without control characters, which would move the cursor or colour the rest of the screen."""
-    return _CONTROL.sub("�", line)
+def printable(line: str, mark: str = "�") -> str:
+    """Text with control characters, which could move the cursor or change colours, replaced by `mark`."""
+    return _CONTROL.sub(mark, line)
 
 
 class _Text:
@@ -81,11 +81,11 @@ class _Text:
         self._place = place
 
     def heading(self, failure: Failure) -> Iterator[str]:
-        yield self._in(_BOLD, _printable(failure.summary))
+        yield self._in(_BOLD, printable(failure.summary))
         if failure.changed:
             names = [relative(file, self._directory) for file in failure.changed]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            yield self._in(_DIM, _printable(f"after a change of {', '.join(names[:3])}{more}"))
+            yield self._in(_DIM, printable(f"after a change of {', '.join(names[:3])}{more}"))
 
     def raised(self, raised: Raised) -> Iterator[str]:
         """One exception; the causes stand above what they led to, as in Python's own tracebacks."""
@@ -100,15 +100,15 @@ class _Text:
                     if frame not in left_out:
                         yield from self._frame(frame)
         first, *rest = f"{raised.type}: {raised.message}".rstrip(": ").splitlines()
-        yield self._in(_RED + _BOLD, _printable(first))
-        yield from (_printable(line) for line in rest)
+        yield self._in(_RED + _BOLD, printable(first))
+        yield from (printable(line) for line in rest)
         if raised.relation:
             yield self._in(_DIM, LED_TO[raised.relation])
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         where = f"{relative(frame.file, self._directory)}:{frame.line}"
         named = f" in {frame.function}" if frame.function and frame.function != "<module>" else ""
-        yield f"  {self._in(_CYAN, _printable(where))}{_printable(named)}"
+        yield f"  {self._in(_CYAN, printable(where))}{printable(named)}"
         around = _AROUND if frame == self._place else 0
         width = len(str(frame.line + around))
         for number, line in enumerate(frame.code, frame.first):
@@ -118,7 +118,7 @@ class _Text:
     def _line(self, frame: Frame, number: int, line: str, width: int) -> Iterator[str]:
         here = number == frame.line
         gutter = f"  {'>' if here else ' '} {number:>{width}} | "
-        yield self._in("" if here else _DIM, (gutter + _printable(line)).rstrip())
+        yield self._in("" if here else _DIM, (gutter + printable(line)).rstrip())
         mark = frame.mark
         if here and mark is not None:
             yield f"    {' ' * width} | {' ' * mark[0]}{self._in(_RED + _BOLD, '^' * (mark[1] - mark[0]))}"

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
+from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Changed, Message, Reloaded, ReloadFailed, Watching, WatchSetup
 from corn.reload.debounce import Batch, Pace
@@ -28,7 +28,7 @@ from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
 from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
-from corn.system.process import BY_TEMPLATES, die_with_parent, identify
+from corn.system.process import identify
 
 _DELETED = 3  # watchfiles.Change.deleted
 _LOOKS_AT_A_TIME = 50
@@ -48,16 +48,15 @@ _LEFT_OUT = "links to too many directories are not watched: %s; name the directo
 
 def main(channel_fd: int) -> NoReturn:
     """Run the watcher; the process exits here."""
-    for number in BY_TEMPLATES:
-        signal.signal(number, signal.SIG_IGN)
-    die_with_parent(signal.SIGKILL)
-    channel = Channel(socket.socket(fileno=channel_fd))
+    helper_process.run(channel_fd, _watch)
+
+
+def _watch(channel: Channel) -> None:
     setup = next((each for each in channel.receive() if isinstance(each, WatchSetup)), None)
     if setup is not None:
         identify(setup.process_name, "watcher")
         channel.set_blocking(False)
         asyncio.run(Watcher(setup, channel).run())
-    os._exit(0)
 
 
 def state_after(before: ReloadState, message: Message) -> ReloadState:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import socket
 import stat
 import time
@@ -21,13 +20,13 @@ from typing import Any
 
 import click
 
+from corn.diagnosis.text import printable
 from corn.errors import ConfigError, CornError, NoAnswer, NoInstance
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
 
 _TIMEOUT = 5.0  # seconds to wait for an answer that the master gives at once
 _HELLO_TIMEOUT = 1.0
 _LONGEST_ANSWER = 1 << 26
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _FACTS = {"pid": int, "app": str, "addresses": list, "pidfile": str, "config_file": str, "phase": str, "uptime": float}
 
@@ -286,7 +285,7 @@ def describe(instance: ControlClient) -> str:
 
 def shown(text: str) -> str:
     """Text from an instance that may belong to another user, without control characters for the terminal."""
-    return _CONTROL.sub("?", text)
+    return printable(text, "?")
 
 
 def takes_instance(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import socket
 import time
+from typing import NoReturn
 
 from corn.config import Config
 from corn.errors import ConfigError
+from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Examine, Examined
 from corn.server.tls.context import make_context
 from corn.server.tls.inspection import date_of, inspect_certificate
-from corn.system.process import BY_TEMPLATES, leave_to_master
 from corn.tls.credentials import Credentials
 
 
@@ -36,10 +36,12 @@ class NotValidNowError(ConfigError):
     """Raised for credentials that can be used, but whose certificate has expired or is not valid yet."""
 
 
-def main(fd: int) -> None:
+def main(fd: int) -> NoReturn:
     """Receive the master's request on this descriptor, check the credentials, reply and exit; exit with the master."""
-    leave_to_master(BY_TEMPLATES)  # the master handles Ctrl-C
-    channel = Channel(socket.socket(fileno=fd))
+    helper_process.run(fd, _answer)
+
+
+def _answer(channel: Channel) -> None:
     while not channel.closed:
         for message in channel.receive():
             if isinstance(message, Examine):

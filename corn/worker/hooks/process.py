@@ -8,9 +8,6 @@ and writes the stacks before it exits. The master starts another process for the
 from __future__ import annotations
 
 import faulthandler
-import os
-import signal
-import socket
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -18,20 +15,16 @@ from corn import logs
 from corn.config import Config
 from corn.errors import CornError
 from corn.hooks import TOLD, Info
+from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
-from corn.system.process import BY_TEMPLATES, die_with_parent, identify, leave_to_master
+from corn.system.process import identify
 from corn.worker.hooks.loader import HookFile, load_hooks
 
 
 def main(channel_fd: int) -> NoReturn:
     """Run the hooks process until the master sends Quit, or has exited."""
-    leave_to_master(BY_TEMPLATES)
-    die_with_parent(signal.SIGKILL)
-    channel = Channel(socket.socket(fileno=channel_fd))
-    _serve(channel)
-    logs.flush_standard_streams()
-    os._exit(0)
+    helper_process.run(channel_fd, _serve)
 
 
 def _serve(channel: Channel) -> None:

@@ -1,0 +1,22 @@
+"""Helper process of the master: a fresh interpreter with one end of a channel, which exits with the master."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+from corn import logs
+from corn.ipc.channel import Channel
+from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master
+
+
+def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
+    """Leave signals to the master, call `serve` with the channel, and exit without exit handlers."""
+    leave_to_master(BY_TEMPLATES)
+    die_with_parent(signal.SIGKILL)
+    serve(Channel(socket.socket(fileno=channel_fd)))
+    logs.flush_standard_streams()
+    os._exit(0)
