@@ -52,14 +52,14 @@ def test_helper_process_exits_after_serving_without_exit_handlers():
         assert process.returncode == 0
 
 
-def test_helper_process_whose_channel_is_closed_exits():
+def test_helper_process_exits_when_channel_closes():
     with started() as (process, _, sock):
         sock.close()
         assert process.communicate(timeout=20)[0] == b"closed"
         assert process.returncode == 0
 
 
-def test_helper_process_ignores_signals_to_the_process_group():
+def test_helper_process_ignores_group_signals():
     with started() as (process, channel, _):
         for number in BY_TEMPLATES:
             process.send_signal(number)

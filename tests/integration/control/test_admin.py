@@ -91,7 +91,7 @@ def test_readyz_follows_start_worker_loss_and_drain(tmp_path):
         (tmp_path / "go").unlink()
         served.workers()[0].kill()
         served.wait_until(lambda: served.readiness() == 503, "too few workers are")
-        assert b"1 of 2 workers are ready, 2 are needed" in served.admin.request("/readyz")[1]
+        assert b"1 of 2 workers are ready, 2 are required" in served.admin.request("/readyz")[1]
         (tmp_path / "go").touch()
         served.wait_until(lambda: served.readiness() == 200, "ready again")
         served.signal(signal.SIGTERM)
