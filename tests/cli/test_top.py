@@ -180,7 +180,7 @@ def test_reloads_are_marked_below_time_axis():
 def test_screen_80_columns_crops_nothing(stage):
     workers = [worker(slot, 10**7, pid=4_194_300 + slot, stage=stage, busy=1.0) for slot in range(2)]
     few = [each | {"counted": counted(0)} for each in workers]
-    phase = {"reason": "1 of 2 workers are of generation 12, which soaks", "rollback_to": 11, "rollback_for": 280.0}
+    phase = {"reason": "1 of 2 workers run generation 12, soaking", "rollback_to": 11, "rollback_for": 280.0}
     shown = screen(view_of([sample(0.0, few), sample(1.0, workers, phase="reloading", **phase)]))
     assert all(len(line) <= 80 for line in shown)
     assert "2/2 ready" in "".join(shown[1:3])

@@ -38,7 +38,7 @@ def test_embedded_server_loads_renewed_certificate(run, tmp_path, caplog):
         assert addresses[0].startswith("https://")
         before = await shown()
         issued.keyfile.write_bytes(other.key)
-        await until(lambda: "not renewed" in caplog.text)
+        await until(lambda: "renewal failed" in caplog.text)
         assert await shown() == before
         issued.replace(other)
         while await shown() == before:

@@ -236,21 +236,21 @@ def test_wait_for_generation_ends_when_another_becomes_current():
     world.hup()
     world.wish = waiting.AllServedBy(2, "rolled back")
     world.template_fails(2)
-    assert world.outcome == waiting.Outcome(False, "generation 1 was made current meanwhile")
+    assert world.outcome == waiting.Outcome(False, "superseded: generation 1 is current now")
 
 
 def test_wait_for_scaling_ends_when_another_number_is_requested():
     world = watched(3)
     world.wish = waiting.Scaled(2)
     world.scale(1)
-    assert world.outcome == waiting.Outcome(False, "scaled to 4 meanwhile")
+    assert world.outcome == waiting.Outcome(False, "superseded: the target is 4 workers now")
 
 
 def test_wait_for_replacement_ends_when_slot_is_scaled_away():
     world = watched(2)
     world.wish = waiting.Replaced(1, frozenset({2}))
     world.scale(-1)
-    assert world.outcome == waiting.Outcome(False, "worker 1 was scaled away meanwhile")
+    assert world.outcome == waiting.Outcome(False, "superseded: worker 1 was scaled down")
 
 
 @pytest.mark.parametrize("serves", [True, False])

@@ -41,7 +41,7 @@ def load(tmp_path, monkeypatch):
         ("def ssl_context(info): ...", "ssl_context must take two arguments, as in def ssl_context(config, default)"),
         ("async def post_fork(info): ...", "post_fork is a coroutine function"),
         ("post_fork = 5", "post_fork is of type int, not a function"),
-        ("import os", "defines no hook"),
+        ("import os", "no hook is defined"),
         ("1 / 0", "could not be loaded: ZeroDivisionError: division by zero"),
         ("def (", "could not be loaded: SyntaxError"),
         ("import nothing_like_this", "could not be loaded: ModuleNotFoundError"),
