@@ -68,7 +68,7 @@ def _make(kept: LocalCertificate) -> None:
     try:
         import trustme
     except ImportError:
-        raise ConfigError("--tls needs the extra 'tls': pip install 'corn-server[tls]'") from None
+        raise ConfigError("--tls needs trustme, the extra 'tls': pip install trustme") from None
     kept.directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = LocalCertificate(Path(tempfile.mkdtemp(prefix="tls-", dir=kept.directory.parent)))
     authority = trustme.CA(organization_name="corn dev", organization_unit_name=f"this machine only, {dt.date.today()}")

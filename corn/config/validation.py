@@ -71,7 +71,9 @@ def check_extras(chosen: Layer) -> None:
     """Raise ConfigError if an option needs a package that is not installed."""
     given = chosen.get("admin")
     if given and given.value and find_spec("prometheus_client") is None:
-        raise ConfigError(f"{given.place}{given.word} needs the extra 'admin': pip install 'corn-server[admin]'")
+        raise ConfigError(
+            f"{given.place}{given.word} needs prometheus-client, the extra 'admin': pip install prometheus-client"
+        )
 
 
 def check_files(chosen: Layer, directory: Path) -> None:

@@ -114,5 +114,7 @@ def test_malformed_admin_address_is_refused(raw):
 
 def test_missing_admin_extra_is_named(monkeypatch):
     monkeypatch.setattr("corn.config.validation.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"--admin needs the extra 'admin': pip install 'corn-server\[admin\]'"):
+    with pytest.raises(
+        ConfigError, match=r"--admin needs prometheus-client, the extra 'admin': pip install prometheus-client"
+    ):
         check_extras({"admin": parse_value("admin", "9100", "command line", "--admin")})

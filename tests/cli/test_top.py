@@ -272,5 +272,5 @@ def test_missing_top_extra_is_named(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "rich.console", None)
     monkeypatch.delitem(sys.modules, "corn.cli.top.terminal")
-    with pytest.raises(Exception, match=r"needs the extra 'top': pip install 'corn-server\[top\]'"):
+    with pytest.raises(Exception, match=r"needs rich, the extra 'top': pip install rich"):
         corn.main(["top"], standalone_mode=False)

@@ -36,4 +36,4 @@ def test_missing_hpack_serves_http1_and_refuses_http2():
     assert without_hpack("auto").stdout == "None ['http/1.1']\n"
     refused = without_hpack("2")
     assert refused.returncode != 0
-    assert "--http 2 needs the extra 'http2': pip install 'corn-server[http2]'" in refused.stderr
+    assert "--http 2 needs hpack, the extra 'http2': pip install hpack" in refused.stderr

@@ -40,7 +40,7 @@ def top(*, choice: InstanceSelector, interval: float) -> int:
     try:
         from corn.cli.top.terminal import Terminal
     except ImportError:
-        raise ConfigError("corn top needs the extra 'top': pip install 'corn-server[top]'") from None
+        raise ConfigError("corn top needs rich, the extra 'top': pip install rich") from None
     from corn.cli.top.poller import Watch
 
     terminal = Terminal()

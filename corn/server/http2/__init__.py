@@ -27,6 +27,6 @@ def http2_connection(config: Config) -> type[HTTP2Connection] | None:
         if error.name is None or error.name.partition(".")[0] != "hpack":
             raise
         if config.http == "2":
-            raise ConfigError("--http 2 needs the extra 'http2': pip install 'corn-server[http2]'") from None
+            raise ConfigError("--http 2 needs hpack, the extra 'http2': pip install hpack") from None
         return None
     return found
