@@ -91,7 +91,7 @@ def test_log_and_access_log_of_all_processes_arrive(app_dir, receiver):
         )
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
-        received.has(served, rf"<134>shop\[{served.pid}\]: master worker 0 .* ended: stop")
+        received.has(served, rf"<134>shop\[{served.pid}\]: master worker 0 .* exited: stop")
         assert served.output == ""
 
 
