@@ -59,13 +59,15 @@ class WorkerStartup:
     def renew_credentials(self) -> None:
         """Use the certificates in the vault: they may have changed since the template was loaded.
 
-        If a hook fails for them, those in use stay.
+        If a hook fails for them, the current ones stay in use.
         """
         if self.tls is not None and self.vault is not None:
             try:
                 self.tls.renew(self.vault.load())
             except HooksError as error:
-                logger.error("the certificates are not renewed, and those in use stay: %s\n%s", error, error.detail)
+                logger.error(
+                    "certificate renewal failed, keeping the current certificates: %s\n%s", error, error.detail
+                )
 
 
 def in_development(startup: WorkerStartup) -> WorkerStartup:
