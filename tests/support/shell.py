@@ -64,7 +64,7 @@ class Shell:
     def develop(self, *arguments, ending=""):
         """Start corn dev as a job, and wait until it serves."""
         self.run(f"{sys.executable} -m corn dev main:app --port 0 --no-access-log {' '.join(arguments)} {ending}")
-        self.address = self.wait_for(r"serves main:app at (http://\S+)")[1]
+        self.address = self.wait_for(r"serves main:app at\s+(http://\S+)")[1]
         self.port = int(self.address.rpartition(":")[2])
         self.master = next(each for each in psutil.Process(self.pid).children() if "corn" in " ".join(each.cmdline()))
 

@@ -52,7 +52,7 @@ def test_keys_reload_clear_and_quit(shell):
     shell.develop()
     shell.wait_for("  Keys  ")
     shell.type("r")
-    shell.wait_for(r"reloaded in \d+ ms .*: asked to")
+    shell.wait_for(r"reloaded in \d+ ms .*: requested")
     shell.type("c")
     shell.wait_for(r"\x1b\[2J")
     shell.type("q")
@@ -131,7 +131,7 @@ def test_very_slow_start_shows_slowest_modules(project):
     (project / "main.py").write_text(source("one", before="import slow_module, other_module"))
     with Developed(project) as served:
         served.wait_for(
-            r"main:app has been starting for [5-9] s; slowest so far: \w+_module \d\.\d s, \w+_module \d\.\d s"
+            r"main:app has been starting for \d+ s; slowest so far: \w+_module \d+\.\d s, \w+_module \d+\.\d s"
         )
         served.wait_for("serves main:app")
 

@@ -121,7 +121,7 @@ def test_replaced_worker_finishes_background_work(tmp_path):
         assert sorted((tmp_path / "notes").read_text().splitlines()[1:]) == sorted(EVERYTHING)
 
 
-@pytest.mark.parametrize(("path", "said"), [("/stuck", "threads still run .*: stuck"), ("/ignores", None)])
+@pytest.mark.parametrize(("path", "said"), [("/stuck", "threads still running .*: stuck"), ("/ignores", None)])
 def test_background_work_past_grace_is_abandoned(tmp_path, path, said):
     with serve(tmp_path, "--timeout-graceful-shutdown", "2") as served:
         ask(served, path)

@@ -61,7 +61,7 @@ def test_worker_of_killed_template_is_adopted_by_master(served):
     served.wait_for("the template of generation 1 was lost")
     mark = served.mark()
     second.kill()
-    served.wait_for(rf"worker 0 \(generation [12], pid {second.pid}\) (crashed: killed by SIGKILL|ended)", since=mark)
+    served.wait_for(rf"worker 0 \(generation [12], pid {second.pid}\) (crashed: killed by SIGKILL|exited)", since=mark)
     served.wait_until(served.workers, "a worker of the code on disk")
     assert served.client().get().startswith("one ")
 
@@ -114,7 +114,7 @@ def test_worker_with_slow_intermediate_process_serves(served):
     served.wait_for(rf"worker 0 \(generation 1, pid {first.pid}\) crashed: killed by SIGKILL", since=mark)
     served.wait_until(served.workers, "the next worker")
     assert served.client().get() == f"one {served.workers()[0].pid}"
-    assert len(re.findall(r"crashed|failed|ended", served.output)) == 1, served.output
+    assert len(re.findall(r"crashed|failed|exited", served.output)) == 1, served.output
 
 
 def test_intermediate_process_exits_with_killed_template(served):

@@ -89,7 +89,7 @@ class Invariants:
             pid = worker.process.pid
             if reported[str(pid)] > by_pid[pid]:
                 raise Violation(f"the end of worker process {pid} was logged {reported[str(pid)]} times")
-            says = re.search(rf"pid {pid}\) (?:ended|crashed|failed|was forked too late|cannot be killed)", text)
+            says = re.search(rf"pid {pid}\) (?:exited|crashed|failed|was forked too late|cannot be killed)", text)
             if not says and not (about_boot and not worker.was_ready) and worker.is_reported:
                 raise Violation(f"nothing in the log says why the worker process {pid} ended")
 
