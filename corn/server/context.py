@@ -26,7 +26,7 @@ from corn.server.request_id import RequestIds
 from corn.server.turn_writer import TurnWriter
 from corn.server.typing import AccessLogger, Connection, Cycle, HTTP2Factory, Session
 
-CLIENT_CLOSED = 499  # what nginx logs for a client that left before a response began
+CLIENT_CLOSED = 499  # nginx's status for a client that left before it was answered
 INTERVAL = 0.5  # seconds between two ticks of the clock
 
 
@@ -177,10 +177,10 @@ class ServerContext:
             self.request_ids.settle(scope, peer)
 
     def answered(self, cycle: Cycle) -> None:
-        """Count a finished request, and log it."""
+        """Count a finished request, and log it; one whose response was not delivered has the status 499."""
         now = monotonic()
         took = now - cycle.started_at
-        status = cycle.status if cycle.committed else CLIENT_CLOSED
+        status = cycle.status if cycle.committed and not cycle.lost else CLIENT_CLOSED
         self.metrics.answered(status, cycle.sent, took)
         if self.exemplars is not None and cycle.head.traceparent:
             keep_exemplar(self.exemplars, cycle.head.traceparent, took)

@@ -26,10 +26,14 @@ class LingeringClose(BufferedProtocol):
 
     __slots__ = ("_end",)
 
-    def __init__(self, service: ServerContext, transport: asyncio.Transport) -> None:
+    def __init__(
+        self, service: ServerContext, transport: asyncio.Transport, predecessor: BufferedProtocol | None
+    ) -> None:
         super().__init__(service)
         self.transport = transport
-        self._end = math.inf  # inf until all output is written
+        if predecessor is not None:
+            predecessor.hand_over_output(self)
+        self._end = math.inf  # not before all is written
         service.connections.add(self)
         transport.set_protocol(self)
         try:
@@ -49,6 +53,7 @@ class LingeringClose(BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
+        self.lose_output()
 
     def expire(self) -> None:
         if self._end < math.inf:
@@ -81,12 +86,17 @@ class LingeringClose(BufferedProtocol):
         self.deadline = now + self._silence
 
 
-def close_lingering(service: ServerContext, transport: asyncio.BaseTransport) -> None:
-    """Close a connection after its complete output, without destroying output that the peer has not read."""
+def close_lingering(
+    service: ServerContext, transport: asyncio.BaseTransport, predecessor: BufferedProtocol | None = None
+) -> None:
+    """Close a connection to which everything has been written, without destroying what was.
+
+    `predecessor` is the protocol that has written a response which may still be in the buffer.
+    """
     stream = cast("asyncio.Transport", transport)
     if stream.is_closing():
         return
     if stream.can_write_eof():
-        LingeringClose(service, stream)
+        LingeringClose(service, stream, predecessor)
     else:
         stream.close()

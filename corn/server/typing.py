@@ -62,6 +62,8 @@ class Cycle(Protocol):
     committed: bool  # the head of the response is written
     responded: bool  # the response is complete
     gone: bool  # the peer has disconnected
+    lost: bool  # before the response had left corn's buffers
+    refused: bool  # corn itself has ended the request
     status: int
     sent: int  # bytes of the response's body
     started_at: float  # monotonic time

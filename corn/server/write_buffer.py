@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 from corn.server.context import ServerContext
 from corn.server.send_progress import LOOK_AGAIN, SendProgress
+from corn.server.typing import Cycle
 from corn.system.sockets import shut_down, unsent_bytes
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
-_HOLD_LIMIT = 16384  # larger responses are not held: copying them takes longer than a write
+DELIVERED_AT_ONCE = 16384  # bytes of a body that the kernel takes, so that its response need not be looked after
+_HOLD_LIMIT = 16384  # bytes of a response up to which it may be held: a larger one costs more than its write
 
 _NOTHING: list[bytes] = []  # shared by all connections without output; never changed
 
@@ -48,7 +50,17 @@ class WaiterList:
 class BufferedProtocol(asyncio.Protocol):
     """Writing side of a connection; subclasses implement the reading side."""
 
-    __slots__ = ("_out", "_out_size", "_progress", "_writers", "deadline", "service", "transport", "write_paused")
+    __slots__ = (
+        "_out",
+        "_out_size",
+        "_progress",
+        "_undelivered",
+        "_writers",
+        "deadline",
+        "service",
+        "transport",
+        "write_paused",
+    )
 
     transport: asyncio.Transport
 
@@ -60,6 +72,7 @@ class BufferedProtocol(asyncio.Protocol):
         self._out_size = 0
         self._progress: SendProgress | None = None
         self._writers: WaiterList | None = None
+        self._undelivered: Cycle | None = None  # finished, and its response is still in the transport's buffer
 
     def write(self, data: bytes) -> None:
         """Flush the buffer, then write."""
@@ -165,6 +178,9 @@ class BufferedProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.write_paused = False
         self._progress = None
+        if self._undelivered is not None:
+            self.transport.set_write_buffer_limits()
+            self._settle()
         self.wake_writers()
 
     async def drained(self) -> None:
@@ -172,6 +188,30 @@ class BufferedProtocol(asyncio.Protocol):
         if self._writers is None:
             self._writers = WaiterList()
         await self._writers.wait()
+
+    def answered(self, cycle: Cycle) -> None:
+        """Count and log a finished request, once its response has left the buffers, or is lost in them."""
+        self.flush()
+        if self.transport.is_closing() or not self.transport.get_write_buffer_size():
+            self.service.answered(cycle)
+        else:
+            self._undelivered = cycle
+            self.transport.set_write_buffer_limits(high=0)  # writing is resumed when nothing is left
+
+    def lose_output(self) -> None:
+        """Account for the response that the connection's end has left in the buffers."""
+        if self._undelivered is not None:
+            self._undelivered.lost = True
+            self._settle()
+
+    def hand_over_output(self, successor: BufferedProtocol) -> None:
+        """Leave the response that is still in the buffers to the protocol that takes over the transport."""
+        successor._undelivered, self._undelivered = self._undelivered, None
+
+    def _settle(self) -> None:
+        cycle, self._undelivered = self._undelivered, None
+        if cycle is not None:
+            self.service.answered(cycle)
 
     def wake_writers(self) -> None:
         """Wake the writers that wait in `drained`."""

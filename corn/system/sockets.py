@@ -50,4 +50,17 @@ def shut_down(fd: int) -> None:
         sock.detach()
 
 
+def has_unread(sock: socket.socket) -> bool:
+    """True if the kernel has bytes that the event loop has not read yet: a request that came at the last moment."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Have the kernel reset the connection when it is closed (SO_LINGER, socket(7))."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 os.register_at_fork(after_in_parent=_Forks.count, after_in_child=_Forks.reset)

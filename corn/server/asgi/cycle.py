@@ -59,6 +59,8 @@ class RequestCycle:
     gone = False
     committed = False  # the head of the response is written
     responded = False  # the response is complete
+    lost = False  # the peer left before the response had left corn's buffers
+    refused = False  # corn itself has ended the request, so that what is lost then is not the peer's doing
     status = 0  # of the response, once the application has started it
     started_at = 0.0  # monotonic time
     _body = b""
@@ -104,7 +106,7 @@ class RequestCycle:
     def cancel(self, why: str) -> None:
         """Cancel the application's task; a request without a response yet gets 503."""
         if not self.cut:
-            self.cut = why
+            self.cut, self.refused = why, True
             self.task.cancel()
 
     async def run(self) -> None:
@@ -252,7 +254,8 @@ class RequestCycle:
         return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
 
     def _unfinished(self) -> None:
-        if self.ended:  # the application has received http.disconnect, and returned
+        if self.ended:  # the application was notified, and stopped
+            self.lost = not self.refused
             self.connection.break_off(self)
             self._finish()
             return
@@ -263,7 +266,9 @@ class RequestCycle:
     def _failed(self, error: BaseException) -> None:
         if self.cut:
             logger.warning("%s was cancelled: %s", self._name(), self.cut)
-        elif not _is_disconnection(error):
+        elif _is_disconnection(error):
+            self.lost = not self.refused
+        else:
             what = in_one_line(f"{type(error).__name__}: {error}".rstrip(": "))
             logger.error("%s failed with %s\n%s", self._name(), what, self.service.describe(error))
         self._fail(503 if self.cut else 500)

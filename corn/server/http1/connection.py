@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-import struct
 from typing import Any, cast
 
 from corn.server.asgi.cycle import RequestCycle
@@ -37,10 +36,9 @@ from corn.server.lingering_close import close_lingering
 from corn.server.typing import Cycle, Session, UpgradedConnection
 from corn.server.websocket.connection import WebSocketConnection, switching_head
 from corn.server.websocket.handshake import check_handshake, read_offer, wants_websocket
-from corn.server.write_buffer import BufferedProtocol
-from corn.system.sockets import shut_down
+from corn.server.write_buffer import DELIVERED_AT_ONCE, BufferedProtocol
+from corn.system.sockets import has_unread, reset_on_close, shut_down
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _HOLD_LIMIT = 65536  # pipelined bytes held back before reading stops
 _READ_ON_LIMIT = 65536  # unread rest of a body up to which it is read and discarded, to keep the connection
 
@@ -123,6 +121,9 @@ class HTTP1Connection(BufferedProtocol):
         if self._is_last_owner:
             shut_down(self._socket.fileno())
         self.service.closed(self)
+        self.lose_output()
+        if self.cycle is not None and not self.cycle.refused:
+            self.cycle.lost = True
         self._forget()
 
     # Reading
@@ -341,13 +342,15 @@ class HTTP1Connection(BufferedProtocol):
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 
     def finished(self, cycle: Cycle) -> None:
-        """Handle the end of the cycle: the response is complete, or there will be none."""
-        service = self.service
-        service.answered(cycle)
+        """The cycle has ended: the response is complete, or there will be none."""
+        service, is_closing = self.service, self.transport.is_closing()
+        if is_closing and not cycle.refused:
+            cycle.lost = True
+        (self if cycle.sent > DELIVERED_AT_ONCE else service).answered(cycle)
         if self.cycle is not cycle:
             return
         self.cycle = None
-        if self.transport.is_closing():
+        if is_closing:
             return
         if not cycle.keep_alive or (service.draining and not self._held):
             self._close(expecting=cycle.head.keep_alive)
@@ -407,7 +410,7 @@ class HTTP1Connection(BufferedProtocol):
             self._refuse(HTTPError(408, "the request did not arrive in time"))
         elif self._decoder is not None:
             self._close(expecting=True)
-        elif self._has_unread():
+        elif has_unread(self._socket):
             self.deadline = self.service.header_deadline
         elif self._progress is not None and not self.service.draining:
             self._progress = None  # at the last check, the peer was still reading the last response
@@ -449,11 +452,12 @@ class HTTP1Connection(BufferedProtocol):
 
     def break_off(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect (RFC 9112, 8)."""
+        cycle.refused = True
         if self.transport.is_closing():
             return
         self.flush()
         if cycle.ends_with_connection:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            reset_on_close(self._socket)
             self._is_last_owner = False
             self.transport.abort()
         else:
@@ -467,7 +471,7 @@ class HTTP1Connection(BufferedProtocol):
             cycle.disconnect()
             return
         if cycle is not None:
-            cycle.status, cycle.committed = refusal.status, True
+            cycle.status, cycle.committed, cycle.refused = refusal.status, True, True
         elif self.service.access is not None:
             self.service.access.refused(self.ends.client, refusal)
         self.write(error_response(refusal, self.service.defaults))
@@ -480,7 +484,7 @@ class HTTP1Connection(BufferedProtocol):
             self._forget()
             self._held = b""  # so that no pipelined request is started
             self.service.connections.discard(self)
-            close_lingering(self.service, self.transport)
+            close_lingering(self.service, self.transport, self)
         else:
             self.close_when_written()
 
@@ -489,10 +493,3 @@ class HTTP1Connection(BufferedProtocol):
         cycle, self.cycle = self.cycle, None
         if cycle is not None:
             cycle.disconnect()
-
-    def _has_unread(self) -> bool:
-        """True if the kernel has unread bytes, that is, a request that has just arrived."""
-        try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:
-            return False

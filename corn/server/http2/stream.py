@@ -97,6 +97,7 @@ class Stream:
         "_left",
         "_session",
         "_trailers",
+        "_undelivered",
         "_waiting",
         "_window",
         "_writers",
@@ -137,6 +138,7 @@ class Stream:
         self._ending = False  # END_STREAM follows the buffered data
         self._trailers: bytes | None = None
         self._writers: WaiterList | None = None
+        self._undelivered: Cycle | None = None  # finished, and the end of its response waits for room
         # A WebSocket
         self._early: bytearray | None = None  # data received before it is open
         self._session: Session | None = None
@@ -326,6 +328,7 @@ class Stream:
         self.sent = True
         self.connection.streams.complete(self)
         self._lose_session()
+        self._settle()
 
     def _stop_waiting(self) -> None:
         self.send_due = math.inf
@@ -355,20 +358,26 @@ class Stream:
     # The end
 
     def finished(self, cycle: Cycle) -> None:
-        """Handle the end of the cycle: the response is complete, or there will be none."""
-        self.service.answered(cycle)
+        """The cycle has ended: the response is complete, or there will be none."""
+        if self.sent or self.cycle is None:
+            self.service.answered(cycle)
+        else:
+            self._undelivered = cycle
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
         self.connection.flush_unless_held()
 
-    def break_off(self, cycle: Cycle) -> None:  # noqa: ARG002 - a stream has one
+    def break_off(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect."""
+        cycle.refused = True
         if not self.sent:
             self.connection.streams.end(self, ErrorCode.INTERNAL_ERROR)
 
     def refuse(self, refusal: HTTPError) -> None:
         """Send an error response, unless a response has begun."""
         cycle, service = self.cycle, self.service
+        if cycle is not None:
+            cycle.refused = True
         if cycle is not None and cycle.committed:
             self.connection.streams.end(self, ErrorCode.CANCEL)
             return
@@ -399,7 +408,15 @@ class Stream:
         if self._session is not None:
             self._lose_session()
         elif self.cycle is not None:
+            self.cycle.lost = not self.cycle.refused
             self.cycle.disconnect()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Count and log the finished request whose response is delivered, or lost."""
+        cycle, self._undelivered = self._undelivered, None
+        if cycle is not None:
+            self.service.answered(cycle)
 
     def _lose_session(self) -> None:
         session, self._session = self._session, None
