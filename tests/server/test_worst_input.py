@@ -4,7 +4,9 @@ The tests bound work, not elapsed time: the executed lines of corn's code, as a 
 C, such as regular expressions, processor time, where quadratic work takes seconds instead of milliseconds.
 """
 
+import asyncio
 import contextlib
+import socket
 import sys
 import time
 from pathlib import Path
@@ -12,16 +14,24 @@ from pathlib import Path
 import pytest
 
 import corn
+from corn.server.asgi.cycle import RequestCycle
+from corn.server.asgi.scope import Endpoints
+from corn.server.http import head as fields_of_head
+from corn.server.http import response_fields
 from corn.server.http.errors import HTTPError
 from corn.server.http.target import decode_path, is_host, origin_form
 from corn.server.http1.body import ChunkedBody, LengthBody
 from corn.server.http1.parser import parse_head
-from corn.server.http2.frames import FrameReader
+from corn.server.http2 import request_head
+from corn.server.http2.field_decoder import FieldDecoder
+from corn.server.http2.frames import FrameReader, HTTP2ConnectionError, MalformedRequestError, frame
 from corn.server.proxy.addresses import parse_node
 from corn.server.proxy.forwarded_headers import read_forwarded, read_x_forwarded
 from corn.server.static.conditional import chosen_range, precondition
 from corn.server.static.negotiation import accepted_codings, cache_control, content_type
+from corn.server.websocket.frames import FrameCodec
 from corn.server.websocket.handshake import read_offer
+from corn.server.wsgi import environ
 from tests.support.asgi_server import hello, serving
 
 SIZE = 65536
@@ -42,6 +52,23 @@ def chunked(data, step=SIZE):
     for at in range(0, len(data), step):
         if not body.done:
             body.feed(data[at : at + step])
+
+
+def collected():
+    """Feed a mebibyte of a body to an application that does not read it, in pieces of 16 bytes."""
+    cycle = RequestCycle.__new__(RequestCycle)
+    cycle.head = fields_of_head.RequestHead()
+    for _ in range(SIZE):
+        cycle.feed(b"x" * 16, True)
+
+
+def framed(data, step=SIZE):
+    """Feed WebSocket frames in pieces of `step` bytes."""
+    codec = FrameCodec(SIZE)
+    for at in range(0, len(data), step):
+        codec.feed(data[at : at + step], 1000)
+        while codec.holds:
+            codec.feed(b"", 1000)
 
 
 def text(data):
@@ -87,15 +114,26 @@ CASES = {
     "suffixes": lambda: content_type(text(repeated(b"a."))),
     "subprotocols": lambda: read_offer([(b"sec-websocket-protocol", repeated(b"a,"))]),
     "extensions": lambda: read_offer([(b"sec-websocket-extensions", repeated(b"a;b=c,"))]),
+    "body held for the application": collected,
+    "websocket message in bytes": lambda: framed(b"\x82\xff" + SIZE.to_bytes(8, "big") + bytes(SIZE - 14), 2),
+    "websocket fragments": lambda: framed(b"\x01\x80\0\0\0\0" + repeated(b"\0\x80\0\0\0\0")),
+    "websocket pings": lambda: framed(repeated(b"\x89\x80\0\0\0\0")),
+    "hpack integer": lambda: FieldDecoder(SIZE).decode(b"\x1f" + repeated(b"\xff")),
+    "hpack table sizes": lambda: FieldDecoder(SIZE).decode(repeated(b"\x20")),
+    "hpack references": lambda: FieldDecoder(SIZE * 32).decode(repeated(b"\x82")),
+    "hpack additions": lambda: FieldDecoder(SIZE * 32).decode(repeated(b"\x40\1a\1b")),
+    "http/2 frames in bytes": lambda: [list(reader.feed(b"\0")) for reader in [FrameReader(SIZE)] for _ in range(SIZE)],
+    "http/2 continuations": lambda: list(FrameReader(SIZE).feed(frame(1, 0, 1, b"") + repeated(frame(9, 0, 1, b"")))),
     "empty http/2 frames": lambda: list(FrameReader(SIZE).feed(repeated(b"\0\0\0\4\1\0\0\0\0"))),
 }
 A_LINE_A_BYTE = 20
+REFUSALS = (HTTPError, HTTP2ConnectionError, ValueError)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_parser_work_is_linear_in_input_size(case):
     parse = CASES[case]
-    with contextlib.suppress(HTTPError, ValueError):
+    with contextlib.suppress(*REFUSALS):
         began = time.process_time()
         parse()
     assert time.process_time() - began < 1
@@ -115,7 +153,7 @@ def lines_executed(parse):
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        with contextlib.suppress(HTTPError, ValueError):
+        with contextlib.suppress(*REFUSALS):
             parse()
     finally:
         sys.settrace(before)
@@ -150,3 +188,52 @@ def test_head_in_small_pieces_is_scanned_once(run):
             assert time.process_time() - began < 5
 
     run(main())
+
+
+def test_head_in_bytes_takes_linear_time(run):
+    async def main():
+        async with serving(hello, limit_header_size=SIZE) as at:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                protocol = at.server._protocols.first(ours, Endpoints(None, None, "http"))
+                at.server._service.metrics.opened()
+                await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+                data = head(b"X: " + b"x" * (SIZE - 100))
+                began = time.process_time()
+                for byte in data:
+                    protocol.data_received(bytes((byte,)))
+                assert time.process_time() - began < 1
+                protocol.abort()
+
+    run(main())
+
+
+def _h2_head(name=b"a", authority=b"x"):
+    fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", authority), (name, b"")]
+    request_head.read_head(fields, limit_size=2 * SIZE, limit_count=100, ends=True)
+
+
+LONG = b"a" * 60_000
+CACHES = {
+    "hosts": (fields_of_head._hosts, lambda n: parse_head(head(b"")[:16] + b"Host: %d.%b" % (n, LONG), 100)),
+    "names": (fields_of_head.FIELD_MEANINGS, lambda n: parse_head(head(b"%d%b: x" % (n, LONG)), 100)),
+    "connection options": (fields_of_head._options, lambda n: parse_head(head(b"Connection: %d%b" % (n, LONG)), 100)),
+    "http/2 names": (request_head._names, lambda n: _h2_head(name=b"%d%b" % (n, LONG))),
+    "http/2 authorities": (request_head._authorities, lambda n: _h2_head(authority=b"%d.%b" % (n, LONG))),
+    "response names": (response_fields._names, lambda n: response_fields.encode_fields([(b"%d%b" % (n, LONG), b"")])),
+    "response fields": (
+        response_fields._encoded,
+        lambda n: response_fields.encode_fields([(b"a", b"%d%b" % (n, LONG))]),
+    ),
+    "wsgi variables": (environ._keys, lambda n: environ._key_of(b"%d%b" % (n, LONG), "drop")),
+}
+
+
+@pytest.mark.parametrize("name", CACHES)
+def test_cache_of_bytes_from_peers_is_bounded_in_bytes(name):
+    cache, fill = CACHES[name]
+    before = len(cache)
+    for number in range(20):
+        with contextlib.suppress(*REFUSALS, MalformedRequestError):
+            fill(number)
+    assert len(cache) == before

@@ -63,8 +63,8 @@ class RequestCycle:
     refused = False  # corn itself has ended the request, so that what is lost then is not the peer's doing
     status = 0  # of the response, once the application has started it
     started_at = 0.0  # monotonic time
-    _body = b""
-    _given = False  # the last http.request message was passed on
+    _body: bytes | bytearray = b""  # the latter where it came in parts: the peer chooses how small they are
+    _given = False  # the last http.request was
     _waiters: WaiterList | None = None
     task: asyncio.Task[None]
     keep_alive = True
@@ -139,7 +139,13 @@ class RequestCycle:
     def feed(self, body: bytes, arriving: bool) -> bool:
         """Take a part of the body; returns True if reading should stop until the application has received it."""
         if body:
-            self._body = self._body + body if self._body else body
+            held = self._body
+            if not held:
+                self._body = body
+            elif type(held) is bytearray:
+                held += body
+            else:
+                self._body = bytearray().join((held, body))
             self.head.expects_continue = False
         self.arriving = arriving
         self.wake()
@@ -173,7 +179,7 @@ class RequestCycle:
             self.connection.resume_body()
         else:
             self._given = True
-        return {"type": "http.request", "body": body, "more_body": self.arriving}
+        return {"type": "http.request", "body": bytes(body), "more_body": self.arriving}
 
     async def _wait(self) -> None:
         if self._waiters is None:

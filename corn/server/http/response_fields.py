@@ -31,6 +31,7 @@ _SPECIAL = {
     b"server": _SERVER,
 }
 _MAX_NAMES = 1024
+_LONGEST_NAME = 64  # that is remembered
 _MAX_ENCODED = 512
 _MAX_REMEMBERED = 1024  # bytes
 _names: dict[bytes, int] = {}
@@ -104,7 +105,7 @@ def _learn(name: bytes) -> int:
     if not TOKEN.fullmatch(name):
         raise ValueError(f"invalid response header name {name!r}")
     kind = _SPECIAL.get(name.lower(), _PLAIN)
-    if len(_names) < _MAX_NAMES:
+    if len(_names) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
         _names[name] = kind
     return kind
 

@@ -21,6 +21,7 @@ _EXTENSION = (
     + TOKEN.pattern
     + rb'|"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t\x20-\x7e])*"))?'
 )
+_PLAIN_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:" + _EXTENSION + rb")*")
 
 
@@ -81,7 +82,7 @@ class ChunkedBody:
             if self._left:
                 position = self._read_chunk(data, position, content)
             else:
-                following = self._read_line(data, position)
+                following = self._read_whole(data, position, content) or self._read_line(data, position)
                 if following is None:
                     self._held = data[position:]
                     break
@@ -89,6 +90,19 @@ class ChunkedBody:
         if self.done:
             self.rest = data[position:]
         return content[0] if len(content) == 1 else b"".join(content)
+
+    def _read_whole(self, data: bytes, position: int, content: list[bytes]) -> int:
+        """Read a chunk that is complete and has no extensions; returns its end, or 0 for any other."""
+        match = None if self._trailers else _PLAIN_SIZE.match(data, position)
+        if match is None:
+            return 0
+        size, start = int(match[1], 16), match.end()
+        end = start + size
+        if not size or data[end : end + 2] != b"\r\n":
+            return 0
+        self._spend(size)
+        content.append(data[start:end])
+        return end + 2
 
     def _read_chunk(self, data: bytes, position: int, content: list[bytes]) -> int:
         if self._left > 2:
@@ -123,13 +137,16 @@ class ChunkedBody:
         if match is None or len(line) > _MAX_LINE:
             raise HTTPError(400, "invalid chunk size")
         size = int(match[1], 16)
-        self._budget -= size
-        if self._budget < 0:
-            raise HTTPError(413, "the body is too large")
+        self._spend(size)
         if size:
             self._left = size + 2
         else:
             self._trailers = True
+
+    def _spend(self, size: int) -> None:
+        self._budget -= size
+        if self._budget < 0:
+            raise HTTPError(413, "the body is too large")
 
     def _trailer(self, line: bytes) -> None:
         if not line:

@@ -86,8 +86,12 @@ class HTTP1Connection(BufferedProtocol):
         elif self.cycle is not None or self.write_paused:
             self._hold(data)
         elif self._held:
-            held, self._held = self._held, b""
-            self._read_head(held + data, fresh=False)
+            start = max(len(self._held) - 3, 0)  # where the end of the head can begin
+            data, self._held = self._held + data, b""
+            if data[0] == 0x0D or data.find(b"\r\n\r\n", start) > 0:
+                self._read_head(data, fresh=False)
+            else:
+                self._keep_partial(data, fresh=False)
         else:
             self._read_head(data, fresh=True)
 
