@@ -84,10 +84,11 @@ class WorkerOptions:
         WORKER,
     )
     wsgi_buffer_body: int = option(
-        64 * 1024**2,
+        1024**3,
         Size(),
-        "Largest request body without Content-Length that is read before a WSGI application is called, which then has "
-        "CONTENT_LENGTH; beyond 1 MiB it is in a temporary file. A larger body is streamed without it. 0 disables.",
+        "Maximum size of a request body without Content-Length, which is read before a WSGI application is called, so "
+        "that it has CONTENT_LENGTH; beyond 1 MiB it is in a temporary file. A larger body is refused with 413. 0 "
+        "disables: such bodies are streamed, of any size and without CONTENT_LENGTH.",
         WORKER,
     )
     root_path: str = option(

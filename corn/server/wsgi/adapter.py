@@ -14,7 +14,7 @@ from typing import BinaryIO
 from corn.logs import logger
 from corn.server.asgi.drain_event import DRAIN
 from corn.server.asgi.types import Receive, Scope, Send
-from corn.server.http.errors import plain_response
+from corn.server.http.errors import HTTPError, plain_response
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap, environ_of
 from corn.server.wsgi.request_body import has_body, read_input
@@ -109,14 +109,18 @@ class WSGI:
         try:
             environ = environ_of(scope, self._header_map)
         except AmbiguousHeaderError as error:
-            await _refuse(send, str(error))
+            await _refuse(send, HTTPError(400, str(error)))
             return
         environ["wsgi.multithread"] = self._threads.most > 1
         environ[DRAIN] = scope["extensions"][DRAIN]["event"]
         exchange = Exchange()
         body: BinaryIO = io.BytesIO()
         if has_body(environ):
-            body = await read_input(environ, receive, exchange.pull, self._buffer)
+            try:
+                body = await read_input(environ, receive, exchange.pull, self._buffer)
+            except HTTPError as refusal:
+                await _refuse(send, refusal)
+                return
         environ["wsgi.input"] = body
         response = Response(self._app, environ, exchange, "http.response.zerocopysend" in scope.get("extensions", ()))
 
@@ -146,7 +150,7 @@ class WSGI:
             self._on_stuck(f"all {self._threads.most} WSGI threads are blocked by cancelled requests")
 
 
-async def _refuse(send: Send, reason: str) -> None:
-    headers, body = plain_response(400, reason)
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
+async def _refuse(send: Send, refusal: HTTPError) -> None:
+    headers, body = plain_response(refusal.status, refusal.reason)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,8 +1,8 @@
 """`wsgi.input` (PEP 3333, "Input and Error Streams"): a request's body as a file that ends where the body ends.
 
-A body of known length is read when the application reads it. A chunked body of up to `buffer` bytes is read before the
-application is called, which then has a CONTENT_LENGTH: Django and others treat a request without one as a request
-without a body, despite `wsgi.input_terminated`. Larger chunked bodies are read when the application reads them.
+A body whose length is known is read as the application reads it. A chunked body is read before the application is
+called, which then has a CONTENT_LENGTH: Django and others take a request without one for a request without a body,
+whatever `wsgi.input_terminated` says. So one that is longer than `buffer` is refused: they would lose it silently.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from corn.server.asgi.types import ClientDisconnected, Receive
+from corn.server.http.errors import HTTPError
 
 READ_AHEAD = 65536  # bytes of a body to wait for before a thread is used, so that slow senders do not block one
 IN_MEMORY = 1 << 20  # bytes of a buffered body that are held in memory; a longer one is in a temporary file
 _INPUT_BUFFER = 65536
+
 
 Pull = Callable[[], tuple[bytes, bool]]
 
@@ -31,9 +33,12 @@ def has_body(environ: dict[str, Any]) -> bool:
 
 
 async def read_input(environ: dict[str, Any], receive: Receive, pull: Pull, buffer: int) -> BinaryIO:
-    """Input of a request; `pull` returns the next part of the body, and True if there is more, in the thread."""
+    """Input of a request; `pull` returns the next part of the body, and True if there is more, in the thread.
+
+    Raises HTTPError for a body that is too long to be buffered.
+    """
     if "CONTENT_LENGTH" not in environ and buffer:
-        return await _buffered(environ, receive, pull, buffer)
+        return await _buffered(environ, receive, buffer)
     parts: list[bytes] = []
     # A client that waits for 100 Continue receives it when the application reads the body.
     if "HTTP_EXPECT" in environ or await _read_ahead(receive, parts):
@@ -53,21 +58,21 @@ async def _read_ahead(receive: Receive, parts: list[bytes]) -> bool:
     return True
 
 
-async def _buffered(environ: dict[str, Any], receive: Receive, pull: Pull, buffer: int) -> BinaryIO:
+async def _buffered(environ: dict[str, Any], receive: Receive, buffer: int) -> BinaryIO:
     body, more = await _next(receive)
     if not more and not body and "HTTP_TRANSFER_ENCODING" not in environ:
         return io.BytesIO()
     size, file = len(body), _Buffer(body)
     try:
-        while more and size <= buffer:
+        while more:
             body, more = await _next(receive)
             size += len(body)
+            if size > buffer:
+                raise HTTPError(413, "a body without Content-Length may be no longer than --wsgi-buffer-body")
             file.write(body)
     except BaseException:
         file.close()
         raise
-    if more:
-        return _in_parts(file.rewound(), pull)
     environ["CONTENT_LENGTH"] = str(size)
     environ.pop("HTTP_TRANSFER_ENCODING", None)  # some frameworks would decode the chunks again
     return file.rewound()

@@ -39,11 +39,20 @@ def test_chunked_body_gets_content_length(run, size):
     assert json.loads(answer.body) == [str(size), None, size, "x" if size else "", True]
 
 
-def test_body_beyond_buffer_is_streamed_without_length(run):
-    parts = [b"x" * 100_000] * 30
-    answer = ask(run, chunked(*parts), wsgi_buffer_body=200_000)
+@pytest.mark.parametrize("most", [200_000, 2 * MIB])
+def test_body_beyond_buffer_is_refused(run, most):
+    answer = ask(run, chunked(*[b"x" * 100_000] * 30), wsgi_buffer_body=most)
+    assert (answer.status, b"--wsgi-buffer-body" in answer.body) == (413, True)
+
+
+def test_body_without_buffer_is_streamed_without_length(run):
+    answer = ask(run, chunked(*[b"x" * 100_000] * 30), wsgi_buffer_body=0)
     assert json.loads(answer.body) == [None, "chunked", 3_000_000, "x", True]
-    assert json.loads(ask(run, chunked(*parts), wsgi_buffer_body=2 * MIB).body)[2:] == [3_000_000, "x", True]
+
+
+def test_body_beyond_64_mib_gets_content_length(run):
+    answer = ask(run, chunked(*[b"x" * MIB] * 65))
+    assert json.loads(answer.body) == [str(65 * MIB), None, 65 * MIB, "x", True]
 
 
 def test_unbuffered_body_is_read_in_chunks(run):
