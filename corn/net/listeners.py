@@ -12,7 +12,7 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from corn.config import Config
 from corn.config.addresses import InheritedAddress, NamedAddress, TcpAddress, UnixAddress, parse_address
 from corn.errors import BindError
+from corn.system.ownership import check_socket_in, opened_directory
 from corn.system.process import is_master_name
 
 if TYPE_CHECKING:
@@ -306,18 +307,28 @@ def _shown(name: str | bytes) -> str:
 
 def _open_unix(path: str, config: Config) -> Listener:
     path = _absolute(path)
-    _clear_stale(path)
+    directory, name = os.path.split(path)
+    try:
+        with opened_directory(directory) as at:
+            _clear_stale(path)
+            return _bind_unix(path, config, lambda: check_socket_in(at, name))
+    except OSError as error:
+        raise BindError(f"cannot listen on unix:{path}: {error.strerror or error}") from error
+
+
+def _bind_unix(path: str, config: Config, check: Callable[[], None]) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The umask sets the mode of the file in bind(2). A later chmod would follow a link that the owner of the directory
     # puts in its place.
     umask = os.umask(0o777 & ~config.uds_mode)
     try:
         sock.bind(path)
+        check()
         sock.listen(config.backlog)
         sock.setblocking(False)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise BindError(f"cannot listen on unix:{path}: {error.strerror or error}") from error
+        raise
     finally:
         os.umask(umask)
     return Listener(sock, path)

@@ -1,19 +1,78 @@
-"""Change of a file's owner without following links.
+"""Files of root in directories of other users: no link of theirs redirects what root makes, changes or removes.
 
-Root creates sockets and directories in directories of other users, who may replace a new file by a link to any other
-file. chown(2) would give them that file. So the file is opened without following links, checked while it is open, and
-changed through its descriptor.
+The owner of a directory may put a link to any file in the place of what was just made, and chown(2) would give away
+that file. So the file is opened without following links, is checked while it is open, and is changed through its
+descriptor.
+
+The owner of a directory on the way may put a link to another directory in its place. So root opens the directory by
+itself, one name after the other, and works through its descriptor. A link of another user is followed only where it
+leads to a directory of that user, who could do there whatever root is made to do. systemd has nearly the same rule
+(CHASE_SAFE); it refuses absolute links too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _O_PATH = getattr(os, "O_PATH", 0)  # Linux: a descriptor of a socket's file, which cannot be opened otherwise
+_DIRECTORY = (_O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_MOST_LINKS = 40  # as many as the kernel follows
+
+
+@contextlib.contextmanager
+def opened_directory(path: str | Path) -> Iterator[int]:
+    """Descriptor of a directory; raises PermissionError for root where a link of another user leads elsewhere."""
+    is_checked = bool(_O_PATH) and os.geteuid() == 0
+    fd = _walk(Path(path).absolute()) if is_checked else os.open(path, _DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def check_socket_in(directory: int, name: str) -> None:
+    """Check that bind(2), which takes a path, has made its socket in this directory; raises PermissionError."""
+    try:
+        _check(os.stat(name, dir_fd=directory, follow_symlinks=False), os.geteuid(), stat.S_ISSOCK)
+    except FileNotFoundError:
+        raise PermissionError(errno.EPERM, "its directory was replaced meanwhile") from None
+
+
+def _walk(path: Path) -> int:
+    names, followed, owners = deque(path.parts[1:]), 0, set[int]()
+    fd = os.open(os.sep, _DIRECTORY)
+    try:
+        while names:
+            name = names.popleft()
+            found = os.open(name, _O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            fd, last = found, fd
+            status = os.fstat(fd)
+            if not stat.S_ISLNK(status.st_mode):
+                os.close(last)
+                continue
+            followed += 1
+            if followed > _MOST_LINKS:
+                os.close(last)
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            owners.add(status.st_uid)
+            names.extendleft(reversed(Path(os.readlink("", dir_fd=fd)).parts))  # the first may be the root
+            os.close(fd)
+            fd = last
+        status = os.fstat(fd)
+        if not stat.S_ISDIR(status.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if owners - {0, status.st_uid}:
+            raise PermissionError(errno.EPERM, "a symbolic link of another user leads to its directory")
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def chown_socket(path: str | Path, uid: int, gid: int) -> None:
@@ -31,7 +90,8 @@ def _chown(path: str | Path, uid: int, gid: int, is_kind: Callable[[int], bool])
         _check(os.lstat(path), uid, is_kind)
         os.chown(path, uid, gid, follow_symlinks=False)
         return
-    fd = os.open(path, _O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with opened_directory(Path(path).parent) as directory:
+        fd = os.open(Path(path).name, _O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         _check(os.fstat(fd), uid, is_kind)
         os.chown(f"/proc/self/fd/{fd}", uid, gid)

@@ -19,7 +19,7 @@ from pathlib import Path
 from corn.errors import ConfigError
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
-from corn.system.ownership import chown_socket
+from corn.system.ownership import check_socket_in, chown_socket, opened_directory
 
 _BACKLOG = 64
 _WITHOUT = "no control socket: commands cannot reach this instance"
@@ -128,25 +128,37 @@ def _made(path: Path, asked: str, uid: int) -> ControlSocket:
     if path.exists() and not path.is_socket():
         raise FileExistsError("it exists but is not a socket")
     if path.exists() and not _is_dead(path):
-        raise FileExistsError("another instance uses it")
+        raise FileExistsError("another instance is controlled there")
+    with opened_directory(path.parent) as directory:
+        return ControlSocket(_bound(path, directory, uid), path, asked)
+
+
+def _bound(path: Path, directory: int, uid: int) -> socket.socket:
+    """Socket that listens at a path, whose directory is open."""
     fresh = path.with_name(f".{os.getpid()}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)
     try:
-        fresh.unlink(missing_ok=True)
+        _remove(fresh.name, directory)
         sock.bind(str(fresh))
+        check_socket_in(directory, fresh.name)
         if os.geteuid() != uid:
             chown_socket(fresh, uid, -1)
         sock.listen(_BACKLOG)
         sock.setblocking(False)
-        fresh.rename(path)
+        os.rename(fresh.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         sock.close()
-        fresh.unlink(missing_ok=True)
+        _remove(fresh.name, directory)
         raise
     finally:
         os.umask(umask)
-    return ControlSocket(sock, path, asked)
+    return sock
+
+
+def _remove(name: str, directory: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
 
 
 def _is_dead(path: Path) -> bool:

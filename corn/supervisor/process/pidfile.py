@@ -18,6 +18,7 @@ from corn.config import Config
 from corn.errors import ConfigError
 from corn.logs import logger
 from corn.supervisor.process.privileges import ProcessUser
+from corn.system.ownership import opened_directory
 from corn.system.process import is_master_name
 
 
@@ -39,8 +40,9 @@ class Pidfile:
         if self._path is None or identity.is_assumed:
             return
         try:
-            self._path.unlink(missing_ok=True)
-            self._reserved = _create(self._path)
+            with opened_directory(self._path.parent) as directory:
+                _remove(self._path.name, directory)
+                self._reserved = _create(self._path.name, directory)
             os.fchown(self._reserved, identity.uid, identity.gid)
         except OSError as error:
             raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
@@ -72,11 +74,12 @@ class Pidfile:
             os.pwrite(self._reserved, text, 0)
             return
         if os.access(path.parent, os.W_OK | os.X_OK):
-            fresh = path.with_name(f".{path.name}.{os.getpid()}")
-            fresh.unlink(missing_ok=True)
-            with os.fdopen(_create(fresh), "wb") as file:
-                file.write(text)
-            fresh.rename(path)
+            fresh = f".{path.name}.{os.getpid()}"
+            with opened_directory(path.parent) as directory:
+                _remove(fresh, directory)
+                with os.fdopen(_create(fresh, directory), "wb") as file:
+                    file.write(text)
+                os.rename(fresh, path.name, src_dir_fd=directory, dst_dir_fd=directory)
             return
         # A predecessor created it before it dropped root privileges.
         fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -87,9 +90,14 @@ class Pidfile:
             os.close(fd)
 
 
-def _create(path: Path) -> int:
+def _remove(name: str, directory: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
+def _create(name: str, directory: int) -> int:
     """A descriptor of a new file. O_EXCL follows no link that the directory's owner has put there (open(2))."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=directory)
 
 
 def _check(path: Path, harmless: set[int | None]) -> None:
@@ -137,7 +145,8 @@ def _is_open_as(path: Path, fd: int) -> bool:
 
 
 def _remove_or_empty(path: Path) -> None:
-    try:
-        path.unlink()
-    except PermissionError:
-        os.truncate(path, 0)
+    with opened_directory(path.parent) as directory:
+        try:
+            os.unlink(path.name, dir_fd=directory)
+        except PermissionError:
+            os.truncate(path, 0)
