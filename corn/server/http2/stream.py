@@ -327,8 +327,10 @@ class Stream:
             return
         self.sent = True
         self.connection.streams.complete(self)
-        self._lose_session()
-        self._settle()
+        if self._session is not None:
+            self._lose_session()
+        if self._undelivered is not None:
+            self._settle()
 
     def _stop_waiting(self) -> None:
         self.send_due = math.inf
