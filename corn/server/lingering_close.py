@@ -33,7 +33,7 @@ class LingeringClose(BufferedProtocol):
         self.transport = transport
         if predecessor is not None:
             predecessor.hand_over_output(self)
-        self._end = math.inf  # not before all is written
+        self._end = math.inf  # inf until all output is written
         service.connections.add(self)
         transport.set_protocol(self)
         try:
@@ -89,7 +89,7 @@ class LingeringClose(BufferedProtocol):
 def close_lingering(
     service: ServerContext, transport: asyncio.BaseTransport, predecessor: BufferedProtocol | None = None
 ) -> None:
-    """Close a connection to which everything has been written, without destroying what was.
+    """Close a connection after its complete output, without destroying output that the peer has not read.
 
     `predecessor` is the protocol that has written a response which may still be in the buffer.
     """

@@ -17,7 +17,7 @@ from corn.system.sockets import shut_down, unsent_bytes
 
 JOIN_LIMIT = 65536  # pieces up to this size together are joined into one write
 DELIVERED_AT_ONCE = 16384  # bytes of a body that the kernel takes, so that its response need not be looked after
-_HOLD_LIMIT = 16384  # bytes of a response up to which it may be held: a larger one costs more than its write
+_HOLD_LIMIT = 16384  # larger responses are not held: copying them takes longer than a write
 
 _NOTHING: list[bytes] = []  # shared by all connections without output; never changed
 

@@ -64,7 +64,7 @@ class RequestCycle:
     status = 0  # of the response, once the application has started it
     started_at = 0.0  # monotonic time
     _body: bytes | bytearray = b""  # the latter where it came in parts: the peer chooses how small they are
-    _given = False  # the last http.request was
+    _given = False  # the last http.request message was passed on
     _waiters: WaiterList | None = None
     task: asyncio.Task[None]
     keep_alive = True
@@ -260,7 +260,7 @@ class RequestCycle:
         return RuntimeError(f"the application sent '{sent}' where the specification allows {allowed}")
 
     def _unfinished(self) -> None:
-        if self.ended:  # the application was notified, and stopped
+        if self.ended:  # the application has received http.disconnect, and returned
             self.lost = not self.refused
             self.connection.break_off(self)
             self._finish()

@@ -346,7 +346,7 @@ class HTTP1Connection(BufferedProtocol):
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 
     def finished(self, cycle: Cycle) -> None:
-        """The cycle has ended: the response is complete, or there will be none."""
+        """Handle the end of the cycle: the response is complete, or there will be none."""
         service, is_closing = self.service, self.transport.is_closing()
         if is_closing and not cycle.refused:
             cycle.lost = True

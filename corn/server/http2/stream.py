@@ -360,7 +360,7 @@ class Stream:
     # The end
 
     def finished(self, cycle: Cycle) -> None:
-        """The cycle has ended: the response is complete, or there will be none."""
+        """Handle the end of the cycle: the response is complete, or there will be none."""
         if self.sent or self.cycle is None:
             self.service.answered(cycle)
         else:

@@ -128,7 +128,7 @@ def _made(path: Path, asked: str, uid: int) -> ControlSocket:
     if path.exists() and not path.is_socket():
         raise FileExistsError("it exists but is not a socket")
     if path.exists() and not _is_dead(path):
-        raise FileExistsError("another instance is controlled there")
+        raise FileExistsError("another instance uses it")
     with opened_directory(path.parent) as directory:
         return ControlSocket(_bound(path, directory, uid), path, asked)
 
