@@ -46,10 +46,15 @@ class CornError(Exception):
 
 
 def explain(error: OSError) -> str:
-    """Message of a failed system call, with a hint where the process has reached its limit of descriptors."""
+    """Message of a failed system call, with the name of the file."""
     where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{cause_of(error)}"
+
+
+def cause_of(error: OSError) -> str:
+    """Cause of a failed system call, with a hint where the process has reached its limit of descriptors."""
     hint = "; raise the limit with ulimit -n, or LimitNOFILE= in a unit" if error.errno in _OUT_OF_DESCRIPTORS else ""
-    return f"{where}{error.strerror or error}{hint}"
+    return f"{error.strerror or error}{hint}"
 
 
 def exit_code_of(error: Exception) -> ExitCode:

@@ -52,7 +52,7 @@ def _other_version(head: RequestHead, version: bytes) -> None:
     if match is None:
         raise HTTPError(400, "invalid HTTP version")
     if match[1] != b"1":
-        raise HTTPError(505, "HTTP/1.0 and HTTP/1.1 only")
+        raise HTTPError(505, "the versions served are HTTP/1.0 and HTTP/1.1")
     if match[2] == b"0":
         head.version, head.minor = "1.0", 0
         head.keep_alive = False

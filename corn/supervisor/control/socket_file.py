@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from corn.errors import ConfigError
+from corn.errors import ConfigError, cause_of
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
 from corn.system.ownership import check_socket_in, chown_socket, opened_directory
@@ -85,7 +85,7 @@ def plan_control_socket(
     try:
         named = _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
     except OSError as error:
-        raise ConfigError(f"--control: {path} cannot be made: {error.strerror or error}") from None
+        raise ConfigError(f"--control: {path} cannot be made: {cause_of(error)}") from None
     return lambda: named
 
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from corn.config import Config
-from corn.errors import ConfigError
+from corn.errors import ConfigError, cause_of
 from corn.logs import logger
 from corn.supervisor.process.privileges import ProcessUser
 from corn.system.ownership import opened_directory
@@ -45,7 +45,7 @@ class Pidfile:
                 self._reserved = _create(self._path.name, directory)
             os.fchown(self._reserved, identity.uid, identity.gid)
         except OSError as error:
-            raise ConfigError(f"--pid: {self._path} cannot be made: {error.strerror}") from None
+            raise ConfigError(f"--pid: {self._path} cannot be made: {cause_of(error)}") from None
 
     def publish(self) -> None:
         """Write this process's id; a failure is only logged, because the service is running already."""

@@ -87,10 +87,10 @@ def test_body_timeout_does_not_run_while_queued_for_wsgi_thread(run):
         return [body]
 
     async def main():
-        async with serving(app, interface="wsgi", wsgi_threads=1, timeout_body=0.5) as at:
+        async with serving(app, interface="wsgi", wsgi_threads=1, timeout_body=2.0) as at:
             slow = await at.connect(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             waiting = await at.connect(EXPECTS)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(4)
             may_go_on.set()
             assert (await slow.answer()).status == 200
             assert (await waiting.answer()).status == 100

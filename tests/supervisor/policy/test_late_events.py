@@ -196,7 +196,7 @@ class TestDevelopment:
         for _ in range(2):
             world.happens(events.CodeChanged(world.now, world.settings, cold=False))
             world.passes(6)
-        assert any("was lost (it does not answer)" in line for line in texts(world))
+        assert any("was lost (it does not respond)" in line for line in texts(world))
 
     def test_boot_that_is_overdue_when_code_changes_is_not_shown(self):
         world = World(settings_with(development=True))
