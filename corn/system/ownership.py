@@ -36,6 +36,12 @@ def opened_directory(path: str | Path) -> Iterator[int]:
         os.close(fd)
 
 
+def remove_in(directory: int, name: str) -> None:
+    """Remove a file of an opened directory, if there is one (unlinkat(2)); raises OSError where that cannot be."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+
+
 def check_socket_in(directory: int, name: str) -> None:
     """Check that bind(2), which takes a path, has made its socket in this directory; raises PermissionError."""
     try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from corn.errors import ConfigError, cause_of
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, homes, make_home, socket_name
 from corn.logs import logger
-from corn.system.ownership import check_socket_in, chown_socket, opened_directory
+from corn.system.ownership import check_socket_in, chown_socket, opened_directory, remove_in
 
 _BACKLOG = 64
 _WITHOUT = "no control socket: commands cannot reach this instance"
@@ -139,7 +139,7 @@ def _bound(path: Path, directory: int, uid: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)
     try:
-        _remove(fresh.name, directory)
+        remove_in(directory, fresh.name)
         sock.bind(str(fresh))
         check_socket_in(directory, fresh.name)
         if os.geteuid() != uid:
@@ -149,16 +149,11 @@ def _bound(path: Path, directory: int, uid: int) -> socket.socket:
         os.rename(fresh.name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError:
         sock.close()
-        _remove(fresh.name, directory)
+        remove_in(directory, fresh.name)
         raise
     finally:
         os.umask(umask)
     return sock
-
-
-def _remove(name: str, directory: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=directory)
 
 
 def _is_dead(path: Path) -> bool:

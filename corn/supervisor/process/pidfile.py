@@ -18,7 +18,7 @@ from corn.config import Config
 from corn.errors import ConfigError, cause_of
 from corn.logs import logger
 from corn.supervisor.process.privileges import ProcessUser
-from corn.system.ownership import opened_directory
+from corn.system.ownership import opened_directory, remove_in
 from corn.system.process import is_master_name
 
 
@@ -41,7 +41,7 @@ class Pidfile:
             return
         try:
             with opened_directory(self._path.parent) as directory:
-                _remove(self._path.name, directory)
+                remove_in(directory, self._path.name)
                 self._reserved = _create(self._path.name, directory)
             os.fchown(self._reserved, identity.uid, identity.gid)
         except OSError as error:
@@ -76,7 +76,7 @@ class Pidfile:
         if os.access(path.parent, os.W_OK | os.X_OK):
             fresh = f".{path.name}.{os.getpid()}"
             with opened_directory(path.parent) as directory:
-                _remove(fresh, directory)
+                remove_in(directory, fresh)
                 with os.fdopen(_create(fresh, directory), "wb") as file:
                     file.write(text)
                 os.rename(fresh, path.name, src_dir_fd=directory, dst_dir_fd=directory)
@@ -88,11 +88,6 @@ class Pidfile:
             os.ftruncate(fd, len(text))
         finally:
             os.close(fd)
-
-
-def _remove(name: str, directory: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=directory)
 
 
 def _create(name: str, directory: int) -> int:
