@@ -114,8 +114,8 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     main_thread: Any = threading.main_thread()
     main_thread._native_id = threading.get_native_id()  # fork(2) has copied the parent's, and Python leaves it
     reset_sigchld()
-    leave_to_master(set(BY_WORKERS) - startup.monitor.signals.of_c_code)
     of_c_code = startup.monitor.signals.of_c_code
+    leave_to_master(set(BY_WORKERS) - of_c_code)
     for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
         signal.signal(number, signal.SIG_DFL)
     faulthandler.enable(startup.report)  # SIGABRT writes the stacks of a boot that hangs

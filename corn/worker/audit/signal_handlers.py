@@ -13,6 +13,7 @@ SIGINT, SIGTERM and SIGQUIT stop a worker and are corn's, as a server's always a
 
 from __future__ import annotations
 
+import functools
 import signal
 import sys
 from typing import Any
@@ -86,5 +87,13 @@ def _action(number: int) -> bytes:
     import ctypes
 
     action = ctypes.create_string_buffer(_LARGEST_ACTION)
-    ctypes.CDLL(None).sigaction(number, None, action)
+    _c_library().sigaction(number, None, action)
     return action.raw[: ctypes.sizeof(ctypes.c_void_p)]
+
+
+@functools.cache
+def _c_library() -> Any:
+    """The C library, which is opened once for all signals: each opening costs more than the call."""
+    import ctypes
+
+    return ctypes.CDLL(None)
