@@ -64,19 +64,26 @@ class AnyText:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlPath:
-    """Path of a request target, optionally with a query."""
+class MatchedText:
+    """Text that a pattern matches as a whole; `expected` describes it in the error for any other."""
 
-    metavar: str = "PATH"
+    metavar: str
+    pattern: str
+    expected: str
     annotation: str = "str"
 
     def parse(self, raw: object) -> str:
-        if not isinstance(raw, str) or not re.fullmatch(r"/[!-~]*", raw):
-            raise ValueError("expected a path such as /health")
+        if not isinstance(raw, str) or not re.fullmatch(self.pattern, raw):
+            raise ValueError(f"expected {self.expected}")
         return raw
 
     def show(self, value: str) -> str:
         return value
+
+
+def url_path(metavar: str = "PATH") -> MatchedText:
+    """Path of a request target, optionally with a query."""
+    return MatchedText(metavar, r"/[!-~]*", "a path such as /health")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from corn.config.addresses import UnixAddress, parse_address
 from corn.config.options import option
-from corn.config.types import AnyText, HostName, Integer, ListOf, Nullable
+from corn.config.types import AnyText, HostName, Integer, ListOf, MatchedText, Nullable
 
 _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
@@ -55,22 +54,8 @@ class StatsdAddress:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class StatsdTag:
-    """Tag of DogStatsD, with or without a value."""
-
-    metavar: str = "TAG"
-    annotation: str = "str"
-
-    def parse(self, raw: object) -> str:
-        if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z][\w./-]*(:[\w./:-]+)?", raw):
-            raise ValueError("expected a tag as in env:production")
-        return raw
-
-    def show(self, value: str) -> str:
-        return value
-
-
+# Tag of DogStatsD, with or without a value.
+_STATSD_TAG = MatchedText("TAG", r"[A-Za-z][\w./-]*(:[\w./:-]+)?", "a tag as in env:production")
 ADMIN = "Monitoring"
 
 
@@ -122,7 +107,7 @@ class AdminOptions:
     )
     statsd_tags: tuple[str, ...] = option(
         (),
-        ListOf(StatsdTag()),
+        ListOf(_STATSD_TAG),
         "Send TAG, as in env:production, with each metric, in the form of DogStatsD; status classes and reasons are "
         "tags then too. May be repeated.",
         ADMIN,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,12 +13,13 @@ from corn.config.types import (
     Flag,
     Integer,
     ListOf,
+    MatchedText,
     Mode,
     Nullable,
     NumberOrRange,
     Seconds,
     Text,
-    UrlPath,
+    url_path,
 )
 
 APPLICATION = "Application"
@@ -30,21 +30,11 @@ RELOADS = "Reloads"
 MAX_WORKERS = 512
 PROCESS_NAME = "corn"
 
-
-@dataclass(frozen=True, slots=True)
-class ProcessName:
-    """First word of a process title."""
-
-    metavar: str = "NAME"
-    annotation: str = "str"
-
-    def parse(self, raw: object) -> str:
-        if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,31}", raw):
-            raise ValueError("expected a name of at most 32 letters, digits, and _ . @ + -, as in shop-api")
-        return raw
-
-    def show(self, value: str) -> str:
-        return value
+_PROCESS_NAME = MatchedText(
+    "NAME",
+    r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,31}",
+    "a name of at most 32 letters, digits, and _ . @ + -, as in shop-api",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +176,7 @@ class ProcessesOptions:
     )
     process_name: str = option(
         PROCESS_NAME,
-        ProcessName(),
+        _PROCESS_NAME,
         "Name of the processes in ps and top, as in 'NAME: worker 2 g5 main:app' (Linux).",
         PROCESSES,
         reloadable=False,
@@ -216,7 +206,7 @@ class ProcessesOptions:
 class ReloadsOptions:
     health_path: str | None = option(
         None,
-        Nullable(UrlPath()),
+        Nullable(url_path()),
         "On a reload, request this path from the new code first; a status of 500 or above refuses the reload.",
         RELOADS,
         command=SERVE,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from corn.config.options import option
-from corn.config.types import ListOf, Seconds, UrlPath
+from corn.config.types import ListOf, Seconds, url_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class StaticOptions:
     )
     static_immutable: tuple[str, ...] = option(
         (),
-        ListOf(UrlPath("PATTERN")),
+        ListOf(url_path("PATTERN")),
         "Path patterns such as /assets/* of files that never change; clients may cache them for a year. May "
         "be repeated. A file name with a hash in it (eight or more hexadecimal digits) counts by itself.",
         STATIC,
