@@ -7,7 +7,6 @@ corpus, with its traceback on the terminal.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,11 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
     parser.add_argument("--keep", action="store_true", help="add the inputs that reached new code to the corpus")
-    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--found", help=argparse.SUPPRESS)  # where this process puts what it finds
     chosen = parser.parse_args()
     names = chosen.targets or sorted(each.name for each in CORPUS.iterdir())
-    if chosen.here:
-        _fuzz(names[0], chosen.seconds)
+    if chosen.found:
+        _fuzz(names[0], chosen.seconds, chosen.found)
     failed = [name for name in names if not _in_its_process(name, chosen.seconds, keep=chosen.keep)]
     print(
         f"{len(names)} targets, {chosen.seconds} s each: " + (f"broken: {', '.join(failed)}" if failed else "all hold")
@@ -35,8 +34,8 @@ def main() -> None:
 
 def _in_its_process(name: str, seconds: int, *, keep: bool) -> bool:
     with tempfile.TemporaryDirectory() as found:
-        command = [sys.executable, "-m", "tests.fuzz", "--here", name, "--seconds", str(seconds)]
-        result = subprocess.run([*command], env=_environment(found), capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "tests.fuzz", name, "--found", found, "--seconds", str(seconds)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         runs = [line for line in result.stderr.splitlines() if line.startswith("Done ")]
         print(f"{name}: {runs[-1] if runs else f'exit code {result.returncode}'}", flush=True)
         if result.returncode:
@@ -44,10 +43,6 @@ def _in_its_process(name: str, seconds: int, *, keep: bool) -> bool:
         if keep:
             _minimize(name, Path(found))
     return result.returncode == 0
-
-
-def _environment(found: str) -> dict[str, str]:
-    return {**os.environ, "CORN_FUZZ_FOUND": found}
 
 
 def _minimize(name: str, found: Path) -> None:
@@ -59,7 +54,7 @@ def _minimize(name: str, found: Path) -> None:
         (CORPUS / name / each.name[:12]).write_bytes(each.read_bytes())
 
 
-def _fuzz(name: str, seconds: int) -> None:
+def _fuzz(name: str, seconds: int, found: str) -> None:
     try:
         import atheris
     except ImportError:
@@ -74,7 +69,7 @@ def _fuzz(name: str, seconds: int) -> None:
         "-timeout=10",
         f"-artifact_prefix={CORPUS.parent}/{name}-",
     ]
-    atheris.Setup([sys.argv[0], *options, os.environ["CORN_FUZZ_FOUND"], str(CORPUS / name)], TARGETS[name])
+    atheris.Setup([sys.argv[0], *options, found, str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()
 
 

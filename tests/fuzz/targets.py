@@ -129,19 +129,15 @@ def http2_frames(data: bytes) -> None:
 
 
 def _frames(pieces: list[bytes]) -> list[Any]:
+    """The frames that are read, and the error behind them."""
     reader, found = FrameReader(4096), []
     try:
         for piece in pieces:
-            found += list(_each(reader, piece, found))
+            for each in reader.feed(piece):
+                found.append(each)
     except HTTP2ConnectionError as error:
         found.append(error.args)
     return found
-
-
-def _each(reader: FrameReader, piece: bytes, found: list[Any]) -> list[Any]:
-    for each in reader.feed(piece):
-        found.append(each)
-    return []
 
 
 def hpack(data: bytes) -> None:
