@@ -1,32 +1,33 @@
-# make serve    serve examples/hello.py from 4 workers
-# make test     everything that must hold before a commit
+# make serve        serve examples/hello.py from 4 workers
+# make test         run all checks and tests; they must pass before a commit
 #
-# Both make .venv on a fresh machine. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
+# Both create .venv if it is missing. For another interpreter: make test PYTHON=python3.12 VENV=.venv-3.12
 #
-# make test-loaded  the same tests beside eight busy processes: what only passes on a quiet machine does not pass here
-# make test-all     make test with every Python of PYTHONS_SUPPORTED that is here, then make test-lowest
-# make test-lowest  the tests of the server and its configuration, with the oldest version of each dependency
+# make lint         run the checks without the tests
+# make format       format the code, sort imports, and write the generated pages
+# make test-loaded  run the tests beside eight busy processes, which reveals tests that depend on a quiet machine
+# make test-all     run make test with each installed Python of PYTHONS_SUPPORTED, then make test-lowest
+# make test-lowest  test the server and its configuration with the oldest supported version of each dependency
+# make coverage     check that the tests of the policy and the projections cover each of their branches
 #
-# make simulate 100,000 random schedules of the master with simulated processes and time, in an hour of two cores
+# make simulate     run the master on 100,000 random schedules with simulated processes and time (an hour on two cores)
+# make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
+# make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
+# make faults       inject faults into corn and its peers, and report which of them survive (about 25 minutes)
+# make suites       send the request files of gunicorn and llhttp in DIR to corn; SUITES=--publish writes
+#                   docs/explanation/suites.md
+# make autobahn     run the Autobahn WebSocket suite (about half an hour); needs Python 2.7 as PYTHON27
 #
-# make fuzz     inputs that break a parser, a minute for each of eleven; FUZZ="head --seconds 3600" asks for one, longer
-#
-# make soak     hostile clients of every kind beside honest load, for half an hour; SOAK="--minutes 3" asks for less
-#
-# make docs     the documentation site, in build/docs/index.html; warnings are errors
-# make dist     the wheel and the source distribution, in dist/, checked and installed in an empty environment
-# make bench    corn beside its peers, about an hour; BENCH=--quick takes ten minutes, BENCH="--help" tells more
-# make faults   faults injected into corn and its peers, about 25 minutes: who survives what
-# make coverage the policy and the projections of the master are covered by their own tests, each branch
-# make suites   the request files of gunicorn and llhttp in DIR against corn; SUITES=--publish writes docs/explanation/suites.md
-# make autobahn the WebSocket suite of that name, about half an hour; needs Python 2.7 as PYTHON27
+# make bench        compare corn with its peers (about an hour); BENCH=--quick takes ten minutes, BENCH=--help lists more
+# make docs         build the documentation site in build/docs/index.html; warnings are errors
+# make dist         build the wheel and the source distribution in dist/, check them, and install the wheel
 
 PYTHON ?= python3
 PYTHONS ?= $(PYTHON)
 PYTHONS_SUPPORTED ?= 3.10 3.11 3.12 3.13 3.14
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The import hook that setuptools installs otherwise doubles the time that an interpreter takes to start.
+# Without editable_mode=compat, setuptools installs an import hook that doubles the start-up time of the interpreter.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--config-settings editable_mode=compat --editable
 BENCH_VENV ?= .venv-bench
@@ -53,7 +54,7 @@ test-all:
 		if python=$$(.ci/python $$version); then \
 			$(MAKE) test PYTHON=$$python VENV=.venv-$$version || exit 1; \
 		else \
-			echo "python$$version is not here: nothing is tested with it"; \
+			echo "python$$version is not installed: skipping it"; \
 		fi; \
 	done
 	$(MAKE) test-lowest
