@@ -13,9 +13,8 @@ import json
 import os
 import socket
 from collections import deque
-from dataclasses import asdict
 
-from corn.ipc.messages import Message, build
+from corn.ipc.messages import Message, build, values_of
 
 _MAX_LINE = 1 << 22
 _MAX_FDS = 16
@@ -23,7 +22,7 @@ _MOST_GARBAGE = 1024  # lines that are kept
 
 
 def encode(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
+    return json.dumps([type(message).__name__, values_of(message)]).encode() + b"\n"
 
 
 class Decoder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from corn.config import Config
@@ -59,7 +59,7 @@ class Setup:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
         fd = anonymous_file("corn-setup")
         with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(json.dumps({each.name: getattr(self, each.name) for each in fields(self)}).encode())
         os.lseek(fd, 0, os.SEEK_SET)
         os.set_inheritable(fd, True)
         return fd

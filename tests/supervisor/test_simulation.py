@@ -21,3 +21,9 @@ FOUND = {
 def test_master_keeps_its_invariants_in_random_schedule(seed):
     outcome = run_schedule(seed)
     assert not outcome.violation, "\n".join([*outcome.trace, FOUND.get(seed, ""), outcome.violation])
+
+
+def test_schedule_repeats_in_each_detail_from_its_seed():
+    first, second = run_schedule(1105), run_schedule(1105)
+    assert first.trace == second.trace
+    assert len(first.trace) > 100

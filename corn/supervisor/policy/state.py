@@ -34,7 +34,7 @@ class Stage(Enum):
     KILLING = "killing"  # it was sent SIGKILL
 
 
-LIVE = frozenset({Stage.SPAWNING, Stage.BOOTING, Stage.READY})
+LIVE = (Stage.SPAWNING, Stage.BOOTING, Stage.READY)  # a tuple: a set would call the hash of Enum, which is no C
 
 
 class TemplateStage(Enum):
@@ -228,10 +228,10 @@ class State:
 
     def in_slot(self, slot: int) -> list[Worker]:
         """The live workers of a slot, in the order they were spawned."""
-        return [worker for worker in self.workers.values() if worker.slot == slot and worker.is_live]
+        return [worker for worker in self.workers.values() if worker.slot == slot and worker.stage in LIVE]
 
     def ready(self) -> list[Worker]:
-        return [worker for worker in self.workers.values() if worker.is_ready]
+        return [worker for worker in self.workers.values() if worker.stage is Stage.READY]
 
     @property
     def served(self) -> int | None:

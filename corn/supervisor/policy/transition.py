@@ -146,7 +146,9 @@ def template_loaded(draft: Transition, event: TemplateReady) -> Template | None:
 
 def remember_readiness(draft: Transition) -> None:
     """Record whether some worker is ready, and since when none is."""
-    if draft.state.ready():
-        draft.change(was_ready=True, failures=0, unready_since=None)
-    elif draft.state.unready_since is None:
+    state = draft.state
+    if state.ready():
+        if not state.was_ready or state.failures or state.unready_since is not None:
+            draft.change(was_ready=True, failures=0, unready_since=None)
+    elif state.unready_since is None:
         draft.change(unready_since=draft.at)

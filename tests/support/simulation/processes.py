@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections import deque
@@ -66,6 +67,7 @@ class World:
     not_forked: float = 0.0  # probability that a fork fails
     templates: list[Template] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
+    _ends: select.poll = field(default_factory=select.poll)  # of the channels, those that the processes hold
 
     def pause(self) -> float:
         """Duration of the next step of a process."""
@@ -83,10 +85,19 @@ class World:
 
     def run(self) -> None:
         """Have the processes notice what was sent to them, and beat; called each time that the master waits."""
-        for each in [*self.running_templates(), *self.running_workers()]:
-            each.notice()
-        for worker in self.running_workers():
+        workers = self.running_workers()
+        if readable := {fd for fd, _ in self._ends.poll(0)}:
+            for each in [*self.running_templates(), *workers]:
+                if each.channel.fileno() in readable:
+                    each.notice()
+        for worker in workers:
             worker.beat()
+
+    def watch(self, fd: int) -> None:
+        self._ends.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        self._ends.unregister(fd)
 
     def running_templates(self) -> list[Template]:
         return [each for each in self.templates if each.process.runs]
@@ -102,12 +113,14 @@ class _Peer:
         self.world = world
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
+        world.watch(fd)
         self.channel = Channel(self._socket)
         self.process: Process
         self._reads = False
 
     def notice(self) -> None:
-        if not self._reads and not self.channel.closed and _is_readable(self._socket):
+        """Read what has arrived, a moment later."""
+        if not self._reads and not self.channel.closed:
             self._reads = True
             self.world.kernel.after(self.world.pause() / 20, self._read)
 
@@ -121,6 +134,7 @@ class _Peer:
         for message in self.channel.receive():
             self.receive(message)
         if self.channel.closed and self.process.runs:
+            self.world.unwatch(self.channel.fileno())  # its end stays readable
             self.world.kernel.after(self.world.pause(), self.lost)
 
     def is_busy(self) -> bool:
@@ -136,6 +150,12 @@ class _Peer:
 
     def exit(self, status: int) -> None:
         self.world.kernel.end(self.process, status)
+
+    def close(self) -> None:
+        """Close this end of the channel, as the exit of the process does."""
+        if not self.channel.closed:
+            self.world.unwatch(self.channel.fileno())
+        self.channel.close()
 
     def step(self, action: Callable[[], None], seconds: float | None = None) -> None:
         """Do something later, if the process still runs then; a stopped one does it once it goes on."""
@@ -245,7 +265,7 @@ class Template(_Peer):
             os.close(channel)
             os.close(report)
         self._orders.clear()
-        self.channel.close()
+        self.close()
 
 
 class Worker(_Peer):
@@ -344,17 +364,7 @@ class Worker(_Peer):
             self.step(lambda: self.channel.send(Retiring(signal.Signals(number).name)), 0.0)
 
     def _ended(self) -> None:
-        self.channel.close()
+        self.close()
         os.close(self._report)
         if self.process.parent is not None:
             self.world.kernel.after(self.world.pause() / 20, lambda: self._template.relay_exit(self))
-
-
-def _is_readable(sock: socket.socket) -> bool:
-    try:
-        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

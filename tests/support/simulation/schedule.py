@@ -129,7 +129,7 @@ class Schedule(logging.Handler):
         self._signals = signals = Signals()
         loop = self.loop = Loop(settings_of(self.config))
         self.executor = Executor(self.config, [], loop.children, relay=self.world.relay, development=NoDevelopment())
-        about = About("0", os.getpid(), "main:app", (), self.kernel.now)
+        about = About("0", 4711, "main:app", (), self.kernel.now)
         self.instance = Instance(
             self.config,
             loop,
