@@ -1,13 +1,15 @@
 """Non-blocking writer of log lines to a descriptor.
 
 A blocked log must not block the service. corn writes to a pipe only if poll(2) reports room for PIPE_BUF bytes, which
-pipe(7) writes atomically, so that lines of several workers never mix. Lines for a slow reader are kept up to a bound
-and then dropped; the number of dropped lines is logged when the reader has caught up. Rejected: O_NONBLOCK, which
-belongs to the open file description, shared with the shell and all other processes on the terminal.
+pipe(7) writes atomically, so that lines of several workers never mix. Another process may take that room first, so the
+write itself does not wait either (RWF_NOWAIT of pwritev(2), for pipes since Linux 6.4). Lines for a slow reader are
+kept up to a bound and then dropped; the number of dropped lines is logged when the reader has caught up. Rejected:
+O_NONBLOCK, which belongs to the open file description, shared with the shell and all other processes on the terminal.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -18,6 +20,9 @@ from corn.logs.formats import Receiver, is_journal
 
 _PIPE_BUF = 4096
 _KEEP_BYTES = 1 << 20
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+_CURRENT = -1  # offset that stands for the file's own position
+_NO_NOWAIT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class Writer(Protocol):
@@ -76,11 +81,16 @@ class LineWriter:
         """Write the kept lines, as far as the descriptor takes them."""
         while self._kept and self._takes():
             try:
-                os.write(self.fd, self._kept[0])
+                written = _write_at_once(self.fd, self._kept[0])
+            except BlockingIOError:  # another process was faster
+                return
             except OSError:
                 self._drop()
                 continue
-            self._kept_bytes -= len(self._kept.popleft())
+            chunk = self._kept.popleft()
+            self._kept_bytes -= written
+            if written < len(chunk):
+                self._kept.appendleft(chunk[written:])
 
     @property
     def pending(self) -> bool:
@@ -111,6 +121,17 @@ class LineWriter:
         chunk = self._kept.popleft()
         self._kept_bytes -= len(chunk)
         self.dropped += chunk.count(b"\n")
+
+
+def _write_at_once(fd: int, data: bytes) -> int:
+    """Write as much as is taken without waiting; raises BlockingIOError if that is nothing."""
+    if _NOWAIT:
+        try:
+            return os.pwritev(fd, [data], _CURRENT, _NOWAIT)
+        except OSError as error:
+            if error.errno not in _NO_NOWAIT:
+                raise
+    return os.write(fd, data)
 
 
 def _is_regular(fd: int) -> bool:

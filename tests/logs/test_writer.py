@@ -1,5 +1,6 @@
 """Log writer: it drops and counts lines instead of blocking."""
 
+import contextlib
 import os
 import threading
 
@@ -59,3 +60,29 @@ def test_broken_pipe_drops_lines():
     writer.write(b"line\n")
     os.close(fd)
     assert writer.dropped == 1
+
+
+class RoomTaken(LineWriter):
+    """Writer for whose pipe poll(2) has reported room that another process takes before the write."""
+
+    def _takes(self):
+        return True
+
+
+def test_room_taken_by_other_process_keeps_line_without_blocking():
+    reader, fd = os.pipe()
+    os.set_blocking(fd, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.set_blocking(fd, True)
+    writer = RoomTaken(fd)
+    thread = threading.Thread(target=writer.write, args=(b"line\n",), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive() and (writer.pending, writer.dropped) == (True, 0)
+    filled = len(os.read(reader, 1 << 20))
+    writer.flush()
+    assert filled and os.read(reader, 100) == b"line\n" and not writer.pending
+    os.close(reader)
+    os.close(fd)
