@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -56,14 +55,14 @@ def _is_configured() -> bool:
 def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
     """Set up the logger; returns the function that restores it."""
     logger = logs.logger
-    handlers, propagate, level, raises = logger.handlers[:], logger.propagate, logger.level, logging.raiseExceptions
+    handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
 
     def set_level_back() -> None:
         logger.setLevel(level)
 
     def set_all_back() -> None:
         logs.finish()
-        logger.handlers[:], logger.propagate, logging.raiseExceptions = handlers, propagate, raises
+        logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
 
     def leave() -> None:

@@ -171,6 +171,13 @@ class Channel:
         self._unsent.clear()
 
 
+def channel_of(fd: int) -> Channel:
+    """Channel on a descriptor, which blocks, even if the application has called socket.setdefaulttimeout."""
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(True)
+    return Channel(sock)
+
+
 def _duplicated(fds: tuple[int, ...]) -> tuple[int, ...]:
     made: list[int] = []
     try:

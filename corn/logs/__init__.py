@@ -122,7 +122,6 @@ def configure(source: Source, config: Config) -> None:
     A file that cannot be opened is reported on standard error, to which the log falls back.
     """
     _Setup.source, _Setup.config = source, config
-    logging.raiseExceptions = False
     _Setup.handler.writer.abandon()  # inherited from a template
     _Setup.target = None
     _write_to(LineWriter(_STDERR))

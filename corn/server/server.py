@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 MOST_IN_FLIGHT = 1000  # requests that are listed
 _LONGEST_PATH = 300
+_RANDOM = random.SystemRandom()  # not the generator that the application may have seeded
 
 
 def _retire_never(reason: str) -> None:
@@ -199,13 +200,13 @@ def _retire_at(config: Config) -> int:
     """Number of requests after which the worker requests its replacement; 0 for never."""
     if config.limit_max_requests is None:
         return 0
-    return config.limit_max_requests + random.randint(0, config.limit_max_requests_jitter)  # noqa: S311 - no secret
+    return config.limit_max_requests + _RANDOM.randint(0, config.limit_max_requests_jitter)
 
 
 def _retire_at_message(config: Config) -> float:
     if config.limit_max_messages is None:
         return math.inf
-    return config.limit_max_messages * random.uniform(1, 1.1)  # noqa: S311 - no secret
+    return config.limit_max_messages * _RANDOM.uniform(1, 1.1)
 
 
 def _port(listeners: Sequence[socket.socket]) -> int | None:

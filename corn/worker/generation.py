@@ -30,6 +30,7 @@ from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.importer import put_first_on_path
 from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config
+from corn.worker.process_attributes import ProcessAttributes
 
 
 def _hook_on_fork() -> str:
@@ -49,6 +50,7 @@ class Generation:
         self.vault = None if setup.vault is None else Vault(setup.vault)
         self.tls: TLSContexts | None = None
         self._recorder = preload.Recorder()
+        self._attributes = ProcessAttributes()
         self._channel = channel
 
     def load(self) -> list[str]:
@@ -160,8 +162,11 @@ class Generation:
         self._start_over(replace(self.setup, preload=lower, modules=modules))
 
     def _start_over(self, setup: Setup) -> NoReturn:
+        self.monitor.end()
         preload.discard()
+        self._attributes.restore()
         for fd in self.setup.inherited:
             os.set_inheritable(fd, True)
         logs.flush_standard_streams()
-        os.execv(sys.executable, [*sys.orig_argv[:-1], str(setup.write())])  # noqa: S606 - itself, by its own arguments
+        arguments = [*sys.orig_argv[:-1], str(setup.write())]
+        os.execve(sys.executable, arguments, self._attributes.environment)  # noqa: S606 - itself

@@ -7,7 +7,6 @@ the garbage collector, the random generators and the log; and only then the even
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import math
 import os
 import signal
@@ -118,7 +117,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     leave_to_master(set(BY_WORKERS) - of_c_code)
     for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
         signal.signal(number, signal.SIG_DFL)
-    faulthandler.enable(startup.report)  # SIGABRT writes the stacks of a boot that hangs
+    startup.monitor.faults.report_to(startup.report)  # SIGABRT writes the stacks of a boot that hangs
     widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not startup.setup.relay:
@@ -130,7 +129,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     logs.configure(logs.Source("worker", startup.order.slot, startup.setup.generation), startup.config)
     startup.slots.cell(startup.order.cell).clear()
     descriptors = [startup.channel.fileno(), startup.report, *startup.setup.mailbox]
-    ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting])
+    ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting], startup.monitor.faults)
     startup.monitor.signals.restore()
 
 

@@ -24,7 +24,7 @@ from typing import NoReturn
 from corn import logs
 from corn.errors import CornError
 from corn.hooks import WorkerInfo
-from corn.ipc.channel import Channel
+from corn.ipc.channel import Channel, channel_of
 from corn.ipc.messages import (
     Exited,
     Failed,
@@ -226,7 +226,7 @@ class Template:
             self._channel.close()
             self._workers.forget()
             self._drop_spare()
-            channel = Channel(socket.socket(fileno=fds[0]))
+            channel = channel_of(fds[0])
             slots = Scoreboard(self._setup.slots)
             startup = WorkerStartup(
                 setup=self._setup,

@@ -20,6 +20,7 @@ from typing import Any
 
 from corn.worker.audit.collector_switch import CollectorSwitch
 from corn.worker.audit.descriptors import Descriptor, Mapping, opened, shared_memory
+from corn.worker.audit.fault_handler import FaultHandler
 from corn.worker.audit.openers import Openers
 from corn.worker.audit.random_generators import RandomGenerators
 from corn.worker.audit.signal_handlers import SignalHandlers
@@ -44,6 +45,7 @@ class ImportMonitor:
         self.openers = Openers()
         self.collector = CollectorSwitch()
         self.signals = SignalHandlers()
+        self.faults = FaultHandler()
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         self._descriptors: dict[int, Descriptor] = {}
         self._mappings: set[Mapping] = set()
@@ -59,13 +61,15 @@ class ImportMonitor:
         self.generators.begin()
         self.collector.begin()
         self.signals.begin()
+        self.faults.watch()
 
     def end(self) -> None:
-        """Restore the wrapped functions, unless the application has replaced them meanwhile."""
+        """Restore the wrapped functions, once, unless the application has replaced them meanwhile."""
         if not self._wrapped:
             return
         self.openers.end()
-        for owner, name, before, wrapper in self._wrapped:
+        wrapped, self._wrapped = self._wrapped, []
+        for owner, name, before, wrapper in wrapped:
             if vars(owner).get(name) is not wrapper:
                 continue
             if before is None:

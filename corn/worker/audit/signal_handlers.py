@@ -9,6 +9,9 @@ Handlers set by C code, as faulthandler.register does, are not seen by Python; t
 where they are.
 
 SIGINT, SIGTERM and SIGQUIT stop a worker and are corn's, as a server's always are.
+
+Interval timers (setitimer(2)), as a profiler sets them, do not survive fork(2). They are stopped in the template, which
+their signals would end, and each worker starts them.
 """
 
 from __future__ import annotations
@@ -24,17 +27,19 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 Handler = Any  # what signal.getsignal returns
 
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _LARGEST_ACTION = 256  # bytes of a struct sigaction
 
 
 class SignalHandlers:
-    """Signal handlers and blocked signals of the application, set between `begin` and `end`."""
+    """Signal handlers, blocked signals and interval timers of the application, set between `begin` and `end`."""
 
     def __init__(self) -> None:
         self._before: dict[int, tuple[Handler, bytes]] = {}
         self._unblocked: set[int] = set()
         self._blocked: set[int] = set()
         self._own: dict[int, Handler] = {}
+        self._timers: dict[int, tuple[float, float]] = {}
         self.of_c_code: set[int] = set()
 
     def begin(self) -> None:
@@ -43,6 +48,7 @@ class SignalHandlers:
 
     def end(self) -> None:
         """Record what the application has set, and undo it in this process."""
+        self._timers = {each: signal.setitimer(each, 0) for each in _TIMERS}
         for number, (handler, action) in _dispositions().items():
             handler_before, action_before = self._before[number]
             if handler is not handler_before and handler is not None:
@@ -54,11 +60,14 @@ class SignalHandlers:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._blocked)
 
     def restore(self) -> None:
-        """In a worker: set the application's handlers, and block the signals that it has blocked."""
+        """In a worker: set the application's handlers and timers, and block the signals that it has blocked."""
         for number, handler in self._own.items():
             if number not in STOPPING:
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_BLOCK, self._blocked)
+        for timer, (delay, interval) in self._timers.items():
+            if delay:
+                signal.setitimer(timer, delay, interval)
 
 
 def keep_interrupts_from_application() -> None:

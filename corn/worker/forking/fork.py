@@ -179,6 +179,8 @@ class SpareWorker:
 
     def __init__(self) -> None:
         ours, self._theirs = socket.socketpair()
+        for each in (ours, self._theirs):
+            each.setblocking(True)  # not so if the application has called socket.setdefaulttimeout
         self._channel = Channel(ours)
         self.pid = 0
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from corn.ipc.messages import STACKS_SIGNAL
 from corn.system.process import BY_WORKERS, ignore_signal, name_process, show_title
 from corn.worker.audit.descriptors import numbers
+from corn.worker.audit.fault_handler import FaultHandler
 
 _OF_THE_LOOP = (signal.SIGTERM, signal.SIGQUIT)
 
@@ -30,8 +31,9 @@ _OF_THE_LOOP = (signal.SIGTERM, signal.SIGQUIT)
 class ForkedChildren:
     """Prepares each child that this process forks from now on, but not the children of such a child."""
 
-    def __init__(self, descriptors: Iterable[int], listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, descriptors: Iterable[int], listeners: Sequence[socket.socket], faults: FaultHandler) -> None:
         self._pid = os.getpid()
+        self._faults = faults
         self._descriptors = [*descriptors, *(each.fileno() for each in listeners)]
         self._addresses = {(each.family, _name(each)) for each in listeners}
         self._masks: dict[int, set[int]] = {}  # of the threads that fork
@@ -65,7 +67,7 @@ class ForkedChildren:
     def _reset_signals(self) -> None:
         signal.set_wakeup_fd(-1)
         faulthandler.unregister(STACKS_SIGNAL)
-        faulthandler.disable()
+        self._faults.withdraw()
         signal.signal(STACKS_SIGNAL, signal.SIG_DFL)
         for number in _OF_THE_LOOP:
             signal.signal(number, signal.SIG_DFL)
