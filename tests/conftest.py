@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import compileall
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
+import corn
 from tests.support.environment import settle_environment
 
 settle_environment()
@@ -40,6 +43,12 @@ PACKAGES = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seeds", type=int, default=3, help="how many random sequences test_chaos.py tries")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile corn once: its processes run with PYTHONDONTWRITEBYTECODE, so each would compile what it imports."""
+    if not hasattr(config, "workerinput"):  # in the process that starts the workers of pytest-xdist
+        compileall.compile_dir(Path(corn.__file__).parent, quiet=2)
 
 
 def pytest_report_header() -> list[str]:
