@@ -9,10 +9,11 @@ file may import these names for its annotations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from corn.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceInfo:
     """Service: its application, addresses and number of workers; `pid` is the master's."""
 
@@ -22,7 +23,7 @@ class ServiceInfo:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadInfo:
     """Reload. `generation` is the new one; `error` is the reason for its failure."""
 
@@ -30,7 +31,7 @@ class ReloadInfo:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerInfo:
     """Worker. `pid` is 0 before it is forked; `reason` is the reason for its exit, "" while it runs."""
 
@@ -40,7 +41,7 @@ class WorkerInfo:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScaleInfo:
     """Change of the target number of workers."""
 
@@ -48,7 +49,7 @@ class ScaleInfo:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExitInfo:
     """End of the service; the master is about to exit with `code`."""
 

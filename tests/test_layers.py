@@ -51,7 +51,7 @@ def test_policy_loads_no_system_module():
     loaded = loaded_by("import corn.supervisor.policy.decide")
     assert loaded & {"logging", "random", "selectors", "signal", "socket", "subprocess"} == set()
     rooms = ("corn.supervisor.policy",)
-    outside = {"corn", "corn.errors", "corn.version", "corn.supervisor"}
+    outside = {"corn", "corn.errors", "corn.frozen", "corn.version", "corn.supervisor"}
     assert {name for name in loaded if name.startswith("corn") and not name.startswith(rooms)} <= outside
 
 
@@ -60,9 +60,9 @@ def test_command_loads_no_other_command():
     assert loaded_by(run) & (HEAVY | {"corn.cli.config"}) == set()
 
 
-def test_worker_template_loads_no_development_module():
+def test_worker_template_loads_no_module_of_unused_options():
     loaded = loaded_by("import corn.worker.template")
-    rooms = ("corn.reload", "corn.diagnosis.diagnose", "corn.diagnosis.html", "corn.worker.dev")
+    rooms = ("corn.reload", "corn.diagnosis.diagnose", "corn.diagnosis.html", "corn.worker.dev", "corn.server.static.")
     assert [name for name in loaded if name.startswith(rooms)] == []
 
 

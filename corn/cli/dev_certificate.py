@@ -13,17 +13,17 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from corn.errors import ConfigError
+from corn.frozen import frozen
 
 _NAMES = ("localhost", "127.0.0.1", "::1")
 _DAYS = 397  # the maximum that browsers accept
 _DAYS_USED = 365
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalCertificate:
     """Files of a local certificate; `authority` is the certificate that a browser has to trust."""
 

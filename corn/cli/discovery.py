@@ -17,7 +17,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,6 +25,7 @@ import click
 from corn.cli.resolve import require_application
 from corn.config.sources import PYPROJECT, Resolved, read_toml
 from corn.errors import ConfigError
+from corn.frozen import frozen
 
 _MODULES = ("main", "app", "api", "asgi", "wsgi", "server", "application")
 _NAMES = ("app", "application", "create_app", "make_app")
@@ -38,7 +39,7 @@ _MOST_MODULES = 200
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]""")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """Application that was found. `imported` is True if its module only imports it from another one."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from corn.frozen import frozen
 
 DEFAULT_PORT = 8000
 
@@ -11,7 +12,7 @@ _EXPECTED = "expected host:port, [::1]:port, unix:path, unix:@name, fd://N or fd
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([^\s:/\[\]]*))(?::([0-9]{1,5}))?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TcpAddress:
     """Host name or IP address (IPv6 without brackets) and port; port 0 picks a free one."""
 
@@ -19,7 +20,7 @@ class TcpAddress:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnixAddress:
     """Path of a Unix socket; one that begins with @ is a name in the abstract namespace (unix(7))."""
 
@@ -30,14 +31,14 @@ class UnixAddress:
         return self.path.startswith("@")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InheritedAddress:
     """File descriptor inherited from the process that started corn."""
 
     fd: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedAddress:
     """Sockets that a service manager passes under a name (systemd: FileDescriptorName=)."""
 

@@ -7,14 +7,15 @@ file, `corn config` and docs/reference/settings.md need.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from corn.config.types import OptionType
+from corn.frozen import dataclass_transform, frozen
 
 SERVE, DEV = "serve", "dev"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """A declared option.
 
@@ -50,12 +51,22 @@ class Option:
         return "CORN_" + self.name.upper()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Declared:
     kind: OptionType
     help: str
     section: str
     extra: dict[str, Any]
+
+
+Class = TypeVar("Class")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def section(cls: type[Class]) -> type[Class]:
+    """Make a class a base of `Config` that declares fields and needs no methods, because it has no instances."""
+    cls.__doc__ = cls.__doc__ or cls.__name__  # or dataclass() would write the signature there, which takes long
+    return dataclass(init=False, repr=False, eq=False, frozen=True, kw_only=True)(cls)
 
 
 def option(default: Any, kind: OptionType, help: str, section: str, **extra: Any) -> Any:  # noqa: A002 - the name of the field

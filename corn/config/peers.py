@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from corn.frozen import frozen
+
 TABLE = Path(__file__).with_name("peers.toml")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PeerOption:
     """An option of another server.
 

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from corn.config.types import ListOf, Mode, Nullable, OptionType
 from corn.config.validation import check_extras, check_files, check_tls, settle_addresses
 from corn.config.values import BY_NAME, Layer, OptionValue, parse_value
 from corn.errors import ConfigError
+from corn.frozen import frozen
 
 COMMAND_LINE = "command line"
 CALL = "call"
@@ -45,7 +46,7 @@ _PRODUCTION = frozenset({"host", "bind", "uds", "fd", "redirect_bind", "workers"
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolved:
     """A configuration and its sources.
 
@@ -194,7 +195,7 @@ def _refuse_unknown(present: Mapping[str, str]) -> None:
         raise ConfigError(describe_unknown("variable", names, options, prefix=PREFIX))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigFile:
     """Configuration file that was read. `origin` names it in `corn config` and in errors."""
 

@@ -6,10 +6,10 @@ An option type either returns the value or raises ValueError with the expected f
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from corn.config.addresses import parse_address
+from corn.frozen import frozen
 
 
 class OptionType(Protocol):
@@ -30,7 +30,7 @@ class OptionType(Protocol):
         """Format the value as a user would type it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     metavar: str = "TEXT"
 
@@ -47,7 +47,7 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnyText:
     """Text that may be empty, such as a root path."""
 
@@ -63,7 +63,7 @@ class AnyText:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MatchedText:
     """Text that a pattern matches as a whole; `expected` describes it in the error for any other."""
 
@@ -86,7 +86,7 @@ def url_path(metavar: str = "PATH") -> MatchedText:
     return MatchedText(metavar, r"/[!-~]*", "a path such as /health")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Integer:
     low: int
     high: int
@@ -107,7 +107,7 @@ class Integer:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IntegerOrAuto:
     """Whole number, or `auto` for a value that corn determines."""
 
@@ -128,7 +128,7 @@ class IntegerOrAuto:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NumberOrRange(IntegerOrAuto):
     """As `IntegerOrAuto`, or a range such as 2..8, within which corn chooses as it runs."""
 
@@ -148,7 +148,7 @@ class NumberOrRange(IntegerOrAuto):
         return ends[0] if ends[0] == ends[1] else f"{ends[0]}..{ends[1]}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seconds:
     """Time in seconds; `low` is the minimum."""
 
@@ -171,7 +171,7 @@ class Seconds:
         return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplicationName:
     """Import string of the application: a module, a colon, and an attribute, which may be dotted."""
 
@@ -201,7 +201,7 @@ def _guess_application(text: str) -> str:
     return guess if _names_attribute(guess) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """Address to listen on, kept as written."""
 
@@ -220,7 +220,7 @@ class Address:
 _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Size:
     """Number of bytes with an optional unit (KB, MB, GB are powers of 1000, KiB ... of 1024)."""
 
@@ -250,7 +250,7 @@ class Size:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flag:
     """On or off: `--name` or `--no-name` as a flag, a boolean in TOML, true/false/1/0/yes/no/on/off in text."""
 
@@ -284,7 +284,7 @@ def literal(names: tuple[str, ...]) -> str:
     return f"Literal[{', '.join(quoted)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     names: tuple[str, ...]
 
@@ -305,7 +305,7 @@ class Choice:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostName:
     """Host name in lower case, `.name` for its subdomains, or `*`."""
 
@@ -322,7 +322,7 @@ class HostName:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mode:
     """File mode in octal, as chmod(1) takes it."""
 
@@ -339,7 +339,7 @@ class Mode:
         return f"{value:03o}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListOf:
     """Repeatable option; a list in TOML, separated by commas in a variable."""
 
@@ -364,7 +364,7 @@ class ListOf:
         return ", ".join(self.item.show(part) for part in value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nullable:
     """Option that is unset (None) by default; no text stands for None."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from corn.config.options import Option
 from corn.config.schema import OPTIONS
 from corn.errors import ConfigError
+from corn.frozen import frozen
 
 BY_NAME: dict[str, Option] = {each.name: each for each in OPTIONS}
 
 _LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OptionValue:
     """Parsed value. `origin` names its source for `corn config`.
 

@@ -9,14 +9,16 @@ It contains only lines of source code, never values of variables, because pages 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
+
+from corn.frozen import frozen
 
 SYNTAX, IMPORT, EXCEPTION, STARTUP, EXIT = "syntax", "import", "exception", "startup", "exit"
 CAUSE, HANDLED, MEMBER = "cause", "handled", "member"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """One place in the code. `line` counts from 1, `start` and `end` are columns from 0, -1 where they are not known.
 
@@ -49,7 +51,7 @@ class Frame:
         return start, max(start + 1, min(end, len(self.marked)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raised:
     """One exception: its type and message, and the frames it passed, outermost first.
 
@@ -69,7 +71,7 @@ class Raised:
         return own[-1] if own else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Reason why the newest code is not served. `kind` is one of the constants above.
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import signal
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, ClassVar
+
+from corn.frozen import frozen
 
 # Requests a worker's stacks: a signal that is not otherwise used.
 STACKS_SIGNAL: int = signal.SIGRTMIN + 3 if sys.platform == "linux" else getattr(signal, "SIGINFO", signal.SIGUSR2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """Base class of all messages; `fds` is the number of descriptors that follow with one."""
 
     fds: ClassVar[int] = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fork(Message):
     """Master to template: fork one worker. Two descriptors follow: the worker's end of its channel, and its report.
 
@@ -35,7 +37,7 @@ class Fork(Message):
     fds: ClassVar[int] = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded(Message):
     """Template to master: ready to fork. `preload` is the mode that was used, `warnings` are for the log."""
 
@@ -43,7 +45,7 @@ class Loaded(Message):
     warnings: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SteppedDown(Message):
     """Template to master: its modules make a fork unsafe, so it restarts with fewer; `reason` is for the log.
 
@@ -58,12 +60,12 @@ class SteppedDown(Message):
     modules: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quit(Message):
     """Master to template: exit at once. A template whose master has exited waits for its workers first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed(Message):
     """Template or worker to master: the application could not be loaded or started.
 
@@ -76,7 +78,7 @@ class Failed(Message):
     failure: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forked(Message):
     """Template to master: a worker was forked."""
 
@@ -84,7 +86,7 @@ class Forked(Message):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotForked(Message):
     """Template to master: fork(2) failed."""
 
@@ -92,7 +94,7 @@ class NotForked(Message):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exited(Message):
     """Template to master, where the template is the workers' parent: a worker exited with this wait status."""
 
@@ -100,7 +102,7 @@ class Exited(Message):
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Booting(Message):
     """Worker to master: the worker runs, and starts to load the application.
 
@@ -110,7 +112,7 @@ class Booting(Message):
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ready(Message):
     """Worker to master: lifespan start-up is complete and the worker accepts connections.
 
@@ -123,14 +125,14 @@ class Ready(Message):
     docs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retiring(Message):
     """Worker to master: the worker requests its replacement, and serves until it receives Drain."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drain(Message):
     """Master to worker: finish in-flight requests within `grace` seconds, then exit.
 
@@ -143,7 +145,7 @@ class Drain(Message):
     brisk: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Imported(Message):
     """Worker to master, in development: the modules that its application imported, in order.
 
@@ -155,7 +157,7 @@ class Imported(Message):
     own: list[list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress(Message):
     """Worker to master, in development: current step of the start, and [name, seconds] of the slowest so far."""
 
@@ -164,12 +166,12 @@ class Progress(Message):
     slowest: list[list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Debugging(Message):
     """Worker to master, in development: the worker waits in a debugger, so missing heartbeats mean nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchSetup(Message):
     """Master to watcher, first of all: the files to watch (corn/reload/watcher.py).
 
@@ -191,7 +193,7 @@ class WatchSetup(Message):
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watching(Message):
     """Watcher to master: watching has begun. `how` is for the log, and so is `warning`, if the user should see it."""
 
@@ -199,7 +201,7 @@ class Watching(Message):
     warning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed(Message):
     """Watcher to master: these files have changed contents, were added, or were removed.
 
@@ -212,7 +214,7 @@ class Changed(Message):
     age: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reloaded(Message):
     """Master to watcher: generation N of the code serves. `assets` says that no code changed, so CSS can be swapped."""
 
@@ -221,7 +223,7 @@ class Reloaded(Message):
     assets: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadFailed(Message):
     """Master to watcher: generation N of the code cannot be served; `failure` is diagnosis.Failure as JSON."""
 
@@ -230,41 +232,41 @@ class ReloadFailed(Message):
     failure: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draining(Message):
     """Worker to master: the worker accepts no more connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReopenLogs(Message):
     """Master to template and worker: reopen the log files, because they were renamed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetLogLevel(Message):
     """Master to template and worker: use these log levels (option log_level), also for workers forked later."""
 
     levels: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TellRequests(Message):
     """Master to worker: request for the in-flight requests."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestsTold(Message):
     """Worker to master: the in-flight requests (see `Server.in_flight`)."""
 
     requests: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RenewCredentials(Message):
     """Master to worker: the vault has new credentials, to be used for new connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examine(Message):
     """Master to examiner, first of all: credentials as JSON, and the configuration that they are for."""
 
@@ -272,7 +274,7 @@ class Examine(Message):
     credentials: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examined(Message):
     """Examiner to master: result in `text`. `usable`: the credentials work; `timely`: and clients accept them now."""
 
@@ -281,21 +283,21 @@ class Examined(Message):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HooksSetup(Message):
     """Master to hooks process, first of all: the configuration, which names the file."""
 
     config: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HooksLoaded(Message):
     """Hooks process to master: the file is loaded, and defines these hooks of those that run in the hooks process."""
 
     names: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookCall(Message):
     """Master to hooks process: call a hook; `info` holds the fields of its info object (corn/hooks.py)."""
 
@@ -303,7 +305,7 @@ class HookCall(Message):
     info: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookDone(Message):
     """Hooks process to master: a hook returned, or raised `error`."""
 
@@ -312,7 +314,7 @@ class HookDone(Message):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminSetup(Message):
     """Master to admin process, first of all: the configuration, and the descriptors of its listeners."""
 
@@ -320,12 +322,12 @@ class AdminSetup(Message):
     listeners: list[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TellStatus(Message):
     """Admin process to master: request for the status of the service."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusTold(Message):
     """Master to admin process: the fields of corn.supervisor.projections.status.Status."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
 from corn.config import Config
+from corn.frozen import frozen
 from corn.system.memfd import anonymous_file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setup:
     """Setup that a template receives when it is executed. The numbers are inherited descriptors, or process ids.
 

@@ -13,9 +13,9 @@ import os
 import textwrap
 import time
 import traceback
-from dataclasses import dataclass
 from enum import Enum
 
+from corn.frozen import frozen
 from corn.logs.local_time import format_local
 
 _COLORS = {"DEBUG": "\x1b[2m", "INFO": "\x1b[32m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
@@ -36,7 +36,7 @@ class Receiver(Enum):
     SYSLOG = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """Source of a line: a part of corn, the slot of a worker, and the generation of the code that it runs."""
 

@@ -24,10 +24,10 @@ import socket
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from corn.frozen import frozen
 from corn.logs.formats import Receiver
 
 LOCAL = "/var/run/syslog" if sys.platform == "darwin" else "/dev/log"
@@ -51,7 +51,7 @@ _SETTLE = 0.3  # seconds for a connection at the start of a service
 _FINISH = 1.0  # seconds for the last messages
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyslogAddress:
     """Receiver of messages: the path of a Unix socket, or a host and a port; and their facility and tag."""
 

@@ -11,9 +11,9 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import blake2b
 
+from corn.frozen import frozen
 from corn.reload.filters import WatchFilter
 
 _MOST_BYTES = 4 << 20  # larger files are compared by time and size only
@@ -29,7 +29,7 @@ def files_in(directory: str, rules: WatchFilter) -> Iterator[str]:
     yield from (each for each in found if rules.judge(each).counts and os.path.isfile(each))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """Observation of a file: a digest of its contents, and the time.time() from which on a change was not seen."""
 

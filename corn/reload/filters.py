@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from corn.frozen import frozen
 
 RELOAD, COLD, ASSET = "reload", "cold", "asset"
 
@@ -35,7 +36,7 @@ _EFFECTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _VISIBLE = (".env", ".env.*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilterResult:
     """Verdict on a file: the effect of a change, "" if the file does not count, and the reason."""
 
@@ -47,7 +48,7 @@ class FilterResult:
         return bool(self.effect)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WatchFilter:
     """The rule set for some watched directories, absolute and resolved.
 

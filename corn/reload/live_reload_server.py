@@ -21,7 +21,9 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+
+from corn.frozen import frozen
 
 _LONGEST_HEAD = 16384
 _HEAD_WITHIN = 5.0
@@ -30,7 +32,7 @@ _SIGN_OF_LIFE = 15.0
 _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadState:
     """State that browsers receive. `revision` counts the versions of the code and `failed` says that the newest is not
     served; `styles` counts changes of style sheets, `pages` those of other files that pages load, and `paths` are the
@@ -47,7 +49,7 @@ class ReloadState:
         return json.dumps(asdict(self)).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """Parsed request: method, target, and fields by lower-case name."""
 

@@ -35,7 +35,7 @@ from corn.server.drain import GracefulDrain
 from corn.server.http2 import http2_connection
 from corn.server.protocol_factory import ProtocolFactory
 from corn.server.request_id import with_request_id
-from corn.server.static.app import with_static
+from corn.server.static import static_files
 from corn.server.tls.context import TLSContexts
 from corn.server.typing import AccessLogger
 
@@ -83,7 +83,8 @@ class Server:
         mailbox: ConnectionHandoff | None = None,
     ) -> None:
         self._words = slots.cell(cell).words
-        served = wrap(with_static(as_asgi3(app, config, on_retire), config))
+        served, static = as_asgi3(app, config, on_retire), static_files(config)
+        served = wrap(static(served, config) if static else served)
         served = with_request_id(served) if config.request_id else served
         self._service = ServerContext(served, config, self._words, on_retire)
         self._service.describe = describe

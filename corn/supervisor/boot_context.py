@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from corn.frozen import frozen
 from corn.net.socket_activation import Passed
 from corn.supervisor.configuration.reload import Origins
 from corn.supervisor.process.daemon import Launch
@@ -13,7 +12,7 @@ from corn.supervisor.upgrade import Predecessor
 from corn.tls.credentials import Credentials
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BootContext:
     """Results of start-up: the user to become, the pidfile, and the initial TLS credentials with a warning about them.
 

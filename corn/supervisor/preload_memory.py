@@ -14,11 +14,12 @@ import json
 import os
 import stat
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from corn.config import Config
+from corn.frozen import frozen
 from corn.ipc.messages import SteppedDown
 from corn.system.paths import module_file
 from corn.version import __version__
@@ -27,7 +28,7 @@ _LOWER_MODES = ("deps", "none")
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreloadMode:
     """Mode that worked. `modules` are those of mode deps; `blamed` has the stamp of each module that ruled out more."""
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from corn.config import Config
 from corn.errors import ConfigError
+from corn.frozen import frozen
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _ABSENT = {"CERTIFICATE": "no certificate", "PRIVATE KEY": "no private key", "X509 CRL": "no revocation list"}
 _MOST = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyPair:
     """Certificate with its chain, and its private key, as PEM; errors call it `name`."""
 
@@ -28,7 +29,7 @@ class KeyPair:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """Credentials of a server; authorities and revocation lists for its clients' certificates (PEM, or "")."""
 

@@ -16,20 +16,18 @@ from corn.errors import ApplicationError
 from corn.ipc.channel import Channel
 from corn.ipc.messages import SteppedDown
 from corn.ipc.template_setup import Setup
-from corn.server.http2 import http2_connection
 from corn.server.tls.context import TLSContexts
 from corn.tls.vault import Vault
 from corn.worker import preload
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.fork_safety import Hazard, hazards, traces
 from corn.worker.audit.import_monitor import ImportMonitor
-from corn.worker.event_loop import import_event_loop
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.fork import fork_hangs, fork_is_replaced
 from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.importer import put_first_on_path
-from corn.worker.in_development import import_for_development
 from corn.worker.logging_config import apply_log_config
+from corn.worker.optional_modules import import_optional_modules
 from corn.worker.process_attributes import ProcessAttributes
 
 
@@ -60,7 +58,7 @@ class Generation:
         """
         if self.setup.forks and fork_is_replaced() and fork_hangs():
             self.setup = replace(self.setup, preload="none", forks=False)
-        self._load_own()
+        import_optional_modules(self.config, development=self.setup.development)
         gc.disable()  # a collection would free memory that later allocations reuse, which unshares its pages
         monitor = self.monitor
         if self.setup.preload != "none":
@@ -94,20 +92,13 @@ class Generation:
 
     def load_without_application(self) -> None:
         """Load for a worker in a fresh interpreter, which imports the application itself."""
-        self._load_own()
+        import_optional_modules(self.config, development=self.setup.development)
         self._load_hooks()
         self.loaded_at = exit_handlers.file_clock()
 
     def set_log_level(self, levels: str) -> None:
         """Set the level for workers that start from now on."""
         self.config = replace(self.config, log_level=levels)
-
-    def _load_own(self) -> None:
-        """Load corn's own modules before the application can change the module path."""
-        import_event_loop(self.config.loop)
-        if self.setup.development:
-            import_for_development()
-        http2_connection(self.config)
 
     def _load_hooks(self) -> None:
         """Load the hooks, and make the SSL contexts, which one of them may change."""

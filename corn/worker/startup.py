@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from corn.config import Config
 from corn.errors import HooksError
+from corn.frozen import frozen
 from corn.hooks import WorkerInfo
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Fork
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerStartup:
     """State that a worker starts with. `application` is None if the template did not load it.
 

@@ -14,7 +14,6 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import click
 
 from corn.diagnosis.text import printable
 from corn.errors import ConfigError, CornError, NoAnswer, NoInstance
+from corn.frozen import frozen
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
 
 _TIMEOUT = 5.0  # seconds to wait for an answer that the master gives at once
@@ -33,7 +33,7 @@ _FACTS = {"pid": int, "app": str, "addresses": list, "pidfile": str, "config_fil
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstanceSelector:
     """Selection of an instance by the command's options; None for an option that was not given."""
 
@@ -61,7 +61,7 @@ class InstanceSelector:
         return self.bind is None or _is_address(name, self.bind)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedInstance(InstanceSelector):
     """Selection by one name: a process id, an address, a pidfile, or a configuration file."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from corn.cli.control.client import InstanceSelector, describe, find, instances, shown, takes_instance
 from corn.cli.control.formatting import amount, duration, size, table
 from corn.errors import NoInstance
+from corn.frozen import frozen
 from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
@@ -70,7 +70,7 @@ def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
     return "\n".join([*lines, *([""] if remarks else []), *remarks])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """The last reload, where it was refused or its code withdrawn: of what and why, and what serves instead.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from corn.frozen import frozen
 
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # seconds between two labels of the axis
 _APART = 10  # columns between two labels, at least
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mark:
     """An event `ago` seconds before the last sample; `text` begins with the sign that stands in its column."""
 

@@ -9,6 +9,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from corn.frozen import frozen
+
 _DOWN = {"down": 1, "j": 1, "pagedown": 10, " ": 10}
 _UP = {"up": 1, "k": 1, "pageup": 10}
 _LEAVE = ("q", "escape")
@@ -16,7 +18,7 @@ _LEAVE = ("q", "escape")
 Selectable = tuple[int, int]  # the number of a worker, which no other has, and its slot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """A request to the instance, and its question for confirmation, "" for a request that changes nothing."""
 

@@ -7,12 +7,12 @@ those of the difference of two histograms. A worker that has only one sample so 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from corn.cli.control.status import Refusal, refusal
 from corn.cli.top.chart import Mark
+from corn.frozen import frozen
 
 Counted = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ _SILENT = 2.0  # seconds; there are two heartbeats per second
 _BEATING = ("ready", "stuck")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """The answer to `status` at the monotonic time `at`; processor seconds and bytes of memory by process id."""
 
@@ -32,7 +32,7 @@ class Sample:
     pss: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traffic:
     """Requests a second, now and before (oldest first), and latency in seconds; None where it is not known."""
 
@@ -42,7 +42,7 @@ class Traffic:
     p99: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One worker. `busy` is a share, `lag` in seconds, `cpu` in percent of one CPU, `pss` in bytes."""
 
@@ -61,7 +61,7 @@ class Row:
     restarts: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """The whole service. `errors` is the share of responses with 5xx, `memory` is of all processes in bytes.
 

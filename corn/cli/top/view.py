@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from corn.cli.control.status import notes, phase
 from corn.cli.top.chart import axis, marks, sparkline
 from corn.cli.top.keys import Interaction
 from corn.cli.top.model import KEPT, Row, View
+from corn.frozen import frozen
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.:-=+*#"
@@ -43,7 +43,7 @@ _STYLES = {
 _ALARM = "bold white on red"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Area:
     """Columns and lines, the digits for sparklines, and a warning about the figures ("" for none)."""
 

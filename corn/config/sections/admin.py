@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from corn.config.addresses import UnixAddress, parse_address
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import AnyText, HostName, Integer, ListOf, MatchedText, Nullable
+from corn.frozen import frozen
 
 _EXPECTED = "expected a port, host:port, [::1]:port or unix:path"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminAddress:
     """TCP or Unix address; a port alone is on the loopback interface, because there is no password."""
 
@@ -35,7 +34,7 @@ class AdminAddress:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatsdAddress:
     """Address of a StatsD server: host and port, or a Unix socket."""
 
@@ -59,7 +58,7 @@ _STATSD_TAG = MatchedText("TAG", r"[A-Za-z][\w./-]*(:[\w./:-]+)?", "a tag as in 
 ADMIN = "Monitoring"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class AdminOptions:
     admin: str | None = option(
         None,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from corn.config.options import DEV, option
+from corn.config.options import DEV, option, section
 from corn.config.types import Flag, HostName, ListOf, Text
 
 DEVELOPMENT = "Development"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class DevelopmentOptions:
     reload: bool = option(True, Flag(), "Reload the application when its files change.", DEVELOPMENT, command=DEV)
     reload_dir: tuple[str, ...] = option(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Literal
 
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import AnyText, Choice, Flag, Integer, ListOf, Size
+from corn.frozen import frozen
 
 _FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderField:
     """Response header, `Name: value`."""
 
@@ -30,7 +30,7 @@ class HeaderField:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Network:
     """Address, network in CIDR notation, or `*` for all."""
 
@@ -53,7 +53,7 @@ WORKER = "Worker"
 HTTP = "HTTP"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class WorkerOptions:
     loop: Literal["uvloop", "asyncio"] = option(
         "uvloop", Choice(("uvloop", "asyncio")), "Event loop implementation.", WORKER
@@ -113,7 +113,7 @@ class WorkerOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class HTTPOptions:
     http: Literal["auto", "1", "2"] = option(
         "auto",

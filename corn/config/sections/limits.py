@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import Integer, Nullable, Seconds, Size
 
 LIMITS = "Limits"
 TIMES = "Times"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class LimitsOptions:
     limit_max_requests: int | None = option(
         None, Nullable(Integer(1, 10**9)), "Replace a worker after this many requests; unlimited by default.", LIMITS
@@ -114,7 +112,7 @@ class LimitsOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class TimesOptions:
     timeout_boot: float = option(
         60.0, Seconds(0.1), "Maximum time for loading the application and its lifespan startup.", TIMES

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import Choice, Flag, Nullable, Text
+from corn.frozen import frozen
 from corn.logs.levels import LEVELS, parse_levels
 from corn.logs.syslog import is_syslog, parse_syslog
 
@@ -17,7 +17,7 @@ from corn.logs.syslog import is_syslog, parse_syslog
 ATOM = re.compile(r"%\((?:(?P<atom>[hlutrmUqHsBbfaTMDLp])|\{(?P<name>[^{}]+)\}(?P<kind>[ioe]))\)s")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Levels:
     """Log level, optionally with other levels for parts, in lower case."""
 
@@ -33,7 +33,7 @@ class Levels:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LineFormat:
     """Format string of an access log line, in gunicorn's atoms."""
 
@@ -50,7 +50,7 @@ class LineFormat:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessLogFile:
     """File to append lines to, or the URL of a syslog receiver; `-` is standard output."""
 
@@ -67,7 +67,7 @@ class AccessLogFile:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogFile(AccessLogFile):
     """The same; `-` is standard error, as without the option."""
 
@@ -76,7 +76,7 @@ class LogFile(AccessLogFile):
         return None if text == "-" else text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogConfig:
     """File for the logging module, or a table for dictConfig, which is kept as JSON text."""
 
@@ -103,7 +103,7 @@ def is_table(log_config: str) -> bool:
 LOGS = "Logs"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class LogsOptions:
     log_level: str = option(
         "info",

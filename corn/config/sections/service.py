@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from corn.config.options import SERVE, option
+from corn.config.options import SERVE, option, section
 from corn.config.types import (
     Address,
     ApplicationName,
@@ -37,7 +36,7 @@ _PROCESS_NAME = MatchedText(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class ApplicationOptions:
     app: str | None = option(
         None,
@@ -60,7 +59,7 @@ class ApplicationOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class AddressesOptions:
     host: str = option("127.0.0.1", Text("HOST"), "Address or host name to listen on.", ADDRESSES, reloadable=False)
     port: int = option(
@@ -102,7 +101,7 @@ class AddressesOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class ProcessesOptions:
     workers: int | str = option(
         1,
@@ -202,7 +201,7 @@ class ProcessesOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class ReloadsOptions:
     health_path: str | None = option(
         None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import ListOf, Seconds, url_path
+from corn.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """URL prefix and directory of a static mount, `/assets=./public`, kept as written."""
 
@@ -38,7 +38,7 @@ def split_mount(value: str) -> tuple[str, str]:
 STATIC = "Static files"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class StaticOptions:
     static: tuple[str, ...] = option(
         (),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import Address, Choice, ListOf, Nullable, Seconds, Text, literal
+from corn.frozen import frozen
 
 _HIDDEN = "********"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """Text that is never displayed."""
 
@@ -27,7 +27,7 @@ class Secret:
         return _HIDDEN if value else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClientCertificates(Choice):
     """Client certificate policy: a word, or its number in `ssl.VerifyMode` and uvicorn."""
 
@@ -45,7 +45,7 @@ class ClientCertificates(Choice):
 TLS = "TLS"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class TLSOptions:
     ssl_certfile: tuple[str, ...] = option(
         (),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from corn.config.options import option
+from corn.config.options import option, section
 from corn.config.types import Choice, Flag, Integer, Seconds, Size
 
 WEBSOCKET = "WebSocket"
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class WebSocketOptions:
     ws: Literal["auto", "none"] = option(
         "auto",

@@ -32,11 +32,6 @@ _PIECE = 131072  # bytes read at a time where a large one must be read
 Headers = list[tuple[bytes, bytes]]
 
 
-def with_static(app: ASGIApplication, config: Config) -> ASGIApplication:
-    """Wrap an application in the directories of option `static`; returns it unchanged where there are none."""
-    return Static(app, config) if config.static else app
-
-
 class Static:
     """Middleware that serves files and passes all other requests on."""
 

@@ -13,12 +13,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from corn.frozen import frozen
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO must not hold up the loop
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """Open file. `coding` is the content coding of its bytes, or ""."""
 

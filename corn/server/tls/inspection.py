@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from corn.errors import ConfigError
+from corn.frozen import frozen
 from corn.tls.credentials import KeyPair
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the caller checks the times
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CertificateInfo:
     """Certificate as a client sees it; times in seconds since the epoch."""
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 
 from corn.config import Config
 from corn.config.sections.service import MAX_WORKERS
+from corn.frozen import frozen
 from corn.system.cgroups import cpu_quota, memory_limit
 
 MEMORY_OF_A_WORKER = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """Resources of a process: CPUs, CPUs' worth of time (None without a quota), bytes of memory (None if unknown)."""
 
@@ -30,7 +30,7 @@ class Machine:
     memory: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Capacity:
     """A number of workers, and its reason in words for the log."""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from corn.frozen import frozen
 from corn.supervisor.policy.state import RevisionFailure
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Action:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpawnTemplate(Action):
     """Execute a fresh interpreter that loads the application of the newest configuration."""
 
@@ -21,17 +21,17 @@ class SpawnTemplate(Action):
     warm: bool = False  # in development, load the packages that the application imports
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopTemplate(Action):
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillTemplate(Action):
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpawnWorker(Action):
     worker: int
     slot: int
@@ -41,7 +41,7 @@ class SpawnWorker(Action):
     broken: RevisionFailure | None = None  # serve this instead of the application
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrainWorker(Action):
     worker: int
     grace: float
@@ -49,38 +49,38 @@ class DrainWorker(Action):
     brisk: bool = False  # no grace period for streams and idle connections
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AbortWorker(Action):
     """SIGABRT: the worker's fault handler writes its stacks, then it dies."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DumpWorker(Action):
     """Request a stack dump from a worker, which continues to serve."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillWorker(Action):
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseListeners(Action):
     """`handed_over`: a successor listens on the same sockets, so their files stay."""
 
     handed_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartSuccessor(Action):
     """Execute a new master that inherits the listening sockets."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopSuccessor(Action):
     pass
 
@@ -92,7 +92,7 @@ class Level(Enum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Say(Action):
     """Log one line; `detail` (a traceback) follows it."""
 
@@ -101,14 +101,14 @@ class Say(Action):
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Announce(Action):
     """All workers of the first start are ready: log the start-up line."""
 
     preload: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnnounceReload(Action):
     """In development: all slots are served by this revision, `seconds` after it was saved."""
 
@@ -116,7 +116,7 @@ class AnnounceReload(Action):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShowFailure(Action):
     """In development: show why this revision cannot be served."""
 
@@ -125,6 +125,6 @@ class ShowFailure(Action):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit(Action):
     code: int

@@ -8,7 +8,7 @@ code, so the backoff applies only after ten such exits in ten seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from corn.frozen import frozen
 
 FIRST_DELAY = 0.25
 MOST_DELAY = 30.0
@@ -17,7 +17,7 @@ KILLS_FORGIVEN = 10
 KILLS_PERIOD = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restarts:
     """Restart history of a slot: consecutive crashes, recent kills from outside, and the earliest time of a restart."""
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from corn.errors import ExitCode
+from corn.frozen import frozen
 from corn.supervisor.policy.state import ProcessExit, Settings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started(Event):
     """The listeners are bound and the event loop runs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateReady(Event):
     generation: int
     preload: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateSteppedDown(Event):
     """The template found its process unsafe to fork, and restarts with fewer modules loaded."""
 
@@ -34,7 +34,7 @@ class TemplateSteppedDown(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateFailed(Event):
     generation: int
     error: str
@@ -42,36 +42,36 @@ class TemplateFailed(Event):
     exit_code: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateExited(Event):
     generation: int
     end: ProcessExit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerForked(Event):
     worker: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerNotForked(Event):
     worker: int
     error: str
     exit_code: int = ExitCode.APPLICATION
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerBooting(Event):
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerReady(Event):
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerFailed(Event):
     """The application could not be loaded or started in this worker, which is about to exit."""
 
@@ -82,14 +82,14 @@ class WorkerFailed(Event):
     failure: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerDebugging(Event):
     """In development: a worker waits in a debugger."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeChanged(Event):
     """In development: files have changed, `age` seconds ago. `cold`: they are part of the environment."""
 
@@ -98,12 +98,12 @@ class CodeChanged(Event):
     age: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PackagesKnown(Event):
     """In development: the packages that the application imports are known, and differ from those of a warm template."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerRetiring(Event):
     """A worker requests its replacement; `at_once`: even before it has lived `min_worker_lifetime`."""
 
@@ -112,25 +112,25 @@ class WorkerRetiring(Event):
     at_once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerDraining(Event):
     """The worker has stopped accepting connections, as the master requested."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerExited(Event):
     worker: int
     end: ProcessExit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadRequested(Event):
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopRequested(Event):
     """A request to stop: by `signal` (SIGTERM, SIGINT or SIGQUIT), or by a command of the same effect, in `cause`."""
 
@@ -138,48 +138,48 @@ class StopRequested(Event):
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollbackRequested(Event):
     """A request to return to the previous generation."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestartRequested(Event):
     """A request to replace the worker of a slot, or to start it now if the slot waits for its backoff."""
 
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrainRequested(Event):
     """A request to drain a worker: it accepts no more connections, and exits."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpgradeRequested(Event):
     """A request for a new master that takes over."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuccessorReady(Event):
     """The new master serves, on the same sockets."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuccessorFailed(Event):
     """The new master failed, or could not be started."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScaleRequested(Event):
     delta: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadSampled(Event):
     """Load of the ready workers since the last sample, 0 to 1, and lag of their event loops, in seconds."""
 
@@ -187,7 +187,7 @@ class LoadSampled(Event):
     lag: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MemorySampled(Event):
     """Memory of each worker, and of all processes together, in bytes (PSS)."""
 
@@ -195,13 +195,13 @@ class MemorySampled(Event):
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeartbeatsSeen(Event):
     """Heartbeat age of each worker: how long its event loop has been blocked, in seconds."""
 
     ages: Mapping[int, float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tick(Event):
     """Passage of time, without any other news."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any
 
+from corn.frozen import frozen
 from corn.supervisor.policy.backoff import Restarts
 
 SPAWN_TIMEOUT = 5.0  # from the request for a fork to the worker's first message
@@ -63,7 +64,7 @@ class Stop(IntEnum):
     KILL = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessExit:
     """Exit of a process, by exit code or by signal name; `note` is what else is known of the cause."""
 
@@ -78,7 +79,7 @@ class ProcessExit:
         return f"{how} ({self.note})" if self.note else how
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RevisionFailure:
     """Reason why a revision cannot be served; `failure` is diagnosis.Failure as JSON, None where less is known."""
 
@@ -87,7 +88,7 @@ class RevisionFailure:
     failure: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """The options that the policy needs, under their names in the configuration; times in seconds.
 
@@ -168,7 +169,7 @@ class Worker:
         return f"worker {self.slot} (generation {self.code}{pid})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """One template process; `deadline` bounds its current stage. `missed` counts requests in a row without a fork."""
 

@@ -7,10 +7,11 @@ kill, start and stop workers and templates.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from typing import Any
 
+from corn.frozen import frozen
 from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Level, Say, SpawnTemplate, StopTemplate
 from corn.supervisor.policy.backoff import Restarts
 from corn.supervisor.policy.events import Event, TemplateReady
@@ -29,7 +30,7 @@ from corn.supervisor.policy.state import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """Rules that differ between `corn serve` and `corn dev`: reactions to events, and reconciliation.
 

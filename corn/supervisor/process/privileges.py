@@ -14,17 +14,17 @@ import os
 import pwd
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from corn.config import Config
 from corn.config.suggestions import did_you_mean
 from corn.errors import ConfigError
+from corn.frozen import frozen
 from corn.net.listeners import Listener
 from corn.system.ownership import chown_socket
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessUser:
     """User and group to change to. `account` is the user's passwd entry; None without one, or if no user is named.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from corn.frozen import frozen
 from corn.supervisor.policy.state import Phase, State, Worker
 
 KEPT_RELOADS = 20
@@ -22,7 +23,7 @@ _CAUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restarted:
     """Unplanned restarts of a slot: their number, and the cause and monotonic time of the last."""
 
@@ -31,7 +32,7 @@ class Restarted:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadRecord:
     """A reload that has ended: its number since the start, and its outcome (done, refused, rolled back).
 
@@ -46,7 +47,7 @@ class ReloadRecord:
     ended: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class History:
     """Counts since the start: `slots` by slot, `causes` of workers' exits by cause, `reloads` by outcome.
 

@@ -10,8 +10,9 @@ ids given here (see corn/system/memory.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from corn.frozen import frozen
 from corn.supervisor.policy.rolling_reload import is_soaked, previous_until
 from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage, Worker
 from corn.supervisor.projections.history import History, ReloadRecord, Restarted
@@ -19,7 +20,7 @@ from corn.supervisor.projections.history import History, ReloadRecord, Restarted
 _BLOCKED = 1.0  # seconds without a heartbeat, which beats twice a second
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """Facts that are constant while a master lives; `began` is on its monotonic clock."""
 
@@ -34,7 +35,7 @@ class About:
     started_in: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exemplar:
     """Traced request of a bucket of the latency histogram; `at` is in seconds since the epoch."""
 
@@ -45,7 +46,7 @@ class Exemplar:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """Counters of a worker since it started (corn/ipc/scoreboard.py). Seconds, bytes and counts.
 
@@ -88,7 +89,7 @@ def _newest(these: tuple[Exemplar, ...], those: tuple[Exemplar, ...]) -> tuple[E
     return tuple({each.bucket: each for each in sorted((*these, *those), key=lambda each: each.at)}.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerStatus:
     """One worker. `silent` is how long its event loop has been blocked, `reason` why it drains or is to be replaced.
 
@@ -108,7 +109,7 @@ class WorkerStatus:
     counted: Reading
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotStatus:
     """One slot: the number of unplanned restarts, and the reason and age of the last; None for never.
 
@@ -122,7 +123,7 @@ class SlotStatus:
     starts_in: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadStatus:
     """A reload that has ended `ago` seconds ago, after `took` seconds, and why, unless it is done."""
 
@@ -134,7 +135,7 @@ class ReloadStatus:
     took: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateStatus:
     generation: int
     pid: int | None
@@ -142,7 +143,7 @@ class TemplateStatus:
     preload: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """The whole service.
 
@@ -179,7 +180,7 @@ class Status:
     templates: tuple[TemplateStatus, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observed:
     """Observations of the executor: readings by worker, the sum for exited workers, process ids of templates."""
 

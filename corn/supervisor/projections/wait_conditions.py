@@ -6,13 +6,13 @@ to the waiting client, so a client that has disconnected costs nothing but the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from corn.frozen import frozen
 from corn.supervisor.policy.state import Phase, Stage, State
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """Outcome of a command: one line, and details such as a traceback."""
 
@@ -31,7 +31,7 @@ class WaitCondition(Protocol):
 STOPS = Outcome(False, "the service is stopping")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reloaded:
     """The next generation from `first` on serves, or was refused."""
 
@@ -48,7 +48,7 @@ class Reloaded:
         return STOPS if _stops(after) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeReloaded:
     """In development: the newest revision from `first` on serves, or cannot be served."""
 
@@ -65,7 +65,7 @@ class CodeReloaded:
         return Outcome(False, f"generation {after.revision} failed to start: {after.broken.error}", after.broken.detail)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AllServedBy:
     """Every slot is served by a generation, and no other worker accepts connections; `what` reports the success."""
 
@@ -83,7 +83,7 @@ class AllServedBy:
         return Outcome(True, self.what) if len(ready) >= after.target and not others else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scaled:
     """The requested number of workers serves, and no more."""
 
@@ -99,7 +99,7 @@ class Scaled:
         return Outcome(True, f"{self.target} workers serve") if served == set(range(self.target)) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replaced:
     """A slot is served by another worker than those, which have exited or drain."""
 
@@ -118,7 +118,7 @@ class Replaced:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gone:
     """A worker's process has exited."""
 
@@ -134,7 +134,7 @@ class Gone:
         return Outcome(not forced, f"{self.name} {how}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stopped:
     """All processes but the master itself have exited."""
 
@@ -143,7 +143,7 @@ class Stopped:
         return Outcome(True, "stopped") if after.phase is Phase.STOPPED else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandedOver:
     """A new master serves, or has failed."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from corn.frozen import frozen
 
 _FDINFO = Path("/proc/self/fdinfo")
 _MAPS = Path("/proc/self/maps")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """An open descriptor. `target` is as in /proc/self/fd; `locked`: a lock of flock(2) or fcntl(2) is held by it."""
 
@@ -41,7 +42,7 @@ class Descriptor:
         return self.flags & os.O_ACCMODE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapping:
     """Memory that is shared by mmap(2) with MAP_SHARED."""
 

@@ -21,14 +21,14 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from corn.frozen import frozen
 from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
 from corn.worker.audit.import_monitor import ImportMonitor
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hazard:
     """Reason not to fork. A `fatal` one breaks the workers; the user can accept others by setting --preload.
 

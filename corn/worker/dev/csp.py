@@ -10,14 +10,14 @@ A policy with an effective 'unsafe-inline' allows the script already, and an add
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from corn.frozen import frozen
 
 _SCRIPT = ("script-src-elem", "script-src", "default-src")
 _CONNECT = ("connect-src", "default-src")
 _OVERRIDES = ("'nonce-", "'sha256-", "'sha384-", "'sha512-", "'strict-dynamic'")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScriptPermission:
     """Permissions that a page needs: an inline script by its hash, and connections to `origin` and to its own."""
 

@@ -11,12 +11,12 @@ import asyncio
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from corn.frozen import frozen
 from corn.server.asgi.types import ASGIApplication, Message, Receive, Scope, Send
 from corn.worker.dev.csp import ScriptPermission, allow
 from corn.worker.dev.html_injection import HTMLInjection
@@ -116,7 +116,7 @@ async def _ask(host: str, port: int, path: str) -> bytes:
         writer.close()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Script:
     """The script of one worker's pages.
 

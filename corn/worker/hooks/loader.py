@@ -12,7 +12,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -21,6 +20,7 @@ from corn.config import Config
 from corn.config.suggestions import did_you_mean
 from corn.diagnosis.user_traceback import user_traceback
 from corn.errors import HooksError
+from corn.frozen import frozen
 from corn.hooks import HOOKS, SSL_CONTEXT, Info
 from corn.logs import logger
 from corn.server.tls.context import ContextHook
@@ -32,7 +32,7 @@ _AGAIN = 0.1  # seconds until TimeoutError is raised once more
 Hook = Callable[[Info], object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookFailure:
     """A hook raised: the exception in a line, and the traceback of the user's own frames."""
 
