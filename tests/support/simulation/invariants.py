@@ -80,18 +80,30 @@ class Invariants:
         return [each.kind for each in self._kernel.processes.values() if each.runs and each.kind not in _NOT_CORNS]
 
     def _check_explained(self, lines: list[str]) -> None:
-        """Each exit of a worker whose process id was reported is logged, once, with its cause."""
+        """Each exit of a worker whose process id was reported is logged, once, with its cause.
+
+        A line on a start or a reload that failed stands for one worker that never got ready: it has no process id.
+        """
         text = "\n".join(lines)
-        reported = Counter(re.findall(r"pid (\d+)\) (?:ended|crashed)", text))
+        logged = Counter(re.findall(r"pid (\d+)\) (?:exited|crashed): ", text))
         by_pid = Counter(worker.process.pid for worker in self._world.workers)
-        about_boot = re.search(r"could not start|reload failed|failed: ", text)
+        of_boots = sum(
+            bool(re.match(r"could not start: |reload failed: |worker \d+ .* failed: ", each)) for each in lines
+        )
         for worker in self._world.workers:
             pid = worker.process.pid
-            if reported[str(pid)] > by_pid[pid]:
-                raise Violation(f"the end of worker process {pid} was logged {reported[str(pid)]} times")
-            says = re.search(rf"pid {pid}\) (?:exited|crashed|failed|was forked too late|cannot be killed)", text)
-            if not says and not (about_boot and not worker.was_ready) and worker.is_reported:
+            if logged[str(pid)] > by_pid[pid]:
+                raise Violation(f"the end of worker process {pid} was logged {logged[str(pid)]} times")
+            if logged[str(pid)] or not worker.is_reported or _is_given_up(pid, text):
+                continue
+            if worker.was_ready or not of_boots:
                 raise Violation(f"nothing in the log says why the worker process {pid} ended")
+            of_boots -= 1
+
+
+def _is_given_up(pid: int, text: str) -> bool:
+    was_late = f"killing worker process {pid}: it was forked too late" in text
+    return was_late or f"pid {pid}) did not exit on SIGKILL" in text
 
 
 def _descriptors() -> int:
