@@ -5,25 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Case:
-    """One input. `targets` are the requests that it holds, by target; `is_valid` says whether all are to be served."""
-
-    suite: str
-    name: str
-    data: bytes
-    is_valid: bool
-    targets: tuple[str, ...] = ()
+from tests.suites.case import Case
+from tests.suites.probe import probe_cases
 
 
 def cases_in(directory: Path) -> Iterator[Case]:
     """The cases of each suite that there is in a directory."""
     yield from gunicorn_cases(directory / "gunicorn" / "tests" / "requests")
     yield from llhttp_cases(directory / "llhttp" / "test" / "request")
+    yield from probe_cases(directory / "Http11Probe" / "src" / "Http11Probe" / "TestCases" / "Suites")
 
 
 _ESCAPES = {b"\\r\\n": b"\r\n", b"\\0": b"\0", b"\\n": b"\n", b"\\t": b"\t"}

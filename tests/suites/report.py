@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.suites.__main__ import Result
+    from tests.suites.http2 import Http2Results
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "suites.md"
 
@@ -18,7 +19,7 @@ _REFUSALS = {
     "transfer coding not implemented": "RFC 9112, 6.1: 501 for a coding that is not understood; corn decodes `chunked`",
     "invalid byte in the request target": "RFC 3986, 2: bytes outside of ASCII are percent-encoded",
     "invalid authority in the request target": "RFC 9110, 4.2.4: a target with user information is treated as an error",
-    "method not implemented": "RFC 9110, 9.3.6: CONNECT is for proxies",
+    "method not implemented": "RFC 9110, 9.1: 501 for a method that is not known; CONNECT (9.3.6) is for proxies",
     "invalid request target": "RFC 9112, 3.2.4: the target `*` is for OPTIONS only",
     "invalid HTTP version": "another protocol than HTTP (ICE, RTSP)",
     "invalid request line": "HTTP/0.9, which has no version",
@@ -29,18 +30,26 @@ _SERVED = {
     "invalid/008": "within corn's limit of a head, 64 KiB",
     "invalid/041": "a repeated Content-Type is passed on: RFC 9110, 5.3, leaves it to the recipient, the application",
     "invalid/rfc9110_trailer_forbidden": "trailers are read and discarded (RFC 9110, 6.5.1), so none has an effect",
+    "COMP-HOST-EMPTY-VALUE": "RFC 9112, 3.2: a client sends an empty Host where its target has no authority",
+    "COMP-UNKNOWN-METHOD": "RFC 9110, 9.1: which methods there are is up to the application, which answered with 200",
     "connection: No restart when keep-alive is off (1.0)": "served, and the connection closed before the next request",
     "connection: Upgrade POST request": "an upgrade that is not offered is ignored (RFC 9110, 7.8), the body read",
     "invalid: HTTP protocol and ANNOUNCE method": "any method that is a token goes to the application if corn knows it",
 }
 
 
-def write_page(results: Sequence[Result]) -> None:
+_HTTP2 = {
+    "http2/3.5: Sends invalid connection preface": "answered as HTTP/1.1, with 400, and closed, because the same port"
+    " serves both; the suite reads that text as a frame",
+}
+
+
+def write_page(results: Sequence[Result], http2: Http2Results | None) -> None:
     """Write the page; raises KeyError for a deviation without a reason."""
-    PAGE.write_text("\n".join(_lines(results)) + "\n")
+    PAGE.write_text("\n".join(_lines(results, http2)) + "\n")
 
 
-def _lines(results: Sequence[Result]) -> list[str]:
+def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for each in results:
         counts[each.case.suite]["all"] += 1
@@ -48,15 +57,24 @@ def _lines(results: Sequence[Result]) -> list[str]:
     lines = [
         "# Foreign suites",
         "",
-        "The request files of other servers, sent to a running corn. Nothing of them is part of this repository:",
-        "`make suites DIR=...` runs them from a directory that holds checkouts named `gunicorn` and `llhttp`, and",
-        "`SUITES=--publish` writes this page. Files that set options of their server, or a lenient mode, are left out.",
+        "The requests of other projects' suites, sent to a running corn. Nothing of them is part of this repository:",
+        "`make suites DIR=...` runs them from a directory that holds checkouts named `gunicorn`, `llhttp` and",
+        "`Http11Probe`, and `SUITES=--publish` writes this page. Left out are files that set options of their server,",
+        "or a lenient mode, and cases of Http11Probe that are no single request, or that check more than the status.",
         "",
         "| suite | requests | as the suite expects | refused by corn only | served by corn only |",
         "|---|---|---|---|---|",
     ]
     for suite, count in sorted(counts.items()):
         lines.append(f"| {suite} | {count['all']} | {count['agrees']} | {count['refused']} | {count['served']} |")
+    if http2 is not None:
+        passed = http2.cases - len(http2.failed)
+        where = "[h2spec](https://github.com/summerwind/h2spec)"
+        lines += [
+            "",
+            f"{where}, {http2.cases} cases with the strict ones: {passed} pass (`SUITES='--h2spec PROGRAM'`).",
+        ]
+        lines += ["", *(f"- *{each}* does not: {_HTTP2[each]}." for each in http2.failed)]
     lines += ["", "## Refused by corn only", "", "| requests | answer | reason |", "|---|---|---|"]
     refused = Counter((each.statuses[-1], each.reason) for each in results if not each.agrees and each.is_refused)
     for (status, reason), number in refused.most_common():
