@@ -172,7 +172,7 @@ class ServerContext:
     def heed_proxies(self, head: RequestHead, scope: dict[str, Any], peer: Address) -> None:
         """Apply the forwarding fields of `peer`, if it is a trusted proxy, to a request's scope; set the request id."""
         if head.forwarded and self.forwarded is not None:
-            self.forwarded.apply(scope, peer)
+            self.forwarded.apply(scope, peer, head.forwarded_at)
         if self.request_ids is not None:
             self.request_ids.settle(scope, peer)
 

@@ -22,6 +22,7 @@ from corn.errors import ConfigError
 from corn.ipc.channel import Decoder, encode
 from corn.server.asgi.scope import Endpoints
 from corn.server.http.errors import HTTPError
+from corn.server.http.head import RequestHead
 from corn.server.http1.body import ChunkedBody
 from corn.server.http1.parser import parse_head
 from corn.server.http1.unusual_head import parse_unusual_head
@@ -43,10 +44,15 @@ _PEER = ("10.0.0.1", 1234)
 def head(data: bytes) -> None:
     """A head is read alike by the quick parser and by the one for unusual heads."""
     block = data.partition(b"\r\n\r\n")[0]
-    quick = _outcome(lambda: vars(parse_head(block, _MOST_FIELDS)), HTTPError)
+    quick = _outcome(lambda: _values(parse_head(block, _MOST_FIELDS)), HTTPError)
     if quick == f"{HTTPError(400, _CONTROL)!r}" or block.count(b"\r\n") > _MOST_FIELDS:
         return
-    assert quick == _outcome(lambda: vars(parse_unusual_head(block)), HTTPError), quick
+    assert quick == _outcome(lambda: _values(parse_unusual_head(block)), HTTPError), quick
+
+
+def _values(parsed: RequestHead) -> dict[str, Any]:
+    """Values of a head, but for the positions, which only the quick parser knows."""
+    return {name: value for name, value in vars(parsed).items() if name != "forwarded_at"}
 
 
 def chunked(data: bytes) -> None:

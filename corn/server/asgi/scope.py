@@ -10,6 +10,7 @@ from corn.server.asgi.types import HTTP_SPEC
 from corn.server.http.head import RequestHead
 from corn.server.http.target import GOOD, decode_path, origin_form
 
+_PERCENT = ord("%")  # an integer is found in bytes ten times as fast as bytes are
 _PATH_SAFE = "/!$&'()*+,;=:@-._~%"  # RFC 3986, 3.3; a % begins an escape
 
 Address = tuple[str, int | None] | None
@@ -66,7 +67,7 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
     if target[:1] != b"/" or target.translate(None, GOOD):
         target = _other_form(head)
     raw_path, _, query = target.partition(b"?")
-    path = raw_path.decode("ascii") if b"%" not in raw_path else decode_path(raw_path)
+    path = raw_path.decode("ascii") if _PERCENT not in raw_path else decode_path(raw_path)
     scope = template.copy()
     scope["asgi"] = HTTP_SPEC.copy()
     scope["method"] = head.method
@@ -113,5 +114,5 @@ def _other_form(head: RequestHead) -> bytes:
     target, authority = origin_form(head.method, head.target)
     if authority is not None:
         head.headers[:] = [(b"host", authority), *(field for field in head.headers if field[0] != b"host")]
-        head.host = authority
+        head.host, head.forwarded_at = authority, ()
     return target

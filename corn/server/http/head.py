@@ -38,6 +38,7 @@ class RequestHead:
     options: frozenset[bytes] = frozenset()
     upgrade: bytes = b""
     forwarded: bool = False  # there are fields that a proxy may have added
+    forwarded_at: tuple[int, ...] = ()  # their positions in `headers`, where these are known
     traceparent: bytes = b""
     is_usual: bool = True  # no field has to be checked together with another
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation

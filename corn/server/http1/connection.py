@@ -29,7 +29,7 @@ from corn.server.http.grammar import PRINTABLE
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CONTINUE
 from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
-from corn.server.http1.parser import RepeatedFields, oversized_head, parse_head
+from corn.server.http1.parser import PreviousHead, oversized_head, parse_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.server.lingering_close import close_lingering
@@ -53,7 +53,7 @@ class HTTP1Connection(BufferedProtocol):
         "_eof",
         "_held",
         "_is_last_owner",
-        "_repeated",
+        "_previous",
         "_socket",
         "_used",
         "cycle",
@@ -72,7 +72,7 @@ class HTTP1Connection(BufferedProtocol):
         self._used = False  # True after the first request
         self._eof = False
         self._is_last_owner = True  # closing the descriptor in this process ends the connection
-        self._repeated: RepeatedFields | None = None
+        self._previous: PreviousHead | None = None
 
     # Called by the transport
 
@@ -166,16 +166,12 @@ class HTTP1Connection(BufferedProtocol):
                 cycle.begin()
 
     def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        repeated, line_end = self._repeated, data.find(b"\r\n")
-        if repeated is not None:
-            block = repeated.block
-            same = line_end + len(block) == end and data.startswith(block, line_end)
-            if same and (head := repeated.after(data[:line_end])) is not None:
-                return head
-        head = parse_head(data[:end], self.service.limit_header_count)
+        limit_count = self.service.limit_header_count
+        if self._previous is not None:
+            return self._previous.parse_next(data, end, limit_count)
         if self._used:  # not for the first request, which is often the only one
-            self._repeated = RepeatedFields.of(data[line_end:end], head)
-        return head
+            self._previous = PreviousHead()
+        return parse_head(data[:end], limit_count)
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""

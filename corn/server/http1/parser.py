@@ -7,11 +7,15 @@ httptools refuses, are parsed again in Python (`unusual_head`), which alone deci
 A call from C into Python for each field would take longer than parsing it. So the callback of httptools is a method of
 a dict: the fields of a head are its items, and a repeated name is noticed because there are fewer items than fields.
 
-Values differ between requests, but names rarely do: the meaning of the names of a head is cached for all of them
-together (`_Names`). A connection caches all fields of its last request (`RepeatedFields`).
+Values differ between requests, but a client sends the same names in the same order each time, and so do all clients of
+one kind. The meaning of the names of a head is cached for all of them together (`FieldNames`), and a regular expression
+reads the values of the next head with these names. The sixteen fields of a browser then take 4.1 us instead of 6.0.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -21,44 +25,150 @@ from corn.server.http.head import METHODS, RequestHead, check_together, field_me
 from corn.server.http1.unusual_head import parse_unusual_head
 
 _MAX_REPEATED = 2048
-_MAX_NAMES = 512  # of heads whose names are remembered
+_MAX_NAMES = 512  # of heads whose names are cached
 _MAX_NAMES_SIZE = 1024
+_MAX_PATTERNS = 256  # compiled in the life of a process, because compiling takes milliseconds
+_COMPILED_AFTER = 16  # heads with the same names
+_MAX_COMPILED = 40  # fields
+
+
+class PreviousHead:
+    """Previous head of a connection, whose fields, or at least their names, the next one often repeats."""
+
+    __slots__ = ("_block", "_names", "_repeated")
+
+    def __init__(self) -> None:
+        self._block = b""  # between the request line and the end of the head
+        self._names: FieldNames | None = None
+        self._repeated: RepeatedFields | None = None
+
+    def parse_next(self, data: bytes, end: int, limit_count: int) -> RequestHead:
+        """Parse the head that ends at `end`; raises `HTTPError` for one that must not be served."""
+        line_end = data.find(b"\r\n")
+        block, is_repeated = data[line_end:end], False
+        if block == self._block:
+            repeated, is_repeated = self._repeated, True
+            if repeated is not None and (head := repeated.after(data[:line_end])) is not None:
+                return head
+        else:
+            self._block, self._repeated = block if len(block) <= _MAX_REPEATED else b"", None
+        names = self._names
+        head = None if names is None else names.parse(data, line_end, end)
+        if head is None:
+            head, self._names = _parse(data[:end], limit_count)
+        if is_repeated:
+            self._repeated = RepeatedFields.of(head)
+        return head
 
 
 class RepeatedFields:
-    """Cache of the header fields of a connection's last request, for the next one that sends the same.
+    """Header fields that a connection's requests repeat: their bytes are compared instead of parsed.
 
-    Clients that keep a connection often repeat their fields, and one comparison of bytes then replaces parsing them.
-    Only usual fields are cached: nothing in them depends on the method, the version or the body. `block` is the part
-    between the request line and the end of the head.
+    Only usual fields are cached: nothing in them depends on the method, the version or the body.
     """
 
-    __slots__ = ("_forwarded", "_headers", "_host", "block")
+    __slots__ = ("_forwarded", "_forwarded_at", "_headers", "_host")
 
-    def __init__(self, block: bytes, head: RequestHead) -> None:
-        self.block = block
+    def __init__(self, head: RequestHead) -> None:
         self._headers = tuple(head.headers)
         self._host = head.host
         self._forwarded = head.forwarded
+        self._forwarded_at = head.forwarded_at
 
     @classmethod
-    def of(cls, block: bytes, head: RequestHead) -> RepeatedFields | None:
+    def of(cls, head: RequestHead) -> RepeatedFields | None:
         """Cache entry for a parsed head; None if it is not cacheable."""
         special = head.upgrade or head.accepts_trailers or head.traceparent  # which no two requests share
-        usual = head.is_usual and head.keep_alive and not special
-        return cls(block, head) if usual and len(block) <= _MAX_REPEATED else None
+        return cls(head) if head.is_usual and head.keep_alive and not special else None
 
     def after(self, line: bytes) -> RequestHead | None:
         """Head with these fields and another request line; None if that is unusual."""
-        parts = line.split(b" ")
-        if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in METHODS:
-            return None
-        head = RequestHead()
-        head.method, head.target = METHODS[parts[0]], parts[1]
-        head.headers, head.host = list(self._headers), self._host
-        if self._forwarded:
-            head.forwarded = True
+        head = _usual_head(line)
+        if head is not None:
+            head.headers, head.host = list(self._headers), self._host
+            if self._forwarded:
+                head.forwarded, head.forwarded_at = True, self._forwarded_at
         return head
+
+
+class FieldNames:
+    """Names of a head's fields, in order: in lower case, and the handlers of the values that corn reads."""
+
+    __slots__ = ("_forwarded_at", "_handlers", "_line_ends", "_lower", "_names", "_uses", "pattern")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        meanings = [field_meaning(name) for name in names]
+        self._names = names
+        self._lower = tuple(lower for lower, _ in meanings)
+        self._forwarded_at = tuple(place for place, (_, handler) in enumerate(meanings) if handler is mark_forwarded)
+        self._handlers = tuple(
+            (place, handler)
+            for place, (_, handler) in enumerate(meanings)
+            if handler is not None and handler is not mark_forwarded
+        )
+        self._line_ends = b"\r\n" * len(names)
+        self._uses = 0
+        self.pattern: re.Pattern[bytes] | None = None
+
+    def parse(self, data: bytes, line_end: int, end: int) -> RequestHead | None:
+        """Head that has exactly these names; None for any other, and for one that is unusual in another way.
+
+        The pattern lets control bytes in values pass; they are left over where the line ends should be.
+        """
+        match = None if self.pattern is None else self.pattern.match(data, line_end, end + 2)
+        if match is None or data[:end].translate(None, PRINTABLE) != self._line_ends:
+            return None
+        head = _usual_head(data[:line_end])
+        return None if head is None else self.fill(head, match.groups())
+
+    def fill(self, head: RequestHead, values: Iterable[bytes]) -> RequestHead:
+        """Set the fields of a head, given their values; raises `HTTPError` for one that must not be served."""
+        # httptools does not strip trailing white space. The lengths are equal, and `strict` would take time.
+        headers = head.headers = list(zip(self._lower, map(_strip, values)))  # noqa: B905
+        for place, handler in self._handlers:
+            handler(head, headers[place][1])
+        if self._forwarded_at:
+            head.forwarded, head.forwarded_at = True, self._forwarded_at
+        if not head.is_usual or head.host is None:
+            check_together(head)
+        return head
+
+    def count_use(self) -> None:
+        """Count a head that was parsed without the pattern, and compile the pattern if that pays."""
+        self._uses += 1
+        if self._uses != _COMPILED_AFTER or len(self._names) > _MAX_COMPILED:
+            return
+        if sum(each.pattern is not None for each in _names.values()) < _MAX_PATTERNS:
+            lines = [b"\r\n%b:(.*)" % re.escape(each) for each in self._names]
+            self.pattern = re.compile(b"".join(lines) + b"\r\n")
+
+
+def parse_head(block: bytes, limit_count: int) -> RequestHead:
+    """Parse a head, without its last two line ends; raises `HTTPError` for one that must not be served."""
+    return _parse(block, limit_count)[0]
+
+
+def _parse(block: bytes, limit_count: int) -> tuple[RequestHead, FieldNames | None]:
+    fields = _Fields()
+    try:
+        HttpRequestParser(fields).feed_data(block + b"\r\n\r\n")
+    except HttpParserUpgrade:
+        pass  # the connection decides about upgrades
+    except HttpParserError:
+        return _read_again(block, limit_count), None
+    head = _usual_head(block[: block.find(b"\r\n")])
+    count = len(fields)
+    if head is None or count > limit_count or block.translate(None, PRINTABLE) != b"\r\n" * count:
+        return _read_again(block, limit_count), None
+    key = tuple(fields)
+    names = _names.get(key)
+    if names is None:
+        try:
+            names = _learn(key)
+        except HTTPError:  # but another fault may precede it
+            return _read_again(block, limit_count), None
+    names.count_use()
+    return names.fill(head, fields.values()), names
 
 
 class _Fields(dict[bytes, bytes]):
@@ -69,66 +179,22 @@ class _Fields(dict[bytes, bytes]):
     on_header = dict.setdefault
 
 
-class _Names:
-    """Names of a head in lower case, and the handlers of the values that corn reads, by position."""
-
-    __slots__ = ("forwarded", "lower", "meant")
-
-    def __init__(self, names: tuple[bytes, ...]) -> None:
-        meanings = [field_meaning(name) for name in names]
-        self.lower = tuple(lower for lower, _ in meanings)
-        self.forwarded = any(handler is mark_forwarded for _, handler in meanings)
-        self.meant = tuple(
-            (place, handler)
-            for place, (_, handler) in enumerate(meanings)
-            if handler is not None and handler is not mark_forwarded
-        )
-
-
-def parse_head(block: bytes, limit_count: int) -> RequestHead:
-    """Parse a head, without its last two line ends; raises `HTTPError` for one that must not be served."""
-    fields = _Fields()
-    try:
-        HttpRequestParser(fields).feed_data(block + b"\r\n\r\n")
-    except HttpParserUpgrade:
-        pass  # the connection decides about upgrades
-    except HttpParserError:
-        return _read_again(block, limit_count)
-    line = block[: block.find(b"\r\n")].split(b" ")
-    count = len(fields)
-    if (
-        block.translate(None, PRINTABLE) != b"\r\n" * count
-        or count > limit_count
-        or len(line) != 3
-        or line[0] not in METHODS
-        or line[2] != b"HTTP/1.1"
-    ):
-        return _read_again(block, limit_count)
-    key = tuple(fields)
-    names = _names.get(key)
-    if names is None:
-        try:
-            names = _learn(key)
-        except HTTPError:  # but another fault may precede it
-            return _read_again(block, limit_count)
+def _usual_head(line: bytes) -> RequestHead | None:
+    """Head with the method and the target of a request line, and no fields yet; None if the line is unusual."""
+    parts = line.split(b" ")
+    if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in METHODS:
+        return None
     head = RequestHead()
-    head.method, head.target = METHODS[line[0]], line[1]
-    # httptools does not strip trailing white space. The lengths are equal, and `strict` would take time.
-    headers = head.headers = list(zip(names.lower, map(_strip, fields.values())))  # noqa: B905
-    for place, handler in names.meant:
-        handler(head, headers[place][1])
-    if names.forwarded:
-        head.forwarded = True
-    if not head.is_usual or head.host is None:
-        check_together(head)
+    head.method, head.target = METHODS[parts[0]], parts[1]
     return head
 
 
-def _learn(key: tuple[bytes, ...]) -> _Names:
-    names = _Names(key)
+def _learn(key: tuple[bytes, ...]) -> FieldNames:
+    names = FieldNames(key)
     if sum(map(len, key)) <= _MAX_NAMES_SIZE:
         if len(_names) >= _MAX_NAMES:
-            _names.clear()
+            for each in [each for each, known in _names.items() if known.pattern is None]:
+                del _names[each]
         _names[key] = names
     return names
 
@@ -152,4 +218,4 @@ def oversized_head(data: bytes, limit: int) -> HTTPError:
 
 
 _strip = bytes.strip
-_names: dict[tuple[bytes, ...], _Names] = {}  # by the names as they were sent
+_names: dict[tuple[bytes, ...], FieldNames] = {}  # by the names as they were sent

@@ -19,6 +19,7 @@ from corn.server.proxy.addresses import is_hidden, parse_node, parse_port
 from corn.server.proxy.trusted_networks import TrustedNetworks
 
 _PAIR = re.compile(r'([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)=([!#$%&\'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*")')
+_COMMA = ord(",")  # an integer is found in bytes ten times as fast as bytes are
 _SPACE = re.compile(r"[ \t]*")
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _PREFIX = re.compile(r"(/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+")
@@ -49,14 +50,19 @@ class ForwardedHeaders:
         self._fields = () if "forwarded" in fields else tuple(fields)  # of X-Forwarded-*
         self._names = frozenset(f"x-forwarded-{field}".encode() for field in self._fields) or _FORWARDED
 
-    def apply(self, scope: dict[str, Any], peer: Address) -> None:
-        """Apply the fields of `peer`, if it is a trusted proxy, to a scope; malformed values change nothing."""
+    def apply(self, scope: dict[str, Any], peer: Address, places: Sequence[int] = ()) -> None:
+        """Apply the fields of `peer`, if it is a trusted proxy, to a scope; malformed values change nothing.
+
+        `places` are the positions of all forwarding headers, if these are known.
+        """
         if not self._trust.believes(peer):
             return
+        headers = scope["headers"]
         names, found = self._names, {}
-        for name, value in scope["headers"]:
+        for place in places or range(len(headers)):
+            name, value = headers[place]
             if name in names:
-                if name in found or b"," in value:
+                if name in found or _COMMA in value:
                     self._apply_lists(scope)
                     return
                 found[name] = value

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
 from corn.server.http.response_fields import encode_fields
-from corn.server.http1.parser import RepeatedFields, parse_head
+from corn.server.http1 import parser
+from corn.server.http1.parser import FieldNames, PreviousHead, RepeatedFields, parse_head
 from tests.support.asgi_server import hello, serving
 
 LINES = st.sampled_from(
@@ -64,7 +65,7 @@ def test_repeated_fields_parse_like_first_request(first, second, fields):
         head = parse_head(first + block, 100)
     except HTTPError:
         return
-    repeated = RepeatedFields.of(block, head)
+    repeated = RepeatedFields.of(head)
     head.headers.append((b"the application's own", b""))
     again = repeated.after(second) if repeated is not None else None
     if again is not None:
@@ -74,6 +75,83 @@ def test_repeated_fields_parse_like_first_request(first, second, fields):
         else:
             options = {"options": expected["options"]} if "options" in expected else {}
             assert vars(again) | options == expected
+
+
+BROWSER = b"".join(
+    b"\r\n%b: %%d" % name for name in (b"Host", b"Accept", b"X-Forwarded-For", b"Cookie", b"X-Forwarded-Proto", b"A.b")
+)
+
+
+def next_heads(heads):
+    """Outcomes of heads that follow each other on a connection, and in the end the compiled names."""
+    previous, outcomes = PreviousHead(), []
+    for head in heads:
+        try:
+            parsed = vars(previous.parse_next(head + b"\r\n\r\n", len(head), 100))
+        except HTTPError as refusal:
+            parsed = refusal.status
+        outcomes.append(parsed)
+    return outcomes, previous
+
+
+def browser_head(number):
+    return b"GET /%d HTTP/1.1" % number + BROWSER % ((number,) * 6)
+
+
+def test_names_that_repeat_are_read_by_compiled_pattern():
+    outcomes, previous = next_heads([browser_head(number) for number in range(40)])
+    assert previous._names.pattern is not None
+    for number, head in enumerate(outcomes):
+        fields = [b"host", b"accept", b"x-forwarded-for", b"cookie", b"x-forwarded-proto", b"a.b"]
+        assert head["headers"] == [(name, b"%d" % number) for name in fields]
+        assert head["target"] == b"/%d" % number
+        assert (head["host"], head["forwarded_at"]) == (b"%d" % number, (2, 4))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        browser_head(1).replace(b"Cookie", b"cookie"),
+        browser_head(1).replace(b": 1", b":1"),
+        browser_head(1).replace(b": 1", b": \t 1 \t"),
+        browser_head(1).replace(b": 1", b":"),
+        browser_head(1).replace(b": 1", b" : 1"),
+        browser_head(1).replace(b"Accept: 1", b"Accept: a\rb"),
+        browser_head(1).replace(b"Accept: 1", b"Accept: a\nb"),
+        browser_head(1).replace(b"Accept: 1", b"Accept: a\r\n b"),
+        browser_head(1).replace(b"Accept: 1", b"Accept: a\x00"),
+        browser_head(1).replace(b"Accept: 1\r\n", b"Accept: 1\n"),
+        browser_head(1).replace(b"Accept: 1\r\n", b"Accept: 1\n\r"),
+        browser_head(1).replace(b"Host: 1", b"Host: [1"),
+        browser_head(1).replace(b"A.b", b"Axb"),
+        browser_head(1).replace(b"GET", b"BREW"),
+        browser_head(1).replace(b"1.1", b"1.0"),
+        browser_head(1) + b"\r\nCookie: 2",
+        browser_head(1) + b"\r\n",
+        browser_head(1).rpartition(b"\r\n")[0],
+    ],
+)
+def test_head_unlike_previous_ones_is_read_as_alone(head):
+    outcomes, _ = next_heads([*(browser_head(number) for number in range(40)), head, browser_head(41)])
+    assert outcomes[-2] == read(b"", head)
+    assert outcomes[-1] == read(b"", browser_head(41))
+
+
+def test_patterns_are_compiled_for_limited_number_of_names(monkeypatch):
+    monkeypatch.setattr(parser, "_names", {})
+    monkeypatch.setattr(parser, "_MAX_PATTERNS", 3)
+    monkeypatch.setattr(parser, "_MAX_NAMES", 10)
+    for number in range(50):
+        next_heads([b"GET / HTTP/1.1\r\nHost: x\r\nA%d: %d" % (number, each) for each in range(20)])
+    assert len(parser._names) <= 10
+    assert sum(each.pattern is not None for each in parser._names.values()) == 3
+
+
+def test_pattern_is_not_compiled_for_many_fields():
+    names = FieldNames(tuple(b"A%d" % number for number in range(60)))
+    for _ in range(100):
+        names.count_use()
+    assert names.pattern is None
 
 
 def test_repeated_fields_with_new_target_give_correct_scope(run):
