@@ -16,7 +16,7 @@ from corn.diagnosis.user_traceback import user_traceback
 from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.drain_event import DrainEvent
 from corn.server.asgi.scope import Address, scope_template
-from corn.server.asgi.types import ASGIApplication
+from corn.server.asgi.types import ASGIApplication, CycleAdapter
 from corn.server.exemplars import keep_exemplar
 from corn.server.http.head import RequestHead
 from corn.server.metrics import Metrics
@@ -72,6 +72,7 @@ class ServerContext:
         "extra",
         "forwarded",
         "header_deadline",
+        "http1_cycle",
         "http2",
         "idle_deadline",
         "limit_concurrency",
@@ -123,6 +124,7 @@ class ServerContext:
         self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
+        self.http1_cycle = app.http1_cycle if isinstance(app, CycleAdapter) else None
         self.http2: HTTP2Factory | None = None  # None if HTTP/2 is not served
         self.tick()
 

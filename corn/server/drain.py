@@ -122,7 +122,7 @@ class GracefulDrain:
 
     def _cut(self, *, by_force: bool) -> None:
         """Abort the connections without a request; by force also those with one."""
-        for cycle in [each for each in self._service.running if each.task.done()]:
+        for cycle in [each for each in self._service.running if each.has_ended]:
             self._service.running.discard(cycle)  # a task that is cancelled before its first step cannot do this itself
         for connection in list(self._service.connections):
             if by_force or not connection.is_busy:

@@ -56,7 +56,6 @@ class Cycle(Protocol):
 
     head: RequestHead
     scope: dict[str, Any]
-    task: asyncio.Task[None]
     keep_alive: bool
     ends_with_connection: bool  # the end of the response is marked by closing the connection
     committed: bool  # the head of the response is written
@@ -76,6 +75,11 @@ class Cycle(Protocol):
     @property
     def streams(self) -> bool:
         """True if an HTTP response has begun whose length was not announced."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the application's task has ended."""
         ...
 
     def cancel(self, why: str) -> None:

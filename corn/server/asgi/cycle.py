@@ -29,7 +29,7 @@ from typing import Any, ClassVar, TypeAlias
 from corn.diagnosis.user_traceback import in_one_line
 from corn.logs import logger
 from corn.server.access_log.formats import escaped
-from corn.server.asgi.types import ClientDisconnected, Message
+from corn.server.asgi.types import ASGIApplication, ClientDisconnected, Message
 from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
@@ -96,7 +96,7 @@ class RequestCycle:
         """Call the application in a task of its own."""
         service = self.service
         service.running.add(self)
-        self.task = service.create_task(self.run())
+        self.task = service.create_task(self.run(service.app))
 
     @property
     def streams(self) -> bool:
@@ -109,11 +109,16 @@ class RequestCycle:
             self.cut, self.refused = why, True
             self.task.cancel()
 
-    async def run(self) -> None:
+    @property
+    def has_ended(self) -> bool:
+        """True if the application's task has ended."""
+        return self.task.done()
+
+    async def run(self, app: ASGIApplication) -> None:
         """Call the application; if it does not complete the response, send an error or break the response off."""
         service = self.service
         try:
-            await service.app(self.scope, self.receive, self.send)
+            await app(self.scope, self.receive, self.send)
             if not self.responded:
                 self._unfinished()
         except KeyboardInterrupt:

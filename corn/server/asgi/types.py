@@ -11,6 +11,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+
+class CycleAdapter:
+    """Base of an adapter with a request cycle of its own, which is used over HTTP/1.1 where nothing wraps the adapter.
+
+    The arguments of `http1_cycle` are those of `HTTP1Cycle`.
+    """
+
+    http1_cycle: Callable[..., Any]
+
+
 # With 2.4 or later, Starlette relies on `send` to raise for a disconnected client and does not wait for the disconnect,
 # so a stream that has nothing to send outlives its reader. `send` raises in any case.
 HTTP_SPEC = {"version": "3.0", "spec_version": "2.3"}

@@ -160,7 +160,7 @@ class HTTP1Connection(BufferedProtocol):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = HTTP1Cycle(self.service, self, head, scope)
+                cycle = self.cycle = (self.service.http1_cycle or HTTP1Cycle)(self.service, self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
@@ -201,7 +201,7 @@ class HTTP1Connection(BufferedProtocol):
         if limit_body is not None and head.length > limit_body:
             self._refuse(HTTPError(413, "the body is too large"))
             return
-        cycle = self.cycle = HTTP1Cycle(self.service, self, head, scope)
+        cycle = self.cycle = (self.service.http1_cycle or HTTP1Cycle)(self.service, self, head, scope)
         if len(rest) == head.length and not head.chunked:
             self.deadline = math.inf
             cycle.feed(rest, False)

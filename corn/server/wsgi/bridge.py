@@ -1,11 +1,14 @@
 """Bridge of one request between the event loop and the thread that answers it.
 
     thread   puts the response into the outbox and notifies the loop; waits for the body, or for room in the outbox
-    loop     receives the body if the thread waits for it, sends the outbox, and wakes the thread
+    loop     sends the outbox; receives the body if the thread waits for it, and wakes the thread
 
 Each field is written by one side only, before the other side is notified (`_post`, `_let_go_on`), and a waiting side
-checks its condition each time it is woken up. So the fields need no lock, and no notification is lost. The loop is
-notified once for all output that it has not seen yet, so a short response needs a single notification.
+checks its condition each time it is woken up. So the fields need no lock, and no notification is lost.
+
+The loop is notified once for all output that it has not seen yet, of all requests: a response that is there at once
+takes one notification, and the responses of a batch take one wake-up of the loop (`LoopInbox`). A coroutine on the loop
+(`converse`) is needed only where the loop has to wait: for the client to read, or for the body.
 
 Rejected: a queue and `run_coroutine_threadsafe` for each message. They need four notifications for a short response,
 and block the thread for ever when the loop no longer reads the queue.
@@ -17,96 +20,165 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from corn.server.asgi.types import ClientDisconnected, Message, Receive, Send
 
 ROOM = 65536  # bytes of a response that a thread may be ahead of the client
 
 
-class Exchange:
-    """Exchange between both sides; created on the loop. The thread calls `run`, the loop `converse`."""
+class LoopInbox:
+    """Inbox of the event loop, for the exchanges of all requests; created on the loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        # Written by the thread
-        self.begun = False
-        self.ended = False
-        self._outbox: deque[Message | bytes] = deque()
-        self._put = 0  # bytes of the response
-        self._complete = False
-        self._asks = False  # the thread waits for a part of the body
-        self._error: BaseException | None = None
-        # Written by the loop
-        self.abandoned = False  # the client has disconnected
-        self._sent = 0  # bytes of the response
-        self._received: deque[Message] = deque()
-        self._over = False  # the end of the response was sent
-        self._noticed = False
-        self._waiter: asyncio.Future[None] | None = None
-        # Written by both, each in its own direction
-        self._posted = False
-        self._turn = threading.Lock()
-        self._turn.acquire()
+        self._posted: deque[Exchange] = deque()
+        self._is_awake = False  # the loop is going to look
+
+    def post(self, exchange: Exchange) -> None:
+        """Have the loop take notice of an exchange; called in its thread. Raises RuntimeError if the loop is closed."""
+        self._posted.append(exchange)
+        if not self._is_awake:
+            self._is_awake = True
+            self._loop.call_soon_threadsafe(self._look, context=self._context)
+
+    def _look(self) -> None:
+        self._is_awake = False  # first, so that an exchange that is posted meanwhile is not left behind
+        posted = self._posted
+        while posted:
+            try:
+                posted.popleft().notice()
+            except Exception as fault:  # noqa: PERF203 - a failure must not affect the other requests
+                self._loop.call_exception_handler({"message": "a WSGI response was not sent", "exception": fault})
+
+
+class Exchange:
+    """Exchange between both sides; created on the loop. The thread calls `run`.
+
+    The loop either calls `converse`, or sets `on_notice`, which is called after each change.
+    """
+
+    # Initial values are class attributes, so that they are not set for each request.
+    # Written by the thread
+    begun = False
+    ended = False
+    complete = False  # the outbox has the end of the response
+    has_file = False  # or had
+    error: BaseException | None = None
+    _put = 0  # bytes of the response
+    _asks = False  # the thread waits for a part of the body
+    _turn: threading.Lock | None = None  # held, but for a moment after each notification; made by a thread that waits
+    # Written by the loop
+    abandoned = False  # the client has disconnected
+    on_notice: Callable[[], None] | None = None
+    _sent = 0  # bytes of the response
+    _over = False  # the end of the response was sent
+    _noticed = False
+    _waiter: asyncio.Future[None] | None = None
+    # Written by both, each in its own direction
+    _received: Message | None = None  # the part of the body for which the thread waits
+    _posted = False
+
+    def __init__(self, inbox: LoopInbox) -> None:
+        self._inbox = inbox
+        self._context = contextvars.copy_context()
+        self.outbox: deque[Message | bytes] = deque()
 
     # In the thread
 
     def run(self, answer: Callable[[], None]) -> None:
-        """Call `answer`, unless the client has disconnected. `converse` raises its exception."""
+        """Call `answer`, unless the client has disconnected; its exception is left in `error`."""
         self.begun = True
         try:
             if not self.abandoned:
                 self._context.run(answer)
         except BaseException as error:
-            self._error = error
+            self.error = error
         self.ended = True
         self._post()
 
-    def put_message(self, message: Message) -> None:
-        """Add the response's start or a file to the outbox, without waking the loop."""
-        self._outbox.append(message)
-        self._put += message.get("count", 0)
+    def put_start(self, message: Message) -> None:
+        """Add the response's start to the outbox, without waking the loop."""
+        self.outbox.append(message)
+
+    def put_file(self, message: Message) -> None:
+        """Add a file to the outbox, without waking the loop."""
+        self.has_file = True
+        self.outbox.append(message)
+        self._put += message["count"]
 
     def put(self, body: bytes) -> None:
         """Add a part of the body to the outbox, without waking the loop."""
-        self._outbox.append(body)
+        self.outbox.append(body)
         self._put += len(body)
 
-    def complete(self) -> None:
+    def end(self) -> None:
         """Have the loop send the outbox, and end the response."""
-        self._complete = True
+        self.complete = True
         self._post()
 
     def flush(self, room: int = ROOM) -> None:
         """Have the loop send the outbox, and wait until no more than `room` bytes of it are left."""
+        turn = self._own_turn()
         self._post()
         while self._put - self._sent > room and not self.abandoned:
-            self._turn.acquire()
+            turn.acquire()
 
     def pull(self) -> tuple[bytes, bool]:
         """Next part of the request's body, and True if there is more. Raises ClientDisconnected, an OSError."""
+        turn = self._own_turn()
         self._asks = True
         self._post()
-        while not self._received:
+        while self._received is None:
             if self.abandoned:
                 raise ClientDisconnected
-            self._turn.acquire()
+            turn.acquire()
         self._asks = False
-        message = self._received.popleft()
+        message, self._received = self._received, None
         if message["type"] != "http.request":
             raise ClientDisconnected
         return message.get("body", b""), message.get("more_body", False)
+
+    def _own_turn(self) -> threading.Lock:
+        """Lock for a wait; made before the condition is checked, so that the loop sees it or the thread the change."""
+        if self._turn is None:
+            turn = threading.Lock()
+            turn.acquire()
+            self._turn = turn
+        return self._turn
 
     def _post(self) -> None:
         if not self._posted:
             self._posted = True
             try:
-                self._loop.call_soon_threadsafe(self._notice)
+                self._inbox.post(self)
             except RuntimeError:  # the loop is closed, because the worker is about to exit
                 self.abandoned = True
 
     # On the loop
+
+    def notice(self) -> None:
+        """Look at what the thread has changed."""
+        self._posted = False
+        if self.on_notice is not None:
+            self.on_notice()
+        else:
+            self._wake()
+
+    def abandon(self) -> None:
+        """Leave the thread to itself: its next read or write raises an exception, or returns at once."""
+        self.abandoned = True
+        self._let_go_on()
+
+    def take_whole(self) -> tuple[Message, bytes]:
+        """Take the start and the body of a complete response out of the outbox."""
+        start = cast("Message", self.outbox.popleft())
+        parts = cast("Sequence[bytes]", self.outbox)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.outbox.clear()
+        return start, body
 
     async def converse(self, receive: Receive, send: Send) -> None:
         """Send the thread's response to the client until the thread has finished; raises its exception.
@@ -118,14 +190,14 @@ class Exchange:
         try:
             while True:
                 if not self._noticed:
-                    self._waiter = self._loop.create_future()
+                    self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
                 self._noticed = False
                 ended = self.ended  # read first: later output is sent in the next iteration
                 try:
                     await self._deliver(send)
-                    if self._asks and not self._received and not self.abandoned:
-                        self._received.append(await receive())
+                    if self._asks and self._received is None and not self.abandoned:
+                        self._received = await receive()
                 except OSError as error:
                     gone = error
                     self.abandoned = True
@@ -133,9 +205,8 @@ class Exchange:
                 if ended:
                     break
         finally:
-            self.abandoned = True
-            self._let_go_on()
-        failure, self._error = self._error or gone, None
+            self.abandon()
+        failure, self.error = self.error or gone, None
         try:
             if failure is not None:
                 raise failure
@@ -144,10 +215,10 @@ class Exchange:
 
     async def _deliver(self, send: Send) -> None:
         """Send the outbox, with all parts of the body in one message."""
-        complete = self._complete  # read first, as above
+        complete = self.complete  # read first, as above
         parts: list[bytes] = []
-        while self._outbox and not self.abandoned:
-            item = self._outbox.popleft()
+        while self.outbox and not self.abandoned:
+            item = self.outbox.popleft()
             if isinstance(item, bytes):
                 parts.append(item)
             else:
@@ -159,12 +230,17 @@ class Exchange:
             await send({"type": "http.response.body", "body": body, "more_body": not complete})
             self._sent += len(body)
 
-    def _let_go_on(self) -> None:
-        if self._turn.locked():
-            self._turn.release()
+    def converse_from_now_on(self) -> None:
+        """Have `converse`, which is about to be called, begin with what is there; `on_notice` is called no more."""
+        self.on_notice = None
+        self._wake()
 
-    def _notice(self) -> None:
-        self._posted = False
+    def _let_go_on(self) -> None:
+        turn = self._turn
+        if turn is not None and turn.locked():
+            turn.release()
+
+    def _wake(self) -> None:
         self._noticed = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

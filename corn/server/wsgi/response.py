@@ -41,12 +41,12 @@ class Response:
         answered = self._app(self._environ, self.start_response)
         try:
             if isinstance(answered, FileWrapper) and self._hand_over_file(answered.filelike):
-                self._exchange.complete()
+                self._exchange.end()
                 self._exchange.flush(room=0)  # before it is closed
             else:
                 self._hand_over(answered)
                 self._begin()
-                self._exchange.complete()
+                self._exchange.end()
         finally:
             close = getattr(answered, "close", None)
             if close is not None:
@@ -82,7 +82,7 @@ class Response:
                 break
             self._put(body)
             if self._begun and self._size == self._length:  # an empty response may still be replaced (PEP 3333)
-                self._exchange.complete()
+                self._exchange.end()
             elif body and not is_whole:
                 self._exchange.flush()
 
@@ -102,7 +102,7 @@ class Response:
         if not self._begun:
             self._begun = True
             start = {"type": "http.response.start", "status": self._status, "headers": self._headers}
-            self._exchange.put_message(start)
+            self._exchange.put_start(start)
 
     def _hand_over_file(self, file: Any) -> bool:
         """Have the loop send a file (PEP 3333, "Optional Platform-Specific File Handling"); False if it cannot."""
@@ -114,7 +114,7 @@ class Response:
             self._headers.append((b"content-length", b"%d" % available))
         self._begin()
         if self._length:
-            self._exchange.put_message(
+            self._exchange.put_file(
                 {
                     "type": "http.response.zerocopysend",
                     "file": file.fileno(),

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from corn.server.wsgi import adapter as application
-from corn.server.wsgi.adapter import Threads
+from corn.server.wsgi import caller
+from corn.server.wsgi.adapter import WSGI
+from corn.server.wsgi.threads import Threads
 from tests.support.asgi_server import until
 from tests.support.wsgi_client import GET, TEXT, Events, failing_at_once, request, wsgi
 
@@ -138,7 +139,7 @@ def test_request_timeout_gets_503_and_stuck_threads_ask_for_replacement(run, cap
 
 
 def test_full_thread_pool_logs_stacks(run, caplog, capfd, monkeypatch):
-    monkeypatch.setattr(application, "PATIENCE", 0.1)
+    monkeypatch.setattr(caller, "PATIENCE", 0.1)
     events = Events()
 
     def stuck(environ, start_response):
@@ -226,9 +227,9 @@ def test_websocket_is_closed_and_lifespan_unsupported(run):
         sent.append(message)
 
     async def main():
-        await application.WSGI(failing_at_once, 1, sent.append)({"type": "websocket"}, None, send)
+        await WSGI(failing_at_once, 1, sent.append)({"type": "websocket"}, None, send)
         with pytest.raises(NotImplementedError, match="lifespan"):
-            await application.WSGI(failing_at_once, 1, sent.append)({"type": "lifespan"}, None, send)
+            await WSGI(failing_at_once, 1, sent.append)({"type": "lifespan"}, None, send)
 
     run(main())
     assert sent == [{"type": "websocket.close"}]

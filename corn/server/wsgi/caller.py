@@ -1,0 +1,88 @@
+"""Caller of a WSGI application: starts its calls in threads, and gives up those that do not return."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import io
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO
+
+from corn.logs import logger
+from corn.server.asgi.drain_event import DRAIN
+from corn.server.asgi.types import Receive, Scope, Send
+from corn.server.wsgi.bridge import Exchange, LoopInbox
+from corn.server.wsgi.environ import Environ, HeaderMap, environ_of
+from corn.server.wsgi.response import Response, WSGIApplication
+from corn.server.wsgi.threads import Threads
+
+PATIENCE = 10.0  # seconds that a request waits for a thread before a warning is logged
+
+
+class Caller:
+    """Caller of one application in at most `threads` threads, made on demand.
+
+    `on_stuck` is called with a reason when every thread is blocked by a cancelled request: threads cannot be stopped,
+    so this worker can serve no more requests.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, threads: int, on_stuck: Callable[[str], None], header_map: HeaderMap
+    ) -> None:
+        self._app = app
+        self._threads = Threads(threads)
+        self._on_stuck = on_stuck
+        self._header_map: HeaderMap = header_map
+        self._inbox: LoopInbox | None = None
+        self._given_up: list[Exchange] = []
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def environ(self, scope: Scope) -> Environ:
+        """Environ of a request, without its `wsgi.input`; raises AmbiguousHeaderError."""
+        environ = environ_of(scope, self._header_map)
+        environ["wsgi.multithread"] = self._threads.most > 1
+        environ[DRAIN] = scope["extensions"][DRAIN]["event"]
+        return environ
+
+    def exchange(self) -> Exchange:
+        """Exchange for a request that is about to be started."""
+        if self._inbox is None:
+            self._inbox = LoopInbox()
+        return Exchange(self._inbox)
+
+    def start(self, exchange: Exchange, environ: Environ, body: BinaryIO, *, sends_files: bool) -> None:
+        """Have a thread call the application; raises RuntimeError if no thread can be started."""
+        environ["wsgi.input"] = body
+        answer = Response(self._app, environ, exchange, sends_files).answer
+        if not self._threads.run(partial(_call, exchange, answer, body)) and self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
+
+    async def converse(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+        """Pass the response on as it comes; a cancellation gives the call up."""
+        try:
+            await exchange.converse(receive, send)
+        except asyncio.CancelledError:
+            self.give_up(exchange)
+            raise
+
+    def give_up(self, exchange: Exchange) -> None:
+        """Leave a call to itself, whose request is cancelled."""
+        exchange.abandon()
+        self._given_up = [each for each in (*self._given_up, exchange) if each.begun and not each.ended]
+        if len(self._given_up) >= self._threads.most:
+            self._on_stuck(f"all {self._threads.most} WSGI threads are blocked by cancelled requests")
+
+    def _look_at(self, exchange: Exchange) -> None:
+        """Log the stacks of the threads, if a request that had to wait still does."""
+        self._alarm = None
+        if not (exchange.begun or exchange.abandoned):
+            logger.warning("a request has waited %g s for a WSGI thread (all %d busy)", PATIENCE, self._threads.most)
+            faulthandler.dump_traceback(2, all_threads=True)
+
+
+def _call(exchange: Exchange, answer: Callable[[], None], body: BinaryIO) -> None:
+    """Call of one request, in its thread."""
+    exchange.run(answer)
+    if not isinstance(body, io.BytesIO):
+        body.close()
