@@ -14,7 +14,7 @@
 # make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
 # make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
 # make faults       inject faults into corn and its peers, and report which of them survive (about 25 minutes)
-# make suites       send the request files of gunicorn and llhttp in DIR to corn; SUITES=--publish writes
+# make suites       run the suites of gunicorn, llhttp and Http11Probe in DIR against corn; SUITES=--publish writes
 #                   docs/explanation/suites.md
 # make autobahn     run the Autobahn WebSocket suite (about half an hour); needs Python 2.7 as PYTHON27
 #

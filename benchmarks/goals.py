@@ -1,8 +1,8 @@
-"""What corn claims of itself, as figures that a run confirms or denies.
+"""Performance goals of corn: figures that a benchmark run meets or does not meet.
 
-Most claims are ratios to a peer. `against` is a server; BEST is whichever peer did best in the case, and None takes
-corn's figure as it is. The regression check is the goals that name the bare protocol: both sides run the same parser
-and loop, so that they move only with corn.
+Most goals are ratios to a peer. `against` is a server; BEST is the peer with the best figure in the case, and None
+compares corn's own figure. The regression check uses the goals against the bare protocol: both sides run the same
+parser and event loop, so only changes of corn affect the ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _AS_GOOD = 1.05  # times the best peer's p99; closer than that, two runs of one 
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """One claim: at least or at most so much."""
+    """One goal: a lower or an upper bound."""
 
     case: str
     measure: str = PER_CPU
@@ -32,7 +32,7 @@ class Goal:
     difference: bool = False
 
     def reached(self, results: Results) -> float | None:
-        """What corn came to; None if the run cannot tell."""
+        """Corn's figure or ratio in a run; None if the run lacks it."""
         if self.against is None:
             return results.value(self.case, OURS, self.measure)
         against = _best_peer(results, self.case, self.measure) if self.against == BEST else self.against
@@ -42,11 +42,11 @@ class Goal:
             return _difference(results, self.case, self.measure, against)
         return results.ratio(self.case, OURS, self.measure, against)
 
-    def holds(self, reached: float) -> bool:
+    def is_met(self, reached: float) -> bool:
         return (self.at_least is None or reached >= self.at_least) and (self.at_most is None or reached <= self.at_most)
 
     def limit(self) -> str:
-        """The claim in words."""
+        """The bound as text."""
         bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
         if self.against is None:
             return bound
@@ -65,7 +65,7 @@ def _best_peer(results: Results, case: str, measure: str) -> str | None:
     return min(figures, key=lambda name: figures[name]) if figures else None
 
 
-def _claims() -> Iterable[Goal]:
+def _goals() -> Iterable[Goal]:
     over_uvicorn = {"browser": 1.6, "plain": 1.7, "headers": 1.4, "echo": 1.4, "chunks": 1.4, "10k": 1.35, "1m": 1.0}
     over_uvicorn |= {"fastapi": 1.4, "proxied": 1.3, "close": 1.7, "plain-log": 2.2, "fastapi-log": 1.3}
     for case, least in over_uvicorn.items():
@@ -97,10 +97,10 @@ def _claims() -> Iterable[Goal]:
     yield Goal(case="balance", measure=BUSIEST, against=None, at_most=1.3)
 
 
-GOALS = tuple(_claims())
+GOALS = tuple(_goals())
 
 
 def regressions(results: Results) -> list[Goal]:
-    """The goals against the bare protocol that this run denies."""
+    """Goals against the bare protocol that this run does not meet."""
     known = [(goal, goal.reached(results)) for goal in GOALS if goal.against == BARE]
-    return [goal for goal, reached in known if reached is not None and not goal.holds(reached)]
+    return [goal for goal, reached in known if reached is not None and not goal.is_met(reached)]

@@ -1,4 +1,4 @@
-"""Native servers beside corn, in words: where a server that is not in Python is ahead, and by how much. Pure."""
+"""Comparison with native servers in prose: the cases in which they are ahead of corn, and their leads. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _APPLICATION = ("fastapi", "fastapi-browser", "proxied")  # cases in which most 
 
 
 def ahead(results: Results) -> str:
-    """A list item for each native server of the run, and one for what its lead means on FastAPI."""
+    """A list item for each native server of the run, and one for the largest lead on FastAPI."""
     servers = [server for server in results.servers() if server in NATIVE]
     items = [item for server in servers if (item := _item(results, server))]
     return "\n".join([*items, *_on_fastapi(results, servers)]) or "- No native server was in this run."
@@ -47,5 +47,5 @@ def _on_fastapi(results: Results, servers: list[str]) -> list[str]:
     if not leads:
         return []
     ratio, server, title = max(leads)
-    lead = f"the fastest of them does {ratio:.2f} times as many requests as corn ({server}, {title})"
-    return [f"- On FastAPI, where most of the time is the application's, {lead}."]
+    lead = f"the fastest native server serves {ratio:.2f} times as many requests as corn ({server}, {title})"
+    return [f"- On FastAPI, where the application takes most of the time, {lead}."]

@@ -47,7 +47,7 @@ def fixed_rate_rows(results: Results) -> Rows:
 
 
 def spread_rows(results: Results) -> Rows:
-    """Between which ratios to the reference the rounds lie, by each case's headline measure."""
+    """Lowest and highest ratio to the reference in the rounds, by the headline measure of each case."""
     others = [name for name in results.servers() if name != REFERENCE]
     rows = []
     for case in _cases_of(results):
@@ -57,13 +57,13 @@ def spread_rows(results: Results) -> Rows:
 
 
 def goal_rows(results: Results) -> Rows:
-    """The claims that this run can tell about, those it denies first."""
+    """Goals for which this run has figures; those that it does not meet come first."""
     titles = {case.name: case.title for case in CASES}
     rows = []
     for goal in GOALS:
         reached = goal.reached(results)
         if reached is not None:
-            verdict = "holds" if goal.holds(reached) else "FALLS SHORT"
+            verdict = "met" if goal.is_met(reached) else "NOT MET"
             rows.append([verdict, titles[goal.case], UNITS[goal.measure], goal.limit(), _short(reached)])
     return [["verdict", "case", "measure", "goal", "reached"], *sorted(rows, key=lambda row: row[0])]
 

@@ -1,4 +1,4 @@
-"""Run the fault scenarios and write the table of who survives what.
+"""Run the fault scenarios, and write the table of the faults that each server survives.
 
 python -m benchmarks.faults                          all scenarios, all servers, about 25 minutes
 python -m benchmarks.faults --only deploy --servers corn,gunicorn
@@ -20,13 +20,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "survival.md"
 PACKAGES = ("corn-server", "uvicorn", "gunicorn", "uvicorn-worker", "hypercorn", "granian")
 
 _PREFACE = """\
-# Who survives what
+# Survived faults, by server
 
 <!-- Made by `python -m benchmarks.faults --publish`. Do not edit. -->
 
-Each fault is injected from outside into a service of two workers with the same small ASGI application. Every server has
-its default options, and the one that it offers against the fault, where it does. "Survived" is judged by clients: their
-requests are answered, by the right code, and the service is whole again in time. Run it yourself: `make faults`.
+Each fault is injected from outside into a service of two workers with the same small ASGI application. Each server
+runs with its default options, and with its option against the fault if it has one. A server survives a fault if its
+clients get responses from the right version of the code and all workers are back in time. `make faults` runs the
+scenarios.
 
 """
 
@@ -75,13 +76,13 @@ def _page(results: dict[str, dict[str, tuple[str, str]]], servers: list[str]) ->
         )
         for name, row in results.items()
     ]
-    return f"{_PREFACE}{head}{''.join(rows)}{total}\n## What was seen\n{''.join(details)}\n{_circumstances()}"
+    return f"{_PREFACE}{head}{''.join(rows)}{total}\n## Results in detail\n{''.join(details)}\n{_circumstances()}"
 
 
 def _circumstances() -> str:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     when = time.strftime("%Y-%m-%d")
-    return f"## Circumstances\n\nPython {platform.python_version()}, {when}; {', '.join(versions)}.\n"
+    return f"## Environment\n\nPython {platform.python_version()}, {when}; {', '.join(versions)}.\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fault scenarios: each injects one fault and returns what was seen, or raises `LostError` if the server is lost."""
+"""Fault scenarios: each injects one fault and returns the outcome, or raises `LostError` if the server is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks.faults.subject import MEMORY, STUCK, WORKERS, Load, Subject, UnansweredError, wait
 
-SETTLE = 15.0  # seconds in which a server must be whole again
+SETTLE = 15.0  # seconds in which a server must have recovered
 
 
 class LostError(Exception):
@@ -63,7 +63,7 @@ def bad_deploy(before: str = "", lifespan: str = "pass") -> Callable[[str], str]
                 raise LostError("HUP ended it")
             if load.failed or not server.answers():
                 raise LostError(f"{load.failed} of {load.answered + load.failed} requests failed")
-            return f"old code served on, {load.answered} requests answered"
+            return f"the old code kept serving, {load.answered} requests answered"
 
     return scenario
 
@@ -107,7 +107,7 @@ def killed_master(name: str) -> str:
     with Subject(name) as server:
         server.process.kill()
         server.process.wait()
-        took = _expect(lambda: not server.family(), "nothing is left")
+        took = _expect(lambda: not server.family(), "no process is left")
         with socket.socket() as free:
             free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             free.bind(("127.0.0.1", server.port))
@@ -166,7 +166,7 @@ def slow_heads(name: str) -> str:
             each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         began = time.monotonic()
         if not server.answers(timeout=5):
-            raise LostError("an honest request got no answer")
+            raise LostError("a complete request got no response")
         answered = time.monotonic() - began
         deadline = time.monotonic() + 25
         open_ones = connections
@@ -175,7 +175,7 @@ def slow_heads(name: str) -> str:
             open_ones = [each for each in open_ones if _is_open(each)]
         if open_ones:
             raise LostError(f"{len(open_ones)} of 300 unfinished heads still hold a connection after 25 s")
-        return f"honest request answered in {answered * 1000:.0f} ms, unfinished heads ended"
+        return f"complete request answered in {answered * 1000:.0f} ms, unfinished heads ended"
 
 
 def descriptors(name: str) -> str:
@@ -196,7 +196,7 @@ def full_disk(name: str) -> str:
         server.hung_up()
         time.sleep(4)
         if server.process.poll() is not None or not server.answers():
-            raise LostError("it ended when its log could not be written")
+            raise LostError("it exited when its log could not be written")
         return _no_failures(load)
 
 

@@ -20,9 +20,9 @@ def test_reload_table_compares_with_fastest_peer():
 
 
 def test_reload_goals_are_judged():
-    assert goals(RESULTS).count("holds") == 4
+    assert goals(RESULTS).count("| met |") == 4
     slow = [*RESULTS[:2], Edits("corn", "heavy", [300.0], 1, 1), RESULTS[3]]
-    assert goals(slow).count("falls short") == 3
+    assert goals(slow).count("not met") == 3
 
 
 def test_reload_chart_has_bar_for_each_result():

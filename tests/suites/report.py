@@ -1,4 +1,4 @@
-"""The page docs/explanation/suites.md: counts, and the reason of each deviation."""
+"""Generator of docs/explanation/suites.md: the counts, and the reason of each deviation."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "suites.md"
 _REFUSALS = {
     "no Host header": "RFC 9112, 3.2: a request of HTTP/1.1 without Host must be answered with 400",
     "invalid Transfer-Encoding": "RFC 9112, 6.1 and 7: a repeated field is a smuggling risk, and `identity` is gone",
-    "transfer coding not implemented": "RFC 9112, 6.1: 501 for a coding that is not understood; corn decodes `chunked`",
-    "invalid byte in the request target": "RFC 3986, 2: bytes outside of ASCII are percent-encoded",
+    "transfer coding not implemented": "RFC 9112, 6.1: 501 for an unsupported coding; corn decodes `chunked`",
+    "invalid byte in the request target": "RFC 3986, 2: bytes outside of ASCII must be percent-encoded",
     "invalid authority in the request target": "RFC 9110, 4.2.4: a target with user information is treated as an error",
-    "method not implemented": "RFC 9110, 9.1: 501 for a method that is not known; CONNECT (9.3.6) is for proxies",
+    "method not implemented": "RFC 9110, 9.1: 501 for an unknown method; CONNECT (9.3.6) is for proxies",
     "invalid request target": "RFC 9112, 3.2.4: the target `*` is for OPTIONS only",
-    "invalid HTTP version": "another protocol than HTTP (ICE, RTSP)",
+    "invalid HTTP version": "a protocol other than HTTP (ICE, RTSP)",
     "invalid request line": "HTTP/0.9, which has no version",
 }
 _SERVED = {
     "invalid/006": "within corn's limit of a head, 64 KiB (`--limit-header-size`)",
     "invalid/007": "within corn's limit of a head, 64 KiB",
     "invalid/008": "within corn's limit of a head, 64 KiB",
-    "invalid/041": "a repeated Content-Type is passed on: RFC 9110, 5.3, leaves it to the recipient, the application",
-    "invalid/rfc9110_trailer_forbidden": "trailers are read and discarded (RFC 9110, 6.5.1), so none has an effect",
-    "COMP-HOST-EMPTY-VALUE": "RFC 9112, 3.2: a client sends an empty Host where its target has no authority",
-    "COMP-UNKNOWN-METHOD": "RFC 9110, 9.1: which methods there are is up to the application, which answered with 200",
-    "connection: No restart when keep-alive is off (1.0)": "served, and the connection closed before the next request",
-    "connection: Upgrade POST request": "an upgrade that is not offered is ignored (RFC 9110, 7.8), the body read",
-    "invalid: HTTP protocol and ANNOUNCE method": "any method that is a token goes to the application if corn knows it",
+    "invalid/041": "a repeated Content-Type is passed on, because the application is its recipient (RFC 9110, 5.3)",
+    "invalid/rfc9110_trailer_forbidden": "trailers are read and discarded (RFC 9110, 6.5.1), so they have no effect",
+    "COMP-HOST-EMPTY-VALUE": "RFC 9112, 3.2: a client sends an empty Host if its target has no authority",
+    "COMP-UNKNOWN-METHOD": "RFC 9110, 9.1: the application decides on methods, and responded with 200",
+    "connection: No restart when keep-alive is off (1.0)": "served; the connection is closed before the next request",
+    "connection: Upgrade POST request": "an unsupported upgrade is ignored (RFC 9110, 7.8), and the body is read",
+    "invalid: HTTP protocol and ANNOUNCE method": "the application receives any method that is an upper-case token",
 }
 
 
 _HTTP2 = {
-    "http2/3.5: Sends invalid connection preface": "answered as HTTP/1.1, with 400, and closed, because the same port"
-    " serves both; the suite reads that text as a frame",
+    "http2/3.5: Sends invalid connection preface": "corn sends 400 in HTTP/1.1 and closes the connection, because the"
+    " same port serves both; the suite reads that response as a frame",
 }
 
 
@@ -55,12 +55,12 @@ def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
         counts[each.case.suite]["all"] += 1
         counts[each.case.suite]["agrees" if each.agrees else "refused" if each.is_refused else "served"] += 1
     lines = [
-        "# Foreign suites",
+        "# Test suites of other projects",
         "",
-        "The requests of other projects' suites, sent to a running corn. Nothing of them is part of this repository:",
-        "`make suites DIR=...` runs them from a directory that holds checkouts named `gunicorn`, `llhttp` and",
-        "`Http11Probe`, and `SUITES=--publish` writes this page. Left out are files that set options of their server,",
-        "or a lenient mode, and cases of Http11Probe that are no single request, or that check more than the status.",
+        "The results of running the test suites of other projects against corn. They are not part of this repository:",
+        "`make suites DIR=...` reads them from a directory that contains checkouts named `gunicorn`, `llhttp` and",
+        "`Http11Probe`, and `SUITES=--publish` writes this page. It skips files that set options of their server,",
+        "or a lenient mode, and cases of Http11Probe that send several requests or check more than the status.",
         "",
         "| suite | requests | as the suite expects | refused by corn only | served by corn only |",
         "|---|---|---|---|---|",
@@ -72,9 +72,9 @@ def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
         where = "[h2spec](https://github.com/summerwind/h2spec)"
         lines += [
             "",
-            f"{where}, {http2.cases} cases with the strict ones: {passed} pass (`SUITES='--h2spec PROGRAM'`).",
+            f"{where}: {passed} of {http2.cases} cases pass, including the strict ones (`SUITES='--h2spec PROGRAM'`).",
         ]
-        lines += ["", *(f"- *{each}* does not: {_HTTP2[each]}." for each in http2.failed)]
+        lines += ["", *(f"- *{each}* fails: {_HTTP2[each]}." for each in http2.failed)]
     lines += ["", "## Refused by corn only", "", "| requests | answer | reason |", "|---|---|---|"]
     refused = Counter((each.statuses[-1], each.reason) for each in results if not each.agrees and each.is_refused)
     for (status, reason), number in refused.most_common():
@@ -86,7 +86,7 @@ def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
             lines.append(f"| {each.case.suite}, {each.case.name} | {why} |")
     lines += [
         "",
-        "`make autobahn` runs the WebSocket suite of that name; its results are in [WebSocket](websocket.md). corn's",
-        "own table of requests, with the answers of other servers beside it, is in [requests](requests.md).",
+        "`make autobahn` runs the Autobahn WebSocket suite; its results are in [WebSockets](websocket.md). The",
+        "responses of other servers to corn's own request files are in [requests](requests.md).",
     ]
     return lines
