@@ -11,5 +11,5 @@
     interaction       keys  ->  selection, confirmation, pages, and Orders to the instance
 
 The thread at the terminal never waits for an instance, so a master that hangs delays neither the keys nor the exit.
-docs/explanation/decisions/0019-top-is-drawn-by-rich-from-samples.md has what was rejected.
+docs/explanation/decisions/0019-corn-top-is-drawn-by-rich.md has what was rejected.
 """
