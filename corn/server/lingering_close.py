@@ -73,9 +73,6 @@ class LingeringClose(BufferedProtocol):
     def is_busy(self) -> bool:
         return False
 
-    def abort(self) -> None:
-        self.transport.abort()
-
     @property
     def _silence(self) -> float:
         return _SILENCE_DRAINING if self.service.draining else _SILENCE

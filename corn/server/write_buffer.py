@@ -154,6 +154,10 @@ class BufferedProtocol(asyncio.Protocol):
         unsent = self.transport.get_write_buffer_size() + (0 if sock is None else unsent_bytes(sock.fileno()))
         return unsent or self.write_paused
 
+    def abort(self) -> None:
+        """Close at once; unwritten output is lost."""
+        self.transport.abort()
+
     def close_when_written(self) -> None:
         """Close the transport once the peer has read the buffered output, or stops reading it."""
         self.flush()

@@ -233,4 +233,6 @@ def _body(pieces: list[bytes]) -> tuple[bytes, bool, bytes]:
             rest += piece
         else:
             content += decoder.feed(piece)
+        while decoder.holds:
+            content += decoder.feed(b"")
     return content, decoder.done, decoder.rest + rest

@@ -4,10 +4,8 @@ The connection is in one of three states: it reads a head (`cycle` and `_decoder
 is set), or it holds back what the peer pipelines behind the request in progress (`_held`). The held bytes are bounded:
 beyond the bound, reading stops until the application has caught up. The next request begins when the last response has
 been passed to the transport. Each state has a deadline, which the worker's sweep checks; a connection has no timer.
-While writing is paused, the deadline is that of the reading peer (`write_buffer`).
-
-The timeout of a body runs while the application waits for more of it. It does not run before a client that expects 100
-Continue has received it, nor while reading is paused (`_stop_body_clock`).
+While writing is paused, the deadline is that of the reading peer (`write_buffer`). The timeout of a body runs while the
+application waits for more of it, but not before a client that expects 100 Continue has received it.
 
 After a complete response, the connection is closed in two steps if the peer may still be sending (`lingering_close`).
 An incomplete response must be recognizable as such: if the end of the connection marks the end of the response, the
@@ -99,6 +97,8 @@ class HTTP1Connection(BufferedProtocol):
         """Return True to stay open for a pending response: the peer may have closed only its sending side."""
         self._eof = True
         self.flush()
+        while self._decoder is not None and self._decoder.holds:
+            self._read_body(b"")
         if self._decoder is not None:
             return False
         if self.cycle is not None:
@@ -282,15 +282,24 @@ class HTTP1Connection(BufferedProtocol):
             self._grant_time(len(data))
         else:
             self._decoder = None
-            if not self.write_paused:
-                self.deadline = math.inf
-        if cycle is not None and cycle.feed(body, arriving) and arriving:
+            self.deadline = self.deadline if self.write_paused else math.inf
+        is_full = cycle is not None and cycle.feed(body, arriving) and arriving
+        if is_full:
             self.transport.pause_reading()
             self._stop_body_clock()
-        if decoder.rest:
-            self._hold(decoder.rest)
+        if decoder.holds:
+            self.transport.pause_reading()
+            self.service.loop.call_soon(self._decode_on, decoder, context=self.service.context)
+        elif not (data or is_full):
+            self.read_on()
+        self._hold(decoder.rest)
         if not arriving and cycle is None:
             self._await_request()
+
+    def _decode_on(self, decoder: BodyDecoder) -> None:
+        """Decode more of a body, after other connections have been served."""
+        if self._decoder is decoder and decoder.holds and not self.transport.is_closing():
+            self._read_body(b"")
 
     def tell_to_continue(self) -> None:
         self.write(CONTINUE)
@@ -298,7 +307,7 @@ class HTTP1Connection(BufferedProtocol):
 
     def resume_body(self) -> None:
         """Resume reading the body, because the application has caught up."""
-        if self._decoder is not None:
+        if self._decoder is not None and not self._decoder.holds:
             self.read_on()
             self._start_body_clock()
 
@@ -444,11 +453,6 @@ class HTTP1Connection(BufferedProtocol):
     @property
     def is_busy(self) -> bool:
         return self.cycle is not None
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    # The end
 
     def break_off(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect (RFC 9112, 8)."""

@@ -437,9 +437,6 @@ class HTTP2Connection(BufferedProtocol):
     def is_busy(self) -> bool:
         return bool(self.streams.by_number)
 
-    def abort(self) -> None:
-        self.transport.abort()
-
     # The end
 
     def _leave(self) -> None:

@@ -95,6 +95,3 @@ class WebSocketConnection(BufferedProtocol):
     @property
     def is_busy(self) -> bool:
         return True
-
-    def abort(self) -> None:
-        self.transport.abort()

@@ -52,6 +52,51 @@ def test_scope_matches_request(run):
     assert "state" not in seen
 
 
+def test_tiny_chunks_of_one_connection_let_another_be_served(run):
+    order = []
+
+    async def app(scope, receive, send):
+        await echo(scope, receive, send)
+        order.append(scope["path"])
+
+    async def main():
+        async with serving(app) as at:
+            first, second = await at.connect(GET), await at.connect(GET)
+            await first.answer()
+            await second.answer()
+            order.clear()
+            body = b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+            first.writer.write(b"POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+            second.writer.write(GET)
+            assert (await second.answer()).status == 200
+            assert (await first.answer()).body == b"x" * 20_000
+            assert (await first.request(GET)).status == 200
+
+    run(main())
+    assert order == ["/", "/upload", "/"]
+
+
+def test_tiny_chunks_that_application_does_not_read_stop_reading(run):
+    proceed = asyncio.Event()
+
+    async def app(scope, receive, send):
+        if scope["method"] == "POST":
+            await proceed.wait()
+        await echo(scope, receive, send)
+
+    async def main():
+        async with serving(app) as at:
+            peer = await at.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await until(lambda: at.server._service.running)
+            (cycle,) = at.server._service.running
+            peer.writer.write(b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
+            await until(lambda: len(cycle._body) > 65536 and not cycle.connection.transport.is_reading())
+            proceed.set()
+            assert (await peer.answer()).body == b"x" * 200_000
+
+    run(main())
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_request_body_sent_bytewise_is_complete(run, chunked):
     framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 10"

@@ -166,7 +166,23 @@ def test_chunked_body_split_anywhere_decodes_alike(chunks, data):
             decoder.rest += wire[start:end]
         else:
             body += decoder.feed(wire[start:end])
+            assert not decoder.holds
     assert (body, decoder.done, decoder.rest) == (b"".join(chunks), True, b"rest")
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+def test_chunked_body_of_tiny_chunks_is_decoded_in_parts(step):
+    wire = b"".join(b"%x\r\n%b\r\n" % (size, b"x" * size) for size in (1, 2, 3)) * 1000 + b"0\r\n\r\nrest"
+    decoder, parts = ChunkedBody(1000), []
+    for at in range(0, len(wire), step):
+        parts.append(decoder.feed(wire[at : at + step]))
+        while decoder.holds:
+            parts.append(decoder.feed(b""))
+        if decoder.done:
+            break
+    assert b"".join(parts) == b"x" * 6000
+    assert max(map(len, parts)) <= 1024 * 3
+    assert b"rest".startswith(decoder.rest)
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
