@@ -34,22 +34,29 @@ class Clock:
     """Coarse time: seconds since the worker's start, precise to `INTERVAL`, and the HTTP date (RFC 9110, 5.6.7).
 
     A tick advances `now` by the time that has passed, but by two intervals at most. So when the application blocks the
-    event loop for ten seconds, no peer times out because of input that was not read meanwhile.
+    event loop for ten seconds, no peer times out because of input that was not read meanwhile. Because a timeout may be
+    as short as that, the clock `catches_up` for an interval after such a tick: connections first read and write what
+    they could not. It does so once in a row, or no peer would time out where the application blocks the loop always.
     """
 
-    __slots__ = ("_last", "date", "now")
+    __slots__ = ("_caught_up_at", "_last", "catches_up", "date", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
         self._last = monotonic()
+        self._caught_up_at = 0.0
+        self.catches_up = False
         self.date = b""
         self.tick()
 
     def tick(self) -> None:
         """Advance the clock."""
         moment = monotonic()
-        self.now += min(moment - self._last, 2 * INTERVAL)
-        self._last = moment
+        passed, self._last = moment - self._last, moment
+        self.now += min(passed, 2 * INTERVAL)
+        if passed > 2 * INTERVAL and not self.catches_up:
+            self._caught_up_at = moment + INTERVAL
+        self.catches_up = moment < self._caught_up_at
         self.date = formatdate(usegmt=True).encode()
 
 
@@ -161,7 +168,9 @@ class ServerContext:
         return first + self.extra
 
     def sweep(self) -> None:
-        """Expire every request, connection and session whose deadline has passed."""
+        """Expire every request, connection and session whose deadline has passed, unless the loop was just blocked."""
+        if self.clock.catches_up:
+            return
         now = self.clock.now
         if self.timeout_request is not None:
             for cycle in [each for each in self.running if each.expires <= now and not each.responded]:

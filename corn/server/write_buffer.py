@@ -54,6 +54,7 @@ class BufferedProtocol(asyncio.Protocol):
         "_out",
         "_out_size",
         "_progress",
+        "_rested",
         "_undelivered",
         "_writers",
         "deadline",
@@ -71,6 +72,7 @@ class BufferedProtocol(asyncio.Protocol):
         self._out = _NOTHING
         self._out_size = 0
         self._progress: SendProgress | None = None
+        self._rested: SendProgress | None = None  # the progress when writing was last paused
         self._writers: WaiterList | None = None
         self._undelivered: Cycle | None = None  # finished, and its response is still in the transport's buffer
 
@@ -130,9 +132,13 @@ class BufferedProtocol(asyncio.Protocol):
         self.transport.set_write_buffer_limits()
 
     def pause_writing(self) -> None:
-        self.write_paused = True
-        self._progress = None
-        self.still_sends()
+        if not self.write_paused:
+            self.write_paused = True
+            self._progress = self._rested
+            if self._progress is not None:
+                self._progress.go_on(self._count_unsent(), self.service.clock.now)
+        if not self.still_sends():
+            self.deadline = self.service.clock.now
 
     def still_sends(self) -> bool:
         """True if the peer reads its buffered output; if so, the deadline is moved to the next check."""
@@ -180,8 +186,10 @@ class BufferedProtocol(asyncio.Protocol):
             self.service.context.copy().run(transport.resume_reading)
 
     def resume_writing(self) -> None:
+        if self._progress is not None:
+            self._progress.rest(self._count_unsent(), self.service.clock.now)
         self.write_paused = False
-        self._progress = None
+        self._rested, self._progress = self._progress, None
         if self._undelivered is not None:
             self.transport.set_write_buffer_limits()
             self._settle()

@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import socket
 import struct
-
-import pytest
+import threading
+import time
 
 from corn.config import Config
 from corn.ipc.scoreboard import Field
 from corn.server.http2 import frames
 from corn.server.send_progress import SendProgress
 from tests.support.asgi_server import Peer, serving, until
+from tests.support.slow_reader import connect_slow, narrow_listener
 from tests.support.websocket_peer import ACCEPT, HANDSHAKE
 
 SIZE = 16 << 20
+PIECE = 16384
 PATIENCE = 2  # seconds; a blocked loop of both sides advances the clock by 1 s at once, in which nobody can read
 H2_REQUEST = (
     frames.PREFACE
@@ -42,6 +44,22 @@ async def one_large_message(scope, receive, send):
     await send({"type": "http.response.body", "body": bytes(SIZE)})
 
 
+async def many_small_pieces(scope, receive, send):
+    """A small send buffer is full, and is written again, hundreds of times."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send(ACCEPT)
+        for _ in range(SIZE // PIECE):
+            await send({"type": "websocket.send", "bytes": bytes(PIECE)})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % SIZE)]})
+    for _ in range(SIZE // PIECE):
+        await send({"type": "http.response.body", "body": bytes(PIECE), "more_body": True})
+    await send({"type": "http.response.body"})
+
+
 async def slow_peer(at):
     """Client with a small kernel receive buffer."""
     sock = socket.socket()
@@ -66,43 +84,100 @@ async def read_at(peer, rate, most=SIZE):
     return got
 
 
-@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_slow_reader_gets_whole_response(run, request_):
-    """The transfer takes four times as long as any of the timeouts."""
+async def over_each_protocol(transfer):
+    """What `transfer` returns for each protocol; all run at the same time, because they mostly wait."""
+    return dict(zip(REQUESTS, await asyncio.gather(*map(transfer, REQUESTS.values())), strict=True))
 
-    async def main():
+
+WHOLE = dict.fromkeys(REQUESTS, True)
+
+
+def test_slow_reader_gets_whole_response(run):
+    """The transfer takes longer than any of the timeouts."""
+
+    async def transfer(request):
         async with serving(one_large_message, timeout_send=PATIENCE, timeout_keep_alive=1, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
-            await peer.send(request_)
-            assert await read_at(peer, SIZE / 4) >= SIZE
+            await peer.send(request)
+            is_whole = await read_at(peer, SIZE / 4) >= SIZE
             peer.close()
+        return is_whole
 
-    run(main())
+    assert run(over_each_protocol(transfer)) == WHOLE
 
 
-@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_drain_waits_for_slow_reader(run, request_):
-    async def main():
+def test_drain_waits_for_slow_reader(run):
+    async def transfer(request):
         async with serving(one_large_message, timeout_send=PATIENCE, timeout_keep_alive=1, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
-            await peer.send(request_)
+            await peer.send(request)
             await peer.reader.readexactly(1000)
             at.server.drain(grace=30, final=True)
-            assert await read_at(peer, SIZE / 4, SIZE - 1000) >= SIZE - 1000
+            is_whole = await read_at(peer, SIZE / 4, SIZE - 1000) >= SIZE - 1000
             peer.close()
+        return is_whole
 
-    run(main())
+    assert run(over_each_protocol(transfer)) == WHOLE
 
 
-@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_reader_below_min_send_rate_is_disconnected(run, request_):
-    async def main():
+def test_reader_below_min_send_rate_is_disconnected(run):
+    async def transfer(request):
         async with serving(one_large_message, timeout_send=1, min_send_rate=8 << 20, ws_ping_interval=0) as at:
             peer = await slow_peer(at)
-            await peer.send(request_)
-            assert await read_at(peer, 1 << 20) < SIZE
+            await peer.send(request)
+            is_cut = await read_at(peer, 1 << 20) < SIZE
             await until(lambda: at.field(Field.CONNECTIONS) == 0)
             peer.close()
+        return is_cut
+
+    assert all(run(over_each_protocol(transfer)).values())
+
+
+def test_reader_below_rate_of_many_pieces_is_disconnected(run):
+    async def transfer(request):
+        options = {"timeout_send": 1, "min_send_rate": 8 << 20, "ws_ping_interval": 0}
+        async with serving(many_small_pieces, listener=narrow_listener(), **options) as at:
+            is_cut = await read_at(await connect_slow(at, request), 1 << 20) < SIZE
+            await until(lambda: at.field(Field.CONNECTIONS) == 0)
+        return is_cut
+
+    assert all(run(over_each_protocol(transfer)).values())
+
+
+def test_reader_above_rate_of_many_pieces_gets_all(run):
+    async def transfer(request):
+        options = {"timeout_send": PATIENCE, "min_send_rate": 64 << 10, "ws_ping_interval": 0}
+        async with serving(many_small_pieces, listener=narrow_listener(), **options) as at:
+            return await read_at(await connect_slow(at, request), SIZE / 4) >= SIZE
+
+    assert run(over_each_protocol(transfer)) == WHOLE
+
+
+def read_all(address, request_, received):
+    with socket.create_connection(address, 40) as sock:
+        sock.sendall(request_)
+        while data := sock.recv(1 << 20):
+            received.append(len(data))
+
+
+def test_live_reader_beside_blocked_loop_gets_all(run):
+    """The peer reads what the kernel holds while the loop is blocked, which is less than the rate asks for."""
+    size, written = 64 << 20, asyncio.Event()
+
+    async def main():
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+            asyncio.get_running_loop().call_soon(written.set)
+            await send({"type": "http.response.body", "body": bytes(size)})
+
+        received = []
+        async with serving(app, timeout_send=1, min_send_rate=8 << 20) as at:
+            reader = threading.Thread(target=read_all, args=(at.address[:2], REQUESTS["http1 close"], received))
+            reader.start()
+            await written.wait()
+            time.sleep(2.5)  # as an application does that blocks the loop
+            await asyncio.to_thread(reader.join)
+        assert sum(received) > size
 
     run(main())
 
