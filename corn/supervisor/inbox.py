@@ -50,6 +50,7 @@ class Inbox:
             self._exited(pid, end)
 
     def _exited(self, pid: int, end: ProcessExit) -> None:
+        self._reaper.note(pid)
         if not self._children.exited(pid, end):
             self._reaper.keep(pid, end)
 
@@ -117,14 +118,20 @@ class Inbox:
     def _forked(self, message: messages.Forked, at: float) -> None:
         worker = self._executor.workers.get(message.worker)
         if worker is None:
-            logger.warning("killing worker process %d: it was forked too late", message.pid)
-            # not 0, 1 or negative, with which kill(2) would signal others
-            if message.pid > 1 and not self._reaper.has_ended(message.pid, at - _LATEST_FORK):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(message.pid, signal.SIGKILL)
+            self._forked_too_late(message.pid, at)
             return
         self._identify(worker, message.pid, at)
         self._children.receive(worker)
+
+    def _forked_too_late(self, pid: int, at: float) -> None:
+        """Kill a worker that was given up, unless it has exited, because its process id may be that of another then."""
+        if self._children.has(pid) or self._reaper.has_ended(pid, at - _LATEST_FORK):
+            logger.warning("worker process %d was forked too late, and has exited", pid)
+            return
+        logger.warning("killing worker process %d: it was forked too late", pid)
+        if pid > 1:  # with 0, 1 or a negative number, kill(2) would signal others
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def _not_forked(self, message: messages.NotForked) -> None:
         """Wait for the end of the worker's channel: its parent may have been killed after the fork."""
@@ -141,7 +148,7 @@ class Inbox:
             raise ValueError(f"{pid} is not the process id of a worker")
         self._children.identify(worker, pid)
         self._handle(events.WorkerForked(at, worker.id, pid))
-        if worker.doomed is not None and not self._reaper.has_ended(pid, worker.ordered):
+        if worker.doomed is not None and not self._reaper.is_kept(pid, worker.ordered):
             worker.signal(worker.doomed)
 
     def _of_worker(self, worker: WorkerProcess, message: messages.Message, at: float) -> events.Event | None:

@@ -155,7 +155,7 @@ class Chaos:
 
     def unexplained(self) -> set[int]:
         """Workers whose exit has no log line with its cause."""
-        why = r"pid (\d+)\) (?:exited|crashed|failed|was forked too late)"
+        why = r"(?:pid (?=\d+\) (?:exited|crashed|failed))|worker process (?=\d+(?:: it)? was forked too late))(\d+)"
         explained = {int(pid) for pid in re.findall(why, self.served.output)}
         return self.pids - explained - {worker.pid for worker in self.served.workers()}
 

@@ -108,6 +108,10 @@ class Children:
         child.pid = pid
         self._by_pid[pid] = child
 
+    def has(self, pid: int) -> bool:
+        """True if the process of an id is one of these children."""
+        return pid in self._by_pid
+
     def send(self, child: ChildProcess, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send a message, or queue it while the channel is full; a message to an exited child is lost."""
         if not child.channel.closed:

@@ -12,16 +12,21 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from math import inf
+from typing import TypeVar
 
 from corn.logs import logger
 from corn.supervisor.policy.state import ProcessExit
 
 _KEPT = 256
 
+T = TypeVar("T")
+
 
 class Reaper:
     def __init__(self) -> None:
         self._unplaced: dict[int, tuple[float, ProcessExit]] = {}
+        self._last: dict[int, float] = {}  # when the process of each id ended, known or not
 
     def reap(self) -> Iterator[tuple[int, ProcessExit]]:
         """The process id and the exit of each child that has exited; never waits (waitpid(2), WNOHANG)."""
@@ -34,22 +39,35 @@ class Reaper:
                 return
             yield pid, exit_of(status)
 
+    def note(self, pid: int) -> None:
+        """Record when a process ended, because its id may be used again."""
+        _put(self._last, pid, time.monotonic())
+
+    def has_ended(self, pid: int, since: float) -> bool:
+        """True if a process has ended since a monotonic time, so that its id may have been reused."""
+        return self._last.get(pid, -inf) >= since
+
     def keep(self, pid: int, end: ProcessExit) -> None:
         """Keep the exit of a process that is not known yet."""
         logger.debug("unknown child process %d %s", pid, end)
-        self._unplaced.pop(pid, None)  # so that the oldest stays the first
-        self._unplaced[pid] = (time.monotonic(), end)
-        while len(self._unplaced) > _KEPT:
-            del self._unplaced[next(iter(self._unplaced))]
+        _put(self._unplaced, pid, (time.monotonic(), end))
 
-    def has_ended(self, pid: int, since: float) -> bool:
-        """True if the exit of a process was kept since a monotonic time, so that its id may have been reused."""
+    def is_kept(self, pid: int, since: float) -> bool:
+        """True if the exit of a process was kept since a monotonic time."""
         return pid in self._unplaced and self._unplaced[pid][0] >= since
 
     def ended_early(self, pid: int, since: float) -> ProcessExit | None:
         """Exit of a process that was kept since a monotonic time; it is then dropped."""
         at, end = self._unplaced.pop(pid, (0.0, None))
         return end if at >= since else None
+
+
+def _put(kept: dict[int, T], pid: int, value: T) -> None:
+    """Put a value last, and drop the oldest of too many."""
+    kept.pop(pid, None)
+    kept[pid] = value
+    while len(kept) > _KEPT:
+        del kept[next(iter(kept))]
 
 
 def exit_of(status: int) -> ProcessExit:

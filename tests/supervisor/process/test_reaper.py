@@ -12,7 +12,7 @@ END = ProcessExit(code=0)
 def test_exit_after_spawn_order_is_found_once():
     reaper, ordered = Reaper(), time.monotonic()
     reaper.keep(4711, END)
-    assert reaper.has_ended(4711, ordered)
+    assert reaper.is_kept(4711, ordered)
     assert reaper.ended_early(4711, ordered) == END
     assert reaper.ended_early(4711, ordered) is None
 
@@ -21,13 +21,24 @@ def test_exit_before_spawn_order_is_of_other_process():
     reaper = Reaper()
     reaper.keep(4711, END)
     ordered = math.nextafter(time.monotonic(), math.inf)
-    assert not reaper.has_ended(4711, ordered)
+    assert not reaper.is_kept(4711, ordered)
     assert reaper.ended_early(4711, ordered) is None
+
+
+def test_end_of_known_process_is_noted_and_not_kept():
+    reaper, before = Reaper(), time.monotonic()
+    reaper.note(4711)
+    assert reaper.has_ended(4711, before)
+    assert not reaper.has_ended(4711, time.monotonic() + 1)
+    assert not reaper.is_kept(4711, before)
 
 
 def test_oldest_exits_are_forgotten():
     reaper = Reaper()
     for pid in range(1000):
         reaper.keep(pid, END)
+        reaper.note(pid)
+    assert not reaper.is_kept(0, 0.0)
     assert not reaper.has_ended(0, 0.0)
+    assert reaper.is_kept(999, 0.0)
     assert reaper.has_ended(999, 0.0)

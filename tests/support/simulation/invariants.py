@@ -96,13 +96,13 @@ class Invariants:
                 raise Violation(f"the end of worker process {pid} was logged {logged[str(pid)]} times")
             if logged[str(pid)] or not worker.is_reported or _is_given_up(pid, text):
                 continue
-            if worker.was_ready or not of_boots:
+            if worker.ready_reported or not of_boots:
                 raise Violation(f"nothing in the log says why the worker process {pid} ended")
             of_boots -= 1
 
 
 def _is_given_up(pid: int, text: str) -> bool:
-    was_late = f"killing worker process {pid}: it was forked too late" in text
+    was_late = re.search(rf"worker process {pid}(?:: it)? was forked too late", text) is not None
     return was_late or f"pid {pid}) did not exit on SIGKILL" in text
 
 

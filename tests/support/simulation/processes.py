@@ -141,6 +141,12 @@ class _Peer:
         """True while it reads nothing."""
         return False
 
+    def is_heard(self) -> bool:
+        """True if the master holds the other end of the channel."""
+        other_end = select.poll()
+        other_end.register(self.channel.fileno(), 0)
+        return not other_end.poll(0)  # POLLHUP is reported unasked
+
     def receive(self, message: Message) -> None:
         raise NotImplementedError
 
@@ -286,6 +292,7 @@ class Worker(_Peer):
         self.code = code
         self.is_reported = False  # the master was sent its process id
         self.was_ready = False
+        self.ready_reported = False  # and the master was sent that
         self.blocked_until = 0.0
         self.never_exits = False
         self._report = report
@@ -307,7 +314,7 @@ class Worker(_Peer):
 
     def _boot(self) -> None:
         self.channel.send(Booting(self.process.pid))
-        self.is_reported = True
+        self.is_reported |= self.is_heard()
         match self.code.worker:
             case "fails":
                 self.step(self._fail)
@@ -330,6 +337,7 @@ class Worker(_Peer):
         self.was_ready = True
         self.beat()
         self.channel.send(Ready())
+        self.ready_reported = self.is_heard()
         if self.code.worker == "crashes when ready":
             self.step(lambda: self.exit(11))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -97,6 +98,8 @@ class Schedule(logging.Handler):
             _LOGGER.removeHandler(self)
             _LOGGER.setLevel(level)
             _LOGGER.propagate = propagate
+        if violation:
+            gc.collect()  # what the schedule that was cut short has left open counts for no other
         violation = violation or next(iter(self.kernel.violations), "")
         return Outcome(self.seed, violation, self.kernel.trace, self.troubles, len(self.world.workers))
 
