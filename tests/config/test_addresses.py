@@ -44,3 +44,8 @@ def test_address_is_read(text, address):
 def test_malformed_address_is_refused(text):
     with pytest.raises(ValueError, match=r"^expected host:port, "):
         parse_address(text)
+
+
+def test_unix_address_with_at_sign_is_abstract():
+    assert parse_address("unix:@corn").is_abstract
+    assert not parse_address("unix:/run/@corn").is_abstract

@@ -64,3 +64,8 @@ def test_dev_table_is_checked_but_ignored_by_serve(tmp_path):
 def test_serve_option_in_dev_table_is_refused(develop):
     with pytest.raises(ConfigError, match=r"corn\.toml \[dev\]: soak is an option of 'corn serve'"):
         develop("[dev]\nsoak = 1")
+
+
+def test_dev_that_is_no_table_is_unknown_option(develop):
+    with pytest.raises(ConfigError, match=r"corn\.toml: unknown option 'dev'"):
+        develop("dev = 1")

@@ -138,6 +138,12 @@ MISTAKES = [
     ),
     ({"app_dir": "src"}, {}, None, "--app-dir: there is no directory 'src'"),
     ({}, {}, "env_file = ['no.env']", "corn.toml: env_file: there is no file 'no.env'"),
+    ({}, {}, "dev = 1", "corn.toml: unknown option 'dev'"),
+    ({}, {}, "port = " + "9" * 5000, "corn.toml: Exceeds the limit"),
+    ({"hooks": "no.py"}, {}, None, "--hooks: there is no file 'no.py'"),
+    ({"log_config": "no.ini"}, {}, None, "--log-config: there is no file 'no.ini'"),
+    ({"log_config": "a\0b"}, {}, None, "--log-config"),
+    ({"prot": "1"}, {}, None, "unknown option 'prot'; did you mean 'port'?"),
 ]
 
 
@@ -200,3 +206,30 @@ def test_port_variable_yields_to_corn_bind(tmp_path):
 def test_invalid_port_variable_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="PORT: 'web' is wrong"):
         resolve({}, {"PORT": "web"}, tmp_path, None)
+
+
+def test_files_and_directories_of_options_are_found_from_working_directory(resolve_in):
+    files = {"site/public/x": "", "site/hooks.py": "", "site/log.ini": "", "site/a.env": "A=1"}
+    given = {
+        "chdir": "site",
+        "static": ["/a=public"],
+        "hooks": "hooks.py",
+        "log_config": "log.ini",
+        "env_file": ["a.env"],
+    }
+    resolved = resolve_in(given, files=files)
+    assert (resolved.config.hooks, resolved.config.static) == ("hooks.py", ("/a=public",))
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({}, "corn.toml: cannot be accessed: Too many levels of symbolic links"),
+        ({"hooks": "loop"}, "--hooks: '.*loop' cannot be accessed: Too many levels of symbolic links"),
+    ],
+)
+def test_link_to_itself_is_refused_and_not_taken_for_missing(resolve_in, tmp_path, given, error):
+    for name in ("loop",) if given else ("corn.toml",):
+        (tmp_path / name).symlink_to(tmp_path / name)
+    with pytest.raises(ConfigError, match=error):
+        resolve_in(given)

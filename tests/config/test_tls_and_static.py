@@ -44,6 +44,12 @@ def test_unknown_client_certificate_policy_is_refused(raw):
         ClientCertificates().parse(raw)
 
 
+@pytest.mark.parametrize("written", ["", None, 5])
+def test_empty_secret_is_refused(written):
+    with pytest.raises(ValueError, match="expected a text that is not empty"):
+        Secret().parse(written)
+
+
 def test_secret_is_not_shown():
     assert Secret().parse("abc") == "abc"
     assert "abc" not in Secret().show("abc")
@@ -56,6 +62,7 @@ def test_secret_is_not_shown():
         ({"ssl_certfile": ["a", "b"], "ssl_keyfile": ["a"]}, "2 certificates and 1 keys"),
         ({"ssl_certfile": ["a"], "ssl_ca_certs": "c"}, "--ssl-ca-certs: it needs --ssl-cert-reqs"),
         ({"ssl_certfile": ["a"], "ssl_cert_reqs": "2"}, "--ssl-cert-reqs: name the clients' authorities"),
+        ({"ssl_certfile": ["a"], "ssl_crl": "r"}, "--ssl-crl: it needs --ssl-cert-reqs optional or required"),
         ({"redirect_bind": ["127.0.0.1:80"]}, "--redirect-bind: give a certificate too"),
         ({"static": ["/a=nowhere"]}, "--static: there is no directory 'nowhere'"),
     ],

@@ -3,18 +3,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corn.config.schema import OPTIONS
+from corn.config.sections.admin import AdminAddress, StatsdAddress
+from corn.config.sections.http import HeaderField
+from corn.config.sections.logs import AccessLogFile, LineFormat
+from corn.config.sections.static import Mount
 from corn.config.types import (
+    Address,
     AnyText,
     ApplicationName,
     Choice,
     Flag,
+    HostName,
     Integer,
+    IntegerOrAuto,
     ListOf,
     Mode,
     Nullable,
+    NumberOrRange,
     Seconds,
     Size,
     Text,
+    url_path,
 )
 
 
@@ -41,6 +50,13 @@ from corn.config.types import (
         (ListOf(Text()), ["a,b"], ("a,b",)),
         (ListOf(Text()), "", ()),
         (Nullable(Integer(0, 9)), "7", 7),
+        (IntegerOrAuto(1, 9), "AUTO", "auto"),
+        (NumberOrRange(1, 9), "4", 4),
+        (NumberOrRange(1, 9), "auto", "auto"),
+        (NumberOrRange(1, 9), "2..8", "2..8"),
+        (NumberOrRange(1, 9), "3..3", 3),
+        (HostName(), "App.Example", "app.example"),
+        (HostName(), "*", "*"),
     ],
 )
 def test_option_text_is_read(kind, raw, value):
@@ -74,6 +90,15 @@ def test_option_text_is_read(kind, raw, value):
         (Choice(("auto", "on")), "off", "one of auto, on"),
         (Mode(), 660, 'permissions in octal, such as "660"'),
         (Mode(), "888", 'permissions in octal, such as "660"'),
+        (Size(high=10), 11, "a size of at most 10"),
+        (IntegerOrAuto(1, 9), "many", "a whole number from 1 to 9, or auto"),
+        (NumberOrRange(1, 9), "0", "a whole number from 1 to 9, or auto, or a range such as 2..8"),
+        (NumberOrRange(1, 9), "0..4", "a whole number from 1 to 9"),
+        (NumberOrRange(1, 9), "8..2", "the smaller number of a range first, as in 2..8"),
+        (HostName(), "app.example:80", "a host name without a port, such as app.example, .example or *"),
+        (HostName(), None, "a host name without a port, such as app.example, .example or *"),
+        (url_path(), "health", "a path such as /health"),
+        (url_path(), 5, "a path such as /health"),
         (ListOf(Integer(0, 9)), 5, "a list"),
         (ListOf(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
     ],
@@ -128,3 +153,50 @@ def test_shown_modes_are_parsed_back(value):
 def test_option_default_is_valid_value(option):
     shown = option.kind.show(option.default)
     assert not shown or option.kind.parse(shown) == option.default
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        (Text(), "a b"),
+        (AnyText(), ""),
+        (url_path(), "/health?full=1"),
+        (Integer(0, 9), "7"),
+        (IntegerOrAuto(1, 9), "auto"),
+        (NumberOrRange(1, 9), "2..8"),
+        (ApplicationName(), "main:app.asgi"),
+        (Address(), "127.0.0.1:8000"),
+        (AdminAddress(), "127.0.0.1:9000"),
+        (StatsdAddress(), "127.0.0.1:8125"),
+        (HeaderField(), "X-A: b"),
+        (LineFormat(), "%(h)s"),
+        (AccessLogFile(), "access.log"),
+        (Mount(), "/assets=public"),
+        (Flag(), "true"),
+        (Flag(), "false"),
+        (Choice(("auto", "on")), "on"),
+        (HostName(), ".example"),
+        (ListOf(Integer(0, 9)), "1, 2"),
+        (Nullable(Text()), "a"),
+    ],
+)
+def test_shown_value_is_as_user_would_write_it(kind, written):
+    assert kind.show(kind.parse(written)) == written
+
+
+@pytest.mark.parametrize(
+    ("kind", "annotation", "metavar"),
+    [
+        (Text(), "str", "TEXT"),
+        (Text("FILE"), "StrPath", "FILE"),
+        (Choice(("a", "b")), 'Literal["a", "b"]', "a|b"),
+        (ListOf(Text("FILE")), "StrPath | Sequence[StrPath]", "FILE"),
+        (Nullable(Integer(0, 9)), "int | None", "N"),
+    ],
+)
+def test_type_of_option_is_annotated_and_named_in_help(kind, annotation, metavar):
+    assert (kind.annotation, kind.metavar) == (annotation, metavar)
+
+
+def test_unset_option_is_shown_empty():
+    assert Nullable(Text()).show(None) == ""

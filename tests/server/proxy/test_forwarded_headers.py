@@ -185,6 +185,16 @@ def test_unix_socket_peer_is_trusted(run, tmp_path):
     assert scope["server"] == (str(tmp_path / "socket"), None)
 
 
+def test_unix_socket_has_port_of_forwarded_host_only(run, tmp_path):
+    listener = listen_unix(str(tmp_path / "socket"))
+    scope = scope_for(run, b"X-Forwarded-Port: 8443", listener=listener, proxy_fields=ALL)
+    assert scope["server"] == (str(tmp_path / "socket"), None)
+    listener = listen_unix(str(tmp_path / "other"))
+    fields = (b"X-Forwarded-Host: app.example", b"X-Forwarded-Port: 8443")
+    scope = scope_for(run, *fields, listener=listener, proxy_fields=ALL)
+    assert scope["server"] == ("app.example", 8443)
+
+
 @pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
 def test_named_unix_socket_peer_has_no_address(run, tmp_path, interface):
     seen = {}
@@ -233,3 +243,11 @@ def test_single_value_equals_list_of_one_element(lines, standard):
         apply(scope)
         scopes.append(scope)
     assert scopes[0] == scopes[1]
+
+
+def test_remembered_addresses_are_bounded_and_judged_alike():
+    trust = TrustedNetworks(("10.0.0.0/8",))
+    for number in range(2000):
+        assert trust.contains(f"10.0.{number // 250}.{number % 250}")
+        assert not trust.contains(f"11.0.{number // 250}.{number % 250}")
+        assert len(trust._remembered) <= 1024

@@ -1,5 +1,6 @@
 """PROXY protocol, versions 1 and 2."""
 
+import json
 import socket
 import struct
 
@@ -99,3 +100,26 @@ def test_header_timeout_in_partial_proxy_header_closes_connection(run):
             assert await peer.is_closed()
 
     run(main())
+
+
+def test_request_may_follow_proxy_header_in_packet_of_its_own(run):
+    async def main():
+        async with serving(hello, proxy_protocol=True) as at:
+            peer = await at.connect(PREAMBLES[0][0])
+            other = PREAMBLES[0][0] + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert (await at.request(other)).status == 200  # meanwhile the header of the first has been read
+            assert (await peer.request(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")).status == 200
+
+    run(main())
+
+
+def test_refused_proxy_header_is_in_access_log(run, tmp_path):
+    async def main():
+        path = str(tmp_path / "access")
+        async with serving(hello, proxy_protocol=True, access_log=True, access_log_file=path, log_format="json") as at:
+            peer = await at.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await peer.is_closed()
+
+    run(main())
+    (line,) = map(json.loads, (tmp_path / "access").read_text().splitlines())
+    assert line["status"] == 400
