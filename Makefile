@@ -10,6 +10,7 @@
 # make test-lowest  test the server and its configuration with the oldest supported version of each dependency
 # make coverage     check that the tests of the policy and the projections cover each of their branches
 #
+# make programs     test Gradio, DuckDB, Celery, PEX and more under corn, in an environment of their own
 # make simulate     run the master on 100,000 random schedules with simulated processes and time (an hour on two cores)
 # make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
 # make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
@@ -32,13 +33,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--config-settings editable_mode=compat --editable
 BENCH_VENV ?= .venv-bench
 LOWEST_VENV ?= .venv-lowest
+PROGRAMS_VENV ?= .venv-programs
 
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage suites simulate fuzz soak
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage suites simulate fuzz soak programs
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -62,6 +64,9 @@ test-all:
 test-lowest: $(LOWEST_VENV)/.installed
 	$(LOWEST_VENV)/bin/pytest --numprocesses 4 tests/admin tests/config tests/reload tests/server tests/supervisor \
 		tests/integration/protocols
+
+programs: $(PROGRAMS_VENV)/.installed
+	$(PROGRAMS_VENV)/bin/pytest --numprocesses 2 -m programs tests/integration/programs
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check
@@ -139,6 +144,11 @@ $(LOWEST_VENV)/.installed: pyproject.toml tests/support/lowest.py
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		$$($(LOWEST_VENV)/bin/python -m tests.support.lowest)
+	touch $@
+
+$(PROGRAMS_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PROGRAMS_VENV)
+	$(PROGRAMS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[programs,test]'
 	touch $@
 
 $(VENV)/.installed-coverage: $(VENV)/.installed-test

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 def lowest(project: dict) -> list[str]:
     """Requirements such as click==8.1, of corn and of the extras that users install."""
     extras = project["optional-dependencies"]
-    users = [each for name, listed in extras.items() if name not in ("docs", "test") for each in listed]
+    users = [each for name, listed in extras.items() if name not in ("docs", "programs", "test") for each in listed]
     return [re.sub(r">=([0-9.]+)", r"==\1", each).replace(" ", "") for each in (*project["dependencies"], *users)]
 
 
