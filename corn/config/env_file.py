@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from corn.errors import ConfigError
+from corn.system.file_content import read_content
 
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 _KEY = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
@@ -51,7 +52,8 @@ def read_env_file(path: Path, known: Mapping[str, str] | None = None) -> dict[st
     Raises ConfigError, naming file and line, if the file cannot be read or parsed.
     """
     try:
-        return parse_env(path.read_text(encoding="utf-8-sig"), known)
+        text = read_content(path).decode("utf-8-sig")
+        return parse_env(text.replace("\r\n", "\n").replace("\r", "\n"), known)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -26,6 +26,7 @@ from corn.config.validation import check_extras, check_files, check_tls, settle_
 from corn.config.values import BY_NAME, Layer, OptionValue, parse_value
 from corn.errors import ConfigError
 from corn.frozen import frozen
+from corn.system.file_content import read_content
 
 COMMAND_LINE = "command line"
 CALL = "call"
@@ -285,7 +286,7 @@ def read_toml(name: str, path: Path) -> dict[str, Any]:
 
 def _read_text(name: str, path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = read_content(path)
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
     try:

@@ -258,9 +258,12 @@ def open_writer(target: str, option: str) -> Writer:
 
 
 def _open_append(path: str, option: str) -> int:
-    """Open the file that an option names, to append lines; raises ConfigError where it cannot be opened."""
+    """Open the file that an option names, to append lines; raises ConfigError where it cannot be opened.
+
+    O_NONBLOCK is for a named pipe: without a reader it is an error, where open(2) would wait for one.
+    """
     try:
-        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o640)
     except OSError as error:
         raise ConfigError(f"{option}: cannot open '{path}': {error.strerror}") from error
 

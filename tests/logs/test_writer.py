@@ -4,6 +4,10 @@ import contextlib
 import os
 import threading
 
+import pytest
+
+from corn.errors import ConfigError
+from corn.logs import open_writer
 from corn.logs.writer import LineWriter
 
 
@@ -86,3 +90,9 @@ def test_room_taken_by_other_process_keeps_line_without_blocking():
     assert filled and os.read(reader, 100) == b"line\n" and not writer.pending
     os.close(reader)
     os.close(fd)
+
+
+def test_named_pipe_without_reader_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"--log-file: cannot open .*: No such device or address"):
+        open_writer(str(tmp_path / "pipe"), "--log-file")

@@ -226,10 +226,19 @@ def find_to_change(choice: InstanceSelector) -> ControlClient:
 
 def is_local(about: Answer) -> bool:
     """Return whether an instance was started from the working directory, or with a corn.toml or pidfile in it."""
-    here = os.path.realpath(Path.cwd())
+    here = _working_directory()
     files = [str(Path(os.path.realpath(about[name])).parent) for name in ("config_file", "pidfile") if about[name]]
     started_in = str(about.get("started_in") or "")
     return here in files or (bool(started_in) and os.path.realpath(started_in) == here)
+
+
+def _working_directory() -> str:
+    """The working directory without links; where it has been removed, the one that has its name now, or ""."""
+    try:
+        return os.path.realpath(Path.cwd())
+    except OSError:
+        shell = os.environ.get("PWD", "")
+        return os.path.realpath(shell) if os.path.isabs(shell) and os.path.isdir(shell) else ""  # noqa: PTH112, PTH117
 
 
 def _listed(what: str, found: Sequence[ControlClient]) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.support.control_cli import Commanded, command
+from tests.support.control_cli import COMMAND, Commanded, command
 from tests.support.corn_process import DEADLINE, write_app
+from tests.support.environment import clean_environment
 
+CHECKOUT = str(Path(__file__).parents[3])
 QUICK = ("--port", "0", "--no-access-log", "--soak", "0", "--timeout-graceful-shutdown", "5")
 CHANGES = [
     ["stop"],
@@ -53,6 +57,21 @@ def test_change_from_other_directory_is_refused(served, shop, sockets):
         )
     assert served.status()["phase"] == "serving"
     assert served.status()["generation"] == 1
+
+
+def test_command_from_removed_directory_selects_by_option_only(served, sockets, tmp_path):
+    for arguments in (*CHANGES, ["status"], ["stacks"]):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        program = ["/bin/sh", "-c", 'rmdir ../gone; exec "$0" "$@"', *COMMAND, *arguments]
+        environment = clean_environment(CORN_CONTROL=str(sockets), PYTHONPATH=CHECKOUT)
+        done = subprocess.run(
+            program, env=environment, cwd=gone, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+        changes = arguments in CHANGES
+        assert done.returncode == (2 if changes else 0), done.stderr
+        assert done.stderr.startswith("corn: no instance was started from this directory" if changes else "")
+        assert "Traceback" not in done.stderr
 
 
 def test_change_from_instance_directory_acts_and_names_instance(served, shop, sockets):
