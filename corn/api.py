@@ -98,7 +98,7 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
 
     if patcher := monkey_patcher():
         raise ConfigError(f"{patcher}; corn runs on asyncio, so remove the monkey patching")
-    directory, beside = Path.cwd(), _beside_the_program(app)
+    directory, beside = Path.cwd(), _program_directory(app)
 
     def read() -> Resolved:
         resolved = resolve_options(app, options, config_file, directory)
@@ -110,7 +110,7 @@ def _run_master(app: str, options: dict[str, Any], config_file: StrPath | None) 
     return run_master(read(), read)
 
 
-def _beside_the_program(app: str) -> str:
+def _program_directory(app: str) -> str:
     """Directory of the running program, if it contains the application: Python searches it first."""
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     directory = Path(program).resolve().parent if program else Path()

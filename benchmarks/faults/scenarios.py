@@ -57,7 +57,7 @@ def bad_deploy(before: str = "", lifespan: str = "pass") -> Callable[[str], str]
         with Subject(name) as server, server.under_load() as load:
             time.sleep(0.5)
             server.deploy("v2", before=before, lifespan=lifespan)
-            server.hung_up()
+            server.send_hangup()
             time.sleep(4)
             if server.process.poll() is not None:
                 raise LostError("HUP ended it")
@@ -72,7 +72,7 @@ def good_deploys(name: str) -> str:
     with Subject(name) as server, server.under_load() as load:
         for number in range(2, 5):
             server.deploy(f"v{number}")
-            server.hung_up()
+            server.send_hangup()
             _expect(lambda wanted=f"v{number}": load.versions[-1:] == [wanted], f"v{number} is served")
             time.sleep(1)
         return _no_failures(load)
@@ -136,7 +136,7 @@ def signal_storm(name: str) -> str:
     with Subject(name) as server, server.under_load() as load:
         for _ in range(200):
             if server.process.poll() is None:
-                server.hung_up()
+                server.send_hangup()
             time.sleep(0.005)
         time.sleep(5)
         if server.process.poll() is not None:
@@ -193,7 +193,7 @@ def descriptors(name: str) -> str:
 
 def full_disk(name: str) -> str:
     with Subject(name, log="/dev/full") as server, server.under_load() as load:
-        server.hung_up()
+        server.send_hangup()
         time.sleep(4)
         if server.process.poll() is not None or not server.answers():
             raise LostError("it exited when its log could not be written")

@@ -180,7 +180,7 @@ class Subject:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def hung_up(self) -> None:
+    def send_hangup(self) -> None:
         self.signal(signal.SIGHUP)
 
     @contextlib.contextmanager

@@ -54,7 +54,7 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     server = Server(app, _own(config), listeners, slots=Scoreboard.create(), cell=0)
     await server.start()
     server.accept()
-    watching = asyncio.get_running_loop().create_task(_watch_the_loop())
+    watching = asyncio.get_running_loop().create_task(_watch_loop())
     grace = await asking.over
     watching.cancel()
     server.drain(grace=grace or _GRACE, final=False, brisk=not grace)
@@ -81,7 +81,7 @@ def _own(config: Config) -> Config:
     )
 
 
-async def _watch_the_loop() -> None:
+async def _watch_loop() -> None:
     try:
         while True:
             faulthandler.dump_traceback_later(_MAY_HANG, exit=True)

@@ -23,7 +23,7 @@ _WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds",
 
 def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
     """Keep one way to listen in `layers`, highest precedence first; raises ConfigError if a layer has two."""
-    used = [_way_to_listen(layer) for layer in layers]
+    used = [_address_option(layer) for layer in layers]
     winner = next((way for way in used if way), None)
     return [
         {name: given for name, given in layer.items() if _WAYS_TO_LISTEN.get(name, winner) == winner}
@@ -31,7 +31,7 @@ def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
     ]
 
 
-def _way_to_listen(layer: Layer) -> str | None:
+def _address_option(layer: Layer) -> str | None:
     first: tuple[str, OptionValue] | None = None
     for name, given in layer.items():
         way = _WAYS_TO_LISTEN.get(name)

@@ -57,10 +57,10 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
     logger = logs.logger
     handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
 
-    def set_level_back() -> None:
+    def restore_level() -> None:
         logger.setLevel(level)
 
-    def set_all_back() -> None:
+    def restore_all() -> None:
         logs.finish()
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
@@ -76,7 +76,7 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
         return leave
     if not _is_configured():
         logs.configure(logs.Source("corn"), config)
-        return set_all_back
+        return restore_all
     if "log_level" in given:
         logs.set_level(config.log_level)
-    return set_level_back
+    return restore_level

@@ -28,12 +28,12 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Decoder of received bytes, in pieces of any size, into messages.
 
-    `garbage` holds the lines that were not messages; `overflown` is True once a line has exceeded the limit.
+    `garbage` holds the lines that were not messages; `overflowed` is True once a line has exceeded the limit.
     """
 
     def __init__(self) -> None:
         self.garbage: list[bytes] = []
-        self.overflown = False
+        self.overflowed = False
         self._rest: list[bytes] = []
         self._size = 0
 
@@ -53,7 +53,7 @@ class Decoder:
             self._rest.append(data)
             self._size += len(data)
         if self._size > _MAX_LINE:
-            self.overflown = True
+            self.overflowed = True
             self._set_aside(b"".join(self._rest)[:80])
             self._rest, self._size = [], 0
 
@@ -100,9 +100,9 @@ class Channel:
         return self._decoder.garbage
 
     @property
-    def overflown(self) -> bool:
+    def overflowed(self) -> bool:
         """True if a received line has exceeded the limit."""
-        return self._decoder.overflown
+        return self._decoder.overflowed
 
     def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
         """Send; bytes that the socket does not take now are kept for `flush`. `receive` detects a closed peer.

@@ -10,12 +10,12 @@ from typing import NoReturn
 
 from corn import logs
 from corn.ipc.channel import Channel
-from corn.system.process import BY_TEMPLATES, die_with_parent, leave_to_master
+from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_group_signals
 
 
 def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
     """Leave signals to the master, call `serve` with the channel, and exit without exit handlers."""
-    leave_to_master(BY_TEMPLATES)
+    ignore_group_signals(BY_TEMPLATES)
     die_with_parent(signal.SIGKILL)
     serve(Channel(socket.socket(fileno=channel_fd)))
     logs.flush_standard_streams()

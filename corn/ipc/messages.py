@@ -250,12 +250,12 @@ class SetLogLevel(Message):
 
 
 @frozen
-class TellRequests(Message):
+class ListRequests(Message):
     """Master to worker: request for the in-flight requests."""
 
 
 @frozen
-class RequestsTold(Message):
+class RequestsListed(Message):
     """Worker to master: the in-flight requests (see `Server.in_flight`)."""
 
     requests: list[dict[str, Any]]
@@ -358,8 +358,8 @@ _KINDS: tuple[type[Message], ...] = (
     Draining,
     ReopenLogs,
     SetLogLevel,
-    TellRequests,
-    RequestsTold,
+    ListRequests,
+    RequestsListed,
     RenewCredentials,
     Examine,
     Examined,

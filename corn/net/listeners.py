@@ -119,7 +119,7 @@ def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
             told = str(error).replace("--port", "--admin").replace("--host", "--admin")
             raise BindError(f"--admin: {told}") from error
     for listener in opened:
-        listener.asked = f"{FOR_ADMIN}{asked_as(address)}"
+        listener.asked = f"{FOR_ADMIN}{requested_address(address)}"
     for _, sock in passed:
         if all(sock is not listener.sock for listener in opened):
             sock.close()
@@ -141,7 +141,7 @@ def addresses(config: Config, handed_over: HandedOver = ()) -> tuple[Address, ..
 
 
 def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
-    found = [(asked, sock) for asked, sock in handed_over if asked == asked_as(address)]
+    found = [(asked, sock) for asked, sock in handed_over if asked == requested_address(address)]
     if isinstance(address, NamedAddress):
         if not found:
             raise BindError(_not_passed(address.name, handed_over))
@@ -160,7 +160,7 @@ def _is_socket(path: str) -> bool:
         return False
 
 
-def asked_as(address: Address) -> str:
+def requested_address(address: Address) -> str:
     """Name of an address that one master passes to the next."""
     return f"{PASSED}{address.name}" if isinstance(address, NamedAddress) else str(address)
 
@@ -181,7 +181,7 @@ def _open(address: Address, config: Config) -> list[Listener]:
     else:
         opened = _open_tcp(address, config.backlog, both_families=not _is_shared(address, config))
     for listener in opened:
-        listener.asked = asked_as(address)
+        listener.asked = requested_address(address)
     return opened
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from corn.config import Config
 from corn.config.addresses import parse_address
 from corn.logs import logger
-from corn.net.listeners import PASSED, addresses, asked_as
+from corn.net.listeners import PASSED, addresses, requested_address
 
 _FIRST = 3
 _STORED = "corn-listener-"
@@ -67,7 +67,7 @@ def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
 
 
 def _opened_by_corn(config: Config) -> list[str]:
-    return [asked_as(each) for each in (*addresses(config), *map(parse_address, config.redirect_bind))]
+    return [requested_address(each) for each in (*addresses(config), *map(parse_address, config.redirect_bind))]
 
 
 def _socket_of(fd: int) -> socket.socket:

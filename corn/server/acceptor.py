@@ -43,13 +43,13 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 class AcceptBalance:
     """Load of this worker relative to all workers that accept; refreshed while connections arrive."""
 
-    __slots__ = ("_alive", "_closings", "_looked_at", "_short_ticks", "_slots", "_unresponsive", "_words")
+    __slots__ = ("_alive", "_closings", "_sampled_at", "_short_ticks", "_slots", "_unresponsive", "_words")
 
     def __init__(self, slots: Scoreboard, own: memoryview) -> None:
         self._slots = slots
         self._words = own
         self._alive: list[memoryview] = []
-        self._looked_at = 0.0
+        self._sampled_at = 0.0
         self._unresponsive: set[tuple[int, int]] = set()
         self._closings = 0
         self._short_ticks = 0
@@ -60,13 +60,13 @@ class AcceptBalance:
         self._short_ticks = self._short_ticks + 1 if are_short else 0
         self._closings = closings
 
-    def shares_out(self) -> bool:
+    def distributes(self) -> bool:
         """True if other workers accept now, so that connections are distributed among them."""
         if self._short_ticks >= _SHORT_TICKS:
             return False
         now = time.monotonic()
-        if now - self._looked_at > _VIEW:
-            self._looked_at = now
+        if now - self._sampled_at > _VIEW:
+            self._sampled_at = now
             oldest = int(now * 1000) - _STALE_MS
             self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
         return len(self._alive) > 1
@@ -124,7 +124,7 @@ class Acceptor:
         self._listener.close()
 
     def _readable(self) -> None:
-        if not self._fleet.shares_out():
+        if not self._fleet.distributes():
             for _ in range(_BATCH):
                 if not self._accept() or self._service.metrics.open >= self._service.limit_connections:
                     return
@@ -193,7 +193,7 @@ class Acceptor:
         self._service.metrics.opened()
         if self._service.metrics.open >= self._service.limit_connections:
             self._pause(None)
-            self._service.when_room.append(self._resume)
+            self._service.waiting_acceptors.append(self._resume)
         # Not by the loop: it would make up a name, and call a factory that the application has set.
         asyncio.Task(self._connect(sock, peer), loop=self._service.loop, name="accept")
         return True

@@ -34,7 +34,7 @@ class Movable(Protocol):
     def idle_socket(self) -> socket.socket | None:
         """Socket of the connection if it has no other state, else None."""
 
-    def leave_to_another(self) -> None:
+    def detach_socket(self) -> None:
         """Close this process's descriptor only, without ending the connection."""
 
 
@@ -48,7 +48,7 @@ class ConnectionHandoff:
         self._take.setblocking(False)
         self._connecting: set[asyncio.Task[None]] = set()
 
-    def leave_all(self, service: ServerContext) -> None:
+    def hand_over_all(self, service: ServerContext) -> None:
         """Hand over all idle connections; those that do not fit into the mailbox stay with this worker."""
         for connection in list(service.connections):
             if not isinstance(connection, Movable) or (sock := connection.idle_socket()) is None:
@@ -57,7 +57,7 @@ class ConnectionHandoff:
                 socket.send_fds(self._put, [b"c"], [sock.fileno()])
             except OSError:
                 return
-            connection.leave_to_another()
+            connection.detach_socket()
 
     def open(self, service: ServerContext, factory: Factory) -> None:
         """Take over the connections in the mailbox, now and later, each with a protocol that the factory makes."""

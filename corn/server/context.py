@@ -95,8 +95,8 @@ class ServerContext:
         "template",
         "timeout_request",
         "turn",
+        "waiting_acceptors",
         "websockets",
-        "when_room",
     )
 
     def __init__(
@@ -128,7 +128,7 @@ class ServerContext:
         proxies = TrustedNetworks(config.forwarded_allow_ips) if config.proxy_headers else None
         self.forwarded = ForwardedHeaders(proxies, config.proxy_fields) if proxies is not None else None
         self.request_ids = RequestIds(proxies) if config.request_id else None
-        self.when_room: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
+        self.waiting_acceptors: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.http1_cycle = app.http1_cycle if isinstance(app, CycleAdapter) else None
@@ -180,7 +180,7 @@ class ServerContext:
         for session in [each for each in self.websockets if each.deadline <= now]:
             session.expire()
 
-    def heed_proxies(self, head: RequestHead, scope: dict[str, Any], peer: Address) -> None:
+    def apply_forwarded_fields(self, head: RequestHead, scope: dict[str, Any], peer: Address) -> None:
         """Apply the forwarding fields of `peer`, if it is a trusted proxy, to a request's scope; set the request id."""
         if head.forwarded and self.forwarded is not None:
             self.forwarded.apply(scope, peer, head.forwarded_at)
@@ -210,7 +210,7 @@ class ServerContext:
         if connection is not None:
             self.connections.discard(connection)
         self.metrics.closed()
-        if self.when_room and self.metrics.open < self.limit_connections:
-            waiting, self.when_room = self.when_room, []
+        if self.waiting_acceptors and self.metrics.open < self.limit_connections:
+            waiting, self.waiting_acceptors = self.waiting_acceptors, []
             for resume in waiting:
                 resume()

@@ -32,7 +32,7 @@ class GracefulDrain:
     def __init__(self, service: ServerContext, mailbox: ConnectionHandoff | None = None) -> None:
         self._service = service
         self._mailbox = mailbox
-        self._leaves_behind = False  # idle connections are handed to the next worker
+        self._hands_over = False  # idle connections are handed to the next worker
         self._deadline: float | None = None
         self._cancelled: float | None = None
         self.done: asyncio.Future[None] = service.loop.create_future()
@@ -45,8 +45,8 @@ class GracefulDrain:
         if brisk:
             idle, first = 0.0, _FIRST_BYTE_BRISK
             self._cut_short()
-            self._leaves_behind = self._mailbox is not None and not final
-            self._leave_idle()
+            self._hands_over = self._mailbox is not None and not final
+            self._hand_over_idle()
         if self._deadline is None:
             self._deadline = now + grace
             self._service.draining = True
@@ -71,9 +71,9 @@ class GracefulDrain:
             if cycle.streams:
                 cycle.cancel("the worker drains")
 
-    def _leave_idle(self) -> None:
-        if self._mailbox is not None and self._leaves_behind:
-            self._mailbox.leave_all(self._service)
+    def _hand_over_idle(self) -> None:
+        if self._mailbox is not None and self._hands_over:
+            self._mailbox.hand_over_all(self._service)
 
     def _cut_short(self) -> None:
         for cycle in list(self._service.running):
@@ -94,12 +94,12 @@ class GracefulDrain:
         sessions = list(self._service.websockets)
         spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
         for position, session in enumerate(sessions):
-            session.leave(now + spread * position / len(sessions))
+            session.close_at(now + spread * position / len(sessions))
 
     def _step(self) -> None:
         service, now = self._service, self._service.loop.time()
         service.tick()
-        self._leave_idle()  # also connections that were accepted at the last moment
+        self._hand_over_idle()  # also connections that were accepted at the last moment
         service.sweep()
         if self._deadline is not None and now >= self._deadline and self._cancelled is None:
             self._cancelled = now

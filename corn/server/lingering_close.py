@@ -53,7 +53,7 @@ class LingeringClose(BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
-        self.lose_output()
+        self.discard_output()
 
     def expire(self) -> None:
         if self._end < math.inf:

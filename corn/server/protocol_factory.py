@@ -36,13 +36,13 @@ class ProtocolFactory:
 
     def first(self, sock: socket.socket, ends: Endpoints) -> asyncio.BaseProtocol:
         """First protocol of a connection."""
-        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
+        if self._preamble_peers is not None and self._preamble_peers.trusts(ends.client):
             return ProxyProtocolReader(self._service, ends, partial(self._second, sock))
         return self._second(sock, ends)
 
     def redirect(self, _: socket.socket, ends: Endpoints) -> asyncio.BaseProtocol:
         """First protocol of a connection whose listener redirects to HTTPS."""
-        if self._preamble_peers is not None and self._preamble_peers.believes(ends.client):
+        if self._preamble_peers is not None and self._preamble_peers.trusts(ends.client):
             return ProxyProtocolReader(self._service, ends, self._redirection)
         return self._redirection(ends)
 

@@ -31,14 +31,14 @@ class RequestIds:
         """Ensure that the headers of a scope have exactly one field, for a request that came from `peer`."""
         headers = scope["headers"]
         given = [value for name, value in headers if name == FIELD]
-        if len(given) == 1 and self._believes(peer) and _USABLE.fullmatch(given[0]):
+        if len(given) == 1 and self._trusts(peer) and _USABLE.fullmatch(given[0]):
             return
         if given:
             headers[:] = [field for field in headers if field[0] != FIELD]
         headers.append((FIELD, self._new()))
 
-    def _believes(self, peer: Address) -> bool:
-        return self._trusted is not None and self._trusted.believes(peer)
+    def _trusts(self, peer: Address) -> bool:
+        return self._trusted is not None and self._trusted.trusts(peer)
 
     def _new(self) -> bytes:
         """32 hexadecimal digits: random for the worker, then a count."""

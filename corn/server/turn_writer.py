@@ -71,7 +71,7 @@ class TurnWriter:
         if not self._is_open:
             self._open(now)
         elif gap > STEP:
-            self._saw_long_step(gap)
+            self._note_long_step(gap)
         elif not self.holds:
             self._at_once -= 1
             self.holds = self._at_once <= 0
@@ -102,10 +102,10 @@ class TurnWriter:
             self._is_open = False
             took = monotonic() - self._last
             if took > _AT_THE_END:
-                self._saw_long_step(took)
+                self._note_long_step(took)
         self.flush()
 
-    def _saw_long_step(self, took: float) -> None:
+    def _note_long_step(self, took: float) -> None:
         self._at_once = min(max(self._at_once, 0) + int(_PER_STEP * took / STEP), _MOST_AT_ONCE)
         self.holds = False
         self.flush()

@@ -131,7 +131,7 @@ class Session(Protocol):
     def lost(self) -> None:
         """Handle the end of the transport: no more input arrives, and output is discarded."""
 
-    def leave(self, at: float) -> None:
+    def close_at(self, at: float) -> None:
         """Close with 1012 at this time of `Clock.now`, because the worker drains."""
 
     def expire(self) -> None:
@@ -147,7 +147,7 @@ class HTTPStream(Protocol):
     async def drained(self) -> None:
         """Wait until more can be written; also returns when the peer has disconnected."""
 
-    def tell_to_continue(self) -> None:
+    def send_continue(self) -> None:
         """Answer an expectation with 100 (RFC 9110, 15.2.1)."""
 
     def resume_body(self) -> None:
@@ -159,7 +159,7 @@ class HTTPStream(Protocol):
     def finished(self, cycle: Cycle) -> None:
         """Handle the end of the cycle: the response is complete, or there will be none."""
 
-    def break_off(self, cycle: Cycle) -> None:
+    def abort_response(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect."""
 
 

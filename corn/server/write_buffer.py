@@ -210,7 +210,7 @@ class BufferedProtocol(asyncio.Protocol):
             self._undelivered = cycle
             self.transport.set_write_buffer_limits(high=0)  # writing is resumed when nothing is left
 
-    def lose_output(self) -> None:
+    def discard_output(self) -> None:
         """Account for the response that the connection's end has left in the buffers."""
         if self._undelivered is not None:
             self._undelivered.lost = True

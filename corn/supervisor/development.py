@@ -38,7 +38,7 @@ class Development(Protocol):
         """Start watching; changes are passed to `handle`, and `reread` reads the options again."""
         ...
 
-    def hung_up(self, handle: Callable[[Event], None]) -> bool:
+    def closed_terminal(self, handle: Callable[[Event], None]) -> bool:
         """True if a SIGHUP was caused by a closed terminal, and therefore requests a stop."""
         ...
 
@@ -103,7 +103,7 @@ class NoDevelopment:
     ) -> None:
         del selector, children, handle, reread
 
-    def hung_up(self, handle: Callable[[Event], None]) -> bool:
+    def closed_terminal(self, handle: Callable[[Event], None]) -> bool:
         is_closed = self._had_terminal and not has_controlling_terminal()
         if is_closed:
             handle(StopRequested(time.monotonic(), "SIGTERM", cause="its terminal was closed"))

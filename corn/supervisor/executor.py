@@ -108,7 +108,7 @@ class Executor:
                 if text := self.dumps.forget(worker):
                     logger.error("last stacks of worker process %s:\n%s", worker.pid, text.rstrip())
                 os.close(worker.report)
-                self.readings.leave(self.slots.cell(worker.cell))  # its connections are no longer counted
+                self.readings.add_exited(self.slots.cell(worker.cell))  # its connections are no longer counted
                 self._free_cells.append(worker.cell)
         for generation, template in list(self.templates.items()):
             if generation not in after.templates:

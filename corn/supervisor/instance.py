@@ -31,7 +31,7 @@ class Instance:
     """All parts of a running master.
 
     `reread` reads the configuration again for a reload, and `origins` has the sources of its values. `about` and
-    `rendezvous` are for clients of the control socket, `admin` are the listeners for monitoring.
+    `control_socket` are for clients of the control socket, `admin` are the listeners for monitoring.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Instance:
         service_manager: SystemdNotifier,
         *,
         about: About,
-        rendezvous: ControlSocket | None,
+        control_socket: ControlSocket | None,
         reread: Callable[[], Config],
         admin: list[Listener],
         origins: Origins,
@@ -63,7 +63,7 @@ class Instance:
             origins=origins,
         )
         self.commands = Commands(loop, executor, inbox.queries, self._reloader, about, reopen_logs=self._reopen_logs)
-        self.control = ControlServer(rendezvous, loop.selector, self.commands.answer)
+        self.control = ControlServer(control_socket, loop.selector, self.commands.answer)
         self.admin = AdminProcess(config, admin, loop.children, self.commands.status)
         self.hooks = HooksProcess(config, loop.children, executor.config_of)
         self._renewal = CertificateRenewal(config, executor.vault, loop.children, executor.send_to_workers)
@@ -113,7 +113,7 @@ class Instance:
         try:
             return loop.run()
         finally:
-            self.control.leave(keep_file=False)  # the clients stay connected to wait for the exit
+            self.control.stop_listening(keep_file=False)  # the clients stay connected to wait for the exit
             loop.selector.close()
             self._renewal.finish()
 
@@ -131,7 +131,7 @@ class Instance:
         return self._executor.reopen_logs()
 
     def _hang_up(self, at: float) -> None:
-        if not self._development.hung_up(self._loop.handle):
+        if not self._development.closed_terminal(self._loop.handle):
             self._reloader.request(at)
 
     def _reload_refused(self, why: str) -> None:

@@ -95,9 +95,11 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
         os.umask(config.umask)
     raise_descriptor_limit()
     handed_over = [*boot.predecessor.sockets, *boot.passed.sockets]
-    with _listening(config, handed_over) as listeners, _closed_at_the_end(open_admin(config, handed_over)) as admin:
+    with _listening(config, handed_over) as listeners, _closed_on_exit(open_admin(config, handed_over)) as admin:
         user = os.geteuid() if boot.identity is None else boot.identity.uid
-        meet = plan_control_socket(config.control, listeners[0].address, user, boot.predecessor.rendezvous)
+        open_control_socket = plan_control_socket(
+            config.control, listeners[0].address, user, boot.predecessor.control_socket
+        )
         if boot.identity is not None:
             chown_sockets([*listeners, *admin], boot.identity)
             boot.pidfile.reserve(boot.identity)
@@ -106,9 +108,9 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
             logs.open_file(config.log_file)
             if trouble := logs.receiver_trouble():
                 print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
-        with _controlled(meet()) as rendezvous:
+        with _controlled(open_control_socket()) as control_socket:
             development = _development(config, boot)
-            return run_service(config, reread, listeners, rendezvous, boot, development=development, admin=admin)
+            return run_service(config, reread, listeners, control_socket, boot, development=development, admin=admin)
 
 
 def _development(config: Config, boot: BootContext) -> Development:
@@ -120,24 +122,24 @@ def _development(config: Config, boot: BootContext) -> Development:
 
 
 @contextlib.contextmanager
-def _controlled(rendezvous: ControlSocket | None) -> Iterator[ControlSocket | None]:
+def _controlled(control_socket: ControlSocket | None) -> Iterator[ControlSocket | None]:
     """The control socket, which is removed at the end unless a successor has it."""
     try:
-        yield rendezvous
+        yield control_socket
     finally:
-        if rendezvous is not None:
-            rendezvous.close()
+        if control_socket is not None:
+            control_socket.close()
 
 
 @contextlib.contextmanager
 def _listening(config: Config, handed_over: HandedOver) -> Iterator[list[Listener]]:
     """The open listeners; those still open at the end are closed then."""
-    with _closed_at_the_end(open_listeners(config, handed_over)) as listeners:
+    with _closed_on_exit(open_listeners(config, handed_over)) as listeners:
         yield listeners
 
 
 @contextlib.contextmanager
-def _closed_at_the_end(listeners: list[Listener]) -> Iterator[list[Listener]]:
+def _closed_on_exit(listeners: list[Listener]) -> Iterator[list[Listener]]:
     try:
         yield listeners
     finally:

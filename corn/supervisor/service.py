@@ -33,7 +33,7 @@ def run_service(
     config: Config,
     reread: Callable[[], Config],
     listeners: list[Listener],
-    rendezvous: ControlSocket | None,
+    control_socket: ControlSocket | None,
     boot: BootContext,
     *,
     development: Development,
@@ -69,7 +69,7 @@ def run_service(
         development,
         service_manager,
         about=about,
-        rendezvous=rendezvous,
+        control_socket=control_socket,
         reread=reread,
         admin=admin,
         origins=boot.origins,
@@ -88,7 +88,7 @@ def run_service(
         instance.admin.begin()
         instance.control.listen()
         instance.hooks.call("when_ready", info)
-        boot.predecessor.tell_that_we_serve()
+        boot.predecessor.report_ready()
         boot.launch.ready()
         development.greet(addresses)
 

@@ -28,7 +28,7 @@ from corn.supervisor.control.server import ControlServer
 from corn.supervisor.control.socket_file import ControlSocket, taken_over
 from corn.supervisor.policy.events import Event, SuccessorFailed, SuccessorReady
 from corn.supervisor.process.systemd import SystemdNotifier
-from corn.system.paths import back_at_the_start
+from corn.system.paths import in_start_directory
 from corn.tls.credentials import Credentials
 from corn.tls.vault import Vault
 
@@ -58,7 +58,7 @@ class Successor:
 
 
 def execute_successor(
-    listeners: Sequence[Listener], rendezvous: ControlSocket | None, vault: Vault | None
+    listeners: Sequence[Listener], control_socket: ControlSocket | None, vault: Vault | None
 ) -> Successor:
     """Start a new master that inherits this one's descriptors. Raises CornError if that fails."""
     if os.getpid() == 1:
@@ -70,9 +70,9 @@ def execute_successor(
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
     handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
     note = {"pipe": writer, "listeners": handed, "master": os.getpid(), "control": None}
-    if rendezvous is not None:
-        inherited.append(rendezvous.sock.fileno())
-        note["control"] = rendezvous.note()
+    if control_socket is not None:
+        inherited.append(control_socket.sock.fileno())
+        note["control"] = control_socket.note()
     if vault is not None:
         inherited.append(vault.fd)
         note["vault"] = vault.fd
@@ -81,7 +81,7 @@ def execute_successor(
         os.set_inheritable(fd, True)
     try:
         signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-        with back_at_the_start():
+        with in_start_directory():
             pid = os.posix_spawn(
                 sys.executable, [sys.executable, *sys.orig_argv[1:]], environment, setsigmask=[], setsigdef=signals
             )
@@ -105,7 +105,7 @@ class Predecessor:
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         """Remove the variable from the environment, so that no other process inherits it."""
         note = json.loads(environ.pop(_VARIABLE, "null")) or {"pipe": None, "listeners": [], "master": None}
-        self.rendezvous = taken_over(note.get("control"))
+        self.control_socket = taken_over(note.get("control"))
         self.pid: int | None = note["master"]
         self._pipe: int | None = note["pipe"]
         self.credentials = _credentials_in(note.get("vault"))
@@ -116,7 +116,7 @@ class Predecessor:
             os.set_inheritable(fd, False)
             self.sockets.append((asked, socket.socket(fileno=fd)))
 
-    def tell_that_we_serve(self) -> None:
+    def report_ready(self) -> None:
         """Report once that this master serves; a predecessor that has exited is ignored."""
         if self._pipe is not None:
             with contextlib.suppress(OSError):
@@ -154,7 +154,7 @@ class UpgradeMonitor:
     def start(self, listeners: Sequence[Listener], vault: Vault | None) -> None:
         """Execute a new master, which inherits the listeners, the control socket and the certificates."""
         try:
-            self._successor = execute_successor(listeners, self._control.rendezvous, vault)
+            self._successor = execute_successor(listeners, self._control.control_socket, vault)
         except CornError as error:
             self._handle(SuccessorFailed(time.monotonic(), str(error)))
             return
@@ -173,8 +173,8 @@ class UpgradeMonitor:
         serves = successor.serves()
         self._drop(successor, stop=not serves)
         if serves:
-            self._control.leave(keep_file=True)
-            self._service_manager.main_is(successor.pid)
+            self._control.stop_listening(keep_file=True)
+            self._service_manager.announce_main(successor.pid)
         at = time.monotonic()
         failed = SuccessorFailed(at, "the new master exited before it was ready")
         self._handle(SuccessorReady(at) if serves else failed)

@@ -54,7 +54,7 @@ def working_directory() -> str:
 
 
 @contextlib.contextmanager
-def back_at_the_start() -> Iterator[None]:
+def in_start_directory() -> Iterator[None]:
     """Within the block, work in the starting directory, so that an executed program finds the same files as corn.
 
     Raises OSError if it can no longer be entered.
@@ -69,7 +69,7 @@ def back_at_the_start() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def back_on_failure() -> Iterator[None]:
+def working_directory_restored_on_failure() -> Iterator[None]:
     """Return to the current working directory if the block raises.
 
     Raises OSError, before the block, if no descriptor is left.
@@ -83,7 +83,7 @@ def back_on_failure() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def back_afterwards() -> Iterator[None]:
+def working_directory_restored() -> Iterator[None]:
     """Return to the current working directory after the block, and to the starting directory that is known now.
 
     Raises OSError, before the block, if no descriptor is left.

@@ -158,7 +158,7 @@ JOB_CONTROL = frozenset({signal.SIGTTIN, signal.SIGTTOU})
 DELIVERED = frozenset(signal.valid_signals()) - JOB_CONTROL  # unblocked again after all signals were blocked
 
 
-def leave_to_master(numbers: Iterable[int]) -> None:
+def ignore_group_signals(numbers: Iterable[int]) -> None:
     """Ignore signals that reach the whole process group, and block those of job control."""
     for number in numbers:
         signal.signal(number, ignore_signal)

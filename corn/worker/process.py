@@ -24,16 +24,16 @@ from corn.ipc.messages import (
     Drain,
     Draining,
     Failed,
+    ListRequests,
     Ready,
     RenewCredentials,
     ReopenLogs,
-    RequestsTold,
+    RequestsListed,
     Retiring,
     SetLogLevel,
-    TellRequests,
 )
 from corn.server.server import Server
-from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, identify, leave_to_master
+from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, identify, ignore_group_signals
 from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.signal_handlers import keep_interrupts_from_application
 from corn.worker.event_loop import new_event_loop
@@ -56,7 +56,7 @@ def run(startup: WorkerStartup) -> int:
     """Run a worker; returns the exit code."""
     _reset_after_fork(startup)
     startup.channel.send(Booting(os.getpid()))
-    startup.tell("post_fork")
+    startup.call_hook("post_fork")
     try:
         began = time.perf_counter()
         loop = new_event_loop(startup.config.loop)
@@ -69,14 +69,14 @@ def run(startup: WorkerStartup) -> int:
         try:
             worker = _Worker(startup, application, loop, loading)
             loop.run_until_complete(worker.live())
-            loop.run_until_complete(finish(worker.leaves_by))
+            loop.run_until_complete(finish(worker.drain_deadline))
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
         startup.channel.send(_failed(error, startup))
         return _FAILED
     finally:
-        startup.tell("worker_exit")
+        startup.call_hook("worker_exit")
     return 0
 
 
@@ -114,7 +114,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     main_thread._native_id = threading.get_native_id()  # fork(2) has copied the parent's, and Python leaves it
     reset_sigchld()
     of_c_code = startup.monitor.signals.of_c_code
-    leave_to_master(set(BY_WORKERS) - of_c_code)
+    ignore_group_signals(set(BY_WORKERS) - of_c_code)
     for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
         signal.signal(number, signal.SIG_DFL)
     startup.monitor.faults.report_to(startup.report)  # SIGABRT writes the stacks of a boot that hangs
@@ -161,11 +161,11 @@ class _Worker:
         self._application = application
         self._retiring = False
         self._loading = loading
-        self._leave_by = math.inf
+        self._drain_deadline = math.inf
 
-    def leaves_by(self) -> float:
+    def drain_deadline(self) -> float:
         """End of the grace period, by the loop's clock."""
-        return self._leave_by
+        return self._drain_deadline
 
     async def live(self) -> None:
         startup = self._startup
@@ -196,7 +196,7 @@ class _Worker:
         ExitFlag().install()
         self._channel.set_blocking(False)
         self._loop.add_reader(self._channel.fileno(), self._on_messages)
-        startup.tell("post_worker_init")
+        startup.call_hook("post_worker_init")
         self._server.accept()
         docs = startup.development.started(self._application, self._loop, self._flush)
         self._channel.send(Ready(self._loading, starting, docs))
@@ -221,8 +221,8 @@ class _Worker:
             elif isinstance(message, SetLogLevel):
                 logs.set_level(message.levels)
                 self._server.set_log_level(message.levels)
-            elif isinstance(message, TellRequests):
-                self._channel.send(RequestsTold(self._server.in_flight()))
+            elif isinstance(message, ListRequests):
+                self._channel.send(RequestsListed(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
                 self._startup.renew_credentials()
         if self._channel.closed:
@@ -230,7 +230,7 @@ class _Worker:
             self._drain_without_master()
 
     def _drain(self, grace: float, *, final: bool, brisk: bool = False) -> None:
-        self._leave_by = min(self._leave_by, self._loop.time() + grace)
+        self._drain_deadline = min(self._drain_deadline, self._loop.time() + grace)
         self._server.drain(grace=grace, final=final, brisk=brisk)
 
     def _drain_without_master(self) -> None:

@@ -53,7 +53,7 @@ class WorkerStartup:
     development: Development = field(default_factory=NoDevelopment)
     mailbox: ConnectionHandoff | None = None
 
-    def tell(self, hook: str) -> None:
+    def call_hook(self, hook: str) -> None:
         """Call a hook for this worker."""
         self.hooks.run(hook, WorkerInfo(self.order.slot, self.setup.generation, os.getpid()))
 

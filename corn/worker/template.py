@@ -38,7 +38,7 @@ from corn.ipc.messages import (
 )
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
-from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, identify, leave_to_master
+from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, identify, ignore_group_signals
 from corn.worker import process as worker_process
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import ChildExits, ForkedWorkers
@@ -56,7 +56,7 @@ def main(setup_fd: int) -> NoReturn:
     sys.argv[:] = setup.argv
     if setup.order is not None:
         _be_spawned(setup)
-    leave_to_master(BY_TEMPLATES)
+    ignore_group_signals(BY_TEMPLATES)
     config = setup.parsed_config()
     identify(config.process_name, "template", f"g{setup.generation} {config.app}")
     die_with_parent(signal.SIGKILL)

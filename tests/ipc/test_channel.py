@@ -36,7 +36,7 @@ def test_decoder_reads_messages_between_malformed_lines(sent, size):
         b'["Nothing", {}]',
         b'[["Retiring"], {}]',
         b'["Forked", {"worker": 1, "pid": "1"}]',
-        b'["RequestsTold", {"requests": null}]',
+        b'["RequestsListed", {"requests": null}]',
         b"[" * 100_000,
         b"\xff\xfe",
     ],
@@ -51,7 +51,7 @@ def test_decoder_overflows_at_endless_line():
     decoder = Decoder()
     for _ in range(80):
         assert decoder.feed(b"x" * 65536) == []
-    assert decoder.overflown
+    assert decoder.overflowed
 
 
 def test_channel_without_descriptors_closes_received_ones():

@@ -60,7 +60,7 @@ def test_counters_outlive_their_worker(run):
         async with serving(app) as at:
             await at.request(get("/"))
             readings = WorkerCounters(at.slots)
-            readings.leave(at.slots.cell(0))
+            readings.add_exited(at.slots.cell(0))
             assert readings.gone.requests == 1
             assert readings.gone.connections == 0
             assert reading_of(at.slots.cell(0)).requests == 0

@@ -30,10 +30,10 @@ class Events:
 
     def __init__(self):
         self.seen = []
-        self.may_go_on = threading.Event()
+        self.may_keep_alive = threading.Event()
 
     def wait(self):
-        assert self.may_go_on.wait(20)
+        assert self.may_keep_alive.wait(20)
 
 
 def ask(run, app, data=GET, **options):

@@ -15,7 +15,7 @@ def test_intermediate_process_of_lost_template_exits():
         try:
             gone, _ = os.pipe()
             os.close(reader)
-            fork._be_middle(lambda: os._exit(0), gone, writer)
+            fork._run_middle_process(lambda: os._exit(0), gone, writer)
         finally:
             os._exit(42)
     os.close(reader)

@@ -10,10 +10,10 @@ import pytest
 
 PROGRAM = """
 import faulthandler, json, os, signal
-from corn.system.process import BY_TEMPLATES, leave_to_master
+from corn.system.process import BY_TEMPLATES, ignore_group_signals
 from corn.worker.audit.signal_handlers import SignalHandlers
 
-leave_to_master(BY_TEMPLATES)
+ignore_group_signals(BY_TEMPLATES)
 handlers = SignalHandlers()
 handlers.begin()
 def own(number, frame): pass

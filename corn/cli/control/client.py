@@ -152,10 +152,10 @@ def instances(control: str | None) -> list[ControlClient]:
     An instance that does not reply has an empty `about`. Raises NoAnswer if the path in `control` cannot be used.
     """
     own, others = sockets(os.environ, control)
-    return [*_acquainted(own, strict=control is not None), *_strangers(others)]
+    return [*_identified(own, strict=control is not None), *_strangers(others)]
 
 
-def _acquainted(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOUT) -> list[ControlClient]:
+def _identified(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOUT) -> list[ControlClient]:
     found = []
     for path in paths:
         try:
@@ -184,7 +184,7 @@ def _strangers(paths: Sequence[Path]) -> list[ControlClient]:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        found += (each for each in _acquainted([path], strict=False, timeout=left) if each.about)
+        found += (each for each in _identified([path], strict=False, timeout=left) if each.about)
     return found
 
 
@@ -264,7 +264,7 @@ def _choose(fitting: list[ControlClient], choice: InstanceSelector) -> ControlCl
 def _fitting(choice: InstanceSelector) -> list[ControlClient]:
     """Find all instances that match, at least one. Raises NoInstance or NoAnswer."""
     own, others = sockets(os.environ, choice.control)
-    found = _acquainted(own, strict=choice.control is not None)
+    found = _identified(own, strict=choice.control is not None)
     silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     fitting = [each for each in found if each.about and choice.fits(each.about)]
     if not fitting and silent is None:

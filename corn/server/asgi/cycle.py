@@ -156,7 +156,7 @@ class RequestCycle:
         self.wake()
         return len(self._body) > HOLD_LIMIT
 
-    def hang_up(self) -> None:
+    def half_closed(self) -> None:
         """Record that the peer sends no more, but may still read."""
         self.ended = True
         self.wake()
@@ -174,7 +174,7 @@ class RequestCycle:
     async def _wait_for_body(self) -> None:
         if self.head.expects_continue and not (self.committed or self.ended):
             self.head.expects_continue = False
-            self.connection.tell_to_continue()
+            self.connection.send_continue()
         while self.arriving and not (self._body or self.ended or self.responded):
             await self._wait()
 
@@ -267,7 +267,7 @@ class RequestCycle:
     def _unfinished(self) -> None:
         if self.ended:  # the application has received http.disconnect, and returned
             self.lost = not self.refused
-            self.connection.break_off(self)
+            self.connection.abort_response(self)
             self._finish()
             return
         did = "without completing the response" if self.status else "without sending a response"
@@ -294,7 +294,7 @@ class RequestCycle:
         if self.responded:
             return
         if self.gone or self.committed:
-            self.connection.break_off(self)
+            self.connection.abort_response(self)
             self._finish()
             return
         if status == 503:

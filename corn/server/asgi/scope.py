@@ -85,7 +85,7 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
     if tls is not None:
         scope["extensions"] = extensions_over_tls(scope["extensions"], tls)
     root_path = scope["root_path"]
-    if root_path and _lacks_root(path, root_path, template["path"]):
+    if root_path and _lacks_root_path(path, root_path, template["path"]):
         scope["path"] = root_path + path
         scope["raw_path"] = quote(root_path, safe=_PATH_SAFE).encode("ascii") + raw_path
     if "state" in scope:
@@ -93,7 +93,7 @@ def http_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> 
     return scope
 
 
-def _lacks_root(path: str, root_path: str, stripped: str) -> bool:
+def _lacks_root_path(path: str, root_path: str, stripped: str) -> bool:
     """True if the root path must be prepended: the path of a scope includes it (ASGI, "HTTP Connection Scope")."""
     if path == "*":
         return False

@@ -102,7 +102,7 @@ class HTTP1Connection(BufferedProtocol):
         if self._decoder is not None:
             return False
         if self.cycle is not None:
-            self.cycle.hang_up()
+            self.cycle.half_closed()
         elif self._held:
             self.service.loop.call_soon(self._next, context=self.service.context)
         return self.cycle is not None or bool(self._held)
@@ -125,7 +125,7 @@ class HTTP1Connection(BufferedProtocol):
         if self._is_last_owner:
             shut_down(self._socket.fileno())
         self.service.closed(self)
-        self.lose_output()
+        self.discard_output()
         if self.cycle is not None and not self.cycle.refused:
             self.cycle.lost = True
         self._forget()
@@ -144,7 +144,7 @@ class HTTP1Connection(BufferedProtocol):
             head = self._parse_head(data, end)
             scope = http_scope(head, self.ends, service.template)
             if head.forwarded or service.request_ids is not None:
-                service.heed_proxies(head, scope, self.ends.client)
+                service.apply_forwarded_fields(head, scope, self.ends.client)
             if len(service.running) >= service.limit_concurrency:
                 raise HTTPError(503, "too many concurrent requests")
             if head.upgrade and self._switch(head, scope, data[end + 4 :]):
@@ -301,7 +301,7 @@ class HTTP1Connection(BufferedProtocol):
         if self._decoder is decoder and decoder.holds and not self.transport.is_closing():
             self._read_body(b"")
 
-    def tell_to_continue(self) -> None:
+    def send_continue(self) -> None:
         self.write(CONTINUE)
         self._start_body_clock()
 
@@ -342,7 +342,7 @@ class HTTP1Connection(BufferedProtocol):
 
     # From one request to the next
 
-    def may_go_on(self, head: RequestHead) -> bool:
+    def may_keep_alive(self, head: RequestHead) -> bool:
         """True if the connection can be kept after the response that is about to start, as far as is known now.
 
         A peer that has not received 100 Continue may send or omit the body, so the next request could not be told from
@@ -399,11 +399,11 @@ class HTTP1Connection(BufferedProtocol):
         """Descriptor of the socket."""
         return self._socket.fileno()
 
-    def stalled(self) -> None:
+    def write_blocked(self) -> None:
         """Called when a write beside the transport has to wait for the peer."""
         self.pause_writing()
 
-    def progressed(self) -> None:
+    def write_progressed(self) -> None:
         """Called when a write beside the transport has made progress."""
         if self.write_paused:
             self.resume_writing()
@@ -441,7 +441,7 @@ class HTTP1Connection(BufferedProtocol):
             return None
         return self._socket
 
-    def leave_to_another(self) -> None:
+    def detach_socket(self) -> None:
         """Close this process's descriptor only, because the socket was handed to another process."""
         self._is_last_owner = False
         self.abort()
@@ -454,7 +454,7 @@ class HTTP1Connection(BufferedProtocol):
     def is_busy(self) -> bool:
         return self.cycle is not None
 
-    def break_off(self, cycle: Cycle) -> None:
+    def abort_response(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect (RFC 9112, 8)."""
         cycle.refused = True
         if self.transport.is_closing():
@@ -471,7 +471,7 @@ class HTTP1Connection(BufferedProtocol):
         """Send an error response, unless a response has begun, and close."""
         cycle = self.cycle
         if cycle is not None and cycle.committed:
-            self.break_off(cycle)
+            self.abort_response(cycle)
             cycle.disconnect()
             return
         if cycle is not None:

@@ -29,7 +29,7 @@ class HTTP1Writer(FileWriter, HTTPStream, Protocol):
     def write_many(self, pieces: Sequence[bytes]) -> None:
         """Write pieces that are too long to be joined."""
 
-    def may_go_on(self, head: RequestHead) -> bool:
+    def may_keep_alive(self, head: RequestHead) -> bool:
         """True if the connection can be kept after the response that is about to start."""
 
 
@@ -81,7 +81,7 @@ class HTTP1Framing(RequestCycle):
 
     def _default_fields(self) -> bytes:
         connection, service, flags = self.connection, self.service, self._flags
-        if flags & CLOSE or not connection.may_go_on(self.head):
+        if flags & CLOSE or not connection.may_keep_alive(self.head):
             self.keep_alive = False
         fields = service.defaults
         if flags & (OWN_DATE | OWN_SERVER):

@@ -43,10 +43,10 @@ class FileWriter(Protocol):
     def fileno(self) -> int:
         """Descriptor of the socket."""
 
-    def stalled(self) -> None:
+    def write_blocked(self) -> None:
         """Called when a write beside the transport has to wait for the peer."""
 
-    def progressed(self) -> None:
+    def write_progressed(self) -> None:
         """Called when a write beside the transport has made progress."""
 
 
@@ -66,7 +66,7 @@ async def send_file(connection: FileWriter, fd: int, offset: int, count: int) ->
             offset += await _send_some(connection, out, fd, offset, min(end - offset, _TURN))
     finally:
         os.close(out)
-        connection.progressed()
+        connection.write_progressed()
 
 
 async def _copy(connection: FileWriter, fd: int, offset: int, end: int) -> None:
@@ -102,7 +102,7 @@ async def _send_some(connection: FileWriter, out: int, fd: int, offset: int, cou
         raise ClientDisconnected from error
     if sent == 0:
         raise RuntimeError(_SHORTER)
-    connection.progressed()
+    connection.write_progressed()
     await asyncio.sleep(0)
     return sent
 
@@ -111,7 +111,7 @@ async def _wait_writable(connection: FileWriter, out: int) -> None:
     """Wait until the peer reads or disconnects."""
     loop = asyncio.get_running_loop()
     loop.add_writer(out, connection.wake_writers)
-    connection.stalled()
+    connection.write_blocked()
     try:
         await connection.drained()
     finally:

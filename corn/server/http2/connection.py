@@ -85,7 +85,7 @@ class HTTP2Connection(BufferedProtocol):
         "_is_over",
         "_leave_at",
         "_leaving",
-        "_peer_left",
+        "_peer_closed",
         "_prefix",
         "_reader",
         "_settled",
@@ -115,7 +115,7 @@ class HTTP2Connection(BufferedProtocol):
         self._head_due = math.inf  # deadline for an incomplete frame
         self._leave_at = math.inf
         self._leaving = False
-        self._peer_left = False
+        self._peer_closed = False
         self._is_over = False  # nothing more can be written
 
     # Transport
@@ -173,17 +173,17 @@ class HTTP2Connection(BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Return True to stay open for pending responses: the peer may have closed only its sending side."""
-        self._peer_left = True
+        self._peer_closed = True
         for stream in list(self.streams.by_number.values()):
-            stream.hang_up()
+            stream.half_closed()
         return bool(self.streams.by_number)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.shut_down()
         self.service.closed(self)
         if not self._is_over:
-            self._peer_left = self._is_over = True
-            self.streams.let_go()
+            self._peer_closed = self._is_over = True
+            self.streams.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -327,7 +327,7 @@ class HTTP2Connection(BufferedProtocol):
         if not flags & ACK:
             self.write_soon(frame(PING, ACK, 0, payload))
         elif payload == _LEAVING and self._leaving:
-            self._leave_for_good()
+            self._close_when_idle()
 
     def _take_goaway(self, _: int, stream_number: int, payload: bytes) -> None:
         if stream_number:
@@ -335,7 +335,7 @@ class HTTP2Connection(BufferedProtocol):
         if len(payload) < _GOAWAY_SIZE:
             raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of the wrong size")
         self._spend()
-        self._peer_left = True
+        self._peer_closed = True
         if not self.streams.by_number:
             self._close()
 
@@ -395,7 +395,7 @@ class HTTP2Connection(BufferedProtocol):
             super().flush()
 
     def all_streams_ended(self) -> None:
-        if self.streams.is_closed or self._peer_left:
+        if self.streams.is_closed or self._peer_closed:
             self._close()
         else:
             self.set_deadline()
@@ -445,9 +445,9 @@ class HTTP2Connection(BufferedProtocol):
             self._leave_at = self.service.clock.now + _ROUND_TRIP_TIMEOUT
             self.write(goaway(MAX_STREAM, ErrorCode.NO_ERROR) + frame(PING, 0, 0, _LEAVING))
         else:
-            self._leave_for_good()
+            self._close_when_idle()
 
-    def _leave_for_good(self) -> None:
+    def _close_when_idle(self) -> None:
         if not self.streams.is_closed:
             self.streams.is_closed, self._leave_at = True, math.inf
             self.write(goaway(self.streams.last, ErrorCode.NO_ERROR))
@@ -474,4 +474,4 @@ class HTTP2Connection(BufferedProtocol):
         self._is_over = True
         self.service.connections.discard(self)
         close_lingering(self.service, self.transport)
-        self.streams.let_go()
+        self.streams.close()

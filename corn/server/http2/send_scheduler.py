@@ -32,7 +32,7 @@ class SendScheduler:
         self.is_paused = False  # the socket's buffer is full
         self._waiting: dict[WaitingStream, None] = {}  # in round-robin order
 
-    def let_wait(self, stream: WaitingStream) -> None:
+    def enqueue(self, stream: WaitingStream) -> None:
         """Queue a stream, and send its buffered data if there is room."""
         self._waiting[stream] = None
         self.send_waiting()

@@ -185,7 +185,7 @@ class Stream:
         if self.body_due == math.inf:
             self._await_body()
 
-    def tell_to_continue(self) -> None:
+    def send_continue(self) -> None:
         self.inform(encode_status(100))
         self._await_body()
 
@@ -268,7 +268,7 @@ class Stream:
         if not self.write_paused:
             self.write_paused = True
             self.send_due = self.connection.due(self.service.config.timeout_send)
-        self.connection.scheduler.let_wait(self)
+        self.connection.scheduler.enqueue(self)
 
     def send_trailers(self, block: bytes) -> None:
         """Send trailers after the buffered data, and end the stream."""
@@ -369,7 +369,7 @@ class Stream:
             self.connection.guard.earn(RESPONSE)
         self.connection.flush_unless_held()
 
-    def break_off(self, cycle: Cycle) -> None:
+    def abort_response(self, cycle: Cycle) -> None:
         """Abort a response that cannot be completed, in a way that the peer can detect."""
         cycle.refused = True
         if not self.sent:
@@ -425,12 +425,12 @@ class Stream:
         if session is not None:
             session.lost()
 
-    def hang_up(self) -> None:
+    def half_closed(self) -> None:
         """Record that the peer sends no more, but may still read."""
         if not self.received:
             self.connection.streams.end(self, ErrorCode.CANCEL)
         elif self.cycle is not None:
-            self.cycle.hang_up()
+            self.cycle.half_closed()
 
     def detach(self) -> None:
         """Remove the stream from the scheduler, and return its unread bytes to the connection's window."""

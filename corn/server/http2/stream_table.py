@@ -109,7 +109,7 @@ class StreamTable:
         scope = http_scope(head, connection.ends, service.template)
         scope["http_version"] = "2"
         if head.forwarded or service.request_ids is not None:
-            service.heed_proxies(head, scope, connection.ends.client)
+            service.apply_forwarded_fields(head, scope, connection.ends.client)
         if len(service.running) >= service.limit_concurrency:
             raise HTTPError(503, "too many concurrent requests")
         stream.expect(head)
@@ -164,7 +164,7 @@ class StreamTable:
         for stream in list(self.by_number.values()):
             self.drop(stream)
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Drop all streams and the connection, which is over; no other method may be called any more."""
         self.drop_all()
         del self._connection

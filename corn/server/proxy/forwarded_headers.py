@@ -55,7 +55,7 @@ class ForwardedHeaders:
 
         `places` are the positions of all forwarding headers, if these are known.
         """
-        if not self._trust.believes(peer):
+        if not self._trust.trusts(peer):
             return
         headers = scope["headers"]
         names, found = self._names, {}

@@ -26,7 +26,7 @@ class TrustedNetworks:
         }
         self._remembered: dict[str, bool] = {}
 
-    def believes(self, peer: Address) -> bool:
+    def trusts(self, peer: Address) -> bool:
         """True if the connection's peer is trusted."""
         return self._unix if peer is None else self.contains(peer[0])
 

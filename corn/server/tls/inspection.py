@@ -44,7 +44,7 @@ def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateIn
     """Do a handshake between a client and a server in memory; raises ConfigError if it fails."""
     mode, context.verify_mode = context.verify_mode, ssl.CERT_NONE
     try:
-        fields = _shake_hands(context, _trusting_client(pair))
+        fields = _handshake(context, _client_context(pair))
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "verify_message", "") or getattr(error, "reason", None) or error
         raise ConfigError(f"--ssl-certfile: no client would accept '{pair.name}': {reason}") from None
@@ -59,7 +59,7 @@ def inspect_certificate(pair: KeyPair, context: ssl.SSLContext) -> CertificateIn
     )
 
 
-def _trusting_client(pair: KeyPair) -> ssl.SSLContext:
+def _client_context(pair: KeyPair) -> ssl.SSLContext:
     """Client context that trusts this certificate alone."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -69,7 +69,7 @@ def _trusting_client(pair: KeyPair) -> ssl.SSLContext:
     return client
 
 
-def _shake_hands(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, Any]:
+def _handshake(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> dict[str, Any]:
     """Fields of the server's certificate as the client has verified it."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = server_context.wrap_bio(to_server, to_client, server_side=True)

@@ -119,11 +119,11 @@ class TLSStream(asyncio.Transport):
         return self.raw.can_write_eof()
 
     def write_eof(self) -> None:
-        self._take_leave()
+        self._send_close_notify()
         self.raw.write_eof()
 
     def close(self) -> None:
-        self._take_leave()
+        self._send_close_notify()
         self.raw.close()
 
     def abort(self) -> None:
@@ -161,7 +161,7 @@ class TLSStream(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._object if name == "ssl_object" else self.raw.get_extra_info(name, default)
 
-    def _take_leave(self) -> None:
+    def _send_close_notify(self) -> None:
         """Send close_notify (RFC 8446, 6.1), once, without waiting for the answer."""
         if not self._left:
             self._left = True

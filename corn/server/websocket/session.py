@@ -173,7 +173,7 @@ class WebSocketSession:
 
     # Called by the worker
 
-    def leave(self, at: float) -> None:
+    def close_at(self, at: float) -> None:
         """Close with 1012 at this time of `Clock.now`, because the worker drains."""
         self._leave_at = at
         self.deadline = min(self.deadline, at)

@@ -196,5 +196,5 @@ class Children:
             logger.error("%s sent invalid data on its channel to the master: %.80r", child.what, first)
             if child.on_garbage is not None:
                 self._barrier.call(f"the fault of {child.what}", partial(child.on_garbage, first))
-        if child.on_garbage is None or child.garbage > _MOST_GARBAGE or child.channel.overflown:
+        if child.on_garbage is None or child.garbage > _MOST_GARBAGE or child.channel.overflowed:
             child.signal(signal.SIGKILL)

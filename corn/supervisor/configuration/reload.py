@@ -16,7 +16,7 @@ from corn.supervisor.configuration.worker_count import worker_range
 from corn.supervisor.executor import Executor
 from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
-from corn.system.paths import back_afterwards, back_on_failure
+from corn.system.paths import working_directory_restored, working_directory_restored_on_failure
 
 _REMEMBERED = 8
 _COMPUTED = ("workers", "most_workers", "development")
@@ -96,7 +96,7 @@ class ConfigReloader:
     def preview(self) -> Config:
         """The configuration that a reload would read now; raises ConfigError where it cannot be read."""
         try:
-            with back_afterwards():
+            with working_directory_restored():
                 return self._reread()
         except OSError as error:
             raise ConfigError(explain(error)) from error
@@ -109,7 +109,7 @@ def reread_config(current: Config, reread: Callable[[], Config]) -> Config:
     which reading may change, is restored in this case.
     """
     try:
-        with back_on_failure():
+        with working_directory_restored_on_failure():
             config = reread()
             check_reload(current, config)
             return config

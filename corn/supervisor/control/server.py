@@ -27,7 +27,7 @@ from corn.supervisor.projections.wait_conditions import WaitCondition
 
 MOST_CLIENTS = 32
 MOST_ACCEPTED = 8  # in one loop iteration, so that a flood does not block the loop
-SILENCE = 10.0  # timeout in seconds for a client to send its request, or to read its answer
+IDLE_TIMEOUT = 10.0  # timeout in seconds for a client to send its request, or to read its answer
 LONGEST_REQUEST = 65536
 _NO_DESCRIPTOR = 1.0  # seconds without accepting, after the process ran out of descriptors
 
@@ -47,7 +47,7 @@ class Client:
 
     def __init__(self, sock: socket.socket, control: ControlServer) -> None:
         self.sock = sock
-        self.deadline: float | None = time.monotonic() + SILENCE
+        self.deadline: float | None = time.monotonic() + IDLE_TIMEOUT
         self.wish: WaitCondition | None = None
         self._control = control
         self._received = b""
@@ -67,7 +67,7 @@ class Client:
     def send(self, answer: Answer) -> None:
         self._asked, self.wish = False, None
         self._unsent += json.dumps(answer).encode() + b"\n"
-        self.deadline = time.monotonic() + SILENCE
+        self.deadline = time.monotonic() + IDLE_TIMEOUT
         with contextlib.suppress(OSError):  # the next read detects it
             self._flush()
         self._control.watch(self, writing=bool(self._unsent))
@@ -93,7 +93,7 @@ class Client:
         """True if a complete request is buffered and the previous one has been answered."""
         return not self._asked and not self._unsent and b"\n" in self._received
 
-    def go_on(self) -> None:
+    def serve_next(self) -> None:
         """Handle one buffered request per loop iteration, so that a busy client does not block the loop."""
         line, _, self._received = self._received.partition(b"\n")
         self._asked, self.deadline = True, None
@@ -106,7 +106,7 @@ class Client:
             except BlockingIOError:
                 return
             self._unsent = self._unsent[sent:]
-            self.deadline = time.monotonic() + SILENCE
+            self.deadline = time.monotonic() + IDLE_TIMEOUT
         self._control.watch(self, writing=False)
 
 
@@ -118,11 +118,11 @@ class ControlServer:
 
     def __init__(
         self,
-        rendezvous: ControlSocket | None,
+        control_socket: ControlSocket | None,
         selector: selectors.BaseSelector,
         answer: Callable[[dict[str, Any], Reply], None],
     ) -> None:
-        self.rendezvous = rendezvous
+        self.control_socket = control_socket
         self._selector = selector
         self._answer = answer
         self._clients: dict[int, Client] = {}
@@ -131,17 +131,17 @@ class ControlServer:
 
     def listen(self) -> None:
         """Start accepting."""
-        if self.rendezvous is not None and not self._listens:
-            self._listens, self.rendezvous.borrowed = True, False
-            self._selector.register(self.rendezvous.sock, selectors.EVENT_READ, self._accept)
+        if self.control_socket is not None and not self._listens:
+            self._listens, self.control_socket.borrowed = True, False
+            self._selector.register(self.control_socket.sock, selectors.EVENT_READ, self._accept)
 
-    def leave(self, *, keep_file: bool) -> None:
+    def stop_listening(self, *, keep_file: bool) -> None:
         """Stop accepting; clients that are connected are still answered."""
         self._pause()
         self._resumes_at = None
-        if self.rendezvous is not None:
-            self.rendezvous.close(keep_file=keep_file)
-            self.rendezvous = None
+        if self.control_socket is not None:
+            self.control_socket.close(keep_file=keep_file)
+            self.control_socket = None
 
     def observe(self, before: State, after: State, at: float) -> None:
         """Answer the clients whose condition a decision has met."""
@@ -159,7 +159,7 @@ class ControlServer:
     def tick(self, now: float) -> None:
         """Answer buffered requests, drop clients that timed out, and accept again after a pause."""
         for client in [each for each in self._clients.values() if each.has_asked]:
-            client.go_on()
+            client.serve_next()
         for client in [each for each in self._clients.values() if each.deadline is not None and each.deadline <= now]:
             self.drop(client)
         if self._resumes_at is not None and self._resumes_at <= now:
@@ -190,10 +190,10 @@ class ControlServer:
 
     def _accept(self, mask: int) -> None:
         del mask
-        assert self.rendezvous is not None
+        assert self.control_socket is not None
         for _ in range(MOST_ACCEPTED):
             try:
-                sock, _address = self.rendezvous.sock.accept()
+                sock, _address = self.control_socket.sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError:  # out of descriptors: the waiting connection would wake the loop continuously
@@ -203,8 +203,8 @@ class ControlServer:
             self._welcome(sock)
 
     def _pause(self) -> None:
-        if self._listens and self.rendezvous is not None:
-            self._selector.unregister(self.rendezvous.sock)
+        if self._listens and self.control_socket is not None:
+            self._selector.unregister(self.control_socket.sock)
         self._listens = False
 
     def _welcome(self, sock: socket.socket) -> None:

@@ -80,7 +80,7 @@ def plan_control_socket(
         return lambda: None
     if control == AUTO:
         home = _home(uid)
-        return lambda: _at_home(home, address, asked, uid)
+        return lambda: _in_home_directory(home, address, asked, uid)
     path = Path(control).absolute()
     try:
         named = _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
@@ -103,7 +103,7 @@ def _home(uid: int) -> Path | None:
     return None
 
 
-def _at_home(home: Path | None, address: str, asked: str, uid: int) -> ControlSocket | None:
+def _in_home_directory(home: Path | None, address: str, asked: str, uid: int) -> ControlSocket | None:
     try:
         return None if home is None else _named(home / socket_name(address), asked, uid)
     except OSError as error:

@@ -110,7 +110,7 @@ class DevSession:
     def tick(self, now: float) -> None:
         self._console.tick(now)
 
-    def hung_up(self, handle: Callable[[events.Event], None]) -> bool:
+    def closed_terminal(self, handle: Callable[[events.Event], None]) -> bool:
         if self._terminal.is_closed:
             self._terminal_closed(handle)
         return self._terminal.is_closed

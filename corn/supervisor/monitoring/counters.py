@@ -54,7 +54,7 @@ class WorkerCounters:
         """A reading for each worker, by its number."""
         return {number: reading_of(self._slots.cell(handle.cell)) for number, handle in workers.items()}
 
-    def leave(self, cell: ScoreboardEntry) -> None:
+    def add_exited(self, cell: ScoreboardEntry) -> None:
         """Add the counts of an exited worker to the sum, and clear its cell."""
         last = reading_of(cell)
         kept = replace(last, beat=0.0, connections=0, active=0, lag=0.0, load=0.0)

@@ -45,7 +45,7 @@ def overdue_templates(state: State, at: float) -> list[Template]:
     return [each for each in state.templates.values() if each.deadline is not None and each.deadline <= at]
 
 
-def press_worker(draft: Transition, worker: Worker) -> None:
+def escalate_worker(draft: Transition, worker: Worker) -> None:
     """Escalate against a worker whose stage has timed out; the last step is to give it up."""
     if worker.stage is Stage.KILLING:
         draft.say(Level.ERROR, f"{worker} did not exit on SIGKILL; giving it up")
@@ -61,7 +61,7 @@ def press_worker(draft: Transition, worker: Worker) -> None:
         kill(draft, worker, _OVERDUE[worker.stage])
 
 
-def press_template(draft: Transition, template: Template) -> None:
+def escalate_template(draft: Transition, template: Template) -> None:
     if template.stage is TemplateStage.KILLING:
         draft.forget_template(template.generation)
         return
@@ -78,4 +78,4 @@ def kill_now(draft: Transition) -> None:
             kill(draft, worker, "stop")
     for template in list(draft.state.templates.values()):
         if template.stage is not TemplateStage.KILLING:
-            press_template(draft, template)
+            escalate_template(draft, template)

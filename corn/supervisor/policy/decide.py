@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from corn.errors import ExitCode
 from corn.supervisor.policy import development, failures
 from corn.supervisor.policy.actions import Action, Announce, Exit, Level
-from corn.supervisor.policy.deadlines import overdue_templates, overdue_workers, press_template, press_worker
+from corn.supervisor.policy.deadlines import escalate_template, escalate_worker, overdue_templates, overdue_workers
 from corn.supervisor.policy.events import (
     CodeChanged,
     DrainRequested,
@@ -100,7 +100,7 @@ def decide(state: State, event: Event) -> Decision:
     rules = _DEVELOPMENT if state.settings.development else _PRODUCTION
     draft = Transition(state, event.at, rules)
     rules.events[type(event)](draft, event)
-    _press_the_overdue(draft)
+    _escalate_overdue(draft)
     stop_when_due(draft)
     rules.give_up(draft)
     if draft.state.phase not in (Phase.STOPPING, Phase.STOPPED):
@@ -241,19 +241,19 @@ def _tick(draft: Transition, event: Tick) -> None:
     """Deadlines are checked after every event, so time alone needs no rule."""
 
 
-def _press_the_overdue(draft: Transition) -> None:
+def _escalate_overdue(draft: Transition) -> None:
     for worker in overdue_workers(draft.state, draft.at):
         if worker.pid is None:
             draft.forget_worker(worker)
             if worker.stage is Stage.SPAWNING:
                 failures.fork_missed(draft, worker)
         else:
-            press_worker(draft, worker)
+            escalate_worker(draft, worker)
             if worker.is_live:
                 failure = RevisionFailure(draft.state.workers[worker.id].reason)
                 draft.rules.worker_failed(draft, worker, failure, ExitCode.APPLICATION)
     for template in overdue_templates(draft.state, draft.at):
-        press_template(draft, template)
+        escalate_template(draft, template)
         if template.stage is TemplateStage.LOADING:
             error = f"not loaded within --timeout-boot ({template.settings.timeout_boot:g} s)"
             draft.rules.template_failed(draft, template.generation, RevisionFailure(error), ExitCode.APPLICATION)
@@ -289,7 +289,7 @@ def _is_started(state: State) -> bool:
     return len(served) == state.target or bool(served and state.restarts) or is_lost
 
 
-def _of_development_alone(draft: Transition, event: Event) -> None:
+def _ignored_in_production(draft: Transition, event: Event) -> None:
     """Rule for events that only occur in `corn dev`: do nothing."""
 
 
@@ -306,9 +306,9 @@ _RULES: dict[type[Event], Callable[[Transition, Any], None]] = {
     WorkerFailed: _worker_failed,
     WorkerRetiring: _worker_retiring,
     WorkerDraining: _worker_draining,
-    WorkerDebugging: _of_development_alone,
-    CodeChanged: _of_development_alone,
-    PackagesKnown: _of_development_alone,
+    WorkerDebugging: _ignored_in_production,
+    CodeChanged: _ignored_in_production,
+    PackagesKnown: _ignored_in_production,
     WorkerExited: _worker_exited,
     ReloadRequested: _reload_requested,
     ScaleRequested: scale_requested,

@@ -44,7 +44,7 @@ from corn.supervisor.policy.state import (
 )
 from corn.supervisor.policy.transition import (
     Transition,
-    leave,
+    drain_or_kill,
     remember_readiness,
     spawn_template,
     stop_template,
@@ -157,7 +157,7 @@ def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
     """True if another worker may have held a resource that this one needed to start."""
     others = (each for each in draft.state.workers.values() if each.id != worker.id)
     still = any(_may_hold(draft.state, each, worker.slot) for each in others)
-    return worker.overlaps and (still or draft.at - worker.born <= draft.state.settings.time_to_leave)
+    return worker.overlaps and (still or draft.at - worker.born <= draft.state.settings.drain_timeout)
 
 
 def _is_certain(failure: RevisionFailure) -> bool:
@@ -173,7 +173,7 @@ def reconcile(draft: Transition) -> None:
         _fill(draft, slot)
     for worker in list(draft.state.workers.values()):
         if worker.is_live and worker.slot >= draft.state.target:
-            leave(draft, worker, "scaled down")
+            drain_or_kill(draft, worker, "scaled down")
     _announce(draft)
 
 
@@ -227,7 +227,7 @@ def _is_current(state: State, worker: Worker) -> bool:
 
 def _dismiss(draft: Transition, worker: Worker) -> None:
     """Drain a worker that serves, or kill one that boots."""
-    leave(draft, worker, worker.retiring or _CHANGED)
+    drain_or_kill(draft, worker, worker.retiring or _CHANGED)
 
 
 def _spawn(draft: Transition, slot: int) -> None:

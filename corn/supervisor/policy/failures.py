@@ -11,7 +11,7 @@ from __future__ import annotations
 from corn.errors import ExitCode
 from corn.supervisor.policy.actions import Level
 from corn.supervisor.policy.backoff import after_crash, after_kill
-from corn.supervisor.policy.deadlines import press_template
+from corn.supervisor.policy.deadlines import escalate_template
 from corn.supervisor.policy.rolling_reload import abandon, can_roll_back, is_on_probation, roll_back
 from corn.supervisor.policy.state import (
     Phase,
@@ -72,11 +72,11 @@ def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
     draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
     if worker.generation == draft.state.candidate:
         abandon(draft, f"a new worker crashed: {end}")
-    elif _convicts_the_deploy(draft, worker, end):
+    elif _is_fault_of_deploy(draft, worker, end):
         roll_back(draft, f"a worker crashed soon after the reload: {end}")
 
 
-def _convicts_the_deploy(draft: Transition, worker: Worker, end: ProcessExit) -> bool:
+def _is_fault_of_deploy(draft: Transition, worker: Worker, end: ProcessExit) -> bool:
     """True if a crash is attributed to newly deployed code, and the previous code is still available."""
     state = draft.state
     is_new = worker.generation == state.current and is_on_probation(state, draft.at)
@@ -90,7 +90,7 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
         draft.template(template, missed=template.missed + 1)
         if template.missed + 1 >= _MISSED_FORKS:
             draft.say(Level.ERROR, f"the template of generation {template.generation} no longer forks")
-            press_template(draft, draft.state.templates[template.generation])
+            escalate_template(draft, draft.state.templates[template.generation])
             draft.rules.template_lost(draft, template, "it does not respond")
     draft.rules.worker_failed(draft, worker, RevisionFailure("was not forked in time"), ExitCode.APPLICATION)
 

@@ -43,7 +43,7 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
             drain(draft, worker, worker.reason)
 
 
-def abort_the_replaced(draft: Transition) -> None:
+def abort_replaced(draft: Transition) -> None:
     """Abort the stuck workers whose replacement is ready."""
     for worker in list(draft.state.workers.values()):
         if worker.stage is Stage.STUCK and any(each.is_ready for each in draft.state.in_slot(worker.slot)):

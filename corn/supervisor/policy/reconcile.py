@@ -17,7 +17,7 @@ development.py has other rules for `corn dev`. Rules:
 from __future__ import annotations
 
 from corn.supervisor.policy.actions import Level, SpawnWorker
-from corn.supervisor.policy.health import abort_the_replaced, is_recycling, is_to_be_replaced, reason_to_recycle
+from corn.supervisor.policy.health import abort_replaced, is_recycling, is_to_be_replaced, reason_to_recycle
 from corn.supervisor.policy.rolling_reload import (
     commit,
     is_soaked,
@@ -26,7 +26,7 @@ from corn.supervisor.policy.rolling_reload import (
     wanted_generation,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
-from corn.supervisor.policy.transition import Transition, drain, leave, remember_readiness
+from corn.supervisor.policy.transition import Transition, drain, drain_or_kill, remember_readiness
 
 LEAST_DRAINING = 8
 
@@ -40,13 +40,13 @@ def reconcile(draft: Transition) -> None:
         _fill(draft, slot)
     for worker in list(draft.state.workers.values()):
         if worker.is_live and worker.slot >= draft.state.target:
-            leave(draft, worker, "scaled down")
-    _thin_out_the_draining(draft)
-    abort_the_replaced(draft)
+            drain_or_kill(draft, worker, "scaled down")
+    _limit_draining(draft)
+    abort_replaced(draft)
     stop_templates_without_use(draft)
 
 
-def _thin_out_the_draining(draft: Transition) -> None:
+def _limit_draining(draft: Transition) -> None:
     """Stop surplus draining workers at once, so that deploys in quick succession do not fill the machine."""
     draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
     for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
@@ -59,7 +59,7 @@ def _fill(draft: Transition, slot: int) -> None:
     wanted = wanted_generation(draft.state, slot, draft.at)
     for worker in draft.state.in_slot(slot):
         if not worker.is_ready and worker.generation != wanted:
-            leave(draft, worker, _reason_to_leave(draft.state, worker))
+            drain_or_kill(draft, worker, _drain_reason(draft.state, worker))
     live = draft.state.in_slot(slot)
     good = [each for each in live if each.generation == wanted and not is_to_be_replaced(draft.state, each, draft.at)]
     if not good:
@@ -70,7 +70,7 @@ def _fill(draft: Transition, slot: int) -> None:
         return
     for worker in live:
         if worker is not keeper:
-            leave(draft, worker, _reason_to_leave(draft.state, worker))
+            drain_or_kill(draft, worker, _drain_reason(draft.state, worker))
 
 
 def _keep_newest_withdrawn(draft: Transition, slot: int) -> None:
@@ -78,7 +78,7 @@ def _keep_newest_withdrawn(draft: Transition, slot: int) -> None:
     current = (state.current, state.candidate)
     withdrawn = [each for each in state.in_slot(slot) if each.is_ready and each.generation not in current]
     for worker in withdrawn[:-1]:
-        leave(draft, worker, _reason_to_leave(state, worker))
+        drain_or_kill(draft, worker, _drain_reason(state, worker))
 
 
 def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker]) -> None:
@@ -96,7 +96,7 @@ def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker])
     draft.do(SpawnWorker(worker.id, slot, wanted, gated=wanted == state.candidate))
 
 
-def _reason_to_leave(state: State, worker: Worker) -> str:
+def _drain_reason(state: State, worker: Worker) -> str:
     if worker.generation == state.current:
         return reason_to_recycle(worker) if state.phase is not Phase.RELOADING or worker.retiring else "reload"
     return "rolled back" if worker.generation > (state.current or 0) else "reload"

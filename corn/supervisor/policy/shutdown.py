@@ -53,7 +53,7 @@ def stop_requested(draft: Transition, event: StopRequested) -> None:
         draft.change(upgrading=False)
         draft.do(StopSuccessor())
     if _may_wait(draft, event):
-        _set_a_date(draft, event)
+        _delay_stop(draft, event)
         return
     _stop(draft, stop, event.cause or event.signal)
     if stop is Stop.KILL and event.signal == "SIGINT":
@@ -72,7 +72,7 @@ def _may_wait(draft: Transition, event: StopRequested) -> bool:
     return event.signal == "SIGTERM" and serves and state.stop_at is None and state.settings.drain_delay > 0
 
 
-def _set_a_date(draft: Transition, event: StopRequested) -> None:
+def _delay_stop(draft: Transition, event: StopRequested) -> None:
     delay = draft.state.settings.drain_delay
     draft.change(stop_at=draft.at + delay, again=None)
     cause = event.cause or event.signal

@@ -113,7 +113,7 @@ class Settings:
     most_workers: int = 0  # where it is more than `workers`, the load decides between them (scaling.py)
 
     @property
-    def time_to_leave(self) -> float:
+    def drain_timeout(self) -> float:
         """Timeout of a draining worker: its grace, its lifespan shutdown, and a moment to exit."""
         return self.timeout_graceful_shutdown + self.timeout_lifespan_shutdown + (0.5 if self.development else 2.0)
 

@@ -87,7 +87,7 @@ class Transition:
         self.change(restarts={**self.state.restarts, slot: restarts})
 
 
-def leave(draft: Transition, worker: Worker, reason: str) -> None:
+def drain_or_kill(draft: Transition, worker: Worker, reason: str) -> None:
     """Remove a live worker: drain it if it serves, kill it at once if it does not yet."""
     if worker.is_ready:
         drain(draft, worker, reason)
@@ -98,7 +98,7 @@ def leave(draft: Transition, worker: Worker, reason: str) -> None:
 def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False, quick: bool = False) -> None:
     """Drain a worker within its grace period, or at once if `quick`; `final` when no other continues to serve."""
     settings = draft.state.settings
-    limit = QUICK_GRACE if quick else settings.time_to_leave
+    limit = QUICK_GRACE if quick else settings.drain_timeout
     deadline = min(draft.at + limit, worker.deadline or inf)
     grace = 0.0 if quick else settings.timeout_graceful_shutdown
     draft.worker(
@@ -131,7 +131,7 @@ def spawn_template(draft: Transition, settings: Settings, *, warm: bool = False)
 def stop_template(draft: Transition, template: Template) -> None:
     """Stop a template. A template that is the parent of its workers may stay until they have exited."""
     has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
-    limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.time_to_leave + KILL_TIMEOUT if has_workers else 0.0)
+    limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.drain_timeout + KILL_TIMEOUT if has_workers else 0.0)
     draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
     draft.do(StopTemplate(template.generation))
 

@@ -77,7 +77,7 @@ class SystemdNotifier:
             for notice in refused_reload(self._state, time.monotonic(), why):
                 self._send(notice)
 
-    def main_is(self, pid: int) -> None:
+    def announce_main(self, pid: int) -> None:
         """Announce another process as the service's main process."""
         self._send(f"MAINPID={pid}")
 

@@ -135,7 +135,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
         os.close(writer)
         raise
     if middle == 0:
-        _be_middle(live, reader, writer)
+        _run_middle_process(live, reader, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
@@ -148,7 +148,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
     return number
 
 
-def _be_middle(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
+def _run_middle_process(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
     """Fork the worker, report its id and exit in any case: a return would make this process a second template."""
     try:
         os.close(reader)

@@ -70,7 +70,7 @@ def test_trusted_networks_match_addresses():
     hosts = ("10.1.2.3", "11.0.0.1", "::1", "::ffff:10.1.2.3", "fe80::1%eth0", "host", "")
     assert [trust.contains(each) for each in hosts] == [True, False, True, True, False, False, False]
     assert TrustedNetworks(["*"]).contains("anything")
-    assert not TrustedNetworks([]).believes(None)
+    assert not TrustedNetworks([]).trusts(None)
 
 
 def test_network_and_header_field_options_are_parsed():

@@ -107,7 +107,7 @@ def test_client_gone_before_response_is_counted_as_499(run, caplog):
             peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             peer.writer.transport.abort()
             await until(lambda: at.field(Field.CONNECTIONS) == 0)
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             await until(lambda: not at.server.in_flight())
             answers = at.slots.cell(0).words[Field.ANSWERS : Field.EXEMPLARS]
             per_class = len(answers) // 8
@@ -132,7 +132,7 @@ def test_waiting_request_is_listed_as_in_flight(run):
             await until(at.server.in_flight)
             (listed,) = at.server.in_flight()
             assert (listed["method"], listed["path"], listed["status"]) == ("GET", "/slow", None)
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             assert (await peer.answer()).body == b"ok"
             await until(lambda: not at.server.in_flight())
 
@@ -153,7 +153,7 @@ def test_drain_finishes_wsgi_call_and_closes_connection(run):
             peer = await at.connect(GET)
             await until(lambda: events.seen)
             at.server.drain(grace=20, final=False)
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             answer = await peer.answer()
             assert (answer.body, answer.headers["connection"]) == (b"ok", "close")
             assert await peer.is_closed()
@@ -177,7 +177,7 @@ def test_error_after_cancelled_request_is_not_answered_twice(run, caplog):
         async with wsgi(app, wsgi_threads=2, timeout_request=0.2) as at:
             peer = await at.connect(request(b"/late"))
             assert (await peer.answer()).status == 503
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             await until(lambda: events.seen)
             assert (await at.request(GET)).body == b"ok"
             assert await peer.is_closed()

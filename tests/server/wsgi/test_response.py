@@ -52,7 +52,7 @@ def test_response_part_is_sent_immediately(run):
         async with wsgi(app) as at:
             peer = await at.connect(GET)
             await peer.reader.readuntil(b"first\r\n")
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             assert (await peer.reader.readuntil(b"0\r\n\r\n")).count(b"second") == 1
 
     run(main())
@@ -162,7 +162,7 @@ def test_close_runs_after_response_and_its_exception_is_logged(run, caplog):
         async with wsgi(app) as at:
             assert (await at.request(GET)).body == b"hello"
             assert events.seen == []
-            events.may_go_on.set()
+            events.may_keep_alive.set()
             await until(lambda: "not closed well" in caplog.text)
 
     run(main())

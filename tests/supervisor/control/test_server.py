@@ -36,13 +36,13 @@ class RunningServer:
     """Control server whose selector loop runs in a thread."""
 
     def __init__(self, path):
-        self.rendezvous = meet(path)
+        self.control_socket = meet(path)
         self.path = str(path)
         self._selector = selectors.DefaultSelector()
         self._stop = threading.Event()
         self._peers = []
         self.iterations = 0
-        self.control = ControlServer(self.rendezvous, self._selector, self._answer)
+        self.control = ControlServer(self.control_socket, self._selector, self._answer)
         self.control.listen()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -83,7 +83,7 @@ class RunningServer:
     def close(self):
         self._stop.set()
         self._thread.join(DEADLINE)
-        self.control.leave(keep_file=False)
+        self.control.stop_listening(keep_file=False)
         for client in list(self.control._clients.values()):
             self.control.drop(client)
         self._selector.close()
@@ -142,7 +142,7 @@ def test_oversized_request_drops_client(running):
 
 
 def test_client_that_does_not_read_is_dropped(running, monkeypatch):
-    monkeypatch.setattr(module, "SILENCE", 0.3)
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
     slow = running.connect()
     slow.sendall(b'{"do": "large"}\n')
     silent = running.connect()

@@ -138,7 +138,7 @@ def test_worker_exit_before_ready_is_failure(end):
     (booting,) = world.in_stage(Stage.SPAWNING)
     world.boots(booting)
     leave(world)
-    world.passes(world.settings.time_to_leave + 1)
+    world.passes(world.settings.drain_timeout + 1)
     world.exits(booting, end)
     world.settle()
     assert serving(world) == [(2, True)]

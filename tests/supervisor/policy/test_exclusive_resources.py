@@ -116,7 +116,7 @@ def test_keep_last_good_keeps_old_worker_without_retry():
 def test_stuck_old_worker_is_killed_before_retry():
     world = served()
     reload_beside(world)
-    world.passes(world.settings.time_to_leave + 1)
+    world.passes(world.settings.drain_timeout + 1)
     assert world.killed
     world.settle()
     assert serving(world) == [(2, False)]

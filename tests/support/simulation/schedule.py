@@ -140,7 +140,7 @@ class Schedule(logging.Handler):
             NoDevelopment(),
             SystemdNotifier({}),
             about=about,
-            rendezvous=None,
+            control_socket=None,
             reread=self._reread,
             admin=[],
             origins=Origins(),
