@@ -154,7 +154,7 @@ def test_import_translates_command_line(corn, project):
     }
     assert (
         done.stderr
-        == "not taken over: reload_delay = '2': corn has no counterpart: changes are reported by the system\n"
+        == "not taken over: reload_delay = '2': corn has no counterpart: the operating system reports changes\n"
     )
 
 

@@ -162,5 +162,5 @@ def test_mistake_names_argument(directory, options, line):
 
 def test_reference_lists_refused_options():
     page = (PACKAGE.parent / "docs" / "reference" / "python-api.md").read_text()
-    listed = page.partition("Refused by name are: ")[2].partition(";")[0]
+    listed = page.partition("These are refused: ")[2].partition(";")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(each.name for each in NEED_A_MASTER)
