@@ -10,14 +10,14 @@ import time
 from typing import Any
 
 from benchmarks import wrk
-from benchmarks.asking import WrongAnswerError
 from benchmarks.cases import RATE, STRANGERS, Case
-from benchmarks.circumstances import circumstances
 from benchmarks.contention import TOLERABLE
+from benchmarks.environment import environment
 from benchmarks.goals import regressions
 from benchmarks.options import Options, parse
 from benchmarks.probes import Client, look
 from benchmarks.publish import publish
+from benchmarks.response_check import WrongAnswerError
 from benchmarks.servers import BARE, Server
 from benchmarks.service import running
 from benchmarks.summary import Results, Run
@@ -30,7 +30,7 @@ def main() -> int:
         if shutil.which(tool) is None:
             print(advice, file=sys.stderr)
             return 1
-    about, results = circumstances(options), Results()
+    about, results = environment(options), Results()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left running
     try:
         _run_all(options, results)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks import h2load, websocket_load, wrk
-from benchmarks.asking import announces_close, raw_request
 from benchmarks.cases import BUSIEST, BUSY, CONNECTION, LOGGED, P50, P99, P999, PER_CPU, PSS, RATE, STRANGERS, Case
 from benchmarks.contention import Watch
+from benchmarks.response_check import announces_close, raw_request
 from benchmarks.service import Service
 
 CONNECTIONS = 64

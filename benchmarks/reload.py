@@ -31,7 +31,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import projects
-from benchmarks.circumstances import machine, versions
+from benchmarks.environment import machine, versions
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0

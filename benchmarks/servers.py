@@ -157,7 +157,7 @@ SERVERS = (
         },
     ),
     Server("fastpysgi", ("fastpysgi",), {ALWAYS: "fastpysgi {app} --host 127.0.0.1 --port {port}"}),
-    Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare {port}"}),
+    Server(BARE, ("uvloop", "httptools"), {ALWAYS: "python -m benchmarks.bare_protocol {port}"}),
 )
 
 _UNUSUAL = ("uvicorn-zttp", "uvicorn-wsproto", "fastpysgi")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.asking import WrongAnswerError, await_answer
 from benchmarks.cases import Case
 from benchmarks.haproxy import free_port, haproxy
+from benchmarks.response_check import WrongAnswerError, await_answer
 from benchmarks.servers import CERTFILE, KEYFILE, Server
 
 _ROOT = Path(__file__).resolve().parent.parent

@@ -17,7 +17,7 @@ from benchmarks.options import Options
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def circumstances(options: Options) -> dict[str, Any]:
+def environment(options: Options) -> dict[str, Any]:
     """All that a reader needs to judge the figures, as JSON can carry it."""
     packages = dict.fromkeys(package for server in options.servers for package in server.packages)
     more = {

@@ -2,7 +2,7 @@
 
 It reads the request's head as a server must, answers from memory, and knows neither ASGI nor time nor faults.
 
-    python -m benchmarks.bare PORT
+    python -m benchmarks.bare_protocol PORT
 """
 
 import asyncio
