@@ -1,11 +1,11 @@
-"""corn beside its peers, on one machine, in one interleaved run: `make bench`.
+"""Benchmark of corn and its peers on one machine, in one interleaved run: `make bench`.
 
-    *apps, *_app, bare        what is served
-    cases, servers, goals     tables: what is asked, of whom, and what is claimed of corn
-    service, wrk, probes      what touches the machine
-    summary, tables, chart    pure: figures to medians, medians to text and picture
+    *apps, *_app, bare_protocol  applications and protocols that are served
+    cases, servers, goals        tables of the requests, the servers and the performance goals of corn
+    service, wrk, probes         processes and measurements
+    summary, tables, chart       medians, text and charts; pure
 
-A figure from another day or another machine proves nothing, so every figure is also given as a ratio to uvicorn's of
-the same round. Requests are counted against the CPU time of all the server's processes, not against the clock: what
-else runs on the machine then disturbs the figure little, and a server cannot buy speed with a second core.
+Figures of different days or machines are not comparable, so each figure is also given as a ratio to uvicorn's in the
+same round. Requests are counted per CPU-second of all processes of the server, not per second of wall-clock time. So
+other work on the machine affects the figure little, and a server does not gain by using a second core.
 """

@@ -1,4 +1,4 @@
-"""`make bench`: run, print, write."""
+"""Main program of `make bench`: runs the benchmark, prints the results and stores them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def main() -> int:
     try:
         _run_all(options, results)
     except KeyboardInterrupt:
-        print("interrupted; this is what there is", file=sys.stderr)
+        print("interrupted; the results so far:", file=sys.stderr)
     print(everything(results))
     _write(options, about, results)
     return _verdict(options, results)
 
 
 def _run_all(options: Options, results: Results) -> None:
-    """Every server of a case in turn, then again: what disturbs a round disturbs all of it."""
+    """Run all servers of a case in turn, round by round, so that other load affects all servers of a round."""
     for case in options.cases:
         rate = half_of_the_slowest(results)
         for number in range(1, options.rounds + 1):
@@ -52,20 +52,20 @@ def _run_all(options: Options, results: Results) -> None:
 
 
 def half_of_the_slowest(results: Results) -> int:
-    """The rate that every server can bear: half of what the slowest came to on the same application."""
+    """Rate for all servers: half of the throughput of the slowest one on the same application."""
     rates = [results.value("fastapi", server, RATE) for server in results.servers() if server != BARE]
     known = [rate for rate in rates if rate is not None]
     return int(min(known) / 2) if known else Client.rate
 
 
 def _in_turn(servers: tuple[Server, ...], number: int) -> tuple[Server, ...]:
-    """Each round begins with another server, so that none is always behind the same neighbour's heat."""
+    """Order of the servers in a round; it differs in each round, so that none always runs after the same one."""
     first = (number - 1) % len(servers)
     return servers[first:] + servers[:first]
 
 
 def _undisturbed(options: Options, case: Case, server: Server, number: int, rate: int) -> Run:
-    """The first run that strangers left alone, or else the last; which one it was does not depend on its figures."""
+    """First run without much other load, or else the last one; the choice does not depend on its figures."""
     run = _run(options, case, server, number, rate)
     _tell(options, run)
     for _ in range(options.patience):
@@ -77,7 +77,7 @@ def _undisturbed(options: Options, case: Case, server: Server, number: int, rate
 
 
 def _run(options: Options, case: Case, server: Server, number: int, rate: int) -> Run:
-    """One run in a fresh process, whose faults are figures too: nothing here ends the benchmark."""
+    """Run one server in a fresh process; errors are recorded in the run and do not end the benchmark."""
     core = options.server_core if case.pinned else None
     try:
         with running(server, case, core, options.client_core) as service:

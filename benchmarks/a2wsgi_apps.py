@@ -1,4 +1,4 @@
-"""The WSGI applications by way of a2wsgi, as uvicorn's documentation advises."""
+"""The WSGI applications adapted by a2wsgi, as the documentation of uvicorn recommends."""
 
 from a2wsgi import WSGIMiddleware
 

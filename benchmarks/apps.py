@@ -1,4 +1,4 @@
-"""The ASGI applications that are served, one for each case, and each as small as it can be."""
+"""Minimal ASGI applications, one for each case."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ ONE_MIB = b"x" * (1 << 20)
 
 
 def start_of(body):
-    """The message that begins a response of this one body."""
+    """Message that starts a response with this body."""
     headers = [TEXT, (b"content-length", str(len(body)).encode())]
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
@@ -65,7 +65,7 @@ async def sleep(scope, _receive, send):
 
 
 async def websocket(scope, receive, send):
-    """Sends every message back."""
+    """Echo application for WebSockets."""
     if scope["type"] != "websocket":
         await plain(scope, receive, send)
         return
@@ -79,7 +79,7 @@ async def websocket(scope, receive, send):
 
 
 async def whoami(scope, _receive, send):
-    """Which worker answers."""
+    """Respond with the process id of the worker."""
     assert scope["type"] == "http"
     body = str(os.getpid()).encode()
     await send(start_of(body))

@@ -46,9 +46,13 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.autobahn", description="Run the Autobahn suite.")
-    parser.add_argument("--wstest", type=Path, required=True, metavar="FILE", help="the suite's program")
-    parser.add_argument("--servers", default="corn", metavar="A,B", help="of those of the benchmark [%(default)s]")
-    parser.add_argument("--groups", default="1,9,12,13", metavar="A,B", help="groups; 1 is 1 to 7 and 10 [%(default)s]")
+    parser.add_argument("--wstest", type=Path, required=True, metavar="FILE", help="path of wstest")
+    parser.add_argument(
+        "--servers", default="corn", metavar="A,B", help="servers, of those of the benchmark [%(default)s]"
+    )
+    parser.add_argument(
+        "--groups", default="1,9,12,13", metavar="A,B", help="groups of cases; 1 means 1 to 7 and 10 [%(default)s]"
+    )
     return parser
 
 
@@ -79,7 +83,7 @@ def _run(name: str, port: int, cases: tuple[str, ...], wstest: Path) -> Verdicts
 
 
 def _verdict(found: dict[str, str]) -> str:
-    """Of how it behaved and how it closed, what is worse."""
+    """The worse one of the verdicts on its behaviour and on its close."""
     both = [_known(found["behavior"]), _known(found["behaviorClose"])]
     return max(both, key=VERDICTS.index)
 

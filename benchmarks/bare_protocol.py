@@ -1,6 +1,6 @@
-"""The limit: what uvloop and httptools cost with no server above them.
+"""Bare protocol: the upper bound for a server on uvloop and httptools.
 
-It reads the request's head as a server must, answers from memory, and knows neither ASGI nor time nor faults.
+It parses the head of a request and sends a response from memory, without ASGI, timeouts or error handling.
 
     python -m benchmarks.bare_protocol PORT
 """
@@ -15,7 +15,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 13\r\n
 
 
 class Connection(asyncio.Protocol):
-    """One client, and the callbacks of its parser."""
+    """Connection of one client, with the callbacks of its parser."""
 
     def connection_made(self, transport):
         self.transport = transport

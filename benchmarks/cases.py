@@ -1,7 +1,6 @@
-"""What is asked of every server.
+"""Benchmark cases: an application, a request, and a probe that measures the server (see `probes.py`).
 
-A case is one application, one request and one way to look at the service (a probe, see `probes.py`). `headline` is the
-measure by which the case is told in one figure.
+`headline` is the measure that represents the case in one figure.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ BODY_1_KIB = b"y" * 1024
 FASTAPI = "benchmarks.fastapi_app:app"
 PLAIN = "benchmarks.apps:plain"
 
-# What a browser sends, with a session's cookie.
+# Header fields of a browser with a session cookie.
 TEN_HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
@@ -48,19 +47,19 @@ class Case:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    answer: bytes | None = HELLO  # None: whatever it is
+    answer: bytes | None = HELLO  # None: not checked
     setup: str = QUIET
     workers: int = 1
     probe: str = "load"
     headline: str = PER_CPU
     pinned: bool = True
-    bare: bool = False  # the bare protocol can answer it
+    bare: bool = False  # also run with the bare protocol
     secure: bool = False  # over TLS
     varying: bool = False  # sixteen fields of a browser behind a proxy, of which a third differ from request to request
     proxied: bool = False  # through a HAProxy, which keeps its connections to the server
 
     def address(self, port: int) -> str:
-        """Where it is asked for."""
+        """URL of the request."""
         return f"{'https' if self.secure else 'http'}://127.0.0.1:{port}{self.path}"
 
     is_wsgi: bool = False

@@ -1,6 +1,6 @@
-"""The results as a picture: for each case, how each server compares to the reference. Pure.
+"""SVG chart of the results: for each case, the ratio of each server to the reference. Pure.
 
-The file carries both of its colour schemes, and takes the one that the reader's system asks for.
+The file contains a light and a dark colour scheme; the reader's system selects one.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _heading(servers: list[str], subtitle: str) -> Iterable[str]:
 
 
 def _scale(scale: float, longest: float, height: float) -> Iterable[str]:
-    """A line for each half, and the reference's own."""
+    """Grid lines at each half, and the line of the reference."""
     for half in range(int(longest * 2) + 1):
         x = _LABELS + half / 2 * scale
         kind = "reference" if half == 2 else "grid"

@@ -1,7 +1,7 @@
-"""How much of the two cores went to strangers: to whatever is neither the server nor wrk.
+"""CPU time of other processes on the two cores: those that are neither the server nor wrk.
 
-A run that shares its cores is not wrong, but its p99 says more about the neighbours than about the server. So it is
-measured, written down with the run, and the run is tried again while there is patience (`--patience`).
+Other load does not invalidate a run, but it dominates p99. So it is measured and stored with the run, and a disturbed
+run is repeated up to `--patience` times.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
-TOLERABLE = 0.1  # CPU-seconds of strangers per second, over both cores
+TOLERABLE = 0.1  # CPU-seconds of other processes per second, over both cores
 
 
 def busy_seconds(stat: str, cores: Iterable[int]) -> float:
-    """The time for which the cores did not idle, out of the text of /proc/stat (proc(5))."""
+    """Busy time of the cores in seconds, from the text of /proc/stat (proc(5))."""
     wanted = {f"cpu{core}" for core in cores}
     lines = [line.split() for line in stat.splitlines()]
     ticks = sum(_busy(fields) for fields in lines if fields and fields[0] in wanted)
@@ -28,14 +28,14 @@ def _busy(fields: list[str]) -> int:
 
 
 class Watch:
-    """From its making on: what strangers spent on the cores."""
+    """CPU time of other processes on the cores since the creation of this object."""
 
     def __init__(self, cores: Iterable[int]) -> None:
         self._cores = tuple(cores)
         self._busy, self._own = self._now()
 
     def strangers(self, server: float) -> float:
-        """Their CPU-seconds, given the server's; those of ended children, as wrk is one, are known."""
+        """CPU-seconds of other processes; `server` is the server's. Exited children, such as wrk, are known."""
         busy, own = self._now()
         return max(0.0, busy - self._busy - (own - self._own) - server)
 

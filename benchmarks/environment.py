@@ -1,4 +1,4 @@
-"""Where, when and with what a benchmark was run."""
+"""Environment of a benchmark run: machine, date and versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(options: Options) -> dict[str, Any]:
-    """All that a reader needs to judge the figures, as JSON can carry it."""
+    """Environment and options of a run, as JSON values."""
     packages = dict.fromkeys(package for server in options.servers for package in server.packages)
     more = {
         "note": options.note,
@@ -30,7 +30,7 @@ def environment(options: Options) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Where and when it was run, and which corn."""
+    """Machine, date, and commit of corn."""
     return {
         "date": dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d"),
         "python": platform.python_version(),
@@ -43,7 +43,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """The installed version of each package; one for which there is no wheel is left out, and its runs have failed."""
+    """Installed version of each package; packages that are not installed are omitted, and their runs have failed."""
     known = {}
     for name in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -59,6 +59,6 @@ def _processor() -> str:
 
 
 def _first_line(command: list[str]) -> str:
-    """What a tool says about itself; wrk does so with exit code 1."""
+    """First line that a tool prints; wrk prints its version with exit code 1."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     return (done.stdout or done.stderr).partition("\n")[0].strip()

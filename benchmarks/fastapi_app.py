@@ -1,4 +1,4 @@
-"""The FastAPI application: one parameter from the path, two from the query, a small JSON answer."""
+"""FastAPI application with one path parameter, two query parameters and a small JSON response."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""h2load: its command line, and what it prints and logs."""
+"""h2load: command line, and parser of its output and log."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _FINISHED = re.compile(
 
 
 def command(url: str, *, seconds: int, log: str) -> list[str]:
-    """The arguments of a run, which logs every request into a file."""
+    """Command line of a run that logs each request to a file."""
     return ["h2load", "-t1", f"-c{CONNECTIONS}", f"-m{STREAMS}", f"-D{seconds}", f"--log-file={log}", url]
 
 
 def command_at_rate(url: str, *, rate: int, seconds: int, log: str) -> list[str]:
-    """The arguments of a run over HTTP/1.1 with so many requests a second, however fast they are answered."""
+    """Command line of a run over HTTP/1.1 at a fixed rate of requests per second."""
     each = max(1, round(rate / RATED_CONNECTIONS))
     load = [f"-c{RATED_CONNECTIONS}", f"--rps={each}", f"-D{seconds}"]
     return ["h2load", "--h1", "-t1", *load, f"--log-file={log}", url]
 
 
 def percentile(logged: Iterable[str], share: float) -> float:
-    """Below which time, in milliseconds, so much of the logged requests were answered."""
+    """Percentile of the logged latencies, in milliseconds."""
     took = sorted(int(line.split()[2]) for line in logged)
     return took[min(int(len(took) * share), len(took) - 1)] / 1000 if took else 0.0
 
 
 def parse(printed: str, logged: Iterable[str], *, seconds: int, protocol: str = "h2") -> Load:
-    """What a run came to; raises UnreadableError if that is not there."""
+    """Parse the output of a run; raises UnreadableError if it has no results."""
     found = _FINISHED.search(printed)
     if found is None or f"Application protocol: {protocol}" not in printed:
         raise UnreadableError(f"h2load printed: {printed.strip()[-500:] or 'nothing'}")

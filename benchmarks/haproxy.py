@@ -1,4 +1,4 @@
-"""A HAProxy before a server under test, as most have one: it keeps its connections to the server."""
+"""HAProxy in front of a server under test, with persistent connections to the server."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
 def program() -> str | None:
-    """Where it is installed."""
+    """Path of the executable."""
     return shutil.which("haproxy", path=_PATH)
 
 
 @contextlib.contextmanager
 def haproxy(directory: Path, port: int, core: int) -> Iterator[int]:
-    """One before `port`, on the client's core, until the block is left; its own port."""
+    """Run HAProxy in front of `port`, on the client's core, within the block; yields its port."""
     front, file = free_port(), directory / "haproxy.cfg"
     file.write_text(_CONFIG.format(front=front, port=port))
     process = subprocess.Popen(["taskset", "--cpu-list", str(core), program() or "haproxy", "-f", str(file)])

@@ -1,4 +1,4 @@
-"""An application of ordinary weight: FastAPI with a hundred routes, pydantic models, SQLAlchemy tables."""
+"""Application of typical size: FastAPI with a hundred routes, pydantic models, SQLAlchemy tables."""
 
 from __future__ import annotations
 

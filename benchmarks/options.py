@@ -1,4 +1,4 @@
-"""What `make bench BENCH="..."` takes."""
+"""Command-line options of `make bench BENCH="..."`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 @dataclass(frozen=True)
 class Options:
-    """One benchmark: every case by every server in every round."""
+    """Options of one benchmark, which runs each server on each case in each round."""
 
     cases: tuple[Case, ...]
     servers: tuple[Server, ...]
@@ -38,7 +38,7 @@ class Options:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """The options of a command line; ends the process over a wrong one."""
+    """Parse a command line; exits with an error message if it is invalid."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.quick:
@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     except ValueError as error:
         parser.error(str(error))
     if given.rounds < 1 or given.seconds < 1:
-        parser.error("--rounds and --seconds begin at 1")
+        parser.error("--rounds and --seconds must be at least 1")
     return Options(
         cases,
         servers,
@@ -67,21 +67,41 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Run corn and its peers interleaved, and compare."
+        prog="python -m benchmarks", description="Run corn and its peers in turn, and compare the results."
     )
     add = parser.add_argument
-    add("--cases", default=_listed(CASES), metavar="A,B", help="which cases; all are %(default)s")
-    add("--servers", default=",".join(USUAL), metavar="A,B", help=f"which servers of {_listed(SERVERS)} [%(default)s]")
-    add("--quick", action="store_true", help="the cases that matter most in ten minutes; other options change it")
-    add("--rounds", type=int, default=5, metavar="N", help="how often each runs [%(default)s]")
-    add("--seconds", type=int, default=2, metavar="N", help="how long the load lasts, each time [%(default)s]")
-    add("--server-core", type=int, default=0, metavar="N", help="the server's core [%(default)s]")
-    add("--client-core", type=int, default=1, metavar="N", help="wrk's core [%(default)s]")
+    add("--cases", default=_listed(CASES), metavar="A,B", help="cases to run; all are %(default)s")
+    add(
+        "--servers", default=",".join(USUAL), metavar="A,B", help=f"servers to run, of {_listed(SERVERS)} [%(default)s]"
+    )
+    add(
+        "--quick",
+        action="store_true",
+        help="run the most important cases, in ten minutes; other options override parts of it",
+    )
+    add("--rounds", type=int, default=5, metavar="N", help="number of rounds [%(default)s]")
+    add("--seconds", type=int, default=2, metavar="N", help="duration of each measurement, in seconds [%(default)s]")
+    add("--server-core", type=int, default=0, metavar="N", help="core of the server [%(default)s]")
+    add("--client-core", type=int, default=1, metavar="N", help="core of the client [%(default)s]")
     add("--patience", type=int, default=2, metavar="N", help="repeat a disturbed run up to N times [%(default)s]")
-    add("--output", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="the results [%(default)s]")
-    add("--note", default="", metavar="TEXT", help="what a reader of the published page should know first")
-    add("--publish", action="store_true", help="keep the results under today's date and write docs/ from them")
-    add("--check", action="store_true", help="fail if corn has come too far from the bare protocol")
+    add(
+        "--output",
+        type=Path,
+        default=RESULTS / "latest.json",
+        metavar="FILE",
+        help="file for the results [%(default)s]",
+    )
+    add("--note", default="", metavar="TEXT", help="note at the top of the published page")
+    add(
+        "--publish",
+        action="store_true",
+        help="store the results under today's date, and generate the pages in docs/ from them",
+    )
+    add(
+        "--check",
+        action="store_true",
+        help="exit with an error if corn is slower than its goals against the bare protocol",
+    )
     return parser
 
 

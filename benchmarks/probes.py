@@ -1,4 +1,4 @@
-"""Ways to look at a running service. Each yields its figures, and the faults that make them worthless."""
+"""Probes: measurements of a running server. Each returns its figures, and errors that invalidate them."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Faults = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Client:
-    """Where the load comes from, for how long, and on which cores nothing else should run meanwhile."""
+    """Client: its core, the duration of its load, and the cores on which nothing else should run meanwhile."""
 
     core: int
     seconds: int
     cores: tuple[int, ...]
-    rate: int = 2000  # requests per second, where it is the client that sets them
+    rate: int = 2000  # requests per second, in cases at a fixed rate
 
 
 def look(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
-    """The figures of one run, by measure."""
+    """Figures of one run, by measure."""
     return _PROBES[case.probe](service, case, client)
 
 
@@ -60,10 +60,10 @@ def _load(service: Service, case: Case, client: Client) -> tuple[Figures, Faults
 
 
 def _faults(service: Service, case: Case, load: wrk.Load) -> list[str]:
-    """What wrk counted as errors, but for one kind: it expects a connection to be kept unless told otherwise.
+    """Errors that wrk has counted, except one kind.
 
-    A server that closes as it was asked to, without saying so in the response, is counted a read error for each
-    response that was complete.
+    If a server closes the connection as requested, but without announcing it in the response, wrk counts a read error
+    for each complete response.
     """
     errors = dict(load.errors)
     if "close" in case.headers.values() and not announces_close(case, service.port):
@@ -81,7 +81,7 @@ def _wrk(service: Service, case: Case, core: int, seconds: int, script: str) -> 
 
 
 def _websocket(service: Service, _case: Case, client: Client) -> tuple[Figures, Faults]:
-    """As the load of requests, with messages."""
+    """Load of WebSocket messages."""
     _messages(service, client.core, _WARM_UP)
     watch, before = Watch(client.cores), service.cpu_seconds()
     load = _messages(service, client.core, client.seconds)
@@ -101,7 +101,7 @@ def _messages(service: Service, core: int, seconds: int) -> websocket_load.Outco
 
 
 def _http2(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
-    """As the load of requests, with many at a time on few connections."""
+    """Load of HTTP/2 requests: many streams on few connections."""
     _h2load(service, case, client.core, _WARM_UP)
     watch, before = Watch(client.cores), service.cpu_seconds()
     load = _h2load(service, case, client.core, client.seconds)
@@ -126,7 +126,7 @@ def _h2load(service: Service, case: Case, core: int, seconds: int) -> wrk.Load:
 
 
 def _rate(service: Service, case: Case, client: Client) -> tuple[Figures, Faults]:
-    """Latency at a fixed rate, where a server's own time shows and not its queue."""
+    """Latency at a fixed rate, without queueing."""
     _rated(service, case, client, _WARM_UP)
     watch, before = Watch(client.cores), service.cpu_seconds()
     load, lines = _rated(service, case, client, client.seconds)
@@ -154,7 +154,7 @@ def _idle(service: Service, case: Case, _client: Client) -> tuple[Figures, Fault
 
 
 def _connections(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
-    """What a kept connection adds, after a request on it; what the kernel holds for it is not seen."""
+    """Memory of an idle connection after one request, without the memory of the kernel."""
     for peer in _connect(service, case, CONNECTIONS):
         peer.close()
     time.sleep(0.5)
@@ -170,7 +170,7 @@ def _connections(service: Service, case: Case, _client: Client) -> tuple[Figures
 
 
 def _balance(service: Service, case: Case, _client: Client) -> tuple[Figures, Faults]:
-    """How 64 connections, opened at once, are spread: the busiest worker's share over the mean."""
+    """Balance of 64 connections that are opened at once: the share of the busiest worker divided by the mean."""
     peers = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(CONNECTIONS)]
     holders = collections.Counter(_ask(peer, case).rpartition(b"\r\n\r\n")[2] for peer in peers)
     for peer in peers:
@@ -179,7 +179,7 @@ def _balance(service: Service, case: Case, _client: Client) -> tuple[Figures, Fa
 
 
 def _connect(service: Service, case: Case, count: int) -> list[socket.socket]:
-    """Kept connections that have each had one request answered."""
+    """Idle connections that have each received one response."""
     peers = []
     for _ in range(count):
         peer = socket.create_connection(("127.0.0.1", service.port), timeout=10)
@@ -195,13 +195,13 @@ def _ask(peer: socket.socket, case: Case) -> bytes:
     while not _is_whole(answer):
         data = peer.recv(65536)
         if not data:
-            raise ConnectionError("closed before the answer was complete")
+            raise ConnectionError("closed before the response was complete")
         answer += data
     return answer
 
 
 def _is_whole(answer: bytes) -> bool:
-    """Whether a response with a Content-Length is complete."""
+    """True if a response with a Content-Length is complete."""
     head, separator, body = answer.partition(b"\r\n\r\n")
     if not separator:
         return False

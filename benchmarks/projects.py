@@ -1,7 +1,7 @@
-"""The projects that benchmarks/reload.py edits: files by name, written anew for each version.
+"""Projects that benchmarks/reload.py edits.
 
-`tiny` imports nothing. `heavy` is of ordinary weight: FastAPI with a router, pydantic models, SQLAlchemy tables, numpy
-and pandas, in four modules of its own. The edited file is `main.py`, as the one that everything else is loaded for.
+`tiny` imports nothing. `heavy` is of typical size: FastAPI with a router, pydantic models, SQLAlchemy tables, numpy and
+pandas, in four modules of its own. The edited file is `main.py`, which imports the others.
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ _REST = {
 
 
 def write(kind: str, directory: Path, version: int) -> None:
-    """Put a project of `kind` in the directory."""
+    """Write a project of this kind into the directory."""
     for name, source in _REST[kind].items():
         (directory / name).write_text(source)
     save(kind, directory, version)
 
 
 def save(kind: str, directory: Path, version: int) -> None:
-    """Save `main.py` as an editor does, with another version in it."""
+    """Save `main.py` as an editor does, with a new version number."""
     (directory / "main.py").write_text(EDITED[kind].format(version=version))

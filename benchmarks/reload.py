@@ -1,13 +1,14 @@
-"""How soon a saved change is served: corn dev beside the --reload of its peers.
+"""Benchmark of reload times: corn dev compared with the --reload of its peers.
 
     .venv-bench/bin/python -m benchmarks.reload --edits 10
 
-A project is started, and its main.py saved again and again with another version in it. A client asks for the page all
-the time, each time over a new connection, and the time is taken from before the save to the first answer with the new
-version. Whatever is refused, broken off or no 200 counts as failed; an old answer begun after the new one does too.
+It starts a project and saves its main.py repeatedly, each time with another version number. A client requests the page
+continuously, each time over a new connection. The time of a reload begins before the save and ends with the first
+response that has the new version. A request has failed if it was refused or reset, if its status is not 200, or if it
+began after a response with the new version and has the old one.
 
-The servers take turns, one running at a time, in rounds; the pause between edits is random, so that no server's own
-period is met.
+The servers run one at a time, in turns. The pause between edits is random, so that it does not coincide with the
+polling interval of a server.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ LIBRARIES = ("fastapi", "pydantic", "sqlalchemy", "numpy", "pandas", "watchfiles
 
 @dataclass
 class Edits:
-    """What one server did with one project: milliseconds for each edit, and the requests that were asked meanwhile."""
+    """Results of one server and project: milliseconds for each edit, and the requests sent meanwhile."""
 
     server: str
     project: str
@@ -65,7 +66,7 @@ class Edits:
 
 @contextmanager
 def serving(server: str, directory: Path) -> Iterator[int]:
-    """A server of the project in the directory; yields its port."""
+    """Run a server for the project in the directory; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     line = SERVERS[server].format(port=port).split()
@@ -81,7 +82,7 @@ def serving(server: str, directory: Path) -> Iterator[int]:
 
 
 def ask(port: int) -> str:
-    """The body of the answer; OSError or HTTPException where there is none, or no good one."""
+    """Body of the response; raises OSError or HTTPException if there is none, or its status is not 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request("GET", "/")
@@ -95,7 +96,7 @@ def ask(port: int) -> str:
 
 
 def body_of(port: int, edits: Edits | None) -> str:
-    """What is answered, "" for a failure; counted."""
+    """Send and count one request; returns the response, "" for a failure."""
     try:
         body = ask(port)
     except (OSError, http.client.HTTPException):
@@ -107,7 +108,7 @@ def body_of(port: int, edits: Edits | None) -> str:
 
 
 def ask_until(port: int, version: int, edits: Edits | None) -> float | None:
-    """Ask until `version` is served; the time then, None if it never is."""
+    """Send requests until `version` is served; returns the time, None if it never is."""
     end = time.perf_counter() + PATIENCE
     while time.perf_counter() < end:
         if body_of(port, edits) == f"version {version}":
@@ -117,7 +118,7 @@ def ask_until(port: int, version: int, edits: Edits | None) -> float | None:
 
 
 def settle(port: int, version: int, edits: Edits) -> None:
-    """Go on asking for a random time: whatever is not the new version now has failed."""
+    """Send requests for a random time; a response without the new version has failed."""
     end = time.perf_counter() + random.uniform(0.8, 1.6)
     while time.perf_counter() < end:
         edits.failed += body_of(port, edits) not in ("", f"version {version}")
@@ -147,7 +148,7 @@ def edit(server: str, project: str, count: int, edits: Edits) -> None:
 
 
 def rows(results: list[Edits]) -> Iterator[str]:
-    """The table: a line for each server and project."""
+    """Table with a row for each server and project."""
     yield "| project | server | median ms | least | greatest | of the fastest peer | failed requests |"
     yield "|---|---|---|---|---|---|---|"
     for project in dict.fromkeys(each.project for each in results):
@@ -164,11 +165,11 @@ def rows(results: list[Edits]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=10, help="edits of each server and project")
-    parser.add_argument("--rounds", type=int, default=2, help="turns that they are spread over")
-    parser.add_argument("--servers", default=",".join(SERVERS), help="which, comma-separated")
-    parser.add_argument("--projects", default="tiny,heavy", help="which, comma-separated")
-    parser.add_argument("--note", default="", help="a sentence for the published page")
+    parser.add_argument("--edits", type=int, default=10, help="number of edits for each server and project")
+    parser.add_argument("--rounds", type=int, default=2, help="number of rounds over which the edits are distributed")
+    parser.add_argument("--servers", default=",".join(SERVERS), help="servers, comma-separated")
+    parser.add_argument("--projects", default="tiny,heavy", help="projects, comma-separated")
+    parser.add_argument("--note", default="", help="sentence for the published page")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     chosen = parser.parse_args()
     servers, kinds = chosen.servers.split(","), chosen.projects.split(",")

@@ -1,9 +1,10 @@
-"""How soon a service is back after its workers were killed, and how much memory four workers take together.
+"""Benchmark of the recovery time after all workers are killed, and of the memory of four workers.
 
     .venv-bench/bin/python -m benchmarks.resilience --kills 30
 
-Both workers of a service are killed at once (SIGKILL) and the time is taken until a new connection gets an answer.
-Memory is the PSS of all processes of a service with four workers, after each has answered some hundred requests.
+Both workers of a service are killed at once (SIGKILL); the recovery time ends with the first response on a new
+connection. Memory is the PSS of all processes of a service with four workers, after each has served some hundred
+requests.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ APPS = {"tiny": "benchmarks.apps:plain", "heavy": "benchmarks.heavy_app:app"}
 
 @contextmanager
 def service(name: str, app: str, workers: int) -> Iterator[psutil.Process]:
-    """A server that answers; yields its master."""
+    """Run a server until it responds; yields its master."""
     global port
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -54,7 +55,7 @@ def service(name: str, app: str, workers: int) -> Iterator[psutil.Process]:
 
 
 def workers_of(master: psutil.Process) -> list[psutil.Process]:
-    """The worker processes: with corn by their names, with the others the master's children."""
+    """Worker processes: by name with corn, the children of the master with other servers."""
     names = {each: name for each in master.children(recursive=True) if (name := _name_of(each))}
     if any(name.startswith("corn ") for name in names.values()):
         return [each for each, name in names.items() if name.startswith("corn worker")]
@@ -62,7 +63,7 @@ def workers_of(master: psutil.Process) -> list[psutil.Process]:
 
 
 def _name_of(process: psutil.Process) -> str:
-    """Its name, "" if it has ended."""
+    """Name of a process, "" if it has exited."""
     try:
         return "" if process.status() == psutil.STATUS_ZOMBIE else str(process.name())
     except psutil.Error:
@@ -70,7 +71,7 @@ def _name_of(process: psutil.Process) -> str:
 
 
 def _is_tracker(process: psutil.Process) -> bool:
-    """Whether it is a helper of Python's multiprocessing rather than a worker."""
+    """True for helper processes of multiprocessing, which are not workers."""
     try:
         return "resource_tracker" in " ".join(process.cmdline())
     except psutil.Error:
@@ -89,7 +90,7 @@ def answers() -> bool:
 
 
 def wait_for(condition: object, seconds: float) -> float:
-    """The seconds until `condition` holds; TimeoutError if it never does."""
+    """Seconds until `condition` is true; raises TimeoutError if it never is."""
     began = time.perf_counter()
     while not condition():  # type: ignore[operator]
         if time.perf_counter() - began > seconds:

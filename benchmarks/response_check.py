@@ -1,4 +1,4 @@
-"""One honest request, before any is timed: a fast wrong answer is worth nothing."""
+"""Check of a server's response before the measurement, because a fast wrong response is worthless."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _PATIENCE = 20.0  # seconds until a service must answer
 
 
 class WrongAnswerError(Exception):
-    """A server does not answer, or not what it should."""
+    """A server does not respond, or its response is wrong."""
 
 
 def ask(case: Case, port: int) -> http.client.HTTPResponse:
-    """The response to the case's request, its body read; raises WrongAnswerError unless it is right."""
+    """Send the request of a case and read the response; raises WrongAnswerError if it is wrong."""
     connection = _connection(case, port)
     try:
         connection.request(case.method, case.path, body=case.body or None, headers=dict(case.headers))
@@ -42,23 +42,23 @@ def _connection(case: Case, port: int) -> http.client.HTTPConnection:
 
 
 def announces_close(case: Case, port: int) -> bool:
-    """Whether the response says that the connection ends with it."""
+    """True if the response announces that the server closes the connection."""
     return (ask(case, port).getheader("connection") or "").lower() == "close"
 
 
 def await_answer(case: Case, port: int, lives: Callable[[], bool]) -> None:
-    """Ask until the service is up and answers right, or has ended."""
+    """Send requests until the server responds correctly; raises WrongAnswerError if it exits or times out."""
     deadline = time.monotonic() + _PATIENCE
     while (error := _unreached(case, port)) is not None:
         if not lives():
-            raise WrongAnswerError("the server has ended")
+            raise WrongAnswerError("the server has exited")
         if time.monotonic() > deadline:
             raise WrongAnswerError(f"no answer within {_PATIENCE:.0f} s: {error}")
         time.sleep(0.02)
 
 
 def _unreached(case: Case, port: int) -> Exception | None:
-    """What kept the request from being answered at all."""
+    """Error of a request without a response, None if there was a response."""
     try:
         ask(case, port)
     except (OSError, http.client.HTTPException) as error:
@@ -67,5 +67,5 @@ def _unreached(case: Case, port: int) -> Exception | None:
 
 
 def raw_request(case: Case) -> bytes:
-    """The case's request, without a body, as bytes for a connection that is to be kept."""
+    """Request of a case as bytes, without a body, for a connection that is kept open."""
     return f"GET {case.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()

@@ -1,8 +1,9 @@
-"""How each server is started: its fastest parts chosen, nothing else changed.
+"""Command lines of the servers: the fastest components of each, and no other changes.
 
-Three setups: `quiet` without an access log, `logged` with one on standard output (which is a file here), and `default`
-with no option beyond what to serve, where, and from how many workers. In the first two idle connections are kept for
-a minute, and as many as it takes, so that their memory can be measured. WSGI is served as in `quiet`, from ten threads.
+There are three setups: `quiet` without an access log, `logged` with one on standard output, which is redirected to a
+file, and `default` with no options but the application, the address and the number of workers. In the first two, idle
+connections are kept for a minute, without a limit of their number, so that their memory can be measured. WSGI is served
+as in `quiet`, from ten threads.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CERTFILE, KEYFILE = "server.pem", "server.key"  # in the directory in which a se
 
 @dataclass(frozen=True)
 class Server:
-    """A server's name, the packages whose versions matter, and its arguments by setup; {} is for what varies."""
+    """Name of a server, the packages whose versions are reported, and its arguments by setup, with placeholders."""
 
     name: str
     packages: tuple[str, ...]
@@ -27,7 +28,7 @@ class Server:
     only: str = ""  # the probe for which alone it differs from another server
 
     def command(self, case: Case, port: int) -> list[str]:
-        """The arguments with which the case is served."""
+        """Command line for a case."""
         parts = [ALWAYS] if case.setup == DEFAULT else [ALWAYS, TUNED, case.setup]
         if case.secure:
             parts.append(SECURE)

@@ -1,4 +1,4 @@
-"""A server under test: started, looked at from outside through /proc, and stopped with all that it started."""
+"""Server under test: starts it, measures it through /proc, and stops it with all its processes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from benchmarks.servers import CERTFILE, KEYFILE, Server
 _ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
-_SETTLING = 0.2  # seconds for what start-up left to do
-_OTHERS_STARTING = 2.0  # seconds for the other workers, of which nothing can be asked from outside
+_SETTLING = 0.2  # seconds for background work after the start
+_OTHERS_STARTING = 2.0  # seconds for the other workers, which cannot be observed from outside
 
 
 class Service:
@@ -41,7 +41,7 @@ class Service:
         return [root, *root.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """User and system time of all processes, including of those that ended and were waited for."""
+        """User and system time of all processes, including exited ones that were waited for."""
         total = 0.0
         for each in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -58,12 +58,12 @@ class Service:
         return total
 
     def log_lines(self) -> int:
-        """How many lines the server has written."""
+        """Number of lines that the server has written."""
         with self.log.open("rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
     def stop(self) -> None:
-        """End all processes, at once: there is nothing to be saved."""
+        """Kill all processes; they have no state to save."""
         tree = self.tree() if self.process.poll() is None else []
         for each in tree:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -74,7 +74,7 @@ class Service:
 
 @contextlib.contextmanager
 def running(server: Server, case: Case, core: int | None, client_core: int = 1) -> Iterator[Service]:
-    """The server, serving the case on `core` (None: anywhere) and answering right, until the block is left."""
+    """Run a server for a case on `core` (None: any core) within the block, after it has responded correctly."""
     with tempfile.TemporaryDirectory(prefix="corn-bench-") as directory:
         port, log = free_port(), Path(directory, "log")
         if case.secure:
@@ -99,7 +99,7 @@ def running(server: Server, case: Case, core: int | None, client_core: int = 1) 
 
 
 def _issue(directory: Path) -> None:
-    """A certificate that nobody trusts, with a key of the kind that most have now."""
+    """Self-signed certificate, with a key of a common type."""
     names = ["-subj", "/CN=localhost", "-keyout", directory / KEYFILE, "-out", directory / CERTFILE]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     subprocess.run(["openssl", "req", "-x509", *key, *names, "-days", "2"], check=True, capture_output=True)
@@ -121,5 +121,5 @@ def _command(server: Server, case: Case, port: int, core: int | None) -> list[st
 
 
 def _environment(home: str) -> dict[str, str]:
-    """Nothing of the caller's: some servers take options from it, and some leave files at home."""
+    """Environment without the caller's variables: some servers read options from it, or write files to HOME."""
     return {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": str(_ROOT), "LANG": "C.UTF-8"}

@@ -1,6 +1,6 @@
-"""Runs to medians. A ratio is taken within a round, between neighbours in time, and the median is of those ratios.
+"""Medians of the runs. A ratio is computed within a round, and the median is that of the ratios of all rounds.
 
-A run with faults has its figures kept in the results but enters no median; how many did is part of the summary.
+The figures of a run with errors are stored, but not part of a median; the summary reports the number of such runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Run:
 
 
 class Results:
-    """All runs, and the questions that tables and goals ask."""
+    """All runs, with the statistics for tables and goals."""
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
         self.runs = list(runs)
@@ -47,33 +47,33 @@ class Results:
         return list(dict.fromkeys(run.server for run in self.runs))
 
     def value(self, case: str, server: str, measure: str) -> float | None:
-        """The median over the rounds; None if no round was good."""
+        """Median over the rounds; None if all rounds had errors."""
         return _median(self._rounds(case, server, measure).values())
 
     def ratio(self, case: str, server: str, measure: str, to: str) -> float | None:
-        """The median over the rounds of the ratio to the server `to`; None without a round good for both."""
+        """Median of the ratios to the server `to`; None if no round is without errors for both."""
         ours, theirs = self._rounds(case, server, measure), self._rounds(case, to, measure)
         return _median(ours[each] / theirs[each] for each in ours.keys() & theirs.keys() if theirs[each])
 
     def spread(self, case: str, server: str, measure: str, to: str) -> tuple[float, float] | None:
-        """The least and the greatest of the rounds' ratios."""
+        """Lowest and highest ratio of the rounds."""
         ours, theirs = self._rounds(case, server, measure), self._rounds(case, to, measure)
         ratios = [ours[each] / theirs[each] for each in ours.keys() & theirs.keys() if theirs[each]]
         return (min(ratios), max(ratios)) if ratios else None
 
     def faulty(self, case: str, server: str) -> int:
-        """How many runs had faults."""
+        """Number of runs with errors."""
         return sum(1 for run in self._of(case, server) if run.faults)
 
     def ran(self, case: str, server: str) -> int:
-        """How many runs there were, good and faulty."""
+        """Number of runs, including those with errors."""
         return len(self._of(case, server))
 
     def _of(self, case: str, server: str) -> list[Run]:
         return [run for run in self.runs if run.case == case and run.server == server]
 
     def _rounds(self, case: str, server: str, measure: str) -> dict[int, float]:
-        """The good rounds' figures."""
+        """Figures of the rounds without errors."""
         runs = self._of(case, server)
         return {run.round: run.figures[measure] for run in runs if not run.faults and measure in run.figures}
 

@@ -20,7 +20,7 @@ def headline_rows(results: Results) -> Rows:
 
 
 def summary_rows(results: Results) -> Rows:
-    """Requests per CPU-second of one worker, by case and server; the cases that vary come first."""
+    """Requests per CPU-second of one worker, by case and server; varying cases come first."""
     servers = [name for name in results.servers() if name != BARE]
     cases = [case for case in _cases_of(results) if case.headline == PER_CPU and case.workers == 1]
     cells = ([case.title, *(_cell(results, case.name, server, PER_CPU) for server in servers)] for case in cases)
@@ -28,14 +28,14 @@ def summary_rows(results: Results) -> Rows:
 
 
 def measure_rows(results: Results, measure: str) -> Rows:
-    """The load cases by another measure."""
+    """Load cases by another measure."""
     loads = [case for case in _cases_of(results) if case.probe in ("load", "websocket", "http2")]
     rows = [[case.title, *_cells(results, case, measure)] for case in loads]
     return [[f"case ({UNITS[measure]})", *results.servers()], *rows]
 
 
 def fixed_rate_rows(results: Results) -> Rows:
-    """The percentiles of the cases in which the client sets the rate."""
+    """Percentiles of the cases at a fixed rate."""
     servers = [name for name in results.servers() if name != BARE]
     rows = [
         [f"{case.title}: {UNITS[measure]}", *(_cell(results, case.name, server, measure) for server in servers)]
@@ -69,28 +69,28 @@ def goal_rows(results: Results) -> Rows:
 
 
 def fault_rows(results: Results) -> Rows:
-    """Every run that had faults."""
+    """All runs with errors."""
     faulty = [run for run in results.runs if run.faults]
     rows = [[run.case, run.server, str(run.round), "; ".join(run.faults).replace("\n", " ")] for run in faulty]
     return [["case", "server", "round", "faults"], *rows]
 
 
 def everything(results: Results) -> str:
-    """All tables for a terminal; those without a row are left out."""
+    """All tables for a terminal; empty ones are omitted."""
     tables = [headline_rows(results), measure_rows(results, RATE), measure_rows(results, P99)]
     tables += [goal_rows(results), fault_rows(results)]
     return "\n\n".join(aligned(rows) for rows in tables if len(rows) > 1)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns under each other."""
+    """Rows as text with aligned columns."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * sum(widths, 2 * (len(widths) - 1)), *lines[1:]])
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The same in Markdown."""
+    """Rows as a Markdown table."""
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
@@ -105,7 +105,7 @@ def _cells(results: Results, case: Case, measure: str) -> list[str]:
 
 
 def _cell(results: Results, case: str, server: str, measure: str) -> str:
-    """A median, its ratio to the reference, and a mark for each run that is not in it."""
+    """Median, its ratio to the reference, and the number of runs with errors."""
     ran, faulty = results.ran(case, server), results.faulty(case, server)
     if not ran:
         return "-"
@@ -118,7 +118,7 @@ def _cell(results: Results, case: str, server: str, measure: str) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits or so, as a person reads them."""
+    """Number with about three significant digits."""
     if abs(value) >= 1000:
         return f"{round(value, -2):,.0f}" if abs(value) >= 10000 else f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,8 +1,10 @@
-"""A load of WebSocket messages, since wrk knows none: `python -m benchmarks.websocket_load PORT CONNECTIONS SECONDS`.
+"""Load generator for WebSockets, which wrk does not support.
 
-Each connection sends a text of 64 bytes, waits until it is back, and sends it again. The frame is masked beforehand and
-the answer compared as bytes, so that the client costs little. Prints one JSON object: how many came back, in how many
-seconds, the 99th percentile of the waits, and what went wrong.
+    python -m benchmarks.websocket_load PORT CONNECTIONS SECONDS
+
+Each connection sends a text of 64 bytes, waits for its echo, and sends it again. The frame is masked in advance and the
+response compared as bytes, so the client uses little CPU. It prints one JSON object: the number of echoes, the duration
+in seconds, the 99th percentile of the latency, and the errors.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ HANDSHAKE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one run; times in seconds, errors counted by kind."""
+    """Results of one run; times in seconds, errors counted by kind."""
 
     messages: int
     seconds: float
@@ -37,7 +39,7 @@ class Outcome:
 
 
 class Load:
-    """What all connections together have done."""
+    """Totals of all connections."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []

@@ -1,4 +1,4 @@
-"""wrk: its command line, and what it prints."""
+"""wrk: command line, and parser of its output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class UnreadableError(ValueError):
-    """wrk printed something else than expected."""
+    """The output of wrk has an unexpected form."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """One run of wrk; times in seconds, errors counted by kind."""
+    """Results of one run of wrk; times in seconds, errors counted by kind."""
 
     requests: int
     seconds: float
@@ -30,7 +30,7 @@ class Load:
 
 
 def command(url: str, *, connections: int, seconds: int, headers: Mapping[str, str], script: str = "") -> list[str]:
-    """The arguments of a run; `script` names a file, or is empty."""
+    """Command line of a run; `script` is a file name, or empty."""
     line = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     for name, value in headers.items():
         line += ["-H", f"{name}: {value}"]
@@ -38,7 +38,7 @@ def command(url: str, *, connections: int, seconds: int, headers: Mapping[str, s
 
 
 def script(method: str, body: bytes) -> str:
-    """The Lua that sets what wrk has no option for. It is run once: nothing is computed for a request."""
+    """Lua script for settings without an option of wrk. It runs once, and computes nothing per request."""
     text = "".join(f"\\{byte:03d}" if byte in b'\\"' or byte < 32 or byte > 126 else chr(byte) for byte in body)
     return f'wrk.method = "{method}"\nwrk.body = "{text}"\n'
 
@@ -60,11 +60,11 @@ request = function()
   fields["Cookie"] = string.format("session=%032x; theme=dark; seen=%d", count * 48271 % 2147483647, count)
   return wrk.format("GET", string.format("/items/%d?q=corn&limit=5", count % 1000), fields)
 end
-"""  # what a browser behind a proxy sends, each request another client's
+"""  # requests of browsers behind a proxy, each of another client
 
 
 def parse(printed: str) -> Load:
-    """What a run came to; raises UnreadableError if that is not there."""
+    """Parse the output of a run; raises UnreadableError if it has no results."""
     total, p99 = _REQUESTS.search(printed), _P99.search(printed)
     if total is None or p99 is None:
         raise UnreadableError(f"wrk printed: {printed.strip()[-500:] or 'nothing'}")

@@ -1,4 +1,4 @@
-"""The WSGI applications that are served."""
+"""WSGI applications of the benchmark."""
 
 from flask import Flask, request
 

@@ -76,10 +76,10 @@ def _page(results: dict[str, dict[str, tuple[str, str]]], servers: list[str]) ->
         )
         for name, row in results.items()
     ]
-    return f"{_PREFACE}{head}{''.join(rows)}{total}\n## Results in detail\n{''.join(details)}\n{_circumstances()}"
+    return f"{_PREFACE}{head}{''.join(rows)}{total}\n## Results in detail\n{''.join(details)}\n{_environment()}"
 
 
-def _circumstances() -> str:
+def _environment() -> str:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     when = time.strftime("%Y-%m-%d")
     return f"## Environment\n\nPython {platform.python_version()}, {when}; {', '.join(versions)}.\n"

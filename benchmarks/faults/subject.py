@@ -1,4 +1,4 @@
-"""A server under fault injection: a project directory, the running command, and what is seen of it from outside."""
+"""Server under fault injection: its project directory, its process, and its state as clients see it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SERVERS = {
     "hypercorn": "hypercorn main:app -b 127.0.0.1:{port} -w 2",
     "granian": "granian --interface asgi main:app --port {port} --workers 2 --respawn-failed-workers",
 }
-# What an operator would set against a fault, in each server's words; "" where it has no such option.
+# Options of each server against a fault; servers without such an option are omitted.
 STUCK = {
     "corn": "--timeout-worker 3",
     "uvicorn": "--timeout-worker-healthcheck 3",

@@ -37,8 +37,8 @@ sets an option wins; `corn config` shows every value and its source.
    `pyproject.toml`, in the directory in which corn is started
 4. the default
 
-In TOML, options are top-level keys, written with `_` or with `-`. The table `[dev]` (`[tool.corn.dev]`) holds what
-differs under `corn dev`, which takes addresses and the number of workers from there and from the command line alone.
+In TOML, options are top-level keys, written with `_` or with `-`. The table `[dev]` (`[tool.corn.dev]`) overrides
+options for `corn dev`, which takes addresses and the number of workers only from this table and the command line.
 
 Unknown keys, unknown `CORN_` variables and invalid values are errors. Variables that Kubernetes sets for a Service
 named `corn` are ignored. Sizes take units (`64KiB`, `512MB`), times are in seconds, relative paths start in the
@@ -47,7 +47,7 @@ directory in which corn is started.
 `--bind`, `--host` with `--port`, `--uds` and `--fd` are alternatives. One source may use one of them; if several
 sources do, the one of highest precedence wins.
 
-"HUP" says whether a reload by the signal HUP may change the option; other options need a restart.
+The column "HUP" shows whether a reload by the signal HUP may change the option; other options need a restart.
 """
 
 _HEAD = """\
