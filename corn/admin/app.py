@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from corn.admin.metrics import exposition
-from corn.admin.status_client import Asking, MasterSilent
+from corn.admin.status_client import Asking, MasterUnresponsive
 from corn.config import Config
 from corn.server.asgi.types import Receive, Scope, Send
 
@@ -75,7 +75,7 @@ class Application:
             return 200, *self._files[path]
         try:
             return await self._answers[path](scope)
-        except MasterSilent as silence:
+        except MasterUnresponsive as silence:
             return 503, _TEXT, f"{silence}\n".encode()
 
     async def _livez(self, scope: Scope) -> Answer:

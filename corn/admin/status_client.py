@@ -12,7 +12,7 @@ from typing import Any
 
 from corn import logs
 from corn.ipc.channel import Channel
-from corn.ipc.messages import Drain, Message, Quit, ReopenLogs, StatusTold, TellStatus
+from corn.ipc.messages import Drain, GetStatus, Message, Quit, ReopenLogs, StatusReport
 from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
@@ -23,7 +23,7 @@ _MEMORY_EVERY = 5.0
 Status = dict[str, Any]
 
 
-class MasterSilent(Exception):  # noqa: N818 - a state of the master
+class MasterUnresponsive(Exception):  # noqa: N818 - a state of the master
     """Raised if the master has not replied within `_PATIENCE`, because it is stopped or hangs."""
 
 
@@ -47,14 +47,14 @@ class Asking:
         self._loop.add_reader(channel.fileno(), self._on_messages)
 
     async def status(self) -> Status:
-        """Status of the service, with `pss` for each process, None if unknown. Raises MasterSilent."""
+        """Status of the service, with `pss` for each process, None if unknown. Raises MasterUnresponsive."""
         if not self.over.done() and time.monotonic() - self._received_at >= _FRESH:
             try:
                 await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
             except asyncio.TimeoutError:
-                raise MasterSilent(f"the master has not responded for {_PATIENCE:g} seconds") from None
+                raise MasterUnresponsive(f"the master has not responded for {_PATIENCE:g} seconds") from None
         if not self._status:
-            raise MasterSilent("the master has not responded yet, and the admin process is exiting")
+            raise MasterUnresponsive("the master has not responded yet, and the admin process is exiting")
         return self._status
 
     async def status_with_memory(self) -> Status:
@@ -72,7 +72,7 @@ class Asking:
     def _ask(self) -> asyncio.Future[None]:
         if self._answer is None:
             self._answer = self._loop.create_future()
-            self._channel.send(TellStatus())
+            self._channel.send(GetStatus())
         return self._answer
 
     async def _measure(self, pids: set[int]) -> None:
@@ -90,7 +90,7 @@ class Asking:
             self._leave(0.0)
 
     def _understand(self, message: Message) -> None:
-        if isinstance(message, StatusTold) and not self.over.done():
+        if isinstance(message, StatusReport) and not self.over.done():
             self._status, self._received_at = message.status, time.monotonic()
             self._settle()
         elif isinstance(message, ReopenLogs):

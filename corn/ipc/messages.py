@@ -250,12 +250,12 @@ class SetLogLevel(Message):
 
 
 @frozen
-class ListRequests(Message):
+class GetRequests(Message):
     """Master to worker: request for the in-flight requests."""
 
 
 @frozen
-class RequestsListed(Message):
+class RequestsReport(Message):
     """Worker to master: the in-flight requests (see `Server.in_flight`)."""
 
     requests: list[dict[str, Any]]
@@ -323,12 +323,12 @@ class AdminSetup(Message):
 
 
 @frozen
-class TellStatus(Message):
+class GetStatus(Message):
     """Admin process to master: request for the status of the service."""
 
 
 @frozen
-class StatusTold(Message):
+class StatusReport(Message):
     """Master to admin process: the fields of corn.supervisor.projections.status.Status."""
 
     status: dict[str, Any]
@@ -358,8 +358,8 @@ _KINDS: tuple[type[Message], ...] = (
     Draining,
     ReopenLogs,
     SetLogLevel,
-    ListRequests,
-    RequestsListed,
+    GetRequests,
+    RequestsReport,
     RenewCredentials,
     Examine,
     Examined,
@@ -368,8 +368,8 @@ _KINDS: tuple[type[Message], ...] = (
     HookCall,
     HookDone,
     AdminSetup,
-    TellStatus,
-    StatusTold,
+    GetStatus,
+    StatusReport,
 )
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 _TYPES: dict[str, type | tuple[type, ...]] = {

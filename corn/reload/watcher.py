@@ -91,7 +91,7 @@ class Watcher:
         self._pace = Pace()
         self._refreshed: dict[str, float] = {}  # images, and when browsers were refreshed for them
         self._timer: asyncio.TimerHandle | None = None
-        self._told = ReloadState()
+        self._announced = ReloadState()
         self._browsers: LiveReloadServer | None = None
         if setup.refresh_fd >= 0:
             self._browsers = LiveReloadServer(socket.socket(fileno=setup.refresh_fd), setup.token)
@@ -132,10 +132,10 @@ class Watcher:
 
     def _show(self, message: Message) -> None:
         """Report the outcome of a change to browsers."""
-        told = state_after(self._told, message)
-        if self._browsers is not None and told != self._told:
-            self._told = told
-            self._browsers.announce(told)
+        state = state_after(self._announced, message)
+        if self._browsers is not None and state != self._announced:
+            self._announced = state
+            self._browsers.announce(state)
 
     # Watched directories
 
@@ -185,14 +185,14 @@ class Watcher:
 
     # Changes
 
-    def _notified(self, told: set[tuple[int, str]]) -> None:
-        self._loop.call_soon_threadsafe(self._take, told)
+    def _notified(self, changes: set[tuple[int, str]]) -> None:
+        self._loop.call_soon_threadsafe(self._take, changes)
 
     def _notifier_failed(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.call_later, _AFTER_FAILURE, self._look_again)
 
-    def _take(self, told: set[tuple[int, str]]) -> None:
-        for kind, path in sorted(told):
+    def _take(self, changes: set[tuple[int, str]]) -> None:
+        for kind, path in sorted(changes):
             self._judge(path, gone=kind == _DELETED)
         self._schedule()
 

@@ -162,8 +162,8 @@ class Inbox:
                 return events.WorkerDraining(at, worker.id)
             case messages.Retiring():
                 return events.WorkerRetiring(at, worker.id, message.reason)
-            case messages.RequestsListed():
-                self.queries.requests_listed(worker.id, message.requests)
+            case messages.RequestsReport():
+                self.queries.requests_reported(worker.id, message.requests)
             case messages.Failed():
                 return events.WorkerFailed(
                     at, worker.id, message.error, message.detail, message.exit_code, message.failure

@@ -24,11 +24,11 @@ from corn.ipc.messages import (
     Drain,
     Draining,
     Failed,
-    ListRequests,
+    GetRequests,
     Ready,
     RenewCredentials,
     ReopenLogs,
-    RequestsListed,
+    RequestsReport,
     Retiring,
     SetLogLevel,
 )
@@ -221,8 +221,8 @@ class _Worker:
             elif isinstance(message, SetLogLevel):
                 logs.set_level(message.levels)
                 self._server.set_log_level(message.levels)
-            elif isinstance(message, ListRequests):
-                self._channel.send(RequestsListed(self._server.in_flight()))
+            elif isinstance(message, GetRequests):
+                self._channel.send(RequestsReport(self._server.in_flight()))
             elif isinstance(message, RenewCredentials):
                 self._startup.renew_credentials()
         if self._channel.closed:

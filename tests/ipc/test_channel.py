@@ -36,7 +36,7 @@ def test_decoder_reads_messages_between_malformed_lines(sent, size):
         b'["Nothing", {}]',
         b'[["Retiring"], {}]',
         b'["Forked", {"worker": 1, "pid": "1"}]',
-        b'["RequestsListed", {"requests": null}]',
+        b'["RequestsReport", {"requests": null}]',
         b"[" * 100_000,
         b"\xff\xfe",
     ],

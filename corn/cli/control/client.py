@@ -152,7 +152,7 @@ def instances(control: str | None) -> list[ControlClient]:
     An instance that does not reply has an empty `about`. Raises NoAnswer if the path in `control` cannot be used.
     """
     own, others = sockets(os.environ, control)
-    return [*_identified(own, strict=control is not None), *_strangers(others)]
+    return [*_identified(own, strict=control is not None), *_foreign_instances(others)]
 
 
 def _identified(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOUT) -> list[ControlClient]:
@@ -176,7 +176,7 @@ def _identified(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOU
     return found
 
 
-def _strangers(paths: Sequence[Path]) -> list[ControlClient]:
+def _foreign_instances(paths: Sequence[Path]) -> list[ControlClient]:
     """The instances of other users that reply within `_TIMEOUT` together."""
     deadline = time.monotonic() + _TIMEOUT
     found: list[ControlClient] = []
@@ -268,7 +268,7 @@ def _fitting(choice: InstanceSelector) -> list[ControlClient]:
     silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
     fitting = [each for each in found if each.about and choice.fits(each.about)]
     if not fitting and silent is None:
-        found += _strangers(others)
+        found += _foreign_instances(others)
         fitting = [each for each in found if each.about and choice.fits(each.about)]
     for each in found:
         if each not in fitting:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from corn.config import Config
-from corn.ipc.messages import AdminSetup, Drain, Message, ReopenLogs, StatusTold, TellStatus
+from corn.ipc.messages import AdminSetup, Drain, GetStatus, Message, ReopenLogs, StatusReport
 from corn.logs import logger
 from corn.net.listeners import Listener
 from corn.supervisor.children.child import ChildProcess, Children
@@ -94,8 +94,8 @@ class AdminProcess:
         self._send(AdminSetup(self._config.to_json(), fds))
 
     def _receive(self, message: Message) -> None:
-        if isinstance(message, TellStatus):
-            self._send(StatusTold(self._status()))
+        if isinstance(message, GetStatus):
+            self._send(StatusReport(self._status()))
 
     def _exited(self, end: ProcessExit) -> None:
         """Restart the process, with a longer delay each time."""

@@ -61,14 +61,14 @@ def _check(config: Config, credentials: Credentials) -> Examined:
     try:
         channel.set_timeout(_CHECK_TIMEOUT)  # a timeout reads as the end of the channel
         channel.send(Examine(config.to_json(), credentials.to_json()))
-        return _verdict(channel)
+        return _result(channel)
     finally:
         channel.close()
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
-def _verdict(channel: Channel) -> Examined:
+def _result(channel: Channel) -> Examined:
     while not channel.closed:
         for message in channel.receive():
             if isinstance(message, Examined):

@@ -32,7 +32,7 @@ def _receives_nothing(message: Message) -> None:
     del message
 
 
-def _ends_unnoticed(end: ProcessExit) -> None:
+def _ends_undetected(end: ProcessExit) -> None:
     del end
 
 
@@ -52,7 +52,7 @@ class ChildProcess:
     channel: Channel
     pid: int | None = None
     on_message: Callable[[Message], None] = _receives_nothing
-    on_exit: Callable[[ProcessExit], None] = _ends_unnoticed
+    on_exit: Callable[[ProcessExit], None] = _ends_undetected
     on_garbage: Callable[[bytes], None] | None = None
     on_read: Callable[[], None] = _does_nothing
     garbage: int = field(default=0, init=False)

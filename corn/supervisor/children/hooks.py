@@ -41,8 +41,8 @@ class HooksProcess:
         self._config = config
         self._children = children
         self._config_of = config_of
-        self._untold: deque[HookCall] = deque()
-        self._told: deque[HookCall] = deque()
+        self._pending: deque[HookCall] = deque()
+        self._sent: deque[HookCall] = deque()
         self._busy_since = 0.0
         self._leaving = False
         self._defined: frozenset[str] | None = None  # None until the process has loaded the file
@@ -61,11 +61,11 @@ class HooksProcess:
     def call(self, hook: str, info: Info) -> None:
         if self._given_up or (self._defined is not None and hook not in self._defined):
             return
-        if len(self._untold) + len(self._told) >= MOST_KEPT:
+        if len(self._pending) + len(self._sent) >= MOST_KEPT:
             logger.error("hook %s not called: %d calls are queued already", hook, MOST_KEPT)
             return
-        self._untold.append(HookCall(hook, asdict(info)))
-        self._go_on()
+        self._pending.append(HookCall(hook, asdict(info)))
+        self._send_pending()
 
     def reopen_logs(self) -> None:
         """Request the process to reopen its log file."""
@@ -101,12 +101,12 @@ class HooksProcess:
         self._child, self._leaving = None, False
         if loading:
             self._give_up(f"the hooks process {end} while loading {self._config.hooks}")
-        elif self._told:
-            self._blame(self._told.popleft(), end)
-        self._untold.extendleft(reversed(self._told))
-        self._told.clear()
-        if self._untold:
-            self._go_on()
+        elif self._sent:
+            self._blame(self._sent.popleft(), end)
+        self._pending.extendleft(reversed(self._sent))
+        self._sent.clear()
+        if self._pending:
+            self._send_pending()
 
     def finish(self) -> None:
         """Wait until all calls are made, for at most --timeout-hook, then kill the process.
@@ -118,13 +118,13 @@ class HooksProcess:
             self._wait(self._child, loaded_by)
         deadline = time.monotonic() + self._config.timeout_hook + 1.0
         while self._child is not None and time.monotonic() < deadline:
-            if not self._untold:
+            if not self._pending:
                 self._request_exit()
             self._wait(self._child, deadline)
         if self._child is not None:
-            logger.error("%d hook calls dropped: not made within --timeout-hook", len(self._told) + len(self._untold))
-            self._untold.clear()
-            self._told.clear()
+            logger.error("%d hook calls dropped: not made within --timeout-hook", len(self._sent) + len(self._pending))
+            self._pending.clear()
+            self._sent.clear()
             self._exited(self._children.kill(self._child))
 
     def _wait(self, child: ChildProcess, deadline: float) -> None:
@@ -133,16 +133,16 @@ class HooksProcess:
         if child.channel.closed:
             self._exited(self._children.kill(child))
 
-    def _go_on(self) -> None:
+    def _send_pending(self) -> None:
         if self._child is None:
             self._start()
         if self._child is None or self._leaving:
             return
-        while self._untold:
-            call = self._untold.popleft()
-            if not self._told:
+        while self._pending:
+            call = self._pending.popleft()
+            if not self._sent:
                 self._busy_since = time.monotonic()
-            self._told.append(call)
+            self._sent.append(call)
             self._children.send(self._child, call)
 
     def _start(self) -> None:
@@ -162,8 +162,8 @@ class HooksProcess:
             self._forget()
 
     def _done(self, message: HookDone) -> None:
-        if self._told:
-            self._told.popleft()
+        if self._sent:
+            self._sent.popleft()
         self._busy_since = time.monotonic()
         if message.error:
             logger.error("hook %s failed: %s\n%s", message.hook, message.error, message.detail)
@@ -183,8 +183,8 @@ class HooksProcess:
 
     def _forget(self) -> None:
         self._given_up = True
-        self._untold.clear()
-        self._told.clear()
+        self._pending.clear()
+        self._sent.clear()
 
 
 def _execute(environment: Mapping[str, str], channel: socket.socket) -> int:

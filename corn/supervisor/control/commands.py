@@ -118,20 +118,20 @@ class Commands:
     def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
         workers = self._asked_workers(request)
 
-        def tell(found: Found) -> None:
-            told = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
-            reply.send({"ok": True, "workers": told})
+        def reply_with(found: Found) -> None:
+            answers = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": answers})
 
-        self._queries.stacks([each.id for each in workers], tell)
+        self._queries.stacks([each.id for each in workers], reply_with)
 
     def _requests(self, request: dict[str, Any], reply: Reply) -> None:
         workers = self._asked_workers(request)
 
-        def tell(found: Found) -> None:
-            told = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
-            reply.send({"ok": True, "workers": told})
+        def reply_with(found: Found) -> None:
+            answers = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
+            reply.send({"ok": True, "workers": answers})
 
-        self._queries.requests([each.id for each in workers], tell)
+        self._queries.requests([each.id for each in workers], reply_with)
 
     def _log_level(self, request: dict[str, Any], reply: Reply) -> None:
         """Reply with the level, or change it until the next reload."""

@@ -33,7 +33,7 @@ class _Start:
     asks: float
     at: str = ""
     seen: str = ""
-    slow_told: bool = False
+    slow_reported: bool = False
 
 
 class DevConsole:
@@ -117,8 +117,8 @@ class DevConsole:
             start.at = progress.doing
             logger.info("%s ...", progress.doing)
         start.seen = progress.doing
-        if now - start.began >= _VERY_SLOW and not start.slow_told:
-            start.slow_told = True
+        if now - start.began >= _VERY_SLOW and not start.slow_reported:
+            start.slow_reported = True
             slowest = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in progress.slowest)
             logger.info("%s has been starting for %.0f s; slowest so far: %s", self._app, now - start.began, slowest)
 

@@ -150,7 +150,7 @@ class DevSession:
                 if message.warning:
                     logger.warning("%s", message.warning)
             case Changed() if message.effect == ASSET:
-                self._tell(Reloaded(0, message.paths, assets=True))
+                self._send(Reloaded(0, message.paths, assets=True))
             case Changed():
                 handle(self._changed(message, time.monotonic(), reread))
 
@@ -221,7 +221,7 @@ class DevSession:
         took = f"{action.seconds * 1000:.0f} ms (app {ready.loading * 1000:.0f}, lifespan {ready.starting * 1000:.0f})"
         logger.info("reloaded in %s: %s", took, named(self._paths) or "requested")
         self._outcome = Reloaded(action.revision, self._paths)
-        self._tell(self._outcome)
+        self._send(self._outcome)
 
     def show(self, action: ShowFailure) -> None:
         """Log the failure, and show it in browsers."""
@@ -229,7 +229,7 @@ class DevSession:
         text = terminal.text(failure, color=wants_color(self._config.color), directory=working_directory())
         logger.error("the application failed to start; waiting for a change\n%s", text)
         self._outcome = ReloadFailed(action.revision, self._paths, failure.to_json())
-        self._tell(self._outcome)
+        self._send(self._outcome)
 
     def failure_of(self, revision: int, broken: RevisionFailure) -> Failure:
         """Failure report for display."""
@@ -241,7 +241,7 @@ class DevSession:
             known = Failure(EXIT if ended else STARTUP, summary, detail=broken.detail)
         return replace(known, generation=revision, changed=tuple(self._paths))
 
-    def _tell(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         if self._watcher is not None:
             self._watcher.send(message)
 

@@ -51,7 +51,7 @@ class Sampler:
     def next_at(self) -> float | None:
         """Time of the next sample, None if there is nothing to sample."""
         state, times = self._state(), []
-        if state.workers and (state.settings.timeout_worker > 0 or _drains(state)):
+        if state.workers and (state.settings.timeout_worker > 0 or _is_draining(state)):
             times.append(self._next_look)
         if state.workers and _has_memory_limit(state.settings):
             times.append(self._next_sample)
@@ -61,7 +61,7 @@ class Sampler:
 
     def tick(self, now: float) -> None:
         """Take the samples that are due."""
-        if self._next_look <= now and (self._state().settings.timeout_worker > 0 or _drains(self._state())):
+        if self._next_look <= now and (self._state().settings.timeout_worker > 0 or _is_draining(self._state())):
             self._look(self._state(), now)
         if self._next_sample <= now and _has_memory_limit(self._state().settings):
             self._sample(self._state(), now)
@@ -88,7 +88,7 @@ class Sampler:
 
     def _look(self, state: State, now: float) -> None:
         limit = state.settings.timeout_worker
-        every = min(_DRAINS_EVERY if _drains(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
+        every = min(_DRAINS_EVERY if _is_draining(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
         if state.workers and now - self._last_look > 2 * every + 1.0:
             self._blind_until = now + _CATCH_BREATH
         self._last_look, self._next_look = now, now + every
@@ -121,7 +121,7 @@ def _scales(settings: Settings) -> bool:
     return settings.most_workers > settings.workers
 
 
-def _drains(state: State) -> bool:
+def _is_draining(state: State) -> bool:
     return any(worker.stage is Stage.DRAINING for worker in state.workers.values())
 
 

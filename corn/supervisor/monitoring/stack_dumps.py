@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from corn.ipc.messages import STACKS_SIGNAL, ListRequests, Message
+from corn.ipc.messages import STACKS_SIGNAL, GetRequests, Message
 from corn.ipc.stack_report import LAST_LINE, clear_report, is_complete, read_report
 from corn.supervisor.children.workers import WorkerProcess
 
@@ -135,11 +135,11 @@ class WorkerQueries:
         inquiry = _Inquiry(then, {each.id for each in handles}, time.monotonic() + _MAY_THINK)
         self._asked.append(inquiry)
         for handle in handles:
-            self._send(handle, ListRequests())
+            self._send(handle, GetRequests())
         if not handles:
             then({})
 
-    def requests_listed(self, worker: int, requests: list[dict[str, Any]]) -> None:
+    def requests_reported(self, worker: int, requests: list[dict[str, Any]]) -> None:
         """Handle a worker's reply with its requests."""
         for inquiry in self._asked:
             inquiry.answer(worker, requests)

@@ -67,11 +67,11 @@ class StatsdReporter:
 
     def _lines(self) -> Iterator[bytes]:
         for name, distinct, value, kind in _measured(self._status()):
-            sent = self._added(name, distinct, value) if kind == "c" else value
+            sent = self._increase(name, distinct, value) if kind == "c" else value
             if sent or kind == "g":
                 yield self._line(name, distinct, sent, kind).encode()
 
-    def _added(self, name: str, distinct: str, value: float) -> float:
+    def _increase(self, name: str, distinct: str, value: float) -> float:
         before = self._counted.get((name, distinct), 0.0)
         self._counted[name, distinct] = value
         return value - before if value >= before else value

@@ -186,11 +186,11 @@ def _keep_templates(draft: Transition) -> None:
         stop_template(draft, each)
     best = (*bare[-1:], *warm[-1:])
     draft.change(current=best[-1].generation if best else None)
-    if not any(not each.warm and _comes(each) for each in draft.state.templates.values()):
+    if not any(not each.warm and _is_available(each) for each in draft.state.templates.values()):
         _spawn_bare(draft)
 
 
-def _comes(template: Template) -> bool:
+def _is_available(template: Template) -> bool:
     return template.stage in (TemplateStage.LOADING, TemplateStage.READY)
 
 

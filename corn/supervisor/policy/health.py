@@ -119,7 +119,7 @@ def memory_sampled(draft: Transition, event: MemorySampled) -> None:
             _judge(draft, worker, size)
     total, limit = event.total, draft.state.settings.limit_memory_total
     if limit is not None and total > limit:
-        _relieve(draft, event, f"memory of the service {total // MIB} MiB, limit {limit // MIB} MiB")
+        _replace_largest(draft, event, f"memory of the service {total // MIB} MiB, limit {limit // MIB} MiB")
 
 
 def _judge(draft: Transition, worker: Worker, size: int) -> None:
@@ -138,7 +138,7 @@ def _judge(draft: Transition, worker: Worker, size: int) -> None:
         draft.worker(worker, over_memory=over, retiring=retiring)
 
 
-def _relieve(draft: Transition, event: MemorySampled, reason: str) -> None:
+def _replace_largest(draft: Transition, event: MemorySampled, reason: str) -> None:
     """Replace the largest worker, unless one is being replaced already."""
     ready = [worker for worker in draft.state.ready() if worker.id in event.workers]
     if ready and not any(worker.retiring for worker in ready):

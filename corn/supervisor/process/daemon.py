@@ -58,7 +58,7 @@ class DaemonLaunch(Launch):
             logs.logger.addHandler(self._handler)
 
     def ready(self) -> None:
-        self._let_go()
+        self._close_terminal()
         self._answer(0)
 
     def ended(self, code: int) -> None:
@@ -70,10 +70,10 @@ class DaemonLaunch(Launch):
             return
         if self._terminal is not None:
             os.dup2(self._terminal, 2)
-        self._let_go()
+        self._close_terminal()
         self._answer(code or 1)
 
-    def _let_go(self) -> None:
+    def _close_terminal(self) -> None:
         if self._handler is not None:
             self._handler.writer.flush()
             logs.logger.removeHandler(self._handler)

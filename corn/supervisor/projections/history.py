@@ -97,8 +97,8 @@ def _with_end(history: History, worker: Worker, after: State, at: float) -> Hist
     if cause == "boot" and after.settings.development:
         return history  # counted as a refused reload
     so_far = history.slots.get(worker.slot, Restarted())
-    told = reason or after.last_error.removeprefix(f"{worker} ") or "exited by itself"
-    slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, told, at)}
+    text = reason or after.last_error.removeprefix(f"{worker} ") or "exited by itself"
+    slots = {**history.slots, worker.slot: Restarted(so_far.times + 1, text, at)}
     return replace(history, slots=slots, causes=_one_more(history.causes, cause))
 
 

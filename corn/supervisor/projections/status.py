@@ -248,7 +248,7 @@ def _in_production(state: State, served: int, at: float) -> tuple[str, str]:
     if served < state.target:
         return "degraded", _missing(state, served)
     if state.phase is Phase.RELOADING:
-        return "reloading", _how_far(state, at)
+        return "reloading", _reload_progress(state, at)
     return ("upgrading", "starting a new master") if state.upgrading else ("serving", "")
 
 
@@ -264,7 +264,7 @@ def _missing(state: State, served: int) -> str:
     return f"{served or 'none'} of {state.target} workers {'is' if served < 2 else 'are'} ready"
 
 
-def _how_far(state: State, at: float) -> str:
+def _reload_progress(state: State, at: float) -> str:
     template = state.templates.get(state.candidate or 0)
     if template is None or template.stage is not TemplateStage.READY:
         return f"loading generation {state.candidate}"
