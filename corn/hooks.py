@@ -1,9 +1,9 @@
 """Hooks of a hooks file, and the argument that each of its functions receives.
 
-A function takes one argument, one of the frozen objects below; but for `ssl_context(config, default)`, which returns an
-ssl.SSLContext. Most hooks run in a process of their own, one after
-another, so that the master waits for none of them; those that concern the inside of a process run in that process. A
-file may import these names for its annotations.
+Each function takes one argument, one of the frozen objects below. The exception is `ssl_context(config, default)`,
+which returns an ssl.SSLContext. Hooks that concern the service run one after another in a process of their own, so the
+master waits for none of them; hooks that concern a process run in that process. A hooks file may import these names for
+its annotations.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from corn.system.paths import enter_directory
 
 
 def resolver(values: dict[str, Any], config_file: str | None, *, development: bool = False) -> Callable[[], Resolved]:
-    """A function that resolves `values` against the present environment and against the file as it is at each call.
+    """Function that resolves `values` with the environment and the configuration file at the time of each call.
 
     It changes to the directory in which corn was started, by the path in the shell's $PWD, or to that of option chdir
     relative to it, so that a reload follows a symbolic link that a deployment has changed.

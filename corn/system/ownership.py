@@ -1,13 +1,12 @@
 """Files of root in directories of other users: no link of theirs redirects what root makes, changes or removes.
 
-The owner of a directory may put a link to any file in the place of what was just made, and chown(2) would give away
-that file. So the file is opened without following links, is checked while it is open, and is changed through its
-descriptor.
+The owner of a directory may replace a new file by a link to any other file, and chown(2) would give that file away. So
+the file is opened without following links, is checked while it is open, and is changed through its descriptor.
 
-The owner of a directory on the way may put a link to another directory in its place. So root opens the directory by
-itself, one name after the other, and works through its descriptor. A link of another user is followed only where it
-leads to a directory of that user, who could do there whatever root is made to do. systemd has nearly the same rule
-(CHASE_SAFE); it refuses absolute links too.
+The owner of a parent directory may replace it by a link to another directory. So root opens the directory step by step,
+one name after the other, and works on its descriptor. A link of another user is followed only if it leads to a
+directory of that user, who could then make the same changes there. systemd has nearly the same rule (CHASE_SAFE); it
+also refuses absolute links.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from array import array
 
 from fastapi import FastAPI
 
-# Stands for the weights of a model: 64 MB that are read, never written.
+# Placeholder for the weights of a model: 64 MB that are only read
 WEIGHTS = array("d", bytes(64_000_000))
 
 app = FastAPI()

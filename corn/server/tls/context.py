@@ -32,8 +32,8 @@ ContextHook: TypeAlias = Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SS
 class TLSContexts:
     """TLS state of all connections; created before the fork, so that workers can resume each other's sessions.
 
-    `timeout` is the longest time for a handshake in seconds, `credentials` is what is in use; None for a context of
-    the program's own, which is used as it is but for its ALPN protocols. `hook` makes the contexts of credentials.
+    `timeout` is the timeout of a handshake in seconds. `credentials` are those in use, None for a context that the
+    program has created, of which only the ALPN protocols are changed. `hook` creates the contexts of credentials.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class TLSContexts:
 
 
 def _made_by(hook: ContextHook, config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    """The context that a hook makes; raises HooksError where it fails."""
+    """Context that a hook creates; raises HooksError if it fails."""
     try:
         context: Any = hook(config, default)
     except ConfigError:  # of `default`

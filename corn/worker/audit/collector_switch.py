@@ -1,8 +1,8 @@
 """Switch of the garbage collector, as the application sees it while a template imports it.
 
-The template has the collector off during the import: a collection before the fork would leave holes in pages that
-workers share. Code that is imported meanwhile may switch it off for good, or ask whether it is on in order to restore
-that afterwards. Each worker begins with the collector as the application has left it.
+The template disables the collector during the import, because a collection before the fork would free memory in pages
+that workers share. Imported code may disable it permanently, or read its state to restore it later. Each worker begins
+with the state that the application has set.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Most descriptors belong to an object that a module holds (`ImportMonitor.module_of`). Others do not: the connection in a
 thread-local, as Django's, or in the memory of a C library, as DuckDB's; nor do threads of C code. For these the process
-is looked at whenever a module is imported: what is new is the work of the module that was imported last, or of one that
-has imported it. The project's own modules are named if there are any among them, because their call led to it.
+is checked at each import: a new descriptor or thread is attributed to the module that was imported last, and to those
+that were importing it. The project's own modules among them are named, because their calls caused it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Openers:
         return next((" or ".join(names) for each in _thread_ids() if (names := self._threads.get(each))), "")
 
     def _look(self, running: list[str]) -> None:
-        """Attribute what is new. A new descriptor has the lowest free number (open(2)), so that one tells of all."""
+        """Attribute new descriptors, detected at the lowest free number (open(2)), and threads."""
         if _thread_links() != self._count:
             self._count = _thread_links()
             for each in _thread_ids():
@@ -68,7 +68,7 @@ class Openers:
         self._known, self._free = found, _lowest_free()
 
     def _candidates(self, running: list[str]) -> list[str]:
-        """The modules that ran since the last import: it, and what was importing it down to what runs now."""
+        """Modules whose code ran since the last import: that module, and those that were importing it."""
         ended = self._last[: len(self._last) - len(running) + 1] if running else self._last
         own = [name for name in ended if not _is_library(name)]
         return own or ended[:1]

@@ -1,14 +1,14 @@
 """Signal handlers that the application sets while a template imports it, and their place in each worker.
 
-A template ignores the signals of the process group, which the master answers, and a forked worker begins with handlers
-of corn's own. Without more, the handlers that the application has set would be lost: a `kill -USR1` that dumps its
-state where it was started by itself would end the worker. So the template records them when it has loaded the
-application, sets its own again, and each worker takes the application's over.
+A template ignores the signals of the process group, which the master handles, and a forked worker begins with handlers
+of corn. So the handlers of the application would be lost: a `kill -USR1` that makes the application dump its state
+would end the worker. Therefore the template records them when it has loaded the application, and sets its own again;
+each worker then sets those of the application.
 
-Handlers set by C code, as faulthandler.register does, are not seen by Python; they are known by sigaction(2), and left
-where they are.
+Handlers that C code sets, such as faulthandler.register, are invisible to Python; they are detected by sigaction(2),
+and not changed.
 
-SIGINT, SIGTERM and SIGQUIT stop a worker and are corn's, as a server's always are.
+SIGINT, SIGTERM and SIGQUIT stop a worker and are always handled by corn, as by other servers.
 
 Interval timers (setitimer(2)), as a profiler sets them, do not survive fork(2). They are stopped in the template, which
 their signals would end, and each worker starts them.
@@ -71,7 +71,7 @@ class SignalHandlers:
 
 
 def keep_interrupts_from_application() -> None:
-    """Ignore SIGINT, which the master answers, where an import in this worker has set another handler."""
+    """Ignore SIGINT, which the master handles, if an import in this worker has set another handler."""
     if signal.getsignal(signal.SIGINT) is not ignore_signal:
         signal.signal(signal.SIGINT, ignore_signal)
 
