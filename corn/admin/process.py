@@ -1,7 +1,7 @@
 """Admin process: a fresh interpreter that serves corn's own application on the admin address.
 
 No other process waits for it. Its server has a scoreboard of its own, so workers do not count it as one of them. If its
-event loop is blocked for `_MAY_HANG` seconds, faulthandler writes the stacks and exits, and the master restarts it.
+event loop is blocked for `_LOOP_TIMEOUT` seconds, faulthandler writes the stacks and exits, and the master restarts it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
 from corn.system.process import identify
 
-_MAY_HANG = 10.0
+_LOOP_TIMEOUT = 10.0
 _CONNECTIONS = 256
 _GRACE = 0.5
 
@@ -84,7 +84,7 @@ def _own(config: Config) -> Config:
 async def _watch_loop() -> None:
     try:
         while True:
-            faulthandler.dump_traceback_later(_MAY_HANG, exit=True)
-            await asyncio.sleep(_MAY_HANG / 10)
+            faulthandler.dump_traceback_later(_LOOP_TIMEOUT, exit=True)
+            await asyncio.sleep(_LOOP_TIMEOUT / 10)
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -1,7 +1,7 @@
 """Client of the master's status, for the admin process, with memory sampled by psutil; both cached.
 
 The master receives one request at a time and at most ten per second, however many clients there are, and the memory of
-a process (PSS) is read at most once in `_MEMORY_EVERY`. A master that does not respond is reported as such.
+a process (PSS) is read at most once in `_MEMORY_INTERVAL`. A master that does not respond is reported as such.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
 _FRESH = 0.1
-_PATIENCE = 3.0
-_MEMORY_EVERY = 5.0
+_TIMEOUT = 3.0
+_MEMORY_INTERVAL = 5.0
 
 Status = dict[str, Any]
 
 
 class MasterUnresponsive(Exception):  # noqa: N818 - a state of the master
-    """Raised if the master has not replied within `_PATIENCE`, because it is stopped or hangs."""
+    """Raised if the master has not replied within `_TIMEOUT`, because it is stopped or hangs."""
 
 
 class Asking:
@@ -42,7 +42,7 @@ class Asking:
         self._sizes: dict[int, int] = {}
         self._measured: set[int] = set()
         self._measuring: asyncio.Task[None] | None = None
-        self._measured_at = -_MEMORY_EVERY
+        self._measured_at = -_MEMORY_INTERVAL
         self.over: asyncio.Future[float] = self._loop.create_future()
         self._loop.add_reader(channel.fileno(), self._on_messages)
 
@@ -50,9 +50,9 @@ class Asking:
         """Status of the service, with `pss` for each process, None if unknown. Raises MasterUnresponsive."""
         if not self.over.done() and time.monotonic() - self._received_at >= _FRESH:
             try:
-                await asyncio.wait_for(asyncio.shield(self._ask()), _PATIENCE)
+                await asyncio.wait_for(asyncio.shield(self._ask()), _TIMEOUT)
             except asyncio.TimeoutError:
-                raise MasterUnresponsive(f"the master has not responded for {_PATIENCE:g} seconds") from None
+                raise MasterUnresponsive(f"the master has not responded for {_TIMEOUT:g} seconds") from None
         if not self._status:
             raise MasterUnresponsive("the master has not responded yet, and the admin process is exiting")
         return self._status
@@ -60,7 +60,7 @@ class Asking:
     async def status_with_memory(self) -> Status:
         """As `status`, with the best known `pss` of each process, and `cpu`, its processor time in seconds."""
         status = await self.status()
-        if time.monotonic() - self._measured_at >= _MEMORY_EVERY or self._pids(status) - self._measured:
+        if time.monotonic() - self._measured_at >= _MEMORY_INTERVAL or self._pids(status) - self._measured:
             if self._measuring is None or self._measuring.done():
                 self._measuring = self._loop.create_task(self._measure(self._pids(status)))
             await asyncio.shield(self._measuring)

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _STDERR = 2
-_FLUSH_EVERY = 0.2  # seconds
+_FLUSH_INTERVAL = 0.2  # seconds
 
 
 class _CornLogger(logging.Logger):
@@ -174,7 +174,7 @@ class PeriodicFlush:
     """Part of the master's loop that flushes the log while lines wait for a slow reader, or for a connection to it."""
 
     def next_at(self) -> float | None:
-        return time.monotonic() + _FLUSH_EVERY if _Setup.handler.writer.pending else None
+        return time.monotonic() + _FLUSH_INTERVAL if _Setup.handler.writer.pending else None
 
     def tick(self, now: float) -> None:
         del now

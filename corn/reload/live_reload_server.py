@@ -26,7 +26,7 @@ from dataclasses import asdict
 from corn.frozen import frozen
 
 _LONGEST_HEAD = 16384
-_HEAD_WITHIN = 5.0
+_HEAD_TIMEOUT = 5.0
 _MOST_CLIENTS = 200
 _SIGN_OF_LIFE = 15.0
 _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -86,7 +86,7 @@ class Client:
         self.socket = sock
         self.received = b""
         self.listens = False
-        self.deadline = time.monotonic() + _HEAD_WITHIN
+        self.deadline = time.monotonic() + _HEAD_TIMEOUT
 
 
 class LiveReloadServer:
@@ -119,7 +119,7 @@ class LiveReloadServer:
     def _run(self) -> None:
         alive = time.monotonic() + _SIGN_OF_LIFE
         while True:
-            for key, _ in self._selector.select(_HEAD_WITHIN):
+            for key, _ in self._selector.select(_HEAD_TIMEOUT):
                 self._serve(key)
             if self._changed.is_set():
                 self._changed.clear()

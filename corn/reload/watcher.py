@@ -31,8 +31,8 @@ from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
 from corn.system.process import identify
 
 _DELETED = 3  # watchfiles.Change.deleted
-_LOOKS_AT_A_TIME = 50
-_ROOTS_EACH, _LOST_ROOTS_EACH = (
+_CHECKS_AT_A_TIME = 50
+_ROOT_INTERVAL, _LOST_ROOT_INTERVAL = (
     1.0,
     0.2,
 )  # seconds between two checks of a directory: present, or removed
@@ -105,7 +105,7 @@ class Watcher:
         self._watch()
         self._channel.send(Watching(self._how(), self._warning()))
         looking = asyncio.create_task(self._look_at_all())
-        self._loop.call_later(_ROOTS_EACH, self._check_roots_periodically)
+        self._loop.call_later(_ROOT_INTERVAL, self._check_roots_periodically)
         await self._gone.wait()
         looking.cancel()
 
@@ -154,7 +154,7 @@ class Watcher:
                 if self._digests.remember(path) > self._setup.since:
                     self._note(path, self._setup.since)
                 looks += 1
-                if looks % _LOOKS_AT_A_TIME == 0:
+                if looks % _CHECKS_AT_A_TIME == 0:
                     await asyncio.sleep(0)
         self._schedule()
 
@@ -180,7 +180,7 @@ class Watcher:
 
     def _check_roots_periodically(self) -> None:
         self._check_roots()
-        delay = _LOST_ROOTS_EACH if None in self._roots.values() else _ROOTS_EACH
+        delay = _LOST_ROOT_INTERVAL if None in self._roots.values() else _ROOT_INTERVAL
         self._loop.call_later(delay, self._check_roots_periodically)
 
     # Changes

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from corn.logs import logger
 
-_LOGGED_EVERY = 10.0  # seconds between two log lines about the same fault
+_LOG_INTERVAL = 10.0  # seconds between two log lines about the same fault
 
 T = TypeVar("T")
 
@@ -36,5 +36,5 @@ class FaultBarrier:
         self.faults += 1
         now, kind = time.monotonic(), (what, type(error))
         if now >= self._quiet_until.get(kind, 0.0):
-            self._quiet_until[kind] = now + _LOGGED_EVERY
+            self._quiet_until[kind] = now + _LOG_INTERVAL
             logger.error("internal error, the service continues: %s failed", what, exc_info=error)

@@ -11,8 +11,9 @@ program on their command line, so there is enough room, and workers inherit it.
 
 Descriptors: each connection needs one, and the initial soft limit (RLIMIT_NOFILE) is 1024 on nearly all systems, for
 programs that call select(2). corn does not, so it raises the limit for itself and its child processes, but not beyond
-`ENOUGH`: with a hard limit of a billion, as in many containers, programs that close every possible descriptor would
-take minutes. Programs that the application runs inherit the limit; decision 5 explains why it is not restored for them.
+`MOST_DESCRIPTORS`: with a hard limit of a billion, as in many containers, programs that close every possible descriptor
+would take minutes. Programs that the application runs inherit the limit; decision 5 explains why it is not restored for
+them.
 
 Ignored signals: Ctrl-C, `pkill -HUP corn` and a service manager's SIGTERM reach the whole process group, but only the
 master handles them.
@@ -119,7 +120,7 @@ def _command_line_area() -> tuple[int, int]:
     return start, end - start
 
 
-ENOUGH = 65536
+MOST_DESCRIPTORS = 65536
 
 
 def occupy_standard_streams() -> None:
@@ -133,7 +134,7 @@ def occupy_standard_streams() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit to the hard one, or to `ENOUGH` if that is less; never lowers it (setrlimit(2))."""
+    """Raise the soft limit to the hard one, at most to `MOST_DESCRIPTORS`; never lowers it (setrlimit(2))."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted_limit(soft, hard)
     if wanted == soft:
@@ -147,7 +148,7 @@ def wanted_limit(soft: int, hard: int) -> int:
     """Soft limit to set, given both limits of getrlimit(2). Pure."""
     if soft == resource.RLIM_INFINITY:
         return soft
-    return max(soft, ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH))
+    return max(soft, MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS))
 
 
 BY_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)

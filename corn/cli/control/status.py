@@ -15,8 +15,8 @@ from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
 _HEALTHY = ("serving", "reloading", "upgrading")
-_BEATING = ("ready", "stuck")
-_SILENT = 2.0  # seconds; there are two heartbeats per second
+_WITH_HEARTBEAT = ("ready", "stuck")
+_BLOCKED_AFTER = 2.0  # seconds; there are two heartbeats per second
 _HEAD = ("WORKER", "STATE", "GEN", "PID", "AGE", "REQS", "ACT", "BUSY", "CONNS", "CPU", "PSS", "RESTARTS")
 _NUMBERS = frozenset(range(2, len(_HEAD)))
 
@@ -104,7 +104,11 @@ def notes(found: dict[str, Any]) -> list[str]:
     """Remarks about the workers: restarts, those that drain, those that are blocked, the last error."""
     remarks = [note for each in found["slots"] if (note := _restarts(each))]
     remarks += [f"worker {each['slot']} will exit: {each['reason']}" for each in found["workers"] if each["reason"]]
-    remarks += [_silence(each) for each in found["workers"] if each["stage"] in _BEATING and each["silent"] > _SILENT]
+    remarks += [
+        _blocked(each)
+        for each in found["workers"]
+        if each["stage"] in _WITH_HEARTBEAT and each["silent"] > _BLOCKED_AFTER
+    ]
     told = [each["reason"] for each in found["slots"] if each["reason"]]
     refused = refusal(found)
     told += [] if refused is None else [refused.error]
@@ -141,7 +145,7 @@ def _row(found: dict[str, Any], worker: dict[str, Any], sizes: dict[int, int]) -
     )
 
 
-def _silence(worker: dict[str, Any]) -> str:
+def _blocked(worker: dict[str, Any]) -> str:
     return f"worker {worker['slot']}: event loop blocked for {duration(worker['silent'])}; see 'corn stacks'"
 
 

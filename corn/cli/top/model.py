@@ -18,8 +18,8 @@ Counted = Mapping[str, Any]
 
 KEPT = 60  # samples
 _WINDOW = 10  # samples for the quantiles and the share of errors
-_SILENT = 2.0  # seconds; there are two heartbeats per second
-_BEATING = ("ready", "stuck")
+_BLOCKED_AFTER = 2.0  # seconds; there are two heartbeats per second
+_WITH_HEARTBEAT = ("ready", "stuck")
 
 
 @frozen
@@ -151,7 +151,7 @@ def _mark(reload: Mapping[str, Any]) -> Mark:
 
 def _row(worker: Mapping[str, Any], traffic: Traffic, samples: Sequence[Sample], restarts: int) -> Row:
     counted, silent, pid = worker["counted"], worker["silent"], worker["pid"]
-    is_silent = worker["stage"] in _BEATING and silent > _SILENT
+    is_silent = worker["stage"] in _WITH_HEARTBEAT and silent > _BLOCKED_AFTER
     return Row(
         worker=worker["worker"],
         slot=worker["slot"],

@@ -19,7 +19,7 @@ from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer
 from corn.system.memory import proportional_sizes
 
-_MEMORY_EVERY = 5.0  # seconds, because the kernel walks all pages of a process to compute its PSS
+_MEMORY_INTERVAL = 5.0  # seconds, because the kernel walks all pages of a process to compute its PSS
 
 
 class Lost(str):
@@ -84,7 +84,7 @@ class Watch:
         if at >= self._sizes_until or not self._sizes.keys() >= set(workers):
             templates = [each["pid"] for each in status["templates"] if each["pid"]]
             self._sizes = proportional_sizes([status["pid"], *templates, *workers])
-            self._sizes_until = at + _MEMORY_EVERY
+            self._sizes_until = at + _MEMORY_INTERVAL
         return Sample(at, status, _processor_times(workers), self._sizes)
 
     def _carry(self, order: Order) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 
 MOST = 1000
-EACH_SECOND = 10
+PER_SECOND = 10
 
 # Costs
 TRIFLE = 1  # a frame without effect, or one to acknowledge
@@ -45,7 +45,7 @@ class FloodGuard:
         """Charge an amount; raises HTTP2ConnectionError if the budget is used up."""
         self._left -= amount
         if self._left < 0:
-            self._left = min(self._left + int((now - self._since) * EACH_SECOND), MOST)
+            self._left = min(self._left + int((now - self._since) * PER_SECOND), MOST)
             self._since = now
             if self._left < 0:
                 raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that request no response")

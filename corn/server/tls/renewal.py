@@ -14,7 +14,7 @@ from corn.server.tls.certificate_check import NotValidNowError, check_credential
 from corn.server.tls.context import ContextHook, TLSContexts
 from corn.tls.credentials import FileStamps, read_credentials
 
-_EVERY = 0.5  # seconds between two checks of the files
+_CHECK_INTERVAL = 0.5  # seconds between two checks of the files
 
 
 def open_tls(config: Config, hook: ContextHook | None) -> TLSContexts | None:
@@ -46,7 +46,7 @@ def auto_renewal(tls: TLSContexts | None, config: Config) -> Iterator[None]:
 async def _keep_renewed(tls: TLSContexts, config: Config) -> None:
     stamps, refusal = FileStamps(config), ""
     while True:
-        await asyncio.sleep(_EVERY)
+        await asyncio.sleep(_CHECK_INTERVAL)
         if stamps.have_changed():
             refusal = _renew(tls, config)
         elif refusal:  # only at the second check: certificate and key are two files

@@ -21,11 +21,11 @@ from corn.supervisor.policy.state import Settings, Stage, State
 from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_size, resident_size
 
-_MEMORY_EVERY = 1.0
-_LOAD_EVERY = 1.0
-_MEMORY_EVERY_WHEN_OVER = 0.2
+_MEMORY_INTERVAL = 1.0
+_LOAD_INTERVAL = 1.0
+_MEMORY_INTERVAL_OVER_LIMIT = 0.2
 _CATCH_BREATH = 2.0
-_DRAINS_EVERY = 0.25
+_DRAIN_INTERVAL = 0.25
 _JUDGED = (Stage.READY, Stage.STUCK, Stage.DRAINING)
 
 
@@ -70,7 +70,7 @@ class Sampler:
 
     def _sample_load(self, state: State, now: float) -> None:
         """Pass on the load of the workers that were ready at the last sample too."""
-        self._next_load = now + _LOAD_EVERY
+        self._next_load = now + _LOAD_INTERVAL
         before, self._cpu = self._cpu, {}
         shares, lags = [], []
         for worker in state.ready():
@@ -88,7 +88,7 @@ class Sampler:
 
     def _look(self, state: State, now: float) -> None:
         limit = state.settings.timeout_worker
-        every = min(_DRAINS_EVERY if _is_draining(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
+        every = min(_DRAIN_INTERVAL if _is_draining(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
         if state.workers and now - self._last_look > 2 * every + 1.0:
             self._blind_until = now + _CATCH_BREATH
         self._last_look, self._next_look = now, now + every
@@ -113,7 +113,7 @@ class Sampler:
         others = [each.pid for each in self._executor.templates.values() if each.pid is not None]
         sizes, total = self._memory.sample(ready, others, state.settings)
         is_over = any(worker.over_memory for worker in state.ready())
-        self._next_sample = now + (_MEMORY_EVERY_WHEN_OVER if is_over else _MEMORY_EVERY)
+        self._next_sample = now + (_MEMORY_INTERVAL_OVER_LIMIT if is_over else _MEMORY_INTERVAL)
         self._handle(MemorySampled(now, sizes, total))
 
 

@@ -20,9 +20,9 @@ from corn.ipc.messages import STACKS_SIGNAL, GetRequests, Message
 from corn.ipc.stack_report import LAST_LINE, clear_report, is_complete, read_report
 from corn.supervisor.children.workers import WorkerProcess
 
-_EVERY = 0.02
+_POLL_INTERVAL = 0.02
 _QUIET = 0.7  # seconds without growth after which a dump is taken as it is: the interpreter is blocked in C code
-_PATIENCE = 5.0
+_DUMP_TIMEOUT = 5.0
 
 Then = Callable[[str], None]
 
@@ -49,8 +49,8 @@ class StackDumps:
         dump = self._under_way.get(handle.id)
         if dump is None:
             clear_report(handle.report)
-            dump = self._under_way[handle.id] = _Dump(handle, now + _PATIENCE, now)
-            self._next_look = now + _EVERY
+            dump = self._under_way[handle.id] = _Dump(handle, now + _DUMP_TIMEOUT, now)
+            self._next_look = now + _POLL_INTERVAL
             handle.signal(STACKS_SIGNAL)
         dump.then.append(then)
 
@@ -61,7 +61,7 @@ class StackDumps:
         """Poll the dumps in progress."""
         if not self._under_way or now < self._next_look:
             return
-        self._next_look = now + _EVERY
+        self._next_look = now + _POLL_INTERVAL
         for dump in list(self._under_way.values()):
             text = read_report(dump.handle.report)
             if text != dump.text:
@@ -87,7 +87,7 @@ class StackDumps:
             then(dump.text)
 
 
-_MAY_THINK = 0.5
+_REPLY_TIMEOUT = 0.5
 
 Found = dict[int, Any]
 
@@ -132,7 +132,7 @@ class WorkerQueries:
     def requests(self, workers: Iterable[int], then: Callable[[Found], None]) -> None:
         """Call `then` with each worker's list of in-flight requests, None for a worker without a reply."""
         handles = self._handles(workers)
-        inquiry = _Inquiry(then, {each.id for each in handles}, time.monotonic() + _MAY_THINK)
+        inquiry = _Inquiry(then, {each.id for each in handles}, time.monotonic() + _REPLY_TIMEOUT)
         self._asked.append(inquiry)
         for handle in handles:
             self._send(handle, GetRequests())

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_LOOKS_EACH = 1.0  # seconds between two checks whether corn is in the foreground
+_CHECK_INTERVAL = 1.0  # seconds between two checks whether corn is in the foreground
 _LOCAL_FLAGS, _SPECIAL = 3, 6  # places in what tcgetattr(3) returns
 
 
@@ -97,7 +97,7 @@ class Terminal:
         """Read keys while in the foreground; elsewhere the shell has changed the settings of the terminal."""
         if self._receive is None or now < self._next_look:
             return
-        self._next_look = now + _LOOKS_EACH
+        self._next_look = now + _CHECK_INTERVAL
         if self._paused or not is_in_foreground():
             self._stop_reading()
         else:

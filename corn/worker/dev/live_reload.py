@@ -22,7 +22,7 @@ from corn.worker.dev.csp import ScriptPermission, allow
 from corn.worker.dev.html_injection import HTMLInjection
 
 PREFIX = "/__corn__/"
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 _NAVIGATED = ("document", "iframe", "frame")
 # Extensions that send a file without passing its bytes through the application's messages.
 _PAST_US = {"http.response.pathsend", "http.response.zerocopysend"}
@@ -99,7 +99,7 @@ async def _asked(url: str) -> tuple[int, bytes]:
     """The state from the watcher; 503 while it cannot be reached."""
     parts = urlsplit(url)
     try:
-        return 200, await asyncio.wait_for(_ask(parts.hostname or "", parts.port or 80, parts.path), _PATIENCE)
+        return 200, await asyncio.wait_for(_ask(parts.hostname or "", parts.port or 80, parts.path), _TIMEOUT)
     except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError):
         return 503, b"the watcher does not answer\n"
 

@@ -34,7 +34,7 @@ from corn.worker.dev.verify_reload import verify_in_background
 from corn.worker.preload import Recorder
 
 _AFTER_FIRST_ANSWERS = 0.2  # seconds
-_LOOKS_EACH = 0.2  # seconds
+_CHECK_INTERVAL = 0.2  # seconds
 _TYPING = frozenset({"builtins.input", "sys.settrace"})  # audit events
 
 
@@ -146,7 +146,7 @@ def wait_for_foreground() -> None:
         if not told:
             logger.warning("a debugger waits; bring corn to the foreground with 'fg'")
             told = True
-        time.sleep(_LOOKS_EACH)
+        time.sleep(_CHECK_INTERVAL)
 
 
 def is_in_background() -> bool:

@@ -10,7 +10,7 @@ from hpack import Encoder
 
 from corn.server.http2 import frames, request_head
 from corn.server.http2.field_decoder import FieldDecoder
-from corn.server.http2.flood_guard import EACH_SECOND, MOST, FloodGuard
+from corn.server.http2.flood_guard import MOST, PER_SECOND, FloodGuard
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 from corn.server.http2.request_head import read_head
 from tests.support.asgi_server import hello, serving, until
@@ -377,7 +377,7 @@ def test_guard_trips_at_budget_and_refills_with_time():
     assert raised.value.code == ErrorCode.ENHANCE_YOUR_CALM
     guard = FloodGuard(0.0)
     for second in range(100):
-        for _ in range(EACH_SECOND):
+        for _ in range(PER_SECOND):
             guard.spend(1, float(second))
 
 
