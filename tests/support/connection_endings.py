@@ -152,9 +152,11 @@ def ws_leave_amid_pings(sock: socket.socket) -> None:
 
 def ws_reset_amid_unread_pongs(sock: socket.socket) -> None:
     """Send pings until nothing more is taken, since the answers are not read, and reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the kernel takes megabytes of answers
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ws(sock)
     pings = (b"\x89\xfd\0\0\0\0" + bytes(125)) * 100
-    sock.settimeout(0.5)
+    sock.settimeout(0.2)
     with contextlib.suppress(TimeoutError):
         while True:
             sock.sendall(pings)

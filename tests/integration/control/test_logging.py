@@ -139,7 +139,7 @@ def test_sigusr1_reopens_log_file(tmp_path):
 def test_log_config_applies_in_workers(tmp_path):
     (tmp_path / "main.py").write_text(APP)
     (tmp_path / "log.toml").write_text(LOG_CONFIG)
-    arguments = ("--port", "0", "--log-config", "log.toml")
+    arguments = ("--port", "0", "--soak", "0", "--log-config", "log.toml")
     with Commanded(tmp_path, "main:app", *arguments, sockets=tmp_path / "sockets").wait_ready() as served:
         served.client().get("/some?q=1")
         served.wait_for("INFO/shop/at work")

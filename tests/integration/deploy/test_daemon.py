@@ -208,7 +208,7 @@ def test_chdir_through_changed_symlink_applies_at_reload(tmp_path):
         (tmp_path / version).mkdir()
         write_app(tmp_path / version, version)
     (tmp_path / "current").symlink_to("one")
-    with Served(tmp_path, "main:app", "--port", "0", "--chdir", "current").wait_ready() as served:
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0", "--chdir", "current").wait_ready() as served:
         assert served.client().get().startswith("one ")
         (tmp_path / "next").symlink_to("two")
         (tmp_path / "next").replace(tmp_path / "current")
@@ -247,7 +247,7 @@ def shared_dir():
 
 @rooted
 def test_user_option_applies_to_all_processes_and_files(shared_dir):
-    arguments = ("main:app", "--uds", "corn.sock", "--user", "nobody", "--pid", "corn.pid")
+    arguments = ("main:app", "--uds", "corn.sock", "--soak", "0", "--user", "nobody", "--pid", "corn.pid")
     with Served(shared_dir, *arguments, program=[*READER, *COMMAND]).wait_ready() as served:
         master = psutil.Process(served.pid)
         nobody = int(subprocess.run(["id", "-u", "nobody"], capture_output=True, check=True).stdout)

@@ -78,7 +78,7 @@ def boot_within(directory, seconds):
 def test_failing_code_is_refused_and_next_reload_succeeds(tmp_path, kind):
     source, said = BAD[kind]
     write_app(tmp_path, "good")
-    arguments = ("--workers", "2", "--port", "0", "--lifespan", "on", "--no-access-log")
+    arguments = ("--workers", "2", "--port", "0", "--soak", "0", "--lifespan", "on", "--no-access-log")
     boot_within(tmp_path, 60)
     (tmp_path / "main.py").write_text((tmp_path / "main.py").read_text().replace(*WITH_LIFESPAN))
     good = (tmp_path / "main.py").read_text()
@@ -142,7 +142,9 @@ def test_reload_rereads_env_file(tmp_path):
         "    await send({'type': 'http.response.body', 'body': os.environ['GREETING'].encode()})\n"
     )
     (tmp_path / ".env").write_text("GREETING=hello\n")
-    with Served(tmp_path, "main:app", "--port", "0", "--env-file", ".env", "--lifespan", "off").wait_ready() as served:
+    with Served(
+        tmp_path, "main:app", "--port", "0", "--soak", "0", "--env-file", ".env", "--lifespan", "off"
+    ).wait_ready() as served:
         assert served.client().get() == "hello"
         (tmp_path / ".env").write_text("GREETING='good evening'\n")
         served.signal(signal.SIGHUP)

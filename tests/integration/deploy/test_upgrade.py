@@ -46,7 +46,7 @@ def test_upgrade_under_load_fails_no_request(tmp_path, where):
 
 def test_failed_upgrade_keeps_old_master(tmp_path, where):
     write_app(tmp_path, "one")
-    with Served(tmp_path, "main:app", *where, "--no-access-log").wait_ready() as served:
+    with Served(tmp_path, "main:app", "--soak", "0", *where, "--no-access-log").wait_ready() as served:
         with Load(served.address, clients=4) as load:
             (tmp_path / "main.py").write_text("raise RuntimeError('broken')\n")
             served.signal(signal.SIGUSR2)

@@ -115,7 +115,7 @@ def test_stream_timeout_cuts_streams_and_spares_requests(tmp_path):
 
 def test_drain_notice_at_reload_ends_streams_of_old_worker(tmp_path):
     (tmp_path / "main.py").write_text(STREAMS)
-    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0").wait_ready() as served:
         stream = Stream(served.address, "/polled")
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")

@@ -32,7 +32,7 @@ def app_dir(tmp_path):
 
 
 def serve(app_dir, *arguments):
-    return Served(app_dir, "main:app", "--port", "0", "--hooks", "hooks.py", *arguments)
+    return Served(app_dir, "main:app", "--port", "0", "--soak", "0", "--hooks", "hooks.py", *arguments)
 
 
 def called_hooks(served):

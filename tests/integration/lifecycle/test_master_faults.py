@@ -68,7 +68,7 @@ def test_reload_in_removed_directory_is_refused(app_dir):
 
 
 def test_reload_in_unreadable_directory_is_refused(app_dir):
-    with Served(app_dir, "main:app", "--port", "0", program=BOUND).wait_ready() as served:
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "0", program=BOUND).wait_ready() as served:
         app_dir.chmod(0)
         refused_reload(served, "Permission denied")
         app_dir.chmod(0o700)

@@ -27,7 +27,7 @@ def app_dir(tmp_path):
 
 @linux
 def test_process_titles_hold_role_slot_and_generation(app_dir):
-    with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "0", "--workers", "2").wait_ready() as served:
         assert psutil.Process(served.pid).name() == "corn master"
         assert titles(served.templates()) == ["corn: template g1 main:app"]
         assert titles(served.workers()) == ["corn: worker 0 g1 main:app", "corn: worker 1 g1 main:app"]
@@ -170,7 +170,9 @@ def _unshares():
 def test_master_as_pid_1_answers_signals_and_reaps(app_dir):
     write_app(app_dir, "one", more=ORPHANS)
     program = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "corn", "serve"]
-    with Served(app_dir, "main:app", "--port", "0", "--preload", "none", program=program).wait_ready() as served:
+    with Served(
+        app_dir, "main:app", "--port", "0", "--soak", "0", "--preload", "none", program=program
+    ).wait_ready() as served:
         served.wait_for(r"master \[1\] corn")
         (master,) = [each for each in psutil.Process(served.pid).children() if each.name() == "corn master"]
         assert served.client().get().startswith("one ")

@@ -31,7 +31,7 @@ def other_processes(served):
 
 def test_fork_hook_that_hangs_falls_back_to_preload_none(tmp_path):
     write_app(tmp_path, "one", more=HANGS)
-    with Served(tmp_path, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0", "--workers", "2").wait_ready() as served:
         served.wait_for(r"a hook on fork \(os.register_at_fork\) blocks forked processes")
         assert "preload none)" in served.output
         assert served.client().get().startswith("one ")

@@ -259,7 +259,7 @@ def test_sigttin_and_sigttou_scale_workers(app_dir):
 
 
 def test_killed_template_is_replaced_while_workers_serve(app_dir):
-    with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "0", "--workers", "2").wait_ready() as served:
         with Load(served.address) as load:
             served.templates()[0].kill()
             served.wait_for("was lost")

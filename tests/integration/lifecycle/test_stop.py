@@ -82,7 +82,7 @@ def test_sigterm_to_process_group_during_start_stops_cleanly(app_dir, name):
 def test_closed_terminal_stops_corn_except_under_nohup(app_dir, ignores):
     log = app_dir / "corn.log"
     ours, theirs = os.openpty()
-    program = [sys.executable, "-m", "corn", "serve", "main:app", "--port", "0", "--log-file", str(log)]
+    program = [sys.executable, "-m", "corn", "serve", "main:app", "--port", "0", "--soak", "0", "--log-file", str(log)]
 
     def in_terminal():
         os.setsid()

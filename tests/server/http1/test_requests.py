@@ -14,6 +14,7 @@ from corn.config import Config
 from corn.ipc.scoreboard import Scoreboard
 from corn.server.asgi.scope import Endpoints
 from corn.server.server import Server
+from tests.support.asgi_server import see_peers_close
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -109,6 +110,7 @@ class Table:
         return statuses, closes, self.app.requests
 
     async def close(self):
+        await see_peers_close()
         self.server.drain(grace=0, final=False)
         await self.server.wait_closed()
 
