@@ -38,11 +38,15 @@ class LoopInbox:
         self._is_awake = False  # the loop is going to look
 
     def post(self, exchange: Exchange) -> None:
-        """Have the loop take notice of an exchange; called in its thread. Raises RuntimeError if the loop is closed."""
+        """Have the loop take notice of an exchange; called in its thread."""
         self._posted.append(exchange)
         if not self._is_awake:
             self._is_awake = True
-            self._loop.call_soon_threadsafe(self._look, context=self._context)
+            try:
+                self._loop.call_soon_threadsafe(self._look, context=self._context)
+            except RuntimeError:  # the loop is closed, because the worker is about to exit
+                self._is_awake = False
+                exchange.abandoned = True
 
     def _look(self) -> None:
         self._is_awake = False  # first, so that an exchange that is posted meanwhile is not left behind
@@ -97,11 +101,19 @@ class Exchange:
         except BaseException as error:
             self.error = error
         self.ended = True
-        self._post()
+        if not self._posted:
+            self._posted = True
+            self._inbox.post(self)
 
     def put_start(self, message: Message) -> None:
         """Add the response's start to the outbox, without waking the loop."""
         self.outbox.append(message)
+
+    def put_whole(self, start: Message, body: bytes) -> None:
+        """Put a complete response into the outbox, without waking the loop: the call is about to end."""
+        self.outbox.append(start)
+        self.outbox.append(body)
+        self.complete = True
 
     def put_file(self, message: Message) -> None:
         """Add a file to the outbox, without waking the loop."""
@@ -152,10 +164,7 @@ class Exchange:
     def _post(self) -> None:
         if not self._posted:
             self._posted = True
-            try:
-                self._inbox.post(self)
-            except RuntimeError:  # the loop is closed, because the worker is about to exit
-                self.abandoned = True
+            self._inbox.post(self)
 
     # On the loop
 
@@ -166,6 +175,11 @@ class Exchange:
             self.on_notice()
         else:
             self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """End an exchange that no thread has begun."""
+        self.error, self.ended = error, True
+        self.notice()
 
     def abandon(self) -> None:
         """Leave the thread to itself: its next read or write raises an exception, or returns at once."""

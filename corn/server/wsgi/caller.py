@@ -15,7 +15,7 @@ from corn.server.asgi.types import Receive, Scope, Send
 from corn.server.wsgi.bridge import Exchange, LoopInbox
 from corn.server.wsgi.environ import Environ, HeaderMap, environ_of
 from corn.server.wsgi.response import Response, WSGIApplication
-from corn.server.wsgi.threads import Threads
+from corn.server.wsgi.threads import Call, Threads
 
 PATIENCE = 10.0  # seconds that a request waits for a thread before a warning is logged
 
@@ -35,6 +35,7 @@ class Caller:
         self._on_stuck = on_stuck
         self._header_map: HeaderMap = header_map
         self._inbox: LoopInbox | None = None
+        self._due: list[tuple[Exchange, Call]] = []
         self._given_up: list[Exchange] = []
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -52,11 +53,24 @@ class Caller:
         return Exchange(self._inbox)
 
     def start(self, exchange: Exchange, environ: Environ, body: BinaryIO, *, sends_files: bool) -> None:
-        """Have a thread call the application; raises RuntimeError if no thread can be started."""
+        """Have a thread call the application, after the requests of this iteration of the event loop are read."""
         environ["wsgi.input"] = body
         answer = Response(self._app, environ, exchange, sends_files).answer
-        if not self._threads.run(partial(_call, exchange, answer, body)) and self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
+        run = exchange.run if isinstance(body, io.BytesIO) else _run_and_close(exchange, body)
+        self._due.append((exchange, partial(run, answer)))
+        if len(self._due) == 1:
+            asyncio.get_running_loop().call_soon(self._start_due)
+
+    def _start_due(self) -> None:
+        due, self._due = self._due, []
+        for exchange, call in due:
+            try:
+                is_free = self._threads.run(call)
+            except RuntimeError as error:
+                exchange.fail(error)
+                continue
+            if not is_free and self._alarm is None:
+                self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
 
     async def converse(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         """Pass the response on as it comes; a cancellation gives the call up."""
@@ -81,8 +95,11 @@ class Caller:
             faulthandler.dump_traceback(2, all_threads=True)
 
 
-def _call(exchange: Exchange, answer: Callable[[], None], body: BinaryIO) -> None:
-    """Call of one request, in its thread."""
-    exchange.run(answer)
-    if not isinstance(body, io.BytesIO):
+def _run_and_close(exchange: Exchange, body: BinaryIO) -> Callable[[Callable[[], None]], None]:
+    """`run` of an exchange that closes the input, which may hold a file, after the call."""
+
+    def run(answer: Callable[[], None]) -> None:
+        exchange.run(answer)
         body.close()
+
+    return run

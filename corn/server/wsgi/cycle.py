@@ -52,12 +52,8 @@ class WSGICycle(HTTP1Cycle):
         exchange = self._exchange = caller.exchange()
         exchange.on_notice = self._look
         body, self._body = self._body, b""
-        try:
-            sends_files = "http.response.zerocopysend" in scope["extensions"]
-            caller.start(exchange, environ, io.BytesIO(body), sends_files=sends_files)
-        except RuntimeError as error:
-            self._failed(error)
-            self._end(exchange)
+        sends_files = "http.response.zerocopysend" in scope["extensions"]
+        caller.start(exchange, environ, io.BytesIO(body), sends_files=sends_files)
 
     def cancel(self, why: str) -> None:
         """Give the call up; a request without a response yet gets 503."""

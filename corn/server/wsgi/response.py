@@ -18,6 +18,11 @@ from corn.server.asgi.types import ClientDisconnected
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import Environ
 
+_MOST_REMEMBERED = 256
+_LONGEST_REMEMBERED = 1024  # characters of all fields together
+_statuses: dict[str, int] = {}
+_heads: dict[tuple[tuple[str, str], ...], tuple[list[tuple[bytes, bytes]], int]] = {}
+
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType]
 WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
 
@@ -39,6 +44,8 @@ class Response:
     def answer(self) -> None:
         """Call the application and hand over its response; raises its exceptions."""
         answered = self._app(self._environ, self.start_response)
+        if type(answered) is list and len(answered) == 1 and self._hand_over_whole(answered[0]):
+            return
         try:
             if isinstance(answered, FileWrapper) and self._hand_over_file(answered.filelike):
                 self._exchange.end()
@@ -63,9 +70,13 @@ class Response:
                 raise RuntimeError("the application called start_response twice, without exc_info")
         finally:
             exc_info = None  # break the reference to this frame
-        self._status = _status(status)
-        self._headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._length = _length(self._headers)
+        self._status = _statuses.get(status) or _status(status)
+        fields = tuple(headers)
+        try:
+            known = _heads.get(fields)
+        except TypeError:  # fields that are lists
+            known = _encode(fields)
+        self._headers, self._length = _remember(fields) if known is None else known
         return self.write
 
     def write(self, body: bytes) -> None:
@@ -74,6 +85,17 @@ class Response:
         self._exchange.flush()
         if self._exchange.abandoned:
             raise ClientDisconnected
+
+    def _hand_over_whole(self, body: bytes) -> bool:
+        """Hand over the only part of a response; returns False if it needs a closer look."""
+        if type(body) is not bytes or not body or not self._status or self._begun:
+            return False
+        if self._length >= 0 and self._length != len(body):
+            return False
+        self._exchange.put_whole(
+            {"type": "http.response.start", "status": self._status, "headers": self._headers}, body
+        )
+        return True
 
     def _hand_over(self, answered: Iterable[bytes]) -> None:
         is_whole = isinstance(answered, (list, tuple)) and len(answered) == 1
@@ -111,7 +133,7 @@ class Response:
             return False
         if self._length < 0:
             self._length = available
-            self._headers.append((b"content-length", b"%d" % available))
+            self._headers = [*self._headers, (b"content-length", b"%d" % available)]
         self._begin()
         if self._length:
             self._exchange.put_file(
@@ -131,7 +153,24 @@ def _status(line: str) -> int:
     code = line[:3]
     if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
         raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
+    if len(_statuses) < _MOST_REMEMBERED and len(line) <= _LONGEST_REMEMBERED:
+        _statuses[line] = int(code)
     return int(code)
+
+
+def _remember(fields: tuple[tuple[str, str], ...]) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Fields as bytes, and their Content-Length. Most applications send few different sets, so they are cached."""
+    known = _encode(fields)
+    if sum(len(name) + len(value) for name, value in fields) <= _LONGEST_REMEMBERED:
+        if len(_heads) >= _MOST_REMEMBERED:
+            _heads.clear()
+        _heads[fields] = known
+    return known
+
+
+def _encode(fields: Iterable[tuple[str, str]]) -> tuple[list[tuple[bytes, bytes]], int]:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return headers, _length(headers)
 
 
 def _length(headers: list[tuple[bytes, bytes]]) -> int:
