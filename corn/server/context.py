@@ -15,7 +15,7 @@ from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
 from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.drain_event import DrainEvent
-from corn.server.asgi.scope import Address, scope_template
+from corn.server.asgi.scope import Address, http_scope, scope_template
 from corn.server.asgi.types import ASGIApplication, CycleAdapter
 from corn.server.exemplars import keep_exemplar
 from corn.server.http.head import RequestHead
@@ -87,6 +87,7 @@ class ServerContext:
         "limit_header_count",
         "limit_header_size",
         "loop",
+        "make_scope",
         "metrics",
         "opens_websockets",
         "request_ids",
@@ -132,6 +133,7 @@ class ServerContext:
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.http1_cycle = app.http1_cycle if isinstance(app, CycleAdapter) else None
+        self.make_scope = app.make_scope if isinstance(app, CycleAdapter) else http_scope
         self.http2: HTTP2Factory | None = None  # None if HTTP/2 is not served
         self.tick()
 
@@ -196,7 +198,7 @@ class ServerContext:
         if self.exemplars is not None and cycle.head.traceparent:
             keep_exemplar(self.exemplars, cycle.head.traceparent, took)
         if self.access is not None:
-            record = AccessRecord(cycle.scope["client"], cycle.head, status, cycle.sent, took, cycle.response_fields)
+            record = AccessRecord(cycle.client, cycle.head, status, cycle.sent, took, cycle.response_fields)
             self.access.log(record)
         if len(self.running) > 1:
             self.turn.finished(now)

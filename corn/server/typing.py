@@ -69,6 +69,10 @@ class Cycle(Protocol):
     expires: float  # on `Clock.now`
 
     @property
+    def client(self) -> Address:
+        """Client of the request."""
+
+    @property
     def response_fields(self) -> bytes:
         """Field lines of the response that the application has set."""
 

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, TypeAlias
 from corn.diagnosis.user_traceback import in_one_line
 from corn.logs import logger
 from corn.server.access_log.formats import escaped
+from corn.server.asgi.scope import Address
 from corn.server.asgi.types import ASGIApplication, ClientDisconnected, Message
 from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
@@ -97,6 +98,12 @@ class RequestCycle:
         service = self.service
         service.running.add(self)
         self.task = service.create_task(self.run(service.app))
+
+    @property
+    def client(self) -> Address:
+        """Client of the request, as a trusted proxy says."""
+        client: Address = self.scope["client"]
+        return client
 
     @property
     def streams(self) -> bool:

@@ -15,10 +15,12 @@ ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 class CycleAdapter:
     """Base of an adapter with a request cycle of its own, which is used over HTTP/1.1 where nothing wraps the adapter.
 
-    The arguments of `http1_cycle` are those of `HTTP1Cycle`.
+    The arguments of `http1_cycle` are those of `HTTP1Cycle`, those of `make_scope` are those of `http_scope`. It may
+    return None, and leave the scope to the cycle.
     """
 
     http1_cycle: Callable[..., Any]
+    make_scope: Callable[..., Any]
 
 
 # With 2.4 or later, Starlette relies on `send` to raise for a disconnected client and does not wait for the disconnect,

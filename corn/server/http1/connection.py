@@ -20,7 +20,7 @@ import socket
 from typing import Any, cast
 
 from corn.server.asgi.cycle import RequestCycle
-from corn.server.asgi.scope import Endpoints, http_scope
+from corn.server.asgi.scope import Endpoints
 from corn.server.context import ServerContext
 from corn.server.http.errors import HTTPError, error_response
 from corn.server.http.grammar import PRINTABLE
@@ -54,6 +54,7 @@ class HTTP1Connection(BufferedProtocol):
         "_previous",
         "_socket",
         "_used",
+        "common",
         "cycle",
         "ends",
     )
@@ -62,6 +63,7 @@ class HTTP1Connection(BufferedProtocol):
         super().__init__(service)
         self.cycle: RequestCycle | None = None
         self.ends = ends
+        self.common: dict[str, Any] | None = None  # what a cycle leaves for the next one
         self._socket = sock
         self._decoder: BodyDecoder | None = None
         self._body_credit = math.inf  # seconds left of the body's timeout while it is stopped; else inf
@@ -142,7 +144,7 @@ class HTTP1Connection(BufferedProtocol):
             if end > service.limit_header_size:
                 raise oversized_head(data, service.limit_header_size)
             head = self._parse_head(data, end)
-            scope = http_scope(head, self.ends, service.template)
+            scope = service.make_scope(head, self.ends, service.template)
             if head.forwarded or service.request_ids is not None:
                 service.apply_forwarded_fields(head, scope, self.ends.client)
             if len(service.running) >= service.limit_concurrency:
@@ -166,12 +168,11 @@ class HTTP1Connection(BufferedProtocol):
                 cycle.begin()
 
     def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        limit_count = self.service.limit_header_count
         if self._previous is not None:
-            return self._previous.parse_next(data, end, limit_count)
+            return self._previous.parse_next(data, end, self.service.limit_header_count)
         if self._used:  # not for the first request, which is often the only one
             self._previous = PreviousHead()
-        return parse_head(data[:end], limit_count)
+        return parse_head(data[:end], self.service.limit_header_count)
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""

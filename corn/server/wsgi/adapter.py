@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import partial
 from typing import BinaryIO
 
 from corn.server.asgi.types import CycleAdapter, Receive, Scope, Send
 from corn.server.http.errors import HTTPError, plain_response
 from corn.server.wsgi.caller import Caller
-from corn.server.wsgi.cycle import WSGICycle
+from corn.server.wsgi.cycle import cycle_for, late_scope
 from corn.server.wsgi.environ import AmbiguousHeaderError, HeaderMap
 from corn.server.wsgi.request_body import has_body, read_input
 from corn.server.wsgi.response import WSGIApplication
@@ -34,7 +33,8 @@ class WSGI(CycleAdapter):
     ) -> None:
         self._caller = Caller(app, threads, on_stuck, header_map)
         self._buffer = buffer  # maximum bytes of a body of unknown length to read before the application is called
-        self.http1_cycle = partial(WSGICycle, self._caller)
+        self.http1_cycle = cycle_for(self._caller)
+        self.make_scope = late_scope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. WSGI has no lifespan; a WebSocket is refused, with status 403 by ASGI."""

@@ -21,10 +21,11 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import BinaryIO, Protocol, cast
 
 from corn.server.asgi.types import ClientDisconnected, Message, Receive, Send
 
+_NO_OUTPUT: deque[Message | bytes] = deque(maxlen=0)  # the outbox of all exchanges without output
 ROOM = 65536  # bytes of a response that a thread may be ahead of the client
 
 
@@ -58,25 +59,36 @@ class LoopInbox:
                 self._loop.call_exception_handler({"message": "a WSGI response was not sent", "exception": fault})
 
 
-class Exchange:
-    """Exchange between both sides; created on the loop. The thread calls `run`.
+class Owner(Protocol):
+    """Interface of the owner of an exchange that does not converse."""
 
-    The loop either calls `converse`, or sets `on_notice`, which is called after each change.
+    def look(self) -> None:
+        """Handle what the thread has changed."""
+
+
+class Exchange:
+    """Exchange between both sides; created on the loop. The thread calls `run`, which calls `answer`.
+
+    The loop either calls `converse`, or sets `owner`, whose `look` is called after each change.
     """
 
+    answer: Callable[[], None]
+    body: BinaryIO | None = None  # to be closed after the call
     # Initial values are class attributes, so that they are not set for each request.
     # Written by the thread
     begun = False
     ended = False
     complete = False  # the outbox has the end of the response
     has_file = False  # or had
+    whole: tuple[Message, bytes] | None = None  # start and body of a response that was complete at once
+    outbox: deque[Message | bytes] = _NO_OUTPUT
     error: BaseException | None = None
     _put = 0  # bytes of the response
     _asks = False  # the thread waits for a part of the body
     _turn: threading.Lock | None = None  # held, but for a moment after each notification; made by a thread that waits
     # Written by the loop
     abandoned = False  # the client has disconnected
-    on_notice: Callable[[], None] | None = None
+    owner: Owner | None = None
     _sent = 0  # bytes of the response
     _over = False  # the end of the response was sent
     _noticed = False
@@ -88,31 +100,35 @@ class Exchange:
     def __init__(self, inbox: LoopInbox) -> None:
         self._inbox = inbox
         self._context = contextvars.copy_context()
-        self.outbox: deque[Message | bytes] = deque()
 
     # In the thread
 
-    def run(self, answer: Callable[[], None]) -> None:
+    def run(self) -> None:
         """Call `answer`, unless the client has disconnected; its exception is left in `error`."""
         self.begun = True
         try:
             if not self.abandoned:
-                self._context.run(answer)
+                self._context.run(self.answer)
         except BaseException as error:
             self.error = error
+        self._release()
         self.ended = True
         if not self._posted:
             self._posted = True
             self._inbox.post(self)
 
+    def _release(self) -> None:
+        del self.answer  # it refers to this exchange
+        if self.body is not None:
+            self.body.close()
+
     def put_start(self, message: Message) -> None:
-        """Add the response's start to the outbox, without waking the loop."""
-        self.outbox.append(message)
+        """Begin the outbox with the response's start, without waking the loop."""
+        self.outbox = deque((message,))
 
     def put_whole(self, start: Message, body: bytes) -> None:
-        """Put a complete response into the outbox, without waking the loop: the call is about to end."""
-        self.outbox.append(start)
-        self.outbox.append(body)
+        """Put a complete response, without waking the loop: the call is about to end."""
+        self.whole = start, body
         self.complete = True
 
     def put_file(self, message: Message) -> None:
@@ -171,13 +187,14 @@ class Exchange:
     def notice(self) -> None:
         """Look at what the thread has changed."""
         self._posted = False
-        if self.on_notice is not None:
-            self.on_notice()
+        if self.owner is not None:
+            self.owner.look()
         else:
             self._wake()
 
     def fail(self, error: BaseException) -> None:
         """End an exchange that no thread has begun."""
+        self._release()
         self.error, self.ended = error, True
         self.notice()
 
@@ -187,7 +204,10 @@ class Exchange:
         self._let_go_on()
 
     def take_whole(self) -> tuple[Message, bytes]:
-        """Take the start and the body of a complete response out of the outbox."""
+        """Take the start and the body of a complete response."""
+        if self.whole is not None:
+            whole, self.whole = self.whole, None
+            return whole
         start = cast("Message", self.outbox.popleft())
         parts = cast("Sequence[bytes]", self.outbox)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -230,6 +250,9 @@ class Exchange:
     async def _deliver(self, send: Send) -> None:
         """Send the outbox, with all parts of the body in one message."""
         complete = self.complete  # read first, as above
+        if self.whole is not None:
+            self.outbox = deque(self.whole)
+            self.whole = None
         parts: list[bytes] = []
         while self.outbox and not self.abandoned:
             item = self.outbox.popleft()
@@ -245,8 +268,8 @@ class Exchange:
             self._sent += len(body)
 
     def converse_from_now_on(self) -> None:
-        """Have `converse`, which is about to be called, begin with what is there; `on_notice` is called no more."""
-        self.on_notice = None
+        """Have `converse`, which is about to be called, begin with what is there; the owner is called no more."""
+        self.owner = None
         self._wake()
 
     def _let_go_on(self) -> None:

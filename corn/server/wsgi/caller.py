@@ -6,16 +6,14 @@ import asyncio
 import faulthandler
 import io
 from collections.abc import Callable
-from functools import partial
 from typing import BinaryIO
 
 from corn.logs import logger
-from corn.server.asgi.drain_event import DRAIN
 from corn.server.asgi.types import Receive, Scope, Send
 from corn.server.wsgi.bridge import Exchange, LoopInbox
 from corn.server.wsgi.environ import Environ, HeaderMap, environ_of
 from corn.server.wsgi.response import Response, WSGIApplication
-from corn.server.wsgi.threads import Call, Threads
+from corn.server.wsgi.threads import Threads
 
 PATIENCE = 10.0  # seconds that a request waits for a thread before a warning is logged
 
@@ -33,17 +31,17 @@ class Caller:
         self._app = app
         self._threads = Threads(threads)
         self._on_stuck = on_stuck
-        self._header_map: HeaderMap = header_map
+        self.header_map: HeaderMap = header_map
+        self.multithread = threads > 1
         self._inbox: LoopInbox | None = None
-        self._due: list[tuple[Exchange, Call]] = []
+        self._due: list[Exchange] = []
         self._given_up: list[Exchange] = []
         self._alarm: asyncio.TimerHandle | None = None
 
     def environ(self, scope: Scope) -> Environ:
         """Environ of a request, without its `wsgi.input`; raises AmbiguousHeaderError."""
-        environ = environ_of(scope, self._header_map)
-        environ["wsgi.multithread"] = self._threads.most > 1
-        environ[DRAIN] = scope["extensions"][DRAIN]["event"]
+        environ = environ_of(scope, self.header_map)
+        environ["wsgi.multithread"] = self.multithread
         return environ
 
     def exchange(self) -> Exchange:
@@ -55,17 +53,18 @@ class Caller:
     def start(self, exchange: Exchange, environ: Environ, body: BinaryIO, *, sends_files: bool) -> None:
         """Have a thread call the application, after the requests of this iteration of the event loop are read."""
         environ["wsgi.input"] = body
-        answer = Response(self._app, environ, exchange, sends_files).answer
-        run = exchange.run if isinstance(body, io.BytesIO) else _run_and_close(exchange, body)
-        self._due.append((exchange, partial(run, answer)))
-        if len(self._due) == 1:
+        if not isinstance(body, io.BytesIO):
+            exchange.body = body
+        exchange.answer = Response(self._app, environ, exchange, sends_files).answer
+        if not self._due:
             asyncio.get_running_loop().call_soon(self._start_due)
+        self._due.append(exchange)
 
     def _start_due(self) -> None:
         due, self._due = self._due, []
-        for exchange, call in due:
+        for exchange in due:
             try:
-                is_free = self._threads.run(call)
+                is_free = self._threads.run(exchange.run)
             except RuntimeError as error:
                 exchange.fail(error)
                 continue
@@ -93,13 +92,3 @@ class Caller:
         if not (exchange.begun or exchange.abandoned):
             logger.warning("a request has waited %g s for a WSGI thread (all %d busy)", PATIENCE, self._threads.most)
             faulthandler.dump_traceback(2, all_threads=True)
-
-
-def _run_and_close(exchange: Exchange, body: BinaryIO) -> Callable[[Callable[[], None]], None]:
-    """`run` of an exchange that closes the input, which may hold a file, after the call."""
-
-    def run(answer: Callable[[], None]) -> None:
-        exchange.run(answer)
-        body.close()
-
-    return run

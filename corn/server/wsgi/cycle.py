@@ -10,50 +10,84 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Any
+from typing import Any, Protocol
 
+from corn.server.asgi.scope import Address, Endpoints, http_scope
 from corn.server.asgi.types import ClientDisconnected, Receive, Scope, Send
-from corn.server.context import ServerContext
 from corn.server.http.head import RequestHead
+from corn.server.http.target import GOOD
 from corn.server.http1.response import HTTP1Cycle, HTTP1Writer
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.caller import Caller
-from corn.server.wsgi.environ import AmbiguousHeaderError
+from corn.server.wsgi.environ import AmbiguousHeaderError, Environ, connection_environ, environ_of_head
+
+
+class WSGIConnection(HTTP1Writer, Protocol):
+    """Interface of the connection for a WSGI cycle."""
+
+    ends: Endpoints
+    common: dict[str, Any] | None  # what the requests of the connection have in common
+
+
+def late_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> dict[str, Any] | None:
+    """Scope of a request, or None where its head and the connection say all; raises HTTPError for an invalid target."""
+    target = head.target
+    if head.forwarded or head.upgrade or template["root_path"] or b"%" in target:
+        return http_scope(head, ends, template)
+    return http_scope(head, ends, template) if target[:1] != b"/" or target.translate(None, GOOD) else None
 
 
 class WSGICycle(HTTP1Cycle):
-    """Cycle of one request and its response; `_exchange` is set while it has no task."""
+    """Cycle of one request and its response; subclasses have the `caller` of their application (`cycle_for`).
 
+    `_exchange` is set while the cycle has no task. The scope is made when it is needed, see `late_scope`.
+    """
+
+    caller: Caller
+    connection: WSGIConnection
     _exchange: Exchange | None = None
+    _scope: dict[str, Any] | None
 
-    def __init__(
-        self,
-        caller: Caller,
-        service: ServerContext,
-        connection: HTTP1Writer,
-        head: RequestHead,
-        scope: dict[str, Any],
-    ) -> None:
-        super().__init__(service, connection, head, scope)
-        self._caller = caller
+    @property
+    def scope(self) -> dict[str, Any]:
+        if self._scope is None:
+            self._scope = http_scope(self.head, self.connection.ends, self.service.template)
+        return self._scope
+
+    @scope.setter
+    def scope(self, scope: dict[str, Any] | None) -> None:
+        self._scope = scope
+
+    @property
+    def client(self) -> Address:
+        return self.connection.ends.client if self._scope is None else self._scope["client"]
 
     def begin(self) -> None:
         """Call the application in a thread, or in a task where the loop has to wait for the body."""
         if self.arriving or self.head.chunked:
             super().begin()
             return
-        caller, scope = self._caller, self.scope
+        caller = self.caller
         try:
-            environ = caller.environ(scope)
+            environ = self._make_environ()
         except AmbiguousHeaderError:
             super().begin()
             return
         self.service.running.add(self)
         exchange = self._exchange = caller.exchange()
-        exchange.on_notice = self._look
+        exchange.owner = self
         body, self._body = self._body, b""
-        sends_files = "http.response.zerocopysend" in scope["extensions"]
-        caller.start(exchange, environ, io.BytesIO(body), sends_files=sends_files)
+        caller.start(exchange, environ, io.BytesIO(body), sends_files=self.connection.ends.tls is None)
+
+    def _make_environ(self) -> Environ:
+        if self._scope is not None:
+            return self.caller.environ(self._scope)
+        connection, caller = self.connection, self.caller
+        common = connection.common
+        if common is None:
+            drain = self.service.drain_event
+            common = connection.common = connection_environ(connection.ends, drain, multithread=caller.multithread)
+        return environ_of_head(self.head, common, caller.header_map)
 
     def cancel(self, why: str) -> None:
         """Give the call up; a request without a response yet gets 503."""
@@ -62,7 +96,7 @@ class WSGICycle(HTTP1Cycle):
             super().cancel(why)
         elif not self.cut:
             self.cut, self.refused = why, True
-            self._caller.give_up(exchange)
+            self.caller.give_up(exchange)
             self._failed(asyncio.CancelledError())
             self._end(exchange)
 
@@ -70,7 +104,7 @@ class WSGICycle(HTTP1Cycle):
     def has_ended(self) -> bool:
         return self._exchange is None and super().has_ended
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Handle what the thread has changed."""
         exchange = self._exchange
         assert exchange is not None
@@ -101,7 +135,7 @@ class WSGICycle(HTTP1Cycle):
         """Send the response in a task, as it comes."""
 
         async def converse(_: Scope, receive: Receive, send: Send) -> None:
-            await self._caller.converse(exchange, receive, send)
+            await self.caller.converse(exchange, receive, send)
 
         self._exchange = None
         exchange.converse_from_now_on()
@@ -109,6 +143,11 @@ class WSGICycle(HTTP1Cycle):
 
     def _end(self, exchange: Exchange) -> None:
         """Handle the end of the call, or of the interest in it."""
-        exchange.on_notice = exchange.error = None
+        exchange.owner = exchange.error = None
         self._exchange = None
         self.service.running.discard(self)
+
+
+def cycle_for(caller: Caller) -> type[WSGICycle]:
+    """Class of the cycles of an application's requests."""
+    return type("WSGICycle", (WSGICycle,), {"caller": caller})

@@ -1,4 +1,4 @@
-"""WSGI environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its ASGI scope.
+"""WSGI environ of a request (PEP 3333, "environ Variables"; RFC 3875, 4.1), from its head or its ASGI scope.
 
 Texts are "bytes as unicode", each character one byte. PATH_INFO is the path as it was sent, unescaped, even if it is
 not UTF-8. A header with an underscore in its name maps to the same variable as one with hyphens, which a proxy may have
@@ -8,11 +8,15 @@ set or checked; option `wsgi_header_map` decides whether it is dropped, refused 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
+from corn.server.asgi.drain_event import DRAIN, DrainEvent
+from corn.server.asgi.scope import Address, Endpoints
 from corn.server.asgi.types import Scope
+from corn.server.http.head import RequestHead
 from corn.version import __version__
 
 Environ = dict[str, Any]
@@ -30,6 +34,10 @@ _ALIKE: Environ = {
     "wsgi.multiprocess": True,
     "wsgi.file_wrapper": FileWrapper,
     "wsgi.input_terminated": True,  # reading past the body is safe, with and without a Content-Length
+    # All other keys but those of header fields exist from the start, so that no copy has to be resized.
+    **dict.fromkeys(("REQUEST_METHOD", "SERVER_PROTOCOL", "SCRIPT_NAME", "PATH_INFO", "QUERY_STRING", "REQUEST_URI")),
+    **dict.fromkeys(("RAW_URI", "REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")),
+    **dict.fromkeys(("wsgi.errors", "wsgi.input", "wsgi.multithread", DRAIN)),
 }
 
 
@@ -38,25 +46,56 @@ class AmbiguousHeaderError(Exception):
 
 
 def environ_of(scope: Scope, header_map: HeaderMap = "drop") -> Environ:
-    """Environ without `wsgi.input` and `wsgi.multithread`, which depend on how the application is called.
-
-    Raises AmbiguousHeaderError for a header that `header_map` refuses.
-    """
+    """Environ of an ASGI request, but for `wsgi.input` and `wsgi.multithread`; raises AmbiguousHeaderError."""
     environ = _ALIKE.copy()
     environ["REQUEST_METHOD"] = scope["method"]
     environ["SERVER_PROTOCOL"] = "HTTP/" + scope["http_version"]
     environ["wsgi.url_scheme"] = scope["scheme"]
     environ["wsgi.errors"] = sys.stderr
+    environ[DRAIN] = scope["extensions"][DRAIN]["event"]
     _add_target(environ, scope)
-    _add_ends(environ, scope)
-    for name, value in scope["headers"]:
+    _add_ends(environ, scope["client"], scope["server"], scope["scheme"])
+    _add_fields(environ, scope["headers"], header_map)
+    return environ
+
+
+def connection_environ(ends: Endpoints, drain: DrainEvent, *, multithread: bool) -> Environ:
+    """What the environs of a connection's requests have in common, if they take their ends from it."""
+    environ = _ALIKE.copy()
+    environ["SCRIPT_NAME"] = ""
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1"
+    environ["wsgi.url_scheme"] = ends.scheme
+    environ["wsgi.multithread"] = multithread
+    environ[DRAIN] = drain
+    _add_ends(environ, ends.client, ends.server, ends.scheme)
+    return environ
+
+
+def environ_of_head(head: RequestHead, common: Environ, header_map: HeaderMap) -> Environ:
+    """Environ, but for `wsgi.input`, of a request whose target is a path without escapes; as `environ_of`."""
+    environ = common.copy()
+    environ["REQUEST_METHOD"] = head.method
+    if not head.minor:
+        environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+    environ["wsgi.errors"] = sys.stderr
+    target = head.target.decode("ascii")
+    path, _, query = target.partition("?")
+    environ["PATH_INFO"] = path
+    environ["QUERY_STRING"] = query
+    environ["REQUEST_URI"] = environ["RAW_URI"] = target if query else path
+    _add_fields(environ, head.headers, header_map)
+    return environ
+
+
+def _add_fields(environ: Environ, headers: Iterable[tuple[bytes, bytes]], header_map: HeaderMap) -> None:
+    """Add the variables of header fields; raises AmbiguousHeaderError for one that `header_map` refuses."""
+    for name, value in headers:
         key = _keys.get(name) or _key_of(name, header_map)
         if key in environ:
             separator = "; " if key == "HTTP_COOKIE" else ","
             environ[key] += separator + value.decode("latin-1")
         elif key:
             environ[key] = value.decode("latin-1")
-    return environ
 
 
 def _add_target(environ: Environ, scope: Scope) -> None:
@@ -72,13 +111,12 @@ def _add_target(environ: Environ, scope: Scope) -> None:
     environ["REQUEST_URI"] = environ["RAW_URI"] = f"{raw}?{query}" if query else raw
 
 
-def _add_ends(environ: Environ, scope: Scope) -> None:
-    client, server = scope["client"], scope["server"]
+def _add_ends(environ: Environ, client: Address, server: Address, scheme: str) -> None:
     environ["REMOTE_ADDR"] = client[0] if client else ""
     environ["REMOTE_PORT"] = str(client[1]) if client else ""
-    has_port = server is not None and server[1] is not None  # a Unix socket has none
-    environ["SERVER_NAME"] = server[0] if has_port else "localhost"
-    environ["SERVER_PORT"] = str(server[1]) if has_port else _PORTS.get(scope["scheme"], "80")
+    name, port = server or ("", None)
+    environ["SERVER_NAME"] = "localhost" if port is None else name  # a Unix socket has no port
+    environ["SERVER_PORT"] = _PORTS.get(scheme, "80") if port is None else str(port)
 
 
 def _key_of(name: bytes, header_map: HeaderMap) -> str:
