@@ -62,6 +62,7 @@ they are ahead of all servers in Python. By requests per CPU-second, in this run
 ## Goals
 
 The performance goals of corn, and whether this run meets them. {fallen}
+[Request cost](request-cost.md) shows what limits corn where it misses one.
 
 {goals}
 
