@@ -23,7 +23,7 @@ from corn.worker.anchored_paths import anchored, working_directory
 from corn.worker.audit.fork_safety import Hazard, hazards, traces
 from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.forking import exit_handlers
-from corn.worker.forking.fork import fork_hangs, fork_is_replaced
+from corn.worker.forking.fork import fork_hangs, fork_is_replaced, lost_threads
 from corn.worker.hooks.loader import HookFile, load_hooks
 from corn.worker.importer import put_first_on_path
 from corn.worker.logging_config import apply_log_config
@@ -49,6 +49,7 @@ class Generation:
         self.tls: TLSContexts | None = None
         self._recorder = preload.Recorder()
         self._attributes = ProcessAttributes()
+        self._obstacle = ""
         self._channel = channel
 
     def load(self) -> list[str]:
@@ -58,6 +59,10 @@ class Generation:
         """
         if self.setup.forks and fork_is_replaced() and fork_hangs():
             self.setup = replace(self.setup, preload="none", forks=False)
+        if self.setup.forks and (lost := lost_threads()):
+            self._obstacle = f"a thread of sitecustomize or a .pth file ({lost}) would be missing in forked processes"
+            if self.setup.preload == "none" or not self.setup.strict:
+                self.setup = replace(self.setup, preload="none", forks=False)
         import_optional_modules(self.config, development=self.setup.development)
         gc.disable()  # a collection would free memory that later allocations reuse, which unshares its pages
         monitor = self.monitor
@@ -77,6 +82,8 @@ class Generation:
         monitor.end()
         found = hazards(monitor) if self.setup.preload != "none" else []
         notes = [str(hazard) for hazard in found]
+        if self.setup.forks and self._obstacle:
+            notes.append(self._obstacle)
         if any(hazard.fatal for hazard in found) or (found and not self.setup.strict):
             self._step_down(found)
         if self.setup.forks and fork_hangs():
@@ -87,7 +94,8 @@ class Generation:
         self.loaded_at = exit_handlers.file_clock()
         notes = [f"{note}; forking anyway, because --preload names this mode" for note in notes]
         if not self.setup.forks:
-            notes.append(f"{_hook_on_fork()} blocks forked processes: each worker is started as a fresh interpreter")
+            obstacle = self._obstacle or f"{_hook_on_fork()} blocks forked processes"
+            notes.append(f"{obstacle}: each worker is started as a fresh interpreter")
         return notes
 
     def load_without_application(self) -> None:

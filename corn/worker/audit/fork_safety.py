@@ -21,11 +21,11 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from corn.frozen import frozen
 from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
 from corn.worker.audit.import_monitor import ImportMonitor
+from corn.worker.forking.fork import native_threads
 
 
 @frozen
@@ -52,7 +52,7 @@ class Hazard:
 def hazards(monitor: ImportMonitor) -> list[Hazard]:
     """Resources of the application that make this process unsafe to fork."""
     found = []
-    if threads := _threads():
+    if threads := _threads(monitor.threads):
         monitor.blamed.setdefault("thread", monitor.openers.of_threads())
         found.append(_blamed(monitor, "thread", f"started a thread ({threads})", fatal=False))
     descriptors = monitor.new_descriptors()
@@ -76,7 +76,7 @@ def hazards(monitor: ImportMonitor) -> list[Hazard]:
 
 def traces() -> tuple[int, int]:
     """Fingerprint that changes when a process becomes unsafe to fork: the numbers of its threads and descriptors."""
-    return _native_threads(), len(numbers())
+    return native_threads(), len(numbers())
 
 
 def _blamed(monitor: ImportMonitor, kind: str, what: str, *, fatal: bool = True) -> Hazard:
@@ -119,21 +119,16 @@ def end_children() -> None:
             os.wait()
 
 
-def _threads() -> str:
-    """The names of the threads that a fork would lose, or "" if there are none."""
-    named = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+def _threads(known: set[int | None]) -> str:
+    """Names of the threads that a fork would lose, "" for none; those that are `known` have been checked already."""
+    named = [each.name for each in threading.enumerate() if each.native_id not in known]
     if named:
         return ", ".join(named)
-    native = _native_threads() - 1
+    native = native_threads() - len(known)
     if native > 0:
         _trial_fork()
-        native = _native_threads() - 1
+        native = native_threads() - len(known)
     return f"{native} native" if native > 0 else ""
-
-
-def _native_threads() -> int:
-    tasks = Path("/proc/self/task")
-    return len(list(tasks.iterdir())) if tasks.exists() else 1
 
 
 def _trial_fork() -> None:

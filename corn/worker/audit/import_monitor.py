@@ -46,12 +46,14 @@ class ImportMonitor:
         self.collector = CollectorSwitch()
         self.signals = SignalHandlers()
         self.faults = FaultHandler()
+        self.threads: set[int | None] = {threading.main_thread().native_id}  # those before `begin`
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         self._descriptors: dict[int, Descriptor] = {}
         self._mappings: set[Mapping] = set()
 
     def begin(self) -> None:
         self._descriptors, self._mappings = opened(), shared_memory()
+        self.threads = {each.native_id for each in threading.enumerate()}
         for owner, name, kind in _WATCHED:
             before = vars(owner).get(name)
             wrapper = self._wrap(getattr(owner, name), kind)

@@ -11,9 +11,10 @@ of file, when the template exits or has exited, the spare exits. A spare that wa
 and another worker is forked. The template reports a spare to the master, with `Forked`, when it becomes a worker.
 
 Hooks on fork (os.register_at_fork, or a debugger's replacement of os.fork) may block a child: that of `debugpy
---listen` waits for a client in each new process. A trial fork detects this. Then workers are spawned as fresh
-interpreters, through a shell that exits at once as the middle process does. A process that hangs is killed with all its
-children.
+--listen` waits for a client in each new process. And threads that run before the application is imported, such as that
+of an agent in sitecustomize, would be missing in each worker, unless a hook starts them again. A trial fork detects
+both. Then workers are spawned as fresh interpreters, through a shell that exits at once as the middle process does. A
+process that hangs is killed with all its children.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import BuiltinFunctionType
 from typing import NoReturn
 
@@ -71,24 +74,54 @@ def fork_hangs() -> bool:
     debugger = sys.modules.get("pydevd")
     if debugger is not None and not isinstance(os.fork, BuiltinFunctionType):
         return not debugger._is_attached()
+    try:
+        return _trial(lambda: 1) is None
+    except OSError as error:
+        return not error.errno  # an errno means that fork(2) failed, which the fork of a worker reports
+
+
+def lost_threads() -> str:
+    """Names of the threads that run now if a worker would lack them, by a trial; else ""."""
+    count = native_threads()
+    if count == 1:
+        return ""
+    try:
+        kept = _trial(native_threads)
+    except OSError:
+        return ""
+    if kept is None or kept >= count:  # a fork that hangs is found by `fork_hangs`
+        return ""
+    names = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
+    return ", ".join(names) or f"{count - kept} native"
+
+
+def native_threads() -> int:
+    """The number of threads of this process; 1 where /proc does not show it."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else 1
+
+
+def _trial(value: Callable[[], int]) -> int | None:
+    """The value in a process forked as a worker is, None if it hangs; raises OSError if it cannot be forked."""
     reader, writer = os.pipe()
 
     def live() -> NoReturn:
-        os.write(writer, b".")
+        os.write(writer, b"%d" % value())
         os._exit(0)
 
     try:
         pid = fork_twice(live)
-    except OSError as error:
+    except OSError:
         os.close(reader)
         os.close(writer)
-        return not error.errno  # an errno means that fork(2) failed, which the fork of a worker reports
+        raise
     os.close(writer)
     with os.fdopen(reader, "rb", buffering=0) as pipe:
-        runs = bool(select.select([pipe], [], [], _TRIAL_TIMEOUT)[0] and pipe.read(1))
-    if not runs:
+        answer = pipe.read(20) if select.select([pipe], [], [], _TRIAL_TIMEOUT)[0] else b""
+    if not answer:
         _kill_with_children(pid)
-    return not runs
+        return None
+    return int(answer)
 
 
 def spawn(setup: Setup, path: list[str]) -> int:
@@ -154,7 +187,7 @@ def _run_middle_process(live: Callable[[], NoReturn], reader: int, writer: int) 
         os.close(reader)
         middle = os.getpid()
         try:
-            pid = os.fork()
+            pid = fork()
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:

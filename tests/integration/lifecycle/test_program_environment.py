@@ -15,6 +15,7 @@ import pytest
 import corn
 from tests.support.corn_process import Served, write_app
 
+CHECKOUT = str(Path(corn.__file__).parents[1])
 HANGS = """
 import os, time
 def hang():
@@ -57,6 +58,54 @@ def test_debugger_waiting_for_client_does_not_block_start(tmp_path, command):
     with Served(tmp_path, command, "main:app", "--port", "0", program=program).wait_ready() as served:
         served.wait_for("a debugger's hook on fork blocks forked processes")
         assert served.client().get().startswith("one ")
+
+
+AGENT = """
+import os, sys, threading, time
+BEATS = []
+def beat():
+    while True:
+        BEATS.append(os.getpid())
+        time.sleep(0.01)
+def start():
+    threading.Thread(target=beat, daemon=True, name="agent").start()
+start()
+"""
+RESTARTED = "os.register_at_fork(after_in_child=start)\n"
+BEATING = """
+import sitecustomize
+
+async def beating(scope, receive, send):
+    body = b"%d" % (os.getpid() in sitecustomize.BEATS)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+def serve_with_agent(directory, agent, *arguments):
+    """`corn` with an agent in sitecustomize, as ddtrace-run and opentelemetry-instrument have one."""
+    (directory / "agent").mkdir()
+    (directory / "agent" / "sitecustomize.py").write_text(agent)
+    write_app(directory, "one", more=BEATING)
+    path = os.pathsep.join([str(directory / "agent"), CHECKOUT])
+    program = [sys.executable, "-m", "corn"]
+    return Served(directory, *arguments, program=program, PYTHONPATH=path, XDG_CACHE_HOME=str(directory)).wait_ready()
+
+
+@pytest.mark.parametrize("command", ["serve", "dev", "serve --preload none"])
+def test_agent_thread_of_sitecustomize_runs_in_worker(tmp_path, command):
+    command, *options = command.split()
+    with serve_with_agent(tmp_path, AGENT, command, "main:beating", "--port", "0", *options) as served:
+        served.wait_for(
+            r"a thread of sitecustomize or a \.pth file \(agent\) would be missing in forked processes: each"
+        )
+        served.wait_until(lambda: served.client().get() == "1", "the thread runs in the worker")
+
+
+def test_agent_that_restarts_its_thread_keeps_preload_app(tmp_path):
+    with serve_with_agent(tmp_path, AGENT + RESTARTED, "serve", "main:beating", "--port", "0") as served:
+        assert "preload app)" in served.output
+        served.wait_until(lambda: served.client().get() == "1", "the thread runs in the worker")
 
 
 PATCHED = "from gevent import monkey\nmonkey.patch_all()\n"
