@@ -10,6 +10,9 @@ milliseconds, and not at all once its heartbeat is stale.
 
 Where deferring gains nothing, several connections are accepted per wake-up: by a single worker, and if connections are
 short-lived. The numbers of short-lived connections change all the time, and a busy worker does not poll the listener.
+
+Rejected: advancing the loop's coroutine for a new connection by hand, without a task. It depends on a private attribute
+of futures, and saves 3 % of the instructions of a connection with one request.
 """
 
 from __future__ import annotations
@@ -89,6 +92,17 @@ class AcceptBalance:
         if len(self._unresponsive) > _MOST_UNRESPONSIVE:
             self._unresponsive.clear()
         self._unresponsive |= unchanged
+
+
+class AcceptedSocket(socket.socket):
+    """Socket whose family and type are plain numbers, because event loops read both for each connection.
+
+    The standard library makes an enum of them each time: a tenth of the instructions of a connection with one request.
+    """
+
+    __slots__ = ()
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
 
 
 class Acceptor:
@@ -187,7 +201,7 @@ class Acceptor:
                 logger.warning("cannot accept connections for now: %s", error.strerror)
                 self._pause(_PAUSE)
             return False
-        sock = socket.socket(*self._kind, fileno=fd)
+        sock = AcceptedSocket(*self._kind, fileno=fd)
         if not self._loop_prepares:
             sock.setblocking(False)
         self._service.metrics.opened()
