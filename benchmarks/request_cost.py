@@ -1,9 +1,9 @@
-"""Processor time of one request inside a worker, and of its parts, without sockets.
+"""CPU time of one request inside a worker, and of its parts, without sockets.
 
     .venv-bench/bin/python -m benchmarks.request_cost
 
-A connection of corn is fed with heads, and its responses are dropped by the transport, so the figures leave out the
-system calls and the client. Each is the least of many rounds, which a busy machine hardly changes. *browser* has the
+A connection receives request heads, and its transport discards the responses, so the figures exclude system calls and
+the client. Each is the minimum of many rounds, which other load on the machine hardly affects. *browser* has the
 sixteen fields of the benchmark of that name, of which four differ in each request; *plain* repeats one field.
 """
 
@@ -67,7 +67,7 @@ HEADS = {
 
 
 class NoTransport:
-    """Transport of a peer that is always ready, and drops what is written."""
+    """Transport of a peer that always reads; it discards the output."""
 
     def write(self, _data: bytes) -> None:
         pass
@@ -95,7 +95,7 @@ class Measurement:
         return connection
 
     async def least(self, step: Callable[[int], Any], *, runs_tasks: bool = False) -> float:
-        """Microseconds of a step that is made for each connection, and of the iterations of the loop that it causes."""
+        """Microseconds of a step for each connection, including the iterations of the event loop that it causes."""
         least = float("inf")
         for _ in range(self.rounds):
             self.round += 1
@@ -125,7 +125,7 @@ class Measurement:
 
         def forwarded(number: int) -> None:
             if parsed[number].forwarded:
-                service.heed_proxies(parsed[number], scopes[number], ENDS.client)
+                service.apply_forwarded_fields(parsed[number], scopes[number], ENDS.client)
 
         def respond(number: int) -> None:
             cycle = connections[0].cycle = cycles[number]
