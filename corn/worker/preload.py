@@ -24,7 +24,7 @@ from typing import Any
 from corn.config import Config
 from corn.errors import ApplicationError, ConfigError, CornError
 from corn.system.paths import is_library_file
-from corn.worker.audit.fork_safety import end_children
+from corn.worker.audit.fork_safety import end_children, end_resource_tracker
 from corn.worker.event_loop import new_event_loop
 from corn.worker.forking import exit_handlers
 from corn.worker.importer import load_application
@@ -77,6 +77,7 @@ def discard() -> None:
     """Undo known side effects of a discarded import outside of this process."""
     end_children()
     exit_handlers.run(_EXIT_HANDLERS_TIMEOUT)
+    end_resource_tracker()
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory:  # prometheus_client sums up the files of all processes, past ones too
         for file in Path(directory).glob(f"*_{os.getpid()}.db"):

@@ -21,11 +21,14 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from corn.frozen import frozen
 from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
 from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.forking.fork import native_threads
+
+_LONGEST_END = 2.0  # seconds
 
 
 @frozen
@@ -108,15 +111,43 @@ def _pipes(descriptors: list[Descriptor], monitor: ImportMonitor) -> Iterator[Ha
 
 
 def end_children() -> None:
-    """Terminate the programs that the application has started, before this process is discarded."""
+    """Kill the programs that the application has started, before this process is discarded."""
     import psutil
 
-    for child in psutil.Process().children(recursive=True):
+    tracker, _ = _resource_tracker()
+    children = [each for each in psutil.Process().children(recursive=True) if each.pid != tracker]
+    for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
+    psutil.wait_procs(children, timeout=_LONGEST_END)
+
+
+def end_resource_tracker() -> None:
+    """Have multiprocessing's resource tracker remove shared memory of the application, as at the exit of this process.
+
+    It does so when its pipe is closed; were it killed, the names would stay in use.
+    """
+    import psutil
+
+    tracker, fd = _resource_tracker()
+    if not tracker:
+        return
+    os.close(fd)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(tracker)
+        try:
+            process.wait(_LONGEST_END)
+        except psutil.TimeoutExpired:  # another process holds the pipe
+            process.kill()
+            process.wait(_LONGEST_END)
+
+
+def _resource_tracker() -> tuple[int, int]:
+    """Process id of the tracker that this process has started, 0 for none, and the descriptor of its pipe."""
+    module: Any = sys.modules.get("multiprocessing.resource_tracker")
+    tracker = getattr(module, "_resource_tracker", None)
+    pid, fd = getattr(tracker, "_pid", None), getattr(tracker, "_fd", None)
+    return (0, -1) if pid is None or fd is None else (pid, fd)
 
 
 def _threads(known: set[int | None]) -> str:

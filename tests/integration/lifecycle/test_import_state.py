@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections import defaultdict
 
@@ -169,6 +170,29 @@ def test_unshareable_import_state_steps_down_preload(tmp_path, part, why):
     with serve(tmp_path, part, "app") as served:
         assert served.wait_for(rf"not safe to fork with --preload app: .*{why}; using deps")
         check_as_imported_alone(answers(served))
+
+
+NAMED = """
+from multiprocessing import shared_memory
+MEMORY = shared_memory.SharedMemory(name={name!r}, create=True, size=64)
+MEMORY.buf[0] = 7
+
+async def app(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"%d" % MEMORY.buf[0]}})
+"""
+
+
+@pytest.mark.parametrize("mode", ["app", "deps", "none"])
+def test_name_of_shared_memory_is_free_after_discarded_import(tmp_path, mode):
+    name = f"corn-test-{os.getpid()}"
+    (tmp_path / "main.py").write_text(NAMED.format(name=name))
+    arguments = ("main:app", "--port", "0", "--preload", mode, "--lifespan", "off")
+    with Served(tmp_path, *arguments).wait_ready() as served:
+        assert served.client().get() == "7"
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        served.wait_until(lambda: not os.path.exists(f"/dev/shm/{name}"), "the name is free")
 
 
 SHAREABLE = {
