@@ -14,6 +14,7 @@ from benchmarks.summary import Results
 
 _WIDTH, _LABELS, _MARGIN = 860, 240, 60
 _BAR, _GAP, _HEAD, _FOOT = 13, 16, 86, 34
+_MOST_LINES = 20
 _COLORS = ("#e0a100", "#3b82c4", "#4c9a6a", "#b06fb0", "#8a8f98", "#c4694a")
 
 _STYLE = """
@@ -34,7 +35,8 @@ text { fill: #e6edf3 }
 
 def chart(results: Results, subtitle: str) -> str:
     """An SVG of requests per CPU-second as ratios to the reference; the longest bar reaches the right margin."""
-    cases = [case for case in CASES if case.headline == PER_CPU and case.name in results.cases()]
+    tried = set(results.cases()) & {run.case for run in results.runs if run.server == REFERENCE}
+    cases = [case for case in CASES if case.headline == PER_CPU and case.name in tried]
     servers = [name for name in results.servers() if name not in (REFERENCE, BARE)]
     known = [ratio for case in cases for server in servers if (ratio := _ratio(results, case, server))]
     scale = (_WIDTH - _LABELS - _MARGIN) / max([1.0, *known])
@@ -66,12 +68,13 @@ def _heading(servers: list[str], subtitle: str) -> Iterable[str]:
 
 
 def _scale(scale: float, longest: float, height: float) -> Iterable[str]:
-    """Grid lines at each half, and the line of the reference."""
-    for half in range(int(longest * 2) + 1):
-        x = _LABELS + half / 2 * scale
-        kind = "reference" if half == 2 else "grid"
+    """Grid lines with labels that do not overlap, and the line of the reference."""
+    step = next(each for each in (0.5, 1, 2, 5, longest) if longest / each <= _MOST_LINES)
+    for ratio in sorted({1.0, *(number * step for number in range(int(longest / step) + 1))}):
+        x = _LABELS + ratio * scale
+        kind = "reference" if ratio == 1 else "grid"
         yield f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 6}" y2="{height - _FOOT}"/>'
-        yield _text(x, height - _FOOT + 16, f"{half / 2:g}", "small", anchor="middle")
+        yield _text(x, height - _FOOT + 16, f"{ratio:g}", "small", anchor="middle")
 
 
 def _group(results: Results, case: Case, servers: list[str], scale: float, top: float) -> Iterable[str]:
