@@ -1,5 +1,7 @@
 """Configuration sources: their precedence, and one error line for each mistake."""
 
+import sys
+
 import pytest
 
 from corn.config.sources import resolve
@@ -233,3 +235,9 @@ def test_link_to_itself_is_refused_and_not_taken_for_missing(resolve_in, tmp_pat
         (tmp_path / name).symlink_to(tmp_path / name)
     with pytest.raises(ConfigError, match=error):
         resolve_in(given)
+
+
+def test_extra_that_is_not_installed_is_named_with_option(resolve_in, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)  # as where it is not installed
+    with pytest.raises(ConfigError, match="--admin needs prometheus-client, the extra 'admin'"):
+        resolve_in({"admin": "9000"})

@@ -7,6 +7,7 @@ from corn.config.sections.admin import AdminAddress, StatsdAddress
 from corn.config.sections.http import HeaderField
 from corn.config.sections.logs import AccessLogFile, LineFormat
 from corn.config.sections.static import Mount
+from corn.config.sections.tls import ClientCertificates
 from corn.config.types import (
     Address,
     AnyText,
@@ -90,6 +91,7 @@ def test_option_text_is_read(kind, raw, value):
         (Choice(("auto", "on")), "off", "one of auto, on"),
         (Mode(), 660, 'permissions in octal, such as "660"'),
         (Mode(), "888", 'permissions in octal, such as "660"'),
+        (Size(), 1.5, "a size such as 65536, 64KiB or 512MB"),
         (Size(high=10), 11, "a size of at most 10"),
         (IntegerOrAuto(1, 9), "many", "a whole number from 1 to 9, or auto"),
         (NumberOrRange(1, 9), "0", "a whole number from 1 to 9, or auto, or a range such as 2..8"),
@@ -190,6 +192,7 @@ def test_shown_value_is_as_user_would_write_it(kind, written):
         (Text(), "str", "TEXT"),
         (Text("FILE"), "StrPath", "FILE"),
         (Choice(("a", "b")), 'Literal["a", "b"]', "a|b"),
+        (ClientCertificates(), 'Literal["none", "optional", "required"] | int', "none|optional|required"),
         (ListOf(Text("FILE")), "StrPath | Sequence[StrPath]", "FILE"),
         (Nullable(Integer(0, 9)), "int | None", "N"),
     ],

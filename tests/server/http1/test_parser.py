@@ -73,8 +73,9 @@ def test_repeated_fields_parse_like_first_request(first, second, fields):
         if b"\x00" in second:  # the target is looked at when the scope is made
             assert expected == 400
         else:
+            unset = {"forwarded_at": ()}  # an unusual head does not know the places
             options = {"options": expected["options"]} if "options" in expected else {}
-            assert vars(again) | options == expected
+            assert unset | vars(again) | options == unset | expected
 
 
 BROWSER = b"".join(
