@@ -38,6 +38,20 @@ PROGRAMS_VENV ?= .venv-programs
 PYTHON27 ?= python2.7
 AUTOBAHN_VENV ?= $(HOME)/.cache/corn/autobahn
 
+# Branches that the tests of the same part cover, all of them, and at least so many per cent: the floor only rises.
+COVERED := corn/supervisor/policy/*,corn/supervisor/projections/*,corn/config/*,corn/server/proxy/*,corn/server/static/*,$\
+	corn/server/http/head.py,corn/server/http/target.py,corn/server/http/errors.py,$\
+	corn/server/http1/parser.py,corn/server/http1/unusual_head.py,$\
+	corn/server/http2/field_decoder.py,corn/server/http2/header_codec.py,corn/server/http2/huffman.py,$\
+	corn/server/http2/request_head.py
+NEARLY_COVERED := corn/server/http2/frames.py,corn/server/websocket/frames.py,corn/server/websocket/deflate.py,$\
+	corn/server/websocket/handshake.py,corn/ipc/messages.py
+FLOOR := 93
+COVERING := tests/supervisor/policy tests/supervisor/projections tests/config tests/ipc/test_channel.py tests/server/http \
+	tests/server/proxy tests/server/static tests/server/http1/test_parser.py tests/server/http2/test_field_decoder.py \
+	tests/server/http2/test_request_head.py tests/server/http2/test_malformed.py tests/server/websocket/test_frames.py \
+	tests/server/websocket/test_deflate.py tests/server/websocket/test_handshake.py
+
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
 .PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage suites simulate fuzz soak programs
@@ -100,9 +114,9 @@ faults: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks.faults $(FAULTS)
 
 coverage: $(VENV)/.installed-coverage
-	$(BIN)/coverage run --branch --source=corn/supervisor/policy,corn/supervisor/projections -m \
-		pytest --quiet tests/supervisor/policy tests/supervisor/projections
-	$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
+	$(BIN)/coverage run --source=corn -m pytest --quiet $(COVERING)
+	$(BIN)/coverage report --include='$(COVERED)' --fail-under=100
+	$(BIN)/coverage report --include='$(NEARLY_COVERED)' --fail-under=$(FLOOR)
 
 suites: $(VENV)/.installed-test
 	$(BIN)/python -m tests.suites $(DIR) $(SUITES)

@@ -163,10 +163,7 @@ def _parse(block: bytes, limit_count: int) -> tuple[RequestHead, FieldNames | No
     key = tuple(fields)
     names = _names.get(key)
     if names is None:
-        try:
-            names = _learn(key)
-        except HTTPError:  # but another fault may precede it
-            return _read_again(block, limit_count), None
+        names = _learn(key)
     names.count_use()
     return names.fill(head, fields.values()), names
 

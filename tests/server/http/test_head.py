@@ -4,7 +4,8 @@ import pytest
 
 from corn.server.http import head as rules
 from corn.server.http.errors import HTTPError, plain_response
-from corn.server.http1.parser import oversized_head, parse_head
+from corn.server.http1 import parser
+from corn.server.http1.parser import RepeatedFields, oversized_head, parse_head
 
 GET = b"GET / HTTP/1.1\r\nHost: x"
 
@@ -54,6 +55,7 @@ def test_expectation_holds_where_body_follows(length):
         ([b"Transfer-Encoding: chunked", b"Content-Length: 1"], 400, "both Transfer-Encoding and Content-Length"),
         ([b"Expect: 200-ok"], 417, "unknown expectation"),
         ([b"X Y: 1"], 400, "invalid header name"),
+        ([b"X: 1"] * 101, 431, "too many header fields"),
     ],
 )
 def test_field_that_two_recipients_could_read_differently_is_refused(fields, status, reason):
@@ -83,7 +85,7 @@ def test_malformed_or_foreign_request_line_is_refused(line, status):
 @pytest.mark.parametrize(
     ("line", "version", "keeps"), [(b"GET / HTTP/1.0", "1.0", False), (b"GET / HTTP/1.7", "1.1", True)]
 )
-def test_other_minor_version_is_served_as_the_one_below(line, version, keeps):
+def test_other_minor_version_is_served_as_http11(line, version, keeps):
     head = head_with(line=line)
     assert (head.version, head.keep_alive) == (version, keeps)
 
@@ -115,6 +117,28 @@ def test_caches_of_names_hosts_and_options_are_bounded():
     assert len(rules._hosts) <= rules._MAX_HOSTS
     assert len(rules._options) <= rules._MAX_OPTIONS
     assert head_with(b"X-2999: 1").headers == [(b"host", b"x"), (b"x-2999", b"1")]
+
+
+def test_invalid_name_is_reported_after_fault_before_it():
+    with pytest.raises(HTTPError) as caught:
+        head_with(b"X/Y: 1", b"Content-Length: x", line=b"GET / HTTP/9.9")
+    assert caught.value.status == 505
+
+
+def test_heads_of_many_or_long_names_are_not_kept():
+    for number in range(600):
+        head_with(b"X-Kept-%d: 1" % number)
+    assert len(parser._names) <= parser._MAX_NAMES
+    long = tuple(b"X-%d-" % number + b"n" * 100 for number in range(20))
+    assert head_with(*(name + b": 1" for name in long)).headers[-1] == (long[-1].lower(), b"1")
+    assert not any(set(long) & set(names) for names in parser._names)
+
+
+def test_repeated_fields_apply_to_usual_lines_only():
+    repeated = RepeatedFields.of(head_with(b"X-Forwarded-For: 1.2.3.4"))
+    assert repeated.after(b"get / HTTP/1.1") is None
+    head = repeated.after(b"GET /b HTTP/1.1")
+    assert (head.target, head.forwarded, head.forwarded_at) == (b"/b", True, (1,))
 
 
 def test_unavailable_service_says_when_to_retry():

@@ -49,6 +49,7 @@ def test_target_of_no_form_is_refused(method, target):
         (b"x:99999", False),
         (b"[::1]:80", True),
         (b"[::g]", False),
+        (b"[1:2:3]", False),
         (b"a b", False),
     ],
 )

@@ -125,3 +125,29 @@ def test_encoded_response_fields_are_decoded_by_hpack():
         (b"accept-ranges", b"bytes"),
         (b"content-length", b"5"),
     ]
+
+
+def test_string_with_end_of_huffman_code_is_refused():
+    with pytest.raises(huffman.InvalidHuffmanError):
+        huffman.decode_huffman(b"\xff" * 4)  # RFC 7541, 5.2: the code of EOS must not occur
+
+
+def test_blocks_of_references_are_remembered_within_bounds():
+    decoder = FieldDecoder(1 << 20)
+    for length in range(1, 100):
+        assert decoder.decode(b"\x82" * length) == [(b":method", b"GET")] * length
+        assert len(decoder._known) <= 16
+    assert all(len(each) <= 64 for each in decoder._known)
+
+
+def test_huffman_transitions_beyond_bound_are_made_each_time(monkeypatch):
+    monkeypatch.setattr(huffman._State, "remembered", huffman._MOST_REMEMBERED)
+    encoded = bytes(Encoder().huffman_coder.encode(bytes(range(256))))
+    assert huffman.decode_huffman(encoded) == huffman.decode_huffman(encoded) == bytes(range(256))
+
+
+@pytest.mark.parametrize("block", [b"\x82", b"\x00\x01a\x01b", b"\x82" * 3])
+def test_list_beyond_its_limit_is_refused_wherever_it_ends(block):
+    with pytest.raises(HTTP2ConnectionError) as caught:
+        FieldDecoder(10).decode(block)
+    assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM

@@ -51,7 +51,7 @@ def read(*fields, ends=True, size=65536, count=100):
     return read_head(list(fields), limit_size=size, limit_count=count, ends=ends)
 
 
-def test_split_cookies_are_joined_where_the_first_was():
+def test_split_cookies_are_joined_in_place_of_first_one():
     head = read(*FIELDS, (b"cookie", b"a=1"), (b"x-two", b"2"), (b"cookie", b"b=2"))
     assert head.headers == [(b"host", b"x"), (b"x-one", b"1"), (b"cookie", b"a=1; b=2"), (b"x-two", b"2")]
 

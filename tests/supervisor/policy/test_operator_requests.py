@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.policy_world import KILLED, running
+from corn.supervisor.policy import events
+from corn.supervisor.policy.state import Stage
+from tests.support.policy_world import KILLED, SEGV, running
 
 
 class TestScale:
@@ -39,3 +41,61 @@ class TestScale:
         world.hup()
         world.settle()
         assert world.ready_generations() == [3] * 2
+
+
+class TestRestart:
+    def test_restarted_worker_drains_once_replacement_is_ready(self):
+        world = running(2, min_worker_lifetime=1000.0)
+        old = world.state.in_slot(1)[0]
+        world.happens(events.RestartRequested(world.now, 1))
+        assert world.state.workers[old.id].retiring == "requested by command"
+        (new,) = world.in_stage(Stage.SPAWNING)
+        assert world.state.workers[new].slot == 1
+        assert not world.draining
+        world.boots(new)
+        world.ready(new)
+        assert world.draining == {old.id}
+        assert world.state.workers[old.id].reason == "requested by command"
+
+    def test_reason_of_worker_that_retires_already_is_kept(self):
+        world = running(1, min_worker_lifetime=1000.0)
+        worker = world.state.ready()[0].id
+        world.retires(worker, "max requests")
+        world.happens(events.RestartRequested(world.now, 0))
+        assert world.state.workers[worker].retiring == "max requests"
+        assert world.state.workers[worker].at_once
+
+    def test_slot_that_waits_for_its_backoff_is_filled_now(self):
+        world = running(2)
+        for _ in range(3):
+            worker = world.state.in_slot(1)[0].id
+            if world.state.workers[worker].stage is Stage.SPAWNING:
+                world.boots(worker)
+                world.ready(worker)
+            world.exits(worker, SEGV)
+            if not world.state.in_slot(1):
+                break
+        assert world.state.in_slot(1) == []
+        world.happens(events.RestartRequested(world.now, 1))
+        assert len(world.state.in_slot(1)) == 1
+
+    def test_stopping_master_restarts_and_drains_nothing(self):
+        world = running(1)
+        worker = world.state.ready()[0].id
+        world.signal("SIGTERM")
+        before = world.state
+        world.happens(events.RestartRequested(world.now, 0))
+        world.happens(events.DrainRequested(world.now, worker))
+        assert world.state == before
+
+
+class TestDrain:
+    def test_drained_worker_leaves_at_once_and_is_replaced(self):
+        world = running(2)
+        worker = world.state.in_slot(1)[0].id
+        world.happens(events.DrainRequested(world.now, worker))
+        assert world.draining == {worker}
+        assert world.state.workers[worker].reason == "requested by command"
+        world.settle()
+        assert world.ready_generations() == [1, 1]
+        assert worker not in world.state.workers
