@@ -2,9 +2,11 @@
 
 A blocked log must not block the service. corn writes to a pipe only if poll(2) reports room for PIPE_BUF bytes, which
 pipe(7) writes atomically, so that lines of several workers never mix. Another process may take that room first, so the
-write itself does not wait either (RWF_NOWAIT of pwritev(2), for pipes since Linux 6.4). Lines for a slow reader are
-kept up to a bound and then dropped; the number of dropped lines is logged when the reader has caught up. Rejected:
-O_NONBLOCK, which belongs to the open file description, shared with the shell and all other processes on the terminal.
+write itself does not wait either (RWF_NOWAIT of pwritev(2), for pipes since Linux 6.4). A terminal that nobody reads,
+such as that of a stalled `docker run -t`, reports room for less than a line; it is opened once more for each write,
+with O_NONBLOCK. Lines for a slow reader are kept up to a bound and then dropped; the number of dropped lines is logged
+when the reader has caught up. Rejected: O_NONBLOCK for the descriptor itself, because it belongs to the open file
+description, which is shared with the shell and all other processes on the terminal.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class LineWriter:
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
         self._regular = _is_regular(fd)
+        self._terminal = os.isatty(fd)
         self._torn = False  # the last line was written in part: the disk was full
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
@@ -81,7 +84,7 @@ class LineWriter:
         """Write the kept lines, as far as the descriptor takes them."""
         while self._kept and self._takes():
             try:
-                written = _write_at_once(self.fd, self._kept[0])
+                written = (_write_to_terminal if self._terminal else _write_at_once)(self.fd, self._kept[0])
             except BlockingIOError:  # another process was faster
                 return
             except OSError:
@@ -132,6 +135,18 @@ def _write_at_once(fd: int, data: bytes) -> int:
             if error.errno not in _NO_NOWAIT:
                 raise
     return os.write(fd, data)
+
+
+def _write_to_terminal(fd: int, data: bytes) -> int:
+    """The same for a terminal, by another open file description of it, where this user may open one."""
+    try:
+        own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return os.write(fd, data)
+    try:
+        return os.write(own, data)
+    finally:
+        os.close(own)
 
 
 def _is_regular(fd: int) -> bool:

@@ -96,3 +96,26 @@ def test_named_pipe_without_reader_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match=r"--log-file: cannot open .*: No such device or address"):
         open_writer(str(tmp_path / "pipe"), "--log-file")
+
+
+def test_unread_terminal_drops_lines_without_blocking():
+    screen, fd = os.openpty()
+    writer = LineWriter(fd)
+    lines = [b"%06d %s\n" % (number, b"x" * 300) for number in range(10_000)]
+
+    def write():
+        for each in lines:
+            writer.write(each)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive(), "it waits for the reader"
+    assert writer.pending and writer.dropped > 0
+    got = b""
+    while writer.pending:
+        got += os.read(screen, 1 << 16)
+        writer.flush()
+    assert got.startswith(lines[0].replace(b"\n", b"\r\n"))
+    os.close(screen)
+    os.close(fd)
