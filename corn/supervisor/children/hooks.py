@@ -47,19 +47,19 @@ class HooksProcess:
         self._leaving = False
         self._defined: frozenset[str] | None = None  # None until the process has loaded the file
         self._ever_loaded = False
-        self._given_up = config.hooks is None
+        self._disabled = config.hooks is None
 
     def observe(self, before: State, after: State, at: float) -> None:
         """Queue the hook calls of a decision, and load the file of a generation that becomes the current one."""
         del at
-        if not self._given_up:
+        if not self._disabled:
             for hook, info in hook_calls(before, after):
                 self.call(hook, info)
         if before.current not in (None, after.current) and (config := self._config_of(after.current)) is not None:
             self._renew(config)
 
     def call(self, hook: str, info: Info) -> None:
-        if self._given_up or (self._defined is not None and hook not in self._defined):
+        if self._disabled or (self._defined is not None and hook not in self._defined):
             return
         if len(self._pending) + len(self._sent) >= MOST_KEPT:
             logger.error("hook %s not called: %d calls are queued already", hook, MOST_KEPT)
@@ -75,7 +75,7 @@ class HooksProcess:
     def _renew(self, config: Config) -> None:
         """Load the hooks of a new configuration after the queued calls have been made."""
         self._config = config
-        self._given_up = config.hooks is None
+        self._disabled = config.hooks is None
         self._request_exit()
 
     def _request_exit(self) -> None:
@@ -90,17 +90,17 @@ class HooksProcess:
             case HookDone():
                 self._done(message)
             case Failed():
-                self._give_up(message.error)
+                self._disable(message.error)
 
     def _exited(self, end: ProcessExit) -> None:
         """Log the hook that was running as the cause, and pass the other calls to another process."""
         if self._child is None:
             return
         self._children.drop(self._child)
-        loading, self._defined = self._defined is None and not self._given_up, None
+        loading, self._defined = self._defined is None and not self._disabled, None
         self._child, self._leaving = None, False
         if loading:
-            self._give_up(f"the hooks process {end} while loading {self._config.hooks}")
+            self._disable(f"the hooks process {end} while loading {self._config.hooks}")
         elif self._sent:
             self._blame(self._sent.popleft(), end)
         self._pending.extendleft(reversed(self._sent))
@@ -150,7 +150,7 @@ class HooksProcess:
             environment = environment_of(self._config)
             self._child = self._children.start("the hooks process", partial(_execute, environment))
         except (OSError, ConfigError) as error:
-            self._give_up(f"the hooks process could not be started: {error}")
+            self._disable(f"the hooks process could not be started: {error}")
             return
         self._child.on_message, self._child.on_exit = self._receive, self._exited
         self._children.send(self._child, HooksSetup(self._config.to_json()))
@@ -175,14 +175,14 @@ class HooksProcess:
         else:
             logger.error("hook %s ended the hooks process: %s", call.hook, end)
 
-    def _give_up(self, why: str) -> None:
+    def _disable(self, why: str) -> None:
         """Disable hooks until the next reload. At the first start, the same error in the template ends the start."""
         level = logging.ERROR if self._ever_loaded else logging.DEBUG
         logger.log(level, "hooks are disabled until the next reload: %s", why)
         self._forget()
 
     def _forget(self) -> None:
-        self._given_up = True
+        self._disabled = True
         self._pending.clear()
         self._sent.clear()
 
