@@ -29,6 +29,7 @@ class Openers:
         self._modules: dict[int, list[str]] = {}  # by descriptor
         self._threads: dict[str, list[str]] = {}  # by thread id
         self._count = 0  # links of the directory of threads
+        self._looks = False
 
     def begin(self) -> None:
         self._known, self._free = _open_numbers(), _lowest_free()
@@ -41,10 +42,21 @@ class Openers:
         self._look([])
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Look for new descriptors and threads.
+
+        The first look asks sysconfig for the library directories, which imports a module: a second look within it would
+        find sysconfig without some of its variables (Python 3.13).
+        """
         del path, target
-        running = list(_running(sys._getframe(1)))
-        self._look(running)
-        self._last = [name, *running]
+        if self._looks:
+            return
+        self._looks = True
+        try:
+            running = list(_running(sys._getframe(1)))
+            self._look(running)
+            self._last = [name, *running]
+        finally:
+            self._looks = False
 
     def of(self, fd: int) -> str:
         """The modules that may have opened a descriptor, as text; "" where none is known."""
