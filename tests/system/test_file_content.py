@@ -34,3 +34,17 @@ def test_pipe_without_writer_is_not_waited_for(tmp_path):
     with pytest.raises(OSError) as raised:
         read_content(tmp_path / "pipe", longest_wait=0.1)
     assert raised.value.errno == errno.ETIMEDOUT
+
+
+def test_terminal_is_read_to_its_end():
+    screen, fd = os.openpty()
+    os.write(screen, b"A=1\n\x04")
+    assert read_content(os.ttyname(fd), longest_wait=20) == b"A=1\n"
+    with pytest.raises(OSError):
+        read_content(os.ttyname(fd), longest_wait=0.1)
+    os.close(screen)
+    os.close(fd)
+
+
+def test_device_without_content_is_empty():
+    assert read_content(os.devnull) == b""
