@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.suites.case import Case
+from tests.suites.django_live import run_django
 from tests.suites.files import cases_in
 from tests.suites.http2 import Http2Results, run_h2spec
 from tests.suites.report import write_page
@@ -78,8 +79,12 @@ def main() -> None:
     print(f"{len(results)} requests, {sum(each.agrees for each in results)} as the suite expects")
     if http2 is not None:
         print(f"h2spec: {http2.cases} cases, failed: {', '.join(http2.failed) or 'none'}")
+    suite = chosen.directory / "django" / "tests"
+    django = run_django(suite) if suite.is_dir() else None
+    if django is not None:
+        print(f"Django: {django.tests} tests, failed: {', '.join(django.failed) or 'none'}")
     if chosen.publish:
-        write_page(results, http2)
+        write_page(results, http2, django)
 
 
 def run(cases: list[Case], h2spec: Path | None) -> tuple[list[Result], Http2Results | None]:

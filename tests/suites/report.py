@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.suites.__main__ import Result
+    from tests.suites.django_live import DjangoResults
     from tests.suites.http2 import Http2Results
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "suites.md"
@@ -38,18 +39,24 @@ _SERVED = {
 }
 
 
+_KEPT = "Django's own server ignores `Connection: close` of a client; corn closes (RFC 9112, 9.6)"
+_DJANGO = {
+    "test_closes_connection_without_content_length": "corn sends it in chunks, and keeps the connection",
+    "test_keep_alive_on_connection_with_content_length": _KEPT,
+    "test_keep_alive_connection_clears_previous_request_data": _KEPT,
+}
 _HTTP2 = {
     "http2/3.5: Sends invalid connection preface": "corn sends 400 in HTTP/1.1 and closes the connection, because the"
     " same port serves both; the suite reads that response as a frame",
 }
 
 
-def write_page(results: Sequence[Result], http2: Http2Results | None) -> None:
+def write_page(results: Sequence[Result], http2: Http2Results | None, django: DjangoResults | None) -> None:
     """Write the page; raises KeyError for a deviation without a reason."""
-    PAGE.write_text("\n".join(_lines(results, http2)) + "\n")
+    PAGE.write_text("\n".join(_lines(results, http2, django)) + "\n")
 
 
-def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
+def _lines(results: Sequence[Result], http2: Http2Results | None, django: DjangoResults | None) -> list[str]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for each in results:
         counts[each.case.suite]["all"] += 1
@@ -75,6 +82,14 @@ def _lines(results: Sequence[Result], http2: Http2Results | None) -> list[str]:
             f"{where}: {passed} of {http2.cases} cases pass, including the strict ones (`SUITES='--h2spec PROGRAM'`).",
         ]
         lines += ["", *(f"- *{each}* fails: {_HTTP2[each]}." for each in http2.failed)]
+    if django is not None:
+        passed = django.tests - len(django.failed)
+        lines += ["", f"Django's tests of live servers (`django`), with corn in the place of its server: {passed} of"]
+        lines += [
+            f"{django.tests} pass.",
+            "",
+            *(f"- *{each.removeprefix('test_').replace('_', ' ')}* fails: {_DJANGO[each]}." for each in django.failed),
+        ]
     lines += ["", "## Refused by corn only", "", "| requests | answer | reason |", "|---|---|---|"]
     refused = Counter((each.statuses[-1], each.reason) for each in results if not each.agrees and each.is_refused)
     for (status, reason), number in refused.most_common():
