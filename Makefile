@@ -15,6 +15,7 @@
 # make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
 # make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
 # make faults       inject faults into corn and its peers, and report which of them survive (about 25 minutes)
+# make mutants  one change at a time in the policy, which its tests must notice; MUTANTS=--publish writes a page
 # make suites       run the suites of gunicorn, llhttp and Http11Probe in DIR against corn; SUITES=--publish writes
 #                   docs/explanation/suites.md
 # make autobahn     run the Autobahn WebSocket suite (about half an hour); needs Python 2.7 as PYTHON27
@@ -47,6 +48,7 @@ COVERED := corn/supervisor/policy/*,corn/supervisor/projections/*,corn/config/*,
 NEARLY_COVERED := corn/server/http2/frames.py,corn/server/websocket/frames.py,corn/server/websocket/deflate.py,$\
 	corn/server/websocket/handshake.py,corn/ipc/messages.py
 FLOOR := 93
+MUTANTS_FLOOR := 84
 COVERING := tests/supervisor/policy tests/supervisor/projections tests/config tests/ipc/test_channel.py tests/server/http \
 	tests/server/proxy tests/server/static tests/server/http1/test_parser.py tests/server/http2/test_field_decoder.py \
 	tests/server/http2/test_request_head.py tests/server/http2/test_malformed.py tests/server/websocket/test_frames.py \
@@ -54,7 +56,7 @@ COVERING := tests/supervisor/policy tests/supervisor/projections tests/config te
 
 PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
 
-.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage suites simulate fuzz soak programs
+.PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage mutants suites simulate fuzz soak programs
 
 serve: $(VENV)/.installed
 	$(BIN)/corn serve hello:app --app-dir examples --workers 4
@@ -118,6 +120,10 @@ coverage: $(VENV)/.installed-coverage
 	$(BIN)/coverage report --include='$(COVERED)' --fail-under=100
 	$(BIN)/coverage report --include='$(NEARLY_COVERED)' --fail-under=$(FLOOR)
 
+mutants: $(VENV)/.installed-mutants
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/python -m tests.mutants --floor $(MUTANTS_FLOOR) $(MUTANTS)
+
 suites: $(VENV)/.installed-test
 	$(BIN)/python -m tests.suites $(DIR) $(SUITES)
 
@@ -167,6 +173,10 @@ $(PROGRAMS_VENV)/.installed: pyproject.toml
 
 $(VENV)/.installed-coverage: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check coverage
+	touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut
 	touch $@
 
 $(VENV)/.installed-fuzz: $(VENV)/.installed-test

@@ -1,0 +1,1 @@
+"""Mutation testing of the policy: mutmut changes one thing at a time in it, and its tests must notice."""
