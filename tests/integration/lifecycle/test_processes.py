@@ -44,6 +44,7 @@ def test_process_name_is_in_titles_and_command_names_of_all_processes(app_dir):
     options = ("--process-name", "recommendations", "--admin", "0", "--hooks", "hooks.py", "--pid", "corn.pid")
     with Served(app_dir, "main:app", "--port", "0", *options).wait_ready() as served:
         served.wait_for("the hooks process is there")
+        served.wait_until(lambda: served.named("recommend admin"), "the admin process has its name")
         found = [psutil.Process(served.pid), *psutil.Process(served.pid).children()]
         assert titles(found) == [
             "recommendations: admin 127.0.0.1:0",
