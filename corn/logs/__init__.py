@@ -96,7 +96,7 @@ class LineHandler(logging.Handler):
             line = self.format(record)
             if self.writer.dropped:
                 lost = logging.LogRecord(
-                    "corn", logging.WARNING, "", 0, "%d log lines were lost", (self.writer.dropped,), None
+                    "corn", logging.WARNING, "", 0, "log lines lost: %d", (self.writer.dropped,), None
                 )
                 line = f"{self.format(lost)}\n{line}"
                 self.writer.dropped = 0

@@ -74,7 +74,7 @@ class AccessLog:
         """Retry the lines that a slow reader has not taken, and log the number of lost lines."""
         self.flush()
         if self._writer.dropped:
-            logger.warning("%d lines of the access log were lost", self._writer.dropped)
+            logger.warning("lines of the access log lost: %d", self._writer.dropped)
             self._writer.dropped = 0
 
     def reopen(self) -> None:

@@ -6,8 +6,8 @@ development.py has other rules for `corn dev`. Rules:
 - A slot without a live worker of the wanted generation gets one when the template can fork and the backoff is over.
 - The old worker of a slot is drained only when the new one is ready, so that capacity is not reduced.
 - During a reload, slot n wants the candidate once it is ready in all slots below n: one slot at a time. The worker in
-  slot 0 is the canary; all old workers stay until it has soaked. When the candidate is withdrawn, all slots want the
-  current generation again.
+  slot 0 is the canary; all old workers stay until it has soaked. A canary that is to be replaced drains when the next
+  one is ready. When the candidate is withdrawn, all slots want the current generation again.
 - If the current generation has lost its template, a slot may be served by workers of withdrawn generations. Only the
   newest of them is kept, so that repeated failed attempts do not fill the machine.
 - If many more workers drain than there are slots, the oldest of them are stopped at once.
@@ -66,10 +66,11 @@ def _fill(draft: Transition, slot: int) -> None:
         _spawn(draft, slot, wanted, live)
     _keep_newest_withdrawn(draft, slot)
     keeper = next((worker for worker in good if worker.is_ready), None)
-    if keeper is None or (keeper.generation == draft.state.candidate and not is_soaked(draft.state, draft.at)):
+    if keeper is None:
         return
+    is_canary = keeper.generation == draft.state.candidate and not is_soaked(draft.state, draft.at)
     for worker in live:
-        if worker is not keeper:
+        if worker is not keeper and (not is_canary or worker.generation == keeper.generation):
             drain_or_kill(draft, worker, _drain_reason(draft.state, worker))
 
 
@@ -97,6 +98,8 @@ def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker])
 
 
 def _drain_reason(state: State, worker: Worker) -> str:
+    if worker.generation == state.candidate and worker.is_ready:
+        return reason_to_recycle(worker)
     if worker.generation == state.current:
         return reason_to_recycle(worker) if state.phase is not Phase.RELOADING or worker.retiring else "reload"
     return "rolled back" if worker.generation > (state.current or 0) else "reload"

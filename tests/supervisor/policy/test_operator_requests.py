@@ -57,6 +57,19 @@ class TestRestart:
         assert world.draining == {old.id}
         assert world.state.workers[old.id].reason == "requested by command"
 
+    def test_canary_that_is_restarted_repeatedly_leaves_no_workers(self):
+        world = running(1, soak=100.0)
+        world.hup()
+        world.template_ready(2)
+        for _ in range(5):
+            (new,) = world.in_stage(Stage.SPAWNING)
+            world.boots(new)
+            world.ready(new)
+            assert world.ready_generations() == [1, 2]
+            world.happens(events.RestartRequested(world.now, 0))
+        reasons = {world.state.workers[each].reason for each in world.draining}
+        assert reasons == {"requested by command"}
+
     def test_reason_of_worker_that_retires_already_is_kept(self):
         world = running(1, min_worker_lifetime=1000.0)
         worker = world.state.ready()[0].id
