@@ -66,7 +66,8 @@ def forwarded(data: bytes) -> None:
     """Forwarding fields give a valid client and scheme, the same by the path for single values and by the other."""
     kind, _, rest = data.partition(b"\n")
     fields = ["forwarded"] if kind[:1] == b"f" else ["for", "proto", "host", "port", "prefix"]
-    headers = [(name, value) for name, _, value in (line.partition(b": ") for line in rest.split(b"\n"))]
+    lines = (line.partition(b": ") for line in rest.split(b"\n"))
+    headers = [(name, value.strip(b" \t")) for name, _, value in lines]  # as both parsers of heads leave them
     scopes = []
     for apply in (ForwardedHeaders.apply, _apply_lists):
         scope: dict[str, Any] = {
