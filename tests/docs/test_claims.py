@@ -112,3 +112,14 @@ def test_page_names_existing_commands_and_options(page: Path) -> None:
         if is_ours:
             used = set(re.findall(r"(?<!\S)(--[a-z][a-z0-9-]*)", code.partition(" | ")[0]))
             assert used <= options, f"{sorted(used - options)} in: {code}"
+
+
+SOURCE = re.sub(r'"\s*\n\s*f?"', "", "".join(each.read_text() for each in (ROOT / "corn").rglob("*.py")))
+
+
+@pytest.mark.parametrize("page", PROSE, ids=name_of)
+def test_page_quotes_log_lines_of_code(page: Path) -> None:
+    """Runs of two words and more; what is between them, such as numbers and names, differs."""
+    lines = [line for line in page.read_text().splitlines() if re.search(r"\b(INFO|WARNING|ERROR) +master ", line)]
+    runs = [run for line in lines for run in re.findall(r"[a-z]+(?: [a-z]+)+", line.partition("]")[2])]
+    assert not [run for run in runs if run not in SOURCE and "serves" not in run]
