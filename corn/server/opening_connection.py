@@ -1,7 +1,8 @@
 """Opening connection: base of the protocols that precede the requests of a connection.
 
 It is never busy and never idle between requests: a drain gives it the time of a connection of which nothing was read
-yet, and it can be aborted at any time without losing a request.
+yet. A peer that sends gets this time anew, because it is about to send a request. After the grace period the connection
+is aborted.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from typing import cast
 
 from corn.server.context import ServerContext
 
+_NEXT_INPUT = 1.0  # seconds, in a drain
+
 
 class OpeningConnection(asyncio.Protocol):
     """Protocol of a connection without a request, such as a handshake, until `deadline` (on `Clock.now`)."""
 
-    __slots__ = ("deadline", "service", "transport")
+    __slots__ = ("_latest", "deadline", "service", "transport")
 
     transport: asyncio.Transport
 
     def __init__(self, service: ServerContext, deadline: float) -> None:
         self.service = service
-        self.deadline = deadline
+        self.deadline = self._latest = deadline
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -29,6 +32,11 @@ class OpeningConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
         self.service.closed(self)
+
+    def extend(self) -> None:
+        """Extend the deadline that a drain has shortened; to be called when the peer has sent something."""
+        if self.service.draining:
+            self.deadline = min(self._latest, self.service.clock.now + _NEXT_INPUT)
 
     def expire(self) -> None:
         self.transport.abort()

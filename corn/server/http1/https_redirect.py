@@ -31,6 +31,7 @@ class HTTPSRedirect(OpeningConnection):
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
+        self.extend()
         self._data += data
         end = self._data.find(b"\r\n\r\n")
         try:

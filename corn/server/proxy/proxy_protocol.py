@@ -99,6 +99,7 @@ class ProxyProtocolReader(OpeningConnection):
         self._data = b""
 
     def data_received(self, data: bytes) -> None:
+        self.extend()
         self._data += data
         try:
             found = parse_proxy_header(self._data, self._ends)

@@ -58,6 +58,7 @@ class TLSHandshake(OpeningConnection):
         self._object: ssl.SSLObject | None = None
 
     def data_received(self, data: bytes) -> None:
+        self.extend()
         if self._object is None:
             if data[0] != _HANDSHAKE_RECORD:
                 self._refuse(data)

@@ -193,8 +193,9 @@ def test_handshake_timeout_closes_connection(run, tmp_path, data):
     run(main())
 
 
-def test_drain_finishes_begun_handshake_and_request(run, tmp_path):
-    """The drain begins amid the ClientHello; the rest and the request follow."""
+@pytest.mark.parametrize("pause", [0, 0.6])
+def test_drain_finishes_begun_handshake_and_request(run, tmp_path, pause):
+    """The drain begins amid the ClientHello; the rest of it follows, at once or slowly, and then the request."""
 
     async def main():
         async with serving(hello, tls=tls_of(Issued(tmp_path, "a"))) as running:
@@ -204,9 +205,13 @@ def test_drain_finishes_begun_handshake_and_request(run, tmp_path):
                 tls.do_handshake()
             hello_bytes = outgoing.read()
             peer = await running.connect(hello_bytes[:20])
-            await until(lambda: any(isinstance(each, TLSHandshake) for each in running.server._service.connections))
+            service = running.server._service
+            await until(lambda: any(isinstance(each, TLSHandshake) for each in service.connections))
             running.server.drain(grace=10, final=False)
-            await peer.send(hello_bytes[20:])
+            for part in (hello_bytes[20:60], hello_bytes[60:100], hello_bytes[100:]):
+                began = service.clock.now
+                await until(lambda began=began: service.clock.now >= began + pause)
+                await peer.send(part)
             while True:
                 try:
                     tls.do_handshake()
