@@ -123,7 +123,7 @@ class Chaos:
     # Invariants
 
     def check(self) -> None:
-        """The service answers, its master runs, and zombies are reaped soon."""
+        """The service responds, its master runs, and zombies are reaped soon."""
         assert self.served.process.poll() is None, f"the master is gone:\n{self.served.output[-4000:]}"
         self.served.wait_until(self.answers, "an answer")
         self.served.wait_until(lambda: not self.served.zombies(), "no zombies")

@@ -151,7 +151,7 @@ def ws_leave_amid_pings(sock: socket.socket) -> None:
 
 
 def ws_reset_amid_unread_pongs(sock: socket.socket) -> None:
-    """Send pings until nothing more is taken, since the answers are not read, and reset."""
+    """Send pings without reading the answers until the server accepts no more, and reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the kernel takes megabytes of answers
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     ws(sock)
@@ -184,7 +184,7 @@ def head(stream: int, path: bytes = b"/", method: bytes = b"\x82", *, ends: bool
 
 
 def h2(sock: socket.socket, *frames: bytes, until: bytes = b"") -> None:
-    """Begin, and read until so much of the answer has come; at least the server's settings."""
+    """Begin, and read until so much of the response has arrived; at least the server's settings."""
     sock.sendall(PREFACE + frame(SETTINGS, 0, 0, b"") + b"".join(frames))
     read_until(sock, until or SETTLED)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class Stream:
-    """A response that is read in a thread as long as it goes on."""
+    """Response that is read in a thread until it ends."""
 
     def __init__(self, address, path):
         where = urlsplit(address)

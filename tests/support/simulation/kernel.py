@@ -26,7 +26,7 @@ _TICK = 20e-6  # seconds that an iteration of the loop takes
 
 
 class Violation(AssertionError):
-    """A promise that the master broke in a schedule."""
+    """Invariant that the master violated in a schedule."""
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class Kernel:
 
     @property
     def is_idle(self) -> bool:
-        """True if nothing will ever happen by itself."""
+        """True if no event is pending."""
         return not self._agenda
 
     def note(self, text: str) -> None:
@@ -183,7 +183,7 @@ class Kernel:
 
     @contextlib.contextmanager
     def installed(self, selector: Callable[[], selectors.BaseSelector]) -> Iterator[None]:
-        """Stand in the place of the operating system for the modules of corn.supervisor."""
+        """Replace the operating system for the modules of corn.supervisor."""
         replaced: list[tuple[Any, str, Any]] = []
         stands_for = {"time": _Time(self), "os": _Os(self), "descendants": self.descendants, "oom_kills": lambda: 0}
         for name, module in list(sys.modules.items()):

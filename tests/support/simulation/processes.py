@@ -57,7 +57,7 @@ WORKER_FAILURES = ("fails", "exits", "is killed", "hangs", "crashes when ready")
 
 @dataclass
 class World:
-    """The machine: what is on its disk, how quick it is, and the processes on it."""
+    """Simulated machine: the code on its disk, its speed, and its processes."""
 
     kernel: Kernel
     slots: Callable[[], Scoreboard]
@@ -84,7 +84,7 @@ class World:
         return template.process
 
     def run(self) -> None:
-        """Have the processes notice what was sent to them, and beat; called each time that the master waits."""
+        """Deliver to the processes what was sent to them, and send heartbeats; called each time the master waits."""
         workers = self.running_workers()
         if readable := {fd for fd, _ in self._ends.poll(0)}:
             for each in [*self.running_templates(), *workers]:
@@ -107,7 +107,7 @@ class World:
 
 
 class _Peer:
-    """The end of a channel that a process holds; it reads a moment after something has arrived."""
+    """End of a channel that a process holds; it reads a moment after data has arrived."""
 
     def __init__(self, world: World, fd: int) -> None:
         self.world = world
@@ -275,7 +275,7 @@ class Template(_Peer):
 
 
 class Worker(_Peer):
-    """Boots, serves, drains, and meanwhile does what the schedule wants of it."""
+    """Worker that boots, serves, drains, and fails as the schedule demands."""
 
     def __init__(
         self,
@@ -356,7 +356,7 @@ class Worker(_Peer):
         self.channel.send(Retiring("it has served 1000 requests"))
 
     def write_garbage(self) -> None:
-        """Write on the channel what is no message, as a program of the application may by mistake."""
+        """Write bytes that are not a message to the channel, as a child of the application may by mistake."""
         self._socket.send(b"hello\n")
 
     def block(self, seconds: float) -> None:

@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger("corn")
 
 @dataclass
 class _Client:
-    """The client of a command, which waits for nothing."""
+    """Client of a command that does not wait for the outcome."""
 
     kernel: Kernel
 
@@ -61,7 +61,7 @@ class Outcome:
 
 
 class Schedule(logging.Handler):
-    """A master on a simulated machine, and the troubles that a seed gives it."""
+    """Master on a simulated machine, with the faults that a seed selects."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -289,7 +289,7 @@ class Schedule(logging.Handler):
             self.kernel.after(self.world.pause(), lambda number=number: self.kernel.signal_master(number))  # type: ignore[misc]
 
     def _heal(self) -> None:
-        """From now on all is well: good code, processes that go on, and a last reload."""
+        """End the troubles: good code on disk, processes that continue, and a last reload."""
         self.healed_at = self.kernel.now
         self.kernel.note("HEALED")
         self.kernel.spawn_fails = self.world.not_forked = 0.0
