@@ -240,14 +240,18 @@ class Watcher:
                     self._compare(path, gone=False)
 
     def _leave(self, directory: str) -> None:
-        """Forget a removed directory with all its files; another one may take its name."""
+        """Forget a removed directory with all its files; another one may take its name.
+
+        It counts if it held watched files: applications remove temporary directories when they exit for a reload.
+        """
         if directory in self._roots:
             self._check_roots()
             return
         inside = directory + os.sep
         kept = {each for each in self._tree.directories if each != directory and not each.startswith(inside)}
         self._tree.directories = kept
-        self._note(directory, time.time())
+        if any(each.startswith(inside) for each in self._digests.known()):
+            self._note(directory, time.time())
         if os.path.isdir(directory):
             self._enter(directory)
 

@@ -147,6 +147,17 @@ def test_browser_asset_change_does_not_reload_code(project):
         assert worker.pid not in {each.pid for each in served.workers()}
 
 
+def test_removed_package_reloads_code(project):
+    package = project / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("VERSION = 'one'\n")
+    (project / "main.py").write_text(version_of("shop"))
+    with Developed(project).wait_ready() as served:
+        served.wait_for_answer("one")
+        package.rename(project.parent / "shop")
+        served.wait_for("No module named 'shop'")
+
+
 def test_fifty_sequential_saves_are_few_reloads_and_last_state_serves(project):
     package = project / "package"
     package.mkdir()
