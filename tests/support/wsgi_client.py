@@ -30,10 +30,34 @@ class Events:
 
     def __init__(self):
         self.seen = []
-        self.may_keep_alive = threading.Event()
+        self.may_continue = threading.Event()
 
     def wait(self):
-        assert self.may_keep_alive.wait(20)
+        assert self.may_continue.wait(20)
+
+
+def waiting(events, body=b"ok"):
+    """Application whose thread waits before it responds."""
+
+    def app(environ, start_response):
+        events.seen.append("called")
+        events.wait()
+        start_response("200 OK", TEXT)
+        return [body]
+
+    return app
+
+
+def using(variable):
+    """Application that responds with the value of a context variable, which it then changes."""
+
+    def app(environ, start_response):
+        found = variable.get()
+        variable.set("used")
+        start_response("200 OK", TEXT)
+        return [found.encode()]
+
+    return app
 
 
 def ask(run, app, data=GET, **options):

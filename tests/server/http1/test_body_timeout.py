@@ -77,11 +77,11 @@ def test_body_timeout_after_100_continue_gets_408(run):
 def test_body_timeout_does_not_run_while_queued_for_wsgi_thread(run):
     import threading
 
-    may_keep_alive = threading.Event()
+    may_continue = threading.Event()
 
     def app(environ, start_response):
         if environ["PATH_INFO"] == "/slow":
-            assert may_keep_alive.wait(20)
+            assert may_continue.wait(20)
         body = environ["wsgi.input"].read()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
@@ -91,7 +91,7 @@ def test_body_timeout_does_not_run_while_queued_for_wsgi_thread(run):
             slow = await at.connect(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
             waiting = await at.connect(EXPECTS)
             await asyncio.sleep(4)
-            may_keep_alive.set()
+            may_continue.set()
             assert (await slow.answer()).status == 200
             assert (await waiting.answer()).status == 100
             await waiting.send(b"abc")

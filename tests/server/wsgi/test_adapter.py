@@ -9,7 +9,7 @@ from corn.server.wsgi import caller
 from corn.server.wsgi.adapter import WSGI
 from corn.server.wsgi.threads import Threads
 from tests.support.asgi_server import until
-from tests.support.wsgi_client import GET, TEXT, Events, failing_at_once, request, wsgi
+from tests.support.wsgi_client import GET, TEXT, Events, failing_at_once, request, waiting, wsgi
 
 
 def test_disconnect_closes_response_and_frees_thread(run):
@@ -120,20 +120,15 @@ def test_call_reports_free_thread():
 def test_request_timeout_gets_503_and_stuck_threads_ask_for_replacement(run, caplog):
     events, reasons = Events(), []
 
-    def app(environ, start_response):
-        events.wait()
-        start_response("200 OK", TEXT)
-        return [b"late"]
-
     async def main():
-        async with wsgi(app, wsgi_threads=2, timeout_request=0.1, on_retire=reasons.append) as at:
+        async with wsgi(waiting(events), wsgi_threads=2, timeout_request=0.1, on_retire=reasons.append) as at:
             first = await at.request(GET)
             assert (first.status, reasons) == (503, [])
             second, third = await asyncio.gather(at.request(GET), at.request(GET))
             assert (second.status, third.status) == (503, 503)
             assert reasons
             assert set(reasons) == {"all 2 WSGI threads are blocked by cancelled requests"}
-            events.may_keep_alive.set()
+            events.may_continue.set()
 
     run(main())
 
@@ -151,7 +146,7 @@ def test_full_thread_pool_logs_stacks(run, caplog, capfd, monkeypatch):
         async with wsgi(stuck, wsgi_threads=1) as at:
             asking = [asyncio.ensure_future(at.request(GET)) for _ in range(2)]
             await until(lambda: "a request has waited 0.1 s for a WSGI thread (all 1 busy)" in caplog.text)
-            events.may_keep_alive.set()
+            events.may_continue.set()
             assert [(await each).body for each in asking] == [b"ok", b"ok"]
 
     run(main())
@@ -170,7 +165,7 @@ def test_request_timed_out_in_queue_is_not_called(run):
     async def main():
         async with wsgi(app, wsgi_threads=1, timeout_request=0.2) as at:
             await asyncio.gather(at.request(request(b"/first")), at.request(request(b"/second")))
-            events.may_keep_alive.set()
+            events.may_continue.set()
             assert (await at.request(request(b"/third"))).status == 200
 
     run(main())
@@ -194,7 +189,7 @@ def test_drain_waits_for_close_of_response(run):
         async with wsgi(app) as at:
             assert (await at.request(GET)).body == b"hello"
             at.server.drain(grace=20, final=False)
-            asyncio.get_running_loop().call_later(0.1, events.may_keep_alive.set)
+            asyncio.get_running_loop().call_later(0.1, events.may_continue.set)
             await at.server.wait_closed()
             assert events.seen == ["closed"]
 
@@ -215,7 +210,7 @@ def test_drain_past_grace_abandons_stuck_thread(run, caplog):
             at.server.drain(grace=0.1, final=False)
             assert (await peer.answer()).status == 503
             await at.server.wait_closed()
-        events.may_keep_alive.set()
+        events.may_continue.set()
 
     run(main())
 

@@ -11,7 +11,7 @@ import pytest
 from corn.ipc.scoreboard import Field
 from corn.server.wsgi.caller import Caller
 from tests.support.asgi_server import until
-from tests.support.wsgi_client import GET, TEXT, Events, ask, request, wsgi
+from tests.support.wsgi_client import GET, TEXT, Events, ask, request, using, waiting, wsgi
 
 
 @pytest.fixture
@@ -93,21 +93,15 @@ def test_many_connections_get_their_own_responses_in_order(run):
 def test_client_gone_before_response_is_counted_as_499(run, caplog):
     events = Events()
 
-    def app(environ, start_response):
-        events.seen.append("called")
-        events.wait()
-        start_response("200 OK", TEXT)
-        return [b"late"]
-
     async def main():
-        async with wsgi(app) as at:
+        async with wsgi(waiting(events, b"late")) as at:
             peer = await at.connect(GET)
             await until(lambda: events.seen)
             linger = struct.pack("ii", 1, 0)
             peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             peer.writer.transport.abort()
             await until(lambda: at.field(Field.CONNECTIONS) == 0)
-            events.may_keep_alive.set()
+            events.may_continue.set()
             await until(lambda: not at.server.in_flight())
             answers = at.slots.cell(0).words[Field.ANSWERS : Field.EXEMPLARS]
             per_class = len(answers) // 8
@@ -121,18 +115,13 @@ def test_client_gone_before_response_is_counted_as_499(run, caplog):
 def test_waiting_request_is_listed_as_in_flight(run):
     events = Events()
 
-    def app(environ, start_response):
-        events.wait()
-        start_response("200 OK", TEXT)
-        return [b"ok"]
-
     async def main():
-        async with wsgi(app) as at:
+        async with wsgi(waiting(events)) as at:
             peer = await at.connect(request(b"/slow?x=1"))
             await until(at.server.in_flight)
             (listed,) = at.server.in_flight()
             assert (listed["method"], listed["path"], listed["status"]) == ("GET", "/slow", None)
-            events.may_keep_alive.set()
+            events.may_continue.set()
             assert (await peer.answer()).body == b"ok"
             await until(lambda: not at.server.in_flight())
 
@@ -142,18 +131,12 @@ def test_waiting_request_is_listed_as_in_flight(run):
 def test_drain_finishes_wsgi_call_and_closes_connection(run):
     events = Events()
 
-    def app(environ, start_response):
-        events.seen.append("called")
-        events.wait()
-        start_response("200 OK", TEXT)
-        return [b"ok"]
-
     async def main():
-        async with wsgi(app) as at:
+        async with wsgi(waiting(events)) as at:
             peer = await at.connect(GET)
             await until(lambda: events.seen)
             at.server.drain(grace=20, final=False)
-            events.may_keep_alive.set()
+            events.may_continue.set()
             answer = await peer.answer()
             assert (answer.body, answer.headers["connection"]) == (b"ok", "close")
             assert await peer.is_closed()
@@ -177,7 +160,7 @@ def test_error_after_cancelled_request_is_not_answered_twice(run, caplog):
         async with wsgi(app, wsgi_threads=2, timeout_request=0.2) as at:
             peer = await at.connect(request(b"/late"))
             assert (await peer.answer()).status == 503
-            events.may_keep_alive.set()
+            events.may_continue.set()
             await until(lambda: events.seen)
             assert (await at.request(GET)).body == b"ok"
             assert await peer.is_closed()
@@ -223,14 +206,8 @@ def test_stream_does_not_inherit_context_of_request(run):
 def test_pipelined_wsgi_requests_see_fresh_context(run):
     variable = contextvars.ContextVar("pipelined", default="fresh")
 
-    def app(environ, start_response):
-        found = variable.get()
-        variable.set("used")
-        start_response("200 OK", TEXT)
-        return [found.encode()]
-
     async def main():
-        async with wsgi(app, wsgi_threads=1) as at:
+        async with wsgi(using(variable), wsgi_threads=1) as at:
             peer = await at.connect(GET * 3)
             assert [(await peer.answer()).body for _ in range(3)] == [b"fresh"] * 3
 

@@ -8,7 +8,7 @@ from wsgiref.validate import validator
 import pytest
 
 from tests.support.asgi_server import until
-from tests.support.wsgi_client import GET, TEXT, Events, ask, failing_at_once, request, wsgi
+from tests.support.wsgi_client import GET, TEXT, Events, ask, failing_at_once, request, using, wsgi
 
 
 def test_single_part_response_has_content_length(run):
@@ -52,7 +52,7 @@ def test_response_part_is_sent_immediately(run):
         async with wsgi(app) as at:
             peer = await at.connect(GET)
             await peer.reader.readuntil(b"first\r\n")
-            events.may_keep_alive.set()
+            events.may_continue.set()
             assert (await peer.reader.readuntil(b"0\r\n\r\n")).count(b"second") == 1
 
     run(main())
@@ -162,7 +162,7 @@ def test_close_runs_after_response_and_its_exception_is_logged(run, caplog):
         async with wsgi(app) as at:
             assert (await at.request(GET)).body == b"hello"
             assert events.seen == []
-            events.may_keep_alive.set()
+            events.may_continue.set()
             await until(lambda: "not closed well" in caplog.text)
 
     run(main())
@@ -171,14 +171,8 @@ def test_close_runs_after_response_and_its_exception_is_logged(run, caplog):
 def test_contextvars_are_separate_for_each_request(run):
     variable = contextvars.ContextVar("variable", default="fresh")
 
-    def app(environ, start_response):
-        found = variable.get()
-        variable.set("used")
-        start_response("200 OK", TEXT)
-        return [found.encode()]
-
     async def main():
-        async with wsgi(app, wsgi_threads=1) as at:
+        async with wsgi(using(variable), wsgi_threads=1) as at:
             assert [(await at.request(GET)).body for _ in range(3)] == [b"fresh"] * 3
 
     run(main())
