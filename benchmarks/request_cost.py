@@ -28,29 +28,16 @@ from corn.server.http1.parser import PreviousHead, parse_head
 from corn.server.http1.response import HTTP1Cycle
 
 from .apps import HELLO, HELLO_START, plain
+from .wrk import SAME_FIELDS
 
 CONNECTIONS = 64
 BODY = {"type": "http.response.body", "body": HELLO}
 ENDS = Endpoints(("127.0.0.1", 5000), ("127.0.0.1", 80), "http")
-SAME = {
-    "Host": "shop.example.com",
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
-    "Accept-Language": "en-GB,en;q=0.7,de;q=0.3",
-    "Accept-Encoding": "gzip, deflate, br",
-    "Cache-Control": "max-age=0",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "same-origin",
-    "Sec-Fetch-Dest": "document",
-    "Upgrade-Insecure-Requests": "1",
-    "Sec-CH-UA-Platform": "Linux",
-    "X-Forwarded-Proto": "https",
-}
 
 
 def browser_head(number: int) -> bytes:
     fields = {
-        **SAME,
+        **SAME_FIELDS,
         "X-Forwarded-For": f"203.0.{number % 250}.{number * 7 % 250}",
         "X-Request-ID": f"{number * 40503 % 2147483647:08x}-{number}",
         "Referer": f"https://shop.example.com/items/{number}",

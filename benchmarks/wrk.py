@@ -43,15 +43,26 @@ def script(method: str, body: bytes) -> str:
     return f'wrk.method = "{method}"\nwrk.body = "{text}"\n'
 
 
-VARYING = """
-local count, fields = 0, {
-  ["Host"] = "shop.example.com", ["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-  ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
-  ["Accept-Language"] = "en-GB,en;q=0.7,de;q=0.3", ["Accept-Encoding"] = "gzip, deflate, br",
-  ["Cache-Control"] = "max-age=0", ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Site"] = "same-origin",
-  ["Sec-Fetch-Dest"] = "document", ["Upgrade-Insecure-Requests"] = "1", ["Sec-CH-UA-Platform"] = "Linux",
-  ["X-Forwarded-Proto"] = "https",
+# Fields of a browser behind a proxy that are the same in each request; four more differ.
+SAME_FIELDS = {
+    "Host": "shop.example.com",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+    "Accept-Language": "en-GB,en;q=0.7,de;q=0.3",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Cache-Control": "max-age=0",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Dest": "document",
+    "Upgrade-Insecure-Requests": "1",
+    "Sec-CH-UA-Platform": "Linux",
+    "X-Forwarded-Proto": "https",
 }
+_SAME = ", ".join(f'["{name}"] = "{value}"' for name, value in SAME_FIELDS.items())
+
+VARYING = (
+    f"local count, fields = 0, {{ {_SAME} }}"
+    """
 request = function()
   count = count + 1
   fields["X-Forwarded-For"] = string.format("203.0.%d.%d", count % 250, count * 7 % 250)
@@ -60,7 +71,8 @@ request = function()
   fields["Cookie"] = string.format("session=%032x; theme=dark; seen=%d", count * 48271 % 2147483647, count)
   return wrk.format("GET", string.format("/items/%d?q=corn&limit=5", count % 1000), fields)
 end
-"""  # requests of browsers behind a proxy, each of another client
+"""
+)  # requests of browsers behind a proxy, each of another client
 
 
 def parse(printed: str) -> Load:

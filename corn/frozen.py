@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["dataclass_transform", "frozen"]
+__all__ = ["dataclass_transform", "fields_of", "frozen"]
 
 Class = TypeVar("Class")
 
@@ -52,6 +52,11 @@ def _names(instance: Any) -> tuple[str, ...]:
 
 def _values(instance: object) -> tuple[Any, ...]:
     return tuple([getattr(instance, name) for name in _names(instance)])
+
+
+def fields_of(instance: object) -> dict[str, Any]:
+    """Names and values of the fields; unlike `dataclasses.asdict` it does not copy the values."""
+    return dict(zip(_names(instance), _values(instance), strict=True))
 
 
 _SHARED: dict[str, Callable[..., Any]] = {

@@ -14,7 +14,8 @@ import os
 import socket
 from collections import deque
 
-from corn.ipc.messages import Message, build, values_of
+from corn.frozen import fields_of
+from corn.ipc.messages import Message, build
 
 _MAX_LINE = 1 << 22
 _MAX_FDS = 16
@@ -22,7 +23,7 @@ _MOST_GARBAGE = 1024  # lines that are kept
 
 
 def encode(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, values_of(message)]).encode() + b"\n"
+    return json.dumps([type(message).__name__, fields_of(message)]).encode() + b"\n"
 
 
 class Decoder:

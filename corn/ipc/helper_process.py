@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Callable
 from typing import NoReturn
 
 from corn import logs
-from corn.ipc.channel import Channel
+from corn.ipc.channel import Channel, channel_of
 from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_group_signals
 
 
@@ -17,6 +16,6 @@ def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
     """Leave signals to the master, call `serve` with the channel, and exit without exit handlers."""
     ignore_group_signals(BY_TEMPLATES)
     die_with_parent(signal.SIGKILL)
-    serve(Channel(socket.socket(fileno=channel_fd)))
+    serve(channel_of(channel_fd))
     logs.flush_standard_streams()
     os._exit(0)

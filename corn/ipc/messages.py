@@ -390,11 +390,6 @@ _FIELDS = {
 }
 
 
-def values_of(message: Message) -> dict[str, Any]:
-    """Values of a message by field, without copies: what they hold is plain JSON."""
-    return {name: getattr(message, name) for name in _FIELDS[type(message)]}
-
-
 def build(name: object, values: object) -> Message:
     """Build a message from a received class name and fields; raises ValueError for an invalid one."""
     kind = _BY_NAME.get(name) if isinstance(name, str) else None

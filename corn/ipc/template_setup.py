@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import field, fields
+from dataclasses import field
 from typing import Any
 
 from corn.config import Config
-from corn.frozen import frozen
+from corn.frozen import fields_of, frozen
 from corn.system.memfd import anonymous_file
 
 
@@ -60,7 +60,7 @@ class Setup:
         """Write to an unnamed file and return its descriptor, positioned at the start and inheritable."""
         fd = anonymous_file("corn-setup")
         with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(json.dumps({each.name: getattr(self, each.name) for each in fields(self)}).encode())
+            file.write(json.dumps(fields_of(self)).encode())
         os.lseek(fd, 0, os.SEEK_SET)
         os.set_inheritable(fd, True)
         return fd

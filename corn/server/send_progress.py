@@ -36,11 +36,11 @@ class SendProgress:
             self._read, self._stalls_at = 0, now + self._timeout
         return unsent > 0 and now < self._stalls_at
 
-    def rest(self, unsent: int, now: float) -> None:
+    def pause(self, unsent: int, now: float) -> None:
         """Stop the time, because writers do not wait any more."""
         self.is_made(unsent, now)
         self._left = self._stalls_at - now
 
-    def go_on(self, unsent: int, now: float) -> None:
+    def resume(self, unsent: int, now: float) -> None:
         """Let the time continue, because writers wait again."""
         self._unsent, self._stalls_at = unsent, now + self._left

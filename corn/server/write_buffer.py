@@ -53,8 +53,8 @@ class BufferedProtocol(asyncio.Protocol):
     __slots__ = (
         "_out",
         "_out_size",
+        "_paused_progress",
         "_progress",
-        "_rested",
         "_undelivered",
         "_writers",
         "deadline",
@@ -72,7 +72,7 @@ class BufferedProtocol(asyncio.Protocol):
         self._out = _NOTHING
         self._out_size = 0
         self._progress: SendProgress | None = None
-        self._rested: SendProgress | None = None  # the progress when writing was last paused
+        self._paused_progress: SendProgress | None = None  # the progress when writing was last paused
         self._writers: WaiterList | None = None
         self._undelivered: Cycle | None = None  # finished, and its response is still in the transport's buffer
 
@@ -134,9 +134,9 @@ class BufferedProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         if not self.write_paused:
             self.write_paused = True
-            self._progress = self._rested
+            self._progress = self._paused_progress
             if self._progress is not None:
-                self._progress.go_on(self._count_unsent(), self.service.clock.now)
+                self._progress.resume(self._count_unsent(), self.service.clock.now)
         if not self.still_sends():
             self.deadline = self.service.clock.now
 
@@ -187,9 +187,9 @@ class BufferedProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self._progress is not None:
-            self._progress.rest(self._count_unsent(), self.service.clock.now)
+            self._progress.pause(self._count_unsent(), self.service.clock.now)
         self.write_paused = False
-        self._rested, self._progress = self._progress, None
+        self._paused_progress, self._progress = self._progress, None
         if self._undelivered is not None:
             self.transport.set_write_buffer_limits()
             self._settle()

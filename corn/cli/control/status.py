@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -100,15 +101,16 @@ def _refused_lines(found: dict[str, Any]) -> list[str]:
     return [] if refused is None else [f"{refused.what} {refused.when}: {refused.error}; {refused.serves}"]
 
 
+def is_blocked(worker: Mapping[str, Any]) -> bool:
+    """True if a worker has sent no heartbeat for so long that its event loop must be blocked."""
+    return bool(worker["stage"] in _WITH_HEARTBEAT and worker["silent"] > _BLOCKED_AFTER)
+
+
 def notes(found: dict[str, Any]) -> list[str]:
     """Remarks about the workers: restarts, those that drain, those that are blocked, the last error."""
     remarks = [note for each in found["slots"] if (note := _restarts(each))]
     remarks += [f"worker {each['slot']} will exit: {each['reason']}" for each in found["workers"] if each["reason"]]
-    remarks += [
-        _blocked(each)
-        for each in found["workers"]
-        if each["stage"] in _WITH_HEARTBEAT and each["silent"] > _BLOCKED_AFTER
-    ]
+    remarks += [_blocked(each) for each in found["workers"] if is_blocked(each)]
     told = [each["reason"] for each in found["slots"] if each["reason"]]
     refused = refusal(found)
     told += [] if refused is None else [refused.error]

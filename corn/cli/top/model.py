@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from corn.cli.control.status import Refusal, refusal
+from corn.cli.control.status import Refusal, is_blocked, refusal
 from corn.cli.top.chart import Mark
 from corn.frozen import frozen
 
@@ -18,8 +18,6 @@ Counted = Mapping[str, Any]
 
 KEPT = 60  # samples
 _WINDOW = 10  # samples for the quantiles and the share of errors
-_BLOCKED_AFTER = 2.0  # seconds; there are two heartbeats per second
-_WITH_HEARTBEAT = ("ready", "stuck")
 
 
 @frozen
@@ -150,8 +148,7 @@ def _mark(reload: Mapping[str, Any]) -> Mark:
 
 
 def _row(worker: Mapping[str, Any], traffic: Traffic, samples: Sequence[Sample], restarts: int) -> Row:
-    counted, silent, pid = worker["counted"], worker["silent"], worker["pid"]
-    is_silent = worker["stage"] in _WITH_HEARTBEAT and silent > _BLOCKED_AFTER
+    counted, pid = worker["counted"], worker["pid"]
     return Row(
         worker=worker["worker"],
         slot=worker["slot"],
@@ -161,7 +158,7 @@ def _row(worker: Mapping[str, Any], traffic: Traffic, samples: Sequence[Sample],
         traffic=traffic,
         active=counted["active"],
         busy=worker.get("busy", 0.0),
-        lag=silent if is_silent else counted["lag"],
+        lag=worker["silent"] if is_blocked(worker) else counted["lag"],
         cpu=_cpu(pid, samples),
         pss=samples[-1].pss.get(pid),
         age=worker["age"],

@@ -283,7 +283,8 @@ class HTTP1Connection(BufferedProtocol):
             self._grant_time(len(data))
         else:
             self._decoder = None
-            self.deadline = self.deadline if self.write_paused else math.inf
+            if not self.write_paused:
+                self.deadline = math.inf
         is_full = cycle is not None and cycle.feed(body, arriving) and arriving
         if is_full:
             self.transport.pause_reading()
@@ -346,8 +347,7 @@ class HTTP1Connection(BufferedProtocol):
     def may_keep_alive(self, head: RequestHead) -> bool:
         """True if the connection can be kept after the response that is about to start, as far as is known now.
 
-        A peer that has not received 100 Continue may send or omit the body, so the next request could not be told from
-        it. A draining worker still answers pipelined requests.
+        Not while 100 Continue is due: the peer may omit the body. A draining worker still answers pipelined requests.
         """
         return not head.expects_continue and (not self.service.draining or bool(self._held))
 

@@ -3,7 +3,7 @@
     thread   puts the response into the outbox and notifies the loop; waits for the body, or for room in the outbox
     loop     sends the outbox; receives the body if the thread waits for it, and wakes the thread
 
-Each field is written by one side only, before the other side is notified (`_post`, `_let_go_on`), and a waiting side
+Each field is written by one side only, before the other side is notified (`_post`, `_wake_thread`), and a waiting side
 checks its condition each time it is woken up. So the fields need no lock, and no notification is lost.
 
 The loop is notified once for all output that it has not seen yet, of all requests: a response that is there at once
@@ -113,9 +113,7 @@ class Exchange:
             self.error = error
         self._release()
         self.ended = True
-        if not self._posted:
-            self._posted = True
-            self._inbox.post(self)
+        self._post()
 
     def _release(self) -> None:
         del self.answer  # it refers to this exchange
@@ -190,7 +188,7 @@ class Exchange:
         if self.owner is not None:
             self.owner.look()
         else:
-            self._wake()
+            self._wake_conversation()
 
     def fail(self, error: BaseException) -> None:
         """End an exchange that no thread has begun."""
@@ -201,7 +199,7 @@ class Exchange:
     def abandon(self) -> None:
         """Leave the thread to itself: its next read or write raises an exception, or returns at once."""
         self.abandoned = True
-        self._let_go_on()
+        self._wake_thread()
 
     def take_whole(self) -> tuple[Message, bytes]:
         """Take the start and the body of a complete response."""
@@ -235,7 +233,7 @@ class Exchange:
                 except OSError as error:
                     gone = error
                     self.abandoned = True
-                self._let_go_on()
+                self._wake_thread()
                 if ended:
                     break
         finally:
@@ -267,17 +265,17 @@ class Exchange:
             await send({"type": "http.response.body", "body": body, "more_body": not complete})
             self._sent += len(body)
 
-    def converse_from_now_on(self) -> None:
+    def start_conversation(self) -> None:
         """Have `converse`, which is about to be called, begin with what is there; the owner is called no more."""
         self.owner = None
-        self._wake()
+        self._wake_conversation()
 
-    def _let_go_on(self) -> None:
+    def _wake_thread(self) -> None:
         turn = self._turn
         if turn is not None and turn.locked():
             turn.release()
 
-    def _wake(self) -> None:
+    def _wake_conversation(self) -> None:
         self._noticed = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

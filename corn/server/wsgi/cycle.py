@@ -21,6 +21,8 @@ from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.caller import Caller
 from corn.server.wsgi.environ import AmbiguousHeaderError, Environ, connection_environ, environ_of_head
 
+_PERCENT = ord("%")
+
 
 class WSGIConnection(HTTP1Writer, Protocol):
     """Interface of the connection for a WSGI cycle."""
@@ -32,9 +34,10 @@ class WSGIConnection(HTTP1Writer, Protocol):
 def late_scope(head: RequestHead, ends: Endpoints, template: dict[str, Any]) -> dict[str, Any] | None:
     """Scope of a request, or None where its head and the connection say all; raises HTTPError for an invalid target."""
     target = head.target
-    if head.forwarded or head.upgrade or template["root_path"] or b"%" in target:
-        return http_scope(head, ends, template)
-    return http_scope(head, ends, template) if target[:1] != b"/" or target.translate(None, GOOD) else None
+    is_plain = target[:1] == b"/" and not target.translate(None, GOOD) and _PERCENT not in target
+    if is_plain and not (head.forwarded or head.upgrade or template["root_path"]):
+        return None
+    return http_scope(head, ends, template)
 
 
 class WSGICycle(HTTP1Cycle):
@@ -138,7 +141,7 @@ class WSGICycle(HTTP1Cycle):
             await self.caller.converse(exchange, receive, send)
 
         self._exchange = None
-        exchange.converse_from_now_on()
+        exchange.start_conversation()
         self.task = self.service.create_task(self.run(converse))
 
     def _end(self, exchange: Exchange) -> None:
