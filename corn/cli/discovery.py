@@ -77,7 +77,10 @@ class ApplicationFinder:
 
 
 def find(directory: Path) -> Candidate | None:
-    """Find the application of a project, None if there is none; raises ConfigError if there are several."""
+    """Find the application of a project, None if there is none.
+
+    Raises ConfigError if there are several, or if there is none and a module has a syntax error.
+    """
     for step in (_fastapi, _django, _usual, _others):
         candidates = _distinct(list(step(directory)))
         if len(candidates) == 1:
@@ -88,6 +91,7 @@ def find(directory: Path) -> Candidate | None:
                 f"several applications were found: {names}; name one, as in 'corn serve {candidates[0].app}', or set "
                 "app in corn.toml"
             )
+    _refuse_broken(directory)
     return None
 
 
@@ -135,20 +139,48 @@ def _django(directory: Path) -> Iterator[Candidate]:
 
 
 def _usual(directory: Path) -> Iterator[Candidate]:
+    for place, file in _usual_files(directory):
+        yield from _in_module(directory, place, file)
+
+
+def _usual_files(directory: Path) -> Iterator[tuple[str, Path]]:
+    """Files of the usual modules, there or not, each with the place that it is relative to."""
     for place in _places(directory):
         for name in _MODULES:
-            yield from _in_module(directory, place, Path(f"{name}.py"))
+            yield place, Path(f"{name}.py")
         for package in _packages(directory / place):
             for name in ("__init__", *_MODULES):
-                yield from _in_module(directory, place, Path(package, f"{name}.py"))
+                yield place, Path(package, f"{name}.py")
 
 
 def _others(directory: Path) -> Iterator[Candidate]:
+    for place, file in _other_files(directory):
+        yield from _in_module(directory, place, file)
+
+
+def _other_files(directory: Path) -> Iterator[tuple[str, Path]]:
     for place in _places(directory):
-        files = sorted((directory / place).glob("*.py"))[:_MOST_MODULES]
-        for file in files:
+        for file in sorted((directory / place).glob("*.py"))[:_MOST_MODULES]:
             if file.stem.isidentifier() and file.stem not in _NO_MODULES and not file.stem.startswith("test"):
-                yield from _in_module(directory, place, Path(file.name))
+                yield place, Path(file.name)
+
+
+def _refuse_broken(directory: Path) -> None:
+    """Raise ConfigError for the first module that is not Python: it may be the application that is missing."""
+    for place, file in (*_usual_files(directory), *_other_files(directory)):
+        fault = _syntax_error(_text(directory / place / file))
+        if fault:
+            raise ConfigError(f"no application was found: {Path(place, file)}{fault}")
+
+
+def _syntax_error(source: str) -> str:
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        return f":{error.lineno}: {error.msg}"
+    except (ValueError, RecursionError) as error:
+        return f": {error}"
+    return ""
 
 
 def _places(directory: Path) -> list[str]:
@@ -171,14 +203,13 @@ def _packages(directory: Path) -> list[str]:
 
 
 def _in_module(directory: Path, place: str, file: Path) -> Iterator[Candidate]:
-    """Application of a module, if it has one: the likeliest of the names at its top level."""
+    """Application of a module: the first of the usual names, or else each instance of a framework's class."""
     names = _top_level_names(_text(directory / place / file))
-    for name in (*_NAMES, *(each for each in names if each not in _NAMES and names[each] == _MADE)):
-        if name in names:
-            module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
-            imported = names[name] == _IMPORTED
-            yield Candidate(f"{module}:{name}", Path(place, file), place, name in _FACTORIES, imported)
-            return
+    usual = [each for each in _NAMES if each in names][:1]
+    module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+    for name in usual or [each for each in names if names[each] == _MADE]:
+        imported = names[name] == _IMPORTED
+        yield Candidate(f"{module}:{name}", Path(place, file), place, name in _FACTORIES, imported)
 
 
 _DEFINED, _MADE, _IMPORTED = "defined", "made", "imported"

@@ -14,10 +14,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar to `word`, or "" if none is."""
+    """Return the known name that is most similar to `word`, or "" if none is; hyphens before a name do not count."""
     import difflib  # only loaded for unknown names, because this process may become the master
 
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+    names = {each.lstrip("-"): each for each in known}
+    return next((names[each] for each in difflib.get_close_matches(word.lstrip("-"), list(names), n=1)), "")
 
 
 def is_typing_error(word: str, meant: str) -> bool:

@@ -151,7 +151,7 @@ def test_options_of_other_server_are_explained_together(corn):
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert lines[0] == "corn: 5 unknown options"
-    assert lines[1].startswith("  -k              an option of gunicorn; corn has no counterpart: sync is")
+    assert lines[1].startswith("  -k              an option of gunicorn; corn has no counterpart: asgi,")
     assert lines[2:] == [
         "  --max-requests  an option of gunicorn; use --limit-max-requests",
         "  --threads       an option of gunicorn; use --wsgi-threads (10, not 1)",

@@ -67,6 +67,21 @@ def test_several_applications_are_named_in_error(tmp_path):
         find(tmp_path)
 
 
+def test_two_applications_of_one_module_are_both_named(tmp_path):
+    write(tmp_path, main="public = FastAPI()\nadmin = FastAPI()\n")
+    with pytest.raises(ConfigError, match="several applications were found: main:public, main:admin; name one"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("main", "main.py"), ("src__shop__app", "src/shop/app.py"), ("hi", "hi.py")]
+)
+def test_syntax_error_is_named_if_no_application_is_found(tmp_path, name, file):
+    write(tmp_path, **{name: "import os\napp = ((\n"})
+    with pytest.raises(ConfigError, match=f"no application was found: {file}:2: '\\(' was never closed"):
+        find(tmp_path)
+
+
 def test_fastapi_entrypoint_in_pyproject_takes_precedence(tmp_path):
     write(tmp_path, main=FASTAPI, other=FASTAPI)
     (tmp_path / "pyproject.toml").write_text("[tool.fastapi]\nentrypoint = 'other:app'\n")

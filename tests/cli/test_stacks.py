@@ -11,6 +11,7 @@ STACKS = f"""Current thread 0x1 (most recent call first):
   File "{PACKAGE}/server/asgi/cycle.py", line 35 in send
   File "/srv/shop/main.py", line 13 in app
   File "{PACKAGE}/worker/process.py", line 1 in main
+  File "<string>", line 6 in <module>
 Task request
   File "{PACKAGE}/server/asgi/cycle.py", line 90, in run
     await self.app()
@@ -26,7 +27,7 @@ def test_stacks_omit_frames_of_corn():
         "Current thread 0x1 (most recent call first):",
         "  ... 2 frames of corn",
         '  File "/srv/shop/main.py", line 13 in app',
-        "  ... 1 frame of corn",
+        "  ... 2 frames of corn",
         "Task request",
         "  ... 1 frame of corn",
         '  File "/srv/shop/corn/main.py", line 11, in app',

@@ -5,11 +5,17 @@ import pytest
 from corn.config.suggestions import describe_unknown, did_you_mean, in_one_line, is_typing_error
 
 KNOWN = ["workers", "port", "timeout_boot"]
+FLAGS = ["--uds", "--host", "-w"]
 
 
 @pytest.mark.parametrize(("word", "hint"), [("prot", "; did you mean 'port'?"), ("zzz", "")])
 def test_nearest_known_name_is_suggested_if_there_is_one(word, hint):
     assert did_you_mean(word, KNOWN) == hint
+
+
+@pytest.mark.parametrize(("word", "hint"), [("--bogus", ""), ("--hots", "; did you mean '--host'?")])
+def test_hyphens_do_not_make_flags_similar(word, hint):
+    assert did_you_mean(word, FLAGS) == hint
 
 
 @pytest.mark.parametrize(("word", "is_one"), [("worekrs", False), ("workerss", True), ("threads", False), ("", False)])

@@ -95,7 +95,9 @@ def format_own_stacks(answer: Answer) -> str:
 
 # A frame is one line; in tasks, its source line follows with a larger indent.
 _FRAME = r'  File "{}[^"\n]*"[^\n]*\n(?:    [^\n]*\n)?'
-_CORN_FRAMES = re.compile(f"(?:{_FRAME.format(re.escape(str(Path(corn.__file__).parent)) + os.sep)})+")
+# The first frame of a worker is the program of its template, which `python -c` calls <string>.
+_PROGRAM = r'(?:  File "<string>", line \d+ in <module>\n)?'
+_CORN_FRAMES = re.compile(f"(?:{_FRAME.format(re.escape(str(Path(corn.__file__).parent)) + os.sep)})+{_PROGRAM}")
 
 
 def _omitted(frames: re.Match[str]) -> str:

@@ -22,6 +22,14 @@ _ASKS_AFTER, _ASKS_EACH = 0.5, 0.5  # seconds
 _SLOW, _VERY_SLOW = 1.0, 5.0  # seconds of a start after which its current step, and its slowest steps, are logged
 _WILDCARDS = ("0.0.0.0", "[::]")
 _LABEL_WIDTH = 9
+_THIS_MACHINE, _NO_NETWORK = "this machine only; --host 0.0.0.0 changes that", "this machine has no network address"
+_OPEN_BROWSER = """
+import os, sys, webbrowser
+terminal = os.dup(2)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # of the browser
+if not webbrowser.open_new_tab(sys.argv[1]):
+    os.write(terminal, f"no browser could be started; open {sys.argv[1]}\\n".encode())
+"""
 
 
 @dataclass(slots=True)
@@ -69,7 +77,8 @@ class DevConsole:
             return
         lines = [("Local", _local(each)) for each in addresses if not _is_on_network_only(each)]
         network = [reached for each in addresses if (reached := _on_network(each))]
-        lines += [("Network", each) for each in network or ["this machine only; --host 0.0.0.0 changes that"]]
+        without = _THIS_MACHINE if all(map(_is_local_only, addresses)) else _NO_NETWORK
+        lines += [("Network", each) for each in network or [without]]
         if self._docs and self._address:
             lines.append(("Docs", self._address + self._docs))
         if self._directories:
@@ -85,10 +94,9 @@ class DevConsole:
             return
         with contextlib.suppress(OSError):
             subprocess.Popen(  # noqa: S603 - this interpreter
-                [sys.executable, "-m", "webbrowser", "-t", self._address],
+                [sys.executable, "-I", "-c", _OPEN_BROWSER, self._address],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
@@ -147,6 +155,10 @@ def _local(address: str) -> str:
 def _is_on_network_only(address: str) -> bool:
     host = address.partition("//")[2].rpartition(":")[0]
     return address.startswith("http") and not _is_loopback(host) and host not in _WILDCARDS
+
+
+def _is_local_only(address: str) -> bool:
+    return not address.startswith("http") or _is_loopback(address.partition("//")[2].rpartition(":")[0])
 
 
 def _is_loopback(host: str) -> bool:

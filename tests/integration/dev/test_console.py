@@ -30,7 +30,7 @@ def test_banner_shows_docs_url_of_framework(project, shell, app, path):
 def test_banner_shows_network_address(shell):
     shell.develop("--host 0.0.0.0")
     shell.wait_for(r"  Local    http://127\.0\.0\.1:\d+")
-    shell.wait_for(r"  Network  (http://\d+\.\d+\.\d+\.\d+:\d+|this machine only)")
+    shell.wait_for(r"  Network  (http://\d+\.\d+\.\d+\.\d+:\d+|this machine has no network address)")
 
 
 def test_banner_fits_narrow_terminal(shell):
@@ -76,6 +76,14 @@ def test_open_key_and_option_start_browser(project, shell, how):
         shell.type("o")
     wait_until((project / "opened").exists, "the browser is started")
     assert (project / "opened").read_text().strip() == shell.address
+
+
+def test_open_key_without_browser_prints_address(shell):
+    shell.run("export BROWSER=false DISPLAY= WAYLAND_DISPLAY= PATH=")
+    shell.develop()
+    shell.wait_for("  Keys  ")
+    shell.type("o")
+    shell.wait_for(rf"no browser could be started; open {shell.address}\r?\n")
 
 
 def test_no_keys_option_ignores_input(shell):
