@@ -7,11 +7,12 @@ objects that it would look at are counted: whatever a conversation leaves behind
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -34,8 +35,10 @@ def objects():
     if gc.isenabled():
         gc.disable()  # here, since the worker enables it after the import
         gc.collect()
-    names = (f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
-    return json.dumps(Counter(names)).encode()
+    counts = Counter()
+    for kind, count in Counter(map(type, gc.get_objects())).items():
+        counts[f"{kind.__module__}.{kind.__qualname__}"] += count
+    return json.dumps(counts).encode()
 
 
 async def app(scope, receive, send):
@@ -153,27 +156,34 @@ class Counted:
 
 
 @pytest.fixture(scope="module")
-def counted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
-    name, loop = request.param
-    directory = tmp_path_factory.mktemp(name)
-    (directory / "main.py").write_text(APP)
-    Issued(directory, "localhost")
-    arguments = ("--port", "0", "-w", "1", "--lifespan", "off", "--control", "off", "--no-access-log", "--loop", loop)
-    with Served(directory, *SERVICES[name].options, *arguments).wait_ready() as served:
-        yield Counted(SERVICES[name], served, OF_ASYNCIO if loop == "asyncio" else ("",))
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Counted]]:
+    """`start(name, loop)` starts a service once, for all its tests; a parameter of a fixture would last for one."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def start(name: str, loop: str) -> Counted:
+            directory = tmp_path_factory.mktemp(name)
+            (directory / "main.py").write_text(APP)
+            Issued(directory, "localhost")
+            options = (*SERVICES[name].options, "--port", "0", "-w", "1", "--lifespan", "off", "--control", "off")
+            served = Served(directory, *options, "--no-access-log", "--loop", loop).wait_ready()
+            stack.enter_context(served)
+            return Counted(SERVICES[name], served, OF_ASYNCIO if loop == "asyncio" else ("",))
+
+        yield start
 
 
 @pytest.mark.parametrize(
-    ("counted", "ending"),
+    ("name", "loop", "ending"),
     [
-        pytest.param((name, loop), ending, id=f"{name}-{loop}-{ending.__name__}")
+        pytest.param(name, loop, ending, id=f"{name}-{loop}-{ending.__name__}")
         for name, service in SERVICES.items()
         for loop in ("uvloop", "asyncio")
         for ending in (*service.kinds, *service.raw)
     ],
-    indirect=["counted"],
 )
-def test_ended_connection_is_freed_without_collector(counted: Counted, ending: Ending) -> None:
+def test_ended_connection_is_freed_without_collector(start, name: str, loop: str, ending: Ending) -> None:
+    counted = start(name, loop)
     for _ in range(3):
         counted.converse(ending)  # for what is remembered or made once
     counted.objects()
