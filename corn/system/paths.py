@@ -121,7 +121,8 @@ def library_roots() -> tuple[str, ...]:
     """Directories of libraries, resolved, each with a separator at its end.
 
     The first call imports `_sysconfigdata_*`. It must be made before the import recorder of `corn dev` is active, which
-    would take that module for a library of the application (see worker/in_development.py).
+    would take that module for a library of the application (see worker/in_development.py), and before a finder that
+    calls this function: within that import, sysconfig lacks some of its variables (Python 3.13).
     """
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     roots = {sysconfig.get_path(name) for name in names} | set(site.getsitepackages()) | {site.getusersitepackages()}

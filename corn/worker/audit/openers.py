@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-from corn.system.paths import is_library_file
+from corn.system.paths import is_library_file, library_roots
 from corn.worker.audit.descriptors import numbers
 
 _THREADS = "/proc/self/task"
@@ -29,9 +29,9 @@ class Openers:
         self._modules: dict[int, list[str]] = {}  # by descriptor
         self._threads: dict[str, list[str]] = {}  # by thread id
         self._count = 0  # links of the directory of threads
-        self._looks = False
 
     def begin(self) -> None:
+        library_roots()  # to find them, sysconfig imports a module; a look at that import would call sysconfig again
         self._known, self._free = _open_numbers(), _lowest_free()
         self._count, self._threads = _thread_links(), {each: [] for each in _thread_ids()}
         sys.meta_path.insert(0, self)
@@ -42,21 +42,11 @@ class Openers:
         self._look([])
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Look for new descriptors and threads.
-
-        The first look asks sysconfig for the library directories, which imports a module: a second look within it would
-        find sysconfig without some of its variables (Python 3.13).
-        """
+        """Look for new descriptors and threads."""
         del path, target
-        if self._looks:
-            return
-        self._looks = True
-        try:
-            running = list(_running(sys._getframe(1)))
-            self._look(running)
-            self._last = [name, *running]
-        finally:
-            self._looks = False
+        running = list(_running(sys._getframe(1)))
+        self._look(running)
+        self._last = [name, *running]
 
     def of(self, fd: int) -> str:
         """The modules that may have opened a descriptor, as text; "" where none is known."""
