@@ -13,11 +13,9 @@ from typing import Any
 
 from corn.config import Config
 from corn.diagnosis.user_traceback import user_traceback
-from corn.server.access_log.formats import AccessRecord
 from corn.server.asgi.drain_event import DrainEvent
 from corn.server.asgi.scope import Address, http_scope, scope_template
 from corn.server.asgi.types import ASGIApplication, CycleAdapter
-from corn.server.exemplars import keep_exemplar
 from corn.server.http.head import RequestHead
 from corn.server.metrics import Metrics
 from corn.server.proxy.forwarded_headers import ForwardedHeaders
@@ -26,7 +24,6 @@ from corn.server.request_id import RequestIds
 from corn.server.turn_writer import TurnWriter
 from corn.server.typing import AccessLogger, Connection, Cycle, HTTP2Factory, Session
 
-CLIENT_CLOSED = 499  # nginx's status for a client that left before it was answered
 INTERVAL = 0.5  # seconds between two ticks of the clock
 
 
@@ -75,7 +72,6 @@ class ServerContext:
         "describe",
         "drain_event",
         "draining",
-        "exemplars",
         "extra",
         "forwarded",
         "header_deadline",
@@ -107,7 +103,7 @@ class ServerContext:
         self.describe: Callable[[BaseException], str] = user_traceback  # formats an exception of a request for the log
         self.config = config
         self.metrics = Metrics(words, on_retire)
-        self.exemplars = words if config.admin is not None else None  # where they are kept, if metrics are served
+        self.metrics.keeps_exemplars = config.admin is not None  # if they are served
         self.loop = asyncio.get_running_loop()
         self.context = contextvars.copy_context()
         self.create_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]] = self.loop.create_task
@@ -189,19 +185,9 @@ class ServerContext:
         if self.request_ids is not None:
             self.request_ids.settle(scope, peer)
 
-    def answered(self, cycle: Cycle) -> None:
-        """Count a finished request, and log it; one whose response was not delivered has the status 499."""
-        now = monotonic()
-        took = now - cycle.started_at
-        status = cycle.status if cycle.committed and not cycle.lost else CLIENT_CLOSED
-        self.metrics.answered(status, cycle.sent, took)
-        if self.exemplars is not None and cycle.head.traceparent:
-            keep_exemplar(self.exemplars, cycle.head.traceparent, took)
-        if self.access is not None:
-            record = AccessRecord(cycle.client, cycle.head, status, cycle.sent, took, cycle.response_fields)
-            self.access.log(record)
-        if len(self.running) > 1:
-            self.turn.finished(now)
+    def log_requests(self, access: AccessLogger) -> None:
+        """Log finished requests, and those that are refused."""
+        self.access = self.metrics.access = access
 
     def show_counts(self) -> None:
         """Write the counters to shared memory."""

@@ -113,7 +113,7 @@ class Server:
         await self._lifespan.startup()
         service.application_started(self._lifespan.state if self._lifespan.is_running else None)
         if config.access_log:
-            service.access = _access_log(service)
+            service.log_requests(_access_log(service))
 
     async def check_health(self, path: str) -> None:
         """Send a health check to the application, once started; raises ApplicationError if it fails."""

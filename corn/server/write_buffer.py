@@ -205,7 +205,7 @@ class BufferedProtocol(asyncio.Protocol):
         """Count and log a finished request, once its response has left the buffers, or is lost in them."""
         self.flush()
         if self.transport.is_closing() or not self.transport.get_write_buffer_size():
-            self.service.answered(cycle)
+            self.service.metrics.answered(cycle)
         else:
             self._undelivered = cycle
             self.transport.set_write_buffer_limits(high=0)  # writing is resumed when nothing is left
@@ -223,7 +223,7 @@ class BufferedProtocol(asyncio.Protocol):
     def _settle(self) -> None:
         cycle, self._undelivered = self._undelivered, None
         if cycle is not None:
-            self.service.answered(cycle)
+            self.service.metrics.answered(cycle)
 
     def wake_writers(self) -> None:
         """Wake the writers that wait in `drained`."""

@@ -224,8 +224,8 @@ CACHES = {
     "http/2 authorities": (request_head._authorities, lambda n: _h2_head(authority=b"%d.%b" % (n, LONG))),
     "response names": (response_fields._names, lambda n: response_fields.encode_fields([(b"%d%b" % (n, LONG), b"")])),
     "response fields": (
-        response_fields._encoded,
-        lambda n: response_fields.encode_fields([(b"a", b"%d%b" % (n, LONG))]),
+        response_fields.ENCODED_FIELDS,
+        lambda n: response_fields.ENCODED_FIELDS[((b"a", b"%d%b" % (n, LONG)),)],
     ),
     "wsgi variables": (environ._keys, lambda n: environ._key_of(b"%d%b" % (n, LONG), "drop")),
 }

@@ -35,6 +35,7 @@ from corn.server.context import ServerContext
 from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import (
+    ENCODED_FIELDS,
     NO_BODY,
     STATUS_LINES,
     TRAILERS,
@@ -218,7 +219,11 @@ class RequestCycle:
         self._line = STATUS_LINES.get(status) or status_line(status)
         if status == 204:
             headers = without_length(headers)
-        self._block, self._remaining, self._flags = encode_fields(headers)
+        fields = tuple(headers)
+        try:
+            self._block, self._remaining, self._flags = ENCODED_FIELDS[fields]
+        except TypeError:  # fields that are lists, or hold other types than bytes
+            self._block, self._remaining, self._flags = encode_fields(fields)
         if status in (204, 304):
             self._flags |= NO_BODY
         if message.get("trailers", False):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
+from corn.server.http.cache import BoundedCache
 from corn.server.http.grammar import PRINTABLE, TOKEN
 
 CLOSE: Final = 1  # the application requests that the connection is closed
@@ -32,10 +33,7 @@ _SPECIAL = {
 }
 _MAX_NAMES = 1024
 _LONGEST_NAME = 64  # that is remembered
-_MAX_ENCODED = 512
-_MAX_REMEMBERED = 1024  # bytes
 _names: dict[bytes, int] = {}
-_encoded: dict[tuple[Iterable[bytes], ...], tuple[bytes, int, int]] = {}
 STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus if each >= 200}
 
 
@@ -53,24 +51,10 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     Raises ValueError or TypeError for a field that cannot be sent, naming it.
     """
     fields = tuple(headers)
-    try:
-        known, can_be_remembered = _encoded.get(fields), True
-    except TypeError:  # fields that are lists, or hold other types than bytes
-        known, can_be_remembered = None, False
-    if known is None:
-        known = _encode(fields)
-        if can_be_remembered and len(known[0]) <= _MAX_REMEMBERED:
-            if len(_encoded) >= _MAX_ENCODED:
-                _encoded.clear()
-            _encoded[fields] = known
-    return known
-
-
-def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
     parts: list[bytes] = []
     length, flags, has_coding = -1, 0, False
     try:
-        for name, value in headers:
+        for name, value in fields:
             kind = _names.get(name)
             if kind is None:
                 kind = _learn(name)
@@ -88,12 +72,18 @@ def _encode(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
             parts += (name, b": ", value, b"\r\n")
         block = b"".join(parts)
     except TypeError:
-        raise _not_bytes(headers) from None
+        raise _not_bytes(fields) from None
     if len(block.translate(None, PRINTABLE)) != len(parts) // 2:
         raise _unsendable(parts)
     if has_coding and length >= 0:  # RFC 9112, 6.3 (3): Transfer-Encoding overrides the Content-Length
-        return _encode(without_length(headers))
+        return encode_fields(without_length(fields))
     return block, length, flags
+
+
+# Cache of `encode_fields`, by tuples of fields. Fields that are lists cannot be looked up: they raise TypeError.
+ENCODED_FIELDS: BoundedCache[tuple[Iterable[bytes], ...], tuple[bytes, int, int]] = BoundedCache(
+    encode_fields, lambda encoded: len(encoded[0])
+)
 
 
 def without_length(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, ...]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from time import monotonic
 from typing import Any, cast
 
 from corn.server.asgi.cycle import RequestCycle
@@ -168,11 +169,10 @@ class HTTP1Connection(BufferedProtocol):
                 cycle.begin()
 
     def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        if self._previous is not None:
-            return self._previous.parse_next(data, end, self.service.limit_header_count)
-        if self._used:  # not for the first request, which is often the only one
-            self._previous = PreviousHead()
-        return parse_head(data[:end], self.service.limit_header_count)
+        if not self._used:  # the first request is often the only one
+            return parse_head(data[:end], self.service.limit_header_count)
+        self._previous = self._previous or PreviousHead()
+        return self._previous.parse_next(data, end, self.service.limit_header_count)
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""
@@ -356,7 +356,9 @@ class HTTP1Connection(BufferedProtocol):
         service, is_closing = self.service, self.transport.is_closing()
         if is_closing and not cycle.refused:
             cycle.lost = True
-        (self if cycle.sent > DELIVERED_AT_ONCE else service).answered(cycle)
+        (self if cycle.sent > DELIVERED_AT_ONCE else service.metrics).answered(cycle)
+        if len(service.running) > 1:
+            service.turn.finished(monotonic())
         if self.cycle is not cycle:
             return
         self.cycle = None
@@ -376,10 +378,8 @@ class HTTP1Connection(BufferedProtocol):
         if self._held and not self.write_paused:
             self.deadline = math.inf  # the read deadline no longer applies
             self.service.loop.call_soon(self._next, context=self.service.context)
-        elif self._eof and not self._held:
-            self._close(expecting=False)
-        elif self.service.draining and not self._held:
-            self._close(expecting=True)
+        elif (self._eof or self.service.draining) and not self._held:
+            self._close(expecting=not self._eof)
         elif not self.write_paused:
             self.deadline = self.service.idle_deadline
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from time import monotonic
 from typing import Protocol
 
 from corn.server.asgi.cycle import RequestCycle
@@ -362,11 +363,13 @@ class Stream:
     def finished(self, cycle: Cycle) -> None:
         """Handle the end of the cycle: the response is complete, or there will be none."""
         if self.sent or self.cycle is None:
-            self.service.answered(cycle)
+            self.service.metrics.answered(cycle)
         else:
             self._undelivered = cycle
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
+        if len(self.service.running) > 1:
+            self.service.turn.finished(monotonic())
         self.connection.flush_unless_held()
 
     def abort_response(self, cycle: Cycle) -> None:
@@ -418,7 +421,7 @@ class Stream:
         """Count and log the finished request whose response is delivered, or lost."""
         cycle, self._undelivered = self._undelivered, None
         if cycle is not None:
-            self.service.answered(cycle)
+            self.service.metrics.answered(cycle)
 
     def _lose_session(self) -> None:
         session, self._session = self._session, None

@@ -109,7 +109,7 @@ class WebSocketCycle(RequestCycle):
         self.session = WebSocketSession(service, frames, self.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.metrics.answered(self.status, 0, monotonic() - self.started_at)  # the access log has other lines for it
+        service.metrics.answered(self, logs=False)
         if service.access is not None:
             service.access.accepted(self._record("accepted"))
 

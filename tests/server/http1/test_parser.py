@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.response_fields import encode_fields
+from corn.server.http.response_fields import ENCODED_FIELDS, encode_fields
 from corn.server.http1 import parser
 from corn.server.http1.parser import FieldNames, PreviousHead, RepeatedFields, parse_head
 from tests.support.asgi_server import hello, serving
@@ -185,6 +185,9 @@ def test_response_fields_are_validated_on_every_call(kind):
             encode_fields(bad)
         with pytest.raises(TypeError, match="pairs of bytes"):
             encode_fields([kind(("a", "1"))])
+        assert ENCODED_FIELDS[((b"a", b"1"),)] == (b"a: 1\r\n", -1, 0)
+        with pytest.raises(ValueError, match="control byte"):
+            ENCODED_FIELDS[((b"a", b"1\n"),)]
 
 
 def test_request_tasks_use_loop_task_factory(run):
