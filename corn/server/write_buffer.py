@@ -78,7 +78,8 @@ class BufferedProtocol(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Flush the buffer, then write."""
-        self.flush()
+        if self._out:
+            self.flush()
         if data:
             self.transport.write(data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from corn.server.context import ServerContext
 from corn.server.http.head import RequestHead
@@ -23,22 +24,21 @@ def switching_head(service: ServerContext, head: RequestHead, block: bytes, flag
 
 
 class WebSocketConnection(BufferedProtocol):
-    """Transport of a WebSocket session over HTTP/1.1."""
+    """Transport of a WebSocket session over HTTP/1.1, which takes what is read itself."""
 
-    __slots__ = ("_session",)
+    __slots__ = ("_session", "data_received")
+
+    data_received: Callable[[bytes], None]  # type: ignore[assignment]  # of the session
 
     def __init__(self, service: ServerContext, transport: asyncio.Transport, session: Session) -> None:
         super().__init__(service)
         self.transport = transport
         self.deadline = math.inf
         self._session: Session | None = session  # None once it is lost: the session refers to the connection
+        self.data_received = session.feed
         service.connections.add(self)
 
     # Called by the transport
-
-    def data_received(self, data: bytes) -> None:
-        if self._session is not None:
-            self._session.feed(data)
 
     def eof_received(self) -> None:
         self._lose_session()
@@ -76,6 +76,7 @@ class WebSocketConnection(BufferedProtocol):
 
     def _lose_session(self) -> None:
         session, self._session = self._session, None
+        self.data_received = _discard
         if session is not None:
             session.lost()
 
@@ -95,3 +96,7 @@ class WebSocketConnection(BufferedProtocol):
     @property
     def is_busy(self) -> bool:
         return True
+
+
+def _discard(_: bytes) -> None:
+    """`data_received` of a connection without a session."""

@@ -36,6 +36,7 @@ from corn.server.websocket.deflate import agree_on_deflate
 from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
 from corn.server.websocket.handshake import Offer, check_fields, websocket_scope
 from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
+from corn.server.write_buffer import WaiterList
 
 _NORMAL = 1000
 _NOTICE = 0.25  # seconds between websocket.disconnect and the cancellation of the application
@@ -59,6 +60,7 @@ class WebSocketCycle(RequestCycle):
     ) -> None:
         super().__init__(service, connection, head, websocket_scope(scope, offer))
         self._offer = offer
+        self._waiters: WaiterList = WaiterList()
 
     async def receive(self) -> Message:
         """ASGI `receive`: waits for the next message; after the end, returns websocket.disconnect each time."""
@@ -77,7 +79,7 @@ class WebSocketCycle(RequestCycle):
                 return message
             elif session.outcome is not None:
                 return _disconnection(session.outcome)
-            await self._wait()
+            await self._waiters.wait()
 
     async def send(self, message: Message) -> None:
         """ASGI `send`: takes one message; waits while the peer reads too slowly."""
@@ -106,7 +108,7 @@ class WebSocketCycle(RequestCycle):
             headers.append((b"sec-websocket-extensions", agreed[1]))
         self._block, _, flags = encode_fields(headers)
         frames = FrameCodec(service.config.ws_max_size, agreed[0] if agreed is not None else None)
-        self.session = WebSocketSession(service, frames, self.wake, self._end)
+        self.session = WebSocketSession(service, frames, self._waiters.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
         service.metrics.answered(self, logs=False)
