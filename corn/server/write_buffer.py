@@ -77,10 +77,11 @@ class BufferedProtocol(asyncio.Protocol):
         self._undelivered: Cycle | None = None  # finished, and its response is still in the transport's buffer
 
     def write(self, data: bytes) -> None:
-        """Flush the buffer, then write."""
+        """Write the buffer and then the data, together if both are short."""
         if self._out:
+            self.write_soon(data)
             self.flush()
-        if data:
+        elif data:
             self.transport.write(data)
 
     def write_together(self, data: bytes) -> None:

@@ -43,13 +43,6 @@ class RequestHead:
     is_usual: bool = True  # no field has to be checked together with another
     is_special: bool = False  # the response is framed in a special way: HEAD, HTTP/1.0, or an expectation
 
-    def copy(self) -> RequestHead:
-        """Head of another request with the same fields."""
-        head = RequestHead()
-        head.__dict__.update(self.__dict__)
-        head.headers = self.headers.copy()
-        return head
-
 
 def read_method(head: RequestHead, method: bytes) -> None:
     """Set the method; raises `HTTPError` for an invalid one, or one that is not served."""

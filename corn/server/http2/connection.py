@@ -56,7 +56,7 @@ from corn.server.http2.frames import (
     unpadded,
     window_update,
 )
-from corn.server.http2.header_codec import EMPTY_TABLE, encode_lines
+from corn.server.http2.header_codec import EMPTY_TABLE, ENCODED_LINES, encode_lines
 from corn.server.http2.request_head import read_trailers
 from corn.server.http2.send_scheduler import ReceiveWindow, SendScheduler
 from corn.server.http2.stream_table import StreamTable
@@ -86,13 +86,13 @@ class HTTP2Connection(BufferedProtocol):
         "_leave_at",
         "_leaving",
         "_peer_closed",
-        "_prefix",
         "_reader",
         "_settled",
         "_window",
         "ends",
         "guard",
         "initial_window",
+        "prefix",
         "scheduler",
         "streams",
     )
@@ -108,7 +108,7 @@ class HTTP2Connection(BufferedProtocol):
         config, most = service.config, _TOO_LARGE * service.limit_header_size
         self._reader = FrameReader(most, config.http2_max_frame_size, config.http2_initial_stream_window_size)
         self._decoder = FieldDecoder(most)
-        self._prefix = b""
+        self.prefix = b""  # of the next header block
         self._held = b""  # part of an incomplete preface
         self._greeted = False  # the preface has been received
         self._settled = False  # the peer's first SETTINGS have been received
@@ -311,7 +311,7 @@ class HTTP2Connection(BufferedProtocol):
         window = settings.get(INITIAL_WINDOW_SIZE, self.initial_window)
         change, self.initial_window = window - self.initial_window, window
         if settings.get(HEADER_TABLE_SIZE, DEFAULT_TABLE) < DEFAULT_TABLE:
-            self._prefix = EMPTY_TABLE  # corn uses no dynamic table, and announces that in its next header block
+            self.prefix = EMPTY_TABLE  # corn uses no dynamic table, and announces that in its next header block
         try:
             for stream in self.streams.by_number.values():
                 stream.open_window(change)
@@ -371,12 +371,7 @@ class HTTP2Connection(BufferedProtocol):
         service = self.service
         if flags & (OWN_DATE | OWN_SERVER):
             return encode_lines(service.default_fields(date=not flags & OWN_DATE, server=not flags & OWN_SERVER))
-        return encode_lines(service.defaults)
-
-    def take_prefix(self) -> bytes:
-        """Prefix of the next header block."""
-        prefix, self._prefix = self._prefix, b""
-        return prefix
+        return ENCODED_LINES[service.defaults]
 
     def give_back(self, size: int) -> None:
         """Open the receive window by `size` bytes."""
@@ -385,9 +380,9 @@ class HTTP2Connection(BufferedProtocol):
             self.write_soon(window_update(0, increment))
 
     def write(self, data: bytes) -> None:
-        """Flush the buffer, then write."""
-        self.write_soon(data)
-        self.flush()
+        """Write, unless the connection is closed."""
+        if not (self._is_over or self.transport.is_closing()):
+            super().write(data)
 
     def flush(self) -> None:
         """Write the buffer, unless the connection is closed."""

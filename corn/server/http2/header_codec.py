@@ -8,17 +8,16 @@ once for all connections, and a secret in it is never compressed together with t
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
-from http import HTTPStatus
 
 from hpack.hpack import encode_integer
 from hpack.table import HeaderTable
+
+from corn.server.http.cache import BoundedCache
 
 logging.getLogger("hpack").setLevel(logging.INFO)  # it would log every length that it encodes
 
 EMPTY_TABLE = b"\x20"  # a dynamic table of size 0: announced once to a peer that limits it (RFC 7541, 4.2)
 
-_LONGEST_KNOWN = 1024
 _OF_HTTP1 = (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
 _STATIC = {name: index for index, (name, _) in reversed(list(enumerate(HeaderTable.STATIC_TABLE, start=1)))}
 _STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_TABLE, start=1)}
@@ -26,12 +25,14 @@ _STATIC_FIELDS = {field: index for index, field in enumerate(HeaderTable.STATIC_
 
 def encode_lines(lines: bytes) -> bytes:
     """Encode checked field lines, each with its CRLF, as a block."""
-    return _encoded(lines) if len(lines) <= _LONGEST_KNOWN else _encode(lines)
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])
+    fields = ((name.lower(), value.strip(b" \t")) for name, _, value in pairs)
+    return b"".join([encode_field(name, value) for name, value in fields if name not in _OF_HTTP1])
 
 
 def encode_status(status: int) -> bytes:
     """Encode the pseudo-header field of a response (RFC 9113, 8.3.2)."""
-    return _STATUS.get(status) or encode_field(b":status", b"%d" % status)
+    return encode_field(b":status", b"%d" % status)
 
 
 def encode_field(name: bytes, value: bytes) -> bytes:
@@ -43,15 +44,9 @@ def encode_field(name: bytes, value: bytes) -> bytes:
     return b"".join((encode_integer(index, 4), _string(name) if not index else b"", _string(value)))
 
 
-def _encode(lines: bytes) -> bytes:
-    pairs = (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])
-    fields = ((name.lower(), value.strip(b" \t")) for name, _, value in pairs)
-    return b"".join([encode_field(name, value) for name, value in fields if name not in _OF_HTTP1])
-
-
 def _string(value: bytes) -> bytes:
     return bytes(encode_integer(len(value), 7)) + value
 
 
-_encoded = lru_cache(512)(_encode)
-_STATUS = {int(each): encode_field(b":status", b"%d" % each) for each in HTTPStatus}
+ENCODED_LINES = BoundedCache(encode_lines, len)
+ENCODED_STATUS = BoundedCache(encode_status, len)

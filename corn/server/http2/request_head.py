@@ -40,11 +40,19 @@ class HeadReader:
         """Parse a head, see `read_head`."""
         is_repeated = ends and fields is self._fields
         if is_repeated and self._head is not None:
-            return self._head.copy()
+            return _another(self._head)
         head = read_head(fields, limit_size=self._limit_size, limit_count=self._limit_count, ends=ends)
         self._fields = fields if ends else None
-        self._head = head.copy() if is_repeated else None
+        self._head = _another(head) if is_repeated else None
         return head
+
+
+def _another(head: RequestHead) -> RequestHead:
+    """Head of another request with the same fields."""
+    other = RequestHead()
+    other.__dict__.update(head.__dict__)
+    other.headers = head.headers.copy()
+    return other
 
 
 def read_head(fields: Fields, *, limit_size: int, limit_count: int, ends: bool) -> RequestHead:

@@ -9,7 +9,7 @@ from corn.server.asgi.cycle import RequestCycle
 from corn.server.asgi.extensions import ExtendedCycle
 from corn.server.asgi.types import ClientDisconnected, Message
 from corn.server.http.response_fields import NO_BODY, TRAILERS
-from corn.server.http2.header_codec import encode_field, encode_lines, encode_status
+from corn.server.http2.header_codec import ENCODED_LINES, ENCODED_STATUS, encode_field, encode_lines
 from corn.server.websocket.cycle import WebSocketCycle
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class HTTP2Framing(RequestCycle):
     def _write_head(self, body: bytes, size: int, *, more: bool) -> None:
         """Write the head of a response and the first `size` bytes of its body."""
         stream, flags = self.connection, self._flags
-        block = encode_status(self.status) + encode_lines(self._block)
+        block = ENCODED_STATUS[self.status] + ENCODED_LINES[self._block]
         if flags & NO_BODY or self.head.method == "HEAD":
             self._is_silent = True
             body = b""
@@ -68,7 +68,7 @@ class HTTP2Cycle(HTTP2Framing, ExtendedCycle):
         return message
 
     def _write_hint(self, block: bytes) -> None:
-        self.connection.inform(encode_status(103) + encode_lines(block))
+        self.connection.inform(ENCODED_STATUS[103] + ENCODED_LINES[block])
 
     async def _write_file(self, fd: int, offset: int, count: int, *, more: bool) -> None:
         if not self.committed:

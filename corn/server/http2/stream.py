@@ -62,6 +62,7 @@ class StreamConnection(Protocol):
     guard: FloodGuard
     scheduler: SendScheduler
     initial_window: int  # of each new stream, for sending
+    prefix: bytes  # of the next header block
 
     @property
     def streams(self) -> StreamOwner:
@@ -69,6 +70,9 @@ class StreamConnection(Protocol):
 
     def write_soon(self, *pieces: bytes) -> None:
         """Write frames together with the others of this iteration of the event loop."""
+
+    def write_together(self, data: bytes) -> None:
+        """Write with the other output of this iteration of the event loop, or now where that would delay it."""
 
     def flush_unless_held(self) -> None:
         """Write the buffer, unless responses are held until the end of this iteration."""
@@ -78,9 +82,6 @@ class StreamConnection(Protocol):
 
     def give_back(self, size: int) -> None:
         """Open the connection's receive window by `size` bytes."""
-
-    def take_prefix(self) -> bytes:
-        """Prefix of the next header block."""
 
     def default_fields(self, flags: int) -> bytes:
         """Fields that corn adds to a response with these flags of `encode_fields`."""
@@ -242,7 +243,11 @@ class Stream:
         self._send_block(block, end=False)
 
     def respond(self, block: bytes, body: bytes, *, end: bool) -> None:
-        """Send the head of a response, and the first part of its body."""
+        """Send the head of a response, and the first part of its body; a whole response that has room, in one write."""
+        if body and end and not self.sent and self._has_room(len(body)):
+            self.connection.guard.earn(SENT)
+            self._send_data(body, end=True, head=self._head_frames(block, end=False))
+            return
         self._send_block(block, end=end and not body)
         if body:
             self.send(body, end=end)
@@ -347,14 +352,23 @@ class Stream:
 
     def _send_block(self, block: bytes, *, end: bool) -> None:
         if not self.sent:
-            connection = self.connection
-            connection.write_soon(header_frames(self.number, connection.take_prefix() + block, end=end))
+            self.connection.write_soon(self._head_frames(block, end=end))
 
-    def _send_data(self, data: bytes, *, end: bool) -> None:
+    def _head_frames(self, block: bytes, *, end: bool) -> bytes:
+        connection = self.connection
+        prefix, connection.prefix = connection.prefix, b""
+        return header_frames(self.number, prefix + block, end=end)
+
+    def _send_data(self, data: bytes, *, end: bool, head: bytes = b"") -> None:
+        """Send a part of the body that has room; with the frames of the head, it is the whole response."""
         connection, size = self.connection, len(data)
         self.send_window -= size
         connection.scheduler.window -= size
-        connection.write_soon(HEADER.pack(size >> 8, size & 0xFF, DATA, int(end), self.number), data)
+        first = HEADER.pack(size >> 8, size & 0xFF, DATA, int(end), self.number)
+        if head:
+            connection.write_together(head + first + data)
+        else:
+            connection.write_soon(first, data)
         if end:
             self._sent_all()
 
