@@ -17,6 +17,7 @@ from corn.server.asgi.drain_event import DrainEvent
 from corn.server.asgi.scope import Address, http_scope, scope_template
 from corn.server.asgi.types import ASGIApplication, CycleAdapter
 from corn.server.http.head import RequestHead
+from corn.server.http1.parser import PreviousHead
 from corn.server.metrics import Metrics
 from corn.server.proxy.forwarded_headers import ForwardedHeaders
 from corn.server.proxy.trusted_networks import TrustedNetworks
@@ -73,6 +74,7 @@ class ServerContext:
         "drain_event",
         "draining",
         "extra",
+        "first_head",
         "forwarded",
         "header_deadline",
         "http1_cycle",
@@ -126,6 +128,7 @@ class ServerContext:
         self.forwarded = ForwardedHeaders(proxies, config.proxy_fields) if proxies is not None else None
         self.request_ids = RequestIds(proxies) if config.request_id else None
         self.waiting_acceptors: list[Callable[[], None]] = []  # acceptors that wait for a connection to end
+        self.first_head = PreviousHead()  # of all connections
         self.limit_header_count = config.limit_header_count
         self.limit_header_size = config.limit_header_size
         self.http1_cycle = app.http1_cycle if isinstance(app, CycleAdapter) else None

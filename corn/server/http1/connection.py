@@ -28,7 +28,7 @@ from corn.server.http.grammar import PRINTABLE
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import CONTINUE
 from corn.server.http1.body import BodyDecoder, ChunkedBody, LengthBody
-from corn.server.http1.parser import PreviousHead, oversized_head, parse_head
+from corn.server.http1.parser import PreviousHead, oversized_head
 from corn.server.http1.response import HTTP1Cycle, HTTP1WebSocketCycle
 from corn.server.http2.h2c import PRIOR_KNOWLEDGE, SWITCHING, upgrade_settings, without_upgrade
 from corn.server.lingering_close import close_lingering
@@ -169,8 +169,8 @@ class HTTP1Connection(BufferedProtocol):
                 cycle.begin()
 
     def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        if not self._used:  # the first request is often the only one
-            return parse_head(data[:end], self.service.limit_header_count)
+        if not self._used:  # and it is often the only one
+            return self.service.first_head.parse_next(data, end, self.service.limit_header_count)
         self._previous = self._previous or PreviousHead()
         return self._previous.parse_next(data, end, self.service.limit_header_count)
 
@@ -484,8 +484,8 @@ class HTTP1Connection(BufferedProtocol):
 
     def _close(self, *, expecting: bool) -> None:
         """Close after the buffered output; `expecting` is True if the peer may send more."""
-        self.flush()
         if (expecting or self._decoder is not None or self._held) and not self._eof:
+            self.flush()
             self._forget()
             self._held = b""  # so that no pipelined request is started
             self.service.connections.discard(self)

@@ -33,7 +33,11 @@ _MAX_COMPILED = 40  # fields
 
 
 class PreviousHead:
-    """Previous head of a connection, whose fields, or at least their names, the next one often repeats."""
+    """Previous head of a connection, whose fields, or at least their names, the next one often repeats.
+
+    The first head of a connection is compared with the first one of the connection before: probes, scripts and load
+    generators repeat theirs.
+    """
 
     __slots__ = ("_block", "_names", "_repeated")
 
@@ -62,24 +66,26 @@ class PreviousHead:
 
 
 class RepeatedFields:
-    """Header fields that a connection's requests repeat: their bytes are compared instead of parsed.
+    """Header fields that requests repeat: their bytes are compared instead of parsed.
 
     Only usual fields are cached: nothing in them depends on the method, the version or the body.
     """
 
-    __slots__ = ("_forwarded", "_forwarded_at", "_headers", "_host")
+    __slots__ = ("_forwarded", "_forwarded_at", "_headers", "_host", "_keep_alive", "_options")
 
     def __init__(self, head: RequestHead) -> None:
         self._headers = tuple(head.headers)
         self._host = head.host
         self._forwarded = head.forwarded
         self._forwarded_at = head.forwarded_at
+        self._keep_alive = head.keep_alive
+        self._options = head.options
 
     @classmethod
     def of(cls, head: RequestHead) -> RepeatedFields | None:
         """Cache entry for a parsed head; None if it is not cacheable."""
         special = head.upgrade or head.accepts_trailers or head.traceparent  # which no two requests share
-        return cls(head) if head.is_usual and head.keep_alive and not special else None
+        return cls(head) if head.is_usual and not special else None
 
     def after(self, line: bytes) -> RequestHead | None:
         """Head with these fields and another request line; None if that is unusual."""
@@ -88,6 +94,8 @@ class RepeatedFields:
             head.headers, head.host = list(self._headers), self._host
             if self._forwarded:
                 head.forwarded, head.forwarded_at = True, self._forwarded_at
+            if self._options:
+                head.keep_alive, head.options = self._keep_alive, self._options
         return head
 
 

@@ -175,6 +175,29 @@ def test_repeated_fields_with_new_target_give_correct_scope(run):
     assert all(headers == [(b"host", b"x"), (b"cookie", b"a=b")] for _, headers in seen)
 
 
+def test_first_head_of_next_connection_is_served_alike(run):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((scope["path"], list(scope["headers"])))
+        scope["headers"].clear()
+        await hello(scope, receive, send)
+
+    async def main():
+        async with serving(app) as at:
+            for path in (b"/a", b"/b", b"/c", b"/d"):
+                peer = await at.connect(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert (await peer.answer()).headers["connection"] == "close"
+                assert await peer.is_closed()
+            kept = await at.connect()
+            for _ in range(2):
+                assert "connection" not in (await kept.request(b"GET /e HTTP/1.1\r\nHost: y\r\n\r\n")).headers
+
+    run(main())
+    closing = [(b"host", b"x"), (b"connection", b"close")]
+    assert seen == [*((path, closing) for path in ("/a", "/b", "/c", "/d")), *[("/e", [(b"host", b"y")])] * 2]
+
+
 @pytest.mark.parametrize("kind", [tuple, list])
 def test_response_fields_are_validated_on_every_call(kind):
     good, bad = [kind((b"a", b"1"))], [kind((b"a", b"1\n"))]
