@@ -1,5 +1,6 @@
 """Syslog as the log of real instances: what a receiver gets, and that its absence costs nothing."""
 
+import contextlib
 import re
 import signal
 import socket
@@ -7,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.support.corn_process import Served
+from tests.support.corn_process import DEADLINE, Served
 
 APP = """
 async def app(scope, receive, send):
@@ -25,32 +26,41 @@ def app_dir(tmp_path):
 
 
 class Received:
-    """Messages that a receiver has got, collected in a thread for each socket."""
+    """Messages that a receiver has got, collected in a thread for each socket; leaving the context ends the threads."""
 
-    def __init__(self):
+    def __init__(self, sock):
         self.messages = []
+        self._sock = sock
+        receive = self._datagrams if sock.type == socket.SOCK_DGRAM else self._accept
+        self._thread = threading.Thread(target=receive)
+        self._thread.start()
 
-    def datagrams(self, sock):
-        threading.Thread(target=self._datagrams, args=(sock,), daemon=True).start()
+    def __enter__(self):
         return self
 
-    def streams(self, server):
-        threading.Thread(target=self._accept, args=(server,), daemon=True).start()
-        return self
+    def __exit__(self, *_):
+        with contextlib.suppress(
+            OSError
+        ):  # a socket for datagrams is not connected, but its reader is woken all the same
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(DEADLINE)
+        assert not self._thread.is_alive()
 
     def has(self, served, pattern):
         """The first message that matches, waited for."""
         served.wait_until(lambda: any(re.search(pattern, each) for each in self.messages), pattern)
         return next(each for each in self.messages if re.search(pattern, each))
 
-    def _datagrams(self, sock):
-        while True:
-            self.messages.append(sock.recv(65536).decode())
+    def _datagrams(self):
+        with self._sock:
+            while data := self._sock.recv(65536):
+                self.messages.append(data.decode())
 
-    def _accept(self, server):
-        while True:
-            peer, _ = server.accept()
-            threading.Thread(target=self._lines, args=(peer,), daemon=True).start()
+    def _accept(self):
+        with self._sock, contextlib.suppress(OSError):  # shutdown(2) interrupts accept(2)
+            while True:
+                peer, _ = self._sock.accept()
+                threading.Thread(target=self._lines, args=(peer,), daemon=True).start()
 
     def _lines(self, peer):
         with peer, peer.makefile() as lines:
@@ -61,15 +71,23 @@ class Received:
 def receiver(request, tmp_path):
     """A receiver, and the address that corn is given."""
     if request.param == "local":
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        sock.bind(str(tmp_path / "log"))
-        return Received().datagrams(sock), f"syslog://{tmp_path}/log"
-    if request.param == "udp":
+        sock = datagram_socket(tmp_path / "log")
+        address = f"syslog://{tmp_path}/log"
+    elif request.param == "udp":
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
-        return Received().datagrams(sock), f"syslog://127.0.0.1:{sock.getsockname()[1]}"
-    server = socket.create_server(("127.0.0.1", 0))
-    return Received().streams(server), f"syslog+tcp://localhost:{server.getsockname()[1]}"
+        address = f"syslog://127.0.0.1:{sock.getsockname()[1]}"
+    else:
+        sock = socket.create_server(("127.0.0.1", 0))
+        address = f"syslog+tcp://localhost:{sock.getsockname()[1]}"
+    with Received(sock) as received:
+        yield received, address
+
+
+def datagram_socket(path):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(str(path))
+    return sock
 
 
 def test_log_and_access_log_of_all_processes_arrive(app_dir, receiver):
@@ -107,25 +125,21 @@ def test_access_log_alone_goes_to_syslog_in_its_format(app_dir, receiver):
 
 def test_receiver_that_goes_away_ends_and_delays_nothing(app_dir):
     path = app_dir / "log"
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    sock.bind(str(path))
+    sock = datagram_socket(path)
     options = ("--port", "0", "--log-file", f"syslog://{path}", "--workers", "2")
     with Served(app_dir, "main:app", *options) as served:
-        first = Received().datagrams(sock)
-        served.address = re.search(r"serves .+? at (\S+?),? \(", first.has(served, "serves main:app"))[1]
-        before = {each.pid for each in served.workers()}
-        path.unlink()
-        sock.shutdown(socket.SHUT_RDWR)
+        with Received(sock) as first:
+            served.address = re.search(r"serves .+? at (\S+?),? \(", first.has(served, "serves main:app"))[1]
+            before = {each.pid for each in served.workers()}
+            path.unlink()
         for _ in range(50):
             assert served.client().get("/") == "ok"
         assert {each.pid for each in served.workers()} == before
-        back = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        back.bind(str(path))
-        again = Received().datagrams(back)
-        served.client().get("/again")
-        again.has(served, '"GET /again HTTP/1.1" 200')
-        served.signal(signal.SIGTERM)
-        assert served.wait_exit() == 0
+        with Received(datagram_socket(path)) as again:
+            served.client().get("/again")
+            again.has(served, '"GET /again HTTP/1.1" 200')
+            served.signal(signal.SIGTERM)
+            assert served.wait_exit() == 0
 
 
 @pytest.mark.parametrize(
