@@ -166,20 +166,25 @@ def _other_files(directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _refuse_broken(directory: Path) -> None:
-    """Raise ConfigError for the first module that is not Python: it may be the application that is missing."""
+    """Raise ConfigError for the first module that cannot be searched: it may be the application that is missing."""
     for place, file in (*_usual_files(directory), *_other_files(directory)):
-        fault = _syntax_error(_text(directory / place / file))
+        fault = _fault(directory / place / file)
         if fault:
             raise ConfigError(f"no application was found: {Path(place, file)}{fault}")
 
 
-def _syntax_error(source: str) -> str:
+def _fault(path: Path) -> str:
+    """Reason why a module cannot be searched, "" if it can, or does not exist."""
     try:
-        ast.parse(source)
+        ast.parse(path.read_text("utf-8", "replace"))
     except SyntaxError as error:
         return f":{error.lineno}: {error.msg}"
     except (ValueError, RecursionError) as error:
         return f": {error}"
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+    except OSError as error:
+        return f": {error.strerror}"
     return ""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 
+_EXPLAINED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
 
 def main() -> None:
     """Run the command in the command line, and exit with its exit code (see corn/errors.py)."""
@@ -28,8 +30,8 @@ def _run() -> int:
         return corn.main(prog_name="corn", standalone_mode=False) or 0
     except CornError as error:
         return report(error)
-    except OSError as error:  # on a file that no option's check has covered, or without free descriptors
-        if not error.filename and error.errno not in (errno.EMFILE, errno.ENFILE):
+    except OSError as error:  # on a file that no option's check has covered, without free descriptors, or of an output
+        if not error.filename and error.errno not in _EXPLAINED:
             raise
         return report(ConfigError(explain(error)))
     except click.UsageError as error:

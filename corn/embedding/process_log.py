@@ -75,7 +75,11 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
         apply_log_config(table if isinstance(table, Mapping) else config.log_config)
         return leave
     if not _is_configured():
-        logs.configure(logs.Source("corn"), config)
+        try:
+            logs.configure(logs.Source("corn"), config, strict=True)
+        except ConfigError:
+            restore_all()
+            raise
         return restore_all
     if "log_level" in given:
         logs.set_level(config.log_level)

@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from corn import logs
+from corn.config.error_names import options_named_as_given
 from corn.config.sources import DEFAULT
 from corn.embedding.options import StrPath, application_of, resolve_embedded
 from corn.embedding.process_log import process_log
@@ -66,6 +67,10 @@ class Server:
         self._ssl_hook = None if isinstance(ssl_context, ssl.SSLContext) else ssl_context
         self._resolved = resolve_embedded(app, self._given, config_file)
         self._config = self._resolved.config
+        if self._ssl_hook is not None and not callable(self._ssl_hook):
+            raise ConfigError(
+                f"ssl_context is an ssl.SSLContext or a function, not of type {type(ssl_context).__name__}"
+            )
         if self._ssl_hook is not None and not self._config.ssl_certfile:
             raise ConfigError("ssl_context is a function that makes the context of ssl_certfile; give that too")
         if self._ssl_context is not None and self._config.ssl_certfile:
@@ -98,7 +103,10 @@ class Server:
             raise RuntimeError("this corn.Server has been started before; make another one")
         self._loop = asyncio.get_running_loop()
         self._check_loop(self._loop)
-        with contextlib.ExitStack() as resources:
+        with (
+            options_named_as_given(self._resolved.origins, in_call=True),
+            contextlib.ExitStack() as resources,
+        ):
             resources.enter_context(process_log(self._config, self._given))
             application = application_of(self._app, self._config)
             tls = open_tls(self._config, self._ssl_hook)

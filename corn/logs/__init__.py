@@ -116,10 +116,11 @@ class _Setup:
     root_level: int | None = None  # what corn has set the root logger to
 
 
-def configure(source: Source, config: Config) -> None:
+def configure(source: Source, config: Config, *, strict: bool = False) -> None:
     """Configure this process's log: `source` names the process; options set level, format and destination.
 
-    A file that cannot be opened is reported on standard error, to which the log falls back.
+    A file that cannot be opened is reported on standard error, to which the log falls back; or, if `strict`, it raises
+    ConfigError.
     """
     _Setup.source, _Setup.config = source, config
     _Setup.handler.writer.abandon()  # inherited from a template
@@ -137,6 +138,8 @@ def configure(source: Source, config: Config) -> None:
         try:
             open_file(config.log_file)
         except ConfigError as error:
+            if strict:
+                raise
             logger.error("%s", error)
 
 

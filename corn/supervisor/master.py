@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 
 from corn import logs
 from corn.config import Config
+from corn.config.error_names import options_named_as_given
 from corn.config.sections.service import PROCESS_NAME
-from corn.config.sources import Resolved
+from corn.config.sources import CALL, Resolved
 from corn.errors import CornError, ExitCode
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import passed_sockets
@@ -54,6 +55,11 @@ def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
 
 def supervise(resolved: Resolved, reread: Callable[[], Resolved], *, development: bool = False) -> int:
     """As `run_master`; `development`: it is a master of `corn dev`."""
+    with options_named_as_given(resolved.origins, in_call=resolved.origins["app"] == CALL):
+        return _run(resolved, reread, development)
+
+
+def _run(resolved: Resolved, reread: Callable[[], Resolved], development: bool) -> int:
     origins = Origins()
     config = origins.note(resolved)
     config_file = "" if resolved.file is None else str(resolved.file.absolute())

@@ -75,7 +75,7 @@ def _attribute(module: ModuleType, attribute: str) -> Any:
 
 def _call(factory: Any, config: Config) -> Any:
     if not callable(factory):
-        raise ConfigError(f"{config.app} is a {type(factory).__name__}, not a factory; leave out --factory")
+        raise ConfigError(f"{config.app} is of type {type(factory).__name__}, not a factory; leave out --factory")
     try:
         return factory()
     except BaseException as error:

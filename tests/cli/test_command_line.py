@@ -10,6 +10,7 @@ import pytest
 from corn.config.schema import OPTIONS
 from corn.config.types import Flag
 from corn.version import __version__
+from tests.cli.conftest import COMMAND, DEADLINE
 
 WINDOWS = "import sys; sys.platform = 'win32'; before = set(sys.modules); from corn.cli.main import main; "
 
@@ -173,3 +174,12 @@ def test_variables_and_keys_of_other_server_are_explained_together(corn, tmp_pat
         "  max_requests  an option of gunicorn; use limit_max_requests",
         "  wokers        did you mean 'workers'?",
     ]
+
+
+def test_full_output_device_is_reported_in_one_line(tmp_path):
+    command = [*COMMAND, "config"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=DEADLINE, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "corn: No space left on device\n")

@@ -82,6 +82,12 @@ def test_syntax_error_is_named_if_no_application_is_found(tmp_path, name, file):
         find(tmp_path)
 
 
+def test_unreadable_module_is_named_if_no_application_is_found(tmp_path):
+    (tmp_path / "main.py").symlink_to("main.py")
+    with pytest.raises(ConfigError, match=r"no application was found: main\.py: Too many levels of symbolic links"):
+        find(tmp_path)
+
+
 def test_fastapi_entrypoint_in_pyproject_takes_precedence(tmp_path):
     write(tmp_path, main=FASTAPI, other=FASTAPI)
     (tmp_path / "pyproject.toml").write_text("[tool.fastapi]\nentrypoint = 'other:app'\n")

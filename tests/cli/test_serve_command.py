@@ -77,6 +77,40 @@ def test_port_in_use_exits_4(corn, main_module):
     assert done.stderr.count("\n") <= 2
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "rest"),
+    [
+        ("log_file", "none/corn.log", "cannot open '{}/none/corn.log': No such file or directory"),
+        ("ssl_certfile", "none.pem", "cannot read 'none.pem': No such file or directory"),
+        ("user", "nobodyx", "there is no user 'nobodyx'"),
+        ("pid", "none/corn.pid", "cannot write to {}/none"),
+        ("statsd", "host.invalid:8125", "the host 'host.invalid' is not known"),
+    ],
+)
+def test_start_failure_names_option_by_its_source(corn, main_module, tmp_path, option, value, rest):
+    main_module(GOOD)
+    rest = rest.format(tmp_path)
+    flag, variable = f"--{option.replace('_', '-')}", f"CORN_{option.upper()}"
+    start = ("serve", "main:app", "--port", "0")
+    assert corn(*start, flag, value).stderr.startswith(f"corn: {flag}: {rest}")
+    assert corn(*start, **{variable: value}).stderr.startswith(f"corn: {variable}: {rest}")
+    (tmp_path / "corn.toml").write_text(f"{option} = '{value}'")
+    done = corn(*start)
+    assert done.stderr.startswith(f"corn: corn.toml: {option}: {rest}")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("options", [["--loop", "uvloop"], []], ids=["named", "default"])
+def test_event_loop_that_cannot_be_imported_exits_2(corn, main_module, tmp_path, options):
+    main_module(GOOD)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "uvloop.py").write_text("raise ImportError('undefined symbol: uv_loop_new')")
+    done = corn("serve", "main:app", "--port", "0", *options, PYTHONPATH=str(tmp_path / "broken"))
+    said = "--loop uvloop cannot be imported: undefined symbol: uv_loop_new; install it, or use --loop asyncio"
+    assert done.stderr.endswith(f"could not start: {said}\n")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def test_application_load_failure_exits_3(corn, main_module, tmp_path):
     main_module("1 / 0")
     done = corn("serve", "main:app", "--port", "0")

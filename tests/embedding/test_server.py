@@ -15,7 +15,7 @@ import pytest
 
 import corn
 from corn import logs
-from corn.errors import ApplicationError, BindError, ConfigError
+from corn.errors import ApplicationError, BindError, ConfigError, CornError
 from tests.support.certificates import Issued, client
 from tests.support.http_client import Client
 
@@ -242,6 +242,28 @@ def test_log_options_apply_and_are_undone(tmp_path):
     assert '"path": "/seen"' in text or "/seen" in text
     assert "in this process" in text
     assert (logs.logger.handlers[:], logs.logger.propagate, logs.logger.level) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"log_file": "none/corn.log"}, "log_file: cannot open '.*none/corn.log': No such file or directory"),
+        ({"access_log_file": "none/corn.log"}, "access_log_file: cannot open"),
+        ({"ssl_certfile": "none.pem"}, "ssl_certfile: cannot read 'none.pem': No such file or directory"),
+        ({"host": "192.0.2.1"}, "cannot listen on .*; check host$"),
+    ],
+    ids=str,
+)
+def test_start_failure_names_argument_of_call(options, line):
+    handlers = logs.logger.handlers[:]
+    with pytest.raises(CornError, match=f"^{line}"), corn.Server(app, **{"port": 0, "lifespan": "off"} | options):
+        pass
+    assert logs.logger.handlers == handlers
+
+
+def test_ssl_context_of_another_type_is_refused():
+    with pytest.raises(ConfigError, match=r"^ssl_context is an ssl\.SSLContext or a function, not of type int"):
+        corn.Server(app, ssl_context=5, **OPTIONS)
 
 
 def test_log_options_with_configured_logger_are_refused(tmp_path):

@@ -29,12 +29,13 @@ _access = access_logger
 class AccessLog:
     """Buffer of access log lines, written in the event loop's next iteration."""
 
-    __slots__ = ("_format", "_least", "_lines", "_loop", "_target", "_writer")
+    __slots__ = ("_format", "_least", "_lines", "_loop", "_option", "_target", "_writer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config) -> None:
         self._loop = loop
         self._target = _target_of(config)
-        self._writer = LineWriter(_STDOUT) if self._target is None else open_writer(self._target, "--access-log-file")
+        self._option = "--log-file" if config.access_log_file is None else "--access-log-file"
+        self._writer = LineWriter(_STDOUT) if self._target is None else open_writer(self._target, self._option)
         self._format = _format(config, self._writer)
         self._lines: list[str] = []
         self.set_level(config.log_level)
@@ -83,7 +84,7 @@ class AccessLog:
             return
         self.flush()
         try:
-            opened = open_writer(self._target, "--access-log-file")
+            opened = open_writer(self._target, self._option)
         except ConfigError as error:
             logger.error("cannot reopen the access log, which continues in the old file: %s", error)
             return
