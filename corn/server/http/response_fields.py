@@ -71,8 +71,8 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> tuple[bytes, int, int]:
                     flags |= OWN_DATE if kind == _DATE else OWN_SERVER
             parts += (name, b": ", value, b"\r\n")
         block = b"".join(parts)
-    except TypeError:
-        raise _not_bytes(fields) from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _not_pair(fields) or error from None
     if len(block.translate(None, PRINTABLE)) != len(parts) // 2:
         raise _unsendable(parts)
     if has_coding and length >= 0:  # RFC 9112, 6.3 (3): Transfer-Encoding overrides the Content-Length
@@ -109,16 +109,17 @@ def _connection_field(kind: int, value: bytes) -> int:
     return CLOSE if b"close" in options else 0
 
 
-def _not_bytes(headers: Iterable[Iterable[bytes]]) -> TypeError:
+def _not_pair(headers: Iterable[Iterable[bytes]]) -> TypeError | None:
+    """Error that names the first field that is not a pair of bytes, None if all are."""
     for field in headers:
-        name, value = field
-        if not isinstance(name, bytes) or not isinstance(value, bytes):
-            return TypeError(f"response headers are pairs of bytes, not {name!r}: {value!r}")
-    return TypeError("response headers are pairs of bytes")
+        pair = tuple(field) if isinstance(field, Iterable) else ()
+        if len(pair) != 2 or not all(isinstance(each, bytes) for each in pair):
+            return TypeError(f"response headers are pairs of bytes, not {field!r}")
+    return None
 
 
 def _unsendable(parts: list[bytes]) -> ValueError:
-    for name, value in zip(parts[::4], parts[2::4], strict=True):
-        if value.translate(None, PRINTABLE):
-            return ValueError(f"response header {name!r} holds a control byte: {value!r}")
-    return ValueError("a response header holds a control byte")
+    """Error that names the first field with a control byte in its value; names are checked when they are learned."""
+    pairs = zip(parts[::4], parts[2::4], strict=True)
+    name, value = next(pair for pair in pairs if bytes(pair[1]).translate(None, PRINTABLE))
+    return ValueError(f"response header {name!r} holds a control byte: {value!r}")

@@ -1,4 +1,4 @@
-"""Cache of parsed header fields on a keep-alive connection, and the encoder of response fields."""
+"""Cache of parsed header fields on a keep-alive connection."""
 
 import asyncio
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
-from corn.server.http.response_fields import ENCODED_FIELDS, encode_fields
 from corn.server.http1 import parser
 from corn.server.http1.parser import FieldNames, PreviousHead, RepeatedFields, parse_head
 from tests.support.asgi_server import hello, serving
@@ -196,21 +195,6 @@ def test_first_head_of_next_connection_is_served_alike(run):
     run(main())
     closing = [(b"host", b"x"), (b"connection", b"close")]
     assert seen == [*((path, closing) for path in ("/a", "/b", "/c", "/d")), *[("/e", [(b"host", b"y")])] * 2]
-
-
-@pytest.mark.parametrize("kind", [tuple, list])
-def test_response_fields_are_validated_on_every_call(kind):
-    good, bad = [kind((b"a", b"1"))], [kind((b"a", b"1\n"))]
-    for _ in range(3):
-        assert encode_fields(good) == (b"a: 1\r\n", -1, 0)
-        assert encode_fields(iter(good)) == (b"a: 1\r\n", -1, 0)
-        with pytest.raises(ValueError, match="control byte"):
-            encode_fields(bad)
-        with pytest.raises(TypeError, match="pairs of bytes"):
-            encode_fields([kind(("a", "1"))])
-        assert ENCODED_FIELDS[((b"a", b"1"),)] == (b"a: 1\r\n", -1, 0)
-        with pytest.raises(ValueError, match="control byte"):
-            ENCODED_FIELDS[((b"a", b"1\n"),)]
 
 
 def test_request_tasks_use_loop_task_factory(run):

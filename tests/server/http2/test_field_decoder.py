@@ -151,3 +151,10 @@ def test_list_beyond_its_limit_is_refused_wherever_it_ends(block):
     with pytest.raises(HTTP2ConnectionError) as caught:
         FieldDecoder(10).decode(block)
     assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_index_of_several_bytes_refers_to_dynamic_table():
+    decoder = FieldDecoder(65536)
+    decoder.decode(b"".join(b"\x40\x01a\x01%c" % value for value in range(100)))
+    assert decoder.decode(b"\xbe") == [(b"a", b"\x63")]
+    assert decoder.decode(b"\xff\x00\xff\x01") == [(b"a", b"\x22"), (b"a", b"\x21")]  # 127 and 128 (RFC 7541, 5.1)

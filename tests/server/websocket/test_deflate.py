@@ -125,3 +125,25 @@ def test_fragments_split_anywhere_inflate_to_message():
         frames = FrameCodec(size - 1, deflate())
         assert frames.feed(frames_of(payload, cuts), 10) == []
         assert frames.end.code == 1009
+
+
+@pytest.mark.parametrize("cuts", [(), (2,)], ids=["message", "fragments"])
+def test_payload_that_is_not_compressed_is_protocol_error(cuts):
+    frames = FrameCodec(LIMIT, deflate())
+    assert frames.feed(frames_of(b"\xff\xff\xff\xff", cuts), 10) == []
+    assert frames.end.code == 1002
+
+
+def test_fragments_without_compression_are_read_as_they_are():
+    frames = FrameCodec(LIMIT, deflate())
+    plain = Frame(Opcode.TEXT, b"a", False).serialize(mask=True) + Frame(Opcode.CONT, b"b").serialize(mask=True)
+    assert frames.feed(plain, 10) == ["ab"]
+
+
+def test_continuation_marked_as_compressed_is_protocol_error():
+    frames = FrameCodec(LIMIT, deflate())
+    whole = sync(b"first", compressor())
+    data = frames_of(whole, [2])
+    second = data.index(b"\x80", 8)  # FIN and the opcode of a continuation
+    assert frames.feed(data[:second] + b"\xc0" + data[second + 1 :], 10) == []
+    assert frames.end.code == 1002

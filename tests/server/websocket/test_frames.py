@@ -315,3 +315,44 @@ def test_reader_without_room_keeps_data_uncopied():
     for _ in range(100_000):
         assert frames.feed(one, 0) == []
     assert frames.feed(b"", 1_000_000) == ["abc"] * (100_002 if MOST_BYTES > 3 * 100_002 else MOST_BYTES // 3 + 1)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("compress", [False, True])
+def test_encoded_message_of_any_length_is_read_by_client(size, compress):
+    frames = FrameCodec(1 << 20, Deflate(deflate()) if compress else None)
+    client = ClientProtocol(parse_uri("ws://x/"), state=OPEN)
+    client.extensions = [deflate()] if compress else []
+    payload = os.urandom(size)
+    client.receive_data(frames.encode(payload))
+    (read,) = client.events_received()
+    assert (read.opcode, bytes(read.data)) == (Opcode.BINARY, payload)
+
+
+def test_plain_fragments_beyond_limit_are_refused_beside_compression():
+    reader = Reader(deflate())
+    reader.feed(frame(1, b"x" * 600, fin=False) + frame(0, b"x" * 600))
+    assert (reader.frames.end.code, reader.messages) == (1009, [])
+
+
+def test_close_frame_beside_compression_is_answered():
+    reader = Reader(deflate())
+    reader.feed(frame(1, b"x", extension=deflate()) + close(4000, "bye"))
+    assert reader.messages == ["x"]
+    assert (reader.frames.end, reader.frames.done, reader.frames.failed) == ((4000, "bye"), True, False)
+
+
+def test_own_close_frame_is_sent_once_after_ping():
+    frames = FrameCodec(MAX_SIZE)
+    frames.ping()
+    frames.close(4000, "x")
+    frames.close(4001, "y")
+    assert frames.out == b"\x89\x00" + b"\x88\x03\x0f\xa0x"
+    assert frames.end == (4000, "x")
+
+
+def test_protocol_error_after_own_close_frame_keeps_its_code():
+    reader = Reader()
+    reader.frames.close(4000, "x")
+    reader.feed(b"\x83\x80" + bytes(4))
+    assert (reader.frames.end, reader.frames.done, reader.frames.failed) == ((4000, "x"), True, True)

@@ -4,7 +4,7 @@ import pytest
 
 from corn.server.http1.parser import parse_head
 from corn.server.websocket.deflate import agree_on_deflate
-from corn.server.websocket.handshake import accept_key, read_offer
+from corn.server.websocket.handshake import accept_key, check_fields, read_offer
 from tests.support.asgi_server import serving
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
@@ -187,3 +187,17 @@ def test_subprotocol_fields_are_joined():
 def test_empty_subprotocol_list_elements_are_ignored(value, names):
     """RFC 9110, 5.6.1.2."""
     assert read_offer([(b"sec-websocket-protocol", value)]).subprotocols == names
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (b"Upgrade", r"must not have the header b'Upgrade'$"),
+        (b"sec-websocket-accept", r"must not have the header b'sec-websocket-accept'$"),
+        (b"Sec-WebSocket-Protocol", "; the message has 'subprotocol' for it$"),
+    ],
+)
+def test_field_that_only_server_may_send_is_refused(name, words):
+    check_fields([(b"x-own", b"1")])
+    with pytest.raises(ValueError, match=words):
+        check_fields([(b"x-own", b"1"), (name, b"x")])
