@@ -11,7 +11,7 @@
 # make coverage     check that the tests of the policy, the configuration, the channel and the parsers cover each branch
 #
 # make programs     test Gradio, DuckDB, Celery, PEX and more under corn, in an environment of their own
-# make simulate     run the master on 100,000 random schedules with simulated processes and time (an hour on two cores)
+# make simulate     run the master on 100,000 random schedules with simulated processes and time (half an hour of CPU time)
 # make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
 # make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
 # make faults       inject faults into corn and its peers, and report which of them survive (about 25 minutes)
