@@ -3,8 +3,8 @@
     thread   puts the response into the outbox and notifies the loop; waits for the body, or for room in the outbox
     loop     sends the outbox; receives the body if the thread waits for it, and wakes the thread
 
-Each field is written by one side only, before the other side is notified (`_post`, `_wake_thread`), and a waiting side
-checks its condition each time it is woken up. So the fields need no lock, and no notification is lost.
+Each field is written by one side only, before the other side is notified (`LoopInbox.post`, `_wake_thread`), and a
+waiting side checks its condition each time it is woken up. So the fields need no lock, and no notification is lost.
 
 The loop is notified once for all output that it has not seen yet, of all requests: a response that is there at once
 takes one notification, and the responses of a batch take one wake-up of the loop (`LoopInbox`). A coroutine on the loop
@@ -39,7 +39,10 @@ class LoopInbox:
         self._is_awake = False  # the loop is going to look
 
     def post(self, exchange: Exchange) -> None:
-        """Have the loop take notice of an exchange; called in its thread."""
+        """Have the loop take notice of an exchange, unless it is going to; called in its thread."""
+        if exchange.is_posted:
+            return
+        exchange.is_posted = True
         self._posted.append(exchange)
         if not self._is_awake:
             self._is_awake = True
@@ -54,7 +57,9 @@ class LoopInbox:
         posted = self._posted
         while posted:
             try:
-                posted.popleft().notice()
+                exchange = posted.popleft()
+                exchange.is_posted = False  # first, as above
+                (exchange.owner or exchange).look()
             except Exception as fault:  # noqa: PERF203 - a failure must not affect the other requests
                 self._loop.call_exception_handler({"message": "a WSGI response was not sent", "exception": fault})
 
@@ -95,7 +100,7 @@ class Exchange:
     _waiter: asyncio.Future[None] | None = None
     # Written by both, each in its own direction
     _received: Message | None = None  # the part of the body for which the thread waits
-    _posted = False
+    is_posted = False  # the loop is going to look
 
     def __init__(self, inbox: LoopInbox) -> None:
         self._inbox = inbox
@@ -113,7 +118,7 @@ class Exchange:
             self.error = error
         self._release()
         self.ended = True
-        self._post()
+        self._inbox.post(self)
 
     def _release(self) -> None:
         del self.answer  # it refers to this exchange
@@ -143,12 +148,12 @@ class Exchange:
     def end(self) -> None:
         """Have the loop send the outbox, and end the response."""
         self.complete = True
-        self._post()
+        self._inbox.post(self)
 
     def flush(self, room: int = ROOM) -> None:
         """Have the loop send the outbox, and wait until no more than `room` bytes of it are left."""
         turn = self._own_turn()
-        self._post()
+        self._inbox.post(self)
         while self._put - self._sent > room and not self.abandoned:
             turn.acquire()
 
@@ -156,7 +161,7 @@ class Exchange:
         """Next part of the request's body, and True if there is more. Raises ClientDisconnected, an OSError."""
         turn = self._own_turn()
         self._asks = True
-        self._post()
+        self._inbox.post(self)
         while self._received is None:
             if self.abandoned:
                 raise ClientDisconnected
@@ -175,37 +180,27 @@ class Exchange:
             self._turn = turn
         return self._turn
 
-    def _post(self) -> None:
-        if not self._posted:
-            self._posted = True
-            self._inbox.post(self)
-
     # On the loop
 
-    def notice(self) -> None:
-        """Look at what the thread has changed."""
-        self._posted = False
-        if self.owner is not None:
-            self.owner.look()
-        else:
-            self._wake_conversation()
+    def look(self) -> None:
+        """Wake the conversation, which handles what the thread has changed."""
+        self._noticed = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def fail(self, error: BaseException) -> None:
         """End an exchange that no thread has begun."""
         self._release()
         self.error, self.ended = error, True
-        self.notice()
+        (self.owner or self).look()
 
     def abandon(self) -> None:
         """Leave the thread to itself: its next read or write raises an exception, or returns at once."""
         self.abandoned = True
         self._wake_thread()
 
-    def take_whole(self) -> tuple[Message, bytes]:
-        """Take the start and the body of a complete response."""
-        if self.whole is not None:
-            whole, self.whole = self.whole, None
-            return whole
+    def join_outbox(self) -> tuple[Message, bytes]:
+        """Take the start and the body of a response that was completed in parts."""
         start = cast("Message", self.outbox.popleft())
         parts = cast("Sequence[bytes]", self.outbox)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -268,14 +263,9 @@ class Exchange:
     def start_conversation(self) -> None:
         """Have `converse`, which is about to be called, begin with what is there; the owner is called no more."""
         self.owner = None
-        self._wake_conversation()
+        self.look()
 
     def _wake_thread(self) -> None:
         turn = self._turn
         if turn is not None and turn.locked():
             turn.release()
-
-    def _wake_conversation(self) -> None:
-        self._noticed = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

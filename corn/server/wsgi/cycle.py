@@ -125,12 +125,13 @@ class WSGICycle(HTTP1Cycle):
 
     def _deliver(self, exchange: Exchange) -> None:
         """Send a complete response."""
-        start, body = exchange.take_whole()
+        start, body = exchange.whole or exchange.join_outbox()
         try:
             if self.gone:
                 raise ClientDisconnected
             self._take_start(start)
-            self._take_body({"body": body})
+            self._write_first(body, False)
+            self._finish()
         except Exception as error:
             self._failed(error)
 

@@ -30,16 +30,18 @@ WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], It
 class Response:
     """Response in progress. `sends_files` is True if the loop can send files."""
 
+    # Initial values are class attributes, so that they are not set for each request.
+    _status = 0
+    _headers: list[tuple[bytes, bytes]]  # once the status is set
+    _length = -1  # by its Content-Length
+    _begun = False  # the head was passed to the loop
+    _size = 0  # bytes of the body that were passed on
+
     def __init__(self, app: WSGIApplication, environ: Environ, exchange: Exchange, sends_files: bool) -> None:
         self._app = app
         self._environ = environ
         self._exchange = exchange
         self._sends_files = sends_files
-        self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._length = -1  # by its Content-Length
-        self._begun = False  # the head was passed to the loop
-        self._size = 0  # bytes of the body that were passed on
 
     def answer(self) -> None:
         """Call the application and hand over its response; raises its exceptions."""
