@@ -81,7 +81,7 @@ class HTTP1Framing(RequestCycle):
 
     def _default_fields(self) -> bytes:
         connection, service, flags = self.connection, self.service, self._flags
-        if flags & CLOSE or not connection.may_keep_alive(self.head):
+        if self.keep_alive and (flags & CLOSE or not connection.may_keep_alive(self.head)):
             self.keep_alive = False
         fields = service.defaults
         if flags & (OWN_DATE | OWN_SERVER):

@@ -408,7 +408,9 @@ class Stream:
         self.body_due = math.inf
         headers, body = plain_response(refusal.status, refusal.reason)
         lines = encode_fields([*headers, *refusal.fields])[0] + service.defaults
-        self.respond(encode_status(refusal.status) + encode_lines(lines), body, end=True)
+        # Not as one write: a peer may have many requests refused with one packet.
+        self._send_block(encode_status(refusal.status) + encode_lines(lines), end=False)
+        self.send(body, end=True)
 
     def expire(self, now: float) -> None:
         """Handle a deadline that has passed."""
