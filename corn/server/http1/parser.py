@@ -94,8 +94,8 @@ class RepeatedFields:
             head.headers, head.host = list(self._headers), self._host
             if self._forwarded:
                 head.forwarded, head.forwarded_at = True, self._forwarded_at
-            if self._options:
-                head.keep_alive, head.options = self._keep_alive, self._options
+            if not self._keep_alive:
+                head.keep_alive, head.options = False, self._options
         return head
 
 
