@@ -13,7 +13,9 @@ import argparse
 import asyncio
 import gc
 import platform
+import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +67,9 @@ class NoTransport:
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def close(self) -> None:
+        pass
+
 
 class Measurement:
     """Parts of requests on one server context."""
@@ -75,9 +80,11 @@ class Measurement:
         words = Scoreboard.create().cell(0).words
         self.service = ServerContext(plain, Config(app="benchmarks.apps:plain"), words, lambda _: None)
         self.service.application_started(None)
+        self.socket = socket.socket()  # of all connections; it is neither connected nor used
 
     def connection(self) -> HTTP1Connection:
-        connection = HTTP1Connection(self.service, None, ENDS)  # type: ignore[arg-type]
+        self.service.metrics.opened()
+        connection = HTTP1Connection(self.service, self.socket, ENDS)
         connection.connection_made(NoTransport())  # type: ignore[arg-type]
         return connection
 
@@ -99,6 +106,8 @@ class Measurement:
         """Microseconds of a whole request, and of its parts."""
         service, previous, ends = self.service, PreviousHead(), [head.find(b"\r\n\r\n") for head in heads]
         connections = [self.connection() for _ in heads]
+        closing = [head[:-2] + b"Connection: close\r\n\r\n" for head in heads]
+        opened: deque[HTTP1Connection] = deque()
         for _ in range(20):  # until the names of the heads are compiled
             parsed = [parse_head(head[:end], 100) for head, end in zip(heads, ends, strict=True)]
         scopes = [http_scope(head, ENDS, service.template) for head in parsed]
@@ -109,6 +118,13 @@ class Measurement:
 
         def request(number: int) -> None:
             connections[number].data_received(heads[number - self.round % CONNECTIONS])  # another in each round
+
+        def connect(number: int) -> None:
+            if len(opened) == CONNECTIONS:
+                opened.popleft().connection_lost(None)
+            connection = self.connection()
+            opened.append(connection)
+            connection.data_received(closing[number - self.round % CONNECTIONS])
 
         def forwarded(number: int) -> None:
             if parsed[number].forwarded:
@@ -123,6 +139,7 @@ class Measurement:
         least = self.least
         return {
             "whole request": await least(request, runs_tasks=True),
+            "whole request, and a connection for it": await least(connect, runs_tasks=True),
             "head": await least(lambda n: previous.parse_next(heads[n], ends[n], 100)),
             "forwarding fields": await least(forwarded),
             "scope": await least(lambda n: http_scope(parsed[n], ENDS, service.template)),
