@@ -6,7 +6,7 @@ import asyncio
 import compileall
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import corn
+from tests.support.chromium import Chromium
 from tests.support.environment import settle_environment
 
 settle_environment()
@@ -74,6 +75,20 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def one_chromium(program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(program("chromedriver"), program("chromium"), tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def chromium(one_chromium: Chromium) -> Iterator[Chromium]:
+    """Browser with an empty page; it is started once for all tests, since that takes longer than most of them."""
+    one_chromium.resize(1200, 900)
+    yield one_chromium
+    one_chromium.go("about:blank")
 
 
 @pytest.fixture(params=sorted(LOOPS))

@@ -9,15 +9,7 @@ import signal
 import pytest
 
 from tests.support.admin_client import Monitored
-from tests.support.chromium import Chromium
 from tests.support.http_client import Load
-
-
-@pytest.fixture
-def chromium(program, tmp_path):
-    with Chromium(program("chromedriver"), program("chromium"), tmp_path / "profile") as browser:
-        yield browser
-
 
 # The names of everything that a screen reader reads as an image or a region.
 NAMES = "[...document.querySelectorAll('[role=img],[role=region]')].map((each) => each.getAttribute('aria-label'))"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import Chromium
 from tests.support.corn_process import Served
 
 APP = """
@@ -34,18 +33,6 @@ def save(directory: Path, version: str, more: str = "", name: str = "main.py") -
     fresh = directory / f".{name}.swp"
     fresh.write_text(APP.format(version=version, more=more))
     fresh.rename(directory / name)
-
-
-@pytest.fixture(scope="module")
-def one_chromium(program, tmp_path_factory):
-    with Chromium(program("chromedriver"), program("chromium"), tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def chromium(one_chromium):
-    yield one_chromium
-    one_chromium.go("about:blank")
 
 
 @pytest.fixture

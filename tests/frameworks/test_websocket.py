@@ -1,18 +1,12 @@
 """WebSockets of each framework, with the client of `websockets` and with a browser."""
 
 import contextlib
-import subprocess
-import tempfile
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 TIMEOUT = 20
-CHROMIUM = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0"),
-)
 
 
 def ws(served):
@@ -46,19 +40,10 @@ def test_concurrent_websockets_echo_independently(served):
         assert [websocket.recv(TIMEOUT) for websocket in websockets] == [f"echo {each}" for each in range(20)]
 
 
-def test_browser_uses_websocket_and_events(served, program):
+def test_browser_uses_websocket_and_events(served, request):
     if not served.site.is_asgi:
         pytest.skip("WSGI has no WebSockets")
     if served.count == 1:
         pytest.skip("one number of workers suffices for the browser")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        browser = subprocess.Popen(
-            [program("chromium"), *CHROMIUM, f"--user-data-dir={profile}", served.address + "/page"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            served.wait_for(r'"GET /done\?ws=echo%20browser&events=3 HTTP/1.1" 200')
-        finally:
-            browser.kill()
-            browser.wait()
+    request.getfixturevalue("chromium").go(served.address + "/page")  # only here: the skipped tests need no browser
+    served.wait_for(r'"GET /done\?ws=echo%20browser&events=3 HTTP/1.1" 200')

@@ -40,7 +40,8 @@ class Chromium:
         more = ["blink-settings=preferredColorScheme=0"] if dark else []
         arguments = [f"--{flag}" for flag in [*_FLAGS, *more, f"user-data-dir={profile}"]]
         options = {"binary": chromium, "args": arguments}
-        asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+        # The certificates of tests come from an authority that the browser does not know.
+        asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "acceptInsecureCerts": True}}}
         self._session = f"/session/{self._ask('POST', '/session', asked)['sessionId']}"
 
     def _is_ready(self) -> bool:

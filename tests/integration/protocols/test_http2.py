@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import subprocess
-import tempfile
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,11 +14,6 @@ from tests.support.certificates import Issued, authorities, client
 from tests.support.corn_process import Served, write_app
 from tests.support.http2_peer import H2Peer, tolerant
 
-CHROMIUM = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--remote-debugging-port=0"),
-    "--ignore-certificate-errors",
-)
 BIG = 1_000_000
 APP = """
 PAGE = b'''<!doctype html><script>
@@ -107,19 +101,10 @@ def test_httpx_posts_concurrent_streams(served):
     asyncio.run(main())
 
 
-def test_chromium_uses_requests_events_and_websocket(served, program):
+def test_chromium_uses_requests_events_and_websocket(served, chromium):
     since = served.mark()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        browser = subprocess.Popen(
-            [program("chromium"), *CHROMIUM, f"--user-data-dir={profile}", url(served, "/page")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            served.wait_for(r'"GET /done\?h2&100000&0,1,2&browser%202 HTTP/2" 200', since=since)
-        finally:
-            browser.kill()
-            browser.wait()
+    chromium.go(url(served, "/page"))
+    served.wait_for(r'"GET /done\?h2&100000&0,1,2&browser%202 HTTP/2" 200', since=since)
 
 
 async def ask_without_end(address, stop, answers, failures):
