@@ -90,18 +90,18 @@ def test_change_from_instance_directory_acts_and_names_instance(served, shop, so
     served.process.wait(DEADLINE)
 
 
-@pytest.mark.parametrize("name", ["pid", "pidfile", "bind", "socket"])
-def test_change_from_other_directory_acts_on_named_instance(shop, sockets, name):
+def test_change_from_other_directory_acts_on_named_instance(shop, sockets):
     with Commanded(shop, "main:app", *QUICK, "--pid", str(shop / "pid"), sockets=sockets).wait_ready() as served:
         (socket,) = sockets.glob("*.sock")
-        naming = {
-            "pid": ["--pid", str(served.pid)],
-            "pidfile": ["--pid", str(shop / "pid")],
-            "bind": ["--bind", served.address.rpartition(":")[2]],
-            "socket": ["--control", str(socket)],
-        }[name]
-        done = command(sockets, "stop", "--wait", *naming)
-        assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
+        for level, *naming in (
+            ("debug", "--pid", str(served.pid)),
+            ("warning", "--pid", str(shop / "pid")),
+            ("error", "--bind", served.address.rpartition(":")[2]),
+            ("info", "--control", str(socket)),
+        ):
+            done = command(sockets, "log-level", level, *naming)
+            assert done.returncode == 0, done.stderr
+            assert command(sockets, "log-level").stdout == f"log level {level}\n"
 
 
 def test_directory_of_config_or_pidfile_selects_instance(tmp_path, shop, sockets):

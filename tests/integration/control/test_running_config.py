@@ -11,14 +11,25 @@ from tests.support.corn_process import write_app
 FILE = 'app = "main:app"\nport = 0\nworkers = 2\nsoak = 0\n'
 
 
-@pytest.fixture
-def served(tmp_path):
-    write_app(tmp_path, "one")
-    (tmp_path / "corn.toml").write_text(FILE)
-    issued = Issued(tmp_path, "localhost")
+def serve(directory):
+    write_app(directory, "one")
+    (directory / "corn.toml").write_text(FILE)
+    issued = Issued(directory, "localhost")
     arguments = ("--backlog", "100", *issued.arguments())
     secret = {"CORN_SSL_KEYFILE_PASSWORD": "unspoken"}
-    with Commanded(tmp_path, *arguments, sockets=tmp_path / "sockets", **secret).wait_ready() as served:
+    return Commanded(directory, *arguments, sockets=directory / "sockets", **secret).wait_ready()
+
+
+@pytest.fixture
+def served(tmp_path):
+    with serve(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    """Instance for the tests that change neither it nor its files."""
+    with serve(tmp_path_factory.mktemp("unchanged")) as served:
         yield served
 
 
@@ -36,33 +47,33 @@ def value_and_origin(text, option):
     return value, origin
 
 
-def test_running_shows_each_value_with_its_origin_and_no_secret(served):
-    done = config(served, "--running")
+def test_running_shows_each_value_with_its_origin_and_no_secret(unchanged):
+    done = config(unchanged, "--running")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == f"pid {served.pid}: main:app at {served.address}\n"
+    assert done.stderr == f"pid {unchanged.pid}: main:app at {unchanged.address}\n"
     assert value_and_origin(done.stdout, "workers") == ("2", "corn.toml")
     assert value_and_origin(done.stdout, "backlog") == ("100", "command line")
     assert value_and_origin(done.stdout, "ssl_keyfile_password") == ("********", "CORN_SSL_KEYFILE_PASSWORD")
     assert value_and_origin(done.stdout, "umask") == ("-", "default")
-    shown = json.loads(config(served, "--running", "--json").stdout)
+    shown = json.loads(config(unchanged, "--running", "--json").stdout)
     assert shown["options"]["workers"] == {"value": 2, "origin": "corn.toml"}
     assert shown["options"]["uds_mode"] == {"value": "666", "origin": "default"}
     assert shown["options"]["ssl_keyfile_password"]["value"] == "********"
-    assert shown["file"] == str(served.directory / "corn.toml")
-    assert shown["instance"]["pid"] == served.pid
+    assert shown["file"] == str(unchanged.directory / "corn.toml")
+    assert shown["instance"]["pid"] == unchanged.pid
     assert "unspoken" not in done.stdout + json.dumps(shown)
 
 
 @pytest.mark.parametrize("name", ["pid", "address", "port", "file"])
-def test_instance_is_named_by_process_id_address_or_file(served, name):
+def test_instance_is_named_by_process_id_address_or_file(unchanged, name):
     names = {
-        "pid": str(served.pid),
-        "address": served.address.removeprefix("https://"),
-        "port": served.address.rpartition(":")[2],
-        "file": str(served.directory / "corn.toml"),
+        "pid": str(unchanged.pid),
+        "address": unchanged.address.removeprefix("https://"),
+        "port": unchanged.address.rpartition(":")[2],
+        "file": str(unchanged.directory / "corn.toml"),
     }
-    assert config(served, "--running", names[name]).returncode == 0
-    assert config(served, "--running", names[name], "--diff").returncode == 0
+    assert config(unchanged, "--running", names[name]).returncode == 0
+    assert config(unchanged, "--running", names[name], "--diff").returncode == 0
 
 
 def test_diff_shows_changes_that_reload_then_makes(served):
@@ -122,9 +133,9 @@ def test_refused_reload_leaves_running_configuration_unchanged(served):
     assert config(served, "--diff").returncode == 1
 
 
-def test_options_of_another_configuration_are_refused_beside_it(served):
+def test_options_of_another_configuration_are_refused_beside_it(unchanged):
     for more, said in ((["--port", "1"], "leave out --port"), (["--check"], "leave out --check")):
-        done = config(served, *more, "--running")
+        done = config(unchanged, *more, "--running")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == f"corn: a running instance has its own options; {said}\n"
-    assert config(served, "--running", "nothing-like-it").returncode == 6
+    assert config(unchanged, "--running", "nothing-like-it").returncode == 6

@@ -48,6 +48,15 @@ def test_saves_of_equal_size_within_second_are_served(project):
             served.wait_for_answer(version)
 
 
+@pytest.fixture(scope="module")
+def developed(tmp_path_factory):
+    """Service for the tests of failing code, each of which ends with working code."""
+    directory = tmp_path_factory.mktemp("developed")
+    (directory / "main.py").write_text(source("one"))
+    with Developed(directory).wait_ready() as served:
+        yield served
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -62,13 +71,13 @@ def test_saves_of_equal_size_within_second_are_served(project):
     ],
     ids=["syntax", "import", "exception", "start-up", "exit", "hard-exit", "abort", "no-app"],
 )
-def test_failing_code_shows_error_until_fixed(project, text, shown):
-    with Developed(project).wait_ready() as served:
-        save(project / "main.py", text)
-        served.wait_for_failure(*shown)
-        served.wait_for("the application failed to start; waiting for a change")
-        save(project / "main.py", source("two"))
-        served.wait_for_answer("two")
+def test_failing_code_shows_error_until_fixed(developed, text, shown):
+    since = developed.mark()
+    save(developed.directory / "main.py", text)
+    developed.wait_for_failure(*shown)
+    developed.wait_for("the application failed to start; waiting for a change", since=since)
+    save(developed.directory / "main.py", source("two"))
+    developed.wait_for_answer("two")
 
 
 def test_failing_first_start_waits_for_fix(project):

@@ -1,4 +1,4 @@
-"""Pidfile: symbolic links in its place are not followed."""
+"""Pidfile: what a master finds in its place, and symbolic links, which are not followed."""
 
 import os
 
@@ -13,6 +13,13 @@ def precious(tmp_path):
     file = tmp_path / "precious"
     file.write_text("root's")
     return file
+
+
+@pytest.mark.parametrize("left", ["", "999999999\n", f"{os.getppid()}\n", "1\n"])
+def test_pidfile_of_no_running_master_is_replaced(tmp_path, left):
+    (tmp_path / "corn.pid").write_text(left)
+    Pidfile(Config(pid=str(tmp_path / "corn.pid")), predecessor=None).publish()
+    assert (tmp_path / "corn.pid").read_text() == f"{os.getpid()}\n"
 
 
 def test_pidfile_temporary_name_that_is_symlink_is_not_followed(tmp_path, precious):
