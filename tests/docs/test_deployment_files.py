@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,12 +34,16 @@ def without_python() -> dict[str, str]:
 
 
 class Image:
-    """Environment and directory in which the steps of a Dockerfile are carried out, as far as they concern Python."""
+    """Environment and directory in which the steps of a Dockerfile are carried out, as far as they concern Python.
 
-    def __init__(self, base: Path, context: Path) -> None:
+    `pip` is a pip that installs into another environment: to install one into each takes as long as the steps.
+    """
+
+    def __init__(self, base: Path, context: Path, pip: Path) -> None:
         self.directory, self._context = base / "app", context
         self.directory.mkdir()
-        subprocess.run([sys.executable, "-m", "venv", base / "venv"], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", base / "venv"], check=True)
+        self._pip = f"{shlex.quote(str(pip))} --python {shlex.quote(str(base / 'venv' / 'bin' / 'python'))}"
         self.environment = without_python() | {"PATH": f"{base / 'venv' / 'bin'}:{os.environ['PATH']}"}
         self.command: list[str] = []
 
@@ -48,7 +53,7 @@ class Image:
             if step == "COPY":
                 self._copy(*rest.split())
             elif step == "RUN" and rest.startswith("pip "):
-                quiet = f"{rest} --quiet --disable-pip-version-check"
+                quiet = f"{self._pip} {rest.removeprefix('pip ')} --quiet --disable-pip-version-check"
                 subprocess.run(["sh", "-c", quiet], cwd=self.directory, env=self.environment, check=True)
             elif step == "ENV":
                 self.environment |= dict(each.split("=", 1) for each in rest.split())
@@ -86,7 +91,7 @@ def test_dockerfile_of_init_installs_and_serves_project(kind: str, bin_directory
     assert "Put corn's wheel here before the build: pip wheel --no-deps " in made.stderr
     (wheel,) = bin_directory.parent.parent.glob("corn_server-*.whl")
     shutil.copy(wheel, project)
-    image = Image(tmp_path, project)
+    image = Image(tmp_path, project, bin_directory / "pip")
     image.build((project / "Dockerfile").read_text())
     (port,) = free_ports(1)
     program = shutil.which(image.command[0], path=image.environment["PATH"])

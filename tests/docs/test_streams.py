@@ -15,21 +15,20 @@ FILES = {block.file_name: block.text for block in blocks_of(PAGE) if block.file_
 STREAMS = sorted(name.removesuffix(".py") for name in FILES if name.endswith("_stream.py"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["stop", "reload"])
 @pytest.mark.parametrize("name", STREAMS)
-def test_stream_of_page_ends_at_drain(tmp_path, name, number):
+def test_stream_of_page_ends_at_reload_and_stop(tmp_path, name):
     for each, text in FILES.items():
         (tmp_path / each).write_text(text)
     # Only the application can end the stream before the test gives up.
     arguments = ("--port", "0", "--timeout-graceful-shutdown", "600", "--soak", "0")
     with Served(tmp_path, f"{name}:app", *arguments).wait_ready() as served:
-        stream = Stream(served.address, "/events")
-        served.signal(number)
-        text = stream.wait()
-        assert name == "sse_stream" or text.endswith("\r\n0\r\n\r\n")  # sse-starlette breaks its streams off
-        if number == signal.SIGHUP:
-            served.wait_for("reloaded: generation 2 serves")
-            served.signal(signal.SIGTERM)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            stream = Stream(served.address, "/events")
+            served.signal(number)
+            text = stream.wait()
+            assert name == "sse_stream" or text.endswith("\r\n0\r\n\r\n")  # sse-starlette breaks its streams off
+            if number == signal.SIGHUP:
+                served.wait_for("reloaded: generation 2 serves")
         assert served.wait_exit() == 0
         assert "cancelled" not in served.output
 

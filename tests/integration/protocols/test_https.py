@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.support.certificates import DAY, NOW, Issued, authorities, client
 from tests.support.corn_process import Served, write_app
+from tests.support.http_client import PAUSE
 
 
 def serve(directory, issued, *arguments):
@@ -70,7 +71,7 @@ class SecureLoad:
 
     def _go_on(self, keep):
         context, connection = client(), None
-        while not self._stop.is_set():
+        while not self._stop.wait(PAUSE):
             try:
                 if connection is None:
                     connection = http.client.HTTPSConnection("localhost", self._port, timeout=20, context=context)
