@@ -23,6 +23,8 @@ from corn.system.memory import proportional_size, resident_size
 
 _MEMORY_INTERVAL = 1.0
 _LOAD_INTERVAL = 1.0
+_LAG_WEIGHT = 0.3  # of a new sample
+_LAG_MOST = 0.25  # seconds, so that one long block does not count for many seconds
 _MEMORY_INTERVAL_OVER_LIMIT = 0.2
 _CATCH_BREATH = 2.0
 _DRAIN_INTERVAL = 0.25
@@ -47,6 +49,7 @@ class Sampler:
         self._blind_until = 0.0
         self._next_load = time.monotonic()
         self._cpu: dict[int, tuple[float, float]] = {}  # by worker: time of the last sample, and its CPU time
+        self._lags: dict[int, float] = {}  # by worker, moving average in seconds
 
     def next_at(self) -> float | None:
         """Time of the next sample, None if there is nothing to sample."""
@@ -69,10 +72,15 @@ class Sampler:
             self._sample_load(self._state(), now)
 
     def _sample_load(self, state: State, now: float) -> None:
-        """Pass on the load of the workers that were ready at the last sample too."""
+        """Pass on the load of the workers that were ready at the last sample too.
+
+        Lags are averaged over some seconds: the lag of one tick is anything up to the duration of the call that blocks
+        the event loop at that time, also if such calls follow each other without a pause.
+        """
         self._next_load = now + _LOAD_INTERVAL
         before, self._cpu = self._cpu, {}
-        shares, lags = [], []
+        lags_before, self._lags = self._lags, {}
+        shares = []
         for worker in state.ready():
             seconds = None if worker.pid is None else cpu_seconds(worker.pid)
             handle = self._executor.workers.get(worker.id)
@@ -82,9 +90,11 @@ class Sampler:
             if worker.id in before and now > before[worker.id][0]:
                 at, spent = before[worker.id]
                 shares.append((seconds - spent) / (now - at))
-                lags.append(self._executor.slots.cell(handle.cell).words[Field.LAG_US] / 1_000_000)
+                lag = min(_LAG_MOST, self._executor.slots.cell(handle.cell).words[Field.LAG_US] / 1_000_000)
+                last = lags_before.get(worker.id, 0.0)
+                self._lags[worker.id] = last + _LAG_WEIGHT * (lag - last)
         if shares:
-            self._handle(LoadSampled(now, sum(shares) / len(shares), sum(lags) / len(lags)))
+            self._handle(LoadSampled(now, sum(shares) / len(shares), sum(self._lags.values()) / len(shares)))
 
     def _look(self, state: State, now: float) -> None:
         limit = state.settings.timeout_worker

@@ -181,7 +181,7 @@ class ScaleRequested(Event):
 
 @frozen
 class LoadSampled(Event):
-    """Load of the ready workers since the last sample, 0 to 1, and lag of their event loops, in seconds."""
+    """Load of the ready workers since the last sample, 0 to 1, and average lag of their event loops, in seconds."""
 
     busy: float
     lag: float

@@ -2,22 +2,25 @@
 
 import threading
 
+import pytest
+
 from tests.support.corn_process import Served, write_app
 
-COMPUTES = """
+SLOW = """
 import time
 serves = app
 
 async def app(scope, receive, send):
-    until = time.process_time() + 0.2
-    while time.process_time() < until:
-        pass
+    {work}
     await serves(scope, receive, send)
 """
+COMPUTES = "until = time.process_time() + 0.2\n    while time.process_time() < until: pass"
+BLOCKS = "time.sleep(0.2)"
 
 
-def test_busy_worker_scales_up(tmp_path):
-    write_app(tmp_path, "one", more=COMPUTES)
+@pytest.mark.parametrize("work", [COMPUTES, BLOCKS], ids=["computes", "blocks"])
+def test_busy_worker_scales_up(tmp_path, work):
+    write_app(tmp_path, "one", more=SLOW.format(work=work))
     with Served(tmp_path, "main:app", "--port", "0", "--workers", "1..2", "--no-access-log").wait_ready() as served:
         assert "(1 to 2 workers by load, preload app)" in served.output
         done = threading.Event()

@@ -34,8 +34,9 @@ def test_busy_workers_scale_up_after_five_seconds_to_maximum(world):
     assert len(world.workers) == 4
 
 
-def test_late_event_loops_count_as_busy(world):
-    assert loaded(world, 7, 0.1, lag=0.3) == 3
+@pytest.mark.parametrize(("lag", "workers"), [(0.04, 2), (0.06, 3)])
+def test_late_event_loops_count_as_busy(world, lag, workers):
+    assert loaded(world, 7, 0.1, lag=lag) == workers
 
 
 def test_idle_sample_resets_scale_up_delay(world):
