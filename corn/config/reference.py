@@ -31,7 +31,7 @@ _PREFACE = """\
 Every option can be given on the command line, as an environment variable, or in a TOML file. The first source that
 sets an option wins; `corn config` shows every value and its source.
 
-1. the command line
+1. the command line (repeat an option for further list items, or separate items that contain no comma by commas)
 2. the environment (an empty variable counts as unset; list items are separated by commas)
 3. the file: the one named by `--config` or `CORN_CONFIG`, else `corn.toml`, else the table `[tool.corn]` of
    `pyproject.toml`, in the directory in which corn is started

@@ -341,7 +341,10 @@ class Mode:
 
 @frozen
 class ListOf:
-    """Repeatable option; a list in TOML, separated by commas in a variable."""
+    """Repeatable option; a list in TOML, separated by commas in a variable.
+
+    An item that is wrong as a whole may be a list, too: uvicorn and gunicorn separate by commas on the command line.
+    """
 
     item: OptionType
 
@@ -358,7 +361,15 @@ class ListOf:
             raw = [part.strip() for part in raw.split(",") if part.strip()]
         if not isinstance(raw, (list, tuple)):
             raise ValueError("expected a list")
-        return tuple(self.item.parse(part) for part in raw)
+        return tuple(value for part in raw for value in self._values(part))
+
+    def _values(self, part: object) -> tuple[Any, ...]:
+        try:
+            return (self.item.parse(part),)
+        except ValueError:
+            if isinstance(part, str) and "," in part:
+                return self.parse(part)
+            raise
 
     def show(self, value: tuple[Any, ...]) -> str:
         return ", ".join(self.item.show(part) for part in value)

@@ -28,6 +28,21 @@ def test_config_table_is_colored_in_terminal_only(corn, corn_on_a_terminal):
     assert "\x1b[" not in corn_on_a_terminal("config", NO_COLOR="1")
 
 
+def test_list_items_may_be_separated_by_commas(corn):
+    options = [
+        "--forwarded-allow-ips",
+        "10.0.0.1,10.0.0.2",
+        "--header",
+        "Vary: a, b",
+        "--statsd-tags",
+        "env:test,zone:b",
+    ]
+    shown = json.loads(corn("config", *options, "--json").stdout)["options"]
+    assert shown["forwarded_allow_ips"]["value"] == ["10.0.0.1/32", "10.0.0.2/32"]
+    assert shown["header"]["value"] == ["Vary: a, b"]
+    assert shown["statsd_tags"]["value"] == ["env:test", "zone:b"]
+
+
 def test_config_json_round_trips(corn, tmp_path):
     (tmp_path / "corn.toml").write_text("uds-mode = '600'")
     shown = json.loads(corn("config", "main:app", "-b", "a:1", "-b", "unix:x", "--json").stdout)

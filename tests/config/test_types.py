@@ -49,6 +49,7 @@ from corn.config.types import (
         (Mode(), "0o1777", 0o1777),
         (ListOf(Text()), "a, b,", ("a", "b")),
         (ListOf(Text()), ["a,b"], ("a,b",)),
+        (ListOf(Integer(0, 9)), ["1,2", "3"], (1, 2, 3)),
         (ListOf(Text()), "", ()),
         (Nullable(Integer(0, 9)), "7", 7),
         (IntegerOrAuto(1, 9), "AUTO", "auto"),
@@ -103,6 +104,7 @@ def test_option_text_is_read(kind, raw, value):
         (url_path(), 5, "a path such as /health"),
         (ListOf(Integer(0, 9)), 5, "a list"),
         (ListOf(Integer(0, 9)), ["x"], "a whole number from 0 to 9"),
+        (ListOf(Integer(0, 9)), ["1,x"], "a whole number from 0 to 9"),
     ],
 )
 def test_malformed_value_reports_expected_form(kind, raw, expected):
