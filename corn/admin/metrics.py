@@ -115,7 +115,9 @@ def _of_workers(status: Status) -> Iterator[Metric]:
         "corn_loop_silent_seconds", "Time since the last heartbeat of the event loop.", labels=["worker"]
     )
     busy = GaugeMetricFamily(
-        "corn_worker_busy_ratio", "Share of the last half second that an event loop was not idle.", labels=["worker"]
+        "corn_worker_busy_ratio",
+        "Share of the last half second that a worker used the CPU, or that its event loop was late by.",
+        labels=["worker"],
     )
     cpu = CounterMetricFamily("corn_worker_cpu_seconds", "CPU time of the worker in a slot.", labels=["worker"])
     seen = set()

@@ -33,6 +33,14 @@ _MODULES = {
     "completion": "corn.cli.completion:completion",
 }
 _RENAMED = {"ps": "requests", "logs": "log-level"}  # former names, to be dropped after one release
+# Commands that other programs have.
+_ELSEWHERE = {
+    "run": "corn serve",
+    "start": "corn serve",
+    "kill": "corn stop",
+    "help": "corn --help",
+    "version": "corn --version",
+}
 # Titles in `corn --help`, by the first command of each group.
 _GROUPS = {"serve": "Serve", "status": "Inspect", "reload": "Control", "init": "More"}
 _EXAMPLES = """\b
@@ -79,7 +87,7 @@ class _Commands(click.Group):
 def _hint(word: str) -> str:
     if ":" in word:
         return f"; did you mean 'corn serve {word}'?"
-    return did_you_mean(word, _MODULES)
+    return f"; did you mean '{_ELSEWHERE[word]}'?" if word in _ELSEWHERE else did_you_mean(word, _MODULES)
 
 
 @click.group(

@@ -93,7 +93,8 @@ def _newest(these: tuple[Exemplar, ...], those: tuple[Exemplar, ...]) -> tuple[E
 class WorkerStatus:
     """One worker. `silent` is how long its event loop has been blocked, `reason` why it drains or is to be replaced.
 
-    `busy` is the share of its time that the event loop was not idle: 1 while it is blocked and cannot report.
+    `busy` is the share of the last half second that it used the CPU, or that its event loop was late by: 1 while the
+    event loop is blocked and cannot report.
     """
 
     slot: int
