@@ -13,10 +13,14 @@ from tests.support.framework_sites import APPS
 TIMEOUT = 20
 
 
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def version(request):
+    return request.param
+
+
 @pytest.fixture
-def client(served):
-    """HTTP/1.1 to one worker, HTTP/2 to two workers."""
-    is_2 = served.count == 2
+def client(served, version):
+    is_2 = version == "HTTP/2"
     with httpx.Client(base_url=served.address, timeout=TIMEOUT, trust_env=False, http1=not is_2, http2=is_2) as client:
         yield client
 
@@ -27,10 +31,10 @@ def test_framework_is_preloaded_when_safe(served):
     assert ("not safe to fork" in served.output) == (preload != "app")
 
 
-def test_text_and_cookies_are_sent(served, client):
+def test_text_and_cookies_are_sent(served, client, version):
     answer = client.get("/")
     assert (answer.status_code, answer.text) == (200, f"hello from {served.site.greets}")
-    assert answer.http_version == ("HTTP/1.1" if served.count == 1 else "HTTP/2")
+    assert answer.http_version == version
     assert answer.headers["content-type"].startswith("text/plain")
     assert dict(answer.cookies) == {"one": "1", "two": "2"}
 
@@ -75,15 +79,17 @@ def test_upload_with_expect_by_curl_is_received(served, program, tmp_path):
 
 
 def test_application_exception_gets_500_and_is_logged(served, client):
+    since = served.mark()
     assert client.get("/fail").status_code == 500
     if served.site.greets != "litestar":  # it does not log exceptions by default
-        served.wait_for("ValueError: broken on purpose")
+        served.wait_for("ValueError: broken on purpose", since=since)
     assert client.get("/").status_code == 200
 
 
 def test_background_task_runs_after_response(served, client):
+    since = served.mark()
     assert client.get("/later").text == "now"
-    served.wait_for(f"{served.site.greets}: later")
+    served.wait_for(f"{served.site.greets}: later", since=since)
 
 
 def test_lifespan_has_run(served, client):

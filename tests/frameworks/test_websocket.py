@@ -43,7 +43,5 @@ def test_concurrent_websockets_echo_independently(served):
 def test_browser_uses_websocket_and_events(served, request):
     if not served.site.is_asgi:
         pytest.skip("WSGI has no WebSockets")
-    if served.count == 1:
-        pytest.skip("one number of workers suffices for the browser")
     request.getfixturevalue("chromium").go(served.address + "/page")  # only here: the skipped tests need no browser
     served.wait_for(r'"GET /done\?ws=echo%20browser&events=3 HTTP/1.1" 200')
