@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 TIMEOUT = 20.0
-PAUSE = 0.005  # seconds between two requests of a client under `Load`: what is tested needs the processors, too
+PAUSE = 0.01  # seconds between two requests of a client under `Load`: what is tested needs the processors, too
 
 
 class Client:

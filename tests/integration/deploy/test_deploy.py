@@ -74,34 +74,49 @@ def boot_within(directory, seconds):
     (directory / "corn.toml").write_text(f"timeout-boot = {seconds}\n")
 
 
+@pytest.fixture(scope="module")
+def reloaded(tmp_path_factory):
+    """Service for the tests of failing code; it never rolls back, as each test kills a worker soon after a reload."""
+    directory = tmp_path_factory.mktemp("reloaded")
+    write_good(directory, "first")
+    boot_within(directory, 60)
+    arguments = ("--workers", "2", "--port", "0", "--soak", "0", "--lifespan", "on", "--rollback-window", "0")
+    with Served(directory, "main:app", *arguments, "--no-access-log").wait_ready() as served:
+        yield served
+
+
 @pytest.mark.parametrize("kind", BAD)
-def test_failing_code_is_refused_and_next_reload_succeeds(tmp_path, kind):
+def test_failing_code_is_refused_and_next_reload_succeeds(reloaded, kind):
     source, said = BAD[kind]
-    write_app(tmp_path, "good")
-    arguments = ("--workers", "2", "--port", "0", "--soak", "0", "--lifespan", "on", "--no-access-log")
-    boot_within(tmp_path, 60)
-    (tmp_path / "main.py").write_text((tmp_path / "main.py").read_text().replace(*WITH_LIFESPAN))
-    good = (tmp_path / "main.py").read_text()
-    with Served(tmp_path, "main:app", *arguments).wait_ready() as served, Load(served.address, clients=4) as load:
-        (tmp_path / "main.py").write_text(source)
-        boot_within(tmp_path, 2 if kind in HANGING else 60)
+    served, directory, since = reloaded, reloaded.directory, reloaded.mark()
+    before = served.client().get().split()[0]
+    with Load(served.address, clients=4) as load:
+        (directory / "main.py").write_text(source)
+        boot_within(directory, 2 if kind in HANGING else 60)
         served.signal(signal.SIGHUP)
-        served.wait_for("reload failed")
-        served.wait_for(said)
-        boot_within(tmp_path, 60)
-        victim = served.workers()[0]
+        served.wait_for("reload failed", since=since)
+        served.wait_for(said, since=since)
+        boot_within(directory, 60)
         so_far = len(load.answers)
         served.wait_until(lambda: len(load.answers) > so_far + 50, "more answers")
-        assert load.failures == []
-        assert {answer.split()[0] for answer in load.answers} == {"good"}
         load.stop()
-        victim.kill()
-        served.wait_until(lambda: len(served.workers()) == 2 and victim not in served.workers(), "a replacement")
-        assert served.client().get().startswith("good ")
-        (tmp_path / "main.py").write_text(good.replace("good", "better"))
-        served.signal(signal.SIGHUP)
-        served.wait_for("reloaded: generation 3 serves")
-        served.wait_until(lambda: served.client().get().startswith("better "), "the better code")
+    assert load.failures == []
+    assert {answer.split()[0] for answer in load.answers} == {before}
+    victim = served.workers()[0]
+    victim.kill()
+    served.wait_until(lambda: len(served.workers()) == 2 and victim not in served.workers(), "a replacement")
+    assert served.client().get().startswith(f"{before} ")
+    better = f"after-{kind.replace(' ', '-')}"
+    write_good(directory, better)
+    served.signal(signal.SIGHUP)
+    served.wait_for(r"reloaded: generation \d+ serves", since=since)
+    served.wait_until(lambda: served.client().get().startswith(f"{better} "), "the better code")
+    served.wait_until(lambda: len(served.workers()) == 2, "the old workers gone")
+
+
+def write_good(directory, version):
+    write_app(directory, version)
+    (directory / "main.py").write_text((directory / "main.py").read_text().replace(*WITH_LIFESPAN))
 
 
 WITH_LIFESPAN = (
