@@ -143,8 +143,11 @@ def state(served):
     return json.loads(served.client().get())
 
 
-@pytest.mark.parametrize("mode", ["app", "deps", "none", "auto"])
-@pytest.mark.parametrize("before", ["", HELD], ids=["shareable", "unshareable"])
+@pytest.mark.parametrize(
+    ("mode", "before"),
+    [("app", ""), ("app", HELD), ("auto", HELD), ("deps", ""), ("none", "")],
+    ids=["app", "app-steps-down", "auto-steps-down", "deps", "none"],
+)
 def test_settings_made_at_import_apply_once_in_each_mode(tmp_path, mode, before):
     write(tmp_path, before)
     expected = alone(tmp_path)
