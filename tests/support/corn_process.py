@@ -126,6 +126,12 @@ class Served:
                     found.append(child)
         return found
 
+    def name(self, process: psutil.Process) -> str:
+        """Name of a process, or "" for an exited one."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return process.name()
+        return ""
+
     def title(self, process: psutil.Process) -> str:
         """Command line as ps(1) shows it, or "" for an exited process."""
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -18,7 +18,7 @@ def where(request, tmp_path):
 
 def master_of(served):
     """The current master, if the test did not start it itself."""
-    found = [each for each in served.leftovers() if each.name() == "corn master"]
+    found = [each for each in served.leftovers() if served.name(each) == "corn master"]
     return found[0] if found else None
 
 

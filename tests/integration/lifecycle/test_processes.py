@@ -175,7 +175,7 @@ def test_master_as_pid_1_answers_signals_and_reaps(app_dir):
         app_dir, "main:app", "--port", "0", "--soak", "0", "--preload", "none", program=program
     ).wait_ready() as served:
         served.wait_for(r"master \[1\] corn")
-        (master,) = [each for each in psutil.Process(served.pid).children() if each.name() == "corn master"]
+        (master,) = [each for each in psutil.Process(served.pid).children() if served.name(each) == "corn master"]
         assert served.client().get().startswith("one ")
         served.wait_until(lambda: not served.zombies(), "no zombie")
         write_app(app_dir, "two")

@@ -27,7 +27,8 @@ os.register_at_fork(after_in_child=hang)
 def other_processes(served):
     """Processes of the service other than master, template and workers."""
     known = {served.pid, *(each.pid for each in (*served.workers(), *served.templates()))}
-    return [each.cmdline() for each in served.leftovers() if each.pid not in known and "sleep" not in each.name()]
+    others = [each for each in served.leftovers() if each.pid not in known and "sleep" not in served.name(each)]
+    return [title for each in others if (title := served.title(each))]
 
 
 def test_fork_hook_that_hangs_falls_back_to_preload_none(tmp_path):
