@@ -57,7 +57,7 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     watching = asyncio.get_running_loop().create_task(_watch_loop())
     grace = await asking.over
     watching.cancel()
-    server.drain(grace=grace or _GRACE, final=False, brisk=not grace)
+    server.drain(grace=grace or _GRACE, final=False, fast=not grace)
     await server.wait_closed()
 
 

@@ -3,8 +3,8 @@
 A line holds a message's class name and its fields. Descriptors are passed with SCM_RIGHTS (unix(7)), in the order of
 the messages that announce them. End of file means that the peer has closed its end; nothing is polled.
 
-One end is in the process of the application, which may write to the socket by mistake. So received bytes are checked: a
-line that is not a message is kept as garbage for the reader, and decoding continues with the next line.
+One end is in the process of the application, which may write to the socket by mistake. So received bytes are checked:
+an invalid line is kept for the reader, and decoding continues with the next line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from corn.ipc.messages import Message, build
 
 _MAX_LINE = 1 << 22
 _MAX_FDS = 16
-_MOST_GARBAGE = 1024  # lines that are kept
+_MAX_INVALID_LINES = 1024  # lines that are kept
 
 
 def encode(message: Message) -> bytes:
@@ -29,11 +29,11 @@ def encode(message: Message) -> bytes:
 class Decoder:
     """Decoder of received bytes, in pieces of any size, into messages.
 
-    `garbage` holds the lines that were not messages; `overflowed` is True once a line has exceeded the limit.
+    `invalid_lines` holds the lines that were not messages; `overflowed` is True once a line has exceeded the limit.
     """
 
     def __init__(self) -> None:
-        self.garbage: list[bytes] = []
+        self.invalid_lines: list[bytes] = []
         self.overflowed = False
         self._rest: list[bytes] = []
         self._size = 0
@@ -55,7 +55,7 @@ class Decoder:
             self._size += len(data)
         if self._size > _MAX_LINE:
             self.overflowed = True
-            self._set_aside(b"".join(self._rest)[:80])
+            self._record_invalid(b"".join(self._rest)[:80])
             self._rest, self._size = [], 0
 
     def _decode(self, line: bytes) -> Message | None:
@@ -63,12 +63,12 @@ class Decoder:
             name, values = json.loads(line)
             return build(name, values)
         except (ValueError, TypeError, RecursionError):
-            self._set_aside(line)
+            self._record_invalid(line)
             return None
 
-    def _set_aside(self, line: bytes) -> None:
-        if len(self.garbage) < _MOST_GARBAGE:
-            self.garbage.append(line)
+    def _record_invalid(self, line: bytes) -> None:
+        if len(self.invalid_lines) < _MAX_INVALID_LINES:
+            self.invalid_lines.append(line)
 
 
 class Channel:
@@ -96,9 +96,9 @@ class Channel:
         self._socket.settimeout(seconds)
 
     @property
-    def garbage(self) -> list[bytes]:
+    def invalid_lines(self) -> list[bytes]:
         """Lines received since the list was last cleared that were not messages."""
-        return self._decoder.garbage
+        return self._decoder.invalid_lines
 
     @property
     def overflowed(self) -> bool:

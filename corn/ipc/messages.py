@@ -136,13 +136,13 @@ class Retiring(Message):
 class Drain(Message):
     """Master to worker: finish in-flight requests within `grace` seconds, then exit.
 
-    `final`: no other worker remains, so accept the connections in the queue before closing the listeners. `brisk`: for
+    `final`: no other worker remains, so accept the connections in the queue before closing the listeners. `fast`: for
     development, so idle connections and streams are closed now and only requests without a response have the grace.
     """
 
     grace: float
     final: bool
-    brisk: bool = False
+    fast: bool = False
 
 
 @frozen

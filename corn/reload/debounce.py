@@ -21,7 +21,7 @@ _MANY = 0.06
 _PACKAGES = 0.8  # an installer pauses between two files
 _MOST, _MOST_PACKAGES, _MOST_CHECKOUT = 1.0, 20.0, 10.0
 _CHECKOUT = 0.02
-_SERIES, _MOST_SERIES = 0.15, 1.0
+_SERIES, _MAX_SERIES = 0.15, 1.0
 _MOMENT = 0.4  # time in which a third batch makes a series, and after which a change no longer belongs to it
 _MOST_RELOAD = 1.0  # a reload that takes longer does not delay the next one, because it may hang
 
@@ -73,7 +73,7 @@ class Pace:
         """Time to pass a batch on."""
         due = batch.due(checkout=checkout)
         if self._belongs_to_series(batch):
-            due = max(due, min(batch.last + _SERIES, batch.first + _MOST_SERIES))
+            due = max(due, min(batch.last + _SERIES, batch.first + _MAX_SERIES))
         return max(due, self._began + _MOST_RELOAD) if self._ended == inf else due
 
     def passed_on(self, batch: Batch, at: float) -> None:

@@ -27,7 +27,7 @@ from corn.frozen import frozen
 
 _LONGEST_HEAD = 16384
 _HEAD_TIMEOUT = 5.0
-_MOST_CLIENTS = 200
+_MAX_CLIENTS = 200
 _SIGN_OF_LIFE = 15.0
 _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 
@@ -143,7 +143,7 @@ class LiveReloadServer:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             sock, _ = self._listener.accept()
-            if len(self._clients) >= _MOST_CLIENTS:
+            if len(self._clients) >= _MAX_CLIENTS:
                 sock.close()
                 return
             sock.setblocking(False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _STEP = 0.02
 _FIRST_BYTE = 1.0  # seconds for a connection of which nothing was read yet
-_FIRST_BYTE_BRISK = 0.05  # browsers open connections ahead of need, and must not get a response of the old code
+_FIRST_BYTE_FAST = 0.05  # browsers open connections ahead of need, and must not get a response of the old code
 _IDLE_ROLLING = 5.0  # other workers serve meanwhile
 _IDLE_FINAL = 1.0
 _WEBSOCKETS_PER_SECOND = 200
@@ -37,13 +37,13 @@ class GracefulDrain:
         self._cancelled: float | None = None
         self.done: asyncio.Future[None] = service.loop.create_future()
 
-    def begin(self, grace: float, *, final: bool, brisk: bool = False) -> None:
-        """Start, or shorten the grace period of a drain that has started; `brisk` as for `Server.drain`."""
+    def begin(self, grace: float, *, final: bool, fast: bool = False) -> None:
+        """Start, or shorten the grace period of a drain that has started; `fast` as for `Server.drain`."""
         self._service.tick()  # the following timeouts are short compared with the interval of the clock
         now = self._service.loop.time()
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
-        if brisk:
-            idle, first = 0.0, _FIRST_BYTE_BRISK
+        if fast:
+            idle, first = 0.0, _FIRST_BYTE_FAST
             self._cut_short()
             self._hands_over = self._mailbox is not None and not final
             self._hand_over_idle()

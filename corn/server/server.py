@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 MOST_IN_FLIGHT = 1000  # requests that are listed
-_LONGEST_PATH = 300
+_MAX_PATH = 300
 _RANDOM = random.SystemRandom()  # not the generator that the application may have seeded
 
 
@@ -63,7 +63,7 @@ class Server:
     `cell` is the scoreboard entry of this worker, for the heartbeat and the counters. `on_retire` is called with a
     reason when the worker should be replaced; it serves until it is drained. With `tls`, all listeners use TLS except
     the `redirecting` ones, which redirect to HTTPS. `wrap` wraps the application after its conversion to ASGI 3, and
-    `describe` formats an exception for the log. `mailbox` passes idle connections to the next worker in a brisk drain,
+    `describe` formats an exception for the log. `mailbox` passes idle connections to the next worker in a fast drain,
     and from the previous one.
     """
 
@@ -129,11 +129,11 @@ class Server:
         if self._mailbox is not None:
             self._mailbox.open(self._service, self._protocols.first)
 
-    def drain(self, *, grace: float, final: bool, brisk: bool = False) -> None:
+    def drain(self, *, grace: float, final: bool, fast: bool = False) -> None:
         """Accept no new connections, finish in-flight requests within `grace` seconds, then cancel them.
 
         `final`: no other process accepts from the listeners, so the connections in the accept queues are served too.
-        Another call can only shorten the grace period; 0 cancels all requests now. `brisk`: the grace period applies
+        Another call can only shorten the grace period; 0 cancels all requests now. `fast`: the grace period applies
         only to requests without a response yet; idle connections and streaming responses end now.
         """
         self._words[Field.ACCEPTING] = 0
@@ -141,7 +141,7 @@ class Server:
             acceptor.stop(final=final)
         if self._mailbox is not None:
             self._mailbox.close(self._service)
-        self._drain.begin(grace, final=final, brisk=brisk)
+        self._drain.begin(grace, final=final, fast=fast)
 
     async def wait_closed(self) -> None:
         """Wait until a drain is over and the application has shut down (or its shutdown has timed out)."""
@@ -226,7 +226,7 @@ def _requests_in_flight(service: ServerContext) -> list[dict[str, Any]]:
     return [
         {
             "method": "WEBSOCKET" if cycle.scope["type"] == "websocket" else cycle.head.method,
-            "path": str(cycle.scope["path"])[:_LONGEST_PATH],
+            "path": str(cycle.scope["path"])[:_MAX_PATH],
             "age": round(now - cycle.started_at, 3),
             "client": ":".join(str(part) for part in cycle.scope["client"] or ("-",) if part is not None),
             "status": cycle.status if cycle.committed else None,

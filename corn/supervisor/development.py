@@ -60,7 +60,7 @@ class Development(Protocol):
 
     def worker_exited(self, worker: int) -> None: ...
 
-    def greet(self, addresses: Sequence[str]) -> None:
+    def show_banner(self, addresses: Sequence[str]) -> None:
         """Show the application's address, once the first start is complete."""
         ...
 
@@ -126,7 +126,7 @@ class NoDevelopment:
     def worker_exited(self, worker: int) -> None:
         del worker
 
-    def greet(self, addresses: Sequence[str]) -> None:
+    def show_banner(self, addresses: Sequence[str]) -> None:
         del addresses
 
     def next_at(self) -> float | None:

@@ -42,7 +42,7 @@ class Receiver(Protocol):
     def template_exited(self, template: TemplateProcess, end: ProcessExit) -> None: ...
     def from_worker(self, worker: WorkerProcess, message: Message) -> None: ...
     def worker_exited(self, worker: WorkerProcess, end: ProcessExit) -> None: ...
-    def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None: ...
+    def worker_sent_invalid_line(self, worker: WorkerProcess, line: bytes) -> None: ...
     def worker_read(self, worker: WorkerProcess) -> None: ...
 
 
@@ -67,7 +67,7 @@ class Executor:
         vault: Vault | None = None,
     ) -> None:
         self.config = config
-        self.level_changed: str | None = None  # by 'corn log-level', until the next reload
+        self.log_level_override: str | None = None  # by 'corn log-level', until the next reload
         self.vault = vault
         self.listeners = listeners
         self.templates: dict[int, TemplateProcess] = {}
@@ -90,7 +90,7 @@ class Executor:
             actions.DumpWorker: self._dump_worker,
             actions.KillWorker: self._kill_worker,
             actions.CloseListeners: self.close_listeners,
-            actions.Say: _say,
+            actions.LogLine: _log_line,
         }
 
     def config_of(self, generation: int | None) -> Config | None:
@@ -205,16 +205,16 @@ class Executor:
         template = self.templates.get(action.generation)
         if template is None:
             return
-        order = Fork(action.worker, action.slot, self._free_cells[-1], action.gated, action.revision)
+        request = Fork(action.worker, action.slot, self._free_cells[-1], action.gated, action.revision)
         if action.broken is not None:
-            order = replace(order, failure=self._development.failure_of(action.revision, action.broken).to_json())
+            request = replace(request, failure=self._development.failure_of(action.revision, action.broken).to_json())
         with contextlib.ExitStack() as undo:
             report = new_report()
             undo.callback(os.close, report)
             ours, theirs = socket.socketpair()
             undo.callback(ours.close)
             with theirs:
-                self._children.send(template, order, (theirs.fileno(), report))
+                self._children.send(template, request, (theirs.fileno(), report))
             undo.pop_all()
         ours.setblocking(False)
         worker = WorkerProcess(
@@ -222,13 +222,13 @@ class Executor:
             Channel(ours, passes_fds=False),
             id=action.worker,
             generation=action.generation,
-            ordered=time.monotonic(),
+            requested_at=time.monotonic(),
             cell=self._free_cells.pop(),
             report=report,
         )
         worker.on_message = partial(self.receiver.from_worker, worker)
         worker.on_exit = partial(self.receiver.worker_exited, worker)
-        worker.on_garbage = partial(self.receiver.worker_sent_garbage, worker)
+        worker.on_invalid_line = partial(self.receiver.worker_sent_invalid_line, worker)
         worker.on_read = partial(self.receiver.worker_read, worker)
         self.slots.take(worker.cell)
         self.workers[action.worker] = worker
@@ -236,7 +236,7 @@ class Executor:
 
     def _drain_worker(self, action: actions.DrainWorker) -> None:
         if (worker := self.workers.get(action.worker)) is not None:
-            self._children.send(worker, Drain(action.grace, action.final, action.brisk))
+            self._children.send(worker, Drain(action.grace, action.final, action.fast))
 
     def _abort_worker(self, action: actions.AbortWorker) -> None:
         if (worker := self.workers.get(action.worker)) is not None:
@@ -255,7 +255,7 @@ def _log_stacks(worker: WorkerProcess, text: str) -> None:
     logger.warning("stacks of worker process %s:\n%s", worker.pid, text)
 
 
-def _say(action: actions.Say) -> None:
+def _log_line(action: actions.LogLine) -> None:
     detail = "\n" + action.detail if action.detail else ""
     logger.log(_LEVELS[action.level], "%s%s", action.text, detail)
 

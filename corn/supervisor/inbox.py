@@ -78,7 +78,7 @@ class Inbox:
             end = self._exit_cause.examine(end, cell, worker.pid, killed_by_us=worker.killed)
         self._handle(events.WorkerExited(time.monotonic(), worker.id, end))
 
-    def worker_sent_garbage(self, worker: WorkerProcess, line: bytes) -> None:
+    def worker_sent_invalid_line(self, worker: WorkerProcess, line: bytes) -> None:
         del line  # logged already
         self._handle(events.WorkerRetiring(time.monotonic(), worker.id, "invalid data on its channel", at_once=True))
 
@@ -86,7 +86,7 @@ class Inbox:
         """Handle an exit that was reaped before the process id was known, or that nothing but the channel reports."""
         is_orphan = worker.generation not in self._executor.templates
         if worker.pid is not None:
-            early = self._reaper.ended_early(worker.pid, worker.ordered)
+            early = self._reaper.ended_early(worker.pid, worker.requested_at)
             if early is not None:
                 self._exited(worker.pid, early)
             elif worker.channel.closed and is_orphan and self._executor.relays:
@@ -148,8 +148,8 @@ class Inbox:
             raise ValueError(f"{pid} is not the process id of a worker")
         self._children.identify(worker, pid)
         self._handle(events.WorkerForked(at, worker.id, pid))
-        if worker.doomed is not None and not self._reaper.is_kept(pid, worker.ordered):
-            worker.signal(worker.doomed)
+        if worker.pending_signal is not None and not self._reaper.is_kept(pid, worker.requested_at):
+            worker.signal(worker.pending_signal)
 
     def _of_worker(self, worker: WorkerProcess, message: messages.Message, at: float) -> events.Event | None:
         match message:

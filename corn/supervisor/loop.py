@@ -26,7 +26,7 @@ from corn.supervisor.policy.decide import decide
 from corn.supervisor.policy.state import ProcessExit, Settings, State
 from corn.supervisor.projections.history import History, continued, with_refused_configuration
 
-_BRAKE = 0.05  # seconds of pause after a fault, so that a recurring fault does not use a whole CPU
+_FAULT_PAUSE = 0.05  # seconds of pause after a fault, so that a recurring fault does not use a whole CPU
 
 
 class Periodic(Protocol):
@@ -76,7 +76,7 @@ class Loop:
                 self.barrier.call(type(each).__name__, partial(each.tick, time.monotonic()))
             self.handle(events.Tick(time.monotonic()))
             if self.barrier.faults > faults:
-                time.sleep(_BRAKE)
+                time.sleep(_FAULT_PAUSE)
         return self._exit_code
 
     def _timeout(self) -> float | None:

@@ -25,7 +25,7 @@ from corn.system.paths import module_file
 from corn.version import __version__
 
 _LOWER_MODES = ("deps", "none")
-_LARGEST = 1 << 20
+_MAX_FILE = 1 << 20
 
 
 @frozen
@@ -110,7 +110,7 @@ def _read(path: Path) -> bytes:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             raise PermissionError("not a file of this user alone")
-        return file.read(_LARGEST)
+        return file.read(_MAX_FILE)
 
 
 def _write(directory: Path, name: str, data: bytes) -> None:

@@ -55,7 +55,7 @@ def run_service(
     info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
     signals = Signals()
     signals.catch()
-    service_manager = SystemdNotifier(os.environ, succeeds=boot.predecessor.pid is not None)
+    service_manager = SystemdNotifier(os.environ, is_successor=boot.predecessor.pid is not None)
     service_manager.store(listeners, boot.passed.outdated)
     loop = Loop(settings_of(config, development=development.active))
     relay = not become_subreaper()
@@ -77,7 +77,7 @@ def run_service(
 
     def announce(preload: str) -> None:
         boot.pidfile.publish()
-        how = f"{describe_workers(config)}, {_manner(config, preload, boot)}"
+        how = f"{describe_workers(config)}, {_mode_text(config, preload, boot)}"
         logs.logger.info("%s", logs.announcement(config, addresses, how))
         for listener in (*listeners, *admin):
             listener.borrowed = False
@@ -90,7 +90,7 @@ def run_service(
         instance.hooks.call("when_ready", info)
         boot.predecessor.report_ready()
         boot.launch.ready()
-        development.greet(addresses)
+        development.show_banner(addresses)
 
     loop.periodic.append(logs.PeriodicFlush())
     statsd = None if config.statsd is None else StatsdReporter(config, instance.commands.status)
@@ -110,7 +110,7 @@ def run_service(
         signals.release()
 
 
-def _manner(config: Config, preload: str, boot: BootContext) -> str:
+def _mode_text(config: Config, preload: str, boot: BootContext) -> str:
     if not boot.development:
         return f"preload {preload}"
     return "reloads when files change" if config.reload else "does not reload"

@@ -213,7 +213,7 @@ class _Worker:
     def _on_messages(self) -> None:
         for message in self._channel.receive():
             if isinstance(message, Drain):
-                self._drain(message.grace, final=message.final, brisk=message.brisk)
+                self._drain(message.grace, final=message.final, fast=message.fast)
                 self._channel.send(Draining())
             elif isinstance(message, ReopenLogs):
                 logs.reopen()
@@ -229,9 +229,9 @@ class _Worker:
             self._loop.remove_reader(self._channel.fileno())
             self._drain_without_master()
 
-    def _drain(self, grace: float, *, final: bool, brisk: bool = False) -> None:
+    def _drain(self, grace: float, *, final: bool, fast: bool = False) -> None:
         self._drain_deadline = min(self._drain_deadline, self._loop.time() + grace)
-        self._server.drain(grace=grace, final=final, brisk=brisk)
+        self._server.drain(grace=grace, final=final, fast=fast)
 
     def _drain_without_master(self) -> None:
         """Drain after the master has exited; serve the accept queue as well, because no other process will."""

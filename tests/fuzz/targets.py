@@ -176,7 +176,7 @@ def channel(data: bytes) -> None:
     whole, parts = Decoder(), Decoder()
     messages = whole.feed(wire)
     assert messages == [each for piece in _pieces(wire, cuts) for each in parts.feed(piece)]
-    assert whole.garbage == parts.garbage
+    assert whole.invalid_lines == parts.invalid_lines
     for message in messages:
         assert Decoder().feed(encode(message)) == [message]
 

@@ -21,7 +21,7 @@ def test_decoder_reads_messages_between_malformed_lines(sent, size):
     decoder = Decoder()
     read = [message for at in range(0, len(data), size) for message in decoder.feed(data[at : at + size])]
     assert read == [each for each in sent if not isinstance(each, bytes)]
-    assert decoder.garbage == [each for each in sent if isinstance(each, bytes)]
+    assert decoder.invalid_lines == [each for each in sent if isinstance(each, bytes)]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_decoder_reads_messages_between_malformed_lines(sent, size):
 def test_decoder_collects_malformed_line(line):
     decoder = Decoder()
     assert decoder.feed(line + b"\n" + encode(Booting(1))) == [Booting(1)]
-    assert decoder.garbage == [line]
+    assert decoder.invalid_lines == [line]
 
 
 def test_decoder_overflows_at_endless_line():
@@ -83,7 +83,7 @@ def pipe():
 def test_decoder_keeps_limited_number_of_malformed_lines():
     decoder = Decoder()
     decoder.feed(b"x\n" * 2000)
-    assert decoder.garbage == [b"x"] * 1024
+    assert decoder.invalid_lines == [b"x"] * 1024
 
 
 def test_channel_without_descriptors_closes_received_ones():
@@ -165,12 +165,12 @@ def test_idle_channel_gives_no_message_and_closed_one_its_end():
         assert receiver.closed
 
 
-def test_channel_reports_garbage_and_overflow():
+def test_channel_reports_invalid_line_and_overflow():
     ours, theirs = socket.socketpair()
     receiver = Channel(ours)
     theirs.send(b"no message\n")
     assert receiver.receive() == []
-    assert (receiver.garbage, receiver.overflowed) == ([b"no message"], False)
+    assert (receiver.invalid_lines, receiver.overflowed) == ([b"no message"], False)
     while not receiver.overflowed:
         theirs.send(b"x" * 65536)
         receiver.receive()

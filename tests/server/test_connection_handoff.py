@@ -39,7 +39,7 @@ def test_idle_connections_are_handed_to_next_worker(run, mailbox):
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             used, fresh, late = await old.connect(GET), await old.connect(), await old.connect(GET)
             assert [(await each.answer()).body for each in (used, late)] == [b"old", b"old"]
-            old.server.drain(grace=5, final=False, brisk=True)
+            old.server.drain(grace=5, final=False, fast=True)
             await until(lambda: old.field(Field.CONNECTIONS) == 0)
             await used.send(GET)
             async with serving(answering(b"new"), mailbox=mailbox()) as new:
@@ -58,7 +58,7 @@ def test_connection_with_partial_request_is_not_handed_over(run, mailbox):
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             half = await old.connect(GET[:10])
             await until(lambda: any(each._held for each in old.server._service.connections))
-            old.server.drain(grace=5, final=False, brisk=True)
+            old.server.drain(grace=5, final=False, fast=True)
             await half.send(GET[10:])
             assert (await half.answer()).body == b"old"
 
@@ -70,7 +70,7 @@ def test_final_drain_closes_connections_without_handoff(run, mailbox):
         async with serving(answering(b"old"), mailbox=mailbox()) as old:
             peer = await old.connect(GET)
             await peer.answer()
-            old.server.drain(grace=0.1, final=True, brisk=True)
+            old.server.drain(grace=0.1, final=True, fast=True)
             assert await peer.is_closed()
 
     run(main())

@@ -42,7 +42,7 @@ class Faulty:
 
 
 KINDS = [actions.SpawnTemplate, actions.StopTemplate, actions.KillTemplate, actions.SpawnWorker, actions.DrainWorker]
-KINDS += [actions.KillWorker, actions.AbortWorker, actions.DumpWorker, actions.CloseListeners, actions.Say]
+KINDS += [actions.KillWorker, actions.AbortWorker, actions.DumpWorker, actions.CloseListeners, actions.LogLine]
 KINDS += [actions.Announce, actions.StartSuccessor, actions.StopSuccessor]
 
 
@@ -104,7 +104,7 @@ def test_malformed_child_message_is_reported_once(chunks):
     def fails(message):
         raise RuntimeError(message)
 
-    child, theirs = child_of(loop, on_message=fails, on_garbage=blamed.append)
+    child, theirs = child_of(loop, on_message=fails, on_invalid_line=blamed.append)
     for chunk in chunks:
         theirs.sendall(chunk)
         loop.children.receive(child)

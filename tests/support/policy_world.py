@@ -42,7 +42,7 @@ class World:
 
     settings: Settings = field(default_factory=settings_with)
     now: float = 100.0
-    said: list[actions.Say] = field(default_factory=list)
+    said: list[actions.LogLine] = field(default_factory=list)
     did: list[actions.Action] = field(default_factory=list)
     templates: set[int] = field(default_factory=set)
     workers: dict[int, int] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class World:
                 self.killed.add(worker)
             case actions.DumpWorker(worker):
                 assert worker in self.workers, "asked a worker that is gone for its stacks"
-            case actions.Say():
+            case actions.LogLine():
                 self.said.append(action)
             case actions.Exit(code):
                 self.exit_code = code

@@ -25,8 +25,8 @@ from corn.supervisor.children.spawn import execute
 from corn.supervisor.policy.state import Phase, ProcessExit, State
 
 _FIRST_BACKOFF = 0.2
-_LONGEST_BACKOFF = 30.0
-_GOOD_AFTER = 60.0  # seconds of uptime after which the restart delay is reset
+_MAX_BACKOFF = 30.0
+_HEALTHY_AFTER = 60.0  # seconds of uptime after which the restart delay is reset
 _EXIT_TIMEOUT = 1.0
 _HANDED_OVER_GRACE = 2.0
 
@@ -106,7 +106,7 @@ class AdminProcess:
             return
         now = time.monotonic()
         lived = now - self._started
-        self._backoff = _FIRST_BACKOFF if lived > _GOOD_AFTER else min(2 * self._backoff, _LONGEST_BACKOFF)
+        self._backoff = _FIRST_BACKOFF if lived > _HEALTHY_AFTER else min(2 * self._backoff, _MAX_BACKOFF)
         self._backoff = self._backoff or _FIRST_BACKOFF
         self._start_at = now + self._backoff
         logger.warning("the admin process %s; restarting it in %.1f s (workers are unaffected)", end, self._backoff)

@@ -25,7 +25,7 @@ from corn.supervisor.fault_barrier import FaultBarrier
 from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.process.reaper import exit_of
 
-_MOST_GARBAGE = 1000  # invalid lines after which a child is killed
+_MAX_INVALID_LINES = 1000  # invalid lines after which a child is killed
 
 
 def _receives_nothing(message: Message) -> None:
@@ -44,8 +44,9 @@ def _does_nothing() -> None:
 class ChildProcess:
     """Child process: its channel, and the callbacks for its messages and its exit.
 
-    `what` names it in the log. `pid` is None until it is known. `on_garbage` is called once, with the first invalid
-    line; without this callback the child is killed. `on_read` is called after received messages have been passed on.
+    `what` names it in the log. `pid` is None until it is known. `on_invalid_line` is called once, with the first
+    invalid line; without this callback the child is killed. `on_read` is called after received messages have been
+    passed on.
     """
 
     what: str
@@ -53,9 +54,9 @@ class ChildProcess:
     pid: int | None = None
     on_message: Callable[[Message], None] = _receives_nothing
     on_exit: Callable[[ProcessExit], None] = _ends_undetected
-    on_garbage: Callable[[bytes], None] | None = None
+    on_invalid_line: Callable[[bytes], None] | None = None
     on_read: Callable[[], None] = _does_nothing
-    garbage: int = field(default=0, init=False)
+    invalid_lines: int = field(default=0, init=False)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process, unless it has exited or its process id is not known yet."""
@@ -142,7 +143,7 @@ class Children:
         for message in child.channel.receive():
             self.before_each()
             self._barrier.call(f"the {type(message).__name__} of {child.what}", partial(child.on_message, message))
-        if child.channel.garbage:
+        if child.channel.invalid_lines:
             self._blame(child)
         if child.channel.fileno() >= 0:  # not dropped meanwhile
             if child.channel.closed:
@@ -189,12 +190,12 @@ class Children:
 
     def _blame(self, child: ChildProcess) -> None:
         """Log the first invalid line of a child and request its replacement; kill a child that sends more of them."""
-        lines, first = len(child.channel.garbage), child.channel.garbage[0]
-        child.channel.garbage.clear()
-        is_first, child.garbage = child.garbage == 0, child.garbage + lines
+        lines, first = len(child.channel.invalid_lines), child.channel.invalid_lines[0]
+        child.channel.invalid_lines.clear()
+        is_first, child.invalid_lines = child.invalid_lines == 0, child.invalid_lines + lines
         if is_first:
             logger.error("%s sent invalid data on its channel to the master: %.80r", child.what, first)
-            if child.on_garbage is not None:
-                self._barrier.call(f"the fault of {child.what}", partial(child.on_garbage, first))
-        if child.on_garbage is None or child.garbage > _MOST_GARBAGE or child.channel.overflowed:
+            if child.on_invalid_line is not None:
+                self._barrier.call(f"the fault of {child.what}", partial(child.on_invalid_line, first))
+        if child.on_invalid_line is None or child.invalid_lines > _MAX_INVALID_LINES or child.channel.overflowed:
             child.signal(signal.SIGKILL)

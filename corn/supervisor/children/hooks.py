@@ -26,8 +26,8 @@ from corn.supervisor.children.spawn import environment_of, execute
 from corn.supervisor.policy.state import ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
 
-MOST_KEPT = 1000
-_MOST_LOADING = 10.0  # seconds that the master waits at its exit for a process that it has just started
+MAX_QUEUED = 1000
+_LOAD_TIMEOUT = 10.0  # seconds that the master waits at its exit for a process that it has just started
 
 
 class HooksProcess:
@@ -44,7 +44,7 @@ class HooksProcess:
         self._pending: deque[HookCall] = deque()
         self._sent: deque[HookCall] = deque()
         self._busy_since = 0.0
-        self._leaving = False
+        self._is_stopping = False
         self._defined: frozenset[str] | None = None  # None until the process has loaded the file
         self._ever_loaded = False
         self._disabled = config.hooks is None
@@ -61,8 +61,8 @@ class HooksProcess:
     def call(self, hook: str, info: Info) -> None:
         if self._disabled or (self._defined is not None and hook not in self._defined):
             return
-        if len(self._pending) + len(self._sent) >= MOST_KEPT:
-            logger.error("hook %s not called: %d calls are queued already", hook, MOST_KEPT)
+        if len(self._pending) + len(self._sent) >= MAX_QUEUED:
+            logger.error("hook %s not called: %d calls are queued already", hook, MAX_QUEUED)
             return
         self._pending.append(HookCall(hook, asdict(info)))
         self._send_pending()
@@ -79,8 +79,8 @@ class HooksProcess:
         self._request_exit()
 
     def _request_exit(self) -> None:
-        if self._child is not None and not self._leaving:
-            self._leaving = True
+        if self._child is not None and not self._is_stopping:
+            self._is_stopping = True
             self._children.send(self._child, Quit())
 
     def _receive(self, message: Message) -> None:
@@ -98,7 +98,7 @@ class HooksProcess:
             return
         self._children.drop(self._child)
         loading, self._defined = self._defined is None and not self._disabled, None
-        self._child, self._leaving = None, False
+        self._child, self._is_stopping = None, False
         if loading:
             self._disable(f"the hooks process {end} while loading {self._config.hooks}")
         elif self._sent:
@@ -113,7 +113,7 @@ class HooksProcess:
 
         For use after the loop has ended. A process that still loads the file has some seconds for that, besides.
         """
-        loaded_by = time.monotonic() + min(self._config.timeout_boot, _MOST_LOADING)
+        loaded_by = time.monotonic() + min(self._config.timeout_boot, _LOAD_TIMEOUT)
         while self._child is not None and self._defined is None and time.monotonic() < loaded_by:
             self._wait(self._child, loaded_by)
         deadline = time.monotonic() + self._config.timeout_hook + 1.0
@@ -136,7 +136,7 @@ class HooksProcess:
     def _send_pending(self) -> None:
         if self._child is None:
             self._start()
-        if self._child is None or self._leaving:
+        if self._child is None or self._is_stopping:
             return
         while self._pending:
             call = self._pending.popleft()

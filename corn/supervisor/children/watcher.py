@@ -14,7 +14,7 @@ from corn.supervisor.children.child import ChildProcess, Children
 from corn.supervisor.children.spawn import execute
 from corn.supervisor.policy.state import ProcessExit
 
-_MOST_WATCHERS = 5
+_MAX_STARTS = 5
 
 
 class BrowserPort:
@@ -87,7 +87,7 @@ class WatcherProcess:
         if self._child is not None:
             self._children.drop(self._child)
             self._child = None
-        if self._started >= _MOST_WATCHERS:
+        if self._started >= _MAX_STARTS:
             logger.error("the watcher %s again; file changes are no longer detected", end)
         else:
             logger.warning("the watcher %s; restarting it", end)

@@ -21,23 +21,23 @@ class TemplateProcess(ChildProcess):
 class WorkerProcess(ChildProcess):
     """Worker process. Its template forks it, so its process id becomes known later.
 
-    `ordered` is the monotonic time at which the fork was ordered. `cell` is its entry on the scoreboard, and `report`
-    the file in which it writes its stacks (corn/ipc/stack_report). `doomed` is a signal to send once the process id is
-    known; `killed` is True if corn sent SIGKILL. `not_forked` is the reason that the template gave for a failed fork,
-    which is only certain when the worker's channel is closed.
+    `requested_at` is the monotonic time of the request for the fork. `cell` is its entry on the scoreboard, and
+    `report` the file in which it writes its stacks (corn/ipc/stack_report). `pending_signal` is a signal to send once
+    the process id is known; `killed` is True if corn sent SIGKILL. `not_forked` is the reason that the template gave
+    for a failed fork, which is only certain when the worker's channel is closed.
     """
 
     id: int
     generation: int
-    ordered: float
+    requested_at: float
     cell: int
     report: int
-    doomed: int | None = None
+    pending_signal: int | None = None
     killed: bool = False
     not_forked: str = ""
 
     def signal(self, number: int) -> None:
         self.killed |= number == signal.SIGKILL
         if self.pid is None:
-            self.doomed = number
+            self.pending_signal = number
         ChildProcess.signal(self, number)

@@ -18,15 +18,15 @@ from corn.supervisor.policy.events import Event, ReloadRequested
 from corn.supervisor.policy.state import Settings
 from corn.system.paths import working_directory_restored, working_directory_restored_on_failure
 
-_REMEMBERED = 8
-_COMPUTED = ("workers", "most_workers", "development")
+_KEPT_CONFIGS = 8
+_COMPUTED = ("workers", "max_workers", "development")
 
 
 def settings_of(config: Config, *, development: bool = False) -> Settings:
     """Settings of the policy from a configuration; `development` is True for `corn dev`."""
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
     least, most = worker_range(config)
-    return Settings(**copied, workers=least, most_workers=most, development=development)
+    return Settings(**copied, workers=least, max_workers=most, development=development)
 
 
 class Origins:
@@ -37,7 +37,7 @@ class Origins:
 
     def note(self, resolved: Resolved) -> Config:
         """Remember the sources of a configuration, and return it."""
-        if len(self._known) >= _REMEMBERED:
+        if len(self._known) >= _KEPT_CONFIGS:
             del self._known[next(iter(self._known))]
         self._known[_without_level(resolved.config)] = resolved.origins
         return resolved.config
@@ -89,7 +89,7 @@ class ConfigReloader:
             logger.exception("reload refused, nothing was changed: internal error")
             self._refused(repr(error))
             raise ConfigError(f"internal error, see the log of the service: {error!r}") from error
-        self._executor.config, self._executor.level_changed = config, None
+        self._executor.config, self._executor.log_level_override = config, None
         logs.set_level(config.log_level)
         return config
 

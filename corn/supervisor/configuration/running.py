@@ -60,8 +60,8 @@ def _in_force(executor: Executor, state: State, reloader: ConfigReloader) -> lis
     found = []
     for option in OPTIONS:
         value, origin = getattr(config, option.name), origins.get(option.name, _UNKNOWN)
-        if option.name == "log_level" and executor.level_changed is not None:
-            value, origin = executor.level_changed, BY_LOG_LEVEL
+        if option.name == "log_level" and executor.log_level_override is not None:
+            value, origin = executor.log_level_override, BY_LOG_LEVEL
         if option.name == "workers" and _is_scaled(config, state):
             value, origin = state.target, BY_SCALE
         found.append((option, value, origin))

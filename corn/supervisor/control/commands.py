@@ -24,7 +24,7 @@ from corn.supervisor.loop import Loop
 from corn.supervisor.monitoring.stack_dumps import Found, WorkerQueries
 from corn.supervisor.policy import events
 from corn.supervisor.policy.events import Event
-from corn.supervisor.policy.operator_requests import ASKED, MOST_WORKERS
+from corn.supervisor.policy.operator_requests import BY_COMMAND, MAX_WORKERS
 from corn.supervisor.policy.state import Phase, State, Worker
 from corn.supervisor.projections import wait_conditions as waiting
 from corn.supervisor.projections.status import About, Observed, condition, status_of
@@ -108,7 +108,7 @@ class Commands:
         executor, loop = self._executor, self._loop
         observed = Observed(
             readings=executor.readings.now(executor.workers),
-            gone=executor.readings.gone,
+            exited=executor.readings.exited,
             template_pids={each.generation: each.pid for each in executor.templates.values() if each.pid is not None},
             log_level=executor.config.log_level,
             latency_bounds=LATENCY_BOUNDS,
@@ -116,7 +116,7 @@ class Commands:
         return asdict(status_of(self._about, loop.state, loop.history, observed, time.monotonic()))
 
     def _stacks(self, request: dict[str, Any], reply: Reply) -> None:
-        workers = self._asked_workers(request)
+        workers = self._requested_workers(request)
 
         def reply_with(found: Found) -> None:
             answers = [{**_named(each), "stacks": found[each.id]} for each in workers if each.id in found]
@@ -125,7 +125,7 @@ class Commands:
         self._queries.stacks([each.id for each in workers], reply_with)
 
     def _requests(self, request: dict[str, Any], reply: Reply) -> None:
-        workers = self._asked_workers(request)
+        workers = self._requested_workers(request)
 
         def reply_with(found: Found) -> None:
             answers = [{**_named(each), "requests": found[each.id]} for each in workers if each.id in found]
@@ -141,7 +141,7 @@ class Commands:
                 levels = Levels().parse(wanted)
             except ValueError as error:
                 raise Refused(f"invalid log level {wanted!r}; {error}") from None
-            executor.config, executor.level_changed = replace(executor.config, log_level=levels), levels
+            executor.config, executor.log_level_override = replace(executor.config, log_level=levels), levels
             logs.set_level(levels)
             executor.send_to_all(SetLogLevel(levels))
         reply.send({"ok": True, "level": executor.config.log_level, "text": f"log level {executor.config.log_level}"})
@@ -161,7 +161,7 @@ class Commands:
             raise Refused(f"cannot reopen the log, which continues in the old file: {refusal}")
         reply.send({"ok": True, "text": "log files are reopened"})
 
-    def _asked_workers(self, request: dict[str, Any]) -> list[Worker]:
+    def _requested_workers(self, request: dict[str, Any]) -> list[Worker]:
         """Worker that a request names, or all workers."""
         if request.get("worker") is not None:
             return [self._worker(_whole(request, "worker"))]
@@ -183,16 +183,16 @@ class Commands:
             raise Refused(f"no rollback is possible while corn is {state.phase.value}")
         if state.previous is None or not state.can_fork(state.previous):
             raise Refused("no previous generation is kept in memory; see --rollback-window")
-        wish = waiting.AllServedBy(state.previous, f"rolled back: generation {state.previous} serves")
+        until = waiting.AllServedBy(state.previous, f"rolled back: generation {state.previous} serves")
         event = events.RollbackRequested(time.monotonic())
-        self._do(event, request, reply, wish, f"rolling back to generation {state.previous}")
+        self._do(event, request, reply, until, f"rolling back to generation {state.previous}")
 
     def _scale(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
         before = self._state.target
         target = _whole(request, "to") if "to" in request else before + _whole(request, "by")
-        if not 1 <= target <= MOST_WORKERS:
-            raise WrongArgument(f"the number of workers must be from 1 to {MOST_WORKERS}, not {target}")
+        if not 1 <= target <= MAX_WORKERS:
+            raise WrongArgument(f"the number of workers must be from 1 to {MAX_WORKERS}, not {target}")
         event = events.ScaleRequested(time.monotonic(), target - before)
         text = f"scaling from {before} to {target} workers" if target != before else f"{before} workers already"
         self._do(event, request, reply, waiting.Scaled(target), text)
@@ -202,7 +202,7 @@ class Commands:
         delay = self._state.settings.drain_delay if self._state.stop_at is None else 0.0
         when = f"stopping, after --drain-delay ({delay:g} s)" if delay else "stopping"
         text = "stopping at once" if now else f"{when}; in-flight requests may finish"
-        event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", ASKED)
+        event = events.StopRequested(time.monotonic(), "SIGQUIT" if now else "SIGTERM", BY_COMMAND)
         self._do(event, request, reply, waiting.Stopped(), text)
 
     def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
@@ -216,31 +216,31 @@ class Commands:
     def _restart(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
         slot = self._slot(_whole(request, "worker"))
-        wish = waiting.Replaced(slot, frozenset(each.id for each in self._state.in_slot(slot)))
+        until = waiting.Replaced(slot, frozenset(each.id for each in self._state.in_slot(slot)))
         event = events.RestartRequested(time.monotonic(), slot)
-        self._do(event, request, reply, wish, f"replacing worker {slot}")
+        self._do(event, request, reply, until, f"replacing worker {slot}")
 
     def _drain(self, request: dict[str, Any], reply: Reply) -> None:
         self._refuse_if_stopping()
         worker = self._worker(_whole(request, "worker"))
         if not worker.is_ready:
             raise Refused(f"{worker} is {worker.stage.value} and accepts no connections")
-        wish = waiting.Gone(worker.id, str(worker))
+        until = waiting.Exited(worker.id, str(worker))
         event = events.DrainRequested(time.monotonic(), worker.id)
-        self._do(event, request, reply, wish, f"draining {worker}")
+        self._do(event, request, reply, until, f"draining {worker}")
 
     def _reloaded(self) -> waiting.WaitCondition:
         if self._state.settings.development:
             return waiting.CodeReloaded(self._state.revision + 1)
         return waiting.Reloaded(self._state.next_generation)
 
-    def _do(self, event: Event, request: dict[str, Any], reply: Reply, wish: waiting.WaitCondition, text: str) -> None:
-        """Pass an event to the policy; reply with `text` now or, if the request waits, once `wish` is met."""
+    def _do(self, event: Event, request: dict[str, Any], reply: Reply, until: waiting.WaitCondition, text: str) -> None:
+        """Pass an event to the policy; reply with `text` now or, if the request waits, once `until` is met."""
         if not request.get("wait"):
             reply.send({"ok": True, "text": text})
             self._loop.handle(event)
             return
-        reply.wait(wish)
+        reply.wait(until)
         self._loop.handle(event)
         reply.observe(self._state, self._state)  # the condition may be met already
 

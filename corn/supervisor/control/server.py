@@ -1,7 +1,7 @@
 """Control socket server: requests and answers are lines of JSON, served within the master's loop.
 
 A client uses a bounded amount of memory and never blocks the loop: one that is idle, sends slowly, or does not read its
-answer is dropped. Beyond `MOST_CLIENTS`, the client that has been idle longest is dropped for a new one, so that a
+answer is dropped. Beyond `MAX_CLIENTS`, the client that has been idle longest is dropped for a new one, so that a
 flood of connections does not lock an operator out. A client is authorized by its peer credentials (SO_PEERCRED). In
 addition, only this user can enter the directory of the socket.
 
@@ -25,10 +25,10 @@ from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import WaitCondition
 
-MOST_CLIENTS = 32
-MOST_ACCEPTED = 8  # in one loop iteration, so that a flood does not block the loop
+MAX_CLIENTS = 32
+MAX_ACCEPTED = 8  # in one loop iteration, so that a flood does not block the loop
 IDLE_TIMEOUT = 10.0  # timeout in seconds for a client to send its request, or to read its answer
-LONGEST_REQUEST = 65536
+MAX_REQUEST = 65536
 _NO_DESCRIPTOR = 1.0  # seconds without accepting, after the process ran out of descriptors
 
 Answer = dict[str, Any]
@@ -38,7 +38,7 @@ class Reply(Protocol):
     """Destination of a reply. `wait` postpones it until `observe` sees that a condition is met or has failed."""
 
     def send(self, answer: Answer) -> None: ...
-    def wait(self, wish: WaitCondition) -> None: ...
+    def wait(self, condition: WaitCondition) -> None: ...
     def observe(self, before: State, after: State) -> None: ...
 
 
@@ -48,13 +48,13 @@ class Client:
     def __init__(self, sock: socket.socket, control: ControlServer) -> None:
         self.sock = sock
         self.deadline: float | None = time.monotonic() + IDLE_TIMEOUT
-        self.wish: WaitCondition | None = None
+        self.condition: WaitCondition | None = None
         self._control = control
         self._received = b""
         self._unsent = b""
-        self._asked = False
+        self._is_pending = False
 
-    def turn(self, mask: int) -> None:
+    def handle_io(self, mask: int) -> None:
         """Send, receive and answer as far as possible without waiting; drops the client if that fails."""
         try:
             if mask & selectors.EVENT_WRITE:
@@ -65,38 +65,38 @@ class Client:
             self._control.drop(self)
 
     def send(self, answer: Answer) -> None:
-        self._asked, self.wish = False, None
+        self._is_pending, self.condition = False, None
         self._unsent += json.dumps(answer).encode() + b"\n"
         self.deadline = time.monotonic() + IDLE_TIMEOUT
         with contextlib.suppress(OSError):  # the next read detects it
             self._flush()
         self._control.watch(self, writing=bool(self._unsent))
 
-    def wait(self, wish: WaitCondition) -> None:
-        self.wish = wish
+    def wait(self, condition: WaitCondition) -> None:
+        self.condition = condition
 
     def observe(self, before: State, after: State) -> None:
         """Send the reply if a change of the state meets the condition."""
-        outcome = self.wish.seen(before, after) if self.wish is not None else None
+        outcome = self.condition.check(before, after) if self.condition is not None else None
         if outcome is not None:
             word = "text" if outcome.ok else "error"
             self.send({"ok": outcome.ok, word: outcome.text, "detail": outcome.detail})
 
     def _receive(self) -> None:
-        data = self.sock.recv(LONGEST_REQUEST)
+        data = self.sock.recv(MAX_REQUEST)
         self._received += data
-        if not data or len(self._received) > LONGEST_REQUEST:
+        if not data or len(self._received) > MAX_REQUEST:
             raise ValueError("gone, or no request")
 
     @property
-    def has_asked(self) -> bool:
+    def has_request(self) -> bool:
         """True if a complete request is buffered and the previous one has been answered."""
-        return not self._asked and not self._unsent and b"\n" in self._received
+        return not self._is_pending and not self._unsent and b"\n" in self._received
 
     def serve_next(self) -> None:
         """Handle one buffered request per loop iteration, so that a busy client does not block the loop."""
         line, _, self._received = self._received.partition(b"\n")
-        self._asked, self.deadline = True, None
+        self._is_pending, self.deadline = True, None
         self._control.serve(line, self)
 
     def _flush(self) -> None:
@@ -146,19 +146,19 @@ class ControlServer:
     def observe(self, before: State, after: State, at: float) -> None:
         """Answer the clients whose condition a decision has met."""
         del at
-        for client in [each for each in self._clients.values() if each.wish is not None]:
+        for client in [each for each in self._clients.values() if each.condition is not None]:
             client.observe(before, after)
 
     def next_at(self) -> float | None:
         """Time at which `tick` has something to do; in the past if it is due at once."""
-        if any(each.has_asked for each in self._clients.values()):
+        if any(each.has_request for each in self._clients.values()):
             return 0.0
         times = [each.deadline for each in self._clients.values() if each.deadline is not None]
         return min((*times, *([] if self._resumes_at is None else [self._resumes_at])), default=None)
 
     def tick(self, now: float) -> None:
         """Answer buffered requests, drop clients that timed out, and accept again after a pause."""
-        for client in [each for each in self._clients.values() if each.has_asked]:
+        for client in [each for each in self._clients.values() if each.has_request]:
             client.serve_next()
         for client in [each for each in self._clients.values() if each.deadline is not None and each.deadline <= now]:
             self.drop(client)
@@ -181,7 +181,7 @@ class ControlServer:
         """Register a client for reading, and also for writing while it has unsent data."""
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
         if client.sock.fileno() in self._clients:
-            self._selector.modify(client.sock, wanted, client.turn)
+            self._selector.modify(client.sock, wanted, client.handle_io)
 
     def drop(self, client: Client) -> None:
         if self._clients.pop(client.sock.fileno(), None) is not None:
@@ -191,7 +191,7 @@ class ControlServer:
     def _accept(self, mask: int) -> None:
         del mask
         assert self.control_socket is not None
-        for _ in range(MOST_ACCEPTED):
+        for _ in range(MAX_ACCEPTED):
             try:
                 sock, _address = self.control_socket.sock.accept()
             except (BlockingIOError, ConnectionAbortedError):
@@ -200,14 +200,14 @@ class ControlServer:
                 self._pause()
                 self._resumes_at = time.monotonic() + _NO_DESCRIPTOR
                 return
-            self._welcome(sock)
+            self._admit(sock)
 
     def _pause(self) -> None:
         if self._listens and self.control_socket is not None:
             self._selector.unregister(self.control_socket.sock)
         self._listens = False
 
-    def _welcome(self, sock: socket.socket) -> None:
+    def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         try:
             is_allowed = peer_uid(sock) in (0, os.geteuid())
@@ -220,16 +220,16 @@ class ControlServer:
             sock.close()
             return
         client = self._clients[sock.fileno()] = Client(sock, self)
-        self._selector.register(sock, selectors.EVENT_READ, client.turn)
+        self._selector.register(sock, selectors.EVENT_READ, client.handle_io)
 
     def _make_room(self) -> bool:
         """Drop the client that has been idle longest if there are too many; False if all wait for an answer."""
-        if len(self._clients) < MOST_CLIENTS:
+        if len(self._clients) < MAX_CLIENTS:
             return True
-        silent = [each for each in self._clients.values() if each.deadline is not None]
-        if silent:
-            self.drop(min(silent, key=lambda each: each.deadline or 0.0))
-        return bool(silent)
+        idle = [each for each in self._clients.values() if each.deadline is not None]
+        if idle:
+            self.drop(min(idle, key=lambda each: each.deadline or 0.0))
+        return bool(idle)
 
 
 _LOCAL_PEERCRED = 1  # of level 0, unix(4) of macOS: struct xucred, whose second word is the user

@@ -23,7 +23,7 @@ from corn.system.ownership import check_socket_in, chown_socket, opened_director
 
 _BACKLOG = 64
 _WITHOUT = "no control socket: commands cannot reach this instance"
-_LONGEST_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
+_MAX_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 
 @dataclass(slots=True)
@@ -123,8 +123,8 @@ def _named(path: Path, asked: str, uid: int) -> ControlSocket:
 
 
 def _made(path: Path, asked: str, uid: int) -> ControlSocket:
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_LONGEST_PATH} bytes")
+    if len(os.fsencode(path)) > _MAX_PATH:
+        raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_MAX_PATH} bytes")
     if path.exists() and not path.is_socket():
         raise FileExistsError("it exists but is not a socket")
     if path.exists() and not _is_dead(path):

@@ -18,7 +18,7 @@ from corn.logs import logger
 from corn.supervisor.process.terminal import Terminal
 
 _KEYS = "r reload, o open, c clear, q quit"
-_ASKS_AFTER, _ASKS_EACH = 0.5, 0.5  # seconds
+_FIRST_QUERY, _QUERY_INTERVAL = 0.5, 0.5  # seconds
 _SLOW, _VERY_SLOW = 1.0, 5.0  # seconds of a start after which its current step, and its slowest steps, are logged
 _WILDCARDS = ("0.0.0.0", "[::]")
 _LABEL_WIDTH = 9
@@ -38,7 +38,7 @@ class _Start:
 
     began: float
     pid: int
-    asks: float
+    next_query: float
     at: str = ""
     seen: str = ""
     slow_reported: bool = False
@@ -70,7 +70,7 @@ class DevConsole:
 
     # The first lines
 
-    def greet(self, addresses: Sequence[str]) -> None:
+    def show_banner(self, addresses: Sequence[str]) -> None:
         """Show the application's address, the watched directories and the keys in a terminal."""
         self._address = next((_local(each) for each in addresses if each.startswith("http")), "")
         if not sys.stderr.isatty():
@@ -106,7 +106,7 @@ class DevConsole:
         """Record a worker's report of its start."""
         now = time.monotonic()
         if isinstance(message, Booting):
-            self._starts[worker] = _Start(now, message.pid, now + _ASKS_AFTER)
+            self._starts[worker] = _Start(now, message.pid, now + _FIRST_QUERY)
         elif isinstance(message, Ready):
             self._docs = message.docs
         if isinstance(message, Progress):
@@ -133,15 +133,15 @@ class DevConsole:
     # Periodic work
 
     def next_at(self) -> float | None:
-        times = [each.asks for each in self._starts.values()]
-        look = self._terminal.next_look()
-        return min([*times, *([] if look is None else [look])], default=None)
+        times = [each.next_query for each in self._starts.values()]
+        check = self._terminal.next_check()
+        return min([*times, *([] if check is None else [check])], default=None)
 
     def tick(self, now: float) -> None:
-        self._terminal.look(now)
+        self._terminal.check(now)
         for each in self._starts.values():
-            if each.asks <= now:
-                each.asks = now + _ASKS_EACH
+            if each.next_query <= now:
+                each.next_query = now + _QUERY_INTERVAL
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(each.pid, signal.SIGWINCH)  # worker/dev/session.py
 

@@ -35,7 +35,7 @@ from corn.supervisor.policy.state import RevisionFailure
 from corn.supervisor.process.terminal import Terminal
 from corn.system.paths import working_directory
 
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _SLOWEST = 10
 
 
@@ -99,8 +99,8 @@ class DevSession:
     def _terminal_closed(self, handle: Callable[[events.Event], None]) -> None:
         self._stop(handle, "its terminal was closed")
 
-    def greet(self, addresses: Sequence[str]) -> None:
-        self._console.greet(addresses)
+    def show_banner(self, addresses: Sequence[str]) -> None:
+        self._console.show_banner(addresses)
         if self._config.open:
             self._console.open()
 
@@ -248,7 +248,7 @@ class DevSession:
 
 def named(paths: list[str]) -> str:
     """Text that names a few paths and counts the others."""
-    shown = [_relative(path) for path in paths[:_MOST_NAMED]]
+    shown = [_relative(path) for path in paths[:_MAX_NAMED]]
     others = len(paths) - len(shown)
     return ", ".join(shown) + (f" and {others} others" if others else "")
 

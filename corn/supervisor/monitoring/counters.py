@@ -48,7 +48,7 @@ class WorkerCounters:
 
     def __init__(self, slots: Scoreboard) -> None:
         self._slots = slots
-        self.gone = Reading()
+        self.exited = Reading()
 
     def now(self, workers: Mapping[int, WorkerProcess]) -> dict[int, Reading]:
         """A reading for each worker, by its number."""
@@ -58,5 +58,5 @@ class WorkerCounters:
         """Add the counts of an exited worker to the sum, and clear its cell."""
         last = reading_of(cell)
         kept = replace(last, beat=0.0, connections=0, active=0, lag=0.0, load=0.0)
-        self.gone = self.gone.plus(kept)
+        self.exited = self.exited.plus(kept)
         cell.clear()

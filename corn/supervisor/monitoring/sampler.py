@@ -1,6 +1,6 @@
 """Periodic sampling of the workers' heartbeats, load and memory.
 
-After a pause of the master or of the machine, no heartbeat is judged until the workers have had time for another one.
+After a pause of the master or of the machine, heartbeats are ignored until the workers have had time for another one.
 
 RSS counts shared pages in full for each worker, so a limit on RSS would replace workers for memory that their template
 owns. PSS (proportional set size, system/memory.py) divides shared pages between the processes, but the kernel walks the
@@ -26,9 +26,9 @@ _LOAD_INTERVAL = 1.0
 _LAG_WEIGHT = 0.3  # of a new sample
 _LAG_MOST = 0.25  # seconds, so that one long block does not count for many seconds
 _MEMORY_INTERVAL_OVER_LIMIT = 0.2
-_CATCH_BREATH = 2.0
+_RECOVERY_TIME = 2.0
 _DRAIN_INTERVAL = 0.25
-_JUDGED = (Stage.READY, Stage.STUCK, Stage.DRAINING)
+_CHECKED_STAGES = (Stage.READY, Stage.STUCK, Stage.DRAINING)
 
 
 class Sampler:
@@ -45,8 +45,8 @@ class Sampler:
         self._memory = memory
         self._state = state
         self._handle = handle
-        self._last_look = self._next_look = self._next_sample = time.monotonic()
-        self._blind_until = 0.0
+        self._last_heartbeats = self._next_heartbeats = self._next_memory = time.monotonic()
+        self._paused_until = 0.0
         self._next_load = time.monotonic()
         self._cpu: dict[int, tuple[float, float]] = {}  # by worker: time of the last sample, and its CPU time
         self._lags: dict[int, float] = {}  # by worker, moving average in seconds
@@ -55,19 +55,19 @@ class Sampler:
         """Time of the next sample, None if there is nothing to sample."""
         state, times = self._state(), []
         if state.workers and (state.settings.timeout_worker > 0 or _is_draining(state)):
-            times.append(self._next_look)
+            times.append(self._next_heartbeats)
         if state.workers and _has_memory_limit(state.settings):
-            times.append(self._next_sample)
+            times.append(self._next_memory)
         if state.workers and _scales(state.settings):
             times.append(self._next_load)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
         """Take the samples that are due."""
-        if self._next_look <= now and (self._state().settings.timeout_worker > 0 or _is_draining(self._state())):
-            self._look(self._state(), now)
-        if self._next_sample <= now and _has_memory_limit(self._state().settings):
-            self._sample(self._state(), now)
+        if self._next_heartbeats <= now and (self._state().settings.timeout_worker > 0 or _is_draining(self._state())):
+            self._sample_heartbeats(self._state(), now)
+        if self._next_memory <= now and _has_memory_limit(self._state().settings):
+            self._sample_memory(self._state(), now)
         if self._next_load <= now and _scales(self._state().settings):
             self._sample_load(self._state(), now)
 
@@ -96,20 +96,20 @@ class Sampler:
         if shares:
             self._handle(LoadSampled(now, sum(shares) / len(shares), sum(self._lags.values()) / len(shares)))
 
-    def _look(self, state: State, now: float) -> None:
+    def _sample_heartbeats(self, state: State, now: float) -> None:
         limit = state.settings.timeout_worker
         every = min(_DRAIN_INTERVAL if _is_draining(state) else 1.0, max(0.05, limit / 10) if limit > 0 else 1.0)
-        if state.workers and now - self._last_look > 2 * every + 1.0:
-            self._blind_until = now + _CATCH_BREATH
-        self._last_look, self._next_look = now, now + every
-        if now >= self._blind_until:
+        if state.workers and now - self._last_heartbeats > 2 * every + 1.0:
+            self._paused_until = now + _RECOVERY_TIME
+        self._last_heartbeats, self._next_heartbeats = now, now + every
+        if now >= self._paused_until:
             self._handle(HeartbeatsSeen(now, self._ages(state, now)))
 
     def _ages(self, state: State, now: float) -> dict[int, float]:
         ages = {}
         for worker in state.workers.values():
             handle = self._executor.workers.get(worker.id)
-            if handle is None or worker.stage not in _JUDGED:
+            if handle is None or worker.stage not in _CHECKED_STAGES:
                 continue
             words = self._executor.slots.cell(handle.cell).words
             if worker.stage is Stage.DRAINING and not worker.accepts and not words[Field.ACTIVE]:
@@ -118,17 +118,17 @@ class Sampler:
             ages[worker.id] = now - max(words[Field.HEARTBEAT_MS] / 1000, since)
         return ages
 
-    def _sample(self, state: State, now: float) -> None:
+    def _sample_memory(self, state: State, now: float) -> None:
         ready = {worker.id: worker.pid for worker in state.ready() if worker.pid is not None}
         others = [each.pid for each in self._executor.templates.values() if each.pid is not None]
         sizes, total = self._memory.sample(ready, others, state.settings)
         is_over = any(worker.over_memory for worker in state.ready())
-        self._next_sample = now + (_MEMORY_INTERVAL_OVER_LIMIT if is_over else _MEMORY_INTERVAL)
+        self._next_memory = now + (_MEMORY_INTERVAL_OVER_LIMIT if is_over else _MEMORY_INTERVAL)
         self._handle(MemorySampled(now, sizes, total))
 
 
 def _scales(settings: Settings) -> bool:
-    return settings.most_workers > settings.workers
+    return settings.max_workers > settings.workers
 
 
 def _is_draining(state: State) -> bool:
@@ -139,7 +139,7 @@ def _has_memory_limit(settings: Settings) -> bool:
     return any((settings.limit_memory, settings.limit_memory_hard, settings.limit_memory_total))
 
 
-_REMEMBERED = 5
+_KEPT_SAMPLES = 5
 
 
 class MemorySampler:
@@ -158,12 +158,12 @@ class MemorySampler:
         rest = {pid: resident_size(pid) or 0 for pid in others}
         total = sum(sizes.values()) + sum(rest.values())
         limits = [limit for limit in (settings.limit_memory, settings.limit_memory_hard) if limit is not None]
-        too_much = settings.limit_memory_total is not None and total > settings.limit_memory_total
+        is_over_total = settings.limit_memory_total is not None and total > settings.limit_memory_total
         for number, pid in workers.items():
-            if too_much or (limits and sizes[number] > min(limits)):
+            if is_over_total or (limits and sizes[number] > min(limits)):
                 sizes[number] = proportional_size(pid) or 0
-            self._history.setdefault(pid, deque(maxlen=_REMEMBERED)).append(sizes[number])
-        if too_much:
+            self._history.setdefault(pid, deque(maxlen=_KEPT_SAMPLES)).append(sizes[number])
+        if is_over_total:
             total = sum(sizes.values()) + sum((proportional_size(pid) or 0) for pid in others)
         return sizes, total
 
@@ -172,5 +172,5 @@ class MemorySampler:
         return list(self._history.get(pid, ()))
 
     def _forget_all_but(self, pids: set[int]) -> None:
-        for gone in self._history.keys() - pids:
-            del self._history[gone]
+        for exited in self._history.keys() - pids:
+            del self._history[exited]

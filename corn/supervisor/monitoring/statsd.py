@@ -18,7 +18,7 @@ from corn.config.addresses import TcpAddress, UnixAddress, parse_address
 from corn.errors import ConfigError
 
 _INTERVAL = 1.0
-_LARGEST = 1400  # bytes of a datagram, so that it is not fragmented
+_MAX_DATAGRAM = 1400  # bytes of a datagram, so that it is not fragmented
 _CLASSES = (1, 2, 3, 4, 5)
 
 Status = dict[str, Any]
@@ -55,7 +55,7 @@ class StatsdReporter:
     def _report(self) -> None:
         datagram = b""
         for line in self._lines():
-            if datagram and len(datagram) + len(line) > _LARGEST:
+            if datagram and len(datagram) + len(line) > _MAX_DATAGRAM:
                 self._send(datagram)
                 datagram = b""
             datagram += (b"\n" if datagram else b"") + line

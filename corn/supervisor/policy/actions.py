@@ -46,7 +46,7 @@ class DrainWorker(Action):
     worker: int
     grace: float
     final: bool
-    brisk: bool = False  # no grace period for streams and idle connections
+    fast: bool = False  # no grace period for streams and idle connections
 
 
 @frozen
@@ -93,7 +93,7 @@ class Level(Enum):
 
 
 @frozen
-class Say(Action):
+class LogLine(Action):
     """Log one line; `detail` (a traceback) follows it."""
 
     level: Level

@@ -11,7 +11,7 @@ from __future__ import annotations
 from corn.frozen import frozen
 
 FIRST_DELAY = 0.25
-MOST_DELAY = 30.0
+MAX_DELAY = 30.0
 HEALTHY_AFTER = 60.0
 KILLS_FORGIVEN = 10
 KILLS_PERIOD = 10.0
@@ -28,7 +28,7 @@ class Restarts:
 
 def delay_after(streak: int, spread: float = 0.0) -> float:
     """Seconds to wait before the attempt that follows `streak` earlier delays; `spread` (0 to 1) adds up to a fifth."""
-    return float(min(FIRST_DELAY * 2 ** min(streak, 16), MOST_DELAY)) * (1 + 0.2 * spread)
+    return float(min(FIRST_DELAY * 2 ** min(streak, 16), MAX_DELAY)) * (1 + 0.2 * spread)
 
 
 def after_kill(restarts: Restarts, at: float, ready_for: float, spread: float) -> Restarts:

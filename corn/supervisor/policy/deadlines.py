@@ -48,10 +48,10 @@ def overdue_templates(state: State, at: float) -> list[Template]:
 def escalate_worker(draft: Transition, worker: Worker) -> None:
     """Escalate against a worker whose stage has timed out; the last step is to give it up."""
     if worker.stage is Stage.KILLING:
-        draft.say(Level.ERROR, f"{worker} did not exit on SIGKILL; giving it up")
+        draft.log(Level.ERROR, f"{worker} did not exit on SIGKILL; giving it up")
         draft.forget_worker(worker)
         return
-    draft.say(Level.WARNING, f"{worker} {_OVERDUE[worker.stage]}")
+    draft.log(Level.WARNING, f"{worker} {_OVERDUE[worker.stage]}")
     if worker.stage is Stage.BOOTING:
         draft.worker(worker, reason="boot timed out")
         abort(draft, draft.state.workers[worker.id])

@@ -122,7 +122,7 @@ def _template_stepped_down(draft: Transition, event: TemplateSteppedDown) -> Non
     template = draft.state.templates.get(event.generation)
     if template is not None and template.stage is TemplateStage.LOADING:
         draft.template(template, deadline=draft.at + template.settings.timeout_boot)
-        draft.say(Level.WARNING, event.reason)
+        draft.log(Level.WARNING, event.reason)
 
 
 def _template_failed(draft: Transition, event: TemplateFailed) -> None:
@@ -174,7 +174,7 @@ def _worker_ready(draft: Transition, event: WorkerReady) -> None:
     if worker is None or worker.stage not in (Stage.SPAWNING, Stage.BOOTING):
         return
     draft.worker(worker, stage=Stage.READY, since=draft.at, deadline=None)
-    draft.say(Level.DEBUG, f"{draft.state.workers[worker.id]} is ready")
+    draft.log(Level.DEBUG, f"{draft.state.workers[worker.id]} is ready")
 
 
 def _worker_failed(draft: Transition, event: WorkerFailed) -> None:
@@ -211,7 +211,7 @@ def _worker_exited(draft: Transition, event: WorkerExited) -> None:
         level = Level.INFO if in_order or _is_expected(draft.state, worker, event.end) else Level.WARNING
         if draft.rules is _DEVELOPMENT or worker.reason == _BOOT_FAILED:
             level = Level.DEBUG  # the failure is logged already, or will be
-        draft.say(level, f"{worker} exited: {worker.reason or worker.retiring}{how}")
+        draft.log(level, f"{worker} exited: {worker.reason or worker.retiring}{how}")
 
 
 def _is_expected(state: State, worker: Worker, end: ProcessExit) -> bool:
@@ -225,8 +225,8 @@ def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
     if draft.state.phase is Phase.STOPPING or draft.state.stop_at is not None:
         return
     if draft.state.phase is not Phase.RUNNING:
-        draft.change(again=event.settings)
-        draft.say(Level.INFO, "reload queued until the one under way has finished")
+        draft.change(queued_reload=event.settings)
+        draft.log(Level.INFO, "reload queued until the one under way has finished")
         return
     _begin_reload(draft, event)
 
@@ -234,7 +234,7 @@ def _reload_requested(draft: Transition, event: ReloadRequested) -> None:
 def _begin_reload(draft: Transition, event: ReloadRequested) -> None:
     candidate = spawn_template(draft, event.settings)
     draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None, scaled=None)
-    draft.say(Level.INFO, f"reloading: loading generation {candidate}")
+    draft.log(Level.INFO, f"reloading: loading generation {candidate}")
 
 
 def _tick(draft: Transition, event: Tick) -> None:
@@ -268,10 +268,10 @@ def _settle(draft: Transition) -> None:
     elif state.phase is Phase.STOPPING and not state.workers and not state.templates:
         draft.change(phase=Phase.STOPPED)
         draft.do(Exit(state.exit_code))
-    if draft.state.phase is Phase.RUNNING and draft.state.again is not None:
-        again = ReloadRequested(draft.at, draft.state.again)
-        draft.change(again=None)
-        _begin_reload(draft, again)
+    if draft.state.phase is Phase.RUNNING and draft.state.queued_reload is not None:
+        queued_reload = ReloadRequested(draft.at, draft.state.queued_reload)
+        draft.change(queued_reload=None)
+        _begin_reload(draft, queued_reload)
 
 
 def _preload_of(state: State) -> str:

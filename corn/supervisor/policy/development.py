@@ -11,8 +11,9 @@ Rules, in place of those of reconcile.py and failures.py:
   wait in the accept queues.
 - A worker of the current revision that cannot be started makes that revision a failure, which responders serve until
   the next change. No failure ends the master.
-- A worker that fails while an older one is still running may lack an exclusive resource: a database file, a lock, a
-  port. It is retried once after the older ones have exited. If that helps, later revisions also wait for the old exits.
+- A worker that fails while an older one is still running may conflict with it over an exclusive resource: a database
+  file, a lock, a port. It is retried once after the older ones have exited. If that helps, later revisions also wait
+  for the old exits.
 - With `keep_last_good` the old workers serve until a new one is ready.
 - A change of the environment (packages, env files, options) discards the templates.
 
@@ -45,10 +46,10 @@ from corn.supervisor.policy.state import (
 from corn.supervisor.policy.transition import (
     Transition,
     drain_or_kill,
-    remember_readiness,
     spawn_template,
     stop_template,
     template_loaded,
+    update_readiness,
 )
 
 SYNTAX = "syntax"  # diagnosis.failure
@@ -64,7 +65,7 @@ def _template_ready(draft: Transition, event: events.TemplateReady) -> None:
     if template is not None:
         draft.change(template_retries=0)
         if template.warm:
-            draft.say(
+            draft.log(
                 Level.DEBUG, f"packages are preloaded: the next worker is forked from generation {event.generation}"
             )
 
@@ -77,7 +78,7 @@ def _template_exited(draft: Transition, event: events.TemplateExited) -> None:
     draft.forget_template(event.generation)
     if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
         kind = "preloaded packages" if template.warm else "no packages"
-        draft.say(Level.WARNING, f"the template with {kind} was lost ({event.end})")
+        draft.log(Level.WARNING, f"the template with {kind} was lost ({event.end})")
 
 
 def _reload_requested(draft: Transition, event: events.ReloadRequested) -> None:
@@ -96,7 +97,7 @@ def _begin_revision(draft: Transition, *, cold: bool, since: float) -> None:
     if state.phase in (Phase.STOPPING, Phase.STOPPED):
         return
     draft.change(revision=state.revision + 1, changed_at=since, broken=None, restarts={}, announced=False)
-    draft.change(alone=state.alone and not cold)
+    draft.change(exclusive=state.exclusive and not cold)
     if cold:
         for template in list(state.templates.values()):
             if template.stage in (TemplateStage.LOADING, TemplateStage.READY):
@@ -115,14 +116,14 @@ def _packages_known(draft: Transition, _: events.PackagesKnown) -> None:
 def template_failed(draft: Transition, generation: int, failure: RevisionFailure, exit_code: int) -> None:
     """A template failed to load."""
     if draft.state.was_ready:
-        draft.say(Level.ERROR, f"the template of generation {generation} failed: {failure.error}", failure.detail)
+        draft.log(Level.ERROR, f"the template of generation {generation} failed: {failure.error}", failure.detail)
     else:
         failures.abort_start(draft, failure, exit_code)
 
 
 def template_lost(draft: Transition, template: Template, how: str) -> None:
     """A template no longer responds."""
-    draft.say(Level.WARNING, f"the template of generation {template.generation} was lost ({how})")
+    draft.log(Level.WARNING, f"the template of generation {template.generation} was lost ({how})")
 
 
 def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
@@ -144,20 +145,20 @@ def never_give_up(draft: Transition) -> None:
 
 def _boot_failed(draft: Transition, worker: Worker, failure: RevisionFailure) -> None:
     state = draft.state
-    if _may_have_lacked(draft, worker) and not state.settings.keep_last_good and not _is_certain(failure):
-        draft.change(alone=True)
-        draft.say(Level.DEBUG, f"{failure.error}; retrying once the workers before it have exited")
+    if _may_have_conflicted(draft, worker) and not state.settings.keep_last_good and not _is_certain(failure):
+        draft.change(exclusive=True)
+        draft.log(Level.DEBUG, f"{failure.error}; retrying once the workers before it have exited")
     elif state.broken is None:
-        draft.change(alone=False, broken=failure, announced=True)
+        draft.change(exclusive=False, broken=failure, announced=True)
         draft.change(last_error=failure.error, last_detail=failure.detail)
         draft.do(ShowFailure(state.revision, failure, draft.at - state.changed_at))
 
 
-def _may_have_lacked(draft: Transition, worker: Worker) -> bool:
+def _may_have_conflicted(draft: Transition, worker: Worker) -> bool:
     """True if another worker may have held a resource that this one needed to start."""
     others = (each for each in draft.state.workers.values() if each.id != worker.id)
-    still = any(_may_hold(draft.state, each, worker.slot) for each in others)
-    return worker.overlaps and (still or draft.at - worker.born <= draft.state.settings.drain_timeout)
+    still = any(_may_hold_resource(draft.state, each, worker.slot) for each in others)
+    return worker.overlaps and (still or draft.at - worker.spawned_at <= draft.state.settings.drain_timeout)
 
 
 def _is_certain(failure: RevisionFailure) -> bool:
@@ -167,7 +168,7 @@ def _is_certain(failure: RevisionFailure) -> bool:
 
 def reconcile(draft: Transition) -> None:
     """Start, drain and stop workers and templates until they match the current revision."""
-    remember_readiness(draft)
+    update_readiness(draft)
     _keep_templates(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
@@ -213,9 +214,9 @@ def _fill(draft: Transition, slot: int) -> None:
     for worker in live:
         if worker in good:
             continue
-        serves_on = (keeps_old and not worker.responder) or (worker in current and not state.alone)
+        serves_on = (keeps_old and not worker.responder) or (worker in current and not state.exclusive)
         if not (serves_on and worker.is_ready) or any(each.is_ready for each in good):
-            _dismiss(draft, worker)
+            _withdraw(draft, worker)
     kept = [each for each in draft.state.in_slot(slot) if each.is_ready and not each.responder]
     if not good and not (state.broken is not None and kept):
         _spawn(draft, slot)
@@ -225,7 +226,7 @@ def _is_current(state: State, worker: Worker) -> bool:
     return worker.revision == state.revision and worker.responder is (state.broken is not None)
 
 
-def _dismiss(draft: Transition, worker: Worker) -> None:
+def _withdraw(draft: Transition, worker: Worker) -> None:
     """Drain a worker that serves, or kill one that boots."""
     drain_or_kill(draft, worker, worker.retiring or _CHANGED)
 
@@ -235,8 +236,8 @@ def _spawn(draft: Transition, slot: int) -> None:
     if not state.can_fork(state.current) or draft.restarts(slot).not_before > draft.at:
         return
     responder = state.broken is not None
-    overlaps = not responder and any(_may_hold(state, each, slot) for each in state.workers.values())
-    if overlaps and state.alone:
+    overlaps = not responder and any(_may_hold_resource(state, each, slot) for each in state.workers.values())
+    if overlaps and state.exclusive:
         return
     assert state.current is not None
     worker = Worker(
@@ -248,7 +249,7 @@ def _spawn(draft: Transition, slot: int) -> None:
         draft.at + SPAWN_TIMEOUT,
         revision=state.revision,
         responder=responder,
-        born=draft.at,
+        spawned_at=draft.at,
         overlaps=overlaps,
     )
     draft.worker(worker)
@@ -257,7 +258,7 @@ def _spawn(draft: Transition, slot: int) -> None:
     draft.do(SpawnWorker(worker.id, slot, state.current, revision=state.revision, broken=broken))
 
 
-def _may_hold(state: State, worker: Worker, slot: int) -> bool:
+def _may_hold_resource(state: State, worker: Worker, slot: int) -> bool:
     """True if a worker has run the application and is not a sibling that serves beside the next one."""
     is_sibling = worker.revision == state.revision and worker.slot != slot and worker.is_live
     return not worker.responder and not is_sibling

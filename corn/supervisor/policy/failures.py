@@ -43,7 +43,7 @@ def template_lost(draft: Transition, template: Template, how: str) -> None:
     """A template that could fork has exited. Workers are unaffected; `reconcile` replaces the current one from disk."""
     generation = template.generation
     if generation == draft.state.current:
-        draft.say(
+        draft.log(
             Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers continue to serve"
         )
     elif generation == draft.state.candidate:
@@ -59,7 +59,7 @@ def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, e
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
         draft.change(last_error=failure.error, last_detail=failure.detail)
-        draft.say(Level.ERROR, f"{worker} failed: {failure.error}{_next_attempt(draft, worker)}", failure.detail)
+        draft.log(Level.ERROR, f"{worker} failed: {failure.error}{_next_attempt(draft, worker)}", failure.detail)
 
 
 def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
@@ -69,7 +69,7 @@ def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:
         return
     _back_off(draft, worker, end)
     draft.change(last_error=f"{worker} crashed: {end}", last_detail="")
-    draft.say(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
+    draft.log(Level.ERROR, f"{worker} crashed: {end}{_next_attempt(draft, worker)}")
     if worker.generation == draft.state.candidate:
         abandon(draft, f"a new worker crashed: {end}")
     elif _is_fault_of_deploy(draft, worker, end):
@@ -89,7 +89,7 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
     if template is not None and template.stage is TemplateStage.READY:
         draft.template(template, missed=template.missed + 1)
         if template.missed + 1 >= _MISSED_FORKS:
-            draft.say(Level.ERROR, f"the template of generation {template.generation} no longer forks")
+            draft.log(Level.ERROR, f"the template of generation {template.generation} no longer forks")
             escalate_template(draft, draft.state.templates[template.generation])
             draft.rules.template_lost(draft, template, "it does not respond")
     draft.rules.worker_failed(draft, worker, RevisionFailure("was not forked in time"), ExitCode.APPLICATION)
@@ -103,19 +103,19 @@ def give_up(draft: Transition) -> None:
     if state.ready() or state.unready_since is None:
         return
     if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
-        draft.say(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
+        draft.log(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
         _stop_at_once(draft, ExitCode.GAVE_UP)
 
 
 def abort_start(draft: Transition, failure: RevisionFailure, exit_code: int) -> None:
     """Report why the first start failed, and exit."""
-    draft.say(Level.ERROR, f"could not start: {failure.error}", failure.detail)
+    draft.log(Level.ERROR, f"could not start: {failure.error}", failure.detail)
     draft.change(last_error=failure.error, last_detail=failure.detail)
     _stop_at_once(draft, exit_code)
 
 
 def _stop_at_once(draft: Transition, exit_code: int) -> None:
-    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=int(exit_code), candidate=None, again=None)
+    draft.change(phase=Phase.STOPPING, stop=Stop.QUICK, exit_code=int(exit_code), candidate=None, queued_reload=None)
     for worker in list(draft.state.workers.values()):
         if worker.is_live:
             kill(draft, worker, "stop")

@@ -4,7 +4,7 @@ Heartbeat. The event loop writes it, so its age is how long the loop has been bl
 worker dumps its stacks, once, and is left running. At the limit it is stuck: a replacement is started at once. When the
 replacement is ready, or after a few seconds without one, the worker is aborted, and its fault handler writes the stacks
 of all threads. A worker that recovers before that finishes its requests and exits. A slow worker whose loop is not
-blocked is never touched, and no worker is judged after a pause of the master itself (monitoring/sampler.py).
+blocked is never touched, and heartbeats are ignored after a pause of the master itself (monitoring/sampler.py).
 
 A draining worker has its grace period for in-flight requests. If its event loop is blocked at the end of that period,
 it is aborted; otherwise it also has the time of its lifespan shutdown.
@@ -23,7 +23,10 @@ from corn.supervisor.policy.events import HeartbeatsSeen, MemorySampled
 from corn.supervisor.policy.state import ABORT_TIMEOUT, Stage, State, Worker
 from corn.supervisor.policy.transition import Transition, drain
 
-REPLACED_WITHIN = 5.0
+BLOCKED_AFTER = 1.0  # seconds without a heartbeat
+REPLACE_TIMEOUT = 5.0  # from being stuck to being aborted without a replacement
+SAMPLES = 3  # in a row over the memory limit
+MIB = 1 << 20
 
 
 def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
@@ -33,13 +36,13 @@ def heartbeats_seen(draft: Transition, event: HeartbeatsSeen) -> None:
         if worker is None:
             continue
         if worker.stage is Stage.DRAINING:
-            _judge_draining(draft, worker, age)
+            _check_draining(draft, worker, age)
         elif limit <= 0:
             continue
         elif worker.is_ready:
-            _judge_ready(draft, worker, age, limit)
+            _check_ready(draft, worker, age, limit)
         elif worker.stage is Stage.STUCK and age < limit / 2:
-            draft.say(Level.WARNING, f"{worker} has recovered; it is replaced anyway")
+            draft.log(Level.WARNING, f"{worker} has recovered; it is replaced anyway")
             drain(draft, worker, worker.reason)
 
 
@@ -55,30 +58,25 @@ def abort(draft: Transition, worker: Worker) -> None:
     draft.do(AbortWorker(worker.id))
 
 
-def _judge_draining(draft: Transition, worker: Worker, age: float) -> None:
+def _check_draining(draft: Transition, worker: Worker, age: float) -> None:
     """Abort a worker that is blocked at the end of its grace period, because it cannot cancel its requests itself."""
     if worker.grace_ends is not None and draft.at >= worker.grace_ends and age >= BLOCKED_AFTER:
-        draft.say(Level.WARNING, f"{worker} did not exit within its grace period: its event loop is blocked")
+        draft.log(Level.WARNING, f"{worker} did not exit within its grace period: its event loop is blocked")
         abort(draft, worker)
 
 
-def _judge_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
+def _check_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
     if age >= limit:
         reason = f"stuck: its event loop has been blocked for {age:.1f} s"
-        draft.say(Level.ERROR, f"{worker} is {reason}; it is replaced, then aborted with a stack dump")
-        draft.worker(worker, stage=Stage.STUCK, since=draft.at, deadline=draft.at + REPLACED_WITHIN, reason=reason)
+        draft.log(Level.ERROR, f"{worker} is {reason}; it is replaced, then aborted with a stack dump")
+        draft.worker(worker, stage=Stage.STUCK, since=draft.at, deadline=draft.at + REPLACE_TIMEOUT, reason=reason)
     elif age >= limit / 2 and not worker.lagging:
-        draft.say(Level.WARNING, f"{worker} has blocked its event loop for {age:.1f} s; its stacks follow")
+        draft.log(Level.WARNING, f"{worker} has blocked its event loop for {age:.1f} s; its stacks follow")
         draft.worker(worker, lagging=True)
         draft.do(DumpWorker(worker.id))
     elif age < limit / 2 and worker.lagging:
-        draft.say(Level.INFO, f"{worker} has recovered: its event loop is no longer blocked")
+        draft.log(Level.INFO, f"{worker} has recovered: its event loop is no longer blocked")
         draft.worker(worker, lagging=False)
-
-
-SAMPLES = 3
-BLOCKED_AFTER = 1.0  # seconds without a heartbeat
-MIB = 1 << 20
 
 
 def recycles_at(state: State, worker: Worker) -> float | None:
@@ -116,18 +114,18 @@ def memory_sampled(draft: Transition, event: MemorySampled) -> None:
     for number, size in event.workers.items():
         worker = draft.state.workers.get(number)
         if worker is not None and worker.is_ready:
-            _judge(draft, worker, size)
+            _check_memory(draft, worker, size)
     total, limit = event.total, draft.state.settings.limit_memory_total
     if limit is not None and total > limit:
         _replace_largest(draft, event, f"memory of the service {total // MIB} MiB, limit {limit // MIB} MiB")
 
 
-def _judge(draft: Transition, worker: Worker, size: int) -> None:
+def _check_memory(draft: Transition, worker: Worker, size: int) -> None:
     settings = draft.state.settings
     soft, hard = settings.limit_memory, settings.limit_memory_hard
     if hard is not None and size > hard:
         reason = f"memory {size // MIB} MiB, hard limit {hard // MIB} MiB"
-        draft.say(Level.WARNING, f"stopping {worker} at once: {reason}")
+        draft.log(Level.WARNING, f"stopping {worker} at once: {reason}")
         drain(draft, worker, reason, quick=True)
         return
     over = worker.over_memory + 1 if soft is not None and size > soft else 0

@@ -14,20 +14,20 @@ from corn.supervisor.policy.rolling_reload import can_roll_back, roll_back
 from corn.supervisor.policy.state import Phase
 from corn.supervisor.policy.transition import Transition, drain
 
-MOST_WORKERS = 512
-ASKED = "requested by command"
+MAX_WORKERS = 512
+BY_COMMAND = "requested by command"
 
 
 def scale_requested(draft: Transition, event: ScaleRequested) -> None:
-    target = max(1, min(MOST_WORKERS, draft.state.target + event.delta))
+    target = max(1, min(MAX_WORKERS, draft.state.target + event.delta))
     if target != draft.state.target and draft.state.phase is not Phase.STOPPING:
-        draft.say(Level.INFO, f"scaling from {draft.state.target} to {target} workers")
+        draft.log(Level.INFO, f"scaling from {draft.state.target} to {target} workers")
         draft.change(target=target, scaled=target)
 
 
 def rollback_requested(draft: Transition, _: RollbackRequested) -> None:
     if can_roll_back(draft.state):
-        roll_back(draft, ASKED, level=Level.INFO)
+        roll_back(draft, BY_COMMAND, level=Level.INFO)
 
 
 def restart_requested(draft: Transition, event: RestartRequested) -> None:
@@ -36,7 +36,7 @@ def restart_requested(draft: Transition, event: RestartRequested) -> None:
         return
     for worker in draft.state.in_slot(event.slot):
         if worker.is_ready:
-            draft.worker(worker, retiring=worker.retiring or ASKED, at_once=True)
+            draft.worker(worker, retiring=worker.retiring or BY_COMMAND, at_once=True)
     if event.slot in draft.state.restarts:
         draft.set_restarts(event.slot, Restarts())
 
@@ -44,5 +44,5 @@ def restart_requested(draft: Transition, event: RestartRequested) -> None:
 def drain_requested(draft: Transition, event: DrainRequested) -> None:
     worker = draft.state.workers.get(event.worker)
     if worker is not None and worker.is_ready and draft.state.phase is not Phase.STOPPING:
-        draft.say(Level.INFO, f"draining {worker}: {ASKED}")
-        drain(draft, worker, ASKED)
+        draft.log(Level.INFO, f"draining {worker}: {BY_COMMAND}")
+        drain(draft, worker, BY_COMMAND)

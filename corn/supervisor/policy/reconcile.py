@@ -26,16 +26,16 @@ from corn.supervisor.policy.rolling_reload import (
     wanted_generation,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
-from corn.supervisor.policy.transition import Transition, drain, drain_or_kill, remember_readiness
+from corn.supervisor.policy.transition import Transition, drain, drain_or_kill, update_readiness
 
-LEAST_DRAINING = 8
+MIN_DRAINING = 8
 
 
 def reconcile(draft: Transition) -> None:
     """Apply the rules above to every slot, unless the master stops."""
     commit(draft)
     replace_lost_template(draft)
-    remember_readiness(draft)
+    update_readiness(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
     for worker in list(draft.state.workers.values()):
@@ -49,9 +49,9 @@ def reconcile(draft: Transition) -> None:
 def _limit_draining(draft: Transition) -> None:
     """Stop surplus draining workers at once, so that deploys in quick succession do not fill the machine."""
     draining = [worker for worker in draft.state.workers.values() if worker.stage is Stage.DRAINING]
-    for worker in draining[: max(0, len(draining) - max(LEAST_DRAINING, 2 * draft.state.target))]:
+    for worker in draining[: max(0, len(draining) - max(MIN_DRAINING, 2 * draft.state.target))]:
         if worker.deadline is None or worker.deadline > draft.at + QUICK_GRACE:
-            draft.say(Level.WARNING, f"stopping {worker} at once: too many old workers")
+            draft.log(Level.WARNING, f"stopping {worker} at once: too many old workers")
             drain(draft, worker, worker.reason, quick=True)
 
 
@@ -91,7 +91,9 @@ def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker])
     replaced = next((worker for worker in live if worker.is_ready and worker.generation == wanted), None)
     if replaced is not None and not replaced.retires_at_once and is_recycling(state, draft.at):
         return
-    worker = Worker(state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT, born=draft.at)
+    worker = Worker(
+        state.next_worker, slot, wanted, Stage.SPAWNING, draft.at, draft.at + SPAWN_TIMEOUT, spawned_at=draft.at
+    )
     draft.worker(worker)
     draft.change(next_worker=worker.id + 1)
     draft.do(SpawnWorker(worker.id, slot, wanted, gated=wanted == state.candidate))

@@ -20,7 +20,7 @@ from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
 from corn.supervisor.policy.transition import Transition, spawn_template, stop_template
 
 PROBATION = 5.0
-_TIME_TO_CLOSE = 1.0
+_CLOSE_TIMEOUT = 1.0
 
 
 def wanted_generation(state: State, slot: int, at: float) -> int | None:
@@ -71,13 +71,13 @@ def commit(draft: Transition) -> None:
         template_retries=0,
         restarts={},
     )
-    draft.say(Level.INFO, f"reloaded: generation {template.generation} serves after {draft.at - template.since:.2f} s")
+    draft.log(Level.INFO, f"reloaded: generation {template.generation} serves after {draft.at - template.since:.2f} s")
 
 
 def may_still_accept(state: State) -> list[float]:
     """Deadlines for the draining workers to report that they have stopped accepting; a stuck worker never does."""
     return [
-        worker.since + _TIME_TO_CLOSE
+        worker.since + _CLOSE_TIMEOUT
         for worker in state.workers.values()
         if worker.stage is Stage.DRAINING and worker.accepts and worker.generation != state.candidate
     ]
@@ -88,7 +88,7 @@ def abandon(draft: Transition, error: str, detail: str = "") -> None:
     state = draft.state
     draft.change(phase=Phase.RUNNING, candidate=None, last_error=error, last_detail=detail)
     what = f"generation {state.current} continues to serve, generation {state.candidate} is withdrawn"
-    draft.say(Level.ERROR, f"reload failed: {what}: {error}", detail)
+    draft.log(Level.ERROR, f"reload failed: {what}: {error}", detail)
 
 
 def can_roll_back(state: State) -> bool:
@@ -114,7 +114,7 @@ def roll_back(draft: Transition, why: str, *, level: Level = Level.ERROR) -> Non
         restarts={},
     )
     what = f"generation {state.previous} serves again, generation {state.current} is withdrawn"
-    draft.say(level, f"rolled back: {what}: {why}")
+    draft.log(level, f"rolled back: {what}: {why}")
 
 
 def previous_until(state: State) -> float | None:

@@ -29,14 +29,14 @@ def load_sampled(draft: Transition, event: LoadSampled) -> None:
         draft.change(busy_since=None, idle_since=None)
         return
     is_busy = event.busy >= BUSY or event.lag >= LATE
-    is_idle = state.target > settings.workers and _share_with_one_fewer(state, event.busy) <= IDLE and not is_busy
+    is_idle = state.target > settings.workers and _busy_with_one_fewer(state, event.busy) <= IDLE and not is_busy
     draft.change(
         busy_since=(state.busy_since or draft.at) if is_busy else None,
         idle_since=(state.idle_since or draft.at) if is_idle else None,
     )
     busy_since, idle_since = draft.state.busy_since, draft.state.idle_since
     load = f"the event loops are {event.busy:.0%} busy, and {event.lag * 1000:.0f} ms late"
-    if busy_since is not None and draft.at - busy_since >= GROW_AFTER and state.target < settings.most_workers:
+    if busy_since is not None and draft.at - busy_since >= GROW_AFTER and state.target < settings.max_workers:
         _scale(draft, 1, load)
     elif idle_since is not None and draft.at - idle_since >= SHRINK_AFTER:
         _scale(draft, -1, load)
@@ -46,21 +46,21 @@ def target_of(state: State, settings: Settings) -> int:
     """The number of workers under other settings: the requested one, or the one that the load determined."""
     if state.scaled is not None:
         return state.scaled
-    return max(settings.workers, min(state.target, settings.most_workers))
+    return max(settings.workers, min(state.target, settings.max_workers))
 
 
 def _may_scale(state: State) -> bool:
-    if state.settings.most_workers <= state.settings.workers or state.scaled is not None:
+    if state.settings.max_workers <= state.settings.workers or state.scaled is not None:
         return False
     served = {worker.slot for worker in state.ready() if worker.slot < state.target}
     return state.phase is Phase.RUNNING and state.stop_at is None and len(served) == state.target
 
 
-def _share_with_one_fewer(state: State, busy: float) -> float:
+def _busy_with_one_fewer(state: State, busy: float) -> float:
     return busy * state.target / (state.target - 1) if state.target > 1 else 1.0
 
 
 def _scale(draft: Transition, by: int, why: str) -> None:
     target = draft.state.target + by
-    draft.say(Level.INFO, f"scaling from {draft.state.target} to {target} workers: {why}")
+    draft.log(Level.INFO, f"scaling from {draft.state.target} to {target} workers: {why}")
     draft.change(target=target, busy_since=None, idle_since=None)

@@ -26,9 +26,9 @@ _STOPPING = {
 def upgrade_requested(draft: Transition, _: UpgradeRequested) -> None:
     state = draft.state
     if state.upgrading or state.stop_at is not None or state.phase not in (Phase.RUNNING, Phase.RELOADING):
-        draft.say(Level.WARNING, "upgrade refused: another is under way, or corn is starting or stopping")
+        draft.log(Level.WARNING, "upgrade refused: another is under way, or corn is starting or stopping")
         return
-    draft.say(Level.INFO, "upgrading: starting a new master")
+    draft.log(Level.INFO, "upgrading: starting a new master")
     draft.change(upgrading=True)
     draft.do(StartSuccessor())
 
@@ -42,7 +42,7 @@ def successor_ready(draft: Transition, _: SuccessorReady) -> None:
 def successor_failed(draft: Transition, event: SuccessorFailed) -> None:
     if draft.state.upgrading:
         draft.change(upgrading=False, last_error=event.error, last_detail="")
-        draft.say(Level.ERROR, f"upgrade failed, this master continues to serve: {event.error}")
+        draft.log(Level.ERROR, f"upgrade failed, this master continues to serve: {event.error}")
 
 
 def stop_requested(draft: Transition, event: StopRequested) -> None:
@@ -74,14 +74,14 @@ def _may_wait(draft: Transition, event: StopRequested) -> bool:
 
 def _delay_stop(draft: Transition, event: StopRequested) -> None:
     delay = draft.state.settings.drain_delay
-    draft.change(stop_at=draft.at + delay, again=None)
+    draft.change(stop_at=draft.at + delay, queued_reload=None)
     cause = event.cause or event.signal
-    draft.say(Level.INFO, f"{cause}: accepting connections for {delay:g} s more (--drain-delay), then stopping")
+    draft.log(Level.INFO, f"{cause}: accepting connections for {delay:g} s more (--drain-delay), then stopping")
 
 
 def _stop(draft: Transition, stop: Stop, cause: str) -> None:
-    draft.say(Level.INFO, f"{cause}: {_STOPPING[stop]}")
-    draft.change(phase=Phase.STOPPING, stop=stop, stop_at=None, candidate=None, again=None)
+    draft.log(Level.INFO, f"{cause}: {_STOPPING[stop]}")
+    draft.change(phase=Phase.STOPPING, stop=stop, stop_at=None, candidate=None, queued_reload=None)
     draft.do(CloseListeners(draft.state.handed_over))
     for template in list(draft.state.templates.values()):
         if template.stage in (TemplateStage.LOADING, TemplateStage.READY):

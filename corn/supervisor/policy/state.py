@@ -41,7 +41,7 @@ LIVE = (Stage.SPAWNING, Stage.BOOTING, Stage.READY)  # a tuple: a set would call
 class TemplateStage(Enum):
     LOADING = "loading"
     READY = "ready"
-    LEAVING = "leaving"
+    STOPPING = "stopping"
     KILLING = "killing"
 
 
@@ -110,7 +110,7 @@ class Settings:
     limit_memory_total: int | None
     keep_last_good: bool
     development: bool = False
-    most_workers: int = 0  # where it is more than `workers`, the load decides between them (scaling.py)
+    max_workers: int = 0  # where it is more than `workers`, the load decides between them (scaling.py)
 
     @property
     def drain_timeout(self) -> float:
@@ -132,7 +132,7 @@ class Worker:
     reason: str = ""
     retiring: str = ""  # why it is to be replaced; it serves until its replacement is ready
     accepts: bool = True  # as far as the master knows
-    born: float = 0.0  # when the fork was requested
+    spawned_at: float = 0.0  # when the fork was requested
     at_once: bool = False  # it is to be replaced without regard to how long it has lived
     over_memory: int = 0  # samples in a row in which it held too much
     grace_ends: float | None = None  # when the grace period of a draining worker ends
@@ -188,9 +188,9 @@ class State:
     """Complete state of the master, from which `decide` works.
 
     `current` is the generation that is known to be good, `candidate` the one that a start or a reload is trying,
-    `previous` the one that was current until `committed_at` and can still be returned to.
-    `again` holds the settings of a reload requested while one was under way. `failures` counts the workers that failed
-    since one was last ready, and `unready_since` is when the last ready one was lost.
+    `previous` the one that was current until `committed_at` and can still be returned to. `queued_reload` holds the
+    settings of a reload requested while one was under way. `failures` counts the workers that failed since one was last
+    ready, and `unready_since` is when the last ready one was lost.
     """
 
     settings: Settings
@@ -203,7 +203,7 @@ class State:
     candidate: int | None = None
     previous: int | None = None
     committed_at: float = 0.0
-    again: Settings | None = None
+    queued_reload: Settings | None = None
     scaled: int | None = None  # the number of workers that was requested since the last requested reload
     busy_since: float | None = None  # since when the workers have been busy enough for one more
     idle_since: float | None = None  # and idle enough for one fewer
@@ -218,7 +218,7 @@ class State:
     changed_at: float = 0.0
     broken: RevisionFailure | None = None  # why that revision is not served
     announced: bool = True  # whether it was announced that the revision is served, or is not
-    alone: bool = False  # in development, a worker is spawned once those before it have exited
+    exclusive: bool = False  # in development, a worker is spawned once those before it have exited
     template_retries: int = 0
     template_retry_at: float | None = None
     next_worker: int = 1

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from corn.frozen import frozen
-from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Level, Say, SpawnTemplate, StopTemplate
+from corn.supervisor.policy.actions import Action, DrainWorker, KillWorker, Level, LogLine, SpawnTemplate, StopTemplate
 from corn.supervisor.policy.backoff import Restarts
 from corn.supervisor.policy.events import Event, TemplateReady
 from corn.supervisor.policy.state import (
@@ -59,8 +59,8 @@ class Transition:
     def do(self, action: Action) -> None:
         self.actions.append(action)
 
-    def say(self, level: Level, text: str, detail: str = "") -> None:
-        self.actions.append(Say(level, text, detail))
+    def log(self, level: Level, text: str, detail: str = "") -> None:
+        self.actions.append(LogLine(level, text, detail))
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -109,7 +109,7 @@ def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False
         grace_ends=min(draft.at + grace + GRACE_MARGIN, worker.grace_ends or inf),
         reason=worker.reason or reason,
     )
-    draft.do(DrainWorker(worker.id, grace, final, brisk=settings.development))
+    draft.do(DrainWorker(worker.id, grace, final, fast=settings.development))
 
 
 def kill(draft: Transition, worker: Worker, reason: str) -> None:
@@ -132,7 +132,7 @@ def stop_template(draft: Transition, template: Template) -> None:
     """Stop a template. A template that is the parent of its workers may stay until they have exited."""
     has_workers = any(worker.generation == template.generation for worker in draft.state.workers.values())
     limit = TEMPLATE_EXIT_TIMEOUT + (template.settings.drain_timeout + KILL_TIMEOUT if has_workers else 0.0)
-    draft.template(template, stage=TemplateStage.LEAVING, since=draft.at, deadline=draft.at + limit)
+    draft.template(template, stage=TemplateStage.STOPPING, since=draft.at, deadline=draft.at + limit)
     draft.do(StopTemplate(template.generation))
 
 
@@ -145,7 +145,7 @@ def template_loaded(draft: Transition, event: TemplateReady) -> Template | None:
     return template
 
 
-def remember_readiness(draft: Transition) -> None:
+def update_readiness(draft: Transition) -> None:
     """Record whether some worker is ready, and since when none is."""
     state = draft.state
     if state.ready():

@@ -59,7 +59,7 @@ class DaemonLaunch(Launch):
 
     def ready(self) -> None:
         self._close_terminal()
-        self._answer(0)
+        self._report(0)
 
     def ended(self, code: int) -> None:
         """Report to the command if it still waits; from now on, its terminal shows standard error.
@@ -71,7 +71,7 @@ class DaemonLaunch(Launch):
         if self._terminal is not None:
             os.dup2(self._terminal, 2)
         self._close_terminal()
-        self._answer(code or 1)
+        self._report(code or 1)
 
     def _close_terminal(self) -> None:
         if self._handler is not None:
@@ -82,7 +82,7 @@ class DaemonLaunch(Launch):
             os.close(self._terminal)
             self._terminal = None
 
-    def _answer(self, code: int) -> None:
+    def _report(self, code: int) -> None:
         """Write the result and close the pipe: the command exits at its end, or when this process has exited."""
         if self._writer is not None:
             with contextlib.suppress(OSError):  # the command was killed
@@ -104,10 +104,10 @@ def daemonize() -> Launch:
     if os.fork() > 0:
         os._exit(0)
     os.write(writer, f"{os.getpid()}\n".encode())
-    return DaemonLaunch(writer, _leave_streams())
+    return DaemonLaunch(writer, _detach_streams())
 
 
-def _leave_streams() -> int | None:
+def _detach_streams() -> int | None:
     """Replace the standard streams by /dev/null; returns a copy of standard error if that was replaced."""
     terminal = None if _is_file(2) else _copy(2)
     null = os.open(os.devnull, os.O_RDWR)

@@ -3,7 +3,7 @@
 The master is a subreaper: orphaned descendants of workers become its children and must be reaped. The last exits of
 unknown processes are kept, because a worker may exit before the message with its process id has been read. They are
 kept with their times, because process ids are reused (they end at /proc/sys/kernel/pid_max, 32768 on many machines): an
-exit from before the fork of a worker was ordered belongs to another process.
+exit from before the fork of a worker was requested belongs to another process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import TypeVar
 from corn.logs import logger
 from corn.supervisor.policy.state import ProcessExit
 
-_KEPT = 256
+_MAX_KEPT = 256
 
 T = TypeVar("T")
 
 
 class Reaper:
+    """Reaps with waitpid(2), and keeps the last exits."""
+
     def __init__(self) -> None:
-        self._unplaced: dict[int, tuple[float, ProcessExit]] = {}
+        self._unclaimed: dict[int, tuple[float, ProcessExit]] = {}
         self._last: dict[int, float] = {}  # when the process of each id ended, known or not
 
     def reap(self) -> Iterator[tuple[int, ProcessExit]]:
@@ -50,15 +52,15 @@ class Reaper:
     def keep(self, pid: int, end: ProcessExit) -> None:
         """Keep the exit of a process that is not known yet."""
         logger.debug("unknown child process %d %s", pid, end)
-        _put(self._unplaced, pid, (time.monotonic(), end))
+        _put(self._unclaimed, pid, (time.monotonic(), end))
 
     def is_kept(self, pid: int, since: float) -> bool:
         """True if the exit of a process was kept since a monotonic time."""
-        return pid in self._unplaced and self._unplaced[pid][0] >= since
+        return pid in self._unclaimed and self._unclaimed[pid][0] >= since
 
     def ended_early(self, pid: int, since: float) -> ProcessExit | None:
         """Exit of a process that was kept since a monotonic time; it is then dropped."""
-        at, end = self._unplaced.pop(pid, (0.0, None))
+        at, end = self._unclaimed.pop(pid, (0.0, None))
         return end if at >= since else None
 
 
@@ -66,7 +68,7 @@ def _put(kept: dict[int, T], pid: int, value: T) -> None:
     """Put a value last, and drop the oldest of too many."""
     kept.pop(pid, None)
     kept[pid] = value
-    while len(kept) > _KEPT:
+    while len(kept) > _MAX_KEPT:
         del kept[next(iter(kept))]
 
 

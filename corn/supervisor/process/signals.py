@@ -50,7 +50,7 @@ class Signals:
     def catch(self) -> None:
         self._wakeup_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (*HANDLED, *IGNORED):
-            self._before[number] = signal.signal(number, _noted)
+            self._before[number] = signal.signal(number, _do_nothing)
         self._mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, JOB_CONTROL)
         self._thread = threading.Thread(target=self._wait, name="job control", daemon=True)
         self._thread.start()
@@ -84,5 +84,5 @@ class Signals:
                 yield signal.Signals(number)
 
 
-def _noted(number: int, frame: FrameType | None) -> None:
+def _do_nothing(number: int, frame: FrameType | None) -> None:
     del number, frame

@@ -26,25 +26,25 @@ from corn.supervisor.projections.sd_notify import is_healthy, notices, refused_r
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 _RETRY = 0.1
-_MOST_UNSENT = 64
-_SUCCESSION = 2.0
+_MAX_UNSENT = 64
+_REPEAT_AFTER = 2.0
 _PINGS = 3  # watchdog pings per timeout of the manager
 
 Datagram = tuple[bytes, tuple[socket.socket, ...]]
 
 
 class SystemdNotifier:
-    """Sender of notices. Times are monotonic, in seconds. `succeeds`: another master served before."""
+    """Sender of notices. Times are monotonic, in seconds. `is_successor`: another master served before."""
 
-    def __init__(self, environ: MutableMapping[str, str], *, succeeds: bool = False) -> None:
+    def __init__(self, environ: MutableMapping[str, str], *, is_successor: bool = False) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
-        self._every = _watchdog_period(environ) if self._address else None
+        self._ping_interval = _watchdog_period(environ) if self._address else None
         self._next_ping = 0.0
         self._repeat_at: float | None = None
-        self._succeeds = succeeds
+        self._is_successor = is_successor
         self._stored: dict[str, tuple[socket.socket, ...]] = {}
         self._unsent: deque[Datagram] = deque()
-        self._is_deaf = False
+        self._is_unreachable = False
         self._state: State | None = None
         self._socket: socket.socket | None = None
         if self._address:
@@ -69,8 +69,8 @@ class SystemdNotifier:
             self._send(notice)
             if notice == "STOPPING=1":
                 self._forget_stored()
-        if self._succeeds and before.phase is Phase.STARTING and after.phase is not Phase.STARTING:
-            self._repeat_at = at + _SUCCESSION
+        if self._is_successor and before.phase is Phase.STARTING and after.phase is not Phase.STARTING:
+            self._repeat_at = at + _REPEAT_AFTER
 
     def reload_refused(self, why: str) -> None:
         if self._state is not None:
@@ -92,15 +92,15 @@ class SystemdNotifier:
             self._send_stored()
             if state.phase is Phase.RUNNING and state.stop_at is None:  # otherwise another notice reports the state
                 self._send(f"READY=1\nSTATUS={status_line(state, now)}")
-        if self._every is not None and now >= self._next_ping:
-            self._next_ping = now + self._every
+        if self._ping_interval is not None and now >= self._next_ping:
+            self._next_ping = now + self._ping_interval
             if is_healthy(state) and not self._unsent:
                 self._send("WATCHDOG=1")
 
     def next_at(self) -> float | None:
         """When `tick` has something to do, None for never."""
         times = [time.monotonic() + _RETRY] if self._unsent else []
-        times += [] if self._every is None else [self._next_ping]
+        times += [] if self._ping_interval is None else [self._next_ping]
         times += [] if self._repeat_at is None else [self._repeat_at]
         return min(times, default=None)
 
@@ -123,7 +123,7 @@ class SystemdNotifier:
     def _send(self, notice: str, socks: tuple[socket.socket, ...] = ()) -> None:
         if self._socket is None:
             return
-        if len(self._unsent) == _MOST_UNSENT:
+        if len(self._unsent) == _MAX_UNSENT:
             self._unsent.popleft()
         self._unsent.append((notice.encode(), socks))
         self._flush()
@@ -136,11 +136,11 @@ class SystemdNotifier:
             except BlockingIOError:
                 return
             except OSError as error:
-                if not self._is_deaf:
+                if not self._is_unreachable:
                     logger.warning("the service manager at NOTIFY_SOCKET cannot be notified: %s", error.strerror)
-                self._is_deaf = True
+                self._is_unreachable = True
             else:
-                self._is_deaf = False
+                self._is_unreachable = False
             self._unsent.popleft()
 
 

@@ -36,7 +36,7 @@ class Terminal:
         self._receive: Callable[[str], None] | None = None
         self._reads = False
         self._paused = False
-        self._next_look = 0.0
+        self._next_check = 0.0
 
     # Hang-up
 
@@ -74,7 +74,7 @@ class Terminal:
         if self._settings is not None and sys.stderr is not None and sys.stderr.isatty():
             self._receive = receive
             signal.signal(signal.SIGTSTP, self._suspend)
-            self.look(0.0)
+            self.check(0.0)
 
     @property
     def reads_keys(self) -> bool:
@@ -88,16 +88,16 @@ class Terminal:
     def resume(self) -> None:
         self._paused = False
         self.restore()
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def next_look(self) -> float | None:
-        return None if self._receive is None else self._next_look
+    def next_check(self) -> float | None:
+        return None if self._receive is None else self._next_check
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Read keys while in the foreground; elsewhere the shell has changed the settings of the terminal."""
-        if self._receive is None or now < self._next_look:
+        if self._receive is None or now < self._next_check:
             return
-        self._next_look = now + _CHECK_INTERVAL
+        self._next_check = now + _CHECK_INTERVAL
         if self._paused or not is_in_foreground():
             self._stop_reading()
         else:
@@ -111,7 +111,7 @@ class Terminal:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)  # stops here, until SIGCONT
         signal.signal(signal.SIGTSTP, self._suspend)
-        self._next_look = 0.0
+        self._next_check = 0.0
 
     def _start_reading(self) -> None:
         try:

@@ -22,7 +22,7 @@ def hook_calls(before: State, after: State) -> Iterator[Call]:
 
 def _reloads(before: State, after: State) -> Iterator[Call]:
     if before.current is not None and after.current is not None and after.current < before.current:
-        yield "reload_failed", ReloadInfo(before.current, after.last_error or "asked to")
+        yield "reload_failed", ReloadInfo(before.current, after.last_error or "requested")
     ended = before.candidate if before.phase is Phase.RELOADING else None
     begun = after.candidate if after.phase is Phase.RELOADING else None
     if ended == begun:

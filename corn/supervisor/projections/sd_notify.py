@@ -16,16 +16,16 @@ from corn.supervisor.policy.state import Phase, Stage, State, TemplateStage
 from corn.supervisor.projections.status import condition
 
 _MARGIN = 5.0  # seconds beyond a deadline, for the steps that follow it
-_LONGEST_STATUS = 200
+_MAX_STATUS = 200
 _SERVES = (Phase.RUNNING, Phase.RELOADING)
-_UNDER_WAY = (Stage.SPAWNING, Stage.BOOTING)
+_STARTING = (Stage.SPAWNING, Stage.BOOTING)
 
 
 def notices(before: State, after: State, at: float) -> Iterator[str]:
     """The notices to send, in order; `at` is the monotonic time in seconds."""
     yield from _of_phases(before, after, at)
-    extension = _patience(after)
-    if extension is not None and extension != _patience(before):
+    extension = _step_deadline(after)
+    if extension is not None and extension != _step_deadline(before):
         yield f"EXTEND_TIMEOUT_USEC={max(1, int((extension + _MARGIN - at) * 1e6))}"
     status = status_line(after, at)
     begins = before.next_generation == 1 and before.templates is not after.templates
@@ -49,7 +49,7 @@ def is_healthy(state: State) -> bool:
     if state.phase in (Phase.STOPPING, Phase.STOPPED) or state.ready():
         return True
     loads = any(each.stage is TemplateStage.LOADING for each in state.templates.values())
-    return loads or any(worker.stage in _UNDER_WAY for worker in state.workers.values())
+    return loads or any(worker.stage in _STARTING for worker in state.workers.values())
 
 
 def status_line(state: State, at: float) -> str:
@@ -61,7 +61,7 @@ def status_line(state: State, at: float) -> str:
 
 
 def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
-    if _leaves(before):
+    if _is_stopping(before):
         return  # the end of a reload is not reported during a stop
     was, now = before.phase, after.phase
     if was is Phase.STARTING and now in _SERVES:
@@ -70,19 +70,19 @@ def _of_phases(before: State, after: State, at: float) -> Iterator[str]:
         yield reloading(at)
     elif was is Phase.RELOADING and now is Phase.RUNNING:
         yield "READY=1"
-    if _leaves(after):
+    if _is_stopping(after):
         yield "STOPPING=1"
 
 
-def _leaves(state: State) -> bool:
+def _is_stopping(state: State) -> bool:
     """True if the service stops; not after a hand-over, when the successor sends the notices."""
     stops = state.phase in (Phase.STOPPING, Phase.STOPPED) or state.stop_at is not None
     return stops and not state.handed_over
 
 
-def _patience(state: State) -> float | None:
+def _step_deadline(state: State) -> float | None:
     """Deadline of the next step of a start or a stop, which the manager must wait for; None without a bound."""
-    if state.phase is not Phase.STARTING and not _leaves(state):
+    if state.phase is not Phase.STARTING and not _is_stopping(state):
         return None
     times = [each.deadline for each in state.workers.values()] + [each.deadline for each in state.templates.values()]
     times.append(state.stop_at)
@@ -95,4 +95,4 @@ def _workers(number: int) -> str:
 
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_STATUS else line[: _LONGEST_STATUS - 3] + "..."
+    return line if len(line) <= _MAX_STATUS else line[: _MAX_STATUS - 3] + "..."

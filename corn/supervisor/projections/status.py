@@ -186,7 +186,7 @@ class Observed:
     """Observations of the executor: readings by worker, the sum for exited workers, process ids of templates."""
 
     readings: Mapping[int, Reading]
-    gone: Reading
+    exited: Reading
     template_pids: Mapping[int, int]
     log_level: str
     latency_bounds: tuple[float, ...]
@@ -197,7 +197,7 @@ def status_of(about: About, state: State, history: History, observed: Observed, 
     phase, reason = condition(state, at)
     until = previous_until(state)
     returns = state.previous if state.can_fork(state.previous) else None
-    counted = observed.gone
+    counted = observed.exited
     for reading in observed.readings.values():
         counted = counted.plus(reading)
     return Status(
@@ -286,7 +286,7 @@ def _in_order(state: State) -> list[Worker]:
 
 
 def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
-    silent = max(0.0, at - max(counted.beat, worker.born)) if worker.pid is not None else 0.0
+    silent = max(0.0, at - max(counted.beat, worker.spawned_at)) if worker.pid is not None else 0.0
     reason = worker.reason or worker.retiring
     return WorkerStatus(
         slot=worker.slot,
@@ -294,7 +294,7 @@ def _worker(worker: Worker, counted: Reading, at: float) -> WorkerStatus:
         generation=worker.code,
         pid=worker.pid,
         stage=worker.stage.value,
-        age=at - worker.born,
+        age=at - worker.spawned_at,
         in_stage=at - worker.since,
         silent=silent,
         busy=_busy(worker, counted, silent),

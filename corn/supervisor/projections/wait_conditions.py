@@ -24,7 +24,7 @@ class Outcome:
 class WaitCondition(Protocol):
     """Condition that a command waits for."""
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         """The outcome, once a change has brought it about."""
 
 
@@ -37,7 +37,7 @@ class Reloaded:
 
     first: int
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         if after.current is not None and after.current >= self.first:
             return Outcome(True, f"reloaded: generation {after.current} serves")
         if before.candidate is not None and before.candidate >= self.first and after.candidate != before.candidate:
@@ -54,7 +54,7 @@ class CodeReloaded:
 
     first: int
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         del before
         if _stops(after):
             return STOPS
@@ -72,7 +72,7 @@ class AllServedBy:
     generation: int
     what: str
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         del before
         if _stops(after):
             return STOPS
@@ -89,7 +89,7 @@ class Scaled:
 
     target: int
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         del before
         if _stops(after):
             return STOPS
@@ -106,7 +106,7 @@ class Replaced:
     slot: int
     workers: frozenset[int]
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         del before
         if _stops(after):
             return STOPS
@@ -119,13 +119,13 @@ class Replaced:
 
 
 @frozen
-class Gone:
+class Exited:
     """A worker's process has exited."""
 
     worker: int
     name: str
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         if self.worker in after.workers:
             return None
         last = before.workers.get(self.worker)
@@ -138,7 +138,7 @@ class Gone:
 class Stopped:
     """All processes but the master itself have exited."""
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         del before
         return Outcome(True, "stopped") if after.phase is Phase.STOPPED else None
 
@@ -147,7 +147,7 @@ class Stopped:
 class HandedOver:
     """A new master serves, or has failed."""
 
-    def seen(self, before: State, after: State) -> Outcome | None:
+    def check(self, before: State, after: State) -> Outcome | None:
         if after.handed_over:
             return Outcome(True, "upgraded: the new master serves")
         if before.upgrading and not after.upgrading:

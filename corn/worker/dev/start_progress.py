@@ -17,7 +17,7 @@ from corn.ipc.channel import Channel
 from corn.ipc.messages import Progress
 from corn.system.paths import is_library_file
 
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _OWN = "corn"
 
 
@@ -45,7 +45,7 @@ class StartProgress:
         self._seconds[what] = self._seconds.get(what, 0.0) + now - self._last
         self._last = now
         ordered = sorted(self._seconds.items(), key=lambda each: -each[1])
-        slowest = [[each, round(seconds, 1)] for each, seconds in ordered[:_MOST_NAMED]]
+        slowest = [[each, round(seconds, 1)] for each, seconds in ordered[:_MAX_NAMED]]
         doing = f"importing {name}" if name else "waiting for the lifespan start-up"
         self._channel.send(Progress(doing, bool(name), slowest))
 

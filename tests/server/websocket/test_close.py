@@ -186,7 +186,7 @@ def test_fast_drain_closes_websockets_immediately(run, listens):
     async def main():
         async with serving(app) as at:
             peers = [await connect(at_port(at)) for _ in range(5)]
-            at.server.drain(grace=3600, final=False, brisk=True)
+            at.server.drain(grace=3600, final=False, fast=True)
             await at.server.wait_closed()
             for peer in peers:
                 await peer.wait_closed()

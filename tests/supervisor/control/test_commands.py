@@ -27,16 +27,16 @@ FIELDS = st.sampled_from(["worker", "to", "by", "wait", "now", "level"])
 class Reply:
     def __init__(self):
         self.answers = []
-        self.wish = None
+        self.condition = None
 
     def send(self, answer):
         self.answers.append(json.loads(json.dumps(answer)))
 
-    def wait(self, wish):
-        self.wish = wish
+    def wait(self, condition):
+        self.condition = condition
 
     def observe(self, before, after):
-        outcome = self.wish.seen(before, after) if self.wish and not self.answers else None
+        outcome = self.condition.check(before, after) if self.condition and not self.answers else None
         if outcome is not None:
             self.send({"ok": outcome.ok})
 
@@ -48,7 +48,7 @@ class Master:
     def __init__(self, reply):
         self.state = running(3).state
         self.reply = reply
-        readings = SimpleNamespace(now=lambda workers: {}, gone=Reading())
+        readings = SimpleNamespace(now=lambda workers: {}, exited=Reading())
         self.executor = SimpleNamespace(
             config=Config(), workers={}, templates={}, readings=readings, send_to_all=lambda message: None
         )
@@ -75,7 +75,7 @@ def response_to(request, fault=None):
 @given(st.sampled_from(KNOWN) | VALUES, st.dictionaries(FIELDS, VALUES, max_size=4))
 def test_arbitrary_request_gets_one_response_or_waits(name, fields):
     reply = response_to({"do": name, **fields})
-    assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
+    assert len(reply.answers) == 1 or (not reply.answers and reply.condition is not None)
     if reply.answers and not reply.answers[0]["ok"]:
         assert reply.answers[0]["error"]
         assert "internal error" not in reply.answers[0]["error"]

@@ -13,7 +13,7 @@ import pytest
 from corn.errors import ConfigError
 from corn.ipc.control_paths import make_home, socket_name, sockets
 from corn.supervisor.control import server as module
-from corn.supervisor.control.server import MOST_CLIENTS, ControlServer
+from corn.supervisor.control.server import MAX_CLIENTS, ControlServer
 from corn.supervisor.control.socket_file import plan_control_socket
 from corn.supervisor.policy.state import State
 from corn.supervisor.projections.wait_conditions import Outcome
@@ -28,7 +28,7 @@ def meet(control):
 
 
 class TargetIsSeven:
-    def seen(self, before, after):
+    def check(self, before, after):
         return Outcome(True, "done") if after.target == 7 else None
 
 
@@ -163,8 +163,8 @@ def test_large_response_to_slow_client_is_complete(running):
 
 
 def test_idle_client_flood_does_not_block_new_client(running):
-    flood = [running.connect() for _ in range(MOST_CLIENTS * 3)]
-    for sock in flood[:: MOST_CLIENTS // 4]:
+    flood = [running.connect() for _ in range(MAX_CLIENTS * 3)]
+    for sock in flood[:: MAX_CLIENTS // 4]:
         with contextlib.suppress(OSError):
             sock.sendall(b"half a requ")
     assert running.ask(b'{"do": "a"}\n')["ok"]
@@ -173,11 +173,11 @@ def test_idle_client_flood_does_not_block_new_client(running):
 
 
 def test_connection_beyond_waiting_client_limit_is_refused(running):
-    waiting = [running.connect() for _ in range(MOST_CLIENTS)]
+    waiting = [running.connect() for _ in range(MAX_CLIENTS)]
     for sock in waiting:
         sock.sendall(b'{"do": "wait"}\n')
     deadline = time.monotonic() + DEADLINE
-    while sum(each.wish is not None for each in list(running.control._clients.values())) < MOST_CLIENTS:
+    while sum(each.condition is not None for each in list(running.control._clients.values())) < MAX_CLIENTS:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert json.loads(read_line(running.connect()))["error"] == "too many clients"
@@ -193,7 +193,7 @@ def test_disconnected_waiting_client_is_removed(running):
     sock.close()
     assert running.ask(b'{"do": "a"}\n')["ok"]
     deadline = time.monotonic() + DEADLINE
-    while running.control._clients and any(each.wish for each in list(running.control._clients.values())):
+    while running.control._clients and any(each.condition for each in list(running.control._clients.values())):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     running.state_changes()

@@ -41,7 +41,7 @@ class Master(RuleBasedStateMachine):
     @initialize(workers=st.integers(1, 5), drain_delay=st.sampled_from([0, 0, 3]), more=st.integers(0, 3))
     def start(self, workers, drain_delay, more):
         self.more = more
-        settings = replace(_settings(workers), drain_delay=drain_delay, most_workers=workers + more)
+        settings = replace(_settings(workers), drain_delay=drain_delay, max_workers=workers + more)
         self.world = self.kind(settings)
         self.ready_before: set[int] = set()
         self.may_lose = True
@@ -141,7 +141,7 @@ class Master(RuleBasedStateMachine):
     @rule(workers=st.integers(1, 5))
     def reload(self, workers):
         self.may_lose = True
-        self.world.hup(replace(_settings(workers), most_workers=workers + self.more))
+        self.world.hup(replace(_settings(workers), max_workers=workers + self.more))
 
     @rule(busy=st.sampled_from([0.0, 0.4, 0.9, 1.0]), lag=st.sampled_from([0.0, 0.2]), seconds=st.integers(0, 70))
     def load_is_sampled(self, busy, lag, seconds):
@@ -152,7 +152,7 @@ class Master(RuleBasedStateMachine):
             assert abs(self.world.state.target - before) <= 1
             settings = self.world.state.settings
             if self.world.state.scaled is None and self.world.state.target != before:
-                assert settings.workers <= self.world.state.target <= settings.most_workers
+                assert settings.workers <= self.world.state.target <= settings.max_workers
             self.world.passes(seconds)
 
     @rule(delta=st.sampled_from([-1, 1]))

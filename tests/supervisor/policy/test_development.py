@@ -67,7 +67,7 @@ def test_change_drains_old_worker_and_forks_from_same_template():
     world = served()
     (old,) = world.state.ready()
     asked = change(world)
-    assert actions.DrainWorker(old.id, 1.0, final=False, brisk=True) in asked
+    assert actions.DrainWorker(old.id, 1.0, final=False, fast=True) in asked
     assert [each.generation for each in asked if isinstance(each, actions.SpawnWorker)] == [1]
     world.settle()
     assert serving(world) == [(2, False)]

@@ -56,7 +56,7 @@ def test_cold_change_resets_exclusive_start():
     leave(world)
     world.settle()
     change(world, cold=True)
-    assert not world.state.alone
+    assert not world.state.exclusive
 
 
 def test_change_during_pending_retry_starts_newest_revision():

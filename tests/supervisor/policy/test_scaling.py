@@ -10,7 +10,7 @@ from tests.support.policy_world import World, settings_with, texts
 
 @pytest.fixture
 def world():
-    world = World(settings_with(workers=2, most_workers=4, timeout_worker=0))
+    world = World(settings_with(workers=2, max_workers=4, timeout_worker=0))
     world.start()
     world.template_ready(1)
     world.settle()
@@ -66,7 +66,7 @@ def test_operator_scale_is_kept_under_load(world):
 
 def test_reload_keeps_scaled_count_within_new_range(world):
     loaded(world, 7, 0.9)
-    world.hup(settings_with(workers=2, most_workers=8, timeout_worker=0))
+    world.hup(settings_with(workers=2, max_workers=8, timeout_worker=0))
     world.settle()
     assert world.state.target == 3
     world.hup(settings_with(workers=1, timeout_worker=0))
@@ -75,7 +75,7 @@ def test_reload_keeps_scaled_count_within_new_range(world):
 
 
 def test_fixed_worker_count_ignores_load():
-    world = World(settings_with(workers=2, most_workers=2, timeout_worker=0))
+    world = World(settings_with(workers=2, max_workers=2, timeout_worker=0))
     world.start()
     world.template_ready(1)
     world.settle()

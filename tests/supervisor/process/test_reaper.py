@@ -10,19 +10,19 @@ END = ProcessExit(code=0)
 
 
 def test_exit_after_spawn_order_is_found_once():
-    reaper, ordered = Reaper(), time.monotonic()
+    reaper, requested_at = Reaper(), time.monotonic()
     reaper.keep(4711, END)
-    assert reaper.is_kept(4711, ordered)
-    assert reaper.ended_early(4711, ordered) == END
-    assert reaper.ended_early(4711, ordered) is None
+    assert reaper.is_kept(4711, requested_at)
+    assert reaper.ended_early(4711, requested_at) == END
+    assert reaper.ended_early(4711, requested_at) is None
 
 
 def test_exit_before_spawn_order_is_of_other_process():
     reaper = Reaper()
     reaper.keep(4711, END)
-    ordered = math.nextafter(time.monotonic(), math.inf)
-    assert not reaper.is_kept(4711, ordered)
-    assert reaper.ended_early(4711, ordered) is None
+    requested_at = math.nextafter(time.monotonic(), math.inf)
+    assert not reaper.is_kept(4711, requested_at)
+    assert reaper.ended_early(4711, requested_at) is None
 
 
 def test_end_of_known_process_is_noted_and_not_kept():

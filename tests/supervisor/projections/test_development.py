@@ -20,7 +20,7 @@ def watched(world, wish=None):
         asked = decide_and_act(event)
         world.history = continued(world.history, before, world.state, event.at)
         if wish is not None and world.outcome is None:
-            world.outcome = wish.seen(before, world.state)
+            world.outcome = wish.check(before, world.state)
         return asked
 
     world.happens = happens

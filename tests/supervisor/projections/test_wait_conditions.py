@@ -23,7 +23,7 @@ class Watched(World):
         asked = super().happens(event)
         self.history = continued(self.history, before, self.state, event.at)
         if self.outcome is None and self.wish is not None:
-            self.outcome = self.wish.seen(before, self.state)
+            self.outcome = self.wish.check(before, self.state)
         return asked
 
 
@@ -113,7 +113,7 @@ def test_restart_of_slot_in_backoff_spawns_immediately():
 
 
 def test_drain_of_worker_ends_with_replacement():
-    world = watched(wish=waiting.Gone(1, "worker 0"))
+    world = watched(wish=waiting.Exited(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     assert 1 in world.draining
     world.settle()
@@ -122,7 +122,7 @@ def test_drain_of_worker_ends_with_replacement():
 
 
 def test_drain_timeout_is_reported_as_kill():
-    world = watched(wish=waiting.Gone(1, "worker 0"))
+    world = watched(wish=waiting.Exited(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     world.passes(60)
     world.exits(1, KILLED)

@@ -327,7 +327,7 @@ class Schedule(logging.Handler):
         workers = self.world.running_workers()
         return (
             state.phase is Phase.RUNNING
-            and state.again is None
+            and state.queued_reload is None
             and state.can_fork(state.current)
             and len(state.workers) == len(state.ready()) == len(workers) == state.target
             and {worker.slot for worker in state.ready()} == set(range(state.target))
