@@ -58,7 +58,7 @@ class ExitInfo:
 
 Info = ServiceInfo | ReloadInfo | WorkerInfo | ScaleInfo | ExitInfo
 
-TOLD: Mapping[str, type[Info]] = {
+IN_HOOKS_PROCESS: Mapping[str, type[Info]] = {
     "on_starting": ServiceInfo,
     "when_ready": ServiceInfo,
     "on_reload": ReloadInfo,
@@ -77,4 +77,4 @@ IN_WORKER = ("post_fork", "post_worker_init", "worker_exit")
 SSL_CONTEXT = "ssl_context"
 """Hook that makes the SSL context: called with the configuration and a function that makes corn's own context."""
 
-HOOKS = frozenset({*TOLD, *IN_TEMPLATE, *IN_WORKER, SSL_CONTEXT})
+HOOKS = frozenset({*IN_HOOKS_PROCESS, *IN_TEMPLATE, *IN_WORKER, SSL_CONTEXT})

@@ -99,7 +99,7 @@ def _explain(resolved: Resolved, path: str) -> int:
     from corn.reload.watch_config import rules_of
 
     named = Path(path)
-    verdict = rules_of(resolved.config, str(resolved.file or "")).judge(str(named.parent.resolve() / named.name))
+    verdict = rules_of(resolved.config, str(resolved.file or "")).classify(str(named.parent.resolve() / named.name))
     click.echo(f"{path}: {_MEANINGS[verdict.effect]}: {verdict.why}")
     return 0 if verdict.counts else 1
 

@@ -25,7 +25,7 @@ from corn.errors import CornError
 from corn.system.paths import is_library_file
 
 _AROUND_OWN, _AROUND_LIBRARY = 5, 1  # lines before and after the marked one
-_MOST_FRAMES, _MOST_RAISED = 40, 6
+_MAX_FRAMES, _MOST_RAISED = 40, 6
 _LONGEST_LINE = 500
 
 
@@ -110,9 +110,9 @@ def _message(error: BaseException) -> str:
 
 def _within(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     """Both ends of a stack that is too deep to show."""
-    if len(stack) <= _MOST_FRAMES:
+    if len(stack) <= _MAX_FRAMES:
         return stack
-    return stack[: _MOST_FRAMES // 4] + stack[-_MOST_FRAMES * 3 // 4 :]
+    return stack[: _MAX_FRAMES // 4] + stack[-_MAX_FRAMES * 3 // 4 :]
 
 
 def _frame(summary: traceback.FrameSummary) -> Frame:

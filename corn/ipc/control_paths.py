@@ -27,13 +27,13 @@ from corn.system.ownership import chown_directory
 
 SUFFIX = ".sock"
 AUTO, OFF = "auto", "off"
-_LONGEST_NAME = 60  # a path of a Unix socket has 104 to 108 bytes in all, unix(7)
+_MAX_NAME = 60  # a path of a Unix socket has 104 to 108 bytes in all, unix(7)
 
 
 def socket_name(address: str) -> str:
     """File name for an instance that listens on `address`, as in 127.0.0.1:8000.sock."""
     plain = re.sub(r"[^A-Za-z0-9.:_-]+", "-", address.rsplit("://", maxsplit=1)[-1]).strip("-")
-    return plain[-_LONGEST_NAME:] + SUFFIX
+    return plain[-_MAX_NAME:] + SUFFIX
 
 
 def homes(environ: Mapping[str, str], uid: int, starter: int) -> list[Path]:
@@ -101,13 +101,13 @@ def _directories(environ: Mapping[str, str], uid: int) -> tuple[list[tuple[Path,
     if uid != 0:
         named = (each / f"corn-{uid}" for each in (_run(), *temporary))
         return [(each, uid) for each in (*homes(environ, uid, uid), *named, _run() / "user" / str(uid) / "corn")], []
-    own = [(_run() / "corn", 0), *((each / "corn-0", 0) for each in temporary), *_of_users(_run())]
-    others = [pair for parent in temporary for pair in _of_users(parent)]
+    own = [(_run() / "corn", 0), *((each / "corn-0", 0) for each in temporary), *_user_directories(_run())]
+    others = [pair for parent in temporary for pair in _user_directories(parent)]
     logged_in = ((each, each.parent.name) for each in sorted((_run() / "user").glob("*/corn")))
     return own, [*others, *((each, int(name)) for each, name in logged_in if name.isdigit())]
 
 
-def _of_users(parent: Path) -> list[tuple[Path, int]]:
+def _user_directories(parent: Path) -> list[tuple[Path, int]]:
     """Directories corn-UID in `parent`: those in /run were made by root, for services that it started."""
     found = ((each, each.name.removeprefix("corn-")) for each in sorted(parent.glob("corn-*")))
     return [(each, int(number)) for each, number in found if number.isdigit()]

@@ -66,7 +66,7 @@ class Listener:
     def address(self) -> str:
         """Address as a URL, or as unix:path."""
         if self.sock.family == socket.AF_UNIX:
-            return f"unix:{_shown(self.sock.getsockname())}"
+            return f"unix:{_display_name(self.sock.getsockname())}"
         host, port = self.sock.getsockname()[:2]
         return f"{self.scheme}://[{host}]:{port}" if ":" in host else f"{self.scheme}://{host}:{port}"
 
@@ -116,8 +116,8 @@ def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
         try:
             opened = _take_over(address, passed) or _open(address, config)
         except BindError as error:
-            told = str(error).replace("--port", "--admin").replace("--host", "--admin")
-            raise BindError(f"--admin: {told}") from error
+            message = str(error).replace("--port", "--admin").replace("--host", "--admin")
+            raise BindError(f"--admin: {message}") from error
     for listener in opened:
         listener.asked = f"{FOR_ADMIN}{requested_address(address)}"
     for _, sock in passed:
@@ -216,7 +216,7 @@ def _open_tcp(address: TcpAddress, backlog: int, *, both_families: bool) -> list
                 continue
             for listener in listeners:
                 listener.close()
-            raise BindError(_why_not(host, chosen, error)) from error
+            raise BindError(_bind_error(host, chosen, error)) from error
         listeners.append(Listener(sock))
     if not listeners:
         raise BindError(f"cannot listen on {host}:{port}: this machine has no such address")
@@ -240,7 +240,7 @@ def _listen_tcp(family: int, address: tuple[object, ...], backlog: int, both_fam
     return sock
 
 
-def _why_not(host: str, port: int, error: OSError) -> str:
+def _bind_error(host: str, port: int, error: OSError) -> str:
     where = f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return f"{where} is already in use{_holder(port)}; stop that, or choose another with --port"
@@ -298,7 +298,7 @@ def _open_abstract(address: UnixAddress, backlog: int) -> Listener:
     return Listener(sock)
 
 
-def _shown(name: str | bytes) -> str:
+def _display_name(name: str | bytes) -> str:
     """Name of a Unix socket in the form of an address."""
     if isinstance(name, bytes):
         return "@" + name.removeprefix(b"\0").decode("utf-8", "backslashreplace")

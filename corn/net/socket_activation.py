@@ -29,14 +29,14 @@ def stored_name(asked: str) -> str:
 
 
 @dataclass(slots=True)
-class Passed:
+class PassedSockets:
     """Passed `sockets`, each with its address; `outdated` are the names of stored sockets that are not used."""
 
     sockets: list[tuple[str, socket.socket]] = field(default_factory=list)
     outdated: set[str] = field(default_factory=set)
 
 
-def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
+def passed_sockets(environ: MutableMapping[str, str], config: Config) -> PassedSockets:
     """Take over the sockets that were passed to this process.
 
     The variables are removed from the environment, so that no child process uses the descriptors.
@@ -44,7 +44,7 @@ def passed_sockets(environ: MutableMapping[str, str], config: Config) -> Passed:
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
     environ.pop("LISTEN_PIDFDID", None)
-    passed = Passed()
+    passed = PassedSockets()
     if not count.isdigit():
         return passed
     if pid != str(os.getpid()):

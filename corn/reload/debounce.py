@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from math import inf
 
 FEW = 8
-_GONE = 0.05  # a deleted file may reappear at once, after a rename in two steps
+_DELETED = 0.05  # a deleted file may reappear at once, after a rename in two steps
 _MANY = 0.06
 _PACKAGES = 0.8  # an installer pauses between two files
-_MOST, _MOST_PACKAGES, _MOST_CHECKOUT = 1.0, 20.0, 10.0
-_CHECKOUT = 0.02
+_MAX, _MAX_PACKAGES, _MAX_CHECKOUT = 1.0, 20.0, 10.0
+_CHECKOUT_QUIET = 0.02
 _SERIES, _MAX_SERIES = 0.15, 1.0
 _MOMENT = 0.4  # time in which a third batch makes a series, and after which a change no longer belongs to it
-_MOST_RELOAD = 1.0  # a reload that takes longer does not delay the next one, because it may hang
+_MAX_RELOAD = 1.0  # a reload that takes longer does not delay the next one, because it may hang
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Batch:
     """Changes to be reported together."""
 
     changed: dict[str, float] = field(default_factory=dict)  # path -> when it was saved (time.time())
-    gone: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
     packages: set[str] = field(default_factory=set)  # entries of the directories where installers work
     first: float = 0.0
     last: float = 0.0
@@ -48,15 +48,15 @@ class Batch:
 
     def due(self, *, checkout: bool) -> float:
         """Time to pass the batch on; `checkout` says that git is at work in the watched tree at this moment."""
-        quiet, most = 0.0, _MOST
-        if self.gone:
-            quiet = _GONE
+        quiet, most = 0.0, _MAX
+        if self.deleted:
+            quiet = _DELETED
         if len(self.changed) > FEW:
             quiet = _MANY
         if checkout:
-            quiet, most = max(quiet, _CHECKOUT), _MOST_CHECKOUT
+            quiet, most = max(quiet, _CHECKOUT_QUIET), _MAX_CHECKOUT
         if self.packages:
-            quiet, most = _PACKAGES, _MOST_PACKAGES
+            quiet, most = _PACKAGES, _MAX_PACKAGES
         return min(self.last + quiet, self.first + most)
 
 
@@ -74,7 +74,7 @@ class Pace:
         due = batch.due(checkout=checkout)
         if self._belongs_to_series(batch):
             due = max(due, min(batch.last + _SERIES, batch.first + _MAX_SERIES))
-        return max(due, self._began + _MOST_RELOAD) if self._ended == inf else due
+        return max(due, self._began + _MAX_RELOAD) if self._ended == inf else due
 
     def passed_on(self, batch: Batch, at: float) -> None:
         """Record that a batch was passed on, which begins a reload."""

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from corn.frozen import frozen
 from corn.reload.filters import WatchFilter
 
-_MOST_BYTES = 4 << 20  # larger files are compared by time and size only
+_MAX_BYTES = 4 << 20  # larger files are compared by time and size only
 
 
 def files_in(directory: str, rules: WatchFilter) -> Iterator[str]:
@@ -26,12 +26,12 @@ def files_in(directory: str, rules: WatchFilter) -> Iterator[str]:
             found = [each.path for each in entries]
     except OSError:
         return
-    yield from (each for each in found if rules.judge(each).counts and os.path.isfile(each))
+    yield from (each for each in found if rules.classify(each).counts and os.path.isfile(each))
 
 
 @frozen
-class Look:
-    """Observation of a file: a digest of its contents, and the time.time() from which on a change was not seen."""
+class FileScan:
+    """Scan of a file: a digest of its contents. `at`: the contents may include changes saved after this time.time()."""
 
     digest: bytes
     at: float = 0.0
@@ -41,42 +41,42 @@ class FileDigests:
     """Digests of the watched files at the last scan."""
 
     def __init__(self) -> None:
-        self._looks: dict[str, Look] = {}
+        self._scans: dict[str, FileScan] = {}
 
     def known(self) -> list[str]:
         """The files that existed at the last scan."""
-        return list(self._looks)
+        return list(self._scans)
 
     def remember(self, path: str) -> float:
         """Scan a file for the first time; returns the time of its last change.
 
         Returns 0.0 if it cannot be read, and if it has been scanned before.
         """
-        at, found = time.time(), look_at(path)
-        if found is None or path in self._looks:
+        at, found = time.time(), scan_file(path)
+        if found is None or path in self._scans:
             return 0.0
         digest, modified = found
-        self._looks[path] = Look(digest, at)
+        self._scans[path] = FileScan(digest, at)
         return modified
 
     def changed(self, path: str) -> float | None:
         """Time at which a file was changed to other contents (a time.time()), or None if its contents are unchanged."""
-        found, before = look_at(path), self._looks.pop(path, None)
+        found, before = scan_file(path), self._scans.pop(path, None)
         if found is None:
             return None if before is None else time.time()
         digest, modified = found
-        self._looks[path] = Look(digest)
+        self._scans[path] = FileScan(digest)
         same = before is not None and before.digest == digest and modified > before.at
         return None if same else modified
 
 
-def look_at(path: str) -> tuple[bytes, float] | None:
+def scan_file(path: str) -> tuple[bytes, float] | None:
     """Read a file; returns a digest of its contents and its modification time, None if there is no such file."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return None
-        if status.st_size > _MOST_BYTES:
+        if status.st_size > _MAX_BYTES:
             seen = b"%d %d" % (status.st_size, status.st_mtime_ns)
         else:
             with open(path, "rb") as file:

@@ -38,7 +38,7 @@ _VISIBLE = (".env", ".env.*")
 
 @frozen
 class FilterResult:
-    """Verdict on a file: the effect of a change, "" if the file does not count, and the reason."""
+    """Result for a file: the effect of a change, "" if the file does not count, and the reason."""
 
     effect: str
     why: str
@@ -60,17 +60,17 @@ class WatchFilter:
     exclude: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
-    def judge(self, path: str) -> FilterResult:
-        """The verdict on the file at an absolute path; it need not exist."""
+    def classify(self, path: str) -> FilterResult:
+        """Classify the file at an absolute path; it need not exist."""
         if path in self.files:
             return FilterResult(COLD, "it is the configuration file or an env file")
         root = self.root_of(path)
         if root is None:
             return FilterResult("", f"it is in none of the watched directories ({', '.join(self.directories)})")
         parts = os.path.relpath(path, root).split(os.sep)
-        if pattern := _fitting(self.exclude, parts):
+        if pattern := _matching(self.exclude, parts):
             return FilterResult("", f"--reload-exclude {pattern}")
-        if pattern := _fitting(self.include, parts):
+        if pattern := _matching(self.include, parts):
             return FilterResult(RELOAD, f"--reload-include {pattern}")
         return _by_default(parts)
 
@@ -79,13 +79,13 @@ class WatchFilter:
         roots = [each for each in self.directories if path.startswith(each.rstrip(os.sep) + os.sep)]
         return max(roots, key=len, default=None)
 
-    def enters(self, directory: str) -> bool:
+    def includes_directory(self, directory: str) -> bool:
         """True if any file in a directory, given by absolute path, may count."""
         root = self.root_of(directory)
         if root is None:
             return directory in self.directories
         parts = os.path.relpath(directory, root).split(os.sep)
-        if _fitting(self.exclude, parts):
+        if _matching(self.exclude, parts):
             return False
         if not any(_ignored_directory(each) for each in parts):
             return not os.path.exists(os.path.join(directory, "pyvenv.cfg"))
@@ -117,7 +117,7 @@ def _ignored_directory(name: str) -> str:
     return next((each for each in _IGNORED_DIRECTORIES if fnmatchcase(name, each)), "")
 
 
-def _fitting(patterns: Sequence[str], parts: Sequence[str]) -> str:
+def _matching(patterns: Sequence[str], parts: Sequence[str]) -> str:
     """The first of the patterns that fits a path or one of the directories above it."""
     for pattern in patterns:
         plain = pattern.strip("/").removeprefix("./")

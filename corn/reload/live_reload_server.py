@@ -25,10 +25,10 @@ from dataclasses import asdict
 
 from corn.frozen import frozen
 
-_LONGEST_HEAD = 16384
+_MAX_HEAD = 16384
 _HEAD_TIMEOUT = 5.0
 _MAX_CLIENTS = 200
-_SIGN_OF_LIFE = 15.0
+_KEEP_ALIVE_INTERVAL = 15.0
 _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 
 
@@ -50,7 +50,7 @@ class ReloadState:
 
 
 @frozen
-class Asked:
+class Request:
     """Parsed request: method, target, and fields by lower-case name."""
 
     method: str
@@ -58,7 +58,7 @@ class Asked:
     fields: Mapping[str, str]
 
     @classmethod
-    def parse(cls, head: bytes) -> Asked:
+    def parse(cls, head: bytes) -> Request:
         """Parse the head of a request; raises ValueError if it is not HTTP/1."""
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ")
@@ -66,17 +66,17 @@ class Asked:
         return cls(method, target, {name.lower(): value.strip() for name, _, value in pairs})
 
 
-def judge(asked: Asked, token: str, port: int) -> int:
+def status_of(request: Request, token: str, port: int) -> int:
     """The status of the response: 200, or the reason for a refusal."""
-    if asked.fields.get("host", "") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+    if request.fields.get("host", "") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
         return 421
-    origin = asked.fields.get("origin")
+    origin = request.fields.get("origin")
     if origin is not None and not _LOCAL.fullmatch(origin):
         return 403
-    given = asked.target.removesuffix("/state").removeprefix("/")
+    given = request.target.removesuffix("/state").removeprefix("/")
     if not hmac.compare_digest(given.encode("latin-1"), token.encode()):
         return 404
-    return 200 if asked.method == "GET" else 405
+    return 200 if request.method == "GET" else 405
 
 
 class Client:
@@ -85,7 +85,7 @@ class Client:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.received = b""
-        self.listens = False
+        self.is_stream = False
         self.deadline = time.monotonic() + _HEAD_TIMEOUT
 
 
@@ -99,44 +99,44 @@ class LiveReloadServer:
         self._state = ReloadState()
         self._clients: set[Client] = set()
         self._selector = selectors.DefaultSelector()
-        self._waker, self._wakes = socket.socketpair()
+        self._wake_writer, self._wake_reader = socket.socketpair()
         self._changed = threading.Event()
 
     def start(self) -> None:
-        for sock in (self._listener, self._wakes, self._waker):
+        for sock in (self._listener, self._wake_reader, self._wake_writer):
             sock.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wakes, selectors.EVENT_READ)
-        threading.Thread(target=self._run, name="announcer", daemon=True).start()
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        threading.Thread(target=self._run, name="live reload", daemon=True).start()
 
     def announce(self, state: ReloadState) -> None:
         """Send a state to all browsers; may be called from any thread."""
         self._state = state
         self._changed.set()
         with contextlib.suppress(OSError):
-            self._waker.send(b"x")
+            self._wake_writer.send(b"x")
 
     def _run(self) -> None:
-        alive = time.monotonic() + _SIGN_OF_LIFE
+        next_comment = time.monotonic() + _KEEP_ALIVE_INTERVAL
         while True:
             for key, _ in self._selector.select(_HEAD_TIMEOUT):
                 self._serve(key)
             if self._changed.is_set():
                 self._changed.clear()
-                self._tell(_event(self._state))
+                self._send_to_all(_event(self._state))
             now = time.monotonic()
-            if now >= alive:
-                alive = now + _SIGN_OF_LIFE
-                self._tell(b":\n\n")
-            for client in [each for each in self._clients if not each.listens and each.deadline <= now]:
+            if now >= next_comment:
+                next_comment = now + _KEEP_ALIVE_INTERVAL
+                self._send_to_all(b":\n\n")
+            for client in [each for each in self._clients if not each.is_stream and each.deadline <= now]:
                 self._drop(client)
 
     def _serve(self, key: selectors.SelectorKey) -> None:
         if key.fileobj is self._listener:
             self._accept()
-        elif key.fileobj is self._wakes:
+        elif key.fileobj is self._wake_reader:
             with contextlib.suppress(OSError):
-                self._wakes.recv(4096)
+                self._wake_reader.recv(4096)
         else:
             self._read(key.data)
 
@@ -159,27 +159,27 @@ class LiveReloadServer:
         except OSError:
             data = b""
         client.received += data
-        if not data or len(client.received) > _LONGEST_HEAD:
+        if not data or len(client.received) > _MAX_HEAD:
             self._drop(client)
-        elif not client.listens and b"\r\n\r\n" in client.received:
+        elif not client.is_stream and b"\r\n\r\n" in client.received:
             self._answer(client)
 
     def _answer(self, client: Client) -> None:
         try:
-            asked = Asked.parse(client.received.partition(b"\r\n\r\n")[0])
-            status = judge(asked, self._token, self._port)
+            request = Request.parse(client.received.partition(b"\r\n\r\n")[0])
+            status = status_of(request, self._token, self._port)
         except ValueError:
-            asked, status = Asked("", "", {}), 400
-        client.listens = status == 200 and not asked.target.endswith("/state")
-        if client.listens:
-            self._send(client, _head(200, asked, "text/event-stream") + _event(self._state))
+            request, status = Request("", "", {}), 400
+        client.is_stream = status == 200 and not request.target.endswith("/state")
+        if client.is_stream:
+            self._send(client, _head(200, request, "text/event-stream") + _event(self._state))
             return
         body = self._state.encode() if status == 200 else b""
-        self._send(client, _head(status, asked, "application/json") + body)
+        self._send(client, _head(status, request, "application/json") + body)
         self._drop(client)
 
-    def _tell(self, data: bytes) -> None:
-        for client in [each for each in self._clients if each.listens]:
+    def _send_to_all(self, data: bytes) -> None:
+        for client in [each for each in self._clients if each.is_stream]:
             self._send(client, data)
 
     def _send(self, client: Client, data: bytes) -> None:
@@ -201,9 +201,9 @@ def _event(state: ReloadState) -> bytes:
     return b"data: " + state.encode() + b"\n\n"
 
 
-def _head(status: int, asked: Asked, kind: str) -> bytes:
+def _head(status: int, request: Request, kind: str) -> bytes:
     lines = [f"HTTP/1.1 {status} ", f"content-type: {kind}", "cache-control: no-store", "connection: close"]
-    origin = asked.fields.get("origin")
+    origin = request.fields.get("origin")
     if status == 200 and origin is not None:
         lines += [f"access-control-allow-origin: {origin}", "vary: origin"]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

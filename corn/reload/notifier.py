@@ -22,22 +22,23 @@ ADDED, MODIFIED, DELETED = 1, 2, 3  # as watchfiles.Change has them
 STEP = 10  # milliseconds without a change before those so far are reported
 _DEBOUNCE = 50  # the longest time in milliseconds for which changes are gathered
 _PAUSE = 0.3  # seconds between two scans
-_SHARE = 20  # the pause is at least this many times the duration of a scan
+_PAUSE_RATIO = 20  # the pause is at least this many times the duration of a scan
 
-Heard = Callable[[set[tuple[int, str]]], None]
-Seen = Mapping[str, tuple[int, ...]]
+OnChanges = Callable[[set[tuple[int, str]]], None]
+Snapshot = Mapping[str, tuple[int, ...]]
 
 
 class FileNotifier:
-    """Calls `heard` with the (kind, path) pairs of watchfiles.Change that arrive, and `failed` if some were lost.
+    """Calls `on_changes` with the (kind, path) pairs of watchfiles.Change that arrive, and `on_failure` if some were
+    lost.
 
     Both are called from threads. watchfiles fails at a name that is not UTF-8, and reports nothing from then on, so
     directories with such names must be polled.
     """
 
-    def __init__(self, heard: Heard, failed: Callable[[], None], *, polling: bool) -> None:
-        self._heard = heard
-        self._failed = failed
+    def __init__(self, on_changes: OnChanges, on_failure: Callable[[], None], *, polling: bool) -> None:
+        self._on_changes = on_changes
+        self._on_failure = on_failure
         self.polling = polling
         self._stop = threading.Event()
 
@@ -54,13 +55,13 @@ class FileNotifier:
         self._stop.set()
         self._stop = threading.Event()
         for each in notifiers:
-            threading.Thread(target=self._listen, args=(each, self._stop), daemon=True, name="notices").start()
+            threading.Thread(target=self._listen, args=(each, self._stop), daemon=True, name="file notifier").start()
 
     def _notifier(self, directories: Sequence[str]) -> RustNotify | Poller:
         while not self.polling:
-            there = [each for each in directories if os.path.isdir(each)]
+            existing = [each for each in directories if os.path.isdir(each)]
             try:
-                return RustNotify(there, False, False, 0, False, True)
+                return RustNotify(existing, False, False, 0, False, True)
             except FileNotFoundError:
                 continue  # one of them has been removed meanwhile
             except (OSError, UnicodeError, WatchfilesRustInternalError):
@@ -70,12 +71,12 @@ class FileNotifier:
     def _listen(self, notifier: RustNotify | Poller, stop: threading.Event) -> None:
         while True:
             try:
-                told = notifier.watch(_DEBOUNCE, STEP, 0, stop)
+                changes = notifier.watch(_DEBOUNCE, STEP, 0, stop)
             except WatchfilesRustInternalError:
-                self._failed()
+                self._on_failure()
                 return
-            if isinstance(told, set):
-                self._heard(told)
+            if isinstance(changes, set):
+                self._on_changes(changes)
             elif stop.is_set():
                 notifier.close()
                 return
@@ -87,31 +88,31 @@ class Poller:
     def __init__(self, directories: Sequence[str]) -> None:
         self._directories = directories
         self._pause = _PAUSE
-        self._seen = self._look()
+        self._snapshot = self._scan()
 
     def watch(self, debounce: int, step: int, timeout: int, stop: threading.Event) -> set[tuple[int, str]] | str:
         """Wait for changes, as (kind, path), or for `stop`; changes are returned as they are found."""
         del debounce, step, timeout
         while not stop.wait(self._pause):
-            before, self._seen = self._seen, self._look()
-            if told := differences(before, self._seen):
-                return told
+            before, self._snapshot = self._snapshot, self._scan()
+            if changes := differences(before, self._snapshot):
+                return changes
         return "stop"
 
     def close(self) -> None:
         """Release nothing: the poller holds no resources."""
 
-    def _look(self) -> Seen:
+    def _scan(self) -> Snapshot:
         began = time.perf_counter()
-        seen: dict[str, tuple[int, ...]] = {}
+        snapshot: dict[str, tuple[int, ...]] = {}
         for directory in self._directories:
             with contextlib.suppress(OSError), os.scandir(directory) as entries:  # it may have been removed
-                seen.update((entry.path, _sign(entry)) for entry in entries)
-        self._pause = max(_PAUSE, _SHARE * (time.perf_counter() - began))
-        return seen
+                snapshot.update((entry.path, _fingerprint(entry)) for entry in entries)
+        self._pause = max(_PAUSE, _PAUSE_RATIO * (time.perf_counter() - began))
+        return snapshot
 
 
-def _sign(entry: os.DirEntry[str]) -> tuple[int, ...]:
+def _fingerprint(entry: os.DirEntry[str]) -> tuple[int, ...]:
     """Fingerprint that changes with a file; that of a directory is constant."""
     try:
         if entry.is_dir():
@@ -122,8 +123,12 @@ def _sign(entry: os.DirEntry[str]) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def differences(before: Seen, after: Seen) -> set[tuple[int, str]]:
+def differences(before: Snapshot, after: Snapshot) -> set[tuple[int, str]]:
     """Changes from one scan to the next, as (kind, path)."""
-    gone = {(DELETED, path) for path in before.keys() - after.keys()}
+    deleted = {(DELETED, path) for path in before.keys() - after.keys()}
     new = {(ADDED, path) for path in after.keys() - before.keys()}
-    return gone | new | {(MODIFIED, path) for path, sign in after.items() if before.get(path, sign) != sign}
+    return (
+        deleted
+        | new
+        | {(MODIFIED, path) for path, fingerprint in after.items() if before.get(path, fingerprint) != fingerprint}
+    )

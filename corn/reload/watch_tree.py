@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from corn.reload.filters import WatchFilter
 
 # File systems on which other machines can make changes that this kernel does not report (proc_pid_mountinfo(5)).
-_ELSEWHERE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "virtiofs", "prl_fs", "afs", "ceph", "glusterfs", "drvfs")
-_MOST_LINKED = 1000  # directories behind one link; a larger tree is probably data, not code
+_REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "virtiofs", "prl_fs", "afs", "ceph", "glusterfs", "drvfs")
+_MAX_LINKED = 1000  # directories behind one link; a larger tree is probably data, not code
 Identity = tuple[int, int]
 
 
@@ -64,7 +64,7 @@ class _Scan:
             self._walk(root)
         while self._linked:
             link = self._linked.pop()
-            if not _leads_above(link, self._rules.directories) and not self._walk(link, _MOST_LINKED):
+            if not _contains_root(link, self._rules.directories) and not self._walk(link, _MAX_LINKED):
                 tree.left_out.append(link)
         for each in tree.directories | tree.outside():
             if kind := _kind_of(os.path.realpath(each) if remote else each, remote):
@@ -89,18 +89,18 @@ class _Scan:
                 self._tree.polled[directory] = "with names that are not UTF-8"
             links += [each.path for each in entries if each.is_symlink()]
             inner = [each.path for each in entries if each.is_dir(follow_symlinks=False)]
-            waiting += [each for each in inner if self._rules.enters(each)]
+            waiting += [each for each in inner if self._rules.includes_directory(each)]
         self._seen.update(found)
         self._tree.directories.update(found.values())
         for link in links:
-            self._note_link(link)
+            self._record_link(link)
         return True
 
-    def _note_link(self, link: str) -> None:
+    def _record_link(self, link: str) -> None:
         if os.path.isdir(link):
-            if self._rules.enters(link):
+            if self._rules.includes_directory(link):
                 self._linked.append(link)
-        elif self._rules.judge(link).counts:
+        elif self._rules.classify(link).counts:
             self._tree.links[os.path.realpath(link)] = link
 
     def _name_as_watched(self) -> None:
@@ -113,7 +113,7 @@ class _Scan:
                 links[os.path.join(known, os.path.basename(target))] = links.pop(target)
 
 
-def _leads_above(link: str, roots: Iterable[str]) -> bool:
+def _contains_root(link: str, roots: Iterable[str]) -> bool:
     """True if a link leads to a directory that contains a root."""
     target = os.path.realpath(link).rstrip(os.sep) + os.sep
     return any(root.startswith(target) for root in roots)
@@ -150,7 +150,7 @@ def _remote_mounts(mounts: str) -> list[tuple[str, str]]:
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         kind = after.split(" ")[0]
-        found[_unescaped(before.split(" ")[4])] = kind if kind.startswith(_ELSEWHERE) else ""
+        found[_unescaped(before.split(" ")[4])] = kind if kind.startswith(_REMOTE) else ""
     return sorted(found.items(), key=lambda each: -len(each[0])) if any(found.values()) else []
 
 

@@ -31,7 +31,7 @@ from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
 from corn.system.process import identify
 
 _DELETED = 3  # watchfiles.Change.deleted
-_CHECKS_AT_A_TIME = 50
+_SCANS_AT_A_TIME = 50
 _ROOT_INTERVAL, _LOST_ROOT_INTERVAL = (
     1.0,
     0.2,
@@ -89,7 +89,7 @@ class Watcher:
         self._with_parents = frozenset(_with_parents(setup.directories))
         self._batch = Batch()
         self._pace = Pace()
-        self._refreshed: dict[str, float] = {}  # images, and when browsers were refreshed for them
+        self._image_refreshes: dict[str, float] = {}  # images, and when browsers were refreshed for them
         self._timer: asyncio.TimerHandle | None = None
         self._announced = ReloadState()
         self._browsers: LiveReloadServer | None = None
@@ -99,15 +99,15 @@ class Watcher:
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._gone = asyncio.Event()
+        self._closed = asyncio.Event()
         self._loop.add_reader(self._channel.fileno(), self._receive)
         self._notifier = FileNotifier(self._notified, self._notifier_failed, polling=self._setup.polling)
         self._watch()
         self._channel.send(Watching(self._how(), self._warning()))
-        looking = asyncio.create_task(self._look_at_all())
+        scanning = asyncio.create_task(self._scan_all())
         self._loop.call_later(_ROOT_INTERVAL, self._check_roots_periodically)
-        await self._gone.wait()
-        looking.cancel()
+        await self._closed.wait()
+        scanning.cancel()
 
     def _how(self) -> str:
         kinds = set(self._tree.polled.values())
@@ -128,7 +128,7 @@ class Watcher:
                 self._schedule()
             self._show(message)
         if self._channel.closed:
-            self._gone.set()
+            self._closed.set()
 
     def _show(self, message: Message) -> None:
         """Report the outcome of a change to browsers."""
@@ -142,30 +142,30 @@ class Watcher:
     def _watch(self) -> None:
         self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
         outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages) | tree.outside()
-        there = sorted(each for each in tree.directories | outside if os.path.isdir(each))
-        polled = [each for each in there if each in tree.polled]
-        self._notifier.watch([each for each in there if each not in tree.polled], polled)
+        existing = sorted(each for each in tree.directories | outside if os.path.isdir(each))
+        polled = [each for each in existing if each in tree.polled]
+        self._notifier.watch([each for each in existing if each not in tree.polled], polled)
 
-    async def _look_at_all(self) -> None:
+    async def _scan_all(self) -> None:
         """Record the contents of all files, and report those that were saved while corn started."""
-        looks = 0
+        scanned = 0
         for directory in list(self._tree.directories):
             for path in files_in(directory, self._rules):
                 if self._digests.remember(path) > self._setup.since:
-                    self._note(path, self._setup.since)
-                looks += 1
-                if looks % _CHECKS_AT_A_TIME == 0:
+                    self._record(path, self._setup.since)
+                scanned += 1
+                if scanned % _SCANS_AT_A_TIME == 0:
                     await asyncio.sleep(0)
         self._schedule()
 
-    def _look_again(self) -> None:
+    def _rescan(self) -> None:
         """Restart the watch, and report the changes since it was lost."""
         self._watch()
-        there = [path for each in self._tree.directories for path in files_in(each, self._rules)]
-        for path in {*there, *self._digests.known()}:
+        existing = [path for each in self._tree.directories for path in files_in(each, self._rules)]
+        for path in {*existing, *self._digests.known()}:
             saved = self._digests.changed(path)
             if saved is not None:
-                self._note(path, saved)
+                self._record(path, saved)
         self._schedule()
 
     def _check_roots(self) -> None:
@@ -174,9 +174,9 @@ class Watcher:
         changed = [each for each in now if now[each] != self._roots[each]]
         self._roots = now
         for root in changed:
-            self._note(root, time.time())
+            self._record(root, time.time())
         if changed:
-            self._look_again()
+            self._rescan()
 
     def _check_roots_periodically(self) -> None:
         self._check_roots()
@@ -186,60 +186,60 @@ class Watcher:
     # Changes
 
     def _notified(self, changes: set[tuple[int, str]]) -> None:
-        self._loop.call_soon_threadsafe(self._take, changes)
+        self._loop.call_soon_threadsafe(self._handle_changes, changes)
 
     def _notifier_failed(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.call_later, _AFTER_FAILURE, self._look_again)
+        self._loop.call_soon_threadsafe(self._loop.call_later, _AFTER_FAILURE, self._rescan)
 
-    def _take(self, changes: set[tuple[int, str]]) -> None:
+    def _handle_changes(self, changes: set[tuple[int, str]]) -> None:
         for kind, path in sorted(changes):
-            self._judge(path, gone=kind == _DELETED)
+            self._handle_change(path, deleted=kind == _DELETED)
         self._schedule()
 
-    def _judge(self, path: str, *, gone: bool) -> None:
+    def _handle_change(self, path: str, *, deleted: bool) -> None:
         parent, name = os.path.split(path)
         if parent in self._setup.packages and parent not in self._tree.directories:
             if name.endswith((".dist-info", ".pth", ".egg-link")):
                 self._batch.packages.add(path)
                 self._batch.add(time.monotonic())
-        elif gone and path in self._tree.directories:
-            self._leave(path)
+        elif deleted and path in self._tree.directories:
+            self._remove_directory(path)
         elif os.path.isdir(path):
-            self._enter_if_new(path)
-        elif self._rules.judge(path).counts:
-            self._compare(path, gone=gone)
+            self._add_directory_if_new(path)
+        elif self._rules.classify(path).counts:
+            self._compare(path, deleted=deleted)
             if os.path.islink(path) and self._tree.links.get(os.path.realpath(path)) != path:
                 self._watch()  # the link is new, or its target has changed
         elif path in self._tree.links:
-            self._compare(self._tree.links[path], gone=gone)
+            self._compare(self._tree.links[path], deleted=deleted)
 
-    def _compare(self, path: str, *, gone: bool) -> None:
+    def _compare(self, path: str, *, deleted: bool) -> None:
         saved = self._digests.changed(path)
         if saved is not None:
-            self._note(path, saved)
-            if gone:
-                self._batch.gone.add(path)
+            self._record(path, saved)
+            if deleted:
+                self._batch.deleted.add(path)
 
-    def _note(self, path: str, saved: float) -> None:
+    def _record(self, path: str, saved: float) -> None:
         self._batch.changed[path] = saved
         self._batch.add(time.monotonic())
 
-    def _enter_if_new(self, directory: str) -> None:
-        if os.path.islink(directory) and self._rules.enters(directory):
-            self._look_again()  # the target of the link may have changed
-        elif directory not in self._tree.directories and self._rules.enters(directory):
-            self._enter(directory)
+    def _add_directory_if_new(self, directory: str) -> None:
+        if os.path.islink(directory) and self._rules.includes_directory(directory):
+            self._rescan()  # the target of the link may have changed
+        elif directory not in self._tree.directories and self._rules.includes_directory(directory):
+            self._add_directory(directory)
 
-    def _enter(self, directory: str) -> None:
+    def _add_directory(self, directory: str) -> None:
         """Watch a new directory, and report the files that it holds already."""
         self._watch()
         inside = directory + os.sep
         for each in self._tree.directories:
             if each == directory or each.startswith(inside):
                 for path in files_in(each, self._rules):
-                    self._compare(path, gone=False)
+                    self._compare(path, deleted=False)
 
-    def _leave(self, directory: str) -> None:
+    def _remove_directory(self, directory: str) -> None:
         """Forget a removed directory with all its files; another one may take its name.
 
         It counts if it held watched files: applications remove temporary directories when they exit for a reload.
@@ -251,9 +251,9 @@ class Watcher:
         kept = {each for each in self._tree.directories if each != directory and not each.startswith(inside)}
         self._tree.directories = kept
         if any(each.startswith(inside) for each in self._digests.known()):
-            self._note(directory, time.time())
+            self._record(directory, time.time())
         if os.path.isdir(directory):
-            self._enter(directory)
+            self._add_directory(directory)
 
     # Reports to the master
 
@@ -290,7 +290,7 @@ class Watcher:
         self._channel.send(Changed(paths, effect, age))
 
     def _effect(self, batch: Batch) -> str:
-        effects = {self._rules.judge(path).effect for path in batch.changed}
+        effects = {self._rules.classify(path).effect for path in batch.changed}
         is_back = any(self._roots.get(path) is not None for path in batch.changed)
         if batch.packages or is_back or COLD in effects:
             return COLD
@@ -301,9 +301,9 @@ class Watcher:
         now = time.monotonic()
         images = [path for path in batch.changed if path.endswith(_IMAGES)]
         for path in images:
-            if now - self._refreshed.get(path, -_GENERATED_WITHIN) < _GENERATED_WITHIN:
+            if now - self._image_refreshes.get(path, -_GENERATED_WITHIN) < _GENERATED_WITHIN:
                 del batch.changed[path]
-            self._refreshed[path] = now
+            self._image_refreshes[path] = now
 
 
 def _printable(path: str) -> str:

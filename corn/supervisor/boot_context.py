@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from corn.frozen import frozen
-from corn.net.socket_activation import Passed
+from corn.net.socket_activation import PassedSockets
 from corn.supervisor.configuration.reload import Origins
 from corn.supervisor.process.daemon import Launch
 from corn.supervisor.process.pidfile import Pidfile
@@ -27,6 +27,6 @@ class BootContext:
     launch: Launch
     config_file: str
     credentials: tuple[Credentials, str] | None
-    passed: Passed
+    passed: PassedSockets
     origins: Origins
     development: bool = False

@@ -12,7 +12,7 @@ from corn.config import Config
 from corn.logs.syslog import is_syslog
 
 
-def working_directory() -> str:
+def current_directory() -> str:
     """The working directory, "" where it has been removed."""
     try:
         return os.getcwd()  # noqa: PTH109 - a path of it would be relative again

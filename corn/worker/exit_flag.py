@@ -1,4 +1,4 @@
-"""Flag of a worker that drains, where libraries written for uvicorn look for it.
+"""Exit flag of a draining worker, in the form in which libraries for uvicorn read it.
 
 sse-starlette, and the MCP servers built on it, take the handler of SIGTERM for a method of a uvicorn.Server
 (`signal.getsignal`) and end their streams once its `should_exit` is true. With a handler of the same shape they do so
@@ -21,9 +21,9 @@ class ExitFlag:
         return draining()
 
     def install(self) -> None:
-        """Set the handler; the loop, which has one already, learns of the signal by its wakeup descriptor."""
+        """Set the handler; the loop, which already has one, receives the signal through its wakeup descriptor."""
         signal.signal(signal.SIGTERM, self.handle_exit)
         signal.siginterrupt(signal.SIGTERM, False)  # signal.signal has reset it
 
     def handle_exit(self, number: int, frame: FrameType | None) -> None:
-        """Do nothing: the event loop calls what is to be done."""
+        """Do nothing: the event loop calls its own handler."""

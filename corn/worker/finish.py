@@ -14,20 +14,20 @@ from typing import Any
 
 from corn.logs import logger
 
-_AT_LEAST = 0.5  # seconds, even if the requests have used up the grace period
-_POLL = 0.05
+_MIN_GRACE = 0.5  # seconds, even if the requests have used up the grace period
+_POLL_INTERVAL = 0.05
 
 
 async def finish(deadline: Callable[[], float]) -> None:
     """End tasks, generators, executors and threads. `deadline` returns a time of the loop, which may become earlier."""
     loop = asyncio.get_running_loop()
-    earliest = loop.time() + _AT_LEAST
+    earliest = loop.time() + _MIN_GRACE
 
     async def in_time(work: Awaitable[Any]) -> bool:
         """True if the work was done in time; otherwise it continues to run."""
         future = asyncio.ensure_future(work)
         while not future.done() and loop.time() < max(deadline(), earliest):
-            await asyncio.wait([future], timeout=_POLL)
+            await asyncio.wait([future], timeout=_POLL_INTERVAL)
         return future.done()
 
     tasks = asyncio.all_tasks() - {asyncio.current_task()}

@@ -19,8 +19,8 @@ from corn.ipc.template_setup import Setup
 from corn.server.tls.context import TLSContexts
 from corn.tls.vault import Vault
 from corn.worker import preload
-from corn.worker.anchored_paths import anchored, working_directory
-from corn.worker.audit.fork_safety import Hazard, hazards, traces
+from corn.worker.anchored_paths import anchored, current_directory
+from corn.worker.audit.fork_safety import Hazard, fingerprint, hazards
 from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.fork import fork_hangs, fork_is_replaced, lost_threads
@@ -71,12 +71,12 @@ class Generation:
         if self.config.log_config is not None and self.setup.preload == "app":
             put_first_on_path(self.config.app_dir)
             apply_log_config(self.config.log_config)
-        start = working_directory()
+        start = current_directory()
         if self.setup.development and self.setup.modules:
             self._load_packages()
         else:
             self.application = self._load_application()
-        if working_directory() != start:
+        if current_directory() != start:
             self.config = anchored(self.config, start)
         self._load_hooks()
         monitor.end()
@@ -130,16 +130,16 @@ class Generation:
 
     def _load_packages(self) -> None:
         """Load the packages one by one, in development, and leave out only those that are unsafe to fork."""
-        before = traces()
+        before = fingerprint()
         for name in preload.load_each(self.setup.modules):
-            if traces() == before:
+            if fingerprint() == before:
                 continue
             found = hazards(self.monitor)
             if found:
                 self._leave_out(
                     {name, *(module for each in found for module in each.modules)}, "; ".join(map(str, found))
                 )
-            before = traces()
+            before = fingerprint()
 
     def _leave_out(self, culprits: set[str], why: str) -> NoReturn:
         packages = sorted({each.partition(".")[0] for each in culprits if each})

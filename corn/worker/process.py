@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from corn import logs
-from corn.errors import ApplicationError, CornError
+from corn.errors import ApplicationError, CornError, ExitCode
 from corn.forking import registered
 from corn.ipc.messages import (
     Booting,
@@ -34,7 +34,7 @@ from corn.ipc.messages import (
 )
 from corn.server.server import Server
 from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, identify, ignore_group_signals
-from corn.worker.anchored_paths import anchored, working_directory
+from corn.worker.anchored_paths import anchored, current_directory
 from corn.worker.audit.signal_handlers import keep_interrupts_from_application
 from corn.worker.event_loop import new_event_loop
 from corn.worker.exit_flag import ExitFlag
@@ -48,7 +48,6 @@ from corn.worker.stack_dump import answer_requests, widen_signal_stack
 from corn.worker.startup import WorkerStartup
 
 _MASTER_TIMEOUT = 1.0
-_FAILED = 3
 _EXIT_HANDLERS_TIMEOUT = 2.0  # seconds
 
 
@@ -60,21 +59,21 @@ def run(startup: WorkerStartup) -> int:
     try:
         began = time.perf_counter()
         loop = new_event_loop(startup.config.loop)
-        start = working_directory()
+        start = current_directory()
         application = startup.development.application(lambda: _application(startup))
         keep_interrupts_from_application()
-        if working_directory() != start:
+        if current_directory() != start:
             startup = replace(startup, config=anchored(startup.config, start))
         loading = time.perf_counter() - began
         try:
             worker = _Worker(startup, application, loop, loading)
-            loop.run_until_complete(worker.live())
+            loop.run_until_complete(worker.serve())
             loop.run_until_complete(finish(worker.drain_deadline))
         finally:
             asyncio.set_event_loop(None)
     except CornError as error:
         startup.channel.send(_failed(error, startup))
-        return _FAILED
+        return int(ExitCode.APPLICATION)
     finally:
         startup.call_hook("worker_exit")
     return 0
@@ -113,9 +112,9 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     main_thread: Any = threading.main_thread()
     main_thread._native_id = threading.get_native_id()  # fork(2) has copied the parent's, and Python leaves it
     reset_sigchld()
-    of_c_code = startup.monitor.signals.of_c_code
-    ignore_group_signals(set(BY_WORKERS) - of_c_code)
-    for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - of_c_code:
+    set_in_c = startup.monitor.signals.set_in_c
+    ignore_group_signals(set(BY_WORKERS) - set_in_c)
+    for number in {signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1} - set_in_c:
         signal.signal(number, signal.SIG_DFL)
     startup.monitor.faults.report_to(startup.report)  # SIGABRT writes the stacks of a boot that hangs
     widen_signal_stack()
@@ -167,7 +166,7 @@ class _Worker:
         """End of the grace period, by the loop's clock."""
         return self._drain_deadline
 
-    async def live(self) -> None:
+    async def serve(self) -> None:
         startup = self._startup
         startup.renew_credentials()
         self._server = Server(

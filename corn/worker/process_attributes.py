@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 
-from corn.worker.anchored_paths import working_directory
+from corn.worker.anchored_paths import current_directory
 
 _LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 
@@ -23,7 +23,7 @@ class ProcessAttributes:
 
     def __init__(self) -> None:
         self.environment = dict(os.environ)
-        self._directory = working_directory()
+        self._directory = current_directory()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._limits = {each: resource.getrlimit(each) for each in _LIMITS}

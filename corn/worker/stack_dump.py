@@ -27,7 +27,7 @@ from typing import Any
 from corn.ipc.messages import STACKS_SIGNAL
 from corn.ipc.stack_report import LAST_LINE
 
-_MOST_FRAMES = 100
+_MAX_FRAMES = 100
 _SIGNAL_STACK = 1 << 18  # bytes, of which only what is used takes memory
 _kept: Any = None  # the kernel uses it until the process exits
 
@@ -64,14 +64,14 @@ def _frames(task: asyncio.Task[Any]) -> list[FrameType]:
     """Frames of a task; for a suspended task, `Task.get_stack` only returns that of the outermost coroutine."""
     frames: list[FrameType] = []
     waits: Any = task.get_coro()
-    while waits is not None and len(frames) < _MOST_FRAMES:
+    while waits is not None and len(frames) < _MAX_FRAMES:
         kind = next((each for each in _SUSPENDED if hasattr(waits, each[0])), None)
         frame = getattr(waits, kind[0]) if kind is not None else None
         if kind is None or frame is None:
             break
         frames.append(frame)
         waits = getattr(waits, kind[1])
-    return frames if len(frames) > 1 else task.get_stack(limit=_MOST_FRAMES)
+    return frames if len(frames) > 1 else task.get_stack(limit=_MAX_FRAMES)
 
 
 def widen_signal_stack() -> None:

@@ -31,9 +31,7 @@ class WorkerStartup:
     """State that a worker starts with. `application` is None if the template did not load it.
 
     `monitor` has observed the import in the template, and `loaded_at` is its end, by `exit_handlers.file_clock`.
-
-    `report` is the descriptor of the file that it writes its stacks to.
-    `development` and `mailbox` serve `corn dev`.
+    `report` is the descriptor of the file for its stacks. `development` and `mailbox` serve `corn dev`.
     """
 
     setup: Setup

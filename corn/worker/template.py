@@ -42,11 +42,11 @@ from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, identi
 from corn.worker import process as worker_process
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import ChildExits, ForkedWorkers
-from corn.worker.forking.fork import SETTLED, SpareWorker, fork, fork_twice, spawn
+from corn.worker.forking.fork import IDLE_BEFORE_SPARE, SpareWorker, fork, fork_twice, spawn
 from corn.worker.generation import Generation
 from corn.worker.startup import WorkerStartup, in_development
 
-_MOST_BEFORE_FORK = 2.0  # seconds for a hook: less than the master waits for a fork
+_PRE_FORK_TIMEOUT = 2.0  # seconds for a hook: less than the master waits for a fork
 _EXIT_HANDLERS_TIMEOUT = 1.5  # seconds: less than the master waits for a template to exit
 
 
@@ -55,7 +55,7 @@ def main(setup_fd: int) -> NoReturn:
     setup = Setup.read(setup_fd)
     sys.argv[:] = setup.argv
     if setup.order is not None:
-        _be_spawned(setup)
+        _run_spawned_worker(setup)
     ignore_group_signals(BY_TEMPLATES)
     config = setup.parsed_config()
     identify(config.process_name, "template", f"g{setup.generation} {config.app}")
@@ -73,7 +73,7 @@ def main(setup_fd: int) -> NoReturn:
     _end(0)
 
 
-def _be_spawned(setup: Setup) -> NoReturn:
+def _run_spawned_worker(setup: Setup) -> NoReturn:
     """Run a worker in a fresh interpreter, for a template that does not fork."""
     channel_fd, report, *rest = setup.received
     for fd in rest:
@@ -81,7 +81,7 @@ def _be_spawned(setup: Setup) -> NoReturn:
     config = setup.parsed_config()
     logs.configure(logs.Source("worker", generation=setup.generation), config)
     template = Template(replace(setup, received=[]), Channel(socket.socket(fileno=os.dup(channel_fd))))
-    template.be_worker(Fork(**(setup.order or {})), (channel_fd, report))
+    template.run_worker(Fork(**(setup.order or {})), (channel_fd, report))
 
 
 def _end(code: int) -> NoReturn:
@@ -114,7 +114,7 @@ class Template:
         self._may_fork_ahead = self._forks_ahead
         self._channel.send(Loaded(self._setup.preload, notes))
 
-    def be_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
+    def run_worker(self, order: Fork, fds: tuple[int, int]) -> NoReturn:
         """Run a worker in this process, without a fork; never returns."""
         try:
             self._generation.load_without_application()
@@ -129,12 +129,12 @@ class Template:
 
     def serve(self) -> None:
         """Fork on request until the master sends Quit, or has exited."""
-        ends = ChildExits() if self._setup.relay else None
-        leaving = False
-        while not leaving or (ends is not None and self._workers):
-            if ends is not None and not self._relay_exits(ends):
+        exits = ChildExits() if self._setup.relay else None
+        quitting = False
+        while not quitting or (exits is not None and self._workers):
+            if exits is not None and not self._relay_exits(exits):
                 continue
-            if self._may_fork_ahead and not select.select([self._channel], [], [], SETTLED)[0]:
+            if self._may_fork_ahead and not select.select([self._channel], [], [], IDLE_BEFORE_SPARE)[0]:
                 self._fork_ahead()
             for message in self._channel.receive():
                 if isinstance(message, Fork):
@@ -144,8 +144,8 @@ class Template:
                 elif isinstance(message, SetLogLevel):
                     logs.set_level(message.levels)
                     self._generation.set_log_level(message.levels)
-                elif isinstance(message, Quit) and not leaving:
-                    leaving = True
+                elif isinstance(message, Quit) and not quitting:
+                    quitting = True
                     self._close_listeners()
             if self._channel.closed:
                 self._close_listeners()
@@ -163,12 +163,12 @@ class Template:
 
     def _fork(self, order: Fork, fds: tuple[int, int]) -> None:
         if "pre_fork" in self._generation.hooks.names:
-            limit = min(self._generation.config.timeout_hook, _MOST_BEFORE_FORK)
+            limit = min(self._generation.config.timeout_hook, _PRE_FORK_TIMEOUT)
             self._generation.hooks.run("pre_fork", WorkerInfo(order.slot, self._setup.generation), limit)
         logs.flush_standard_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = self._worker_of(order, fds)
+            pid = self._start_worker(order, fds)
         except OSError as error:
             self._channel.send(NotForked(order.worker, error.strerror or str(error)))
         else:
@@ -179,15 +179,15 @@ class Template:
             for fd in fds:
                 os.close(fd)
 
-    def _worker_of(self, order: Fork, fds: tuple[int, int]) -> int:
+    def _start_worker(self, order: Fork, fds: tuple[int, int]) -> int:
         """Make a worker of the spare, or fork or spawn one; returns its process id."""
         if not self._setup.forks:
             return spawn(replace(self._setup, channel=fds[0], order=asdict(order), received=[*fds]), sys.path)
         if self._setup.relay:
             return fork() or self._become_worker(order, fds)
-        spare, is_there = self._spare, self._spare is not None and self._spare.become(order, fds)
+        spare, is_usable = self._spare, self._spare is not None and self._spare.become(order, fds)
         self._drop_spare()
-        if spare is not None and is_there:
+        if spare is not None and is_usable:
             return spare.pid
         return fork_twice(lambda: self._become_worker(order, fds))
 
@@ -249,9 +249,9 @@ class Template:
             logs.logger.exception("internal error in the worker")
         worker_process.end(code)
 
-    def _relay_exits(self, ends: ChildExits) -> bool:
+    def _relay_exits(self, exits: ChildExits) -> bool:
         """Relay the exits of workers to the master, where the template is their parent, until a message arrives."""
-        for pid, status in ends.wait(self._channel.fileno()):
+        for pid, status in exits.wait(self._channel.fileno()):
             self._workers.discard(pid)
             self._channel.send(Exited(pid, status))
-        return ends.is_readable(self._channel.fileno())
+        return exits.is_readable(self._channel.fileno())

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from corn.reload.debounce import FEW, Batch, Pace
 
 
-def batch_of(files, *, at=100.0, gone=0, packages=0):
+def batch_of(files, *, at=100.0, deleted=0, packages=0):
     batch = Batch()
     for number in range(files):
         batch.changed[f"/{number}.py"] = 1.0
-    batch.gone = {f"/{number}.py" for number in range(gone)}
+    batch.deleted = {f"/{number}.py" for number in range(deleted)}
     batch.packages = {f"/site-packages/{number}.dist-info" for number in range(packages)}
     batch.add(at)
     return batch
@@ -29,7 +29,7 @@ def test_many_files_wait_for_quiet_period():
 
 
 def test_deleted_file_waits_for_possible_return():
-    assert batch_of(1, gone=1).due(checkout=False) > 100.0
+    assert batch_of(1, deleted=1).due(checkout=False) > 100.0
 
 
 def test_git_checkout_and_installer_are_waited_for():

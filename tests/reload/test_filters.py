@@ -44,24 +44,24 @@ def rules(*, include=(), exclude=(), directories=(ROOT,), files=()):
     ],
 )
 def test_default_filters_select_effect_by_path(path, effect):
-    assert rules().judge(f"{ROOT}/{path}").effect == effect
+    assert rules().classify(f"{ROOT}/{path}").effect == effect
 
 
 def test_file_outside_directories_is_ignored_with_reason():
-    verdict = rules().judge("/work/other/main.py")
+    verdict = rules().classify("/work/other/main.py")
     assert not verdict.counts
     assert ROOT in verdict.why
 
 
 def test_directory_with_same_prefix_is_ignored():
-    assert not rules().judge("/work/project2/main.py").counts
+    assert not rules().classify("/work/project2/main.py").counts
 
 
 @pytest.mark.parametrize("pattern", ["*.json", "data.json", "data/*.json", "data", "./data", "data/"])
 def test_include_pattern_adds_files(pattern):
     path = f"{ROOT}/data/data.json"
-    assert not rules().judge(path).counts
-    verdict = rules(include=[pattern]).judge(path)
+    assert not rules().classify(path).counts
+    verdict = rules(include=[pattern]).classify(path)
     assert verdict.effect == RELOAD
     assert pattern in verdict.why
 
@@ -69,31 +69,31 @@ def test_include_pattern_adds_files(pattern):
 @pytest.mark.parametrize("pattern", ["main.py", "*.py", "package", "package/*", "package/main.py"])
 def test_exclude_pattern_overrides_include(pattern):
     path = f"{ROOT}/package/main.py"
-    verdict = rules(include=["*.py"], exclude=[pattern]).judge(path)
+    verdict = rules(include=["*.py"], exclude=[pattern]).classify(path)
     assert not verdict.counts
     assert pattern in verdict.why
 
 
 def test_config_file_change_is_cold_reload():
-    assert rules(files=["/etc/corn.toml"]).judge("/etc/corn.toml").effect == COLD
+    assert rules(files=["/etc/corn.toml"]).classify("/etc/corn.toml").effect == COLD
 
 
 def test_watched_directory_within_ignored_one_counts():
     inner = f"{ROOT}/.venv/lib/site-packages/mine"
     both = rules(directories=[ROOT, inner])
-    assert both.judge(f"{inner}/main.py").effect == RELOAD
-    assert not both.judge(f"{ROOT}/.venv/lib/site-packages/other.py").counts
+    assert both.classify(f"{inner}/main.py").effect == RELOAD
+    assert not both.classify(f"{ROOT}/.venv/lib/site-packages/other.py").counts
 
 
 def test_ignored_directory_is_entered_only_by_pattern(tmp_path):
     root = str(tmp_path)
     plain = rules(directories=[root])
-    assert plain.enters(f"{root}/package")
-    assert not plain.enters(f"{root}/node_modules")
-    assert not plain.enters(f"{root}/.git")
-    assert not rules(directories=[root], exclude=["data"]).enters(f"{root}/data")
-    assert rules(directories=[root], include=["node_modules/mine"]).enters(f"{root}/node_modules")
-    assert not rules(directories=[root], include=["*.js"]).enters(f"{root}/node_modules")
+    assert plain.includes_directory(f"{root}/package")
+    assert not plain.includes_directory(f"{root}/node_modules")
+    assert not plain.includes_directory(f"{root}/.git")
+    assert not rules(directories=[root], exclude=["data"]).includes_directory(f"{root}/data")
+    assert rules(directories=[root], include=["node_modules/mine"]).includes_directory(f"{root}/node_modules")
+    assert not rules(directories=[root], include=["*.js"]).includes_directory(f"{root}/node_modules")
     (tmp_path / "python").mkdir()
     (tmp_path / "python" / "pyvenv.cfg").write_text("")
-    assert not plain.enters(f"{root}/python")
+    assert not plain.includes_directory(f"{root}/python")

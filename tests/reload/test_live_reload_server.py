@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from corn.reload.live_reload_server import Asked, LiveReloadServer, ReloadState, judge
+from corn.reload.live_reload_server import LiveReloadServer, ReloadState, Request, status_of
 
 TOKEN = "sesame"
 
@@ -92,8 +92,8 @@ def test_disconnected_listeners_do_not_affect_others(live_server):
     ],
 )
 def test_origin_host_and_token_are_checked(target, fields, status):
-    asked = Asked("GET", target, {"host": "127.0.0.1:9", **fields})
-    assert judge(asked, TOKEN, 9) == status
+    asked = Request("GET", target, {"host": "127.0.0.1:9", **fields})
+    assert status_of(asked, TOKEN, 9) == status
 
 
 def test_malformed_request_is_refused(live_server):

@@ -22,7 +22,7 @@ handlers.end()
 after = [name for name in ("SIGUSR1", "SIGTERM", "SIGALRM") if signal.getsignal(getattr(signal, name)) is own]
 handlers.restore()
 restored = [name for name in ("SIGUSR1", "SIGTERM", "SIGALRM") if signal.getsignal(getattr(signal, name)) is own]
-print(json.dumps([sorted(handlers.of_c_code), after, restored]))
+print(json.dumps([sorted(handlers.set_in_c), after, restored]))
 """
 
 

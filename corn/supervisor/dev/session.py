@@ -207,7 +207,7 @@ class DevSession:
             return None
         self._imported.update(new)
         rules = self._rules
-        packages = packages_to_load(self._imported.items(), lambda file: rules.judge(file).counts, self._left_out)
+        packages = packages_to_load(self._imported.items(), lambda file: rules.classify(file).counts, self._left_out)
         if packages == self.packages:
             return None
         self.packages = packages

@@ -39,7 +39,7 @@ class TemplateFailed(Event):
     generation: int
     error: str
     detail: str
-    exit_code: int = 3
+    exit_code: int = ExitCode.APPLICATION
 
 
 @frozen
@@ -78,7 +78,7 @@ class WorkerFailed(Event):
     worker: int
     error: str
     detail: str
-    exit_code: int = 3
+    exit_code: int = ExitCode.APPLICATION
     failure: Mapping[str, Any] | None = None
 
 

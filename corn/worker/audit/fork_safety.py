@@ -28,7 +28,7 @@ from corn.worker.audit.descriptors import Descriptor, numbers, shared_memory
 from corn.worker.audit.import_monitor import ImportMonitor
 from corn.worker.forking.fork import native_threads
 
-_LONGEST_END = 2.0  # seconds
+_EXIT_TIMEOUT = 2.0  # seconds
 
 
 @frozen
@@ -77,7 +77,7 @@ def hazards(monitor: ImportMonitor) -> list[Hazard]:
     return found
 
 
-def traces() -> tuple[int, int]:
+def fingerprint() -> tuple[int, int]:
     """Fingerprint that changes when a process becomes unsafe to fork: the numbers of its threads and descriptors."""
     return native_threads(), len(numbers())
 
@@ -119,7 +119,7 @@ def end_children() -> None:
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
-    psutil.wait_procs(children, timeout=_LONGEST_END)
+    psutil.wait_procs(children, timeout=_EXIT_TIMEOUT)
 
 
 def end_resource_tracker() -> None:
@@ -136,10 +136,10 @@ def end_resource_tracker() -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(tracker)
         try:
-            process.wait(_LONGEST_END)
+            process.wait(_EXIT_TIMEOUT)
         except psutil.TimeoutExpired:  # another process holds the pipe
             process.kill()
-            process.wait(_LONGEST_END)
+            process.wait(_EXIT_TIMEOUT)
 
 
 def _resource_tracker() -> tuple[int, int]:

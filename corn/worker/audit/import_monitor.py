@@ -31,8 +31,8 @@ _WATCHED: tuple[tuple[type, str, str], ...] = (
     (subprocess.Popen, "__init__", "program"),
 )
 _STDLIB = str(Path(os.__file__).parent)
-_DEEPEST = 6  # references between an object and the module that holds it
-_MOST_HOLDERS = 2000
+_MAX_DEPTH = 6  # references between an object and the module that holds it
+_MAX_HOLDERS = 2000
 
 
 class ImportMonitor:
@@ -96,12 +96,12 @@ class ImportMonitor:
 
     def _wrap(self, call: Callable[..., Any], kind: str) -> Callable[..., Any]:
         @functools.wraps(call)
-        def noted(*args: Any, **kwargs: Any) -> Any:
+        def recording(*args: Any, **kwargs: Any) -> Any:
             if kind not in self.blamed:
                 self.blamed[kind], self.importing[kind] = _blame(sys._getframe(1)), _importing(sys._getframe(1))
             return call(*args, **kwargs)
 
-        return noted
+        return recording
 
 
 def _holder(descriptor: Descriptor) -> str:
@@ -115,7 +115,7 @@ def _holder(descriptor: Descriptor) -> str:
 def holder_of(value: object) -> str:
     """The nearest module, by references, that holds `value`; not one of the standard library."""
     seen, level = {id(value)}, [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         holders: list[object] = []
         for each in gc.get_referrers(*level):
             if id(each) in seen or each is level or isinstance(each, FrameType):
@@ -125,7 +125,7 @@ def holder_of(value: object) -> str:
                 return name
             if not isinstance(each, ModuleType):
                 holders.append(each)
-        if not holders or len(holders) > _MOST_HOLDERS:
+        if not holders or len(holders) > _MAX_HOLDERS:
             break
         level = holders
     return ""

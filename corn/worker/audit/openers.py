@@ -31,7 +31,7 @@ class Openers:
         self._count = 0  # links of the directory of threads
 
     def begin(self) -> None:
-        library_roots()  # to find them, sysconfig imports a module; a look at that import would call sysconfig again
+        library_roots()  # to find them, sysconfig imports a module; a check at that import would call sysconfig again
         self._known, self._free = _open_numbers(), _lowest_free()
         self._count, self._threads = _thread_links(), {each: [] for each in _thread_ids()}
         sys.meta_path.insert(0, self)
@@ -39,13 +39,13 @@ class Openers:
     def end(self) -> None:
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        self._look([])
+        self._check([])
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Look for new descriptors and threads."""
+        """Detect new descriptors and threads."""
         del path, target
         running = list(_running(sys._getframe(1)))
-        self._look(running)
+        self._check(running)
         self._last = [name, *running]
 
     def of(self, fd: int) -> str:
@@ -56,7 +56,7 @@ class Openers:
         """The modules that may have started one of the threads that run now, as text."""
         return next((" or ".join(names) for each in _thread_ids() if (names := self._threads.get(each))), "")
 
-    def _look(self, running: list[str]) -> None:
+    def _check(self, running: list[str]) -> None:
         """Attribute new descriptors, detected at the lowest free number (open(2)), and threads."""
         if _thread_links() != self._count:
             self._count = _thread_links()

@@ -35,15 +35,15 @@ class RandomGenerators:
         self._entropy = entropy = set()
         seed, setstate, randbits = _Random.seed, _Random.setstate, secrets.randbits
 
-        def noted_seed(self_: _Random, a: Any = None, *rest: Any, **named: Any) -> None:
-            self._note(self_, a is not None)
+        def recording_seed(self_: _Random, a: Any = None, *rest: Any, **named: Any) -> None:
+            self._record(self_, a is not None)
             seed(self_, a, *rest, **named)
 
-        def noted_setstate(self_: _Random, state: Any) -> None:
-            self._note(self_, True)
+        def recording_setstate(self_: _Random, state: Any) -> None:
+            self._record(self_, True)
             setstate(self_, state)
 
-        def noted_randbits(k: int) -> int:
+        def recording_randbits(k: int) -> int:
             drawn = randbits(k)
             if self._entropy is not None:
                 entropy.add(drawn)
@@ -51,10 +51,10 @@ class RandomGenerators:
 
         self._saved = seed, setstate, randbits, random.seed, random.setstate
         vars_of_class: Any = _Random
-        vars_of_class.seed, vars_of_class.setstate = noted_seed, noted_setstate
+        vars_of_class.seed, vars_of_class.setstate = recording_seed, recording_setstate
         instance: Any = random.seed.__self__  # type: ignore[attr-defined]  # the one behind the module's functions
         random.seed, random.setstate = instance.seed, instance.setstate
-        secrets.randbits = noted_randbits
+        secrets.randbits = recording_randbits
 
     def end(self) -> None:
         """Restore the wrapped functions, and find numpy's generators."""
@@ -79,7 +79,7 @@ class RandomGenerators:
             with contextlib.suppress(Exception):
                 each.seed() if hasattr(each, "seed") else each.__init__()
 
-    def _note(self, generator: _Random, seeded: bool) -> None:
+    def _record(self, generator: _Random, seeded: bool) -> None:
         self._seeded[id(generator)] = weakref.ref(generator), seeded
 
     def _is_seeded(self, generator: _Random) -> bool:

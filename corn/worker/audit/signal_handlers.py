@@ -28,7 +28,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 Handler = Any  # what signal.getsignal returns
 
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-_LARGEST_ACTION = 256  # bytes of a struct sigaction
+_ACTION_SIZE = 256  # bytes of a struct sigaction
 
 
 class SignalHandlers:
@@ -38,9 +38,9 @@ class SignalHandlers:
         self._before: dict[int, tuple[Handler, bytes]] = {}
         self._unblocked: set[int] = set()
         self._blocked: set[int] = set()
-        self._own: dict[int, Handler] = {}
+        self._handlers: dict[int, Handler] = {}
         self._timers: dict[int, tuple[float, float]] = {}
-        self.of_c_code: set[int] = set()
+        self.set_in_c: set[int] = set()
 
     def begin(self) -> None:
         self._before = _dispositions()
@@ -52,16 +52,16 @@ class SignalHandlers:
         for number, (handler, action) in _dispositions().items():
             handler_before, action_before = self._before[number]
             if handler is not handler_before and handler is not None:
-                self._own[number] = handler
+                self._handlers[number] = handler
                 signal.signal(number, handler_before)
             elif action != action_before:
-                self.of_c_code.add(number)
+                self.set_in_c.add(number)
         self._blocked = self._unblocked & signal.pthread_sigmask(signal.SIG_UNBLOCK, ())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._blocked)
 
     def restore(self) -> None:
         """In a worker: set the application's handlers and timers, and block the signals that it has blocked."""
-        for number, handler in self._own.items():
+        for number, handler in self._handlers.items():
             if number not in STOPPING:
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_BLOCK, self._blocked)
@@ -95,7 +95,7 @@ def _action(number: int) -> bytes:
         return b""
     import ctypes
 
-    action = ctypes.create_string_buffer(_LARGEST_ACTION)
+    action = ctypes.create_string_buffer(_ACTION_SIZE)
     _c_library().sigaction(number, None, action)
     return action.raw[: ctypes.sizeof(ctypes.c_void_p)]
 

@@ -25,7 +25,7 @@ class ScriptPermission:
     origin: str
 
 
-def allow(header: str, wish: ScriptPermission) -> tuple[str, str]:
+def allow(header: str, permission: ScriptPermission) -> tuple[str, str]:
     """The adapted value of the header, and the nonce for the script, "" if there is none to use.
 
     The value may hold several policies, and each must allow the script.
@@ -34,8 +34,8 @@ def allow(header: str, wish: ScriptPermission) -> tuple[str, str]:
     for policy in header.split(","):
         directives = _parse(policy)
         nonces.append(_nonce(directives))
-        _allow_script(directives, wish.hash)
-        _allow_connections(directives, ("'self'", wish.origin))
+        _allow_script(directives, permission.hash)
+        _allow_connections(directives, ("'self'", permission.origin))
         policies.append("; ".join(" ".join([name, *sources]) for name, sources in directives.items()))
     return ", ".join(policies), nonces[0] if len(set(nonces)) == 1 else ""
 
@@ -50,34 +50,34 @@ def _parse(policy: str) -> dict[str, list[str]]:
     return directives
 
 
-def _judge(directives: dict[str, list[str]], names: tuple[str, ...]) -> str:
+def _effective(directives: dict[str, list[str]], names: tuple[str, ...]) -> str:
     return next((name for name in names if name in directives), "")
 
 
 def _nonce(directives: dict[str, list[str]]) -> str:
-    for source in directives.get(_judge(directives, _SCRIPT), ()):
+    for source in directives.get(_effective(directives, _SCRIPT), ()):
         if source.lower().startswith("'nonce-"):
             return source[7:].rstrip("'")
     return ""
 
 
 def _allow_script(directives: dict[str, list[str]], source: str) -> None:
-    judge = _judge(directives, _SCRIPT)
-    if not judge:
+    directive = _effective(directives, _SCRIPT)
+    if not directive:
         return
-    sources = directives[judge]
+    sources = directives[directive]
     overridden = any(each.lower().startswith(_OVERRIDES) for each in sources)
     if "'unsafe-inline'" in [each.lower() for each in sources] and not overridden:
         return
-    _add(directives, "script-src" if judge == "default-src" else judge, judge, (source,))
+    _add(directives, "script-src" if directive == "default-src" else directive, directive, (source,))
 
 
 def _allow_connections(directives: dict[str, list[str]], sources: tuple[str, ...]) -> None:
-    judge = _judge(directives, _CONNECT)
-    if judge:
-        _add(directives, "connect-src", judge, sources)
+    directive = _effective(directives, _CONNECT)
+    if directive:
+        _add(directives, "connect-src", directive, sources)
 
 
-def _add(directives: dict[str, list[str]], name: str, judge: str, more: tuple[str, ...]) -> None:
-    known = [each for each in directives[judge] if each.lower() != "'none'"]
+def _add(directives: dict[str, list[str]], name: str, directive: str, more: tuple[str, ...]) -> None:
+    known = [each for each in directives[directive] if each.lower() != "'none'"]
     directives[name] = known + [each for each in more if each not in known]

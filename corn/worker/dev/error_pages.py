@@ -59,7 +59,7 @@ async def send_failure(failure: Failure, scope: Scope, send: Send) -> None:
 
 
 class _Response:
-    """Response of the application so far; a bare one is held."""
+    """Response of the application; a bare one is held until its application returns."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

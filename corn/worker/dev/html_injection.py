@@ -18,7 +18,7 @@ from corn.server.asgi.types import Message
 Fields = list[tuple[bytes, bytes]]
 _DOCUMENT = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 _END = re.compile(rb"</body\s*>", re.IGNORECASE)
-_BEGINNING = 2048
+_SEARCHED_BYTES = 2048
 # A cached page would connect to a server that has exited; a digest would not match the changed bytes.
 _DROPPED = {b"etag", b"last-modified", b"accept-ranges", b"cache-control", b"content-digest", b"repr-digest", b"digest"}
 _PARTIAL = {204, 205, 206, 304}
@@ -26,8 +26,8 @@ _POLICY = b"content-security-policy"
 
 
 class HTMLInjection:
-    """One response on its way through. `element_for` is given the values of its policies, and returns what they should
-    be and the element.
+    """Injection into one response. `element_for` receives the values of its policies, and returns adapted ones and the
+    element.
     """
 
     def __init__(self, element_for: Callable[[list[str]], tuple[list[str], bytes]]) -> None:
@@ -51,12 +51,12 @@ class HTMLInjection:
         return self._with_held(message)
 
     def _decide(self, message: Message) -> None:
-        if self._held is None or not _DOCUMENT.search(bytes(message["body"][:_BEGINNING])):
+        if self._held is None or not _DOCUMENT.search(bytes(message["body"][:_SEARCHED_BYTES])):
             return
         fields: Fields = [(bytes(name).lower(), bytes(value)) for name, value in self._held.get("headers", ())]
         policies = [value.decode("latin-1") for name, value in fields if name == _POLICY]
         allowed, self._element = self._element_for(policies)
-        self._held = {**self._held, "headers": _fitted(fields, allowed, len(self._element))}
+        self._held = {**self._held, "headers": _adjusted_fields(fields, allowed, len(self._element))}
 
     def _with_held(self, message: Message) -> Iterable[Message]:
         held, self._held = self._held, None
@@ -74,7 +74,7 @@ def may_be_page(start: Message) -> bool:
     return not attached and fields.get(b"content-encoding", b"identity") == b"identity"
 
 
-def _fitted(fields: Fields, policies: list[str], size: int) -> Fields:
+def _adjusted_fields(fields: Fields, policies: list[str], size: int) -> Fields:
     """The header for a body that is longer by `size`."""
     kept = [(name, value) for name, value in fields if name not in _DROPPED and name != _POLICY]
     kept = [

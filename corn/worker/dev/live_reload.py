@@ -23,9 +23,9 @@ from corn.worker.dev.html_injection import HTMLInjection
 
 PREFIX = "/__corn__/"
 _TIMEOUT = 2.0
-_NAVIGATED = ("document", "iframe", "frame")
+_PAGE_DESTINATIONS = ("document", "iframe", "frame")
 # Extensions that send a file without passing its bytes through the application's messages.
-_PAST_US = {"http.response.pathsend", "http.response.zerocopysend"}
+_BYPASSING = {"http.response.pathsend", "http.response.zerocopysend"}
 
 
 def with_refresh(
@@ -41,34 +41,34 @@ def with_refresh(
             await app(scope, receive, send)
         elif scope["path"].removeprefix(root).startswith(PREFIX):
             await _answer(scope, send, url, root)
-        elif not may_ask_for_page(scope):
+        elif not may_request_page(scope):
             await app(scope, receive, send)
         else:
             script = Script(url, root, revision, failed, scope["method"] == "GET")
-            await app(_whole(scope), receive, _inserting(send, script))
+            await app(_without_bypass(scope), receive, _inserting(send, script))
 
     return refreshing
 
 
-def may_ask_for_page(scope: Scope) -> bool:
+def may_request_page(scope: Scope) -> bool:
     """True if a request can come from a navigation, and not from a script that fetches a part of a page."""
     if scope["method"] == "HEAD":
         return False
     fields = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     if "hx-request" in map(bytes.decode, fields) or fields.get(b"x-requested-with") == "xmlhttprequest":
         return False
-    return fields.get(b"sec-fetch-dest", "document") in _NAVIGATED
+    return fields.get(b"sec-fetch-dest", "document") in _PAGE_DESTINATIONS
 
 
-def _whole(scope: Scope) -> Scope:
-    extensions = {name: each for name, each in (scope.get("extensions") or {}).items() if name not in _PAST_US}
+def _without_bypass(scope: Scope) -> Scope:
+    extensions = {name: each for name, each in (scope.get("extensions") or {}).items() if name not in _BYPASSING}
     return {**scope, "extensions": extensions}
 
 
 def _inserting(send: Send, script: Script) -> Send:
     def element_for(policies: list[str]) -> tuple[list[str], bytes]:
-        wish = ScriptPermission(script.hash, origin_of(script.url))
-        allowed = [allow(each, wish) for each in policies]
+        permission = ScriptPermission(script.hash, origin_of(script.url))
+        allowed = [allow(each, permission) for each in policies]
         nonces = {nonce for _, nonce in allowed}
         return [policy for policy, _ in allowed], script.element(nonces.pop() if len(nonces) == 1 else "")
 
@@ -85,7 +85,7 @@ async def _answer(scope: Scope, send: Send, url: str, root: str) -> None:
     """Forward the request to the watcher; one without the token gets 404."""
     status, body = 404, b"not found\n"
     if scope["path"].removeprefix(root) == path_of(url):
-        status, body = await _asked(url)
+        status, body = await _state_of_watcher(url)
     headers: list[Any] = [
         (b"content-type", b"application/json" if status == 200 else b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
@@ -95,16 +95,16 @@ async def _answer(scope: Scope, send: Send, url: str, root: str) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-async def _asked(url: str) -> tuple[int, bytes]:
+async def _state_of_watcher(url: str) -> tuple[int, bytes]:
     """The state from the watcher; 503 while it cannot be reached."""
     parts = urlsplit(url)
     try:
-        return 200, await asyncio.wait_for(_ask(parts.hostname or "", parts.port or 80, parts.path), _TIMEOUT)
+        return 200, await asyncio.wait_for(_fetch_state(parts.hostname or "", parts.port or 80, parts.path), _TIMEOUT)
     except (OSError, ValueError, asyncio.TimeoutError, asyncio.IncompleteReadError):
         return 503, b"the watcher does not answer\n"
 
 
-async def _ask(host: str, port: int, path: str) -> bytes:
+async def _fetch_state(host: str, port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(f"GET {path}/state HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n".encode())

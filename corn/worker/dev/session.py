@@ -33,9 +33,9 @@ from corn.worker.dev.start_progress import StartProgress, docs_path
 from corn.worker.dev.verify_reload import verify_in_background
 from corn.worker.preload import Recorder
 
-_AFTER_FIRST_ANSWERS = 0.2  # seconds
+_REPORT_DELAY = 0.2  # seconds
 _CHECK_INTERVAL = 0.2  # seconds
-_TYPING = frozenset({"builtins.input", "sys.settrace"})  # audit events
+_INPUT_EVENTS = frozenset({"builtins.input", "sys.settrace"})  # audit events
 
 
 class DevSession:
@@ -48,11 +48,11 @@ class DevSession:
         self._setup = setup
         self._revision = order.revision
         self._channel = channel
-        self._own = ProjectImporter()
+        self._importer = ProjectImporter()
         self._recorder = Recorder()
         self._progress = StartProgress(channel)
         self._loaded = False  # the application was imported
-        self._types = False  # the keyboard is in use here, which was reported to the master
+        self._reads_keyboard = False  # the keyboard is in use here, which was reported to the master
 
     def enable_collection(self, enable: Callable[[], None]) -> None:
         """Enable the collector for a responder; otherwise `_report` enables it, after the imports."""
@@ -62,7 +62,7 @@ class DevSession:
     def application(self, load: Callable[[], Any]) -> Any:
         if self._failure is not None:
             return responder(self._failure)
-        self._own.install()
+        self._importer.install()
         sys.meta_path.insert(0, self._recorder)
         self._debugger = sys.breakpointhook
         sys.breakpointhook = self._debug
@@ -77,7 +77,7 @@ class DevSession:
         if self._failure is not None:
             return ""
         self._progress.end()
-        loop.call_later(_AFTER_FIRST_ANSWERS, self._report, flush)
+        loop.call_later(_REPORT_DELAY, self._report, flush)
         return docs_path(application, self.config.root_path)
 
     def _report(self, flush: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class DevSession:
         gc.enable()
         sys.meta_path.remove(self._recorder)
         libraries = [[name, _file_of(name)] for name in self._recorder.library_modules()]
-        own = [[name, file, self._own.seconds.get(name, 0.0)] for name, file in self._own.files.items()]
+        own = [[name, file, self._importer.seconds.get(name, 0.0)] for name, file in self._importer.files.items()]
         self._channel.send(Imported(libraries, own))
         flush()
         if self.config.verify_reload and self._setup.modules:
@@ -116,19 +116,19 @@ class DevSession:
     def _audit(self, event: str, args: object) -> None:
         """Detect `input` and debuggers without `breakpoint()`, because the master must not read their keys."""
         del args
-        if event in _TYPING and not self._types:
-            self._keyboard_needed()
-            show_typing()
+        if event in _INPUT_EVENTS and not self._reads_keyboard:
+            self._report_keyboard_use()
+            enable_echo()
 
-    def _keyboard_needed(self) -> None:
-        self._types = True
+    def _report_keyboard_use(self) -> None:
+        self._reads_keyboard = True
         self._channel.send(Debugging())
 
     def _debug(self, *args: Any, **kwargs: Any) -> Any:
         """Hook of `breakpoint()`: suspends timeouts while the debugger waits, and echoes typed input."""
-        self._keyboard_needed()
+        self._report_keyboard_use()
         wait_for_foreground()
-        show_typing()
+        enable_echo()
         if args or kwargs or os.environ.get("PYTHONBREAKPOINT"):
             return self._debugger(*args, **kwargs)
         import pdb  # noqa: T100 - as breakpoint()
@@ -141,11 +141,11 @@ def wait_for_foreground() -> None:
     """Wait, as a stopped job does (SIGTTIN), while corn is in the background and cannot read the terminal."""
     if not os.isatty(0):
         return
-    told = False
+    reported = False
     while is_in_background():
-        if not told:
+        if not reported:
             logger.warning("a debugger waits; bring corn to the foreground with 'fg'")
-            told = True
+            reported = True
         time.sleep(_CHECK_INTERVAL)
 
 
@@ -156,7 +156,7 @@ def is_in_background() -> bool:
     return False
 
 
-def show_typing() -> None:
+def enable_echo() -> None:
     """Switch the terminal to echo and canonical mode, which an earlier debugger may have changed."""
     if not os.isatty(0):
         return

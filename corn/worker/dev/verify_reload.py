@@ -19,24 +19,24 @@ from corn.logs import logger
 from corn.worker.importer import load_application
 
 _START = "import sys; sys.path[:] = {path!r}; from corn.worker.dev.verify_reload import main; main()"
-_MOST_TOLD = 5
-World = Mapping[str, Mapping[str, str]]
+_MAX_REPORTED = 5
+Snapshot = Mapping[str, Mapping[str, str]]
 
 
 def verify_in_background(config: Config) -> None:
     """Compare in a thread, and log the outcome."""
-    here = world()
+    here = snapshot()
     threading.Thread(target=_verify, args=(config, here), name="verify-reload", daemon=True).start()
 
 
-def world() -> World:
+def snapshot() -> Snapshot:
     """The modules that are loaded, by name, with the files they are from; and the environment."""
     modules = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
     foreign = {name: file for name, file in modules.items() if name.partition(".")[0] not in ("corn", "__main__")}
     return {"modules": foreign, "environment": dict(os.environ)}
 
 
-def differences(warm: World, cold: World) -> Iterator[str]:
+def differences(warm: Snapshot, cold: Snapshot) -> Iterator[str]:
     """Differences of a cold start, in words."""
     for name, file in cold["modules"].items():
         here = warm["modules"].get(name)
@@ -55,10 +55,10 @@ def main() -> None:
     os.dup2(2, 1)  # output of the application must not mix with the result
     load_application(Config.from_json(json.load(sys.stdin)))
     with os.fdopen(output, "w") as answer:
-        json.dump(world(), answer)
+        json.dump(snapshot(), answer)
 
 
-def _verify(config: Config, here: World) -> None:
+def _verify(config: Config, here: Snapshot) -> None:
     path = [each for each in sys.path if each != os.path.realpath(config.app_dir)]
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter
@@ -72,12 +72,12 @@ def _verify(config: Config, here: World) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         logger.warning("verify-reload: the application could not be imported once more: %s", error)
         return
-    _tell(list(differences(here, json.loads(done.stdout))))
+    _report(list(differences(here, json.loads(done.stdout))))
 
 
-def _tell(found: list[Any]) -> None:
+def _report(found: list[Any]) -> None:
     if not found:
         logger.info("verify-reload: a cold start has the same modules")
         return
-    more = f"; and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
-    logger.warning("verify-reload: compared with a cold start, %s%s", "; ".join(found[:_MOST_TOLD]), more)
+    more = f"; and {len(found) - _MAX_REPORTED} more" if len(found) > _MAX_REPORTED else ""
+    logger.warning("verify-reload: compared with a cold start, %s%s", "; ".join(found[:_MAX_REPORTED]), more)

@@ -19,7 +19,7 @@ import time
 from corn.config import Config
 from corn.system.process import ignore_signal
 
-_POLL = 0.5
+_POLL_INTERVAL = 0.5
 
 
 class ForkedWorkers:
@@ -54,7 +54,7 @@ class ForkedWorkers:
     def wait(self) -> None:
         """Wait until all have exited, at most for as long as the master waits for this process."""
         while self._pidfds:
-            self._wait(_POLL)
+            self._wait(_POLL_INTERVAL)
             self._drop_ended()
 
     def wait_or_kill(self, config: Config) -> None:
@@ -62,7 +62,7 @@ class ForkedWorkers:
         grace = config.timeout_graceful_shutdown + config.timeout_lifespan_shutdown + 2.0
         deadline = time.monotonic() + grace
         while self._pidfds and time.monotonic() < deadline:
-            self._wait(_POLL)
+            self._wait(_POLL_INTERVAL)
             self._drop_ended()
         for pid, pidfd in self._pidfds.items():
             with contextlib.suppress(OSError):
@@ -97,10 +97,10 @@ class ChildExits:
         """Wait until a child exits or `fd` is readable; returns the ids and wait statuses of all that have exited."""
         if self._reader in select.select([fd, self._reader], [], [])[0]:
             os.read(self._reader, 4096)
-        ended = []
-        while (one := _reap()) is not None:
-            ended.append(one)
-        return ended
+        exits = []
+        while (ended := _reap()) is not None:
+            exits.append(ended)
+        return exits
 
     def is_readable(self, fd: int) -> bool:
         return bool(select.select([fd], [], [], 0)[0])

@@ -27,11 +27,11 @@ from typing import Any
 
 # The positions of the path and of its directory's descriptor in the arguments of audit events.
 _REMOVALS = {"os.remove": (0, 1), "os.rmdir": (0, 1), "os.rename": (0, 2), "shutil.rmtree": (0, 1)}
-_AGAIN = 0.5  # seconds between two handlers that are interrupted for being late
+_REPEAT_INTERVAL = 0.5  # seconds between two interruptions
 _STATX_BTIME, _AT_FDCWD, _AT_SYMLINK_NOFOLLOW = 0x800, -100, 0x100
 
 
-class NotOfThisWorker(OSError):  # noqa: N818 - describes what was prevented
+class InheritedFileError(OSError):
     """Raised in an inherited exit handler that would remove a file that the template removes."""
 
 
@@ -79,12 +79,12 @@ def flush_files() -> None:
 def _interrupted(seconds: float) -> Iterator[None]:
     """SIGALRM (setitimer(2)) after a time, and again, for handlers that run Python code."""
 
-    def late(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame
         raise TimeoutError("the exit handler took too long")
 
-    signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_INTERVAL)
     try:
         yield
     finally:
@@ -98,14 +98,14 @@ def _guard(since: int) -> None:
     def stop(event: str, arguments: tuple[Any, ...]) -> None:
         where = _REMOVALS.get(event)
         if where is not None and _is_older(arguments[where[0]], arguments[where[1] : where[1] + 1], since):
-            raise NotOfThisWorker(f"{arguments[where[0]]!r} is removed by the template of this worker")
+            raise InheritedFileError(f"{arguments[where[0]]!r} is removed by the template of this worker")
 
     def unraisable(error: Any) -> None:
-        if not isinstance(error.exc_value, NotOfThisWorker):
+        if not isinstance(error.exc_value, InheritedFileError):
             report(error)
 
     def uncaught(kind: Any, error: Any, traceback: Any) -> None:
-        if not isinstance(error, NotOfThisWorker):
+        if not isinstance(error, InheritedFileError):
             report_finalizer(kind, error, traceback)
 
     sys.unraisablehook, sys.excepthook = unraisable, uncaught
@@ -117,13 +117,13 @@ def _is_older(path: Any, directory: tuple[Any, ...], since: int) -> bool:
     at = directory[0] if directory and isinstance(directory[0], int) and directory[0] >= 0 else None
     try:
         os.stat(path, dir_fd=at, follow_symlinks=False)
-        born = _born(os.fsencode(path), at)
+        created = _birth_time(os.fsencode(path), at)
     except (OSError, TypeError, ValueError):
         return False
-    return born is None or born <= since
+    return created is None or created <= since
 
 
-def _born(path: bytes, directory: int | None) -> int | None:
+def _birth_time(path: bytes, directory: int | None) -> int | None:
     """Birth time of a file, in nanoseconds (statx(2), which Python does not offer); None where it is not recorded."""
     if sys.platform != "linux":
         return None

@@ -40,7 +40,7 @@ from corn.ipc.template_setup import Setup
 from corn.system.memfd import anonymous_file
 from corn.system.process import identify
 
-SETTLED = 0.3  # seconds without an order after which a template forks a spare worker
+IDLE_BEFORE_SPARE = 0.3  # seconds without an order after which a template forks a spare worker
 
 # Shorter than the master's timeout for a fork, so that the failure is reported to it.
 _FORK_TIMEOUT = 4.0
@@ -105,12 +105,12 @@ def _trial(value: Callable[[], int]) -> int | None:
     """The value in a process forked as a worker is, None if it hangs; raises OSError if it cannot be forked."""
     reader, writer = os.pipe()
 
-    def live() -> NoReturn:
+    def run() -> NoReturn:
         os.write(writer, b"%d" % value())
         os._exit(0)
 
     try:
-        pid = fork_twice(live)
+        pid = fork_twice(run)
     except OSError:
         os.close(reader)
         os.close(writer)
@@ -158,8 +158,8 @@ def _kill_with_children(pid: int) -> None:
                 each.kill()
 
 
-def fork_twice(live: Callable[[], NoReturn]) -> int:
-    """Fork a middle process that forks a worker and exits; `live` runs in the worker. Returns the worker's id."""
+def fork_twice(run: Callable[[], NoReturn]) -> int:
+    """Fork a middle process that forks a worker and exits; `run` runs in the worker. Returns the worker's id."""
     reader, writer = os.pipe()
     try:
         middle = fork()
@@ -168,7 +168,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
         os.close(writer)
         raise
     if middle == 0:
-        _run_middle_process(live, reader, writer)
+        _run_middle_process(run, reader, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
@@ -181,7 +181,7 @@ def fork_twice(live: Callable[[], NoReturn]) -> int:
     return number
 
 
-def _run_middle_process(live: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
+def _run_middle_process(run: Callable[[], NoReturn], reader: int, writer: int) -> NoReturn:
     """Fork the worker, report its id and exit in any case: a return would make this process a second template."""
     try:
         os.close(reader)
@@ -193,7 +193,7 @@ def _run_middle_process(live: Callable[[], NoReturn], reader: int, writer: int) 
         if pid == 0:
             os.close(writer)
             wait_for_adoption(middle)
-            live()
+            run()
         os.write(writer, str(pid).encode())  # EPIPE where the template was killed
     finally:
         os._exit(0)

@@ -27,7 +27,7 @@ from corn.server.tls.context import ContextHook
 from corn.worker.importer import put_first_on_path
 
 _MODULE = "corn_hooks"
-_AGAIN = 0.1  # seconds until TimeoutError is raised once more
+_REPEAT_INTERVAL = 0.1  # seconds until TimeoutError is raised once more
 
 Hook = Callable[[Info], object]
 
@@ -86,12 +86,12 @@ def _limited(seconds: float) -> Iterator[None]:
     may also be raised in the first `finally` block; then the second one completes it.
     """
 
-    def late(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        signal.setitimer(signal.ITIMER_REAL, _REPEAT_INTERVAL)
         raise TimeoutError(f"longer than {seconds:g} s")
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGALRM, interrupt)
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, seconds)

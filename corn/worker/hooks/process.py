@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from corn import logs
 from corn.config import Config
 from corn.errors import CornError
-from corn.hooks import TOLD, Info
+from corn.hooks import IN_HOOKS_PROCESS, Info
 from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetup, Message, Quit, ReopenLogs
@@ -33,7 +33,7 @@ def _serve(channel: Channel) -> None:
         if isinstance(message, HooksSetup):
             config = Config.from_json(message.config)
             hooks, limit = _begin(config, channel), config.timeout_hook
-            if not hooks.names & set(TOLD):
+            if not hooks.names & set(IN_HOOKS_PROCESS):
                 return
         elif isinstance(message, HookCall):
             channel.send(_call(hooks, message, limit))
@@ -60,7 +60,7 @@ def _begin(config: Config, channel: Channel) -> HookFile:
         return HookFile({})
     finally:
         faulthandler.cancel_dump_traceback_later()
-    channel.send(HooksLoaded(sorted(hooks.names & set(TOLD))))
+    channel.send(HooksLoaded(sorted(hooks.names & set(IN_HOOKS_PROCESS))))
     return hooks
 
 
@@ -79,4 +79,4 @@ def info_of(message: HookCall) -> Info:
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in message.info.items()
     }
-    return TOLD[message.hook](**fields)
+    return IN_HOOKS_PROCESS[message.hook](**fields)
