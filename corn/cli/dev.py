@@ -18,7 +18,7 @@ from corn.errors import ConfigError
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
 # Options that do not apply to development, and are ignored even if a file or a variable sets them.
-_WITHOUT: dict[str, Any] = {
+_OVERRIDDEN: dict[str, Any] = {
     "soak": 0.0,
     "rollback_window": 0.0,
     "health_path": None,
@@ -49,7 +49,7 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
             f"To trust the certificate, import {authority} into the browser as a certificate authority.", err=True
         )
     if resolved.left_out:
-        click.echo(_left_out(resolved), err=True)
+        click.echo(_ignored_options(resolved), err=True)
     from corn.supervisor.master import run_development
 
     return run_development(resolved, lambda: finder.complete(_for_development(read())))
@@ -62,11 +62,11 @@ def _for_development(resolved: Resolved) -> Resolved:
     for name in config.reload_dir:
         if not Path(name).is_dir():
             raise ConfigError(f"--reload-dir: there is no directory '{name}'")
-    config = replace(_capped(config, resolved), **_WITHOUT)
-    return replace(resolved, config=_secured(config) if config.tls else config)
+    config = replace(_with_short_timeouts(config, resolved), **_OVERRIDDEN)
+    return replace(resolved, config=_with_certificate(config) if config.tls else config)
 
 
-def _left_out(resolved: Resolved) -> str:
+def _ignored_options(resolved: Resolved) -> str:
     """Log line that names the ignored options of production."""
     by_origin: dict[str, list[str]] = {}
     for each in resolved.left_out:
@@ -75,7 +75,7 @@ def _left_out(resolved: Resolved) -> str:
     return f"corn dev ignores {named}; set values for development in [dev] or on the command line"
 
 
-def _secured(config: Config) -> Config:
+def _with_certificate(config: Config) -> Config:
     """Add the user's own certificate for localhost; raises ConfigError if options name another one."""
     from corn.cli.dev_certificate import local_certificate
 
@@ -85,13 +85,13 @@ def _secured(config: Config) -> Config:
     return replace(config, ssl_certfile=(str(made.certfile),), ssl_keyfile=(str(made.keyfile),))
 
 
-def _capped(config: Config, resolved: Resolved) -> Config:
-    asked = resolved.origins["timeout_worker"] != DEFAULT
+def _with_short_timeouts(config: Config, resolved: Resolved) -> Config:
+    is_set = resolved.origins["timeout_worker"] != DEFAULT
     return replace(
         config,
         timeout_graceful_shutdown=min(config.timeout_graceful_shutdown, _GRACE),
         timeout_lifespan_shutdown=min(config.timeout_lifespan_shutdown, _GRACE),
-        timeout_worker=config.timeout_worker if asked else 0.0,  # a debugger blocks the event loop
+        timeout_worker=config.timeout_worker if is_set else 0.0,  # a debugger blocks the event loop
     )
 
 
@@ -99,9 +99,9 @@ def _explain(resolved: Resolved, path: str) -> int:
     from corn.reload.watch_config import rules_of
 
     named = Path(path)
-    verdict = rules_of(resolved.config, str(resolved.file or "")).classify(str(named.parent.resolve() / named.name))
-    click.echo(f"{path}: {_MEANINGS[verdict.effect]}: {verdict.why}")
-    return 0 if verdict.counts else 1
+    result = rules_of(resolved.config, str(resolved.file or "")).classify(str(named.parent.resolve() / named.name))
+    click.echo(f"{path}: {_MEANINGS[result.effect]}: {result.why}")
+    return 0 if result.counts else 1
 
 
 _MEANINGS = {

@@ -35,7 +35,7 @@ _CLASSES = frozenset({"FastAPI", "Starlette", "Litestar", "Flask", "Quart", "San
 _OTHER_CLASSES = frozenset({"Typer", "Celery", "Cyclopts", "Dash", "APIRouter", "Blueprint", "Router"})
 _NO_PACKAGES = frozenset({"tests", "test", "docs", "examples", "scripts", "migrations", "build", "dist"})
 _NO_MODULES = frozenset({"setup", "conftest", "manage", "noxfile", "tasks", "fabfile"})
-_MOST_MODULES = 200
+_MAX_MODULES = 200
 _DJANGO = re.compile(r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]""")
 
 
@@ -160,7 +160,7 @@ def _others(directory: Path) -> Iterator[Candidate]:
 
 def _other_files(directory: Path) -> Iterator[tuple[str, Path]]:
     for place in _places(directory):
-        for file in sorted((directory / place).glob("*.py"))[:_MOST_MODULES]:
+        for file in sorted((directory / place).glob("*.py"))[:_MAX_MODULES]:
             if file.stem.isidentifier() and file.stem not in _NO_MODULES and not file.stem.startswith("test"):
                 yield place, Path(file.name)
 
@@ -212,12 +212,12 @@ def _in_module(directory: Path, place: str, file: Path) -> Iterator[Candidate]:
     names = _top_level_names(_text(directory / place / file))
     usual = [each for each in _NAMES if each in names][:1]
     module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
-    for name in usual or [each for each in names if names[each] == _MADE]:
+    for name in usual or [each for each in names if names[each] == _INSTANCE]:
         imported = names[name] == _IMPORTED
         yield Candidate(f"{module}:{name}", Path(place, file), place, name in _FACTORIES, imported)
 
 
-_DEFINED, _MADE, _IMPORTED = "defined", "made", "imported"
+_DEFINED, _INSTANCE, _IMPORTED = "defined", "made", "imported"
 
 
 def _top_level_names(source: str) -> dict[str, str]:
@@ -240,7 +240,7 @@ def _top_level_names(source: str) -> dict[str, str]:
             called = _called(node.value)
             if called in _OTHER_CLASSES:
                 continue
-            how = _MADE if called in _CLASSES else _DEFINED
+            how = _INSTANCE if called in _CLASSES else _DEFINED
             found.update((each.id, how) for each in targets if isinstance(each, ast.Name))
     return found
 

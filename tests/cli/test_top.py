@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corn.cli.top.keys import Interaction, Order
+from corn.cli.top.keys import Interaction, Request
 from corn.cli.top.model import Sample, quantile, view_of
 from corn.cli.top.terminal import keys_in
 from corn.cli.top.view import PLAIN, Area, latency, lines, rate
@@ -53,8 +53,8 @@ def reload(number, outcome="done", *, ago=5.0, error="", generation=4):
     return fields | {"ago": ago, "took": 1.0}
 
 
-def screen(view, person=None, width=80, height=24, **more):
-    return [line.plain.rstrip() for line in lines(view, person or Interaction(), Area(width, height, **more))]
+def screen(view, interaction=None, width=80, height=24, **more):
+    return [line.plain.rstrip() for line in lines(view, interaction or Interaction(), Area(width, height, **more))]
 
 
 def test_rate_and_cpu_cover_last_interval():
@@ -127,27 +127,27 @@ def test_long_worker_list_shows_selected_worker():
 
 
 def test_selection_follows_worker_when_rows_change():
-    person = Interaction()
-    person.press("down", [(1, 0), (2, 1), (3, 2)])
-    assert person.index([(1, 0), (2, 1), (3, 2)]) == 1
-    assert person.index([(4, 0), (1, 0), (5, 1), (2, 1), (3, 2)]) == 3
-    assert person.index([(4, 0), (5, 1), (6, 2)]) == 1
-    assert person.index([(4, 0)]) == 0
+    interaction = Interaction()
+    interaction.press("down", [(1, 0), (2, 1), (3, 2)])
+    assert interaction.index([(1, 0), (2, 1), (3, 2)]) == 1
+    assert interaction.index([(4, 0), (1, 0), (5, 1), (2, 1), (3, 2)]) == 3
+    assert interaction.index([(4, 0), (5, 1), (6, 2)]) == 1
+    assert interaction.index([(4, 0)]) == 0
 
 
 def test_refused_reload_is_shown_until_acknowledged():
     why = "ModuleNotFoundError: No module named 'shop'"
     reloads = [reload(1), reload(2, "refused", error=why, generation=5)]
     view = view_of([sample(0.0, [worker(0)], recent_reloads=reloads, last_error=why)])
-    person = Interaction()
-    shown = screen(view, person)
+    interaction = Interaction()
+    shown = screen(view, interaction)
     assert f"RELOAD REFUSED 5.0s ago: generation 5: {why}" in " ".join(line.strip() for line in shown)
     assert "generation 3 still serves; the log has the whole error (a: acknowledge)" in shown
     assert not any(line.startswith("last error") for line in shown)
-    person.press("a", [], view.refused.key)
-    assert "REFUSED" not in "".join(screen(view, person))
+    interaction.press("a", [], view.refused.key)
+    assert "REFUSED" not in "".join(screen(view, interaction))
     again = view_of([sample(0.0, [worker(0)], recent_reloads=[*reloads, reload(3, "refused", error="again")])])
-    assert "RELOAD REFUSED" in "".join(screen(again, person))
+    assert "RELOAD REFUSED" in "".join(screen(again, interaction))
 
 
 @pytest.mark.parametrize("last", [reload(2), reload(2, "rolled back")])
@@ -190,10 +190,10 @@ def test_screen_80_columns_crops_nothing(stage):
 
 
 def test_stacks_page_wraps_long_lines():
-    person = Interaction()
+    interaction = Interaction()
     file = f'  File "/srv/{"long/" * 20}main.py", line 4711, in read_root'
-    person.show(f"worker 0\n{file}\n    await asyncio.sleep(1)")
-    shown = screen(None, person)
+    interaction.show(f"worker 0\n{file}\n    await asyncio.sleep(1)")
+    shown = screen(None, interaction)
     assert "line 4711" in "".join(shown)
     assert "".join(line.strip() for line in shown[1:4]).replace(" ", "").startswith(file.replace(" ", ""))
 
@@ -224,37 +224,37 @@ def test_screen_fits_terminal_size(width, height, count, selected):
 
 
 def test_key_that_changes_service_asks_for_confirmation():
-    person = Interaction()
+    interaction = Interaction()
     rows = [(1, 0), (5, 4)]
-    assert person.press("down", rows) is None
-    assert person.press("d", rows) is None
-    assert "drain worker 4? y/n" in screen(None, person)
-    order = person.press("y", rows)
+    assert interaction.press("down", rows) is None
+    assert interaction.press("d", rows) is None
+    assert "drain worker 4? y/n" in screen(None, interaction)
+    order = interaction.press("y", rows)
     assert (order.do, order.fields) == ("drain", {"worker": 4, "wait": True})
-    assert person.press("r", rows) is None
-    assert person.press("n", rows) is None
-    assert person.said == "cancelled"
+    assert interaction.press("r", rows) is None
+    assert interaction.press("n", rows) is None
+    assert interaction.message == "cancelled"
 
 
 def test_stacks_key_shows_scrollable_page():
-    person = Interaction()
+    interaction = Interaction()
     rows = [(4, 3)]
-    assert person.press("s", rows) == Order("stacks", "", {"worker": 3})
-    person.show("\n".join(f"line {number}" for number in range(100)))
-    person.press("pagedown", rows)
-    assert screen(None, person)[0] == "line 10"
-    person.press("q", rows)
-    assert person.page is None
-    assert not person.is_over
+    assert interaction.press("s", rows) == Request("stacks", "", {"worker": 3})
+    interaction.show("\n".join(f"line {number}" for number in range(100)))
+    interaction.press("pagedown", rows)
+    assert screen(None, interaction)[0] == "line 10"
+    interaction.press("q", rows)
+    assert interaction.page is None
+    assert not interaction.is_over
 
 
 @given(st.lists(st.sampled_from(KEYS)), st.lists(st.tuples(st.integers(1, 99), st.integers(0, 9))))
 def test_orders_require_confirmation(keys, rows):
-    person = Interaction()
+    interaction = Interaction()
     for key in keys:
-        order = person.press(key, rows)
+        order = interaction.press(key, rows)
         assert order is None or key == "y" or order.do == "stacks"
-        assert person.page is None
+        assert interaction.page is None
 
 
 def test_key_sequences_are_decoded():

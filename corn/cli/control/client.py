@@ -26,9 +26,17 @@ from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
 
 _TIMEOUT = 5.0  # seconds to wait for an answer that the master gives at once
 _HELLO_TIMEOUT = 1.0
-_LONGEST_ANSWER = 1 << 26
+_MAX_ANSWER = 1 << 26
 
-_FACTS = {"pid": int, "app": str, "addresses": list, "pidfile": str, "config_file": str, "phase": str, "uptime": float}
+_HELLO_FIELDS = {
+    "pid": int,
+    "app": str,
+    "addresses": list,
+    "pidfile": str,
+    "config_file": str,
+    "phase": str,
+    "uptime": float,
+}
 
 Answer = dict[str, Any]
 
@@ -42,21 +50,21 @@ class InstanceSelector:
     config: str | None = None
     control: str | None = None
 
-    def fits(self, about: Answer) -> bool:
+    def matches(self, about: Answer) -> bool:
         """True if an instance matches the selection, by its own description."""
-        if self.pid is not None and str(about["pid"]) != self.pid and not _same(about["pidfile"], self.pid):
+        if self.pid is not None and str(about["pid"]) != self.pid and not _is_same_file(about["pidfile"], self.pid):
             return False
-        if self.config is not None and not _same(about["config_file"], self.config):
+        if self.config is not None and not _is_same_file(about["config_file"], self.config):
             return False
         return self.bind is None or any(_is_address(each, self.bind) for each in about["addresses"])
 
     @property
-    def names_one(self) -> bool:
+    def is_specific(self) -> bool:
         """True if an option names an instance; a directory of control sockets does not."""
         control = self.control is not None and stat.S_ISSOCK(_mode(self.control))
         return control or any(each is not None for each in (self.pid, self.bind, self.config))
 
-    def may_mean(self, name: str) -> bool:
+    def may_match(self, name: str) -> bool:
         """True if an instance that does not reply, and of which only the name is known, may match."""
         return self.bind is None or _is_address(name, self.bind)
 
@@ -67,16 +75,16 @@ class NamedInstance(InstanceSelector):
 
     name: str = ""
 
-    def fits(self, about: Answer) -> bool:
+    def matches(self, about: Answer) -> bool:
         """True if the name is one of those of the instance."""
-        return any(InstanceSelector(**{kind: self.name}).fits(about) for kind in ("pid", "bind", "config"))
+        return any(InstanceSelector(**{kind: self.name}).matches(about) for kind in ("pid", "bind", "config"))
 
     @property
-    def names_one(self) -> bool:
+    def is_specific(self) -> bool:
         """True."""
         return True
 
-    def may_mean(self, name: str) -> bool:
+    def may_match(self, name: str) -> bool:
         """True if an instance that does not reply may have this name."""
         return _is_address(name, self.name)
 
@@ -98,9 +106,9 @@ class ControlClient:
         """Name of the instance in a list."""
         return self.path.name.removesuffix(SUFFIX)
 
-    def ask(self, request: str, *, patience: float | None = _TIMEOUT, **fields: Any) -> Answer:
+    def send_request(self, request: str, *, timeout: float | None = _TIMEOUT, **fields: Any) -> Answer:
         """Send a request and wait for the answer, without a timeout if patience is None."""
-        self._sock.settimeout(patience)
+        self._sock.settimeout(timeout)
         try:
             self._sock.sendall(json.dumps({"do": request, **fields}).encode() + b"\n")
             return self._answer()
@@ -121,7 +129,7 @@ class ControlClient:
     def _answer(self) -> Answer:
         while b"\n" not in self._received:
             data = self._sock.recv(1 << 20)
-            if not data or len(self._received) > _LONGEST_ANSWER:
+            if not data or len(self._received) > _MAX_ANSWER:
                 raise ValueError("connection closed")
             self._received += data
         line, _, self._received = self._received.partition(b"\n")
@@ -167,10 +175,10 @@ def _identified(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOU
                 raise NoAnswer(f"{path}: {_reason(error)}") from None
             continue
         with contextlib.suppress(NoAnswer):
-            answer = instance.ask("hello", patience=min(timeout, _HELLO_TIMEOUT))
+            answer = instance.send_request("hello", timeout=min(timeout, _HELLO_TIMEOUT))
             if not answer.get("ok"):
                 instance.refusal = shown(str(answer.get("error")))
-            elif _is_introduction(answer):
+            elif _is_hello(answer):
                 instance.about = answer
         found.append(instance)
     return found
@@ -194,34 +202,34 @@ def _reason(error: OSError) -> str:
     return str(error.strerror or error)
 
 
-def _is_introduction(answer: Answer) -> bool:
+def _is_hello(answer: Answer) -> bool:
     """True for the answer of a master to `hello`; any other program may listen on the path."""
-    kinds = {name: type(answer.get(name)) for name in _FACTS}
-    return kinds == _FACTS and all(isinstance(each, str) for each in answer["addresses"])
+    kinds = {name: type(answer.get(name)) for name in _HELLO_FIELDS}
+    return kinds == _HELLO_FIELDS and all(isinstance(each, str) for each in answer["addresses"])
 
 
-def find(choice: InstanceSelector) -> ControlClient:
+def find(selector: InstanceSelector) -> ControlClient:
     """Find the selected instance: the only one, or of several the only one that belongs to this directory.
 
     Raises NoInstance if there is none, ConfigError if there are several.
     """
-    return _choose(_fitting(choice), choice)
+    return _choose(_matching(selector), selector)
 
 
-def find_to_change(choice: InstanceSelector) -> ControlClient:
+def find_to_change(selector: InstanceSelector) -> ControlClient:
     """Find the instance that a command may change: one that options name, or the one of this directory.
 
     The only instance on a machine may be an unrelated service. Raises as `find` does, and ConfigError for an instance
     that was started in another directory and is not selected by an option.
     """
-    fitting = _fitting(choice)
-    chosen = fitting if choice.names_one else [each for each in fitting if is_local(each.about)]
+    matching = _matching(selector)
+    chosen = matching if selector.is_specific else [each for each in matching if is_local(each.about)]
     if not chosen:
-        for each in fitting:
+        for each in matching:
             each.close()
-        what = f"no instance was started from this directory; select one, as with --pid {fitting[0].about['pid']}"
-        raise ConfigError(_listed(what, fitting))
-    return _choose(chosen, choice)
+        what = f"no instance was started from this directory; select one, as with --pid {matching[0].about['pid']}"
+        raise ConfigError(_listed(what, matching))
+    return _choose(chosen, selector)
 
 
 def is_local(about: Answer) -> bool:
@@ -249,36 +257,36 @@ def _listed(what: str, found: Sequence[ControlClient]) -> str:
     return "\n".join([f"{what}:", *lines])
 
 
-def _choose(fitting: list[ControlClient], choice: InstanceSelector) -> ControlClient:
-    local = [each for each in fitting if is_local(each.about)]
-    chosen = local if len(local) == 1 and not choice.names_one else fitting
-    for each in fitting:
+def _choose(matching: list[ControlClient], selector: InstanceSelector) -> ControlClient:
+    local = [each for each in matching if is_local(each.about)]
+    chosen = local if len(local) == 1 and not selector.is_specific else matching
+    for each in matching:
         if len(chosen) > 1 or each is not chosen[0]:
             each.close()
     if len(chosen) > 1:
         raise ConfigError(_listed("several instances are running; select one with --pid, --bind or --config", chosen))
-    chosen[0].was_named = choice.names_one
+    chosen[0].was_named = selector.is_specific
     return chosen[0]
 
 
-def _fitting(choice: InstanceSelector) -> list[ControlClient]:
+def _matching(selector: InstanceSelector) -> list[ControlClient]:
     """Find all instances that match, at least one. Raises NoInstance or NoAnswer."""
-    own, others = sockets(os.environ, choice.control)
-    found = _identified(own, strict=choice.control is not None)
-    silent = next((each for each in found if not each.about and choice.may_mean(each.name)), None)
-    fitting = [each for each in found if each.about and choice.fits(each.about)]
-    if not fitting and silent is None:
+    own, others = sockets(os.environ, selector.control)
+    found = _identified(own, strict=selector.control is not None)
+    unresponsive = next((each for each in found if not each.about and selector.may_match(each.name)), None)
+    matching = [each for each in found if each.about and selector.matches(each.about)]
+    if not matching and unresponsive is None:
         found += _foreign_instances(others)
-        fitting = [each for each in found if each.about and choice.fits(each.about)]
+        matching = [each for each in found if each.about and selector.matches(each.about)]
     for each in found:
-        if each not in fitting:
+        if each not in matching:
             each.close()
-    if fitting:
-        return fitting
-    if silent is not None and silent.refusal:
-        raise CornError(f"{silent.path}: {silent.refusal}")
-    if silent is not None:
-        raise NoAnswer(f"the instance {silent.name} does not respond; is its master stopped?")
+    if matching:
+        return matching
+    if unresponsive is not None and unresponsive.refusal:
+        raise CornError(f"{unresponsive.path}: {unresponsive.refusal}")
+    if unresponsive is not None:
+        raise NoAnswer(f"the instance {unresponsive.name} does not respond; is its master stopped?")
     if not found:
         raise NoInstance("this user can control no running instance; start one with 'corn serve'")
     raise NoInstance("no running instance matches; 'corn list' shows all of them")
@@ -297,20 +305,20 @@ def shown(text: str) -> str:
     return printable(text, "?")
 
 
-def takes_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator that adds the options that select an instance, and `--json`, to a click command with a `choice`."""
-    return means_instance(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
+def with_selector_and_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator that adds the options that select an instance, and `--json`, to a click command with a `selector`."""
+    return with_selector(click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command))
 
 
-def means_instance(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator that adds the options that select an instance to a click command with a `choice`."""
+def with_selector(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator that adds the options that select an instance to a click command with a `selector`."""
 
     def run(**values: Any) -> Any:
         names = ("pid", "bind", "config", "control")
-        choice = InstanceSelector(**{name: values.pop(name) for name in names})
-        if not is_named_directory(choice.control):
-            choice = InstanceSelector(choice.pid, choice.bind, choice.config)
-        return command(choice=choice, **values)
+        selector = InstanceSelector(**{name: values.pop(name) for name in names})
+        if not is_named_directory(selector.control):
+            selector = InstanceSelector(selector.pid, selector.bind, selector.config)
+        return command(selector=selector, **values)
 
     run.__doc__ = command.__doc__
     run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
@@ -341,7 +349,7 @@ def _mode(path: str) -> int:
         return 0
 
 
-def _same(path: str, other: str) -> bool:
+def _is_same_file(path: str, other: str) -> bool:
     return bool(path) and os.path.realpath(path) == os.path.realpath(other)
 
 
@@ -349,4 +357,4 @@ def _is_address(address: str, wanted: str) -> bool:
     """True if an instance's address matches the user's `host:port`, `:port`, `port` or path."""
     plain = address.split("://", 1)[-1].removeprefix("unix:")
     wanted = wanted.split("://", 1)[-1].removeprefix("unix:")
-    return plain == wanted or plain.endswith(":" + wanted.removeprefix(":")) or _same(plain, wanted)
+    return plain == wanted or plain.endswith(":" + wanted.removeprefix(":")) or _is_same_file(plain, wanted)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import corn
-from corn.cli.control.client import Answer, InstanceSelector, find, find_to_change, takes_instance
+from corn.cli.control.client import Answer, InstanceSelector, find, find_to_change, with_selector_and_json
 from corn.cli.control.commands import request
 from corn.cli.control.formatting import duration, size, table
 
@@ -20,60 +20,60 @@ _HEAD = ("AGE", "WORKER", "PID", "STATUS", "SENT", "CLIENT", "REQUEST")
 
 @click.command(short_help="List the in-flight requests.")
 @click.argument("worker", type=int, required=False)
-@takes_instance
-def requests(*, worker: int | None, choice: InstanceSelector, as_json: bool) -> int:
+@with_selector_and_json
+def requests(*, worker: int | None, selector: InstanceSelector, as_json: bool) -> int:
     """List the in-flight requests of all workers or of WORKER (number or process id), oldest first.
 
     A worker whose event loop is blocked in Python code is listed too; one that is blocked in C code cannot answer.
     """
-    return request(find(choice), "requests", as_json=as_json, text=_requests, patience=WORKERS_TIMEOUT, worker=worker)
+    return request(find(selector), "requests", as_json=as_json, text=_requests, timeout=WORKERS_TIMEOUT, worker=worker)
 
 
 @click.command(short_help="Show the stacks of threads and tasks in workers.")
 @click.argument("worker", type=int, required=False)
 @click.option("--all", "all_frames", is_flag=True, help="Show corn's own frames too.")
-@takes_instance
-def stacks(*, worker: int | None, all_frames: bool, choice: InstanceSelector, as_json: bool) -> int:
+@with_selector_and_json
+def stacks(*, worker: int | None, all_frames: bool, selector: InstanceSelector, as_json: bool) -> int:
     """Show the stacks of all threads and asyncio tasks of all workers or of WORKER (number or process id).
 
     Workers are not interrupted. Frames of corn are left out unless --all is given. If an event loop is blocked in C
     code, only the threads are shown.
     """
     text = format_stacks if all_frames else format_own_stacks
-    return request(find(choice), "stacks", as_json=as_json, text=text, patience=WORKERS_TIMEOUT, worker=worker)
+    return request(find(selector), "stacks", as_json=as_json, text=text, timeout=WORKERS_TIMEOUT, worker=worker)
 
 
 @click.command("log-level", short_help="Show or change the log level.")
 @click.argument("level", required=False)
 @click.option("--level", "former_level", hidden=True)
-@takes_instance
-def log_level(*, level: str | None, former_level: str | None, choice: InstanceSelector, as_json: bool) -> int:
+@with_selector_and_json
+def log_level(*, level: str | None, former_level: str | None, selector: InstanceSelector, as_json: bool) -> int:
     """Show the log level of an instance, or set it to LEVEL in all its processes until the next reload.
 
     LEVEL is a level, and perhaps others for parts, as in debug,access=error.
     """
     wanted = level or former_level
-    instance = find(choice) if wanted is None else find_to_change(choice)
+    instance = find(selector) if wanted is None else find_to_change(selector)
     return request(instance, "log-level", as_json=as_json, level=wanted)
 
 
 @click.command("reopen-logs", short_help="Reopen log files, for logrotate.")
-@takes_instance
-def reopen_logs(*, choice: InstanceSelector, as_json: bool) -> int:
+@with_selector_and_json
+def reopen_logs(*, selector: InstanceSelector, as_json: bool) -> int:
     """Reopen the files of --log-file and --access-log-file in all processes, as USR1 does, after they were renamed."""
-    return request(find_to_change(choice), "reopen-logs", as_json=as_json)
+    return request(find_to_change(selector), "reopen-logs", as_json=as_json)
 
 
 def _requests(answer: Answer) -> str:
     rows: list[tuple[float, tuple[str, ...]]] = []
-    silent = []
+    unresponsive = []
     for worker in answer["workers"]:
         if worker["requests"] is None:
-            silent.append(f"worker {worker['slot']} (pid {worker['pid']}) did not respond; try 'corn stacks'")
+            unresponsive.append(f"worker {worker['slot']} (pid {worker['pid']}) did not respond; try 'corn stacks'")
         rows += [(each["age"], _row(worker, each)) for each in worker["requests"] or ()]
     rows.sort(reverse=True)
     listed = table(_HEAD, [row for _, row in rows], right=frozenset({0, 1, 2, 4})) if rows else "no in-flight requests"
-    return "\n".join([*([] if silent and not rows else [listed]), *silent])
+    return "\n".join([*([] if unresponsive and not rows else [listed]), *unresponsive])
 
 
 def _row(worker: dict[str, Any], request: dict[str, Any]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def _selected(name: str) -> InstanceSelector:
 
 
 def _show_all(instance: ControlClient, *, as_json: bool) -> int:
-    answer = instance.ask("config")
+    answer = instance.send_request("config")
     if not answer.get("ok"):
         return _refused(answer)
     if as_json:
@@ -52,7 +52,7 @@ def _show_all(instance: ControlClient, *, as_json: bool) -> int:
 
 
 def _show_changes(instance: ControlClient, *, as_json: bool) -> int:
-    answer = instance.ask("config", diff=True)
+    answer = instance.send_request("config", diff=True)
     if not answer.get("ok"):
         return _refused(answer)
     changes, refusal = answer["changes"], answer["refused"]

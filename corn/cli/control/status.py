@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from corn.cli.control.client import InstanceSelector, describe, find, instances, shown, takes_instance
+from corn.cli.control.client import InstanceSelector, describe, find, instances, shown, with_selector_and_json
 from corn.cli.control.formatting import amount, duration, size, table
 from corn.errors import NoInstance
 from corn.frozen import frozen
@@ -23,10 +23,10 @@ _NUMBERS = frozenset(range(2, len(_HEAD)))
 
 
 @click.command(short_help="Show the state of a running instance.")
-@takes_instance
-def status(*, choice: InstanceSelector, as_json: bool) -> int:
+@with_selector_and_json
+def status(*, selector: InstanceSelector, as_json: bool) -> int:
     """Show an instance, its phase and its workers. The exit code is 0 if all workers serve, else 1."""
-    found: dict[str, Any] = find(choice).ask("status")["status"]
+    found: dict[str, Any] = find(selector).send_request("status")["status"]
     pids = [found["pid"], *(each["pid"] for each in (*found["templates"], *found["workers"]) if each["pid"])]
     sizes = proportional_sizes(pids)
     for each in found["workers"]:
@@ -36,7 +36,7 @@ def status(*, choice: InstanceSelector, as_json: bool) -> int:
             each["pss"] = sizes.get(each["pid"])
         click.echo(json.dumps(found, indent=2))
     else:
-        click.echo(shown(_for_people(found, sizes)))
+        click.echo(shown(_as_text(found, sizes)))
     return 0 if found["phase"] in _HEALTHY else 1
 
 
@@ -58,7 +58,7 @@ def list_instances(*, control: str | None, as_json: bool) -> int:
     return 0
 
 
-def _for_people(found: dict[str, Any], sizes: dict[int, int]) -> str:
+def _as_text(found: dict[str, Any], sizes: dict[int, int]) -> str:
     lines = [
         f"corn {found['version']} serves {found['app']} at {', '.join(found['addresses'])}",
         f"master {found['pid']}, up {duration(found['uptime'])}, {_memory(sizes)}",
@@ -86,8 +86,8 @@ class Refusal:
 
 
 def refusal(found: dict[str, Any]) -> Refusal | None:
-    """The refusal of the last reload, None if that succeeded, or if somebody asked for the rollback."""
-    last = next(iter(found.get("recent_reloads", ())[-1:]), None)  # an older master does not say
+    """The refusal of the last reload, None if that succeeded, or if an operator requested the rollback."""
+    last = next(iter(found.get("recent_reloads", ())[-1:]), None)  # an older master has no such field
     if last is None or last["outcome"] == "done" or not last["error"]:
         return None
     code = "the configuration" if last["generation"] is None else f"generation {last['generation']}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from corn.frozen import frozen
 
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # seconds between two labels of the axis
-_APART = 10  # columns between two labels, at least
+_MIN_LABEL_GAP = 10  # columns between two labels, at least
 
 
 @frozen
@@ -32,7 +32,7 @@ def axis(ages: Sequence[float], width: int) -> str:
     if len(shown) < 2 or shown[0] <= 0:
         return "now".rjust(width)
     columns = [" "] * width
-    step = next((each for each in _STEPS if each * (len(shown) - 1) / shown[0] >= _APART), _STEPS[-1])
+    step = next((each for each in _STEPS if each * (len(shown) - 1) / shown[0] >= _MIN_LABEL_GAP), _STEPS[-1])
     for tick in range(0, int(shown[0]) + 1, step):
         _write(columns, _column(tick, shown, width), f"-{_seconds(tick)}" if tick else "now")
     return "".join(columns)

@@ -1,6 +1,6 @@
-"""Key bindings: selection of a worker, confirmation, scrolling, and orders to the instance. Pure.
+"""Key bindings: selection of a worker, confirmation, scrolling, and requests to the instance. Pure.
 
-Orders that change the service need confirmation, because a key may be pressed by accident.
+Requests that change the service need confirmation, because a key may be pressed by accident.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from corn.frozen import frozen
 
 _DOWN = {"down": 1, "j": 1, "pagedown": 10, " ": 10}
 _UP = {"up": 1, "k": 1, "pageup": 10}
-_LEAVE = ("q", "escape")
+_QUIT_KEYS = ("q", "escape")
 
 Selectable = tuple[int, int]  # the number of a worker, which no other has, and its slot
 
 
 @frozen
-class Order:
+class Request:
     """A request to the instance, and its question for confirmation, "" for a request that changes nothing."""
 
     do: str
@@ -31,14 +31,14 @@ class Order:
 class Interaction:
     """State of the interaction with the user.
 
-    `worker` is selected, and what comes into its `slot` when it is gone. `said` is the last answer. `page` is a text
+    `worker` is selected, and what comes into its `slot` when it is gone. `message` is the last answer. `page` is a text
     that covers the workers, from line `top`. `acknowledged` names the refused reload that is not shown any more.
     """
 
     worker: int | None = None
     slot: int = 0
-    asked: Order | None = None
-    said: str = ""
+    pending: Request | None = None
+    message: str = ""
     page: list[str] | None = None
     top: int = 0
     acknowledged: Hashable = None
@@ -52,63 +52,63 @@ class Interaction:
                 return found[0]
         return _within(self.slot, len(rows))
 
-    def press(self, key: str, rows: Sequence[Selectable], refused: Hashable = None) -> Order | None:
-        """Handle a key, where these rows and the refusal of this reload are shown; returns an order to carry out."""
-        if self.asked is not None:
-            order, self.asked = self.asked, None
-            self.said = "" if key == "y" else "cancelled"
-            return order if key == "y" else None
+    def press(self, key: str, rows: Sequence[Selectable], refused: Hashable = None) -> Request | None:
+        """Handle a key, where these rows and the refusal of this reload are shown; returns a request to send."""
+        if self.pending is not None:
+            request, self.pending = self.pending, None
+            self.message = "" if key == "y" else "cancelled"
+            return request if key == "y" else None
         if self.page is not None:
             self._scroll(key, self.page)
             return None
-        self.said = ""
-        if key in _LEAVE:
+        self.message = ""
+        if key in _QUIT_KEYS:
             self.is_over = key == "q"
         elif key == "a":
             self.acknowledged = refused
         elif key in _DOWN or key in _UP:
             self._select(self.index(rows) + _DOWN.get(key, 0) - _UP.get(key, 0), rows)
         else:
-            return self._order(key, rows)
+            return self._request(key, rows)
         return None
 
     def show(self, text: str) -> None:
         """Show a text instead of the workers."""
-        self.page, self.top, self.said = text.splitlines(), 0, ""
+        self.page, self.top, self.message = text.splitlines(), 0, ""
 
     def _select(self, index: int, rows: Sequence[Selectable]) -> None:
         if rows:
             self.worker, self.slot = rows[_within(index, len(rows))]
 
     def _scroll(self, key: str, page: list[str]) -> None:
-        if key in _LEAVE:
+        if key in _QUIT_KEYS:
             self.page = None
         self.top = _within(self.top + _DOWN.get(key, 0) - _UP.get(key, 0), len(page))
 
-    def _order(self, key: str, rows: Sequence[Selectable]) -> Order | None:
-        """Ask for confirmation of a key's order; an order that only reads is returned at once."""
+    def _request(self, key: str, rows: Sequence[Selectable]) -> Request | None:
+        """Ask for confirmation of a key's request; one that only reads is returned at once."""
         self._select(self.index(rows), rows)
-        order = _for_service(key) or (_for_worker(key, self.slot) if rows else None)
-        if order is None or not order.question:
-            return order
-        self.asked = order
+        request = _for_service(key) or (_for_worker(key, self.slot) if rows else None)
+        if request is None or not request.question:
+            return request
+        self.pending = request
         return None
 
 
-def _for_service(key: str) -> Order | None:
+def _for_service(key: str) -> Request | None:
     return {
-        "r": Order("reload", "reload the code", {"wait": True}),
-        "b": Order("rollback", "roll back to the previous generation", {"wait": True}),
-        "+": Order("scale", "add a worker", {"by": 1, "wait": True}),
-        "-": Order("scale", "remove a worker", {"by": -1, "wait": True}),
+        "r": Request("reload", "reload the code", {"wait": True}),
+        "b": Request("rollback", "roll back to the previous generation", {"wait": True}),
+        "+": Request("scale", "add a worker", {"by": 1, "wait": True}),
+        "-": Request("scale", "remove a worker", {"by": -1, "wait": True}),
     }.get(key)
 
 
-def _for_worker(key: str, slot: int) -> Order | None:
+def _for_worker(key: str, slot: int) -> Request | None:
     return {
-        "d": Order("drain", f"drain worker {slot}", {"worker": slot, "wait": True}),
-        "x": Order("restart", f"restart worker {slot}", {"worker": slot, "wait": True}),
-        "s": Order("stacks", "", {"worker": slot}),
+        "d": Request("drain", f"drain worker {slot}", {"worker": slot, "wait": True}),
+        "x": Request("restart", f"restart worker {slot}", {"worker": slot, "wait": True}),
+        "s": Request("stacks", "", {"worker": slot}),
     }.get(key)
 
 

@@ -87,10 +87,10 @@ def view_of(samples: Sequence[Sample]) -> View:
     rows = []
     for worker in status["workers"]:
         number = worker["worker"]
-        lived = [
+        counts = [
             (each.at, known[number]["counted"]) for each, known in zip(samples, workers, strict=True) if number in known
         ]
-        rows.append(_row(worker, _traffic(lived, bounds), samples, restarts.get(worker["slot"], 0)))
+        rows.append(_row(worker, _traffic(counts, bounds), samples, restarts.get(worker["slot"], 0)))
     sizes = samples[-1].pss
     return View(
         status,
@@ -120,23 +120,23 @@ def quantile(buckets: Sequence[int], bounds: Sequence[float], share: float) -> f
     return bounds[-1]
 
 
-def _traffic(lived: Sequence[tuple[float, Counted]], bounds: Sequence[float]) -> Traffic:
+def _traffic(counts: Sequence[tuple[float, Counted]], bounds: Sequence[float]) -> Traffic:
     rates = tuple(
         max(0, then["requests"] - before["requests"]) / (at - since) if at > since else 0.0
-        for (since, before), (at, then) in pairwise(lived)
+        for (since, before), (at, then) in pairwise(counts)
     )
-    buckets = _grown(lived, "latency")
+    buckets = _increase(counts, "latency")
     return Traffic(rates[-1] if rates else None, rates, quantile(buckets, bounds, 0.5), quantile(buckets, bounds, 0.99))
 
 
-def _errors(lived: Sequence[tuple[float, Counted]]) -> float | None:
-    statuses = _grown(lived, "statuses")
+def _errors(counts: Sequence[tuple[float, Counted]]) -> float | None:
+    statuses = _increase(counts, "statuses")
     return statuses[5] / sum(statuses) if sum(statuses) else None
 
 
-def _grown(lived: Sequence[tuple[float, Counted]], name: str) -> list[int]:
+def _increase(counts: Sequence[tuple[float, Counted]], name: str) -> list[int]:
     """Growth of each of some counters in the window."""
-    first, last = lived[-min(len(lived), _WINDOW + 1)][1][name], lived[-1][1][name]
+    first, last = counts[-min(len(counts), _WINDOW + 1)][1][name], counts[-1][1][name]
     return [max(0, now - before) for now, before in zip(last, first, strict=True)]
 
 

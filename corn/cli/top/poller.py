@@ -1,4 +1,4 @@
-"""Poller of one instance's status, in a thread, which also sends orders to it.
+"""Poller of one instance's status, in a thread, which also sends requests to it.
 
 The instance is identified by its control socket, whose name stays the same after an upgrade or a restart. When the
 instance exits, the poller retries until it is back. It never switches to another instance, which a key could affect.
@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 from corn.cli.control.client import Answer, ControlClient, shown
 from corn.cli.control.diagnostics import WORKERS_TIMEOUT, format_own_stacks
-from corn.cli.top.keys import Order
+from corn.cli.top.keys import Request
 from corn.cli.top.model import Sample
 from corn.errors import CornError, NoAnswer
 from corn.system.memory import proportional_sizes
@@ -28,8 +28,8 @@ class Lost(str):
     __slots__ = ()
 
 
-class Told(str):
-    """Reply of the instance to an order, in one line."""
+class Reply(str):
+    """Reply of the instance to a request, in one line."""
 
     __slots__ = ()
 
@@ -40,36 +40,36 @@ class Page(str):
     __slots__ = ()
 
 
-News = Sample | Lost | Told | Page
+Update = Sample | Lost | Reply | Page
 
 
-class Watch:
-    """Poller thread; puts what it receives into `news`, beginning at once. Times in seconds."""
+class Poller:
+    """Poller thread; puts what it receives into `updates`, beginning at once. Times in seconds."""
 
     def __init__(self, instance: ControlClient, interval: float) -> None:
-        self.news: SimpleQueue[News] = SimpleQueue()
+        self.updates: SimpleQueue[Update] = SimpleQueue()
         self._path: Path = instance.path
         self._instance: ControlClient | None = instance
         self._interval = interval
         self._sizes: dict[int, int] = {}
         self._sizes_until = 0.0
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def carry(self, order: Order) -> None:
-        """Send an order to the instance; its reply becomes news."""
-        threading.Thread(target=self._carry, args=(order,), daemon=True).start()
+    def send(self, request: Request) -> None:
+        """Send a request to the instance; its reply becomes an update."""
+        threading.Thread(target=self._send, args=(request,), daemon=True).start()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while True:
             began = time.monotonic()
-            self.news.put(self._look())
+            self.updates.put(self._poll())
             time.sleep(max(0.05, began + self._interval - time.monotonic()))
 
-    def _look(self) -> News:
+    def _poll(self) -> Update:
         try:
             if self._instance is None:
                 self._instance = _connected(self._path)
-            return self._sample(self._instance.ask("status"))
+            return self._sample(self._instance.send_request("status"))
         except CornError as error:
             if self._instance is not None:
                 self._instance.close()
@@ -87,19 +87,19 @@ class Watch:
             self._sizes_until = at + _MEMORY_INTERVAL
         return Sample(at, status, _processor_times(workers), self._sizes)
 
-    def _carry(self, order: Order) -> None:
+    def _send(self, request: Request) -> None:
         try:
             instance = _connected(self._path)
             with contextlib.closing(instance):
-                patience = None if order.fields.get("wait") else WORKERS_TIMEOUT
-                answer = instance.ask(order.do, patience=patience, **order.fields)
+                timeout = None if request.fields.get("wait") else WORKERS_TIMEOUT
+                answer = instance.send_request(request.do, timeout=timeout, **request.fields)
         except CornError as error:
-            self.news.put(Told(shown(str(error))))
+            self.updates.put(Reply(shown(str(error))))
             return
-        if answer.get("ok") and order.do == "stacks":
-            self.news.put(Page(shown(format_own_stacks(answer))))
+        if answer.get("ok") and request.do == "stacks":
+            self.updates.put(Page(shown(format_own_stacks(answer))))
         else:
-            self.news.put(Told(shown(str(answer.get("text") if answer.get("ok") else answer.get("error")))))
+            self.updates.put(Reply(shown(str(answer.get("text") if answer.get("ok") else answer.get("error")))))
 
 
 def _connected(path: Path) -> ControlClient:

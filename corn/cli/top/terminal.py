@@ -55,14 +55,14 @@ class Terminal:
 
     def __enter__(self) -> None:
         self._before = termios.tcgetattr(self._keyboard)
-        self._take()
+        self._enter_screen()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._end)
         signal.signal(signal.SIGTSTP, self._stop)
 
     def __exit__(self, *reason: object) -> None:
         with contextlib.suppress(OSError, termios.error):  # the terminal has hung up, and there is nothing to restore
-            self._give_back()
+            self._leave_screen()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,31 +73,31 @@ class Terminal:
         """Replace the content of the screen."""
         self.console.print(Screen(Group(*lines)), end="")
 
-    def keys(self, patience: float) -> list[str]:
-        """The keys that were pressed, waiting at most `patience` seconds for the first."""
+    def keys(self, timeout: float) -> list[str]:
+        """The keys that were pressed, waiting at most `timeout` seconds for the first."""
         if self._is_stopped:
             self._pause()
-        if not select.select([self._keyboard], [], [], patience)[0]:
+        if not select.select([self._keyboard], [], [], timeout)[0]:
             return []
         data = os.read(self._keyboard, 1024)
         self.is_ended = self.is_ended or not data
         return keys_in(data)
 
-    def _take(self) -> None:
+    def _enter_screen(self) -> None:
         tty.setcbreak(self._keyboard)
         self.console.set_alt_screen(True)
         self.console.show_cursor(False)
 
-    def _give_back(self) -> None:
+    def _leave_screen(self) -> None:
         termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
         self.console.show_cursor(True)
         self.console.set_alt_screen(False)
 
     def _pause(self) -> None:
         self._is_stopped = False
-        self._give_back()
+        self._leave_screen()
         os.kill(os.getpid(), signal.SIGSTOP)
-        self._take()
+        self._enter_screen()
 
     def _end(self, *_: Any) -> None:
         self.is_ended = True

@@ -22,7 +22,18 @@ from corn.frozen import frozen
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN = "_.:-=+*#"
 _HEAD = ("W", "STATE", "GEN", "PID", "REQ/S", "P50", "P99", "ACT", "BUSY", "LAG", "CPU%", "PSS", "AGE", "RST")
-_LEFT_OUT = ("CPU%", "P50", "AGE", "PSS", "LAG", "GEN", "RST", "ACT", "P99", "PID")  # in this order, if it is narrow
+_OPTIONAL_COLUMNS = (
+    "CPU%",
+    "P50",
+    "AGE",
+    "PSS",
+    "LAG",
+    "GEN",
+    "RST",
+    "ACT",
+    "P99",
+    "PID",
+)  # in this order, if it is narrow
 _LEFT = ("STATE",)
 _SPARK_AFTER = "REQ/S"
 _WIDEST_SPARK = 30
@@ -53,17 +64,17 @@ class Area:
     lost: str = ""
 
 
-def lines(view: View | None, person: Interaction, area: Area) -> list[Text]:
+def lines(view: View | None, interaction: Interaction, area: Area) -> list[Text]:
     """The whole screen; `view` is None before the first answer."""
-    foot = [*_answer(person, area), Text(_PAGE_KEYS if person.page is not None else _KEYS, style="dim")]
-    room = max(0, area.height - len(foot))
-    if person.page is not None:
-        page = (each.expandtabs() for each in person.page[person.top : person.top + room])
+    footer = [*_answer(interaction, area), Text(_PAGE_KEYS if interaction.page is not None else _KEYS, style="dim")]
+    room = max(0, area.height - len(footer))
+    if interaction.page is not None:
+        page = (each.expandtabs() for each in interaction.page[interaction.top : interaction.top + room])
         body = [line for each in page for line in _wrapped(each, area.width, indent="    ")]
     else:
-        body = [Text("waiting for the instance")] if view is None else _body(view, person, area, room)
+        body = [Text("waiting for the instance")] if view is None else _body(view, interaction, area, room)
         body = [*([_lost(area.lost)] if area.lost else []), *body]
-    filled = [*body[:room], *[Text("")] * (room - len(body)), *foot]
+    filled = [*body[:room], *[Text("")] * (room - len(body)), *footer]
     for line in filled:
         line.truncate(area.width, overflow="crop")
     return filled
@@ -91,19 +102,19 @@ def _lost(why: str) -> Text:
     return Text(f"NO RESPONSE: {_flat(why)}; retrying", style="bold red")
 
 
-def _answer(person: Interaction, area: Area) -> list[Text]:
-    said = f"{person.asked.question}? y/n" if person.asked is not None else _flat(person.said)
-    return _wrapped(said, area.width, style="bold")[: max(1, area.height // 8)]
+def _answer(interaction: Interaction, area: Area) -> list[Text]:
+    message = f"{interaction.pending.question}? y/n" if interaction.pending is not None else _flat(interaction.message)
+    return _wrapped(message, area.width, style="bold")[: max(1, area.height // 8)]
 
 
-def _body(view: View, person: Interaction, area: Area, height: int) -> list[Text]:
-    head = [*_summary(view, area), *_refusal(view, person, area)]
+def _body(view: View, interaction: Interaction, area: Area, height: int) -> list[Text]:
+    head = [*_summary(view, area), *_refusal(view, interaction, area)]
     if area.height >= _LOWEST_WITH_CHART:
         head += _chart(view, area)
     told = [line for each in notes(dict(view.status)) for line in _wrapped(_flat(each), area.width, indent="  ")]
     remarks = told[: max(1, (height - len(head) - 3) // 2)]
     room = max(1, height - len(head) - len(remarks) - 3)
-    return [*head, Text(""), *_table(view.rows, person, area, room), *remarks]
+    return [*head, Text(""), *_table(view.rows, interaction, area, room), *remarks]
 
 
 def _summary(view: View, area: Area) -> list[Text]:
@@ -126,10 +137,10 @@ def _summary(view: View, area: Area) -> list[Text]:
     ]
 
 
-def _refusal(view: View, person: Interaction, area: Area) -> list[Text]:
+def _refusal(view: View, interaction: Interaction, area: Area) -> list[Text]:
     """The banner of a refused reload, until somebody acknowledges it."""
     refused = view.refused
-    if refused is None or refused.key == person.acknowledged:
+    if refused is None or refused.key == interaction.acknowledged:
         return []
     what = f"{refused.what.upper()} {refused.when}: {_flat(refused.error)}"
     banner = _wrapped(what, area.width, indent="  ")[: max(1, area.height // 6)]
@@ -150,15 +161,15 @@ def _chart(view: View, area: Area) -> list[Text]:
     return [*drawn, Text(events, style="bold red" if is_bad else "bold")] if events else drawn
 
 
-def _table(rows: Sequence[Row], person: Interaction, area: Area, room: int) -> list[Text]:
+def _table(rows: Sequence[Row], interaction: Interaction, area: Area, room: int) -> list[Text]:
     """The head, the rows that fit, among them the selected one, and the number of the others."""
     table = [dict(zip(_HEAD, each, strict=True)) for each in (_HEAD, *map(_cells, rows))]
     widths = {name: max(len(line[name]) for line in table) for name in _HEAD}
-    for name in _LEFT_OUT:
+    for name in _OPTIONAL_COLUMNS:
         if sum(widths.values()) + len(widths) > area.width:
             del widths[name]
     spark = min(_WIDEST_SPARK, area.width - sum(widths.values()) - len(widths) - 1)
-    selected = person.index([(row.worker, row.slot) for row in rows])
+    selected = interaction.index([(row.worker, row.slot) for row in rows])
     first = max(0, min(selected - room // 2, len(rows) - room))
     seen = [
         _line(cells, widths, _spark(row, spark, area.sparks), ">" if index == selected else " ")

@@ -10,7 +10,7 @@ from tests.supervisor.policy.test_development import breaks, change, served
 ABOUT = About("0.1", 1, "main:app", ("http://a",), 90.0)
 
 
-def watched(world, wish=None):
+def watched(world, condition=None):
     """Checks each change of the state against a wait condition, and keeps the history."""
     decide_and_act = world.happens
     world.history, world.outcome = History(), None
@@ -19,8 +19,8 @@ def watched(world, wish=None):
         before = world.state
         asked = decide_and_act(event)
         world.history = continued(world.history, before, world.state, event.at)
-        if wish is not None and world.outcome is None:
-            world.outcome = wish.check(before, world.state)
+        if condition is not None and world.outcome is None:
+            world.outcome = condition.check(before, world.state)
         return asked
 
     world.happens = happens

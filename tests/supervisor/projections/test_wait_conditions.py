@@ -14,7 +14,7 @@ from tests.support.policy_world import KILLED, World, running, settings_with
 class Watched(World):
     """World that checks each change of its state against a wait condition, and keeps the history."""
 
-    wish = None
+    condition = None
     outcome = None
     history = History()
 
@@ -22,22 +22,22 @@ class Watched(World):
         before = self.state
         asked = super().happens(event)
         self.history = continued(self.history, before, self.state, event.at)
-        if self.outcome is None and self.wish is not None:
-            self.outcome = self.wish.check(before, self.state)
+        if self.outcome is None and self.condition is not None:
+            self.outcome = self.condition.check(before, self.state)
         return asked
 
 
-def watched(workers=2, wish=None, **settings):
+def watched(workers=2, condition=None, **settings):
     world = Watched(settings_with(workers=workers, rollback_window=60, **settings))
     world.start()
     world.settle()
-    world.wish = wish
+    world.condition = condition
     return world
 
 
 def test_wait_for_reload_ends_with_new_generation():
     world = watched()
-    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.condition = waiting.Reloaded(world.state.next_generation)
     world.hup()
     assert world.outcome is None
     world.settle()
@@ -47,7 +47,7 @@ def test_wait_for_reload_ends_with_new_generation():
 
 def test_wait_for_refused_reload_returns_reason_and_traceback():
     world = watched()
-    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.condition = waiting.Reloaded(world.state.next_generation)
     world.hup()
     world.template_fails(2, "no module named x")
     kept = "reload refused, generation 1 continues to serve: no module named x"
@@ -57,7 +57,7 @@ def test_wait_for_refused_reload_returns_reason_and_traceback():
 def test_wait_for_queued_reload_ends_with_its_own_outcome():
     world = watched()
     world.hup()
-    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.condition = waiting.Reloaded(world.state.next_generation)
     world.hup()
     world.template_fails(2)
     assert world.outcome is None
@@ -70,7 +70,7 @@ def test_wait_for_queued_reload_ends_with_its_own_outcome():
 
 def test_wait_for_reload_ends_at_stop():
     world = watched()
-    world.wish = waiting.Reloaded(world.state.next_generation)
+    world.condition = waiting.Reloaded(world.state.next_generation)
     world.hup()
     world.signal("SIGTERM")
     assert world.outcome == waiting.STOPS
@@ -78,14 +78,14 @@ def test_wait_for_reload_ends_at_stop():
 
 def test_wait_for_scaling_ends_with_target_count():
     for delta, target in ((2, 4), (-1, 1)):
-        world = watched(wish=waiting.Scaled(target))
+        world = watched(condition=waiting.Scaled(target))
         world.scale(delta)
         world.settle()
         assert world.outcome == waiting.Outcome(True, f"{target} workers serve")
 
 
 def test_wait_for_scaling_ends_when_superseded():
-    world = watched(wish=waiting.Scaled(4))
+    world = watched(condition=waiting.Scaled(4))
     world.scale(2)
     world.scale(-1)
     assert world.outcome == waiting.Outcome(False, "superseded: the target is 3 workers now")
@@ -93,7 +93,7 @@ def test_wait_for_scaling_ends_when_superseded():
 
 def test_restart_replaces_worker_before_it_exits():
     world = watched(min_worker_lifetime=1000)
-    world.wish = waiting.Replaced(0, frozenset({1}))
+    world.condition = waiting.Replaced(0, frozenset({1}))
     world.happens(events.RestartRequested(world.now, 0))
     assert len(world.state.in_slot(0)) == 2
     assert world.outcome is None
@@ -113,7 +113,7 @@ def test_restart_of_slot_in_backoff_spawns_immediately():
 
 
 def test_drain_of_worker_ends_with_replacement():
-    world = watched(wish=waiting.Exited(1, "worker 0"))
+    world = watched(condition=waiting.Exited(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     assert 1 in world.draining
     world.settle()
@@ -122,7 +122,7 @@ def test_drain_of_worker_ends_with_replacement():
 
 
 def test_drain_timeout_is_reported_as_kill():
-    world = watched(wish=waiting.Exited(1, "worker 0"))
+    world = watched(condition=waiting.Exited(1, "worker 0"))
     world.happens(events.DrainRequested(world.now, 1))
     world.passes(60)
     world.exits(1, KILLED)
@@ -135,7 +135,7 @@ def test_rollback_by_command_restores_previous_generation():
     world.settle()
     world.passes(2)
     assert world.state.previous == 1
-    world.wish = waiting.AllServedBy(1, "back")
+    world.condition = waiting.AllServedBy(1, "back")
     world.happens(events.RollbackRequested(world.now))
     world.settle()
     assert world.outcome == waiting.Outcome(True, "back")
@@ -145,11 +145,11 @@ def test_rollback_by_command_restores_previous_generation():
 
 
 def test_wait_for_upgrade_reports_success_and_failure():
-    world = watched(wish=waiting.HandedOver())
+    world = watched(condition=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorFailed(world.now, "it died"))
     assert world.outcome == waiting.Outcome(False, "upgrade failed, the old master continues to serve: it died")
-    world = watched(wish=waiting.HandedOver())
+    world = watched(condition=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorReady(world.now))
     assert world.outcome.ok
@@ -205,7 +205,7 @@ def test_status_holds_workers_restarts_and_counters():
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "condition",
     [
         waiting.Reloaded(2),
         waiting.CodeReloaded(2),
@@ -213,11 +213,11 @@ def test_status_holds_workers_restarts_and_counters():
         waiting.Scaled(2),
         waiting.Replaced(0, frozenset({1})),
     ],
-    ids=lambda wish: type(wish).__name__,
+    ids=lambda condition: type(condition).__name__,
 )
-def test_wait_ends_when_service_stops(wish):
+def test_wait_ends_when_service_stops(condition):
     world = watched()
-    world.wish = wish
+    world.condition = condition
     world.outcome = None
     world.signal("SIGTERM")
     assert world.outcome == waiting.STOPS
@@ -226,7 +226,7 @@ def test_wait_ends_when_service_stops(wish):
 def test_wait_for_reload_ends_when_stop_overtakes_it():
     world = watched()
     world.hup()
-    world.wish = waiting.Reloaded(2)
+    world.condition = waiting.Reloaded(2)
     world.signal("SIGTERM")
     assert world.outcome == waiting.STOPS
 
@@ -234,21 +234,21 @@ def test_wait_for_reload_ends_when_stop_overtakes_it():
 def test_wait_for_generation_ends_when_another_becomes_current():
     world = watched()
     world.hup()
-    world.wish = waiting.AllServedBy(2, "rolled back")
+    world.condition = waiting.AllServedBy(2, "rolled back")
     world.template_fails(2)
     assert world.outcome == waiting.Outcome(False, "superseded: generation 1 is current now")
 
 
 def test_wait_for_scaling_ends_when_another_number_is_requested():
     world = watched(3)
-    world.wish = waiting.Scaled(2)
+    world.condition = waiting.Scaled(2)
     world.scale(1)
     assert world.outcome == waiting.Outcome(False, "superseded: the target is 4 workers now")
 
 
 def test_wait_for_replacement_ends_when_slot_is_scaled_away():
     world = watched(2)
-    world.wish = waiting.Replaced(1, frozenset({2}))
+    world.condition = waiting.Replaced(1, frozenset({2}))
     world.scale(-1)
     assert world.outcome == waiting.Outcome(False, "superseded: worker 1 was scaled down")
 
@@ -257,7 +257,7 @@ def test_wait_for_replacement_ends_when_slot_is_scaled_away():
 def test_wait_for_upgrade_ends_with_its_outcome(serves):
     world = watched()
     world.usr2()
-    world.wish = waiting.HandedOver()
+    world.condition = waiting.HandedOver()
     at = world.now
     world.happens(events.SuccessorReady(at) if serves else events.SuccessorFailed(at, "port in use"))
     assert world.outcome is not None
@@ -266,7 +266,7 @@ def test_wait_for_upgrade_ends_with_its_outcome(serves):
 
 def test_wait_for_stop_ends_with_last_process():
     world = watched()
-    world.wish = waiting.Stopped()
+    world.condition = waiting.Stopped()
     world.signal("SIGTERM")
     assert world.outcome is None
     world.settle()
