@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from corn.admin.metrics import exposition
-from corn.admin.status_client import Asking, MasterUnresponsive
+from corn.admin.status_client import MasterUnresponsive, StatusClient
 from corn.config import Config
 from corn.server.asgi.types import Receive, Scope, Send
 
@@ -38,9 +38,9 @@ Answer = tuple[int, str, bytes]
 class Application:
     """ASGI application that answers from the master's status."""
 
-    def __init__(self, asking: Asking, config: Config) -> None:
-        self._asking = asking
-        self._needed = config.admin_ready_workers
+    def __init__(self, client: StatusClient, config: Config) -> None:
+        self._client = client
+        self._required_workers = config.admin_ready_workers
         self._files = {path: (kind, (_HERE / name).read_bytes()) for path, (name, kind) in _FILES.items()}
         self._answers: dict[str, Callable[[Scope], Awaitable[Answer]]] = {
             "/livez": self._livez,
@@ -75,27 +75,27 @@ class Application:
             return 200, *self._files[path]
         try:
             return await self._answers[path](scope)
-        except MasterUnresponsive as silence:
-            return 503, _TEXT, f"{silence}\n".encode()
+        except MasterUnresponsive as error:
+            return 503, _TEXT, f"{error}\n".encode()
 
     async def _livez(self, scope: Scope) -> Answer:
         del scope
-        await self._asking.status()
+        await self._client.status()
         return 200, _TEXT, b"the master responds\n"
 
     async def _readyz(self, scope: Scope) -> Answer:
         del scope
-        is_ready, text = readiness(await self._asking.status(), self._needed)
+        is_ready, text = readiness(await self._client.status(), self._required_workers)
         return 200 if is_ready else 503, _TEXT, f"{text}\n".encode()
 
     async def _status(self, scope: Scope) -> Answer:
         del scope
-        status = await self._asking.status_with_memory()
+        status = await self._client.status_with_memory()
         return 200, "application/json", json.dumps(status).encode()
 
     async def _metrics(self, scope: Scope) -> Answer:
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-        body, kind = exposition(await self._asking.status_with_memory(), accept)
+        body, kind = exposition(await self._client.status_with_memory(), accept)
         return 200, kind, body
 
 

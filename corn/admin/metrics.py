@@ -29,11 +29,11 @@ def exposition(status: Status, accept: str) -> tuple[bytes, str]:
     """The text of all metrics in the format that an Accept field selects, and its content type."""
     encode, kind = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(status))
+    registry.register(_StatusCollector(status))
     return encode(registry), kind
 
 
-class _Collected(Collector):
+class _StatusCollector(Collector):
     def __init__(self, status: Status) -> None:
         self._status = status
 
@@ -43,12 +43,12 @@ class _Collected(Collector):
 
 def metrics(status: Status) -> Iterator[Metric]:
     """All metrics."""
-    yield from _of_the_service(status)
-    yield from _of_requests(status)
-    yield from _of_workers(status)
+    yield from _service_metrics(status)
+    yield from _request_metrics(status)
+    yield from _worker_metrics(status)
 
 
-def _of_the_service(status: Status) -> Iterator[Metric]:
+def _service_metrics(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "corn_info", "Version and application of the service.", {"version": status["version"], "app": status["app"]}, 1
     )
@@ -58,8 +58,8 @@ def _of_the_service(status: Status) -> Iterator[Metric]:
         phase.add_metric([each], int(status["phase"] == each))
     yield phase
     yield _gauge("corn_generation", "Generation that serves, 0 if none.", {}, status["generation"] or 0)
-    yield _counted("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
-    yield _counted(
+    yield _counter("corn_reloads", "Reloads by result.", "result", _OUTCOMES, status["reloads"])
+    yield _counter(
         "corn_worker_restarts", "Unplanned restarts of workers, by reason.", "reason", _CAUSES, status["restarts"]
     )
     last = next(iter(status["recent_reloads"][-1:]), None)
@@ -74,7 +74,7 @@ def _of_the_service(status: Status) -> Iterator[Metric]:
     yield workers
 
 
-def _of_requests(status: Status) -> Iterator[Metric]:
+def _request_metrics(status: Status) -> Iterator[Metric]:
     counted = status["counted"]
     requests = CounterMetricFamily("corn_requests", "Finished requests by status class.", labels=["class"])
     for digit in _CLASSES:
@@ -109,7 +109,7 @@ def _buckets(status: Status) -> list[tuple[str, float] | tuple[str, float, Exemp
     return found
 
 
-def _of_workers(status: Status) -> Iterator[Metric]:
+def _worker_metrics(status: Status) -> Iterator[Metric]:
     lag = GaugeMetricFamily("corn_loop_lag_seconds", "Delay of the event loop's last tick.", labels=["worker"])
     silent = GaugeMetricFamily(
         "corn_loop_silent_seconds", "Time since the last heartbeat of the event loop.", labels=["worker"]
@@ -147,7 +147,7 @@ def _gauge(name: str, text: str, labels: dict[str, str], value: float) -> Metric
     return found
 
 
-def _counted(name: str, text: str, label: str, known: tuple[str, ...], counts: dict[str, int]) -> Metric:
+def _counter(name: str, text: str, label: str, known: tuple[str, ...], counts: dict[str, int]) -> Metric:
     """A counter with all its label values from the start, so that the first increase is seen as one."""
     found = CounterMetricFamily(name, text, labels=[label])
     for each in (*known, *(other for other in counts if other not in known)):

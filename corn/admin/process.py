@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from corn import logs
 from corn.admin.app import Application
-from corn.admin.status_client import Asking
+from corn.admin.status_client import StatusClient
 from corn.config import Config
 from corn.config.addresses import TcpAddress, parse_address
 from corn.ipc import helper_process
@@ -48,14 +48,14 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     identify(config.process_name, "admin", str(config.admin))
     logs.configure(logs.Source("admin"), config)
     channel.set_blocking(False)
-    asking = Asking(channel)
+    client = StatusClient(channel)
     listeners = [socket.socket(fileno=fd) for fd in setup.listeners]
-    app = _checking_hosts(Application(asking, config), config)
-    server = Server(app, _own(config), listeners, slots=Scoreboard.create(), cell=0)
+    app = _checking_hosts(Application(client, config), config)
+    server = Server(app, _server_config(config), listeners, slots=Scoreboard.create(), cell=0)
     await server.start()
     server.accept()
     watching = asyncio.get_running_loop().create_task(_watch_loop())
-    grace = await asking.over
+    grace = await client.exit_requested
     watching.cancel()
     server.drain(grace=grace or _GRACE, final=False, fast=not grace)
     await server.wait_closed()
@@ -68,7 +68,7 @@ def _checking_hosts(app: ASGIApplication, config: Config) -> ASGIApplication:
     return with_allowed_hosts(app, [*own, *config.admin_allow_host], option="--admin-allow-host")
 
 
-def _own(config: Config) -> Config:
+def _server_config(config: Config) -> Config:
     """Options of this process's server, without those for the application."""
     return Config(
         interface="asgi3",

@@ -16,7 +16,7 @@ from corn.ipc.messages import Drain, GetStatus, Message, Quit, ReopenLogs, Statu
 from corn.system.cpu import cpu_seconds
 from corn.system.memory import proportional_sizes
 
-_FRESH = 0.1
+_MAX_AGE = 0.1
 _TIMEOUT = 3.0
 _MEMORY_INTERVAL = 5.0
 
@@ -27,8 +27,9 @@ class MasterUnresponsive(Exception):  # noqa: N818 - a state of the master
     """Raised if the master has not replied within `_TIMEOUT`, because it is stopped or hangs."""
 
 
-class Asking:
-    """Client of the channel. `over` is done when the process has to exit; its result is the grace period in seconds.
+class StatusClient:
+    """Client of the channel. `exit_requested` is done when the process has to exit; its result is the grace period in
+    seconds.
 
     From then on the last reply is used, because the master may have exited or have handed the service over.
     """
@@ -36,21 +37,21 @@ class Asking:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[None] | None = None
+        self._reply: asyncio.Future[None] | None = None
         self._status: Status = {}
         self._received_at = -1.0
         self._sizes: dict[int, int] = {}
         self._measured: set[int] = set()
         self._measuring: asyncio.Task[None] | None = None
         self._measured_at = -_MEMORY_INTERVAL
-        self.over: asyncio.Future[float] = self._loop.create_future()
+        self.exit_requested: asyncio.Future[float] = self._loop.create_future()
         self._loop.add_reader(channel.fileno(), self._on_messages)
 
     async def status(self) -> Status:
         """Status of the service, with `pss` for each process, None if unknown. Raises MasterUnresponsive."""
-        if not self.over.done() and time.monotonic() - self._received_at >= _FRESH:
+        if not self.exit_requested.done() and time.monotonic() - self._received_at >= _MAX_AGE:
             try:
-                await asyncio.wait_for(asyncio.shield(self._ask()), _TIMEOUT)
+                await asyncio.wait_for(asyncio.shield(self._request_status()), _TIMEOUT)
             except asyncio.TimeoutError:
                 raise MasterUnresponsive(f"the master has not responded for {_TIMEOUT:g} seconds") from None
         if not self._status:
@@ -69,11 +70,11 @@ class Asking:
             each["cpu"] = cpu_seconds(each["pid"]) if each["pid"] else None
         return status
 
-    def _ask(self) -> asyncio.Future[None]:
-        if self._answer is None:
-            self._answer = self._loop.create_future()
+    def _request_status(self) -> asyncio.Future[None]:
+        if self._reply is None:
+            self._reply = self._loop.create_future()
             self._channel.send(GetStatus())
-        return self._answer
+        return self._reply
 
     async def _measure(self, pids: set[int]) -> None:
         self._measured_at, self._measured = time.monotonic(), pids
@@ -85,28 +86,28 @@ class Asking:
 
     def _on_messages(self) -> None:
         for message in self._channel.receive():
-            self._understand(message)
+            self._handle(message)
         if self._channel.closed:
-            self._leave(0.0)
+            self._request_exit(0.0)
 
-    def _understand(self, message: Message) -> None:
-        if isinstance(message, StatusReport) and not self.over.done():
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, StatusReport) and not self.exit_requested.done():
             self._status, self._received_at = message.status, time.monotonic()
-            self._settle()
+            self._complete()
         elif isinstance(message, ReopenLogs):
             logs.reopen()
         elif isinstance(message, Quit):
-            self._leave(0.0)
+            self._request_exit(0.0)
         elif isinstance(message, Drain):
-            self._leave(message.grace)
+            self._request_exit(message.grace)
 
-    def _settle(self) -> None:
-        answer, self._answer = self._answer, None
+    def _complete(self) -> None:
+        answer, self._reply = self._reply, None
         if answer is not None and not answer.done():
             answer.set_result(None)
 
-    def _leave(self, grace: float) -> None:
+    def _request_exit(self, grace: float) -> None:
         self._loop.remove_reader(self._channel.fileno())
-        if not self.over.done():
-            self.over.set_result(grace)
-        self._settle()
+        if not self.exit_requested.done():
+            self.exit_requested.set_result(grace)
+        self._complete()

@@ -71,6 +71,6 @@ def describe_unknown(unknown: Sequence[str], command: str, flags: Sequence[str])
 
 
 def command_that_has(flag: str) -> str:
-    """Return the command whose own option this is, "" for the options of all and for unknown ones."""
+    """Command whose own option this is, "" for the options of all and for unknown ones."""
     plain = flag.replace("--no-", "--", 1)
     return next((each.command for each in OPTIONS if each.flag == plain), "")

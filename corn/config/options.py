@@ -75,7 +75,7 @@ def option(default: Any, kind: OptionType, help: str, section: str, **extra: Any
 
 
 def declared(config: type) -> tuple[Option, ...]:
-    """Return the options of a configuration dataclass, in declaration order."""
+    """Options of a configuration dataclass, in declaration order."""
     found = []
     for each in fields(config):
         about: _Declared = each.metadata["option"]

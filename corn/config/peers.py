@@ -32,7 +32,7 @@ class PeerOption:
     remark: str
 
     def has(self, word: str) -> bool:
-        """Return whether a flag (also one with --no-), a setting or the rest of a variable's name means this option."""
+        """True if a flag (also one with --no-), a setting or the rest of a variable's name is that of this option."""
         if word.startswith("-"):
             return word in self.flags or word.replace("--no-", "--", 1) in self.flags
         return word.replace("-", "_").lower() == self.setting
@@ -40,7 +40,7 @@ class PeerOption:
 
 @cache
 def peer_options() -> tuple[PeerOption, ...]:
-    """Return every option of every peer."""
+    """All options of all peers."""
     return tuple(
         option for peer, about in tables().items() for row in about["options"] for option in _options(peer, row)
     )
@@ -48,7 +48,7 @@ def peer_options() -> tuple[PeerOption, ...]:
 
 @cache
 def tables() -> dict[str, Any]:
-    """Return the table as it is in the file: by peer, its title and its rows."""
+    """Content of the file: by peer, its title and its rows."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -78,7 +78,7 @@ def find_options(words: Iterable[str]) -> dict[str, PeerOption]:
 
 
 def of_peer(peer: str) -> tuple[PeerOption, ...]:
-    """Return the options of one peer."""
+    """Options of one peer."""
     return tuple(each for each in peer_options() if each.peer == peer)
 
 

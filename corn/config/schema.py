@@ -43,7 +43,7 @@ class Config(  # a dataclass takes the fields of its bases from the last to the 
     """Values of all options; docs/reference/settings.md describes each field."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields in a form that JSON can represent."""
+        """Fields in a form that JSON can represent."""
         return asdict(self)
 
     @classmethod

@@ -22,7 +22,7 @@ from corn.config.options import DEV, SERVE
 from corn.config.schema import OPTIONS, Config
 from corn.config.suggestions import describe_unknown, did_you_mean
 from corn.config.types import ListOf, Mode, Nullable, OptionType
-from corn.config.validation import check_extras, check_files, check_tls, settle_addresses
+from corn.config.validation import check_extras, check_files, check_tls, select_address_option
 from corn.config.values import BY_NAME, Layer, OptionValue, parse_value
 from corn.errors import ConfigError
 from corn.frozen import frozen
@@ -106,7 +106,7 @@ def _read(file: ConfigFile | None) -> Layer:
 
 def _merge(layers: list[Layer], file: ConfigFile | None, directory: Path) -> Resolved:
     """Merge `layers`, highest precedence first."""
-    chosen = {name: given for layer in reversed(settle_addresses(layers)) for name, given in layer.items()}
+    chosen = {name: given for layer in reversed(select_address_option(layers)) for name, given in layer.items()}
     check_tls(chosen)
     check_extras(chosen)
     check_files(chosen, directory / chosen["chdir"].value if "chdir" in chosen else directory)

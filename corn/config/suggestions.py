@@ -8,13 +8,13 @@ OF_PEER = "an option "
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" for the nearest known name, or "" where none is near."""
+    """Suggestion "; did you mean 'x'?" of the nearest known name, "" if none is near."""
     near = nearest(word, known)
     return f"; did you mean '{near}'?" if near else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar to `word`, or "" if none is; hyphens before a name do not count."""
+    """Known name that is most similar to `word`, "" if none is; hyphens before a name do not count."""
     import difflib  # only loaded for unknown names, because this process may become the master
 
     names = {each.lstrip("-"): each for each in known}
@@ -22,7 +22,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def is_typing_error(word: str, meant: str) -> bool:
-    """Return True if two names differ in a letter or two, so that one is a misspelling of the other."""
+    """True if two names differ in a letter or two, so that one is a misspelling of the other."""
     import difflib
 
     return bool(meant) and difflib.SequenceMatcher(None, word, meant).ratio() > 0.9

@@ -136,13 +136,13 @@ class NumberOrRange(IntegerOrAuto):
     annotation: str = "int | str"
 
     def parse(self, raw: object) -> int | str:
-        least, dots, most = raw.partition("..") if isinstance(raw, str) else ("", "", "")
+        minimum, dots, maximum = raw.partition("..") if isinstance(raw, str) else ("", "", "")
         if not dots:
             try:
                 return IntegerOrAuto.parse(self, raw)
             except ValueError as error:
                 raise ValueError(f"{error}, or a range such as 2..8") from None
-        ends = [Integer(self.low, self.high).parse(each) for each in (least, most)]
+        ends = [Integer(self.low, self.high).parse(each) for each in (minimum, maximum)]
         if ends[0] > ends[1]:
             raise ValueError("expected the smaller number of a range first, as in 2..8")
         return ends[0] if ends[0] == ends[1] else f"{ends[0]}..{ends[1]}"

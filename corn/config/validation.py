@@ -18,15 +18,15 @@ from corn.config.sections.static import split_mount
 from corn.config.values import Layer, OptionValue
 from corn.errors import ConfigError
 
-_WAYS_TO_LISTEN = {"bind": "bind", "host": "port", "port": "port", "uds": "uds", "fd": "fd"}
+_ADDRESS_OPTIONS = {"bind": "bind", "host": "port", "port": "port", "uds": "uds", "fd": "fd"}
 
 
-def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
-    """Keep one way to listen in `layers`, highest precedence first; raises ConfigError if a layer has two."""
+def select_address_option(layers: Sequence[Layer]) -> list[Layer]:
+    """Keep the address option of highest precedence in `layers`; raises ConfigError if a layer has two."""
     used = [_address_option(layer) for layer in layers]
-    winner = next((way for way in used if way), None)
+    winner = next((option for option in used if option), None)
     return [
-        {name: given for name, given in layer.items() if _WAYS_TO_LISTEN.get(name, winner) == winner}
+        {name: given for name, given in layer.items() if _ADDRESS_OPTIONS.get(name, winner) == winner}
         for layer in layers
     ]
 
@@ -34,13 +34,13 @@ def settle_addresses(layers: Sequence[Layer]) -> list[Layer]:
 def _address_option(layer: Layer) -> str | None:
     first: tuple[str, OptionValue] | None = None
     for name, given in layer.items():
-        way = _WAYS_TO_LISTEN.get(name)
-        if way is None:
+        option = _ADDRESS_OPTIONS.get(name)
+        if option is None:
             continue
-        if first is not None and way != first[0]:
+        if first is not None and option != first[0]:
             words = f"{first[1].word} and {given.word}"
             raise ConfigError(f"{given.place}{words} both set the address to listen on; keep one of them")
-        first = (way, given)
+        first = (option, given)
     return first[0] if first else None
 
 
@@ -57,13 +57,13 @@ def check_tls(chosen: Layer) -> None:
         if given and given.value and not (certfiles and certfiles.value):
             raise ConfigError(f"{given.place}{given.word}: give a certificate too, with --ssl-certfile")
     authorities, wanted = chosen.get("ssl_ca_certs"), chosen.get("ssl_cert_reqs")
-    asks = wanted is not None and wanted.value != "none"
+    verifies = wanted is not None and wanted.value != "none"
     revoked = chosen.get("ssl_crl")
-    if revoked and revoked.value and not asks:
+    if revoked and revoked.value and not verifies:
         raise ConfigError(f"{revoked.place}{revoked.word}: it needs --ssl-cert-reqs optional or required")
-    if authorities and not asks:
+    if authorities and not verifies:
         raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
-    if wanted and asks and not authorities:
+    if wanted and verifies and not authorities:
         raise ConfigError(f"{wanted.place}{wanted.word}: name the clients' authorities with --ssl-ca-certs")
 
 

@@ -12,7 +12,7 @@ from corn.frozen import frozen
 
 BY_NAME: dict[str, Option] = {each.name: each for each in OPTIONS}
 
-_LONGEST_SHOWN = 60
+_MAX_SHOWN = 60
 
 
 @frozen
@@ -46,4 +46,4 @@ def _shown(raw: object) -> str:
     if isinstance(raw, tuple):
         raw = ", ".join(map(str, raw))
     text = repr(raw) if isinstance(raw, str) else json.dumps(raw, default=str)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."

@@ -24,9 +24,9 @@ from corn.diagnosis.user_traceback import CORN, is_machinery
 from corn.errors import CornError
 from corn.system.paths import is_library_file
 
-_AROUND_OWN, _AROUND_LIBRARY = 5, 1  # lines before and after the marked one
-_MAX_FRAMES, _MOST_RAISED = 40, 6
-_LONGEST_LINE = 500
+_CONTEXT_OWN, _CONTEXT_LIBRARY = 5, 1  # lines before and after the marked one
+_MAX_FRAMES, _MAX_RAISED = 40, 6
+_MAX_LINE = 500
 
 
 def diagnose(
@@ -78,7 +78,7 @@ def _chain(error: BaseException) -> Iterator[Raised]:
     """The exception, then its causes and, of a group, its members; each once, up to a limit."""
     seen: set[int] = set()
     waiting: list[tuple[BaseException, str]] = [(error, "")]
-    while waiting and len(seen) < _MOST_RAISED:
+    while waiting and len(seen) < _MAX_RAISED:
         each, relation = waiting.pop(0)
         if id(each) in seen:
             continue
@@ -94,7 +94,7 @@ def _chain(error: BaseException) -> Iterator[Raised]:
 def _describe(error: BaseException, relation: str) -> Raised:
     shown = traceback.TracebackException.from_exception(error, lookup_lines=False)
     kind = type(error).__qualname__
-    frames = [_frame(each) for each in _within(list(shown.stack)) if not is_machinery(each.filename)]
+    frames = [_frame(each) for each in _truncated(list(shown.stack)) if not is_machinery(each.filename)]
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return Raised(kind, error.msg or "invalid syntax", (*frames, _syntax_frame(error)), relation)
     notes = [str(each) for each in getattr(error, "__notes__", ())]
@@ -108,7 +108,7 @@ def _message(error: BaseException) -> str:
         return "(its message cannot be shown: __str__ failed)"
 
 
-def _within(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+def _truncated(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
     """Both ends of a stack that is too deep to show."""
     if len(stack) <= _MAX_FRAMES:
         return stack
@@ -117,7 +117,7 @@ def _within(stack: list[traceback.FrameSummary]) -> list[traceback.FrameSummary]
 
 def _frame(summary: traceback.FrameSummary) -> Frame:
     line, own = summary.lineno or 1, is_own(summary.filename)
-    code, first = _code(summary.filename, line, _AROUND_OWN if own else _AROUND_LIBRARY)
+    code, first = _code(summary.filename, line, _CONTEXT_OWN if own else _CONTEXT_LIBRARY)
     marked = code[line - first] if 0 <= line - first < len(code) else ""
     start, end = _columns(summary, marked)
     return Frame(summary.filename, line, summary.name, own, code, first, start, end)
@@ -139,7 +139,7 @@ def _characters(line: str, size: int) -> int:
 
 def _syntax_frame(error: SyntaxError) -> Frame:
     file, line = error.filename or "", error.lineno or 1
-    code, first = _code(file, line, _AROUND_OWN)
+    code, first = _code(file, line, _CONTEXT_OWN)
     start = (error.offset or 0) - 1
     end = (getattr(error, "end_offset", None) or 0) - 1
     if (getattr(error, "end_lineno", None) or line) != line:
@@ -147,12 +147,12 @@ def _syntax_frame(error: SyntaxError) -> Frame:
     return Frame(file, line, "", is_own(file), code, first, start, end)
 
 
-def _code(file: str, line: int, around: int) -> tuple[tuple[str, ...], int]:
+def _code(file: str, line: int, context: int) -> tuple[tuple[str, ...], int]:
     """The lines around `line` as they are on disk, and the number of the first."""
     linecache.checkcache(file)
     lines = linecache.getlines(file)
-    first = max(1, line - around)
-    chosen = [each.rstrip("\r\n").expandtabs(1)[:_LONGEST_LINE] for each in lines[first - 1 : line + around]]
+    first = max(1, line - context)
+    chosen = [each.rstrip("\r\n").expandtabs(1)[:_MAX_LINE] for each in lines[first - 1 : line + context]]
     return tuple(chosen), first
 
 

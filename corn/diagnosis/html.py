@@ -56,10 +56,10 @@ def _document(failure: Failure, directory: str) -> Iterator[str]:
     yield f"<style>{_style()}</style></head><body><main>"
     yield f'<p class="kind">{_KINDS.get(failure.kind, "Failure")}</p><h1>{escape(title)}</h1>'
     if rest:
-        yield _words("\n".join(rest))
+        yield _block("\n".join(rest))
     yield from _circumstances(failure, directory)
     if failure.detail:
-        yield _words(failure.detail)
+        yield _block(failure.detail)
     if place is not None and len(failure.raised[0].frames) + len(failure.raised) > 2:
         yield _frame(place, directory)
     for raised in failure.raised:
@@ -68,7 +68,7 @@ def _document(failure: Failure, directory: str) -> Iterator[str]:
     yield f"<footer>{_NOTICE}</footer></main></body></html>\n"
 
 
-def _words(text: str) -> str:
+def _block(text: str) -> str:
     return f'<pre class="detail" tabindex="0" role="region" aria-label="Message">{escape(text)}</pre>'
 
 

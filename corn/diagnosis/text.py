@@ -17,8 +17,8 @@ from itertools import groupby
 
 from corn.diagnosis.failure import CAUSE, HANDLED, MEMBER, Failure, Frame, Raised
 
-_AROUND = 2  # lines of code above and below the marked one, of the frame to look at first
-_MOST_OWN = 4
+_CONTEXT_LINES = 2  # lines of code above and below the marked one, of the frame to look at first
+_MAX_OWN = 4
 LED_TO = {CAUSE: "which led to:", HANDLED: "and while that was handled:", MEMBER: "which is one of:"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BOLD, _RED, _CYAN, _DIM, _RESET = "\x1b[1m", "\x1b[31m", "\x1b[36m", "\x1b[2m", "\x1b[0m"
@@ -81,47 +81,47 @@ class _Text:
         self._place = place
 
     def heading(self, failure: Failure) -> Iterator[str]:
-        yield self._in(_BOLD, printable(failure.summary))
+        yield self._styled(_BOLD, printable(failure.summary))
         if failure.changed:
             names = [relative(file, self._directory) for file in failure.changed]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            yield self._in(_DIM, printable(f"after a change of {', '.join(names[:3])}{more}"))
+            yield self._styled(_DIM, printable(f"after a change of {', '.join(names[:3])}{more}"))
 
     def raised(self, raised: Raised) -> Iterator[str]:
         """One exception; the causes stand above what they led to, as in Python's own tracebacks."""
         own = [frame for frame in raised.frames if frame.own]
-        left_out = set(own[:-_MOST_OWN])
+        left_out = set(own[:-_MAX_OWN])
         for is_own, group in groupby(raised.frames, key=lambda frame: frame.own):
             frames = list(group)
             if not is_own and own:
-                yield self._in(_DIM, f"  ... {folded(frames)}")
+                yield self._styled(_DIM, f"  ... {folded(frames)}")
             else:
-                for frame in frames[-_MOST_OWN:]:
+                for frame in frames[-_MAX_OWN:]:
                     if frame not in left_out:
                         yield from self._frame(frame)
         first, *rest = f"{raised.type}: {raised.message}".rstrip(": ").splitlines()
-        yield self._in(_RED + _BOLD, printable(first))
+        yield self._styled(_RED + _BOLD, printable(first))
         yield from (printable(line) for line in rest)
         if raised.relation:
-            yield self._in(_DIM, LED_TO[raised.relation])
+            yield self._styled(_DIM, LED_TO[raised.relation])
 
     def _frame(self, frame: Frame) -> Iterator[str]:
         where = f"{relative(frame.file, self._directory)}:{frame.line}"
         named = f" in {frame.function}" if frame.function and frame.function != "<module>" else ""
-        yield f"  {self._in(_CYAN, printable(where))}{printable(named)}"
-        around = _AROUND if frame == self._place else 0
-        width = len(str(frame.line + around))
+        yield f"  {self._styled(_CYAN, printable(where))}{printable(named)}"
+        context = _CONTEXT_LINES if frame == self._place else 0
+        width = len(str(frame.line + context))
         for number, line in enumerate(frame.code, frame.first):
-            if abs(number - frame.line) <= around:
+            if abs(number - frame.line) <= context:
                 yield from self._line(frame, number, line, width)
 
     def _line(self, frame: Frame, number: int, line: str, width: int) -> Iterator[str]:
         here = number == frame.line
         gutter = f"  {'>' if here else ' '} {number:>{width}} | "
-        yield self._in("" if here else _DIM, (gutter + printable(line)).rstrip())
+        yield self._styled("" if here else _DIM, (gutter + printable(line)).rstrip())
         mark = frame.mark
         if here and mark is not None:
-            yield f"    {' ' * width} | {' ' * mark[0]}{self._in(_RED + _BOLD, '^' * (mark[1] - mark[0]))}"
+            yield f"    {' ' * width} | {' ' * mark[0]}{self._styled(_RED + _BOLD, '^' * (mark[1] - mark[0]))}"
 
-    def _in(self, style: str, words: str) -> str:
+    def _styled(self, style: str, words: str) -> str:
         return f"{style}{words}{_RESET}" if self._color and style and words else words

@@ -25,17 +25,17 @@ def user_traceback(error: BaseException) -> str:
 
 def in_one_line(text: str) -> str:
     """The text with line ends escaped too."""
-    return _harmless(text).replace("\n", "\\n")
+    return _escaped(text).replace("\n", "\\n")
 
 
 def _indented(part: str) -> str:
     """A part of a traceback: a heading, a frame, or the text of an exception."""
     if part.startswith((" ", "\n", "Traceback")):
-        return _harmless(part)
-    return _harmless(part.rstrip("\n")).replace("\n", "\n    ") + "\n"
+        return _escaped(part)
+    return _escaped(part.rstrip("\n")).replace("\n", "\n    ") + "\n"
 
 
-def _harmless(text: str) -> str:
+def _escaped(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 

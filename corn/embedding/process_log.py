@@ -11,9 +11,9 @@ from corn.config import Config
 from corn.errors import ConfigError
 
 _OPTIONS = ("log_level", "log_file", "log_format", "color", "log_config")
-_FORM = ("log_file", "log_format", "color")
+_FORMAT_OPTIONS = ("log_file", "log_format", "color")
 
-_users: list[Config] = []
+_configs: list[Config] = []
 _undo = contextlib.ExitStack()
 
 
@@ -25,14 +25,14 @@ def process_log(config: Config, given: Mapping[str, Any]) -> Iterator[None]:
     the program has configured the logger `corn` itself.
     """
     _refuse(config, given)
-    if not _users:
+    if not _configs:
         _undo.callback(_configure(config, given))
-    _users.append(config)
+    _configs.append(config)
     try:
         yield
     finally:
-        _users.remove(config)
-        if not _users:
+        _configs.remove(config)
+        if not _configs:
             _undo.close()
 
 
@@ -40,9 +40,9 @@ def _refuse(config: Config, given: Mapping[str, Any]) -> None:
     for name in _OPTIONS:
         if name not in given:
             continue
-        if _users and getattr(config, name) != getattr(_users[0], name):
+        if _configs and getattr(config, name) != getattr(_configs[0], name):
             raise ConfigError(f"{name} applies to the whole process, where another corn server logs differently")
-        if not _users and name in _FORM and _is_configured():
+        if not _configs and name in _FORMAT_OPTIONS and _is_configured():
             raise ConfigError(
                 f"{name}: the program has configured the logger 'corn' itself; leave the option or that out"
             )
@@ -65,7 +65,7 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
 
-    def leave() -> None:
+    def keep() -> None:
         """Do nothing: a table has configured the logging module for the whole process."""
 
     if config.log_config is not None:
@@ -73,7 +73,7 @@ def _configure(config: Config, given: Mapping[str, Any]) -> Callable[[], None]:
 
         table = given.get("log_config")
         apply_log_config(table if isinstance(table, Mapping) else config.log_config)
-        return leave
+        return keep
     if not _is_configured():
         try:
             logs.configure(logs.Source("corn"), config, strict=True)

@@ -81,7 +81,7 @@ class Server:
         self._closed: asyncio.Task[None] | None = None
         self._stop_requested = False
         self._thread: threading.Thread | None = None
-        self._settled = threading.Event()  # ready, or failed
+        self._started_or_failed = threading.Event()  # ready, or failed
         self._failure: BaseException | None = None
 
     @property
@@ -131,7 +131,7 @@ class Server:
         self._closed = self._loop.create_task(self._close_when_drained(core, kept), name="corn server")
         if self._stop_requested:
             self._drain(None)
-        self._settled.set()
+        self._started_or_failed.set()
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop accepting, finish in-flight requests within `grace` seconds, and return when all is closed.
@@ -192,7 +192,7 @@ class Server:
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run_in_thread, name="corn server", daemon=True)
         self._thread.start()
-        self._settled.wait()
+        self._started_or_failed.wait()
         if self._failure is not None:
             self._thread.join()
             raise self._failure
@@ -211,7 +211,7 @@ class Server:
         except BaseException as error:
             self._failure = error
         finally:
-            self._settled.set()
+            self._started_or_failed.set()
 
     def _check_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         running = "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"

@@ -18,7 +18,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Stop = Callable[[bool], None]
 """Stops a server; True for at once, without finishing in-flight requests. Called in the main thread, at any time."""
 
-_stops: list[Stop] = []
+_callbacks: list[Stop] = []
 _signalled: set[Stop] = set()
 _before: dict[int, Any] = {}
 
@@ -29,20 +29,20 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    if not _stops:
+    if not _callbacks:
         _before.update((number, signal.signal(number, _on_signal)) for number in _SIGNALS)
-    _stops.append(stop)
+    _callbacks.append(stop)
     try:
         yield
     finally:
-        _stops.remove(stop)
+        _callbacks.remove(stop)
         _signalled.discard(stop)
-        if not _stops:
+        if not _callbacks:
             _restore()
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    for stop in tuple(_stops):
+    for stop in tuple(_callbacks):
         again = stop in _signalled
         _signalled.add(stop)
         stop(again)

@@ -13,7 +13,7 @@ from corn.system.memfd import anonymous_file
 
 # Prefix of the last line of a report. JSON of the in-flight requests follows.
 LAST_LINE = "requests in flight: "
-_LONGEST = 1 << 22
+_MAX_REPORT = 1 << 22
 
 
 def new_report() -> int:
@@ -25,7 +25,7 @@ def new_report() -> int:
 
 def read_report(fd: int) -> str:
     """Text written so far."""
-    return os.pread(fd, _LONGEST, 0).decode("utf-8", "backslashreplace")
+    return os.pread(fd, _MAX_REPORT, 0).decode("utf-8", "backslashreplace")
 
 
 def is_complete(text: str) -> bool:

@@ -50,7 +50,7 @@ __all__ = [
     "logger",
     "open_file",
     "open_writer",
-    "receiver_trouble",
+    "receiver_error",
     "reopen",
     "set_level",
     "source",
@@ -150,10 +150,10 @@ def open_file(target: str) -> None:
     _Setup.target = absolute
 
 
-def receiver_trouble() -> str:
+def receiver_error() -> str:
     """Reason for which nothing reaches a syslog receiver, "" otherwise; waits for a connection for a moment."""
     writer = _Setup.handler.writer
-    return writer.settled() if isinstance(writer, SyslogWriter) else ""
+    return writer.connection_error() if isinstance(writer, SyslogWriter) else ""
 
 
 def reopen() -> str:

@@ -61,14 +61,13 @@ class Source:
 class TextFormatter(logging.Formatter):
     """`2026-11-21 07:54:24.123 INFO    worker 2 g1 [4711] the message`, with colour where it is wanted.
 
-    For a terminal of only so many `columns`, 0 for a wide one, the date and the process id are left out, and lines are
-    broken at words. The journal and syslog record the time and
-    the level themselves, and syslog the process.
+    In a narrow terminal, of `columns` (0 for a wide one), the date and the process id are left out, and lines are
+    broken at words. The journal and syslog record the time and the level themselves, and syslog the process.
     """
 
     def __init__(self, source: Source, *, color: bool, receiver: Receiver = Receiver.LINES, columns: int = 0) -> None:
         super().__init__()
-        self._who = str(source) if receiver is Receiver.SYSLOG or columns else f"{source} [{os.getpid()}]"
+        self._source = str(source) if receiver is Receiver.SYSLOG or columns else f"{source} [{os.getpid()}]"
         self._date = SHORT_DATE if columns else DATE
         self._columns = columns
         self._color = color
@@ -77,11 +76,11 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = _message(record)
         if self._receiver is not Receiver.LINES:
-            return prefixed(record.levelno, f"{self._who} {message}", self._receiver)
+            return prefixed(record.levelno, f"{self._source} {message}", self._receiver)
         when = format_local(self._date, record.created)
-        stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._who
+        stamp, level, who = f"{when}.{int(record.msecs):03d}", f"{record.levelname:<7}", self._source
         if self._columns:
-            message = _fitted(message, len(stamp) + len(level) + len(who) + 3, self._columns)
+            message = _wrapped(message, len(stamp) + len(level) + len(who) + 3, self._columns)
         if self._color:
             color = _COLORS.get(record.levelname, "")
             stamp, level, who = _DIM + stamp + _RESET, color + level + _RESET, _DIM + who + _RESET
@@ -101,7 +100,7 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         message, _, detail = _text(record).partition("\n")
-        values: dict[str, object] = {"time": stamp_of(record.created), "level": record.levelname.lower()}
+        values: dict[str, object] = {"time": format_utc(record.created), "level": record.levelname.lower()}
         values.update(self._fields, logger=record.name, message=message)
         if record.exc_info and record.exc_info[0] is not None:
             values["traceback"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
@@ -111,9 +110,9 @@ class JSONFormatter(logging.Formatter):
         return line if self._receiver is Receiver.LINES else prefixed(record.levelno, line, self._receiver)
 
 
-def stamp_of(moment: float) -> str:
+def format_utc(timestamp: float) -> str:
     """Format a time since the epoch in UTC, to the millisecond (RFC 3339)."""
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(moment))}.{int(moment % 1 * 1000):03d}Z"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(timestamp))}.{int(timestamp % 1 * 1000):03d}Z"
 
 
 def prefixed(level: int, text: str, receiver: Receiver) -> str:
@@ -153,7 +152,7 @@ def narrow_columns(fd: int) -> int:
     return columns if columns < _WIDE else 0
 
 
-def _fitted(message: str, taken: int, columns: int) -> str:
+def _wrapped(message: str, taken: int, columns: int) -> str:
     """Break the first line of a message at words, after a prefix of `taken` columns."""
     first, newline, rest = message.partition("\n")
     indented = textwrap.fill(

@@ -19,18 +19,18 @@ def _zone_of_process() -> tuple[object, ...]:
     return time.timezone, time.altzone, time.tzname
 
 
-_AT_START = _zone_of_process()
+_ZONE_AT_START = _zone_of_process()
 _NAME = os.environ.get("TZ")
 _OFFSET = time.localtime().tm_gmtoff
 
 
-def format_local(pattern: str, moment: float) -> str:
+def format_local(pattern: str, timestamp: float) -> str:
     """Format a time since the epoch, as time.strftime does."""
-    if _zone_of_process() == _AT_START:
-        return time.strftime(pattern, time.localtime(moment))
+    if _zone_of_process() == _ZONE_AT_START:
+        return time.strftime(pattern, time.localtime(timestamp))
     from datetime import datetime
 
-    return datetime.fromtimestamp(moment, _zone_at_start()).strftime(pattern)
+    return datetime.fromtimestamp(timestamp, _zone_at_start()).strftime(pattern)
 
 
 @functools.cache

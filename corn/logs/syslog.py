@@ -44,11 +44,11 @@ _EXPECTED = (
     "expected syslog://, syslog://HOST:PORT, syslog+tcp://HOST:PORT or syslog:///SOCKET, to which "
     "?facility=local0&tag=shop may be added"
 )
-_LONGEST = 8192  # bytes of a message: more is cut by rsyslog
-_KEEP_BYTES = 1 << 20
+_MAX_MESSAGE = 8192  # bytes of a message: more is cut by rsyslog
+_MAX_KEPT_BYTES = 1 << 20
 _RETRY = 1.0  # seconds between two attempts to connect
-_SETTLE = 0.3  # seconds for a connection at the start of a service
-_FINISH = 1.0  # seconds for the last messages
+_CONNECT_TIMEOUT = 0.3  # seconds for a connection at the start of a service
+_FINISH_TIMEOUT = 1.0  # seconds for the last messages
 
 
 @frozen
@@ -126,7 +126,7 @@ class SyslogWriter:
 
     def __init__(self, address: SyslogAddress) -> None:
         self.dropped = 0
-        self.trouble = ""  # why nothing was sent
+        self.last_error = ""  # why nothing was sent
         self._address = address
         self._header = f"{address.tag}[{os.getpid()}]: ".encode()
         self._kept: deque[bytes] = deque()
@@ -137,7 +137,7 @@ class SyslogWriter:
         self._connected = False
         self._retry_at = 0.0
         try:
-            self._family, self._where = resolve(address)
+            self._family, self._destination = resolve(address)
         except OSError as error:
             self._retry_at = math.inf  # another lookup would wait again
             self._failed(error)
@@ -149,13 +149,13 @@ class SyslogWriter:
         """True if messages are kept, which `flush` may send."""
         return bool(self._kept or self._rest)
 
-    def settled(self) -> str:
+    def connection_error(self) -> str:
         """Wait for a moment for the connection to be made; returns why there is none, or ""."""
         if self._sock is not None and self._has_connection and not self._connected:
-            if not _is_writable(self._sock, _SETTLE):
+            if not _is_writable(self._sock, _CONNECT_TIMEOUT):
                 return f"{self._address} does not answer"
             self._has_connected(self._sock)
-        return self.trouble
+        return self.last_error
 
     def write(self, lines: bytes) -> None:
         """Send lines, or keep them for the next call."""
@@ -163,7 +163,7 @@ class SyslogWriter:
             if line:
                 self._keep(self._message(line))
         self.flush()
-        while self._kept_bytes > _KEEP_BYTES:
+        while self._kept_bytes > _MAX_KEPT_BYTES:
             self._kept_bytes -= len(self._kept.popleft())
             self._lost += 1
 
@@ -183,12 +183,12 @@ class SyslogWriter:
             else:
                 self._kept_bytes -= len(self._kept.popleft())
                 self._rest = message[sent:] if self._address.is_stream else b""
-            self.dropped, self._lost, self.trouble = self.dropped + self._lost, 0, ""
+            self.dropped, self._lost, self.last_error = self.dropped + self._lost, 0, ""
 
     def finish(self) -> None:
-        """Send the last messages, for at most `_FINISH` seconds, and close the socket."""
+        """Send the last messages, for at most `_FINISH_TIMEOUT` seconds, and close the socket."""
         self.flush()
-        deadline = time.monotonic() + _FINISH
+        deadline = time.monotonic() + _FINISH_TIMEOUT
         while self.pending and self._sock is not None and (left := deadline - time.monotonic()) > 0:
             _is_writable(self._sock, left)
             self.flush()
@@ -203,8 +203,8 @@ class SyslogWriter:
     def _message(self, line: bytes) -> bytes:
         priority = self._address.facility * 8 + line[1] - 0x30
         message = b"<%d>%b%b" % (priority, self._header, line[3:])
-        if len(message) >= _LONGEST:
-            message = message[: _LONGEST - 1].decode("utf-8", "ignore").encode()
+        if len(message) >= _MAX_MESSAGE:
+            message = message[: _MAX_MESSAGE - 1].decode("utf-8", "ignore").encode()
         return message
 
     def _keep(self, message: bytes) -> None:
@@ -229,7 +229,7 @@ class SyslogWriter:
             sock = self._sock = socket.socket(self._family, kind)
             sock.setblocking(False)
             if self._has_connection:
-                sock.connect(self._where)
+                sock.connect(self._destination)
                 self._connected = True
         except BlockingIOError:  # under way
             pass
@@ -265,11 +265,11 @@ class SyslogWriter:
 
     def _send(self, message: bytes) -> int:
         assert self._sock is not None
-        return self._sock.send(message) if self._has_connection else self._sock.sendto(message, self._where)
+        return self._sock.send(message) if self._has_connection else self._sock.sendto(message, self._destination)
 
     def _failed(self, error: OSError) -> None:
         """Close the socket; a message that was sent in part is lost."""
-        self.trouble = f"nothing is received at {self._address} ({error.strerror or error})"
+        self.last_error = f"nothing is received at {self._address} ({error.strerror or error})"
         self._lost += bool(self._rest)
         self._rest = b""
         self._close()

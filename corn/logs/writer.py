@@ -21,7 +21,7 @@ from typing import Protocol
 from corn.logs.formats import Receiver, is_journal
 
 _PIPE_BUF = 4096
-_KEEP_BYTES = 1 << 20
+_MAX_KEPT_BYTES = 1 << 20
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _CURRENT = -1  # offset that stands for the file's own position
 _NO_NOWAIT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -64,7 +64,7 @@ class LineWriter:
         self._kept_bytes = 0
         self._regular = _is_regular(fd)
         self._terminal = os.isatty(fd)
-        self._torn = False  # the last line was written in part: the disk was full
+        self._is_incomplete = False  # the last line was written in part: the disk was full
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
 
@@ -77,12 +77,12 @@ class LineWriter:
             self._kept.append(chunk)
             self._kept_bytes += len(chunk)
         self.flush()
-        while self._kept_bytes > _KEEP_BYTES:
+        while self._kept_bytes > _MAX_KEPT_BYTES:
             self._drop()
 
     def flush(self) -> None:
         """Write the kept lines, as far as the descriptor takes them."""
-        while self._kept and self._takes():
+        while self._kept and self._is_writable():
             try:
                 written = (_write_to_terminal if self._terminal else _write_at_once)(self.fd, self._kept[0])
             except BlockingIOError:  # another process was faster
@@ -107,17 +107,17 @@ class LineWriter:
         if self._owned:
             os.close(self.fd)
 
-    def _takes(self) -> bool:
+    def _is_writable(self) -> bool:
         return any(events & select.POLLOUT or events & select.POLLERR for _, events in self._poll.poll(0))
 
     def _write_regular(self, lines: bytes) -> None:
-        data = b"\n" + lines if self._torn else lines
+        data = b"\n" + lines if self._is_incomplete else lines
         try:
             written = os.write(self.fd, data)
         except OSError:
             written = 0
         if written:
-            self._torn = data[written - 1] != 0x0A
+            self._is_incomplete = data[written - 1] != 0x0A
         self.dropped += data.count(b"\n", written)
 
     def _drop(self) -> None:

@@ -112,7 +112,7 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
             drop_privileges(boot.identity, config)
         if config.log_file is not None:
             logs.open_file(config.log_file)
-            if trouble := logs.receiver_trouble():
+            if trouble := logs.receiver_error():
                 print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
         with _controlled(open_control_socket()) as control_socket:
             development = _development(config, boot)

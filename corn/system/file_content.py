@@ -1,7 +1,7 @@
 """Content of a file that may be a named pipe or a terminal, for a process that must not wait.
 
-The master reads the files of options again at HUP.
-open(2) of a named pipe waits for a writer, and read(2) for its data. `--env-file <(command)` passes such a pipe.
+The master reads the files of options again at HUP. open(2) of a named pipe waits for a writer, and read(2) for its
+data. `--env-file <(command)` passes such a pipe.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import select
 import stat
 import time
 
-_LONGEST_WAIT = 5.0  # seconds, for all of it
+_TIMEOUT = 5.0  # seconds, for all of it
 
 
-def read_content(path: str | os.PathLike[str], *, longest_wait: float = _LONGEST_WAIT) -> bytes:
+def read_content(path: str | os.PathLike[str], *, timeout: float = _TIMEOUT) -> bytes:
     """Read a file to its end; raises OSError as open(2) does.
 
     The error is ETIMEDOUT for a pipe or terminal whose end does not arrive in time.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else _read_stream(fd, longest_wait)
+        return file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else _read_stream(fd, timeout)
 
 
-def _read_stream(fd: int, longest_wait: float) -> bytes:
+def _read_stream(fd: int, timeout: float) -> bytes:
     read: list[bytes] = []
-    deadline = time.monotonic() + longest_wait
+    deadline = time.monotonic() + timeout
     while select.select([fd], [], [], max(deadline - time.monotonic(), 0.0))[0]:
         try:
             data = os.read(fd, 65536)

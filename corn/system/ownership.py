@@ -21,7 +21,7 @@ from pathlib import Path
 
 _O_PATH = getattr(os, "O_PATH", 0)  # Linux: a descriptor of a socket's file, which cannot be opened otherwise
 _DIRECTORY = (_O_PATH or os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-_MOST_LINKS = 40  # as many as the kernel follows
+_MAX_LINKS = 40  # as many as the kernel follows
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def _walk(path: Path) -> int:
                 os.close(last)
                 continue
             followed += 1
-            if followed > _MOST_LINKS:
+            if followed > _MAX_LINKS:
                 os.close(last)
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             owners.add(status.st_uid)

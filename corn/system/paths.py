@@ -20,7 +20,7 @@ from pathlib import Path
 from corn.errors import ConfigError
 
 # A directory that may be entered need not be readable (open(2)).
-_TO_ENTER = getattr(os, "O_PATH", os.O_RDONLY)
+_OPEN_FLAGS = getattr(os, "O_PATH", os.O_RDONLY)
 
 _start: Path | None = None
 _entered: Path | None = None
@@ -59,7 +59,7 @@ def in_start_directory() -> Iterator[None]:
 
     Raises OSError if it can no longer be entered.
     """
-    with _held() as here:
+    with _saved_directory() as here:
         try:
             if _start is not None:
                 os.chdir(_start)
@@ -74,7 +74,7 @@ def working_directory_restored_on_failure() -> Iterator[None]:
 
     Raises OSError, before the block, if no descriptor is left.
     """
-    with _held() as here:
+    with _saved_directory() as here:
         try:
             yield
         except BaseException:
@@ -90,7 +90,7 @@ def working_directory_restored() -> Iterator[None]:
     """
     global _start, _entered
     known = _start, _entered
-    with _held() as here:
+    with _saved_directory() as here:
         try:
             yield
         finally:
@@ -99,9 +99,9 @@ def working_directory_restored() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held() -> Iterator[int]:
+def _saved_directory() -> Iterator[int]:
     """Working directory, as a descriptor."""
-    here = os.open(".", _TO_ENTER | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = os.open(".", _OPEN_FLAGS | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield here
     finally:

@@ -11,7 +11,7 @@ program on their command line, so there is enough room, and workers inherit it.
 
 Descriptors: each connection needs one, and the initial soft limit (RLIMIT_NOFILE) is 1024 on nearly all systems, for
 programs that call select(2). corn does not, so it raises the limit for itself and its child processes, but not beyond
-`MOST_DESCRIPTORS`: with a hard limit of a billion, as in many containers, programs that close every possible descriptor
+`MAX_DESCRIPTORS`: with a hard limit of a billion, as in many containers, programs that close every possible descriptor
 would take minutes. Programs that the application runs inherit the limit; decision 5 explains why it is not restored for
 them.
 
@@ -83,7 +83,7 @@ def is_master_name(name: str) -> bool:
 
 _PROC = Path("/proc/self")
 _ARG_START, _ARG_END = 45, 46  # proc_pid_stat(5) numbers them 48 and 49; two fields are cut off with the name
-_LONGEST = 1 << 17
+_MAX_COMMAND_LINE = 1 << 17
 
 
 def show_title(title: str) -> bool:
@@ -115,12 +115,12 @@ def _command_line_area() -> tuple[int, int]:
     """Start address and size of the command line in memory; raises ValueError for implausible ones."""
     fields = (_PROC / "stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
-    if not (start > 0 and 1 < end - start < _LONGEST):
+    if not (start > 0 and 1 < end - start < _MAX_COMMAND_LINE):
         raise ValueError("no command line in memory")
     return start, end - start
 
 
-MOST_DESCRIPTORS = 65536
+MAX_DESCRIPTORS = 65536
 
 
 def occupy_standard_streams() -> None:
@@ -134,7 +134,7 @@ def occupy_standard_streams() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit to the hard one, at most to `MOST_DESCRIPTORS`; never lowers it (setrlimit(2))."""
+    """Raise the soft limit to the hard one, at most to `MAX_DESCRIPTORS`; never lowers it (setrlimit(2))."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = wanted_limit(soft, hard)
     if wanted == soft:
@@ -148,7 +148,7 @@ def wanted_limit(soft: int, hard: int) -> int:
     """Soft limit to set, given both limits of getrlimit(2). Pure."""
     if soft == resource.RLIM_INFINITY:
         return soft
-    return max(soft, MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS))
+    return max(soft, MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS))
 
 
 BY_WORKERS = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH)

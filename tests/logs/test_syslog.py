@@ -94,7 +94,7 @@ def test_restarted_daemon_receives_kept_lines(tmp_path):
     path.unlink()
     writer.write(b"<6>kept\n")
     assert writer.pending
-    assert "nothing is received at" in writer.trouble
+    assert "nothing is received at" in writer.last_error
     with local(path) as receiver:
         until(writer, lambda: not writer.pending)
         assert receiver.recv(9000).decode() == f"{HEAD}kept"
@@ -167,5 +167,5 @@ def test_absent_receiver_by_udp_is_no_error():
     writer = SyslogWriter(parse_syslog(f"syslog://127.0.0.1:{port}"))
     for _ in range(3):
         writer.write(b"<6>lost\n")
-    assert (writer.pending, writer.dropped, writer.trouble) == (False, 0, "")
+    assert (writer.pending, writer.dropped, writer.last_error) == (False, 0, "")
     writer.finish()

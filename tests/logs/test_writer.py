@@ -69,7 +69,7 @@ def test_broken_pipe_drops_lines():
 class RoomTaken(LineWriter):
     """Writer for whose pipe poll(2) has reported room that another process takes before the write."""
 
-    def _takes(self):
+    def _is_writable(self):
         return True
 
 

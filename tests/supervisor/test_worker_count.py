@@ -6,7 +6,7 @@ import pytest
 
 from corn.supervisor.configuration.worker_count import Machine, capacity, this_machine
 from corn.system.cgroups import cpu_quota, memory_limit
-from corn.system.process import MOST_DESCRIPTORS, wanted_limit
+from corn.system.process import MAX_DESCRIPTORS, wanted_limit
 
 MIB = 1 << 20
 
@@ -104,8 +104,8 @@ def test_worker_count_of_current_machine_is_found():
     ("soft", "hard", "wanted"),
     [
         (1024, 4096, 4096),
-        (1024, 1 << 20, MOST_DESCRIPTORS),
-        (1024, resource.RLIM_INFINITY, MOST_DESCRIPTORS),
+        (1024, 1 << 20, MAX_DESCRIPTORS),
+        (1024, resource.RLIM_INFINITY, MAX_DESCRIPTORS),
         (1 << 18, 1 << 20, 1 << 18),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
     ],

@@ -25,23 +25,23 @@ def test_pipe_is_read_to_its_end(tmp_path, parts):
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert read_content(pipe, longest_wait=20) == b"".join(parts)
+    assert read_content(pipe, timeout=20) == b"".join(parts)
     thread.join()
 
 
 def test_pipe_without_writer_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError) as raised:
-        read_content(tmp_path / "pipe", longest_wait=0.1)
+        read_content(tmp_path / "pipe", timeout=0.1)
     assert raised.value.errno == errno.ETIMEDOUT
 
 
 def test_terminal_is_read_to_its_end():
     screen, fd = os.openpty()
     os.write(screen, b"A=1\n\x04")
-    assert read_content(os.ttyname(fd), longest_wait=20) == b"A=1\n"
+    assert read_content(os.ttyname(fd), timeout=20) == b"A=1\n"
     with pytest.raises(OSError):
-        read_content(os.ttyname(fd), longest_wait=0.1)
+        read_content(os.ttyname(fd), timeout=0.1)
     os.close(screen)
     os.close(fd)
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from corn import logs
-from corn.embedding.process_log import _users
+from corn.embedding.process_log import _configs
 from corn.errors import ApplicationError
 from corn.testing import serve
 from tests.support.http_client import Client
@@ -29,7 +29,7 @@ def nothing_is_left():
     before = (logs.logger.handlers[:], logs.logger.level, threading.active_count())
     yield
     assert (logs.logger.handlers[:], logs.logger.level, threading.active_count()) == before
-    assert _users == []
+    assert _configs == []
 
 
 def log_of(error, capsys):

@@ -233,7 +233,7 @@ def find_to_change(selector: InstanceSelector) -> ControlClient:
 
 
 def is_local(about: Answer) -> bool:
-    """Return whether an instance was started from the working directory, or with a corn.toml or pidfile in it."""
+    """True if an instance was started from the working directory, or with a corn.toml or pidfile in it."""
     here = _working_directory()
     files = [str(Path(os.path.realpath(about[name])).parent) for name in ("config_file", "pidfile") if about[name]]
     started_in = str(about.get("started_in") or "")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from corn.config.sections.logs import ATOM
-from corn.logs.formats import DATE, SHORT_DATE, Receiver, Source, stamp_of
+from corn.logs.formats import DATE, SHORT_DATE, Receiver, Source, format_utc
 from corn.logs.local_time import format_local
 from corn.server.asgi.scope import Address
 from corn.server.http.head import RequestHead
@@ -106,7 +106,7 @@ class JSONFormat:
         self._stamp = ""
 
     def begin(self, now: float) -> None:
-        self._stamp = stamp_of(now)
+        self._stamp = format_utc(now)
 
     def line(self, answered: AccessRecord) -> str:
         client, head, status, sent, took, _, note, phase = answered

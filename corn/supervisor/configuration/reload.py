@@ -25,8 +25,8 @@ _COMPUTED = ("workers", "max_workers", "development")
 def settings_of(config: Config, *, development: bool = False) -> Settings:
     """Settings of the policy from a configuration; `development` is True for `corn dev`."""
     copied = {each.name: getattr(config, each.name) for each in fields(Settings) if each.name not in _COMPUTED}
-    least, most = worker_range(config)
-    return Settings(**copied, workers=least, max_workers=most, development=development)
+    minimum, maximum = worker_range(config)
+    return Settings(**copied, workers=minimum, max_workers=maximum, development=development)
 
 
 class Origins:

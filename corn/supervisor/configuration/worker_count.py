@@ -64,18 +64,18 @@ def worker_range(config: Config) -> tuple[int, int]:
     """The minimum and the maximum number of workers of a configuration."""
     if isinstance(config.workers, int):
         return config.workers, config.workers
-    least, _, most = config.workers.partition("..")
-    if most:
-        return int(least), int(most)
+    minimum, _, maximum = config.workers.partition("..")
+    if maximum:
+        return int(minimum), int(maximum)
     chosen = capacity(this_machine()).workers
     return chosen, chosen
 
 
 def describe_workers(config: Config) -> str:
     """As `workers_of`, in words: `4 workers`, or `2 workers by CPU quota 1.5` where corn chose the number."""
-    least, most = worker_range(config)
-    if most > least:
-        return f"{least} to {most} workers by load"
+    minimum, maximum = worker_range(config)
+    if maximum > minimum:
+        return f"{minimum} to {maximum} workers by load"
     chosen = Capacity(config.workers, "") if isinstance(config.workers, int) else capacity(this_machine())
     words = "1 worker" if chosen.workers == 1 else f"{chosen.workers} workers"
     return f"{words} by {chosen.by}" if chosen.by else words
