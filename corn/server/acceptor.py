@@ -29,15 +29,15 @@ from corn.server.asgi.scope import Address, Endpoints
 from corn.server.context import ServerContext
 
 _DEFERRAL = 0.001  # seconds for which a connection is deferred to the others
-_DEFERRALS = 3  # in a row, after which connections are no longer deferred to a worker that has accepted none
-_MOST_UNRESPONSIVE = 64
+_MAX_DEFERRALS = 3  # in a row, after which connections are no longer deferred to a worker that has accepted none
+_MAX_UNRESPONSIVE = 64
 _BATCH = 8  # connections accepted in one iteration of the event loop, where that is fair
 _PAUSE = 1.0  # seconds without accepting once the process or the system is out of descriptors or memory
-_VIEW = 0.01  # seconds for which the list of accepting workers is cached
+_CACHE_SECONDS = 0.01  # seconds for which the list of accepting workers is cached
 _STALE_MS = 1500  # since a heartbeat
 _SHORT_LIVED = 20  # connections closed within a tick, if they are more than the open ones, that count as short-lived,
 _SHORT_TICKS = 2  # in so many ticks in a row: clients that all reconnect at once close theirs once
-_IN_A_ROW = 2  # connections accepted while others hold fewer, until they are given time again
+_MAX_CONSECUTIVE = 2  # connections accepted while others hold fewer, until they are given time again
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
@@ -46,12 +46,12 @@ Factory = Callable[[socket.socket, Endpoints], asyncio.BaseProtocol]
 class AcceptBalance:
     """Load of this worker relative to all workers that accept; refreshed while connections arrive."""
 
-    __slots__ = ("_alive", "_closings", "_sampled_at", "_short_ticks", "_slots", "_unresponsive", "_words")
+    __slots__ = ("_accepting", "_closings", "_sampled_at", "_short_ticks", "_slots", "_unresponsive", "_words")
 
     def __init__(self, slots: Scoreboard, own: memoryview) -> None:
         self._slots = slots
         self._words = own
-        self._alive: list[memoryview] = []
+        self._accepting: list[memoryview] = []
         self._sampled_at = 0.0
         self._unresponsive: set[tuple[int, int]] = set()
         self._closings = 0
@@ -68,28 +68,30 @@ class AcceptBalance:
         if self._short_ticks >= _SHORT_TICKS:
             return False
         now = time.monotonic()
-        if now - self._sampled_at > _VIEW:
+        if now - self._sampled_at > _CACHE_SECONDS:
             self._sampled_at = now
             oldest = int(now * 1000) - _STALE_MS
-            self._alive = [each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest]
-        return len(self._alive) > 1
+            self._accepting = [
+                each.words for each in self._slots.accepting() if each.words[Field.HEARTBEAT_MS] >= oldest
+            ]
+        return len(self._accepting) > 1
 
     def is_ahead(self) -> bool:
         """True if this worker has at least two more connections than another that is expected to accept."""
-        return any(each not in self._unresponsive for each in self.behind())
+        return any(each not in self._unresponsive for each in self.less_loaded())
 
-    def behind(self) -> list[tuple[int, int]]:
+    def less_loaded(self) -> list[tuple[int, int]]:
         """Heartbeats and connections of the workers with at least two connections fewer than this one."""
-        enough = self._words[Field.CONNECTIONS] - 1
+        limit = self._words[Field.CONNECTIONS] - 1
         return [
             (words[Field.HEARTBEAT_MS], words[Field.CONNECTIONS])
-            for words in self._alive
-            if words[Field.CONNECTIONS] < enough and words[Field.ACCEPTING]
+            for words in self._accepting
+            if words[Field.CONNECTIONS] < limit and words[Field.ACCEPTING]
         ]
 
-    def expect_nothing_of(self, unchanged: set[tuple[int, int]]) -> None:
+    def mark_unresponsive(self, unchanged: set[tuple[int, int]]) -> None:
         """Stop deferring to workers that accepted nothing that was deferred to them, until their counters change."""
-        if len(self._unresponsive) > _MOST_UNRESPONSIVE:
+        if len(self._unresponsive) > _MAX_UNRESPONSIVE:
             self._unresponsive.clear()
         self._unresponsive |= unchanged
 
@@ -108,15 +110,17 @@ class AcceptedSocket(socket.socket):
 class Acceptor:
     """Acceptor of one listener: gives each connection a protocol."""
 
-    def __init__(self, service: ServerContext, fleet: AcceptBalance, listener: socket.socket, factory: Factory) -> None:
+    def __init__(
+        self, service: ServerContext, balance: AcceptBalance, listener: socket.socket, factory: Factory
+    ) -> None:
         self._service = service
-        self._fleet = fleet
+        self._balance = balance
         self._listener = listener
         self._factory = factory
         self._resumption: asyncio.TimerHandle | None = None
         self._deferrals = 0  # in a row
-        self._in_a_row = 0  # connections accepted while others hold fewer
-        self._left_to: set[tuple[int, int]] = set()  # the workers to which a connection is deferred
+        self._consecutive = 0  # connections accepted while others hold fewer
+        self._deferred_to: set[tuple[int, int]] = set()  # the workers to which a connection is deferred
         self._kind = (int(listener.family), int(listener.type), listener.proto)
         self._is_tcp = listener.family != socket.AF_UNIX
         # uvloop makes a socket non-blocking and sets TCP_NODELAY for itself.
@@ -138,29 +142,29 @@ class Acceptor:
         self._listener.close()
 
     def _readable(self) -> None:
-        if not self._fleet.distributes():
+        if not self._balance.distributes():
             for _ in range(_BATCH):
                 if not self._accept() or self._service.metrics.open >= self._service.limit_connections:
                     return
-        elif self._fleet.is_ahead():
+        elif self._balance.is_ahead():
             self._defer()
         else:
-            self._take_one()
+            self._accept_fairly()
 
-    def _take_one(self) -> None:
+    def _accept_fairly(self) -> None:
         """Accept a connection; pause after some, while others hold fewer and do not respond: they may be late."""
-        if not self._accept() or not self._fleet.behind():
-            self._in_a_row = 0
+        if not self._accept() or not self._balance.less_loaded():
+            self._consecutive = 0
             return
-        self._in_a_row += 1
-        if self._in_a_row >= _IN_A_ROW and self._service.metrics.open < self._service.limit_connections:
-            self._in_a_row = 0
+        self._consecutive += 1
+        if self._consecutive >= _MAX_CONSECUTIVE and self._service.metrics.open < self._service.limit_connections:
+            self._consecutive = 0
             self._pause(_DEFERRAL)
 
     def _defer(self) -> None:
         """Defer a connection to the other workers for a moment."""
         if not self._deferrals:
-            self._left_to = set(self._fleet.behind())
+            self._deferred_to = set(self._balance.less_loaded())
         self._deferrals += 1
         self._pause(_DEFERRAL)
 
@@ -177,13 +181,13 @@ class Acceptor:
         self._resumption = None
         if self._listener.fileno() < 0:
             return
-        if self._deferrals >= _DEFERRALS:
-            self._fleet.expect_nothing_of(self._left_to & set(self._fleet.behind()))
+        if self._deferrals >= _MAX_DEFERRALS:
+            self._balance.mark_unresponsive(self._deferred_to & set(self._balance.less_loaded()))
             self._deferrals = 0
-        if self._left_to and self._fleet.is_ahead():
+        if self._deferred_to and self._balance.is_ahead():
             self._defer()
             return
-        self._left_to = set()
+        self._deferred_to = set()
         self._deferrals = 0
         self.start()
         self._readable()

@@ -61,13 +61,13 @@ class ConnectionHandoff:
 
     def open(self, service: ServerContext, factory: Factory) -> None:
         """Take over the connections in the mailbox, now and later, each with a protocol that the factory makes."""
-        service.loop.add_reader(self._take.fileno(), self._look, service, factory)
+        service.loop.add_reader(self._take.fileno(), self._receive, service, factory)
 
     def close(self, service: ServerContext) -> None:
         """Stop taking connections over."""
         service.loop.remove_reader(self._take.fileno())
 
-    def _look(self, service: ServerContext, factory: Factory) -> None:
+    def _receive(self, service: ServerContext, factory: Factory) -> None:
         try:
             # Each socket was sent with one byte, so reading one byte takes one socket.
             _, fds, _, _ = socket.recv_fds(self._take, 1, 1)

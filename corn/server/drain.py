@@ -23,7 +23,7 @@ _FIRST_BYTE_FAST = 0.05  # browsers open connections ahead of need, and must not
 _IDLE_ROLLING = 5.0  # other workers serve meanwhile
 _IDLE_FINAL = 1.0
 _WEBSOCKETS_PER_SECOND = 200
-_AFTER_CANCEL = 1.0  # for cancelled requests to end
+_CANCEL_TIMEOUT = 1.0  # for cancelled requests to end
 
 
 class GracefulDrain:
@@ -44,7 +44,7 @@ class GracefulDrain:
         idle, first = _IDLE_FINAL if final else _IDLE_ROLLING, _FIRST_BYTE
         if fast:
             idle, first = 0.0, _FIRST_BYTE_FAST
-            self._cut_short()
+            self._cancel_committed()
             self._hands_over = self._mailbox is not None and not final
             self._hand_over_idle()
         if self._deadline is None:
@@ -64,9 +64,9 @@ class GracefulDrain:
     def _limit_streams(self) -> None:
         limit = self._service.config.timeout_streams
         if limit is not None:
-            self._service.loop.call_later(limit, self._cut_streams)
+            self._service.loop.call_later(limit, self._cancel_streams)
 
-    def _cut_streams(self) -> None:
+    def _cancel_streams(self) -> None:
         for cycle in list(self._service.running):
             if cycle.streams:
                 cycle.cancel("the worker drains")
@@ -75,7 +75,7 @@ class GracefulDrain:
         if self._mailbox is not None and self._hands_over:
             self._mailbox.hand_over_all(self._service)
 
-    def _cut_short(self) -> None:
+    def _cancel_committed(self) -> None:
         for cycle in list(self._service.running):
             if cycle.committed:
                 cycle.cancel("the worker drains")
@@ -88,11 +88,11 @@ class GracefulDrain:
         for position, connection in enumerate(connections, start=1):
             connection.linger_until(now + first, now + idle * position / len(connections))
 
-    def _close_websockets(self, longest: float) -> None:
+    def _close_websockets(self, limit: float) -> None:
         """Close the sessions one after the other, so that not all clients reconnect at once."""
         now = self._service.clock.now
         sessions = list(self._service.websockets)
-        spread = min(longest, len(sessions) / _WEBSOCKETS_PER_SECOND)
+        spread = min(limit, len(sessions) / _WEBSOCKETS_PER_SECOND)
         for position, session in enumerate(sessions):
             session.close_at(now + spread * position / len(sessions))
 
@@ -105,7 +105,7 @@ class GracefulDrain:
             self._cancelled = now
             self._cancel()
         if self._cancelled is not None:
-            self._cut(by_force=now >= self._cancelled + _AFTER_CANCEL)
+            self._abort_connections(by_force=now >= self._cancelled + _CANCEL_TIMEOUT)
         if self._is_over(now):
             self.done.set_result(None)
         else:
@@ -114,13 +114,13 @@ class GracefulDrain:
     def _is_over(self, now: float) -> bool:
         if self._service.metrics.open == 0 and not self._service.running:
             return True
-        return self._cancelled is not None and now >= self._cancelled + 2 * _AFTER_CANCEL
+        return self._cancelled is not None and now >= self._cancelled + 2 * _CANCEL_TIMEOUT
 
     def _cancel(self) -> None:
         for cycle in list(self._service.running):
             cycle.cancel("the worker drains")
 
-    def _cut(self, *, by_force: bool) -> None:
+    def _abort_connections(self, *, by_force: bool) -> None:
         """Abort the connections without a request; by force also those with one."""
         for cycle in [each for each in self._service.running if each.has_ended]:
             self._service.running.discard(cycle)  # a task that is cancelled before its first step cannot do this itself

@@ -15,10 +15,10 @@ from typing import cast
 from corn.server.context import ServerContext
 from corn.server.write_buffer import BufferedProtocol
 
-_SECONDS = 30.0  # in total, once the response is written
-_SILENCE = 5.0  # idle timeout: nothing received from the peer
-_SECONDS_DRAINING = 5.0
-_SILENCE_DRAINING = 1.0
+_TOTAL_TIMEOUT = 30.0  # in total, once the response is written
+_IDLE_TIMEOUT = 5.0  # idle timeout: nothing received from the peer
+_TOTAL_TIMEOUT_DRAINING = 5.0
+_IDLE_TIMEOUT_DRAINING = 1.0
 
 
 class LingeringClose(BufferedProtocol):
@@ -48,7 +48,7 @@ class LingeringClose(BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._end < math.inf:
             now, rate = self.service.clock.now, self.service.config.min_body_rate
-            latest = min(now + self._silence, self._end)
+            latest = min(now + self._idle_timeout, self._end)
             self.deadline = min(self.deadline + len(data) / rate, latest) if rate else latest
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio.Protocol's signature
@@ -66,21 +66,21 @@ class LingeringClose(BufferedProtocol):
     def linger_until(self, first: float, idle: float) -> None:  # noqa: ARG002 - no request comes any more
         if self._end < math.inf:
             now = self.service.clock.now
-            self._end = min(self._end, now + _SECONDS_DRAINING)
-            self.deadline = min(self.deadline, now + _SILENCE_DRAINING)
+            self._end = min(self._end, now + _TOTAL_TIMEOUT_DRAINING)
+            self.deadline = min(self.deadline, now + _IDLE_TIMEOUT_DRAINING)
 
     @property
     def is_busy(self) -> bool:
         return False
 
     @property
-    def _silence(self) -> float:
-        return _SILENCE_DRAINING if self.service.draining else _SILENCE
+    def _idle_timeout(self) -> float:
+        return _IDLE_TIMEOUT_DRAINING if self.service.draining else _IDLE_TIMEOUT
 
     def _begin(self) -> None:
         now = self.service.clock.now
-        self._end = now + (_SECONDS_DRAINING if self.service.draining else _SECONDS)
-        self.deadline = now + self._silence
+        self._end = now + (_TOTAL_TIMEOUT_DRAINING if self.service.draining else _TOTAL_TIMEOUT)
+        self.deadline = now + self._idle_timeout
 
 
 def close_lingering(

@@ -91,11 +91,11 @@ class Server:
         self._service.http2 = http2_connection(config)
         self._service.metrics.retire_at = _retire_at(config)
         self._service.metrics.retire_at_message = _retire_at_message(config)
-        self._fleet = AcceptBalance(slots, self._words)
+        self._balance = AcceptBalance(slots, self._words)
         self._lifespan = Lifespan(self._service.app, config.lifespan, self._service.drain_event)
         self._protocols = ProtocolFactory(self._service, tls, _port(listeners))
         self._acceptors = [
-            Acceptor(self._service, self._fleet, listener, factory)
+            Acceptor(self._service, self._balance, listener, factory)
             for listeners_of, factory in ((listeners, self._protocols.first), (redirecting, self._protocols.redirect))
             for listener in listeners_of
         ]
@@ -180,7 +180,7 @@ class Server:
         if service.access is not None:
             service.access.tick()
         flush()
-        self._fleet.tick(service.metrics.closings)
+        self._balance.tick(service.metrics.closings)
         if self._ticking is not None:
             self._ticking.cancel()
         self._ticking = service.loop.call_later(INTERVAL, self._tick)

@@ -22,8 +22,8 @@ STEP = 0.001  # seconds that a step of an application may take, and that a respo
 
 _FIRST_AT_ONCE = 64
 _PER_STEP = 8
-_MOST_AT_ONCE = 1 << 13
-_AT_THE_END = 10 * STEP  # for the last step of an iteration, whose measurement includes the reads after it
+_MAX_AT_ONCE = 1 << 13
+_LAST_STEP_LIMIT = 10 * STEP  # for the last step of an iteration, whose measurement includes the reads after it
 
 
 class Flushable(Protocol):
@@ -101,11 +101,11 @@ class TurnWriter:
         if self._is_open:
             self._is_open = False
             took = monotonic() - self._last
-            if took > _AT_THE_END:
+            if took > _LAST_STEP_LIMIT:
                 self._note_long_step(took)
         self.flush()
 
     def _note_long_step(self, took: float) -> None:
-        self._at_once = min(max(self._at_once, 0) + int(_PER_STEP * took / STEP), _MOST_AT_ONCE)
+        self._at_once = min(max(self._at_once, 0) + int(_PER_STEP * took / STEP), _MAX_AT_ONCE)
         self.holds = False
         self.flush()

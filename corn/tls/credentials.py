@@ -17,7 +17,7 @@ from corn.frozen import frozen
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _ABSENT = {"CERTIFICATE": "no certificate", "PRIVATE KEY": "no private key", "X509 CRL": "no revocation list"}
-_MOST = 1 << 22
+_MAX_FILE = 1 << 22
 
 
 @frozen
@@ -37,7 +37,7 @@ class Credentials:
     authorities: str = ""
     revocations: str = ""
 
-    def are_of(self, config: Config) -> bool:
+    def belong_to(self, config: Config) -> bool:
         """True if they are from the certificate files that the configuration names."""
         return tuple(pair.name for pair in self.pairs) == config.ssl_certfile
 
@@ -108,7 +108,7 @@ def flag_of(option: str) -> str:
 def _read(option: str, name: str) -> str:
     try:
         with Path(name).open("rb") as file:
-            data = file.read(_MOST)
+            data = file.read(_MAX_FILE)
     except OSError as error:
         raise ConfigError(f"{flag_of(option)}: cannot read '{name}': {error.strerror}") from None
     return data.decode("latin-1")

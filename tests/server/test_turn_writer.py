@@ -41,7 +41,7 @@ async def quick_turns(turn, responses=100):
 def no_long_steps(monkeypatch):
     """Count no step as long: on a loaded machine a worker might never hold responses."""
     monkeypatch.setattr(turn_writer, "STEP", DEADLINE)
-    monkeypatch.setattr(turn_writer, "_AT_THE_END", DEADLINE)
+    monkeypatch.setattr(turn_writer, "_LAST_STEP_LIMIT", DEADLINE)
 
 
 async def warm(at, peers=8):

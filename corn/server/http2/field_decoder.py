@@ -21,14 +21,14 @@ Fields = list[Field]
 _STATIC: tuple[Field, ...] = ((b"", b""), *HeaderTable.STATIC_TABLE)  # numbered from 1
 _DYNAMIC = len(_STATIC)  # the number of the newest entry of the dynamic table
 _OVERHEAD = 32  # of an entry (4.1)
-_MOST_SHIFTED = 28  # bits of an integer
+_MAX_SHIFT = 28  # bits of an integer
 
 _INDEXED, _WITH_INDEXING, _TABLE_SIZE = 0x80, 0x40, 0x20  # the first bit that is set tells them apart (6)
 _HUFFMAN = 0x80
 
 _REFERENCES = bytes(range(0x80, 0x100))  # each a field of the tables, in one byte
-_MOST_KNOWN = 16  # blocks of a connection
-_LONGEST_BLOCK = 64  # as many fields: a hundred bytes are held for each
+_MAX_CACHED = 16  # blocks of a connection
+_MAX_CACHED_SIZE = 64  # as many fields: a hundred bytes are held for each
 
 
 class _InvalidBlockError(ValueError):
@@ -38,18 +38,18 @@ class _InvalidBlockError(ValueError):
 class FieldDecoder:
     """HPACK decoder of one connection's blocks, in their order. `limit` bounds the size of a header list."""
 
-    __slots__ = ("_known", "_limit", "_most", "_size", "_table")
+    __slots__ = ("_cache", "_limit", "_max_size", "_size", "_table")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._known: dict[bytes, Fields] = {}
+        self._cache: dict[bytes, Fields] = {}
         self._table: Fields = []  # the oldest entry first
         self._size = 0  # of the entries (4.1)
-        self._most = DEFAULT_TABLE
+        self._max_size = DEFAULT_TABLE
 
     def decode(self, block: bytes) -> Fields:
         """Decoded fields, not to be changed; raises HTTP2ConnectionError, since an error loses the dynamic table."""
-        known = self._known.get(block)
+        known = self._cache.get(block)
         if known is not None:
             return known
         try:
@@ -57,9 +57,9 @@ class FieldDecoder:
         except (IndexError, ValueError):  # the first is the end of the block, or a number that is in no table
             raise HTTP2ConnectionError(ErrorCode.COMPRESSION_ERROR, "a header block cannot be decoded") from None
         if block.translate(None, _REFERENCES):
-            self._known.clear()
-        elif len(block) <= _LONGEST_BLOCK and len(self._known) < _MOST_KNOWN:
-            self._known[block] = fields
+            self._cache.clear()
+        elif len(block) <= _MAX_CACHED_SIZE and len(self._cache) < _MAX_CACHED:
+            self._cache[block] = fields
         return fields
 
     def _decode(self, block: bytes) -> Fields:
@@ -111,19 +111,19 @@ class FieldDecoder:
     def _add(self, field: Field) -> None:
         self._table.append(field)
         self._size += len(field[0]) + len(field[1]) + _OVERHEAD
-        if self._size > self._most:
+        if self._size > self._max_size:
             self._evict()
 
     def _resize(self, size: int) -> None:
         if size > DEFAULT_TABLE:
             raise _InvalidBlockError
-        self._most = size
+        self._max_size = size
         self._evict()
 
     def _evict(self) -> None:
         """Remove the oldest entries, down to the size of the table (4.3 and 4.4)."""
         count = 0
-        while self._size > self._most:
+        while self._size > self._max_size:
             name, value = self._table[count]
             self._size -= len(name) + len(value) + _OVERHEAD
             count += 1
@@ -140,7 +140,7 @@ def _integer(block: bytes, at: int, prefix: int) -> tuple[int, int]:
         if byte < 0x80:
             return prefix, at
         shift += 7
-        if shift > _MOST_SHIFTED:
+        if shift > _MAX_SHIFT:
             raise _InvalidBlockError
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 
-MOST = 1000
+MAX_BUDGET = 1000
 PER_SECOND = 10
 
 # Costs
@@ -34,18 +34,18 @@ class FloodGuard:
     __slots__ = ("_left", "_since")
 
     def __init__(self, now: float) -> None:
-        self._left = MOST
+        self._left = MAX_BUDGET
         self._since = now
 
     def earn(self, amount: int) -> None:
         left = self._left + amount
-        self._left = min(MOST, left)
+        self._left = min(MAX_BUDGET, left)
 
     def spend(self, amount: int, now: float) -> None:
         """Charge an amount; raises HTTP2ConnectionError if the budget is used up."""
         self._left -= amount
         if self._left < 0:
-            self._left = min(self._left + int((now - self._since) * PER_SECOND), MOST)
+            self._left = min(self._left + int((now - self._since) * PER_SECOND), MAX_BUDGET)
             self._since = now
             if self._left < 0:
                 raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that request no response")

@@ -41,16 +41,16 @@ NO_RFC7540_PRIORITIES: Final = 9
 
 DEFAULT_TABLE: Final = 4096
 _SETTING = struct.Struct("!HL")
-_LARGEST_FRAME = (1 << 24) - 1
+_MAX_SETTING_FRAME = (1 << 24) - 1
 
 Frame = tuple[int, int, int, bytes]  # type, flags, stream, payload
 
 _SIZE = HEADER.size
 _PRIORITY_SIZE = 5
-_OF_BLOCKS = (HEADERS, CONTINUATION)
+_BLOCK_KINDS = (HEADERS, CONTINUATION)
 _KIND = 3  # position of the type in a frame
 _DATA = b"\0"
-_MOST_FRAMES = 32  # of a header block
+_MAX_BLOCK_FRAMES = 32  # of a header block
 
 
 class ErrorCode(IntEnum):
@@ -161,7 +161,7 @@ def read_settings(payload: bytes) -> dict[int, int]:
         raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a setting is neither 0 nor 1")
     if settings.get(INITIAL_WINDOW_SIZE, 0) > MAX_WINDOW:
         raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE is too large")
-    if not MAX_FRAME <= settings.get(MAX_FRAME_SIZE, MAX_FRAME) <= _LARGEST_FRAME:
+    if not MAX_FRAME <= settings.get(MAX_FRAME_SIZE, MAX_FRAME) <= _MAX_SETTING_FRAME:
         raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "invalid SETTINGS_MAX_FRAME_SIZE")
     return settings
 
@@ -172,16 +172,27 @@ class FrameReader:
     A HEADERS frame and its CONTINUATIONs are returned as one frame, whose payload is the header block.
     """
 
-    __slots__ = ("_block", "_block_of", "_due", "_flags", "_frames", "_held", "_limit", "_more", "_most", "_window")
+    __slots__ = (
+        "_block",
+        "_block_stream",
+        "_flags",
+        "_frames",
+        "_held",
+        "_limit",
+        "_max_frame",
+        "_missing",
+        "_more",
+        "_window",
+    )
 
     def __init__(self, limit: int, most: int = MAX_FRAME, window: int = INITIAL_WINDOW) -> None:
         self._held = b""
         self._more: list[bytes] = []  # bytes after it; joined when the frame is complete
-        self._due = 0  # bytes missing for that
+        self._missing = 0  # bytes missing for that
         self._limit = limit  # of a header block
-        self._most = most  # of a frame
+        self._max_frame = most  # of a frame
         self._window = window  # of a stream
-        self._block_of = 0  # the stream whose header block is incomplete
+        self._block_stream = 0  # the stream whose header block is incomplete
         self._block = b""
         self._flags = 0
         self._frames = 0
@@ -189,14 +200,14 @@ class FrameReader:
     @property
     def is_amid_head(self) -> bool:
         """True if a header block, or a frame that is not DATA, has begun and is incomplete."""
-        return bool(self._block_of or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
+        return bool(self._block_stream or (self._held and self._held[_KIND : _KIND + 1] != _DATA))
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that `data` completes; raises HTTP2ConnectionError."""
         if self._held:
             self._more.append(data)
-            self._due -= len(data)
-            if self._due > 0:
+            self._missing -= len(data)
+            if self._missing > 0:
                 return
             data = b"".join((self._held, *self._more))
             self._more.clear()
@@ -209,48 +220,48 @@ class FrameReader:
             if end - start > MAX_FRAME:
                 self._check_size(kind, end - start)
             if end > size:
-                self._due = end - size
+                self._missing = end - size
                 break
             at = end
-            if self._block_of or kind in _OF_BLOCKS:
+            if self._block_stream or kind in _BLOCK_KINDS:
                 found = self._headers(kind, flags, stream & MAX_STREAM, data[start:end])
                 if found is not None:
                     yield found
             else:
                 yield kind, flags, stream & MAX_STREAM, data[start:end]
         else:
-            self._due = _SIZE - (size - at)
+            self._missing = _SIZE - (size - at)
         self._held = data[at:]
 
     def _check_size(self, kind: int, size: int) -> None:
         """Refuse a frame by its header, before its payload is buffered."""
-        if size > self._most:
+        if size > self._max_frame:
             raise HTTP2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
-        if kind in _OF_BLOCKS and size > self._limit:
+        if kind in _BLOCK_KINDS and size > self._limit:
             raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block is too large")
         if kind == DATA and size > self._window:
             raise HTTP2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more than the window allows")
 
     def _headers(self, kind: int, flags: int, stream: int, payload: bytes) -> Frame | None:
-        if kind == HEADERS and not self._block_of:
+        if kind == HEADERS and not self._block_stream:
             block = unpadded(flags, payload)
             if flags & HAS_PRIORITY:
                 block = _without_priority(stream, block)
             if flags & END_HEADERS:
                 return kind, flags, stream, block
-            self._block_of, self._block, self._flags, self._frames = stream, block, flags, 1
+            self._block_stream, self._block, self._flags, self._frames = stream, block, flags, 1
             if not stream:
                 raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block on no stream")
-        elif kind == CONTINUATION and stream == self._block_of and stream:
+        elif kind == CONTINUATION and stream == self._block_stream and stream:
             self._block += payload
             self._frames += 1
         else:
             raise HTTP2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a header block is not continued where it should be")
-        if len(self._block) > self._limit or self._frames > _MOST_FRAMES:
+        if len(self._block) > self._limit or self._frames > _MAX_BLOCK_FRAMES:
             raise HTTP2ConnectionError(ErrorCode.ENHANCE_YOUR_CALM, "a header block is too large")
         if not flags & END_HEADERS:
             return None
-        self._block_of = 0
+        self._block_stream = 0
         return HEADERS, self._flags, stream, self._block
 
 

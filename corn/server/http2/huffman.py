@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
-_MOST_REMEMBERED = 1 << 14  # transitions, of all states together: two megabytes
+_MAX_TRANSITIONS = 1 << 14  # transitions, of all states together: two megabytes
 _END = 256  # the symbol that never comes
-_LONGEST_PADDING = 7
+_MAX_PADDING = 7
 
 Tree = dict[int, "Tree | int"]
 
@@ -46,8 +46,8 @@ class _State(dict[int, "tuple[bytes, _State]"]):
                 raise InvalidHuffmanError
             text += bytes((following,))
             tree, ones = _TREE, 0
-        transition = text, _state(tree, is_end=0 <= ones <= _LONGEST_PADDING)
-        if _State.remembered < _MOST_REMEMBERED:
+        transition = text, _state(tree, is_end=0 <= ones <= _MAX_PADDING)
+        if _State.remembered < _MAX_TRANSITIONS:
             _State.remembered += 1
             self[byte] = transition
         return transition

@@ -28,8 +28,8 @@ from corn.server.http2.response import HTTP2Cycle, HTTP2WebSocketCycle
 from corn.server.http2.stream import Stream, StreamConnection
 from corn.server.websocket.handshake import read_offer
 
-_MOST_ENDED = 256
-_MOST_SKIPPED = 16
+_MAX_ENDED = 256
+_MAX_SKIPPED = 16
 
 
 class TableConnection(StreamConnection, Protocol):
@@ -74,7 +74,7 @@ class StreamTable:
         connection = self._connection
         service = connection.service
         if number > self.last + 2:
-            self._skipped = [*self._skipped[-_MOST_SKIPPED:], range(self.last + 2 if self.last else 1, number, 2)]
+            self._skipped = [*self._skipped[-_MAX_SKIPPED:], range(self.last + 2 if self.last else 1, number, 2)]
         self.last = number
         if self.is_closed:
             raise HTTP2StreamError(ErrorCode.REFUSED_STREAM, "the connection is closing")
@@ -173,7 +173,7 @@ class StreamTable:
         """Send RST_STREAM, and remember the stream, because the peer does not know of the reset yet."""
         self._connection.write_soon(reset(number, code))
         self._ended[number] = None
-        if len(self._ended) > _MOST_ENDED:
+        if len(self._ended) > _MAX_ENDED:
             del self._ended[next(iter(self._ended))]
 
     def _add(self, stream: Stream) -> None:

@@ -25,10 +25,10 @@ def check_credentials(config: Config, credentials: Credentials, now: float) -> s
     """
     ends = []
     for pair in credentials.pairs:
-        seen = inspect_certificate(pair, make_context(config, pair, credentials))
-        if trouble := seen.trouble(now):
-            raise NotValidNowError(f"--ssl-certfile: '{pair.name}': {trouble}")
-        ends.append(seen.not_after)
+        info = inspect_certificate(pair, make_context(config, pair, credentials))
+        if problem := info.problem(now):
+            raise NotValidNowError(f"--ssl-certfile: '{pair.name}': {problem}")
+        ends.append(info.not_after)
     return f"valid until {date_of(min(ends))}"
 
 
@@ -45,11 +45,11 @@ def _answer(channel: Channel) -> None:
     while not channel.closed:
         for message in channel.receive():
             if isinstance(message, Examine):
-                channel.send(_judge(Config.from_json(message.config), Credentials.from_json(message.credentials)))
+                channel.send(_examine(Config.from_json(message.config), Credentials.from_json(message.credentials)))
                 return
 
 
-def _judge(config: Config, credentials: Credentials) -> Examined:
+def _examine(config: Config, credentials: Credentials) -> Examined:
     try:
         return Examined(usable=True, timely=True, text=check_credentials(config, credentials, time.time()))
     except NotValidNowError as error:

@@ -57,14 +57,14 @@ class TLSContexts:
         if credentials != self.credentials:
             contexts = [self._make(pair, credentials) for pair in credentials.pairs]
             if len(contexts) > 1:
-                contexts[0].sni_callback = _Chooser(credentials.pairs, contexts).choose
+                contexts[0].sni_callback = _NameSelector(credentials.pairs, contexts).choose
             certificates = (pair.certificate for pair in credentials.pairs)
             self._use(contexts, dict(zip(contexts, certificates, strict=True)))
             self.credentials = credentials
 
     def _make(self, pair: KeyPair, credentials: Credentials) -> ssl.SSLContext:
         default = partial(make_context, self._config, pair, credentials)
-        return default() if self._hook is None else _made_by(self._hook, self._config, default)
+        return default() if self._hook is None else _call_hook(self._hook, self._config, default)
 
     def _use(self, contexts: list[ssl.SSLContext], certificates: dict[ssl.SSLContext, str]) -> None:
         """Serve with the first of `contexts`; the server name selects the others."""
@@ -77,7 +77,7 @@ class TLSContexts:
         return self._context.wrap_bio(incoming, outgoing, server_side=True)
 
 
-def _made_by(hook: ContextHook, config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def _call_hook(hook: ContextHook, config: Config, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Context that a hook creates; raises HooksError if it fails."""
     try:
         context: Any = hook(config, default)
@@ -92,7 +92,7 @@ def _made_by(hook: ContextHook, config: Config, default: Callable[[], ssl.SSLCon
     return context
 
 
-class _Chooser:
+class _NameSelector:
     """Selection of a context by the server name that the client requests (SNI)."""
 
     def __init__(self, pairs: tuple[KeyPair, ...], contexts: list[ssl.SSLContext]) -> None:

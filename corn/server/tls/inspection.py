@@ -26,7 +26,7 @@ class CertificateInfo:
     not_before: float
     not_after: float
 
-    def trouble(self, now: float) -> str:
+    def problem(self, now: float) -> str:
         """Reason why clients refuse it at this time, or ""."""
         if now > self.not_after:
             return f"it expired on {date_of(self.not_after)}"

@@ -20,13 +20,22 @@ from typing import Any
 
 from corn.logs import logger
 
-_MOST = 1 << 14  # the size of a record; a larger buffer would take more time than the decryption
+_READ_SIZE = 1 << 14  # the size of a record; a larger buffer would take more time than the decryption
 
 
 class TLSStream(asyncio.Transport):
     """TLS transport of a connection after its handshake. It delegates all other calls to the lower transport."""
 
-    __slots__ = ("_ended", "_incoming", "_left", "_object", "_outgoing", "_protocol", "_stays", "raw")
+    __slots__ = (
+        "_incoming",
+        "_object",
+        "_outgoing",
+        "_protocol",
+        "_read_closed",
+        "_stays_open",
+        "_write_closed",
+        "raw",
+    )
 
     _protocol: Any
 
@@ -38,15 +47,15 @@ class TLSStream(asyncio.Transport):
         self._object = tls_object
         self._incoming = incoming
         self._outgoing = outgoing
-        self._ended = False  # the peer sends no more
-        self._stays = False  # the protocol's return value for that
-        self._left = False  # corn sends no more
+        self._read_closed = False  # the peer sends no more
+        self._stays_open = False  # the protocol's return value for that
+        self._write_closed = False  # corn sends no more
 
     # Called by the lower transport
 
     def data_received(self, data: bytes) -> None:
         """Receive records, or parts of them."""
-        if self._left or self._ended:
+        if self._write_closed or self._read_closed:
             self._protocol.data_received(data)  # not decrypted: a lingering close only counts bytes
             return
         self._incoming.write(data)
@@ -57,9 +66,9 @@ class TLSStream(asyncio.Transport):
         incoming, parts = self._incoming, []
         try:
             while incoming.pending:
-                part = self._object.read(_MOST)
+                part = self._object.read(_READ_SIZE)
                 if not part:
-                    self._ended = True
+                    self._read_closed = True
                     break
                 parts.append(part)
         except ssl.SSLWantReadError:
@@ -71,17 +80,17 @@ class TLSStream(asyncio.Transport):
             self.raw.write(self._outgoing.read())
         if parts:
             self._protocol.data_received(parts[0] if len(parts) == 1 else b"".join(parts))
-        if self._ended and not self.raw.is_closing():
-            self._stays = bool(self._protocol.eof_received())
-            if not self._stays:
+        if self._read_closed and not self.raw.is_closing():
+            self._stays_open = bool(self._protocol.eof_received())
+            if not self._stays_open:
                 self.close()
 
     def eof_received(self) -> bool:
         """Handle the end of the TCP stream, with or without a close_notify before it."""
-        if not self._ended:
-            self._ended = True
-            self._stays = bool(self._protocol.eof_received())
-        return self._stays
+        if not self._read_closed:
+            self._read_closed = True
+            self._stays_open = bool(self._protocol.eof_received())
+        return self._stays_open
 
     def connection_lost(self, exc: Exception | None) -> None:
         protocol, self._protocol = self._protocol, None  # which refers to this transport
@@ -96,7 +105,7 @@ class TLSStream(asyncio.Transport):
     # Called by the protocol above
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._left or not data:
+        if self._write_closed or not data:
             return
         try:
             written = self._object.write(data)
@@ -127,7 +136,7 @@ class TLSStream(asyncio.Transport):
         self.raw.close()
 
     def abort(self) -> None:
-        self._left = True
+        self._write_closed = True
         self.raw.abort()
 
     def is_closing(self) -> bool:
@@ -163,8 +172,8 @@ class TLSStream(asyncio.Transport):
 
     def _send_close_notify(self) -> None:
         """Send close_notify (RFC 8446, 6.1), once, without waiting for the answer."""
-        if not self._left:
-            self._left = True
+        if not self._write_closed:
+            self._write_closed = True
             with contextlib.suppress(ssl.SSLError):
                 self._object.unwrap()
             if self._outgoing.pending and not self.raw.is_closing():
@@ -173,7 +182,7 @@ class TLSStream(asyncio.Transport):
     def _fail(self, error: ssl.SSLError) -> None:
         """Handle an invalid record: send the alert and abort, because nothing after it can be trusted."""
         logger.debug("TLS connection aborted: %s", error.reason)
-        self._left = True
+        self._write_closed = True
         if self._outgoing.pending and not self.raw.is_closing():
             self.raw.write(self._outgoing.read())
         self.raw.close()

@@ -32,7 +32,7 @@ from corn.server.http.errors import plain_response
 from corn.server.http.head import RequestHead
 from corn.server.http.response_fields import encode_fields
 from corn.server.typing import HTTPStream
-from corn.server.websocket.deflate import agree_on_deflate
+from corn.server.websocket.deflate import negotiate_deflate
 from corn.server.websocket.frames import ABNORMAL, CloseInfo, FrameCodec
 from corn.server.websocket.handshake import Offer, check_fields, websocket_scope
 from corn.server.websocket.session import INTERNAL_ERROR, RESTART_REASON, SERVICE_RESTART, WebSocketSession
@@ -103,11 +103,11 @@ class WebSocketCycle(RequestCycle):
         check_fields(headers)
         if message.get("subprotocol") is not None:
             headers.append((b"sec-websocket-protocol", message["subprotocol"].encode("ascii")))
-        agreed = agree_on_deflate(self._offer.extensions) if service.config.ws_per_message_deflate else None
-        if agreed is not None:
-            headers.append((b"sec-websocket-extensions", agreed[1]))
+        negotiated = negotiate_deflate(self._offer.extensions) if service.config.ws_per_message_deflate else None
+        if negotiated is not None:
+            headers.append((b"sec-websocket-extensions", negotiated[1]))
         self._block, _, flags = encode_fields(headers)
-        frames = FrameCodec(service.config.ws_max_size, agreed[0] if agreed is not None else None)
+        frames = FrameCodec(service.config.ws_max_size, negotiated[0] if negotiated is not None else None)
         self.session = WebSocketSession(service, frames, self._waiters.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)

@@ -17,7 +17,7 @@ from websockets.headers import build_extension
 from websockets.typing import ExtensionHeader
 
 _TAIL = b"\0\0\xff\xff"  # end of a sync flush; omitted on the wire (RFC 7692, 7.2.1)
-_MOST_STREAMS = 16  # DEFLATE streams in a message; each costs memory and time however short it is
+_MAX_STREAMS = 16  # DEFLATE streams in a message; each costs memory and time however short it is
 _CONTROL = 8  # the opcodes of control frames have this bit
 
 # A window of 4 KiB needs a quarter of the memory of the largest one, and compresses messages as well.
@@ -27,18 +27,21 @@ _FACTORY = ServerPerMessageDeflateFactory(
 
 
 class Deflate(Extension):
-    """Compression of one WebSocket, with the parameters that both sides agreed on."""
+    """Compression of one WebSocket, with the negotiated parameters."""
 
     name = PerMessageDeflate.name
 
-    def __init__(self, agreed: PerMessageDeflate) -> None:
-        self._settings = agreed.compress_settings
-        self._local_bits, self._remote_bits = -agreed.local_max_window_bits, -agreed.remote_max_window_bits
-        self._forgets_local, self._forgets_remote = agreed.local_no_context_takeover, agreed.remote_no_context_takeover
+    def __init__(self, negotiated: PerMessageDeflate) -> None:
+        self._settings = negotiated.compress_settings
+        self._local_bits, self._remote_bits = -negotiated.local_max_window_bits, -negotiated.remote_max_window_bits
+        self._forgets_local, self._forgets_remote = (
+            negotiated.local_no_context_takeover,
+            negotiated.remote_no_context_takeover,
+        )
         self._deflater = self._new_deflater()
         self._inflater = zlib.decompressobj(self._remote_bits)
         self.limit = 0  # bytes of a message
-        self._amid = False  # fragments of a compressed message are still to come
+        self._in_message = False  # fragments of a compressed message are still to come
         self._left = 0  # bytes of the limit left for them
 
     def deflate(self, payload: bytes) -> bytes:
@@ -65,7 +68,7 @@ class Deflate(Extension):
 
     def _inflate_rest(self, content: bytes, limit: int) -> bytes:
         """Inflate further DEFLATE streams, which follow a block with BFINAL set (RFC 7692, 7.2.3.4)."""
-        for _ in range(_MOST_STREAMS):
+        for _ in range(_MAX_STREAMS):
             rest = self._inflater.unused_data
             if not rest or rest == _TAIL or len(content) > limit:
                 return content
@@ -85,7 +88,7 @@ class Deflate(Extension):
         if frame.opcode & _CONTROL:
             return frame
         if frame.opcode is Opcode.CONT:
-            if not self._amid:
+            if not self._in_message:
                 return frame
             if frame.rsv1:
                 raise ProtocolError("RSV1 bit set in continuation frame")
@@ -94,7 +97,7 @@ class Deflate(Extension):
             self._left = self.limit
         else:
             return frame
-        self._amid = not frame.fin
+        self._in_message = not frame.fin
         data = self.inflate(bytes(frame.data), self._left, fin=frame.fin)
         self._left -= len(data)
         return Frame(frame.opcode, data, frame.fin, False, frame.rsv2, frame.rsv3)
@@ -107,13 +110,13 @@ class Deflate(Extension):
         return zlib.compressobj(wbits=self._local_bits, **self._settings)
 
 
-def agree_on_deflate(extensions: list[ExtensionHeader]) -> tuple[Deflate, bytes] | None:
+def negotiate_deflate(extensions: list[ExtensionHeader]) -> tuple[Deflate, bytes] | None:
     """Negotiate the compression that both sides support; returns it, and the field value that announces it."""
     for name, parameters in extensions:
         if name == _FACTORY.name:
             try:
-                agreed, extension = _FACTORY.process_request_params(parameters, [])
-                return Deflate(extension), build_extension([(name, list(agreed))]).encode("ascii")
+                negotiated, extension = _FACTORY.process_request_params(parameters, [])
+                return Deflate(extension), build_extension([(name, list(negotiated))]).encode("ascii")
             except (NegotiationError, ValueError):
                 continue  # ValueError: zlib has no window of 8 bits
     return None

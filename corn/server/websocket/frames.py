@@ -50,13 +50,13 @@ _LENGTH_16, _LENGTH_64 = struct.Struct("!H"), struct.Struct("!Q")
 _HEAD_16, _HEAD_64 = struct.Struct("!BBH"), struct.Struct("!BBQ")
 _TEXT_HEADS, _BINARY_HEADS = ([bytes((first, size)) for size in range(_SMALL + 1)] for first in (_TEXT, _BINARY))
 
-MOST_BYTES = 1 << 18  # of the messages of one call; the message that exceeds it is the last
-_MOST_FRAMES = 256  # of one call, messages aside
+MAX_BYTES = 1 << 18  # of the messages of one call; the message that exceeds it is the last
+_MAX_FRAMES = 256  # of one call, messages aside
 
 _PROGRESS = "current_size" if hasattr(Protocol(SERVER), "current_size") else "cur_size"  # websockets before 16
 
-_silent = logging.getLogger("corn.websocket.frames")  # the access log has the same information
-_silent.setLevel(logging.CRITICAL)
+_library_logger = logging.getLogger("corn.websocket.frames")  # the access log has the same information
+_library_logger.setLevel(logging.CRITICAL)
 
 
 class CloseInfo(NamedTuple):
@@ -96,7 +96,7 @@ class FrameCodec:
     def __init__(self, max_size: int, extension: Deflate | None = None) -> None:
         # A compressed message may be a little larger than its content; the library has one limit for both.
         most = max_size if extension is None else max_size + (max_size >> 6) + 1024
-        self._protocol = Protocol(SERVER, state=OPEN, max_size=most, logger=_silent)
+        self._protocol = Protocol(SERVER, state=OPEN, max_size=most, logger=_library_logger)
         if extension is not None:
             self._protocol.extensions = [extension]
             extension.limit = max_size
@@ -149,7 +149,7 @@ class FrameCodec:
         self.holds = False
         size, others = len(data), 0
         while size - at > 1 and not self.done:
-            if len(messages) >= room or self.taken >= MOST_BYTES or others >= _MOST_FRAMES:
+            if len(messages) >= room or self.taken >= MAX_BYTES or others >= _MAX_FRAMES:
                 self.holds = True
                 break
             first, start, length = data[at], at + 6, data[at + 1] - _MASKED  # negative if the frame is not masked

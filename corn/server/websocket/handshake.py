@@ -37,12 +37,13 @@ class Offer(NamedTuple):
 
 
 def wants_websocket(head: RequestHead) -> bool:
-    """True if a request asks for a WebSocket. With another method than GET, it is served as an HTTP request.
+    """True if a request offers an upgrade to a WebSocket. With another method than GET, it is served as an HTTP
+    request.
 
     An upgrade may be ignored, and must be ignored in HTTP/1.0 and without the connection option (RFC 9110, 7.8).
     """
-    asked = b"websocket" in [each.strip() for each in head.upgrade.split(b",")]
-    return asked and head.method == "GET" and head.minor > 0 and b"upgrade" in head.options
+    offered = b"websocket" in [each.strip() for each in head.upgrade.split(b",")]
+    return offered and head.method == "GET" and head.minor > 0 and b"upgrade" in head.options
 
 
 def check_handshake(head: RequestHead) -> None:

@@ -46,7 +46,7 @@ def first_credentials(config: Config, before: Credentials | None = None) -> tupl
     try:
         credentials = read_credentials(config)
     except ConfigError:
-        if before is None or not before.are_of(config):
+        if before is None or not before.belong_to(config):
             raise
         credentials = before
     found = _check(config, credentials)

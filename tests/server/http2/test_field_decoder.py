@@ -136,12 +136,12 @@ def test_blocks_of_references_are_remembered_within_bounds():
     decoder = FieldDecoder(1 << 20)
     for length in range(1, 100):
         assert decoder.decode(b"\x82" * length) == [(b":method", b"GET")] * length
-        assert len(decoder._known) <= 16
-    assert all(len(each) <= 64 for each in decoder._known)
+        assert len(decoder._cache) <= 16
+    assert all(len(each) <= 64 for each in decoder._cache)
 
 
 def test_huffman_transitions_beyond_bound_are_made_each_time(monkeypatch):
-    monkeypatch.setattr(huffman._State, "remembered", huffman._MOST_REMEMBERED)
+    monkeypatch.setattr(huffman._State, "remembered", huffman._MAX_TRANSITIONS)
     encoded = bytes(Encoder().huffman_coder.encode(bytes(range(256))))
     assert huffman.decode_huffman(encoded) == huffman.decode_huffman(encoded) == bytes(range(256))
 

@@ -10,7 +10,7 @@ from hpack import Encoder
 
 from corn.server.http2 import frames, request_head
 from corn.server.http2.field_decoder import FieldDecoder
-from corn.server.http2.flood_guard import MOST, PER_SECOND, FloodGuard
+from corn.server.http2.flood_guard import MAX_BUDGET, PER_SECOND, FloodGuard
 from corn.server.http2.frames import ErrorCode, HTTP2ConnectionError
 from corn.server.http2.request_head import read_head
 from tests.support.asgi_server import hello, serving, until
@@ -370,7 +370,7 @@ def test_long_authority_is_not_cached():
 
 def test_guard_trips_at_budget_and_refills_with_time():
     guard = FloodGuard(0.0)
-    for _ in range(MOST):
+    for _ in range(MAX_BUDGET):
         guard.spend(1, 0.0)
     with pytest.raises(HTTP2ConnectionError) as raised:
         guard.spend(1, 0.0)
@@ -383,7 +383,7 @@ def test_guard_trips_at_budget_and_refills_with_time():
 
 def test_guard_budget_is_capped():
     guard = FloodGuard(0.0)
-    guard.earn(10 * MOST)
+    guard.earn(10 * MAX_BUDGET)
     with pytest.raises(HTTP2ConnectionError):
-        for _ in range(MOST + 1):
+        for _ in range(MAX_BUDGET + 1):
             guard.spend(1, 0.0)

@@ -16,7 +16,7 @@ from websockets.protocol import OPEN, SERVER, Protocol
 from websockets.uri import parse_uri
 
 from corn.server.websocket.deflate import Deflate
-from corn.server.websocket.frames import MOST_BYTES, FrameCodec
+from corn.server.websocket.frames import MAX_BYTES, FrameCodec
 
 MAX_SIZE = 1000
 
@@ -314,7 +314,7 @@ def test_reader_without_room_keeps_data_uncopied():
     assert frames.feed(one * 3, 1) == ["abc"]
     for _ in range(100_000):
         assert frames.feed(one, 0) == []
-    assert frames.feed(b"", 1_000_000) == ["abc"] * (100_002 if MOST_BYTES > 3 * 100_002 else MOST_BYTES // 3 + 1)
+    assert frames.feed(b"", 1_000_000) == ["abc"] * (100_002 if MAX_BYTES > 3 * 100_002 else MAX_BYTES // 3 + 1)
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])

@@ -3,7 +3,7 @@
 import pytest
 
 from corn.server.http1.parser import parse_head
-from corn.server.websocket.deflate import agree_on_deflate
+from corn.server.websocket.deflate import negotiate_deflate
 from corn.server.websocket.handshake import accept_key, check_fields, read_offer
 from tests.support.asgi_server import serving
 
@@ -166,7 +166,7 @@ def offered(*fields):
     ],
 )
 def test_handshake_negotiates_extensions(fields, answer):
-    agreed = agree_on_deflate(offered(*fields).extensions)
+    agreed = negotiate_deflate(offered(*fields).extensions)
     if fields[:1] == (b"permessage-deflate; server_max_window_bits=8",):
         answer = b"permessage-deflate; server_max_window_bits=12"  # 8 is more than zlib can do, so the second offer
     assert (agreed and agreed[1]) == answer
