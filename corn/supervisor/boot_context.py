@@ -1,10 +1,12 @@
-"""Boot context: results of the start-up steps that precede serving."""
+"""Boot context: results of the start-up steps that precede serving, and the sockets that they open."""
 
 from __future__ import annotations
 
 from corn.frozen import frozen
+from corn.net.listeners import Listener
 from corn.net.socket_activation import PassedSockets
 from corn.supervisor.configuration.reload import Origins
+from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.process.daemon import Launch
 from corn.supervisor.process.pidfile import Pidfile
 from corn.supervisor.process.privileges import ProcessUser
@@ -30,3 +32,12 @@ class BootContext:
     passed: PassedSockets
     origins: Origins
     development: bool = False
+
+
+@frozen
+class OpenSockets:
+    """Sockets of a master: its listeners, those of the admin address, and the control socket; None without one."""
+
+    listeners: list[Listener]
+    admin: list[Listener]
+    control: ControlSocket | None

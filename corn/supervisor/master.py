@@ -21,7 +21,7 @@ from corn.config.sources import CALL, Resolved
 from corn.errors import CornError, ExitCode
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import passed_sockets
-from corn.supervisor.boot_context import BootContext
+from corn.supervisor.boot_context import BootContext, OpenSockets
 from corn.supervisor.children.certificates import first_credentials
 from corn.supervisor.configuration.reload import Origins
 from corn.supervisor.control.socket_file import ControlSocket, plan_control_socket
@@ -115,8 +115,8 @@ def _serve(config: Config, reread: Callable[[], Config], boot: BootContext) -> i
             if trouble := logs.receiver_error():
                 print(f"corn: --log-file: {trouble}; lines are dropped until that changes", file=sys.stderr)
         with _controlled(open_control_socket()) as control_socket:
-            development = _development(config, boot)
-            return run_service(config, reread, listeners, control_socket, boot, development=development, admin=admin)
+            sockets = OpenSockets(listeners, admin, control_socket)
+            return run_service(config, reread, sockets, boot, _development(config, boot))
 
 
 def _development(config: Config, boot: BootContext) -> Development:

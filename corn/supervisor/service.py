@@ -10,11 +10,9 @@ from pathlib import Path
 from corn import logs
 from corn.config import Config
 from corn.hooks import ServiceInfo
-from corn.net.listeners import Listener
-from corn.supervisor.boot_context import BootContext
+from corn.supervisor.boot_context import BootContext, OpenSockets
 from corn.supervisor.configuration.reload import settings_of
 from corn.supervisor.configuration.worker_count import describe_workers, workers_of
-from corn.supervisor.control.socket_file import ControlSocket
 from corn.supervisor.development import Development
 from corn.supervisor.executor import Executor
 from corn.supervisor.instance import Instance
@@ -30,37 +28,22 @@ from corn.version import __version__
 
 
 def run_service(
-    config: Config,
-    reread: Callable[[], Config],
-    listeners: list[Listener],
-    control_socket: ControlSocket | None,
-    boot: BootContext,
-    *,
-    development: Development,
-    admin: list[Listener],
+    config: Config, reread: Callable[[], Config], sockets: OpenSockets, boot: BootContext, development: Development
 ) -> int:
     """Serve until a stop is requested; returns the exit code."""
-    addresses = tuple(listener.address for listener in listeners if not listener.redirects)
-    about = About(
-        __version__,
-        os.getpid(),
-        config.app or "",
-        addresses,
-        time.monotonic(),
-        pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
-        config_file=boot.config_file,
-        directory=working_directory(),
-        started_in=start_directory(),
-    )
-    info = ServiceInfo(config.app or "", addresses, workers_of(config), os.getpid())
+    about = _about(config, sockets, boot)
     signals = Signals()
     signals.catch()
     service_manager = SystemdNotifier(os.environ, is_successor=boot.predecessor.pid is not None)
-    service_manager.store(listeners, boot.passed.outdated)
+    service_manager.store(sockets.listeners, boot.passed.outdated)
     loop = Loop(settings_of(config, development=development.active))
-    relay = not become_subreaper()
     executor = Executor(
-        config, listeners, loop.children, relay=relay, vault=_create_vault(boot), development=development
+        config,
+        sockets.listeners,
+        loop.children,
+        relay=not become_subreaper(),
+        vault=_create_vault(boot),
+        development=development,
     )
     instance = Instance(
         config,
@@ -69,29 +52,11 @@ def run_service(
         development,
         service_manager,
         about=about,
-        control_socket=control_socket,
+        control_socket=sockets.control,
         reread=reread,
-        admin=admin,
+        admin=sockets.admin,
         origins=boot.origins,
     )
-
-    def announce(preload: str) -> None:
-        boot.pidfile.publish()
-        how = f"{describe_workers(config)}, {_mode_text(config, preload, boot)}"
-        logs.logger.info("%s", logs.announcement(config, addresses, how))
-        for listener in (*listeners, *admin):
-            listener.borrowed = False
-            if listener.redirects:
-                logs.logger.info("%s redirects to HTTPS", listener.address)
-        for listener in admin:
-            logs.logger.info("admin endpoint at %s", listener.address)
-        instance.admin.begin()
-        instance.control.listen()
-        instance.hooks.call("when_ready", info)
-        boot.predecessor.report_ready()
-        boot.launch.ready()
-        development.show_banner(addresses)
-
     loop.periodic.append(logs.PeriodicFlush())
     statsd = None if config.statsd is None else StatsdReporter(config, instance.commands.status)
     if statsd is not None:
@@ -99,7 +64,19 @@ def run_service(
     if boot.predecessor.pid is None:
         instance.admin.begin()
         instance.control.listen()
+    info = ServiceInfo(about.app, about.addresses, workers_of(config), about.pid)
     instance.hooks.call("on_starting", info)
+
+    def announce(preload: str) -> None:
+        boot.pidfile.publish()
+        _log_start(config, preload, sockets, boot)
+        instance.admin.begin()
+        instance.control.listen()
+        instance.hooks.call("when_ready", info)
+        boot.predecessor.report_ready()
+        boot.launch.ready()
+        development.show_banner(about.addresses)
+
     try:
         return instance.run(signals, announce)
     finally:
@@ -108,6 +85,36 @@ def run_service(
         instance.finish()
         service_manager.close()
         signals.release()
+
+
+def _about(config: Config, sockets: OpenSockets, boot: BootContext) -> About:
+    return About(
+        __version__,
+        os.getpid(),
+        config.app or "",
+        _addresses(sockets),
+        time.monotonic(),
+        pidfile="" if config.pid is None else str(Path(config.pid).absolute()),
+        config_file=boot.config_file,
+        directory=working_directory(),
+        started_in=start_directory(),
+    )
+
+
+def _addresses(sockets: OpenSockets) -> tuple[str, ...]:
+    return tuple(listener.address for listener in sockets.listeners if not listener.redirects)
+
+
+def _log_start(config: Config, preload: str, sockets: OpenSockets, boot: BootContext) -> None:
+    """Log the start-up line and the other addresses; from now on, this master owns the files of its sockets."""
+    how = f"{describe_workers(config)}, {_mode_text(config, preload, boot)}"
+    logs.logger.info("%s", logs.announcement(config, _addresses(sockets), how))
+    for listener in (*sockets.listeners, *sockets.admin):
+        listener.borrowed = False
+        if listener.redirects:
+            logs.logger.info("%s redirects to HTTPS", listener.address)
+    for listener in sockets.admin:
+        logs.logger.info("admin endpoint at %s", listener.address)
 
 
 def _mode_text(config: Config, preload: str, boot: BootContext) -> str:
