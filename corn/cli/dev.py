@@ -70,7 +70,7 @@ def _ignored_options(resolved: Resolved) -> str:
     """Log line that names the ignored options of production."""
     by_origin: dict[str, list[str]] = {}
     for each in resolved.left_out:
-        by_origin.setdefault("" if each.origin == each.word else f" of {each.origin}", []).append(each.word)
+        by_origin.setdefault("" if each.origin == each.spelling else f" of {each.origin}", []).append(each.spelling)
     named = " and ".join(f"{', '.join(words)}{origin}" for origin, words in by_origin.items())
     return f"corn dev ignores {named}; set values for development in [dev] or on the command line"
 

@@ -175,7 +175,7 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 def _without_platform_port(layer: Layer) -> Layer:
     """Read PORT, which platforms set for the process that listens; a CORN_ variable overrides it."""
-    if "port" in layer and layer["port"].word == PLATFORM_PORT and layer.keys() & {"bind", "uds", "fd"}:
+    if "port" in layer and layer["port"].spelling == PLATFORM_PORT and layer.keys() & {"bind", "uds", "fd"}:
         del layer["port"]
     return layer
 
@@ -244,7 +244,7 @@ def read_development(file: ConfigFile) -> Layer:
     layer = _read_table(replace(file, origin=inner), table)
     for name, given in layer.items():
         if BY_NAME[name].command == SERVE:
-            raise ConfigError(f"{given.place}{given.word} is an option of 'corn serve'")
+            raise ConfigError(f"{given.label} is an option of 'corn serve'")
     return layer
 
 
@@ -254,7 +254,9 @@ def _read_table(file: ConfigFile, table: Mapping[str, object]) -> Layer:
     for key, raw in table.items():
         name = key.replace("-", "_")
         if name in layer:
-            raise ConfigError(f"{file.origin}: '{layer[name].word}' and '{key}' are the same option; keep one of them")
+            raise ConfigError(
+                f"{file.origin}: '{layer[name].spelling}' and '{key}' are the same option; keep one of them"
+            )
         layer[name] = parse_value(name, raw, file.origin, key, f"{file.origin}: ")
     return layer
 

@@ -38,7 +38,7 @@ def _address_option(layer: Layer) -> str | None:
         if option is None:
             continue
         if first is not None and option != first[0]:
-            words = f"{first[1].word} and {given.word}"
+            words = f"{first[1].spelling} and {given.spelling}"
             raise ConfigError(f"{given.place}{words} both set the address to listen on; keep one of them")
         first = (option, given)
     return first[0] if first else None
@@ -49,31 +49,29 @@ def check_tls(chosen: Layer) -> None:
     certfiles, keyfiles = chosen.get("ssl_certfile"), chosen.get("ssl_keyfile")
     if certfiles and keyfiles and keyfiles.value and len(certfiles.value) != len(keyfiles.value):
         raise ConfigError(
-            f"{keyfiles.place}{keyfiles.word}: there are {len(certfiles.value)} certificates and "
+            f"{keyfiles.label}: there are {len(certfiles.value)} certificates and "
             f"{len(keyfiles.value)} keys; give one key for each, in the same order"
         )
     for name in ("ssl_keyfile", "ssl_ca_certs", "ssl_crl", "ssl_keyfile_password", "redirect_bind"):
         given = chosen.get(name)
         if given and given.value and not (certfiles and certfiles.value):
-            raise ConfigError(f"{given.place}{given.word}: give a certificate too, with --ssl-certfile")
+            raise ConfigError(f"{given.label}: give a certificate too, with --ssl-certfile")
     authorities, wanted = chosen.get("ssl_ca_certs"), chosen.get("ssl_cert_reqs")
     verifies = wanted is not None and wanted.value != "none"
     revoked = chosen.get("ssl_crl")
     if revoked and revoked.value and not verifies:
-        raise ConfigError(f"{revoked.place}{revoked.word}: it needs --ssl-cert-reqs optional or required")
+        raise ConfigError(f"{revoked.label}: it needs --ssl-cert-reqs optional or required")
     if authorities and not verifies:
-        raise ConfigError(f"{authorities.place}{authorities.word}: it needs --ssl-cert-reqs optional or required")
+        raise ConfigError(f"{authorities.label}: it needs --ssl-cert-reqs optional or required")
     if wanted and verifies and not authorities:
-        raise ConfigError(f"{wanted.place}{wanted.word}: name the clients' authorities with --ssl-ca-certs")
+        raise ConfigError(f"{wanted.label}: name the clients' authorities with --ssl-ca-certs")
 
 
 def check_extras(chosen: Layer) -> None:
     """Raise ConfigError if an option needs a package that is not installed."""
     given = chosen.get("admin")
     if given and given.value and find_spec("prometheus_client") is None:
-        raise ConfigError(
-            f"{given.place}{given.word} needs prometheus-client, the extra 'admin': pip install prometheus-client"
-        )
+        raise ConfigError(f"{given.label} needs prometheus-client, the extra 'admin': pip install prometheus-client")
 
 
 def check_files(chosen: Layer, directory: Path) -> None:
@@ -84,15 +82,15 @@ def check_files(chosen: Layer, directory: Path) -> None:
     for name, path in (("chdir", "."), ("app_dir", None)):
         given = chosen.get(name)
         if given and not _is(stat.S_ISDIR, given, directory / (path or given.value)):
-            raise ConfigError(f"{given.place}{given.word}: there is no directory '{given.value}'")
+            raise ConfigError(f"{given.label}: there is no directory '{given.value}'")
     if given := chosen.get("static"):
         for _, name in map(split_mount, given.value):
             if not _is(stat.S_ISDIR, given, directory / name):
-                raise ConfigError(f"{given.place}{given.word}: there is no directory '{name}'")
+                raise ConfigError(f"{given.label}: there is no directory '{name}'")
     for name in ("hooks", "log_config"):
         given = chosen.get(name)
         if given and not is_table(given.value) and not _is(stat.S_ISREG, given, directory / given.value):
-            raise ConfigError(f"{given.place}{given.word}: there is no file '{given.value}'")
+            raise ConfigError(f"{given.label}: there is no file '{given.value}'")
     if given := chosen.get("env_file"):
         for name in given.value:
             _check_env_file(given, directory / name, name)
@@ -100,7 +98,7 @@ def check_files(chosen: Layer, directory: Path) -> None:
 
 def _check_env_file(given: OptionValue, path: Path, name: str) -> None:
     if not _is(stat.S_ISREG, given, path):
-        raise ConfigError(f"{given.place}{given.word}: there is no file '{name}'")
+        raise ConfigError(f"{given.label}: there is no file '{name}'")
     read_env_file(path)
 
 
@@ -111,4 +109,4 @@ def _is(kind: Callable[[int], bool], given: OptionValue, path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
         return False
     except OSError as error:
-        raise ConfigError(f"{given.place}{given.word}: '{path}' cannot be accessed: {error.strerror}") from None
+        raise ConfigError(f"{given.label}: '{path}' cannot be accessed: {error.strerror}") from None

@@ -19,27 +19,32 @@ _MAX_SHOWN = 60
 class OptionValue:
     """Parsed value. `origin` names its source for `corn config`.
 
-    `word` is the option's name there (`--port`, `CORN_PORT`, `port`), and `place` precedes it in an error if the word
-    alone does not identify the source (`corn.toml: `).
+    `spelling` is the option's name there (`--port`, `CORN_PORT`, `port`), and `place` precedes it in an error if the
+    spelling alone does not identify the source (`corn.toml: `).
     """
 
     value: Any
     origin: str
-    word: str
+    spelling: str
     place: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name of the option in an error, with its place."""
+        return f"{self.place}{self.spelling}"
 
 
 Layer = dict[str, OptionValue]
 """Values of one source, by option name."""
 
 
-def parse_value(name: str, raw: object, origin: str, word: str, place: str = "") -> OptionValue:
+def parse_value(name: str, raw: object, origin: str, spelling: str, place: str = "") -> OptionValue:
     """Parse the raw value of option `name`; raises ConfigError with the place and the expected form."""
     try:
         value = BY_NAME[name].kind.parse(raw)
     except ValueError as error:
-        raise ConfigError(f"{place}{word}: {_shown(raw)} is wrong; {error}") from None
-    return OptionValue(value, origin, word, place)
+        raise ConfigError(f"{place}{spelling}: {_shown(raw)} is wrong; {error}") from None
+    return OptionValue(value, origin, spelling, place)
 
 
 def _shown(raw: object) -> str:

@@ -40,14 +40,14 @@ FOR_ADMIN = "admin: "
 class Listener:
     """Open listening socket. `path` is the Unix socket's file, which is removed at the end if it is still ours.
 
-    `asked` is the address it was opened for, as in the configuration. While it is `borrowed`, another master listens on
-    the same socket, and may outlive this one. `scheme` is that of its URL; one that `redirects` only redirects to
-    HTTPS.
+    `requested` is the address it was opened for, as in the configuration. While it is `borrowed`, another master
+    listens on the same socket, and may outlive this one. `scheme` is that of its URL; one that `redirects` only
+    redirects to HTTPS.
     """
 
     sock: socket.socket
     path: str = ""
-    asked: str = ""
+    requested: str = ""
     borrowed: bool = False
     scheme: str = "http"
     redirects: bool = False
@@ -60,7 +60,7 @@ class Listener:
     @property
     def passed(self) -> bool:
         """True if another process has opened it, and may still have it open."""
-        return self.asked.startswith((PASSED, InheritedAddress.__name__))
+        return self.requested.startswith((PASSED, InheritedAddress.__name__))
 
     @property
     def address(self) -> str:
@@ -97,8 +97,8 @@ def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listene
             opened += redirecting
             for listener in redirecting:
                 listener.redirects = True
-        for asked, sock in handed_over:
-            if not asked.startswith(FOR_ADMIN) and all(sock is not listener.sock for listener in opened):
+        for requested, sock in handed_over:
+            if not requested.startswith(FOR_ADMIN) and all(sock is not listener.sock for listener in opened):
                 sock.close()
     except BaseException:
         for listener in opened:
@@ -109,7 +109,9 @@ def open_listeners(config: Config, handed_over: HandedOver = ()) -> list[Listene
 
 def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
     """Open the listener of option admin, or take it over; raises BindError if that fails."""
-    passed = [(asked.removeprefix(FOR_ADMIN), sock) for asked, sock in handed_over if asked.startswith(FOR_ADMIN)]
+    passed = [
+        (requested.removeprefix(FOR_ADMIN), sock) for requested, sock in handed_over if requested.startswith(FOR_ADMIN)
+    ]
     opened: list[Listener] = []
     if config.admin is not None:
         address = parse_address(config.admin)
@@ -119,7 +121,7 @@ def open_admin(config: Config, handed_over: HandedOver = ()) -> list[Listener]:
             message = str(error).replace("--port", "--admin").replace("--host", "--admin")
             raise BindError(f"--admin: {message}") from error
     for listener in opened:
-        listener.asked = f"{FOR_ADMIN}{requested_address(address)}"
+        listener.requested = f"{FOR_ADMIN}{requested_address(address)}"
     for _, sock in passed:
         if all(sock is not listener.sock for listener in opened):
             sock.close()
@@ -134,14 +136,14 @@ def addresses(config: Config, handed_over: HandedOver = ()) -> tuple[Address, ..
         return (UnixAddress(config.uds),)
     if config.fd is not None:
         return (InheritedAddress(config.fd),)
-    passed = dict.fromkeys(asked for asked, _ in handed_over if asked.startswith(PASSED))
+    passed = dict.fromkeys(requested for requested, _ in handed_over if requested.startswith(PASSED))
     if passed and (config.host, config.port) == (Config.host, Config.port):
-        return tuple(NamedAddress(asked.removeprefix(PASSED)) for asked in passed)
+        return tuple(NamedAddress(requested.removeprefix(PASSED)) for requested in passed)
     return (TcpAddress(config.host, config.port),)
 
 
 def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
-    found = [(asked, sock) for asked, sock in handed_over if asked == requested_address(address)]
+    found = [(requested, sock) for requested, sock in handed_over if requested == requested_address(address)]
     if isinstance(address, NamedAddress):
         if not found:
             raise BindError(_not_passed(address.name, handed_over))
@@ -150,7 +152,7 @@ def _take_over(address: Address, handed_over: HandedOver) -> list[Listener]:
     path = _absolute(address.path) if isinstance(address, UnixAddress) and not address.is_abstract else ""
     if path and not _is_socket(path):
         return []  # no client can reach it any longer
-    return [Listener(sock, path, asked, borrowed=True) for asked, sock in found]
+    return [Listener(sock, path, requested, borrowed=True) for requested, sock in found]
 
 
 def _is_socket(path: str) -> bool:
@@ -166,7 +168,9 @@ def requested_address(address: Address) -> str:
 
 
 def _not_passed(name: str, handed_over: HandedOver) -> str:
-    names = dict.fromkeys(asked.removeprefix(PASSED) for asked, _ in handed_over if asked.startswith(PASSED))
+    names = dict.fromkeys(
+        requested.removeprefix(PASSED) for requested, _ in handed_over if requested.startswith(PASSED)
+    )
     passed = f"it passed {', '.join(f'fd://{each}' for each in names)}" if names else "it passed none"
     return f"the service manager passed no socket fd://{name}; {passed}"
 
@@ -181,7 +185,7 @@ def _open(address: Address, config: Config) -> list[Listener]:
     else:
         opened = _open_tcp(address, config.backlog, both_families=not _is_shared(address, config))
     for listener in opened:
-        listener.asked = requested_address(address)
+        listener.requested = requested_address(address)
     return opened
 
 

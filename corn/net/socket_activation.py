@@ -23,9 +23,9 @@ _STORED = "corn-listener-"
 _UNNAMED = "unknown"  # name of an unnamed socket in sd_listen_fds(3)
 
 
-def stored_name(asked: str) -> str:
-    """Name of a listener in the manager's store; `asked` is the address that it was opened for."""
-    return _STORED + hashlib.sha256(asked.encode()).hexdigest()[:16]
+def stored_name(requested: str) -> str:
+    """Name of a listener in the manager's store; `requested` is the address that it was opened for."""
+    return _STORED + hashlib.sha256(requested.encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def passed_sockets(environ: MutableMapping[str, str], config: Config) -> PassedS
     if pid != str(os.getpid()):
         logger.warning("LISTEN_FDS is for process %s, not for this one; start corn without a shell, or with exec", pid)
         return passed
-    wanted = {stored_name(asked): asked for asked in _opened_by_corn(config)}
+    wanted = {stored_name(requested): requested for requested in _opened_by_corn(config)}
     for index in range(int(count)):
         name = names[index] if index < len(names) and names[index] else _UNNAMED
         try:

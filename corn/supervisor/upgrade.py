@@ -68,7 +68,7 @@ def execute_successor(
     except OSError as error:
         raise CornError(f"the new master could not be executed: {error.strerror}") from error
     inherited = [writer, *(listener.sock.fileno() for listener in listeners)]
-    handed = [(listener.asked, listener.sock.fileno()) for listener in listeners]
+    handed = [(listener.requested, listener.sock.fileno()) for listener in listeners]
     note = {"pipe": writer, "listeners": handed, "master": os.getpid(), "control": None}
     if control_socket is not None:
         inherited.append(control_socket.sock.fileno())
@@ -112,9 +112,9 @@ class Predecessor:
         self.sockets: list[tuple[str, socket.socket]] = []
         if self._pipe is not None:
             os.set_inheritable(self._pipe, False)
-        for asked, fd in note["listeners"]:
+        for requested, fd in note["listeners"]:
             os.set_inheritable(fd, False)
-            self.sockets.append((asked, socket.socket(fileno=fd)))
+            self.sockets.append((requested, socket.socket(fileno=fd)))
 
     def report_ready(self) -> None:
         """Report once that this master serves; a predecessor that has exited is ignored."""

@@ -28,7 +28,7 @@ def test_production_addresses_and_workers_are_ignored_in_dev(develop):
     config = resolved.config
     assert (config.host, config.bind, config.workers) == ("127.0.0.1", (), 1)
     assert (config.app, config.timeout_keep_alive) == ("main:app", 7.0)
-    assert {each.word for each in resolved.left_out} == {"bind", "soak", "CORN_HOST", "WEB_CONCURRENCY"}
+    assert {each.spelling for each in resolved.left_out} == {"bind", "soak", "CORN_HOST", "WEB_CONCURRENCY"}
 
 
 def test_command_line_overrides_dev_defaults(develop):

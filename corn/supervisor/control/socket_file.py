@@ -28,20 +28,20 @@ _MAX_PATH = 103  # unix(4) of macOS; 107 on Linux, unix(7)
 
 @dataclass(slots=True)
 class ControlSocket:
-    """Open control socket. `asked` is the configuration it was made for, which a successor compares with its own.
+    """Open control socket. `requested` is the configuration it was made for, which a successor compares with its own.
 
     While it is `borrowed`, another master listens on it too, and may outlive this one.
     """
 
     sock: socket.socket
     path: Path
-    asked: str
+    requested: str
     borrowed: bool = False
     _closed: bool = False
 
     def note(self) -> dict[str, object]:
         """Fields that a successor needs besides the descriptor."""
-        return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.asked}
+        return {"fd": self.sock.fileno(), "path": str(self.path), "asked": self.requested}
 
     def close(self, *, keep_file: bool = False) -> None:
         """Close the socket. The file stays if another master listens on it."""
@@ -71,8 +71,8 @@ def plan_control_socket(
     Raises ConfigError if a configured path cannot be used. If a default path cannot be used, corn logs a warning and
     serves without a control socket.
     """
-    asked = f"{control} {address}"
-    if inherited is not None and inherited.asked == asked:
+    requested = f"{control} {address}"
+    if inherited is not None and inherited.requested == requested:
         return lambda: inherited
     if inherited is not None:
         inherited.close()
@@ -80,10 +80,10 @@ def plan_control_socket(
         return lambda: None
     if control == AUTO:
         home = _home(uid)
-        return lambda: _in_home_directory(home, address, asked, uid)
+        return lambda: _in_home_directory(home, address, requested, uid)
     path = Path(control).absolute()
     try:
-        named = _named(path / socket_name(address), asked, uid) if path.is_dir() else _made(path, asked, uid)
+        named = _named(path / socket_name(address), requested, uid) if path.is_dir() else _made(path, requested, uid)
     except OSError as error:
         raise ConfigError(f"--control: {path} cannot be made: {cause_of(error)}") from None
     return lambda: named
@@ -103,15 +103,15 @@ def _home(uid: int) -> Path | None:
     return None
 
 
-def _in_home_directory(home: Path | None, address: str, asked: str, uid: int) -> ControlSocket | None:
+def _in_home_directory(home: Path | None, address: str, requested: str, uid: int) -> ControlSocket | None:
     try:
-        return None if home is None else _named(home / socket_name(address), asked, uid)
+        return None if home is None else _named(home / socket_name(address), requested, uid)
     except OSError as error:
         logger.warning("%s: %s: %s", _WITHOUT, home, error.strerror or error)
         return None
 
 
-def _named(path: Path, asked: str, uid: int) -> ControlSocket:
+def _named(path: Path, requested: str, uid: int) -> ControlSocket:
     """As `_made`, in a shared directory: removes stale sockets, and avoids the name of a running instance."""
     with _locked(path.parent) as is_locked:
         for other in path.parent.glob("*" + SUFFIX) if is_locked else ():
@@ -119,10 +119,10 @@ def _named(path: Path, asked: str, uid: int) -> ControlSocket:
                 other.unlink(missing_ok=True)
         if path.exists() and not _is_dead(path):
             path = path.with_name(f"{path.name.removesuffix(SUFFIX)}.{os.getpid()}{SUFFIX}")
-        return _made(path, asked, uid)
+        return _made(path, requested, uid)
 
 
-def _made(path: Path, asked: str, uid: int) -> ControlSocket:
+def _made(path: Path, requested: str, uid: int) -> ControlSocket:
     if len(os.fsencode(path)) > _MAX_PATH:
         raise OSError(errno.ENAMETOOLONG, f"the path of a socket has at most {_MAX_PATH} bytes")
     if path.exists() and not path.is_socket():
@@ -130,7 +130,7 @@ def _made(path: Path, asked: str, uid: int) -> ControlSocket:
     if path.exists() and not _is_dead(path):
         raise FileExistsError("another instance uses it")
     with opened_directory(path.parent) as directory:
-        return ControlSocket(_bound(path, directory, uid), path, asked)
+        return ControlSocket(_bound(path, directory, uid), path, requested)
 
 
 def _bound(path: Path, directory: int, uid: int) -> socket.socket:

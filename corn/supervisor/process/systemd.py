@@ -56,7 +56,7 @@ class SystemdNotifier:
             self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
         for listener in listeners:
             if not listener.passed:
-                name = stored_name(listener.asked)
+                name = stored_name(listener.requested)
                 self._stored[name] = (*self._stored.get(name, ()), listener.sock)
         self._send_stored()
 
