@@ -105,18 +105,23 @@ SERVICES = {
     "plain": Service(("main:app", "--h2c-upgrade"), (*HTTP1, *WEBSOCKETS, *HTTP2, endings.upgrade_to_h2)),
     "wsgi": Service(
         ("main:wsgi", "--wsgi-buffer-body", "0", "--wsgi-threads", "1"),
-        tuple(each for each in HTTP1 if each is not endings.leave_events),
+        tuple(each for each in HTTP1 if each is not endings.close_event_stream),
     ),
     "tls": Service(
         ("main:app", "--ssl-certfile", "localhost.pem", "--ssl-keyfile", "localhost.key"),
         (*HTTP1, *HTTP2),
-        (endings.speak_no_tls, endings.leave_amid_a_handshake, endings.break_the_handshake),
+        (endings.send_plain_text, endings.close_during_handshake, endings.send_invalid_handshake),
         is_tls=True,
     ),
     "proxy": Service(
         ("main:app", "--proxy-protocol"),
-        (endings.ask_and_leave, endings.say_nothing, endings.reset_amid_parts, endings.h2_reset_with_open_streams),
-        (endings.leave_amid_a_proxy_header, endings.break_the_proxy_header),
+        (
+            endings.request_and_close,
+            endings.send_nothing,
+            endings.reset_during_parts,
+            endings.h2_reset_with_open_streams,
+        ),
+        (endings.close_during_proxy_header, endings.send_invalid_proxy_header),
         begins=PROXIED,
     ),
 }

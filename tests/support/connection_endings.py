@@ -1,4 +1,4 @@
-"""Ends of connections: what a client says, and how it leaves. One function for each kind, on a connected socket."""
+"""Clients that end a connection, one function for each kind: what it sends on a connected socket, and how it closes."""
 
 from __future__ import annotations
 
@@ -41,73 +41,73 @@ def get(path: bytes, fields: bytes = b"") -> bytes:
 # HTTP/1.1
 
 
-def ask_and_leave(sock: socket.socket) -> None:
+def request_and_close(sock: socket.socket) -> None:
     sock.sendall(get(b"/"))
     assert sock.recv(1000)
 
 
-def ask_for_the_last_time(sock: socket.socket) -> None:
+def request_connection_close(sock: socket.socket) -> None:
     sock.sendall(get(b"/", b"Connection: close\r\n"))
     assert read_to_end(sock)
 
 
-def say_nothing(_: socket.socket) -> None:
+def send_nothing(_: socket.socket) -> None:
     pass
 
 
-def leave_amid_a_head(sock: socket.socket) -> None:
+def close_during_head(sock: socket.socket) -> None:
     sock.sendall(b"GET / HT")
 
 
-def reset_amid_a_head(sock: socket.socket) -> None:
+def reset_during_head(sock: socket.socket) -> None:
     sock.sendall(b"GET / HT")
     reset(sock)
 
 
-def leave_amid_a_body(sock: socket.socket) -> None:
+def close_during_body(sock: socket.socket) -> None:
     sock.sendall(b"POST /body HTTP/1.1\r\nContent-Length: 100\r\n" + HOST + b"x")
 
 
-def reset_amid_chunks(sock: socket.socket) -> None:
+def reset_during_chunks(sock: socket.socket) -> None:
     sock.sendall(b"POST /body HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"5\r\nhell")
     reset(sock)
 
 
-def break_the_chunks(sock: socket.socket) -> None:
+def send_invalid_chunk(sock: socket.socket) -> None:
     sock.sendall(b"POST /body HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"no\r\n")
     assert read_to_end(sock)
 
 
-def leave_events(sock: socket.socket) -> None:
+def close_event_stream(sock: socket.socket) -> None:
     sock.sendall(get(b"/events"))
     assert sock.recv(1000)
 
 
-def reset_amid_a_response(sock: socket.socket) -> None:
+def reset_during_response(sock: socket.socket) -> None:
     sock.sendall(get(b"/big"))
     assert sock.recv(1000)
     reset(sock)
 
 
-def reset_amid_parts(sock: socket.socket) -> None:
+def reset_during_parts(sock: socket.socket) -> None:
     sock.sendall(get(b"/parts"))
     assert sock.recv(1000)
     reset(sock)
 
 
-def leave_while_others_wait(sock: socket.socket) -> None:
+def close_with_pipelined_requests(sock: socket.socket) -> None:
     sock.sendall(get(b"/big") * 10)
     assert sock.recv(1000)
 
 
-def close_the_sending_side(sock: socket.socket) -> None:
+def half_close(sock: socket.socket) -> None:
     sock.sendall(get(b"/"))
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
     read_to_end(sock)
 
 
-def make_it_fail(sock: socket.socket) -> None:
+def request_exception(sock: socket.socket) -> None:
     sock.sendall(get(b"/fail") + get(b"/fail-late"))
     assert read_to_end(sock)
 
@@ -117,7 +117,7 @@ def send_garbage(sock: socket.socket) -> None:
     read_to_end(sock)
 
 
-def ask_for_too_much(sock: socket.socket) -> None:
+def exceed_limits(sock: socket.socket) -> None:
     sock.sendall(get(b"/", b"X: " + b"x" * 70_000 + b"\r\n"))
     read_to_end(sock)
 
@@ -130,27 +130,27 @@ def ws(sock: socket.socket) -> None:
     assert sock.recv(1000).startswith(b"HTTP/1.1 101")
 
 
-def ws_leave_without_a_word(sock: socket.socket) -> None:
+def ws_close_without_close_frame(sock: socket.socket) -> None:
     ws(sock)
 
 
-def ws_leave_amid_a_message(sock: socket.socket) -> None:
+def ws_close_during_message(sock: socket.socket) -> None:
     ws(sock)
     sock.sendall(MESSAGE[:30_000])
 
 
-def ws_leave_without_reading(sock: socket.socket) -> None:
+def ws_close_without_reading(sock: socket.socket) -> None:
     ws(sock)
     for _ in range(20):
         sock.sendall(MESSAGE)
 
 
-def ws_leave_amid_pings(sock: socket.socket) -> None:
+def ws_close_during_pings(sock: socket.socket) -> None:
     ws(sock)
     sock.sendall(b"\x89\x80\0\0\0\0" * 2000)
 
 
-def ws_reset_amid_unread_pongs(sock: socket.socket) -> None:
+def ws_reset_with_unread_pongs(sock: socket.socket) -> None:
     """Send pings without reading the answers until the server accepts no more, and reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the kernel takes megabytes of answers
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -163,13 +163,13 @@ def ws_reset_amid_unread_pongs(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def ws_break_the_protocol(sock: socket.socket) -> None:
+def ws_violate_protocol(sock: socket.socket) -> None:
     ws(sock)
     sock.sendall(b"\xff\x80\0\0\0\0")
     read_to_end(sock)
 
 
-def ws_close_in_order(sock: socket.socket) -> None:
+def ws_close_cleanly(sock: socket.socket) -> None:
     ws(sock)
     sock.sendall(b"\x88\x80\0\0\0\0")
     read_to_end(sock)
@@ -195,19 +195,19 @@ def read_until(sock: socket.socket, wanted: bytes) -> None:
         received += sock.recv(1 << 20) or b"the end, without: " + wanted
 
 
-def h2_ask_and_leave(sock: socket.socket) -> None:
+def h2_request_and_close(sock: socket.socket) -> None:
     h2(sock, head(1), head(3), until=b"hello")
 
 
-def h2_say_nothing(sock: socket.socket) -> None:
+def h2_send_nothing(sock: socket.socket) -> None:
     h2(sock)
 
 
-def h2_leave_amid_a_preface(sock: socket.socket) -> None:
+def h2_close_during_preface(sock: socket.socket) -> None:
     sock.sendall(PREFACE[:20])
 
 
-def h2_leave_amid_a_body(sock: socket.socket) -> None:
+def h2_close_during_body(sock: socket.socket) -> None:
     h2(sock, head(1, b"/body", b"\x83", ends=False), frame(DATA, 0, 1, b"x"))
 
 
@@ -221,26 +221,26 @@ def h2_reset_with_open_streams(sock: socket.socket) -> None:
     reset(sock)
 
 
-def h2_make_it_fail(sock: socket.socket) -> None:
+def h2_request_exception(sock: socket.socket) -> None:
     h2(sock, head(1, b"/fail-late"), head(3, b"/fail"), until=b"Internal Server Error")
 
 
-def h2_break_the_protocol(sock: socket.socket) -> None:
+def h2_violate_protocol(sock: socket.socket) -> None:
     h2(sock, head(1, b"/events"), frame(DATA, 0, 0, b""))
     read_to_end(sock)
 
 
-def h2_send_what_is_malformed(sock: socket.socket) -> None:
+def h2_send_malformed_request(sock: socket.socket) -> None:
     h2(sock, frame(HEADERS, 5, 1, b"\x82"), head(3, b"nowhere"), head(5), until=b"hello")
 
 
-def h2_leave_a_websocket(sock: socket.socket) -> None:
+def h2_abandon_websocket(sock: socket.socket) -> None:
     connect = b"\x02\x07CONNECT\x86\x84\x01\x04corn\x00\x09:protocol\x09websocket"
     h2(sock, frame(HEADERS, 4, 1, connect), frame(DATA, 0, 1, b"\x82\x85\0\0\0\0hello"), until=b"hello")
 
 
-def h2_close_a_websocket(sock: socket.socket) -> None:
-    h2_leave_a_websocket(sock)
+def h2_close_websocket(sock: socket.socket) -> None:
+    h2_abandon_websocket(sock)
     sock.sendall(frame(DATA, 1, 1, b"\x88\x80\0\0\0\0"))
     read_until(sock, b"\x88\0")
 
@@ -254,12 +254,12 @@ def upgrade_to_h2(sock: socket.socket) -> None:
 # TLS and PROXY, before any HTTP
 
 
-def speak_no_tls(sock: socket.socket) -> None:
+def send_plain_text(sock: socket.socket) -> None:
     sock.sendall(get(b"/"))
     assert read_to_end(sock)
 
 
-def leave_amid_a_handshake(sock: socket.socket) -> None:
+def close_during_handshake(sock: socket.socket) -> None:
     outgoing = ssl.MemoryBIO()
     tls = client().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -268,57 +268,57 @@ def leave_amid_a_handshake(sock: socket.socket) -> None:
     assert sock.recv(10)
 
 
-def break_the_handshake(sock: socket.socket) -> None:
+def send_invalid_handshake(sock: socket.socket) -> None:
     sock.sendall(b"\x16\x03\x01\0\5" + bytes(5))
     read_to_end(sock)
 
 
-def leave_amid_a_proxy_header(sock: socket.socket) -> None:
+def close_during_proxy_header(sock: socket.socket) -> None:
     sock.sendall(PROXIED[:20])
 
 
-def break_the_proxy_header(sock: socket.socket) -> None:
+def send_invalid_proxy_header(sock: socket.socket) -> None:
     sock.sendall(b"PROXY NONSENSE\r\n")
     read_to_end(sock)
 
 
 HTTP1: tuple[Ending, ...] = (
-    ask_and_leave,
-    ask_for_the_last_time,
-    say_nothing,
-    leave_amid_a_head,
-    reset_amid_a_head,
-    leave_amid_a_body,
-    reset_amid_chunks,
-    break_the_chunks,
-    leave_events,
-    reset_amid_a_response,
-    reset_amid_parts,
-    leave_while_others_wait,
-    close_the_sending_side,
-    make_it_fail,
+    request_and_close,
+    request_connection_close,
+    send_nothing,
+    close_during_head,
+    reset_during_head,
+    close_during_body,
+    reset_during_chunks,
+    send_invalid_chunk,
+    close_event_stream,
+    reset_during_response,
+    reset_during_parts,
+    close_with_pipelined_requests,
+    half_close,
+    request_exception,
     send_garbage,
-    ask_for_too_much,
+    exceed_limits,
 )
 WEBSOCKETS: tuple[Ending, ...] = (
-    ws_leave_without_a_word,
-    ws_leave_amid_a_message,
-    ws_leave_without_reading,
-    ws_leave_amid_pings,
-    ws_reset_amid_unread_pongs,
-    ws_break_the_protocol,
-    ws_close_in_order,
+    ws_close_without_close_frame,
+    ws_close_during_message,
+    ws_close_without_reading,
+    ws_close_during_pings,
+    ws_reset_with_unread_pongs,
+    ws_violate_protocol,
+    ws_close_cleanly,
 )
 HTTP2: tuple[Ending, ...] = (
-    h2_ask_and_leave,
-    h2_say_nothing,
-    h2_leave_amid_a_preface,
-    h2_leave_amid_a_body,
+    h2_request_and_close,
+    h2_send_nothing,
+    h2_close_during_preface,
+    h2_close_during_body,
     h2_reset_streams,
     h2_reset_with_open_streams,
-    h2_make_it_fail,
-    h2_break_the_protocol,
-    h2_send_what_is_malformed,
-    h2_leave_a_websocket,
-    h2_close_a_websocket,
+    h2_request_exception,
+    h2_violate_protocol,
+    h2_send_malformed_request,
+    h2_abandon_websocket,
+    h2_close_websocket,
 )
