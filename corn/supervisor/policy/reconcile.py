@@ -8,8 +8,8 @@ development.py has other rules for `corn dev`. Rules:
 - During a reload, slot n wants the candidate once it is ready in all slots below n: one slot at a time. The worker in
   slot 0 is the canary; all old workers stay until it has soaked. A canary that is to be replaced drains when the next
   one is ready. When the candidate is withdrawn, all slots want the current generation again.
-- If the current generation has lost its template, a slot may be served by workers of withdrawn generations. Only the
-  newest of them is kept, so that repeated failed attempts do not fill the machine.
+- A worker of a withdrawn generation drains as soon as one of the current generation is ready in its slot. Until then
+  only the newest of them is kept, so that repeated failed attempts do not fill the machine.
 - If many more workers drain than there are slots, the oldest of them are stopped at once.
 - Workers that exceed a limit are replaced one at a time.
 """
@@ -64,7 +64,7 @@ def _fill(draft: Transition, slot: int) -> None:
     good = [each for each in live if each.generation == wanted and not is_to_be_replaced(draft.state, each, draft.at)]
     if not good:
         _spawn(draft, slot, wanted, live)
-    _keep_newest_withdrawn(draft, slot)
+    _drain_withdrawn(draft, slot)
     keeper = next((worker for worker in good if worker.is_ready), None)
     if keeper is None:
         return
@@ -74,12 +74,14 @@ def _fill(draft: Transition, slot: int) -> None:
             drain_or_kill(draft, worker, _drain_reason(draft.state, worker))
 
 
-def _keep_newest_withdrawn(draft: Transition, slot: int) -> None:
+def _drain_withdrawn(draft: Transition, slot: int) -> None:
+    """Drain the workers of withdrawn generations, but keep the newest if none of the current generation serves."""
     state = draft.state
-    current = (state.current, state.candidate)
-    withdrawn = [each for each in state.in_slot(slot) if each.is_ready and each.generation not in current]
-    for worker in withdrawn[:-1]:
-        drain_or_kill(draft, worker, _drain_reason(state, worker))
+    ready = [each for each in state.in_slot(slot) if each.is_ready]
+    withdrawn = [each for each in ready if each.generation not in (state.current, state.candidate)]
+    is_served = any(each.generation == state.current for each in ready)
+    for worker in withdrawn if is_served else withdrawn[:-1]:
+        drain(draft, worker, _drain_reason(state, worker))
 
 
 def _spawn(draft: Transition, slot: int, wanted: int | None, live: list[Worker]) -> None:

@@ -92,6 +92,20 @@ class TestRestart:
         world.happens(events.RestartRequested(world.now, 1))
         assert len(world.state.in_slot(1)) == 1
 
+    def test_withdrawn_canary_drains_while_restarted_worker_serves(self):
+        world = running(1, soak=9)
+        world.hup()
+        world.settle()
+        old, canary = (worker.id for worker in world.state.ready())
+        world.happens(events.RestartRequested(world.now, 0))
+        (replacement,) = world.in_stage(Stage.SPAWNING)
+        world.happens(events.WorkerNotForked(world.now, replacement, "EAGAIN"))
+        assert world.state.candidate is None, "the reload has failed"
+        assert world.in_stage(Stage.READY) == [old]
+        assert world.draining == {canary}
+        world.settle()
+        assert world.ready_generations() == [1]
+
     def test_stopping_master_restarts_and_drains_nothing(self):
         world = running(1)
         worker = world.state.ready()[0].id
