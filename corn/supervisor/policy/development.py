@@ -46,6 +46,7 @@ from corn.supervisor.policy.state import (
 from corn.supervisor.policy.transition import (
     Transition,
     drain_or_kill,
+    drain_surplus,
     spawn_template,
     stop_template,
     template_loaded,
@@ -172,9 +173,7 @@ def reconcile(draft: Transition) -> None:
     _keep_templates(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
-    for worker in list(draft.state.workers.values()):
-        if worker.is_live and worker.slot >= draft.state.target:
-            drain_or_kill(draft, worker, "scaled down")
+    drain_surplus(draft)
     _announce(draft)
 
 

@@ -26,7 +26,7 @@ from corn.supervisor.policy.rolling_reload import (
     wanted_generation,
 )
 from corn.supervisor.policy.state import QUICK_GRACE, SPAWN_TIMEOUT, Phase, Stage, State, Worker
-from corn.supervisor.policy.transition import Transition, drain, drain_or_kill, update_readiness
+from corn.supervisor.policy.transition import Transition, drain, drain_or_kill, drain_surplus, update_readiness
 
 MIN_DRAINING = 8
 
@@ -38,9 +38,7 @@ def reconcile(draft: Transition) -> None:
     update_readiness(draft)
     for slot in range(draft.state.target):
         _fill(draft, slot)
-    for worker in list(draft.state.workers.values()):
-        if worker.is_live and worker.slot >= draft.state.target:
-            drain_or_kill(draft, worker, "scaled down")
+    drain_surplus(draft)
     _limit_draining(draft)
     abort_replaced(draft)
     stop_templates_without_use(draft)

@@ -95,6 +95,13 @@ def drain_or_kill(draft: Transition, worker: Worker, reason: str) -> None:
         kill(draft, worker, reason)
 
 
+def drain_surplus(draft: Transition) -> None:
+    """Remove the live workers of slots beyond the target."""
+    for worker in list(draft.state.workers.values()):
+        if worker.is_live and worker.slot >= draft.state.target:
+            drain_or_kill(draft, worker, "scaled down")
+
+
 def drain(draft: Transition, worker: Worker, reason: str, *, final: bool = False, quick: bool = False) -> None:
     """Drain a worker within its grace period, or at once if `quick`; `final` when no other continues to serve."""
     settings = draft.state.settings
