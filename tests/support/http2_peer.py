@@ -162,13 +162,13 @@ def tolerant(client):
     machine = client.h2.state_machine
     take = machine.process_input
 
-    def go_on(input_):
+    def may_respond(input_):
         events = take(input_)
         if machine.state is ConnectionState.CLOSED:
             machine.state = ConnectionState.CLIENT_OPEN
         return events
 
-    machine.process_input = go_on
+    machine.process_input = may_respond
     return client
 
 

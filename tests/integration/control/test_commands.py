@@ -15,13 +15,6 @@ QUICK = ("--port", "0", "--soak", "0", "--no-access-log")
 
 
 @pytest.fixture
-def sockets(tmp_path):
-    directory = tmp_path / "sockets"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def served(tmp_path, sockets):
     write_app(tmp_path, "one")
     with Commanded(tmp_path, "main:app", "-w", "2", *QUICK, sockets=sockets).wait_ready() as served:

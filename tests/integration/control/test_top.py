@@ -59,13 +59,6 @@ class Screen:
 
 
 @pytest.fixture
-def sockets(tmp_path):
-    directory = tmp_path / "sockets"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def screen(tmp_path, program):
     command = (
         f"{shlex.quote(sys.executable)} -m corn top --interval 0.2 --control {shlex.quote(str(tmp_path / 'sockets'))}"

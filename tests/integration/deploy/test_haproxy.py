@@ -63,15 +63,21 @@ def answering(address: str, directory: Path) -> bool:
     return False
 
 
+def balanced(stack: contextlib.ExitStack, program: str, directory: Path, ports: list[int]) -> tuple[list[Served], str]:
+    """Instances behind HAProxy, ready to serve, and its address."""
+    instances = [stack.enter_context(serve(directory, port)) for port in ports[1:]]
+    for instance in instances:
+        instance.wait_ready()
+    address = stack.enter_context(haproxy(program, directory, ports))
+    instances[0].wait_until(lambda: answering(address, directory), "HAProxy in front")
+    return instances, address
+
+
 def test_rolling_replacement_behind_haproxy_fails_no_request(tmp_path, program):
     write_app(tmp_path, "one")
     ports = free_ports(4)
     with contextlib.ExitStack() as stack:
-        instances = [stack.enter_context(serve(tmp_path, port)) for port in ports[1:]]
-        for instance in instances:
-            instance.wait_ready()
-        address = stack.enter_context(haproxy(program("haproxy"), tmp_path, ports))
-        instances[0].wait_until(lambda: answering(address, tmp_path), "HAProxy in front")
+        instances, address = balanced(stack, program("haproxy"), tmp_path, ports)
         with Load(address, clients=8) as load:
             write_app(tmp_path, "two")
             for number, instance in enumerate(instances):
@@ -103,11 +109,7 @@ def test_killed_instance_behind_haproxy_fails_no_request(tmp_path, program):
     write_app(tmp_path, "one")
     ports = free_ports(4)
     with contextlib.ExitStack() as stack:
-        instances = [stack.enter_context(serve(tmp_path, port)) for port in ports[1:]]
-        for instance in instances:
-            instance.wait_ready()
-        address = stack.enter_context(haproxy(program("haproxy"), tmp_path, ports))
-        instances[0].wait_until(lambda: answering(address, tmp_path), "HAProxy in front")
+        instances, address = balanced(stack, program("haproxy"), tmp_path, ports)
         with Load(address, clients=6) as load:
             instances[0].wait_until(lambda: len(load.answers) > 50, "answers")
             instances[0].process.kill()

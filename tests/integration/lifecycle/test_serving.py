@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -126,18 +127,23 @@ def test_graceful_timeout_cuts_stuck_request(app_dir):
         sock.close()
 
 
-def test_graceful_timeout_kills_blocked_worker(app_dir):
+@contextlib.contextmanager
+def blocked(app_dir):
+    """Instance whose worker is blocked by a request."""
     write_app(app_dir, "blocking", more=BLOCKING)
     arguments = ("main:blocking", "--port", "0", "--lifespan", "off", *IMPATIENT)
-    with Served(app_dir, *arguments).wait_ready() as served:
-        sock = served.client().connect()
+    with Served(app_dir, *arguments).wait_ready() as served, contextlib.closing(served.client().connect()) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         served.wait_for("began")
+        yield served
+
+
+def test_graceful_timeout_kills_blocked_worker(app_dir):
+    with blocked(app_dir) as served:
         served.signal(signal.SIGTERM)
         assert served.wait_exit(20) == 0
         assert "did not exit within its grace period" in served.output
         assert served.leftovers() == []
-        sock.close()
 
 
 def test_sigterm_answers_accepted_connections_without_request(app_dir):
@@ -202,15 +208,9 @@ def test_killed_master_finishes_in_flight_requests(app_dir):
 
 
 def test_killed_master_with_stuck_worker_leaves_no_process(app_dir):
-    write_app(app_dir, "blocking", more=BLOCKING)
-    arguments = ("main:blocking", "--port", "0", "--lifespan", "off", *IMPATIENT)
-    with Served(app_dir, *arguments).wait_ready() as served:
-        sock = served.client().connect()
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        served.wait_for("began")
+    with blocked(app_dir) as served:
         served.process.kill()
         served.wait_until(lambda: not served.leftovers(), "all gone")
-        sock.close()
 
 
 def test_sigterm_to_worker_replaces_it_without_failed_request(app_dir):

@@ -20,10 +20,10 @@ async def tolerant_client(at):
 
 
 def test_drain_finishes_requests_and_accepts_those_in_flight(run):
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def app(scope, receive, send):
-        await go_on.wait()
+        await may_respond.wait()
         await echo(scope, receive, send)
 
     async def main():
@@ -38,7 +38,7 @@ def test_drain_finishes_requests_and_accepts_those_in_flight(run):
             late = await client.begin()  # the client has not seen the first GOAWAY
             await client.until(lambda: goaways(client))
             assert goaways(client)[0].last_stream_id == frames.MAX_STREAM
-            go_on.set()
+            may_respond.set()
             await client.data(uploading, b"def", end=True)
             assert (await client.response(begun)).status == 200
             assert (await client.response(uploading)).body == b"abcdef"
@@ -133,10 +133,10 @@ def test_keep_alive_timeout_does_not_cut_long_request(run):
 
 
 def test_client_goaway_does_not_cut_its_requests(run):
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def app(scope, receive, send):
-        await go_on.wait()
+        await may_respond.wait()
         await hello(scope, receive, send)
 
     async def main():
@@ -145,7 +145,7 @@ def test_client_goaway_does_not_cut_its_requests(run):
             stream = await client.begin()
             await client.raw(frames.GOAWAY, 0, 0, b"\0" * 8)
             await until(lambda: at.server._service.running)
-            go_on.set()
+            may_respond.set()
             assert (await client.response(stream)).body == b"hello"
             await client.wait_closed()
 
@@ -153,10 +153,10 @@ def test_client_goaway_does_not_cut_its_requests(run):
 
 
 def test_half_closed_client_gets_response_and_incomplete_request_reset(run):
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def app(scope, receive, send):
-        await go_on.wait()
+        await may_respond.wait()
         await hello(scope, receive, send)
 
     async def main():
@@ -165,7 +165,7 @@ def test_half_closed_client_gets_response_and_incomplete_request_reset(run):
             stream, unfinished = await client.begin(), await client.begin(POST, end=False)
             client.peer.writer.write_eof()
             assert (await client.response(unfinished)).reset == ErrorCodes.CANCEL
-            go_on.set()
+            may_respond.set()
             assert (await client.response(stream)).body == b"hello"
 
     run(main())

@@ -132,12 +132,12 @@ def test_flood_closes_its_connection_only(run, one):
 def test_reset_stream_with_running_application_counts_as_open(run):
     """Resets do not raise the number of concurrent application calls beyond the limit."""
     running, most = [], []
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def app(scope, receive, send):
         running.append(1)
         most.append(len(running))
-        await go_on.wait()
+        await may_respond.wait()
         running.pop()
 
     async def main():
@@ -148,7 +148,7 @@ def test_reset_stream_with_running_application_counts_as_open(run):
             await client.peer.send(frames.frame(frames.PING, 0, 0, b"all sent"))
             await client.peer.reader.readuntil(b"all sent")
             assert max(most) == 10
-            go_on.set()
+            may_respond.set()
             await until(lambda: not running)
             assert at.server._service.running == set()
 

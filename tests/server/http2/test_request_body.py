@@ -46,11 +46,11 @@ def test_concurrent_bodies_do_not_mix(run):
 
 
 def test_application_without_receive_pauses_client(run):
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
     held = []
 
     async def app(scope, receive, send):
-        await go_on.wait()
+        await may_respond.wait()
         held.append(len((await receive())["body"]))
         await echo(scope, receive, send)
 
@@ -63,7 +63,7 @@ def test_application_without_receive_pauses_client(run):
             await until(lambda: client.h2.local_flow_control_window(stream) == 0)
             await asyncio.sleep(0.05)
             assert not sending.done()
-            go_on.set()
+            may_respond.set()
             await sending
             assert (await client.response(stream)).body == BIG[window:]
             assert held == [window]

@@ -166,12 +166,12 @@ def test_head_204_and_304_responses_have_no_body(run, method, status):
 
 
 def test_streamed_response_parts_are_sent_immediately(run):
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def app(scope, receive, send):
         await send(START)
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
-        await go_on.wait()
+        await may_respond.wait()
         await send({"type": "http.response.body", "body": b"two", "more_body": True})
         await send({"type": "http.response.body"})
 
@@ -180,7 +180,7 @@ def test_streamed_response_parts_are_sent_immediately(run):
             client = await connect(at)
             stream = await client.begin()
             await client.until(lambda: client.responses[stream].body == b"one")
-            go_on.set()
+            may_respond.set()
             assert (await client.response(stream)).body == b"onetwo"
 
     run(main())

@@ -247,10 +247,10 @@ def test_final_drain_does_not_wait_for_handshake(run, tmp_path):
 
 def test_client_close_notify_does_not_cut_response(run, tmp_path):
     """close_notify of the client while the application runs, like a half-closed TCP connection."""
-    go_on = asyncio.Event()
+    may_respond = asyncio.Event()
 
     async def slow(scope, receive, send):
-        await go_on.wait()
+        await may_respond.wait()
         await hello(scope, receive, send)
 
     async def main():
@@ -272,7 +272,7 @@ def test_client_close_notify_does_not_cut_response(run, tmp_path):
                 tls.unwrap()
             await loop.sock_sendall(sock, outgoing.read())
             await until(lambda: running.server._service.running)
-            go_on.set()
+            may_respond.set()
             received = b""
             while data := await loop.sock_recv(sock, 65536):
                 received += data
