@@ -11,8 +11,8 @@ milliseconds, and not at all once its heartbeat is stale.
 Where deferring gains nothing, several connections are accepted per wake-up: by a single worker, and if connections are
 short-lived. The numbers of short-lived connections change all the time, and a busy worker does not poll the listener.
 
-Rejected: advancing the loop's coroutine for a new connection by hand, without a task. It depends on a private attribute
-of futures, and saves 3 % of the instructions of a connection with one request.
+The loop's coroutine for a new connection needs no task: it waits for a single future, and nobody cancels it. Without a
+task, it begins at once instead of in the next iteration.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 from corn.ipc.scoreboard import Field, Scoreboard
 from corn.logs import logger
@@ -212,22 +214,33 @@ class Acceptor:
         if self._service.metrics.open >= self._service.limit_connections:
             self._pause(None)
             self._service.waiting_acceptors.append(self._resume)
-        # Not by the loop: it would make up a name, and call a factory that the application has set.
-        asyncio.Task(self._connect(sock, peer), loop=self._service.loop, name="accept")
+        self._connect(sock, peer)
         return True
 
-    async def _connect(self, sock: socket.socket, peer: object) -> None:
+    def _connect(self, sock: socket.socket, peer: object) -> None:
         try:
             if self._is_tcp and not self._loop_prepares:
                 # asyncio does so only if the listener has a protocol number, which an inherited one does not.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = self._server or address_of(sock.getsockname())
             protocol = self._factory(sock, Endpoints(peer_address(peer), server, "http"))
-            await self._service.loop.connect_accepted_socket(lambda: protocol, sock)
+            self._advance(self._service.loop.connect_accepted_socket(lambda: protocol, sock), sock)
         except OSError:
-            # The peer has disconnected before anything was read.
-            sock.close()
-            self._service.closed()
+            self._abandon(sock)
+
+    def _advance(self, connecting: Coroutine[Any, Any, Any], sock: socket.socket, _: object = None) -> None:
+        """Run the loop's coroutine for a new connection up to the next future that it waits for."""
+        try:
+            connecting.send(None).add_done_callback(partial(self._advance, connecting, sock))
+        except StopIteration:
+            pass
+        except OSError:
+            self._abandon(sock)
+
+    def _abandon(self, sock: socket.socket) -> None:
+        """Close a connection whose peer has disconnected before anything was read."""
+        sock.close()
+        self._service.closed()
 
 
 def _fixed_address(listener: socket.socket) -> Address:
