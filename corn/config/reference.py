@@ -47,12 +47,8 @@ directory in which corn is started.
 `--bind`, `--host` with `--port`, `--uds` and `--fd` are alternatives. One source may use one of them; if several
 sources do, the one of highest precedence wins.
 
-The column "HUP" shows whether a reload by the signal HUP may change the option; other options need a restart.
-"""
-
-_HEAD = """\
-| option | variable | TOML key | type | default | HUP | meaning |
-|---|---|---|---|---|---|---|
+The line below the meaning of an option shows its value, its variables, its TOML key, and whether a reload changes it
+(`corn reload`, signal HUP).
 """
 
 
@@ -61,33 +57,42 @@ def page() -> str:
     sections: dict[str, list[Option]] = {}
     for each in OPTIONS:
         sections.setdefault(each.section, []).append(each)
-    return _PREFACE + "".join(f"\n## {name}\n\n{_HEAD}{''.join(map(_row, each))}" for name, each in sections.items())
+    return _PREFACE + "".join(f"\n## {name}\n{''.join(map(_entry, each))}" for name, each in sections.items())
 
 
-def _row(option: Option) -> str:
-    cells = (
-        ", ".join(f"`{flag}`" for flag in _flags(option)),
-        ", ".join(f"`{variable}`" for variable in (option.variable, *option.variables)),
-        f"`{option.name}`",
-        _type(option).replace("|", r"\|"),
-        f"`{option.kind.show(option.default)}`" if option.default not in (None, (), "") else "",
-        "yes" if option.reloadable else "no",
-        option.help.replace("|", r"\|"),
+def _entry(option: Option) -> str:
+    first, *others = _flags(option)
+    default = f", default `{option.kind.show(option.default)}`" if option.default not in (None, (), "") else ""
+    facts = (
+        *([f"Also {_code(*others)}."] if others else []),
+        f"Value: {_type(option)}{default}.",
+        f"Variable{'s' if option.variables else ''}: {_code(option.variable, *option.variables)}.",
+        f"TOML: `{option.name}`.",
+        "Changed by a reload." if option.reloadable else "Not changed by a reload.",
     )
-    return f"| {' | '.join(cells)} |\n"
+    return f"\n### `{first}`\n\n{_markdown(option.help)}\n\n{' '.join(facts)}\n"
+
+
+def _code(*names: str) -> str:
+    return ", ".join(f"`{each}`" for each in names)
+
+
+def _markdown(text: str) -> str:
+    """Return a help text as Markdown, with its options in code."""
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", re.sub(r"[*<]", r"\\\g<0>", text))
 
 
 def _flags(option: Option) -> tuple[str, ...]:
     long = (option.flag, *option.aliases)
     if isinstance(option.kind, Flag):
         return tuple(chain.from_iterable((flag, flag.replace("--", "--no-", 1)) for flag in long))
-    return (f"-{option.short}", *long) if option.short else long
+    return (*long, f"-{option.short}") if option.short else long
 
 
 def _type(option: Option) -> str:
     if isinstance(option.kind, Flag):
-        return "true|false"
-    return f"list of {option.kind.metavar}" if isinstance(option.kind, ListOf) else option.kind.metavar
+        return "`true|false`"
+    return f"{'list of ' if isinstance(option.kind, ListOf) else ''}`{option.kind.metavar}`"
 
 
 _KEYWORDS = '''\
