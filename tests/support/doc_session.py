@@ -4,7 +4,8 @@ The conventions that pages keep:
 
 - a code block whose first line is a comment with a file name (`# main.py`) is that file
 - in a `console` block, lines that begin with `$ ` are commands (`> ` continues one), the others are their output
-- the lines of output are printed in this order, numbers aside; `...` stands for any text; a page may leave lines out
+- the lines of output are printed in this order; `...` stands for any text; numbers may differ, except of generations;
+  a page may leave lines out
 - `git clone <...> corn` is a clone of this repository
 - a directory, a variable and an activated environment last until the end of the page
 - `corn serve`, `corn dev` and `make serve` stay in the foreground: the page goes on in another terminal; `^C` ends them
@@ -37,7 +38,7 @@ exit=$?
 {{ declare -p | grep -v '^declare -[^ ]*r'; echo cd "'$PWD'"; }} >{}
 exit $exit
 """
-_NUMBER = re.compile(r"\d+(?:\.\d+)*")
+_NUMBER = re.compile(r"(?<!generation )(?<!\d)\d+(?:\.\d+)*")  # a page counts generations as corn does
 
 
 @dataclass
