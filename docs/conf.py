@@ -23,5 +23,5 @@ html_title = f"corn {version}"
 html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["_static"]
-html_css_files = ["code.css"]
+html_css_files = ["corn.css"]
 html_theme_options = {"navigation_with_keys": True}
