@@ -1,5 +1,7 @@
 """Configuration of the documentation site (Sphinx with MyST and Furo)."""
 
+from pathlib import Path
+
 from corn.version import __version__
 
 project = "corn"
@@ -24,4 +26,5 @@ html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["corn.css"]
+html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 html_theme_options = {"navigation_with_keys": True}
