@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -123,3 +124,11 @@ def test_page_quotes_log_lines_of_code(page: Path) -> None:
     lines = [line for line in page.read_text().splitlines() if re.search(r"\b(INFO|WARNING|ERROR) +master ", line)]
     runs = [run for line in lines for run in re.findall(r"[a-z]+(?: [a-z]+)+", line.partition("]")[2])]
     assert not [run for run in runs if run not in SOURCE and "serves" not in run]
+
+
+def test_terminal_picture_quotes_messages_of_code() -> None:
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", (ROOT / "docs/images/terminal.svg").read_text())
+    (message,) = [text for text in texts if "corn:&#160;reload&#160;refused" in text]
+    runs = re.findall(r"[a-z]+(?: [a-z]+)+", html.unescape(message).replace("\xa0", " ").replace(": main ", ": "))
+    assert len(runs) == 3
+    assert not [run for run in runs if run not in SOURCE]
