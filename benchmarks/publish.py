@@ -99,9 +99,7 @@ show which one is faster.
 - corn at commit {commit}. Versions: {versions}.
 - In each round, each server was started, its response was checked, it was warmed up for a second, and then wrk sent
   requests for {seconds} s over 64 connections. The order of the servers changed from round to round.
-- Each peer ran in its fastest configuration: uvicorn with httptools and uvloop, granian in ASGI mode on uvloop,
-  gunicorn's own asgi worker with its C parser and uvloop, hypercorn on uvloop. `benchmarks/servers.py` has the command
-  lines.
+- Each peer ran in its fastest configuration: {configured}. `benchmarks/servers.py` has the command lines.
 - CPU time is the user and system time of all processes of a server, including corn's master and template and granian's
   threads. Memory is the PSS of all of them.
 {notes}- {strangers}
@@ -124,6 +122,13 @@ _NOTES = {
   default` the servers do unequal work.""",
     ("connections",): """\
 - The memory of a connection is the growth of PSS during 2,000 connections with one request each, divided by 2,000.""",
+}
+
+_CONFIGURED = {
+    "uvicorn": "uvicorn with httptools and uvloop",
+    "granian": "granian in ASGI mode on uvloop",
+    "gunicorn": "gunicorn's own asgi worker with its C parser and uvloop",
+    "hypercorn": "hypercorn on uvloop",
 }
 
 _BARE = """
@@ -185,6 +190,7 @@ def page(about: dict[str, Any], results: Results, name: str) -> str:
         "peers": " and ".join([", ".join(peers[:-1]), peers[-1]] if len(peers) > 1 else peers) or "no peer",
         "bare": _BARE if BARE in results.servers() else "",
         "native": ahead(results),
+        "configured": ", ".join(text for peer, text in _CONFIGURED.items() if peer in peers),
         "note": f"\n**{about['note']}**\n" if about.get("note") else "",
         "versions": ", ".join(f"{package} {version}" for package, version in about["versions"].items()),
         "headline": markdown(headline_rows(results)),

@@ -22,11 +22,11 @@ _KILLED = {1, -24}  # a test failed, or the mutant ran until its limit of proces
 # Fields of the state that no rule reads: they are shown by status pages, or said in a log line.
 _SHOWN = ("since", "reason", "detail", "last_error", "last_detail", "preload", "failure")
 _KINDS = {
-    "words": "the words, or the level, of a reason or of a log line",
-    "shown": f"a field that is shown, and seldom or never decided on: {', '.join(_SHOWN)}",
-    "default": "an argument or a field that is left out, or None",
-    "boundary": "two times or sizes that are exactly equal, which clocks and measurements do not give",
-    "figure": "a figure or its sign",
+    "words": "the text or the level of a log line, or the text of a reason",
+    "shown": f"a field that is displayed, and on which few decisions or none depend: {', '.join(_SHOWN)}",
+    "default": "an argument or a field, which is omitted or None",
+    "boundary": "the comparison of two equal times or sizes, which do not occur in clocks and measurements",
+    "figure": "a number or its sign",
     "condition": "a part of a condition",
 }
 _TOKEN = re.compile(r'f?"[^"]*"|[\w.]+|[<>=!+*/-]+|\S')
@@ -115,19 +115,19 @@ def _page(found: list[Mutant]) -> list[str]:
         "[mutmut](https://github.com/boxed/mutmut) changes one thing at a time in the functions of",
         "`corn/supervisor/policy`, and runs the tests of the policy without those of random sequences. A mutant is",
         "killed if a test fails. `make mutants` repeats it in about a quarter of an hour; `MUTANTS=--publish` writes",
-        "this page. A floor holds the share of killed ones.",
+        "this page. It fails if the share of killed mutants falls below a floor (`MUTANTS_FLOOR` in the Makefile).",
         "",
         *_table(found),
         "",
-        "What survives, by the first of these kinds that fits the change:",
+        "The surviving mutants by kind. A mutant counts as the first kind of the table that fits its change:",
         "",
         "| kind | mutants | what was changed |",
         "|---|---|---|",
         *(f"| {name} | {kinds[name]} | {why} |" for name, why in _KINDS.items()),
         "",
-        "Those of the kinds default, figure and condition are tests to write, unless another rule implies the same in",
-        "every state. The random sequences of events (`test_decide_properties.py`), the simulation and the tests of",
-        "real processes notice some of them. They are left out, because one run takes longer than all others together.",
+        "Survivors of the kinds default, figure and condition need a test, unless another rule of the policy has the",
+        "same effect in every state. The random sequences of events (`test_decide_properties.py`), the simulation and",
+        "the tests of real processes would kill some of them, but take too long to be run for each mutant.",
     ]
 
 
