@@ -5,10 +5,12 @@ python docs/man_page.py > corn.1
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import click
 
 from corn.cli.group import corn
-from corn.errors import ExitCode
 
 _HEAD = """\
 .\\" Made by docs/man_page.py. Do not edit.
@@ -35,8 +37,13 @@ def page() -> str:
         if command is not None and not command.hidden:
             parts.append(_command(name, command, context))
     parts.append(".SH EXIT STATUS\n")
-    parts.extend(f".TP\n.B {int(each)}\n{each.name}\n" for each in ExitCode)
+    parts.extend(f".TP\n.B {code}\n{_text(meaning)}\n" for code, meaning in _exit_codes())
     return "".join(parts)
+
+
+def _exit_codes() -> list[tuple[str, str]]:
+    table = Path(__file__).with_name("reference") / "exit-codes.md"
+    return re.findall(r"^\| (\d+) \| `\w+` \| (.*) \|$", table.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def _command(name: str, command: click.Command, parent: click.Context) -> str:

@@ -35,7 +35,7 @@ _OVERRIDDEN: dict[str, Any] = {
 def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -> int:
     """Serve the application APP, and reload it when its files change. Defaults are shown in [brackets].
 
-    Without APP, corn searches main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
+    Without APP, corn searches modules such as main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
     """
     read = resolver(values, config_file, development=True)
     resolved = _for_development(read())

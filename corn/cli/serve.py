@@ -17,7 +17,7 @@ from corn.config.options import SERVE
 def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
     """Serve the application APP from worker processes until a signal stops it. Defaults are shown in [brackets].
 
-    Without APP, corn searches main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
+    Without APP, corn searches modules such as main.py, app.py, asgi.py and wsgi.py, here, in src and in packages.
     """
     read = resolver(values, config_file)
     finder = ApplicationFinder()
