@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,20 +94,29 @@ def _read_command_line(peer: str, text: str) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise ConfigError(f"--from-{peer}: {error}") from None
     settings: dict[str, Any] = {}
-    rest = iter(words[1:] if words and Path(words[0]).name == peer else words)
-    for word in rest:
+    if words and Path(words[0]).name == peer:
+        del words[0]
+    while words:
+        word = words.pop(0)
         flag, _, value = word.partition("=") if word.startswith("--") else (word[:2], "", word[2:])
         if not word.startswith("-"):
             if not (peer == "fastapi" and word in ("run", "dev")):
                 settings["wsgi_app"] = word
             continue
-        option = next((each for each in of_peer(peer) if each.has(flag)), None)
+        matching = [each for each in of_peer(peer) if each.has(flag)]
+        option = next((each for each in matching if flag in each.flags), next(iter(matching), None))
         name = option.setting if option else flag.lstrip("-").replace("-", "_")
-        if option is None or not _takes_value(option):
+        if option is None or not _takes_value(option) or (not value and _is_flag(words, settings)):
             settings[name] = not flag.startswith("--no-")
         else:
-            _add(settings, name, value or next(rest, ""))
+            _add(settings, name, value or (words.pop(0) if words else ""))
     return peer, settings
+
+
+def _is_flag(words: Sequence[str], settings: Mapping[str, Any]) -> bool:
+    """Return whether the words after an option show that it takes no value: an option, or only the application."""
+    is_application = len(words) == 1 and re.fullmatch(r"[\w.]+:[\w.]+", words[0]) is not None
+    return words[:1] != [] and (words[0].startswith("--") or (is_application and "wsgi_app" not in settings))
 
 
 def _add(settings: dict[str, Any], name: str, value: str) -> None:
@@ -129,6 +139,7 @@ def _name(flag: str) -> str:
 
 def _translated(peer: str, settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     lines, missing = [], []
+    taken_over: set[str] = set()
     for name, value in settings.items():
         if name == "wsgi_app":
             lines.append(f"app = {json.dumps(str(value))}")
@@ -136,12 +147,14 @@ def _translated(peer: str, settings: Mapping[str, Any]) -> tuple[list[str], list
         option = next((each for each in of_peer(peer) if each.setting == name), None)
         ours = "preload" if name == "preload_app" else _name(option.corn[0]) if option and option.corn else ""
         taken = ("app" if value else "auto") if ours == "preload" else value
-        written = _toml(ours, taken) if ours in BY_NAME else None
+        fits = ours in BY_NAME and ours not in taken_over and not (option and option.converts)
+        written = _toml(ours, taken) if fits else None
         if written is None:
             what = counterpart(option, "key") if option else "unknown option"
             missing.append(f"{name} = {value!r}: {what}")
             lines.append(f"# {name} = {value!r}: {what}".replace("\n", " "))
         else:
+            taken_over.add(ours)
             lines += [*([f"# {option.remark}"] if option and option.remark else []), f"{ours} = {written}"]
     return lines, missing
 

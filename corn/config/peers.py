@@ -22,7 +22,8 @@ class PeerOption:
     """An option of another server.
 
     `flags` are its spellings on the command line, the long one last; `setting` is its name in a configuration file.
-    `corn` are the corresponding options of corn, as on the command line; empty if there are none.
+    `corn` are the corresponding options of corn, as on the command line; empty if there are none. `converts`: they take
+    other values.
     """
 
     peer: str
@@ -30,6 +31,7 @@ class PeerOption:
     setting: str
     corn: tuple[str, ...]
     remark: str
+    converts: bool = False
 
     def has(self, word: str) -> bool:
         """True if a flag (also one with --no-), a setting or the rest of a variable's name is that of this option."""
@@ -63,7 +65,8 @@ def _options(peer: str, row: dict[str, Any]) -> Iterator[PeerOption]:
         flags = tuple(spellings.split("/"))
         corn = (ours[index],) if len(ours) == len(theirs) else tuple(ours)
         setting = row["setting"][index] if "setting" in row else flags[-1].lstrip("-").replace("-", "_")
-        yield PeerOption(peer, flags, setting, corn, row.get("remark", "").replace("`", ""))
+        remark = row.get("remark", "").replace("`", "")
+        yield PeerOption(peer, flags, setting, corn, remark, row.get("converts", False))
 
 
 def find_options(words: Iterable[str]) -> dict[str, PeerOption]:

@@ -158,6 +158,54 @@ def test_import_translates_command_line(corn, project):
     )
 
 
+HYPERCORN = """
+bind = "127.0.0.1:8001"
+keep_alive_timeout = 3
+accesslog = "-"
+access_log_format = "%(h)s %(s)s"
+loglevel = "warning"
+pid_path = "corn.pid"
+include_server_header = false
+use_reloader = true
+"""
+
+
+def test_import_translates_hypercorn_config(corn, project):
+    (project / "hypercorn.toml").write_text(HYPERCORN)
+    done = corn("import", "hypercorn.toml")
+    assert (done.returncode, done.stderr) == (0, "not taken over: use_reloader = True: use corn dev\n")
+    assert values(project / "corn.toml") == {
+        "bind": ["127.0.0.1:8001"],
+        "timeout_keep_alive": 3.0,
+        "access_log_file": "-",
+        "access_log_format": "%(h)s %(s)s",
+        "log_level": "warning",
+        "pid": "corn.pid",
+        "server_header": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("peer", "options", "taken", "named"),
+    [
+        ("gunicorn", "--env A=b", {}, "raw_env = 'A=b': use env_file"),
+        ("gunicorn", "--initgroups --user www", {"user": "www"}, "initgroups = True: corn has no counterpart"),
+        ("gunicorn", "--no-control-socket", {}, "control_socket_disable = False: use --control off"),
+        ("granian", "--workers-max-rss 512 --metrics-port 9", {}, "workers_max_rss = '512': use limit_memory (in PSS"),
+        (
+            "gunicorn",
+            "--limit-request-line 4096 --limit-request-field_size 8192",
+            {"limit_header_size": 4096},
+            "limit_request_field_size = '8192': use limit_header_size",
+        ),
+    ],
+)
+def test_import_takes_no_value_over_that_means_another(corn, project, peer, options, taken, named):
+    done = corn("import", f"--from-{peer}", f"{options} main:app")
+    assert values(project / "corn.toml") == {"app": "main:app"} | taken
+    assert f"not taken over: {named}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
