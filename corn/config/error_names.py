@@ -14,20 +14,23 @@ _FLAG = re.compile(r"--([a-z][a-z0-9-]*)")
 
 
 @contextlib.contextmanager
-def options_named_as_given(origins: Mapping[str, str], *, in_call: bool) -> Iterator[None]:
-    """Within the block, the message of a CornError names each option by its origin (see `Resolved`).
-
-    The option that a message begins with is named with its source, as in `corn.toml: user: `; others may be remedies.
-    `in_call`: the options are arguments of a call, so all are named as such.
-    """
+def options_named_as_given(origins: Mapping[str, str], *, in_call: bool = False) -> Iterator[None]:
+    """Within the block, the message of a CornError names options as `named_as_given` does."""
     try:
         yield
     except CornError as error:
-        error.args = (_renamed(str(error), origins, in_call), *error.args[1:])
+        error.args = (named_as_given(str(error), origins, in_call=in_call), *error.args[1:])
         raise
 
 
-def _renamed(message: str, origins: Mapping[str, str], in_call: bool) -> str:
+def named_as_given(message: str, origins: Mapping[str, str], *, in_call: bool = False) -> str:
+    """Name each option of an error by its origin (see `Resolved`).
+
+    The option that the message begins with is named with its source, as in `corn.toml: user: `; others may be remedies.
+    `in_call`: the options are arguments of a call, as also if the application is, and are named as such.
+    """
+    in_call = in_call or origins.get("app") == CALL
+
     def name(match: re.Match[str]) -> str:
         option = match[1].replace("-", "_")
         origin = origins.get(option, DEFAULT)

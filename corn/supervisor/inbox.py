@@ -8,10 +8,12 @@ import signal
 import time
 from collections.abc import Callable
 
+from corn.config.error_names import named_as_given
 from corn.ipc import messages
 from corn.logs import logger
 from corn.supervisor.children.child import Children
 from corn.supervisor.children.workers import TemplateProcess, WorkerProcess
+from corn.supervisor.configuration.reload import Origins
 from corn.supervisor.development import Development
 from corn.supervisor.executor import Executor
 from corn.supervisor.monitoring.exit_cause import ExitCauseFinder
@@ -35,8 +37,11 @@ class Inbox:
         development: Development,
         memory: MemorySampler,
         handle: Callable[[events.Event], None],
+        *,
+        origins: Origins,
     ) -> None:
         self._executor = executor
+        self._origins = origins
         self._children = children
         self._development = development
         self._exit_cause = ExitCauseFinder(memory)
@@ -106,7 +111,8 @@ class Inbox:
                 self._executor.stepped_down(template, message)
                 return events.TemplateSteppedDown(at, template.generation, message.reason)
             case messages.Failed():
-                return events.TemplateFailed(at, template.generation, message.error, message.detail, message.exit_code)
+                error = self._named_as_given(message.error)
+                return events.TemplateFailed(at, template.generation, error, message.detail, message.exit_code)
             case messages.NotForked():
                 self._not_forked(message)
             case messages.Forked():
@@ -165,7 +171,10 @@ class Inbox:
             case messages.RequestsReport():
                 self.queries.requests_reported(worker.id, message.requests)
             case messages.Failed():
-                return events.WorkerFailed(
-                    at, worker.id, message.error, message.detail, message.exit_code, message.failure
-                )
+                error = self._named_as_given(message.error)
+                return events.WorkerFailed(at, worker.id, error, message.detail, message.exit_code, message.failure)
         return None
+
+    def _named_as_given(self, error: str) -> str:
+        """Name the option of an error of corn by its source; errors of the application stay as they are."""
+        return named_as_given(error, self._origins.of(self._executor.config)) if error.startswith("--") else error

@@ -53,7 +53,7 @@ class Instance:
         self._development = development
         self._service_manager = service_manager
         memory = MemorySampler()
-        inbox = executor.receiver = Inbox(executor, loop.children, development, memory, loop.handle)
+        inbox = executor.receiver = Inbox(executor, loop.children, development, memory, loop.handle, origins=origins)
         self._reloader = ConfigReloader(
             executor,
             reread,

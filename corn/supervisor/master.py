@@ -17,7 +17,7 @@ from corn import logs
 from corn.config import Config
 from corn.config.error_names import options_named_as_given
 from corn.config.sections.service import PROCESS_NAME
-from corn.config.sources import CALL, Resolved
+from corn.config.sources import Resolved
 from corn.errors import CornError, ExitCode
 from corn.net.listeners import HandedOver, Listener, open_admin, open_listeners
 from corn.net.socket_activation import passed_sockets
@@ -55,7 +55,7 @@ def run_development(resolved: Resolved, reread: Callable[[], Resolved]) -> int:
 
 def supervise(resolved: Resolved, reread: Callable[[], Resolved], *, development: bool = False) -> int:
     """As `run_master`; `development`: it is a master of `corn dev`."""
-    with options_named_as_given(resolved.origins, in_call=resolved.origins["app"] == CALL):
+    with options_named_as_given(resolved.origins):
         return _run(resolved, reread, development)
 
 

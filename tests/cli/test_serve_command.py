@@ -100,6 +100,14 @@ def test_start_failure_names_option_by_its_source(corn, main_module, tmp_path, o
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_failure_of_worker_names_option_by_its_source(corn, main_module, tmp_path):
+    main_module(GOOD)
+    (tmp_path / "corn.toml").write_text("access_log_file = 'none/access.log'")
+    done = corn("serve", "main:app", "--port", "0")
+    assert "could not start: corn.toml: access_log_file: cannot open 'none/access.log'" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize("options", [["--loop", "uvloop"], []], ids=["named", "default"])
 def test_event_loop_that_cannot_be_imported_exits_2(corn, main_module, tmp_path, options):
     main_module(GOOD)
