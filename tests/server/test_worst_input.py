@@ -136,9 +136,9 @@ REFUSALS = (HTTPError, HTTP2ConnectionError, ValueError)
 def test_parser_work_is_linear_in_input_size(case):
     parse = CASES[case]
     with contextlib.suppress(*REFUSALS):
-        began = time.process_time()
+        began = time.thread_time()
         parse()
-    assert time.process_time() - began < 1  # an expression that is quadratic takes 5 s, and executes no lines
+    assert time.thread_time() - began < 1  # an expression that is quadratic takes 5 s, and executes no lines
     assert lines_executed(parse) < LINES_PER_BYTE * SIZE
 
 
@@ -167,13 +167,13 @@ def test_leading_line_ends_take_linear_time(run, data):
     async def main():
         async with serving(hello) as at:
             peer = await at.connect()
-            began = time.process_time()
+            began = time.thread_time()
             await peer.send(data)
             await peer.send(b"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n" if data.endswith(b"\r") else b"GET / HTTP/1.1\r\n")
             if not data.endswith(b"\r"):
                 await peer.send(b"Host: x\r\n\r\n")
             assert (await peer.answer()).status == (400 if b"\n\n" in data else 200)
-            assert time.process_time() - began < 2
+            assert time.thread_time() - began < 2
 
     run(main())
 
@@ -182,12 +182,12 @@ def test_head_in_small_pieces_is_scanned_once(run):
     async def main():
         async with serving(hello, limit_header_size=200_000) as at:
             peer = await at.connect()
-            began = time.process_time()
+            began = time.thread_time()
             await peer.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
             for _ in range(6000):
                 await peer.send(b"x" * 20)
             assert (await peer.request(b"\r\n\r\n")).status == 200
-            assert time.process_time() - began < 5
+            assert time.thread_time() - began < 5
 
     run(main())
 
@@ -201,10 +201,10 @@ def test_head_in_bytes_takes_linear_time(run):
                 at.server._service.metrics.opened()
                 await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
                 data = head(b"X: " + b"x" * (SIZE - 100))
-                began = time.process_time()
+                began = time.thread_time()
                 for byte in data:
                     protocol.data_received(bytes((byte,)))
-                assert time.process_time() - began < 1
+                assert time.thread_time() - began < 1
                 protocol.abort()
 
     run(main())

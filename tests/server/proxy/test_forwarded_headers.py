@@ -110,9 +110,9 @@ def test_forwarded_field_of_maximum_length_takes_linear_time(name, value):
     scope = {"headers": [(name.lower(), value)], "scheme": "http", "client": None, "server": ("x", 1), "root_path": ""}
     scope.update(path="/", raw_path=b"/")
     fields = ("forwarded",) if name == b"Forwarded" else ALL
-    before = time.process_time()
+    before = time.thread_time()
     ForwardedHeaders(TrustedNetworks(["10.0.0.1"]), fields).apply(scope, ("10.0.0.1", 4711))
-    assert time.process_time() - before < 0.5
+    assert time.thread_time() - before < 0.5
 
 
 def test_repeated_fields_are_one_list(run):
