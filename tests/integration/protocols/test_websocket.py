@@ -58,8 +58,7 @@ def end_of(peer):
     return peer.close_code
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize(("workers", "loop"), [("1", "asyncio"), ("2", "uvloop")])
 def test_reload_closes_websockets_with_1012(app_dir, workers, loop):
     with service(app_dir, "--workers", workers, "--loop", loop, "--soak", "0") as served:
         with several(served, 6) as peers:
