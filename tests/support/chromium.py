@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import socket
 import subprocess
@@ -23,7 +22,7 @@ _FLAGS = [
 class Chromium:
     """Browser with one tab; leaving the context closes it."""
 
-    def __init__(self, chromedriver: str, chromium: str, profile: Path, *, dark: bool = False) -> None:
+    def __init__(self, chromedriver: str, chromium: str, profile: Path) -> None:
         port = _free_port()
         self._process = subprocess.Popen(
             [chromedriver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -31,14 +30,13 @@ class Chromium:
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE, trust_env=False)
         try:
             self._wait_until(self._is_ready, "chromedriver is ready")
-            self._open(chromium, profile, dark)
+            self._open(chromium, profile)
         except BaseException:
             self.__exit__()
             raise
 
-    def _open(self, chromium: str, profile: Path, dark: bool) -> None:
-        more = ["blink-settings=preferredColorScheme=0"] if dark else []
-        arguments = [f"--{flag}" for flag in [*_FLAGS, *more, f"user-data-dir={profile}"]]
+    def _open(self, chromium: str, profile: Path) -> None:
+        arguments = [f"--{flag}" for flag in [*_FLAGS, f"user-data-dir={profile}"]]
         options = {"binary": chromium, "args": arguments}
         # The certificates of tests come from an authority that the browser does not know.
         asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "acceptInsecureCerts": True}}}
@@ -92,9 +90,6 @@ class Chromium:
 
     def resize(self, width: int, height: int) -> None:
         self._ask("POST", f"{self._session}/window/rect", {"width": width, "height": height})
-
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._ask("GET", f"{self._session}/screenshot")))
 
     def __enter__(self) -> Chromium:
         return self
