@@ -54,10 +54,10 @@ class ProtocolFactory:
             return self._http(sock, ends, None)
         return TLSHandshake(self._service, self._tls, ends, partial(self._http, sock))
 
-    def _http(self, sock: socket.socket, ends: Endpoints, agreed: str | None) -> asyncio.Protocol:
+    def _http(self, sock: socket.socket, ends: Endpoints, negotiated: str | None) -> asyncio.Protocol:
         """HTTP protocol by the version negotiated with ALPN; without ALPN the client's first bytes decide."""
         http2 = self._service.http2
-        if http2 is not None and (agreed == "h2" or self._service.config.http == "2"):
+        if http2 is not None and (negotiated == "h2" or self._service.config.http == "2"):
             connection: asyncio.Protocol = http2(self._service, sock, ends)
             return connection
         return HTTP1Connection(self._service, sock, ends)

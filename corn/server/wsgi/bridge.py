@@ -36,30 +36,30 @@ class LoopInbox:
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
         self._posted: deque[Exchange] = deque()
-        self._is_awake = False  # the loop is going to look
+        self._is_scheduled = False  # the loop is going to handle the posted exchanges
 
     def post(self, exchange: Exchange) -> None:
-        """Have the loop take notice of an exchange, unless it is going to; called in its thread."""
+        """Have the loop handle an exchange, unless that is scheduled; called in its thread."""
         if exchange.is_posted:
             return
         exchange.is_posted = True
         self._posted.append(exchange)
-        if not self._is_awake:
-            self._is_awake = True
+        if not self._is_scheduled:
+            self._is_scheduled = True
             try:
-                self._loop.call_soon_threadsafe(self._look, context=self._context)
+                self._loop.call_soon_threadsafe(self._handle_posted, context=self._context)
             except RuntimeError:  # the loop is closed, because the worker is about to exit
-                self._is_awake = False
+                self._is_scheduled = False
                 exchange.abandoned = True
 
-    def _look(self) -> None:
-        self._is_awake = False  # first, so that an exchange that is posted meanwhile is not left behind
+    def _handle_posted(self) -> None:
+        self._is_scheduled = False  # first, so that an exchange that is posted meanwhile is not left behind
         posted = self._posted
         while posted:
             try:
                 exchange = posted.popleft()
                 exchange.is_posted = False  # first, as above
-                (exchange.owner or exchange).look()
+                (exchange.owner or exchange).on_change()
             except Exception as fault:  # noqa: PERF203 - a failure must not affect the other requests
                 self._loop.call_exception_handler({"message": "a WSGI response was not sent", "exception": fault})
 
@@ -67,14 +67,14 @@ class LoopInbox:
 class Owner(Protocol):
     """Interface of the owner of an exchange that does not converse."""
 
-    def look(self) -> None:
+    def on_change(self) -> None:
         """Handle what the thread has changed."""
 
 
 class Exchange:
     """Exchange between both sides; created on the loop. The thread calls `run`, which calls `answer`.
 
-    The loop either calls `converse`, or sets `owner`, whose `look` is called after each change.
+    The loop either calls `converse`, or sets `owner`, whose `on_change` is called after each change.
     """
 
     answer: Callable[[], None]
@@ -89,18 +89,18 @@ class Exchange:
     outbox: deque[Message | bytes] = _NO_OUTPUT
     error: BaseException | None = None
     _put = 0  # bytes of the response
-    _asks = False  # the thread waits for a part of the body
-    _turn: threading.Lock | None = None  # held, but for a moment after each notification; made by a thread that waits
+    _awaits_body = False  # the thread waits for a part of the body
+    _wake_lock: threading.Lock | None = None  # made by a thread that waits; released for a moment to wake it
     # Written by the loop
     abandoned = False  # the client has disconnected
     owner: Owner | None = None
     _sent = 0  # bytes of the response
-    _over = False  # the end of the response was sent
-    _noticed = False
+    _is_end_sent = False  # the end of the response was sent
+    _has_changed = False
     _waiter: asyncio.Future[None] | None = None
     # Written by both, each in its own direction
     _received: Message | None = None  # the part of the body for which the thread waits
-    is_posted = False  # the loop is going to look
+    is_posted = False  # the loop is going to handle it
 
     def __init__(self, inbox: LoopInbox) -> None:
         self._inbox = inbox
@@ -152,39 +152,39 @@ class Exchange:
 
     def flush(self, room: int = ROOM) -> None:
         """Have the loop send the outbox, and wait until no more than `room` bytes of it are left."""
-        turn = self._own_turn()
+        lock = self._make_wake_lock()
         self._inbox.post(self)
         while self._put - self._sent > room and not self.abandoned:
-            turn.acquire()
+            lock.acquire()
 
     def pull(self) -> tuple[bytes, bool]:
         """Next part of the request's body, and True if there is more. Raises ClientDisconnected, an OSError."""
-        turn = self._own_turn()
-        self._asks = True
+        lock = self._make_wake_lock()
+        self._awaits_body = True
         self._inbox.post(self)
         while self._received is None:
             if self.abandoned:
                 raise ClientDisconnected
-            turn.acquire()
-        self._asks = False
+            lock.acquire()
+        self._awaits_body = False
         message, self._received = self._received, None
         if message["type"] != "http.request":
             raise ClientDisconnected
         return message.get("body", b""), message.get("more_body", False)
 
-    def _own_turn(self) -> threading.Lock:
+    def _make_wake_lock(self) -> threading.Lock:
         """Lock for a wait; made before the condition is checked, so that the loop sees it or the thread the change."""
-        if self._turn is None:
-            turn = threading.Lock()
-            turn.acquire()
-            self._turn = turn
-        return self._turn
+        if self._wake_lock is None:
+            lock = threading.Lock()
+            lock.acquire()
+            self._wake_lock = lock
+        return self._wake_lock
 
     # On the loop
 
-    def look(self) -> None:
-        """Wake the conversation, which handles what the thread has changed."""
-        self._noticed = True
+    def on_change(self) -> None:
+        """Wake `converse`, which handles what the thread has changed."""
+        self._has_changed = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -192,10 +192,10 @@ class Exchange:
         """End an exchange that no thread has begun."""
         self._release()
         self.error, self.ended = error, True
-        (self.owner or self).look()
+        (self.owner or self).on_change()
 
     def abandon(self) -> None:
-        """Leave the thread to itself: its next read or write raises an exception, or returns at once."""
+        """Stop serving the thread: its next read or write raises an exception, or returns at once."""
         self.abandoned = True
         self._wake_thread()
 
@@ -216,14 +216,14 @@ class Exchange:
         gone: OSError | None = None
         try:
             while True:
-                if not self._noticed:
+                if not self._has_changed:
                     self._waiter = asyncio.get_running_loop().create_future()
                     await self._waiter
-                self._noticed = False
+                self._has_changed = False
                 ended = self.ended  # read first: later output is sent in the next iteration
                 try:
                     await self._deliver(send)
-                    if self._asks and self._received is None and not self.abandoned:
+                    if self._awaits_body and self._received is None and not self.abandoned:
                         self._received = await receive()
                 except OSError as error:
                     gone = error
@@ -254,18 +254,18 @@ class Exchange:
             else:
                 await send(item)
                 self._sent += item.get("count", 0)
-        if parts or (complete and not self._over):
+        if parts or (complete and not self._is_end_sent):
             body = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._over = complete
+            self._is_end_sent = complete
             await send({"type": "http.response.body", "body": body, "more_body": not complete})
             self._sent += len(body)
 
     def start_conversation(self) -> None:
-        """Have `converse`, which is about to be called, begin with what is there; the owner is called no more."""
+        """Have `converse`, which is about to be called, begin with the present output; the owner is called no more."""
         self.owner = None
-        self.look()
+        self.on_change()
 
     def _wake_thread(self) -> None:
-        turn = self._turn
-        if turn is not None and turn.locked():
-            turn.release()
+        lock = self._wake_lock
+        if lock is not None and lock.locked():
+            lock.release()

@@ -1,4 +1,4 @@
-"""Caller of a WSGI application: starts its calls in threads, and gives up those that do not return."""
+"""Caller of a WSGI application: starts its calls in threads, and abandons those that do not return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corn.server.wsgi.environ import Environ, HeaderMap, environ_of
 from corn.server.wsgi.response import Response, WSGIApplication
 from corn.server.wsgi.threads import Threads
 
-PATIENCE = 10.0  # seconds that a request waits for a thread before a warning is logged
+WAIT_WARNING = 10.0  # seconds that a request waits for a thread before a warning is logged
 
 
 class Caller:
@@ -35,8 +35,8 @@ class Caller:
         self.multithread = threads > 1
         self._inbox: LoopInbox | None = None
         self._due: list[Exchange] = []
-        self._given_up: list[Exchange] = []
-        self._alarm: asyncio.TimerHandle | None = None
+        self._abandoned: list[Exchange] = []
+        self._warning_timer: asyncio.TimerHandle | None = None
 
     def environ(self, scope: Scope) -> Environ:
         """Environ of a request, without its `wsgi.input`; raises AmbiguousHeaderError."""
@@ -68,27 +68,29 @@ class Caller:
             except RuntimeError as error:
                 exchange.fail(error)
                 continue
-            if not is_free and self._alarm is None:
-                self._alarm = asyncio.get_running_loop().call_later(PATIENCE, self._look_at, exchange)
+            if not is_free and self._warning_timer is None:
+                self._warning_timer = asyncio.get_running_loop().call_later(WAIT_WARNING, self._check_wait, exchange)
 
     async def converse(self, exchange: Exchange, receive: Receive, send: Send) -> None:
-        """Pass the response on as it comes; a cancellation gives the call up."""
+        """Pass the response on as it comes; a cancellation abandons the call."""
         try:
             await exchange.converse(receive, send)
         except asyncio.CancelledError:
-            self.give_up(exchange)
+            self.abandon(exchange)
             raise
 
-    def give_up(self, exchange: Exchange) -> None:
-        """Leave a call to itself, whose request is cancelled."""
+    def abandon(self, exchange: Exchange) -> None:
+        """Abandon the call of a cancelled request, which continues in its thread."""
         exchange.abandon()
-        self._given_up = [each for each in (*self._given_up, exchange) if each.begun and not each.ended]
-        if len(self._given_up) >= self._threads.most:
-            self._on_stuck(f"all {self._threads.most} WSGI threads are blocked by cancelled requests")
+        self._abandoned = [each for each in (*self._abandoned, exchange) if each.begun and not each.ended]
+        if len(self._abandoned) >= self._threads.limit:
+            self._on_stuck(f"all {self._threads.limit} WSGI threads are blocked by cancelled requests")
 
-    def _look_at(self, exchange: Exchange) -> None:
-        """Log the stacks of the threads, if a request that had to wait still does."""
-        self._alarm = None
+    def _check_wait(self, exchange: Exchange) -> None:
+        """Log the stacks of the threads if the request still waits for one."""
+        self._warning_timer = None
         if not (exchange.begun or exchange.abandoned):
-            logger.warning("a request has waited %g s for a WSGI thread (all %d busy)", PATIENCE, self._threads.most)
+            logger.warning(
+                "a request has waited %g s for a WSGI thread (all %d busy)", WAIT_WARNING, self._threads.limit
+            )
             faulthandler.dump_traceback(2, all_threads=True)

@@ -99,7 +99,7 @@ class WSGICycle(HTTP1Cycle):
             super().cancel(why)
         elif not self.cut:
             self.cut, self.refused = why, True
-            self.caller.give_up(exchange)
+            self.caller.abandon(exchange)
             self._failed(asyncio.CancelledError())
             self._end(exchange)
 
@@ -107,7 +107,7 @@ class WSGICycle(HTTP1Cycle):
     def has_ended(self) -> bool:
         return self._exchange is None and super().has_ended
 
-    def look(self) -> None:
+    def on_change(self) -> None:
         """Handle what the thread has changed."""
         exchange = self._exchange
         assert exchange is not None

@@ -22,8 +22,8 @@ from corn.version import __version__
 Environ = dict[str, Any]
 HeaderMap = Literal["drop", "refuse", "keep"]
 
-_MOST_NAMES = 1024
-_LONGEST_NAME = 64  # that is remembered
+_MAX_NAMES = 1024
+_MAX_CACHED_NAME = 64  # that is remembered
 _PORTS = {"http": "80", "https": "443"}
 _keys: dict[bytes, str] = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 _ALIKE: Environ = {
@@ -126,6 +126,6 @@ def _key_of(name: bytes, header_map: HeaderMap) -> str:
         if header_map == "refuse":
             raise AmbiguousHeaderError(f"the name of header field {name.decode('latin-1')} has an underscore")
         return key if header_map == "keep" else ""
-    if len(_keys) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
+    if len(_keys) < _MAX_NAMES and len(name) <= _MAX_CACHED_NAME:
         _keys[name] = key
     return key

@@ -18,8 +18,8 @@ from corn.server.asgi.types import ClientDisconnected
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import Environ
 
-_MOST_REMEMBERED = 256
-_LONGEST_REMEMBERED = 1024  # characters of all fields together
+_MAX_CACHED = 256
+_MAX_CACHED_SIZE = 1024  # characters of all fields together
 _statuses: dict[str, int] = {}
 _heads: dict[tuple[tuple[str, str], ...], tuple[list[tuple[bytes, bytes]], int]] = {}
 
@@ -155,7 +155,7 @@ def _status(line: str) -> int:
     code = line[:3]
     if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
         raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
-    if len(_statuses) < _MOST_REMEMBERED and len(line) <= _LONGEST_REMEMBERED:
+    if len(_statuses) < _MAX_CACHED and len(line) <= _MAX_CACHED_SIZE:
         _statuses[line] = int(code)
     return int(code)
 
@@ -163,8 +163,8 @@ def _status(line: str) -> int:
 def _remember(fields: tuple[tuple[str, str], ...]) -> tuple[list[tuple[bytes, bytes]], int]:
     """Fields as bytes, and their Content-Length. Most applications send few different sets, so they are cached."""
     known = _encode(fields)
-    if sum(len(name) + len(value) for name, value in fields) <= _LONGEST_REMEMBERED:
-        if len(_heads) >= _MOST_REMEMBERED:
+    if sum(len(name) + len(value) for name, value in fields) <= _MAX_CACHED_SIZE:
+        if len(_heads) >= _MAX_CACHED:
             _heads.clear()
         _heads[fields] = known
     return known

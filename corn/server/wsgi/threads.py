@@ -11,10 +11,10 @@ Call = Callable[[], None]
 
 
 class Threads:
-    """Pool of at most `most` daemon threads that share one queue of calls; `run` is for the event loop's thread only.
+    """Pool of at most `limit` daemon threads that share one queue of calls; `run` is for the event loop's thread only.
 
     A thread is started when a call arrives and none is free, so never in a template, and never more than needed. The
-    number of free threads is exact: there is one thread for each queued or running call, up to `most`.
+    number of free threads is exact: there is one thread for each queued or running call, up to `limit`.
 
     Rejected: concurrent.futures. Its count of idle threads is wrong if a call arrives while a thread becomes idle; it
     also makes a future, a condition and a work item for each call, and joins its threads at exit. Rejected: a lock for
@@ -22,8 +22,8 @@ class Threads:
     switches for each of 64 concurrent requests instead of 0.1.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._calls: SimpleQueue[Call] = SimpleQueue()
         self._inside = 0  # queued and running calls, and the ended ones that are still in `_over`
         self._over: deque[None] = deque()  # one entry for each call that has ended; append and pop are atomic
@@ -37,7 +37,7 @@ class Threads:
         while self._over:
             self._over.pop()
             self._inside -= 1
-        if self._started <= self._inside and self._started < self.most:
+        if self._started <= self._inside and self._started < self.limit:
             self._start()
         self._inside += 1
         self._calls.put(call)

@@ -134,7 +134,7 @@ def test_request_timeout_gets_503_and_stuck_threads_ask_for_replacement(run, cap
 
 
 def test_full_thread_pool_logs_stacks(run, caplog, capfd, monkeypatch):
-    monkeypatch.setattr(caller, "PATIENCE", 0.1)
+    monkeypatch.setattr(caller, "WAIT_WARNING", 0.1)
     events = Events()
 
     def stuck(environ, start_response):
