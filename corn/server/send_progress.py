@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from corn.config import Config
 
-LOOK_AGAIN = 1.0  # seconds between two checks of a connection with buffered output
+CHECK_INTERVAL = 1.0  # seconds between two checks of a connection with buffered output
 
 
 class SendProgress:
     """Progress of a peer in reading the output buffered for it; times are of `Clock.now`."""
 
-    __slots__ = ("_enough", "_left", "_read", "_stalls_at", "_timeout", "_unsent")
+    __slots__ = ("_left", "_read", "_required", "_stalls_at", "_timeout", "_unsent")
 
     def __init__(self, config: Config, now: float) -> None:
         self._timeout = self._left = config.timeout_send
-        self._enough = max(1, int(config.min_send_rate * config.timeout_send))
+        self._required = max(1, int(config.min_send_rate * config.timeout_send))
         self._read = 0  # bytes since `_stalls_at` was last moved
         self._unsent = 0
         self._stalls_at = now + config.timeout_send
@@ -32,7 +32,7 @@ class SendProgress:
         """True if the peer reads the buffered output, `unsent` bytes now; False too where there is none."""
         self._read += max(0, self._unsent - unsent)
         self._unsent = unsent
-        if self._read >= self._enough:
+        if self._read >= self._required:
             self._read, self._stalls_at = 0, now + self._timeout
         return unsent > 0 and now < self._stalls_at
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from corn.server.connection_handoff import ConnectionHandoff
 
 
-MOST_IN_FLIGHT = 1000  # requests that are listed
+MAX_IN_FLIGHT = 1000  # requests that are listed
 _MAX_PATH = 300
 _RANDOM = random.SystemRandom()  # not the generator that the application may have seeded
 
@@ -216,13 +216,13 @@ def _port(listeners: Sequence[socket.socket]) -> int | None:
 
 
 def _requests_in_flight(service: ServerContext) -> list[dict[str, Any]]:
-    """In-flight requests, the oldest first, at most `MOST_IN_FLIGHT`.
+    """In-flight requests, the oldest first, at most `MAX_IN_FLIGHT`.
 
     Each has a method, a path, its age in seconds, the client, the status if the response has begun, and the number of
     body bytes sent so far. It changes no state, because a signal handler calls it too.
     """
     now = time.monotonic()
-    cycles = sorted(service.running, key=lambda each: each.started_at)[:MOST_IN_FLIGHT]
+    cycles = sorted(service.running, key=lambda each: each.started_at)[:MAX_IN_FLIGHT]
     return [
         {
             "method": "WEBSOCKET" if cycle.scope["type"] == "websocket" else cycle.head.method,

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from corn.server.context import ServerContext
-from corn.server.send_progress import LOOK_AGAIN, SendProgress
+from corn.server.send_progress import CHECK_INTERVAL, SendProgress
 from corn.server.typing import Cycle
 from corn.system.sockets import shut_down, unsent_bytes
 
@@ -149,7 +149,7 @@ class BufferedProtocol(asyncio.Protocol):
             self._progress = SendProgress(service.config, now)
         is_made = self._progress.is_made(self._count_unsent(), now)
         if is_made:
-            self.deadline = now + min(LOOK_AGAIN, service.config.timeout_send)
+            self.deadline = now + min(CHECK_INTERVAL, service.config.timeout_send)
         return is_made
 
     def _count_unsent(self) -> int:

@@ -15,7 +15,7 @@ from corn.server.http.target import is_host
 
 _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 _MAX_HOSTS = 256
-LONGEST_HOST = 262  # that is remembered: a DNS name and a port
+MAX_CACHED_HOST = 262  # that is remembered: a DNS name and a port
 _MAX_NAMES = 1024
 _MAX_OPTIONS = 64
 
@@ -98,7 +98,7 @@ def _host(head: RequestHead, value: bytes) -> None:
     if value not in _hosts:
         if not is_host(value):
             raise HTTPError(400, "invalid Host header")
-        if len(_hosts) < _MAX_HOSTS and len(value) <= LONGEST_HOST:
+        if len(_hosts) < _MAX_HOSTS and len(value) <= MAX_CACHED_HOST:
             _hosts.add(value)
 
 

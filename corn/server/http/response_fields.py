@@ -32,7 +32,7 @@ _SPECIAL = {
     b"server": _SERVER,
 }
 _MAX_NAMES = 1024
-_LONGEST_NAME = 64  # that is remembered
+_MAX_CACHED_NAME = 64  # that is remembered
 _names: dict[bytes, int] = {}
 STATUS_LINES = {int(each): b"HTTP/1.1 %d %b\r\n" % (each, each.phrase.encode()) for each in HTTPStatus if each >= 200}
 
@@ -95,7 +95,7 @@ def _learn(name: bytes) -> int:
     if not TOKEN.fullmatch(name):
         raise ValueError(f"invalid response header name {name!r}")
     kind = _SPECIAL.get(name.lower(), _PLAIN)
-    if len(_names) < _MAX_NAMES and len(name) <= _LONGEST_NAME:
+    if len(_names) < _MAX_NAMES and len(name) <= _MAX_CACHED_NAME:
         _names[name] = kind
     return kind
 

@@ -2,7 +2,7 @@
 
 It closes in two steps, because the peer may be sending requests at this moment:
 
-    leaving   send a GOAWAY that allows all streams, and a PING; requests that arrive meanwhile are served
+    draining  send a GOAWAY that allows all streams, and a PING; requests that arrive meanwhile are served
     closed    after the answer to the PING, or its timeout: send a GOAWAY with the last stream, and accept no more
 
 While the socket cannot be written to, it is not read either: a peer that sends pings without reading the answers is
@@ -64,7 +64,7 @@ from corn.server.lingering_close import close_lingering
 from corn.server.write_buffer import BufferedProtocol
 
 _TOO_LARGE = 2  # header lists up to this multiple of the limit are decoded, to be answered with 431
-_LEAVING = b"leaving\0"  # payload of the PING whose answer shows that the peer has received the first GOAWAY
+_DRAIN_PING = b"leaving\0"  # payload of the PING whose answer shows that the peer has received the first GOAWAY
 _ROUND_TRIP_TIMEOUT = 1.0  # seconds for that answer
 _ANSWER_TO_HTTP1 = HTTPError(505, "this port speaks HTTP/2 only")
 
@@ -79,12 +79,12 @@ class HTTP2Connection(BufferedProtocol):
 
     __slots__ = (
         "_decoder",
+        "_drain_at",
         "_greeted",
         "_head_due",
         "_held",
+        "_is_draining",
         "_is_over",
-        "_leave_at",
-        "_leaving",
         "_peer_closed",
         "_reader",
         "_settled",
@@ -113,8 +113,8 @@ class HTTP2Connection(BufferedProtocol):
         self._greeted = False  # the preface has been received
         self._settled = False  # the peer's first SETTINGS have been received
         self._head_due = math.inf  # deadline for an incomplete frame
-        self._leave_at = math.inf
-        self._leaving = False
+        self._drain_at = math.inf
+        self._is_draining = False
         self._peer_closed = False
         self._is_over = False  # nothing more can be written
 
@@ -326,7 +326,7 @@ class HTTP2Connection(BufferedProtocol):
         self._spend()
         if not flags & ACK:
             self.write_soon(frame(PING, ACK, 0, payload))
-        elif payload == _LEAVING and self._leaving:
+        elif payload == _DRAIN_PING and self._is_draining:
             self._close_when_idle()
 
     def _take_goaway(self, _: int, stream_number: int, payload: bytes) -> None:
@@ -400,9 +400,9 @@ class HTTP2Connection(BufferedProtocol):
         if self.write_paused:
             return
         streams = self.streams.by_number
-        dues = [min(stream.body_due, stream.send_due) for stream in streams.values()]
+        deadlines = [min(stream.body_due, stream.send_due) for stream in streams.values()]
         idle = math.inf if streams else self.service.idle_deadline
-        self.deadline = min(self._head_due, self._leave_at, idle, *dues)
+        self.deadline = min(self._head_due, self._drain_at, idle, *deadlines)
 
     # Worker
 
@@ -411,22 +411,22 @@ class HTTP2Connection(BufferedProtocol):
         if self.write_paused or self.transport.is_closing():
             if not self.still_sends():
                 self.abort()
-        elif not (streams or self._reader.is_amid_head or self._leave_at < math.inf):
+        elif not (streams or self._reader.is_amid_head or self._drain_at < math.inf):
             self._close()
         elif self._head_due <= now:
             self._fail(HTTP2ConnectionError(ErrorCode.NO_ERROR, "a frame did not arrive in time"))
         else:
             for stream in list(streams.values()):
                 stream.expire(now)
-            if self._leave_at <= now:
-                self._leave()
+            if self._drain_at <= now:
+                self._begin_drain()
             if not self._is_over:
                 self.set_deadline()
 
     def linger_until(self, first: float, idle: float) -> None:
-        if not self._leaving:
-            self._leave_at = min(self._leave_at, idle if self.streams.last else first)
-            self.deadline = min(self.deadline, self._leave_at)
+        if not self._is_draining:
+            self._drain_at = min(self._drain_at, idle if self.streams.last else first)
+            self.deadline = min(self.deadline, self._drain_at)
 
     @property
     def is_busy(self) -> bool:
@@ -434,17 +434,17 @@ class HTTP2Connection(BufferedProtocol):
 
     # The end
 
-    def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._leave_at = self.service.clock.now + _ROUND_TRIP_TIMEOUT
-            self.write(goaway(MAX_STREAM, ErrorCode.NO_ERROR) + frame(PING, 0, 0, _LEAVING))
+    def _begin_drain(self) -> None:
+        if not self._is_draining:
+            self._is_draining = True
+            self._drain_at = self.service.clock.now + _ROUND_TRIP_TIMEOUT
+            self.write(goaway(MAX_STREAM, ErrorCode.NO_ERROR) + frame(PING, 0, 0, _DRAIN_PING))
         else:
             self._close_when_idle()
 
     def _close_when_idle(self) -> None:
         if not self.streams.is_closed:
-            self.streams.is_closed, self._leave_at = True, math.inf
+            self.streams.is_closed, self._drain_at = True, math.inf
             self.write(goaway(self.streams.last, ErrorCode.NO_ERROR))
             if not self.streams.by_number:
                 self._close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from corn.server.http.errors import HTTPError
 from corn.server.http.grammar import PRINTABLE, TOKEN
-from corn.server.http.head import HANDLERS, LONGEST_HOST, RequestHead, read_method
+from corn.server.http.head import HANDLERS, MAX_CACHED_HOST, RequestHead, read_method
 from corn.server.http.target import GOOD, is_host
 from corn.server.http2.field_decoder import Fields
 from corn.server.http2.frames import MalformedRequestError
@@ -155,7 +155,7 @@ def _read_authority(head: RequestHead, authority: bytes | None) -> None:
     if authority not in _authorities:
         if not is_host(authority):
             raise MalformedRequestError("invalid :authority")
-        if len(_authorities) < _MAX_NAMES and len(authority) <= LONGEST_HOST:
+        if len(_authorities) < _MAX_NAMES and len(authority) <= MAX_CACHED_HOST:
             _authorities.add(authority)
     head.host = authority
     head.headers.insert(0, (b"host", authority))

@@ -28,7 +28,7 @@ from time import monotonic
 
 from corn.server.asgi.types import Message
 from corn.server.context import ServerContext
-from corn.server.send_progress import LOOK_AGAIN
+from corn.server.send_progress import CHECK_INTERVAL
 from corn.server.typing import SessionTransport
 from corn.server.websocket.frames import ABNORMAL, MAX_BYTES, CloseInfo, FrameCodec
 
@@ -183,7 +183,7 @@ class WebSocketSession:
         now, config = self._service.clock.now, self._service.config
         if self.outcome is not None:
             if not self.is_lost and self.carrier.still_sends():  # the close frame waits behind a message
-                self.deadline = now + LOOK_AGAIN
+                self.deadline = now + CHECK_INTERVAL
                 return
             self.deadline = math.inf
             self.carrier.abort()

@@ -34,7 +34,7 @@ def test_drain_finishes_requests_and_accepts_those_in_flight(run):
             await client.data(uploading, b"abc")
             connection = next(iter(at.server._service.connections))
             at.server.drain(grace=10, final=True)
-            await until(lambda: connection._leaving)
+            await until(lambda: connection._is_draining)
             late = await client.begin()  # the client has not seen the first GOAWAY
             await client.until(lambda: goaways(client))
             assert goaways(client)[0].last_stream_id == frames.MAX_STREAM
