@@ -61,8 +61,8 @@ def test_counters_outlive_their_worker(run):
             await at.request(get("/"))
             readings = WorkerCounters(at.slots)
             readings.add_exited(at.slots.cell(0))
-            assert readings.gone.requests == 1
-            assert readings.gone.connections == 0
+            assert readings.exited.requests == 1
+            assert readings.exited.connections == 0
             assert reading_of(at.slots.cell(0)).requests == 0
 
     run(test())
