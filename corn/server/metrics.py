@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from time import monotonic
 
 from corn.ipc.scoreboard import LATENCY_BOUNDS, Field
 from corn.server.access_log.formats import AccessRecord
@@ -55,12 +54,12 @@ class Metrics:
         self.busy = 0.0  # seconds, over all requests
         self.messages = 0  # received over WebSockets
 
-    def answered(self, cycle: Cycle, *, logs: bool = True) -> None:
+    def answered(self, cycle: Cycle, now: float, *, logs: bool = True) -> None:
         """Count a finished request at once in shared memory, so that a crash loses no count; log it.
 
         A request whose response was not delivered has the status 499. A WebSocket has other lines in the log.
         """
-        took = monotonic() - cycle.started_at
+        took = now - cycle.started_at
         status = cycle.status if cycle.committed and not cycle.lost else CLIENT_CLOSED
         self._words[_ROWS[status // 100] + (bisect_left(LATENCY_BOUNDS, took) if took > _FASTEST else 0)] += 1
         self.sent += cycle.sent

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 
 from corn.server.context import ServerContext
 from corn.server.send_progress import CHECK_INTERVAL, SendProgress
@@ -203,11 +204,11 @@ class BufferedProtocol(asyncio.Protocol):
             self._writers = WaiterList()
         await self._writers.wait()
 
-    def answered(self, cycle: Cycle) -> None:
+    def answered(self, cycle: Cycle, now: float) -> None:
         """Count and log a finished request, once its response has left the buffers, or is lost in them."""
         self.flush()
         if self.transport.is_closing() or not self.transport.get_write_buffer_size():
-            self.service.metrics.answered(cycle)
+            self.service.metrics.answered(cycle, now)
         else:
             self._undelivered = cycle
             self.transport.set_write_buffer_limits(high=0)  # writing is resumed when nothing is left
@@ -225,7 +226,7 @@ class BufferedProtocol(asyncio.Protocol):
     def _settle(self) -> None:
         cycle, self._undelivered = self._undelivered, None
         if cycle is not None:
-            self.service.metrics.answered(cycle)
+            self.service.metrics.answered(cycle, monotonic())
 
     def wake_writers(self) -> None:
         """Wake the writers that wait in `drained`."""

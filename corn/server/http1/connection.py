@@ -169,10 +169,10 @@ class HTTP1Connection(BufferedProtocol):
                 cycle.begin()
 
     def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        if not self._used:  # and it is often the only one
-            return self.service.first_head.parse_next(data, end, self.service.limit_header_count)
-        self._previous = self._previous or PreviousHead()
-        return self._previous.parse_next(data, end, self.service.limit_header_count)
+        previous = self._previous
+        if previous is None and self._used:  # the first request is often the only one
+            previous = self._previous = PreviousHead()
+        return (previous or self.service.first_head).parse_next(data, end, self.service.limit_header_count)
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""
@@ -353,12 +353,12 @@ class HTTP1Connection(BufferedProtocol):
 
     def finished(self, cycle: Cycle) -> None:
         """Handle the end of the cycle: the response is complete, or there will be none."""
-        service, is_closing = self.service, self.transport.is_closing()
+        service, is_closing, now = self.service, self.transport.is_closing(), monotonic()
         if is_closing and not cycle.refused:
             cycle.lost = True
-        (self if cycle.sent > DELIVERED_AT_ONCE else service.metrics).answered(cycle)
+        (self if cycle.sent > DELIVERED_AT_ONCE else service.metrics).answered(cycle, now)
         if len(service.running) > 1:
-            service.turn.finished(monotonic())
+            service.turn.finished(now)
         if self.cycle is not cycle:
             return
         self.cycle = None

@@ -376,14 +376,15 @@ class Stream:
 
     def finished(self, cycle: Cycle) -> None:
         """Handle the end of the cycle: the response is complete, or there will be none."""
+        now = monotonic()
         if self.sent or self.cycle is None:
-            self.service.metrics.answered(cycle)
+            self.service.metrics.answered(cycle, now)
         else:
             self._undelivered = cycle
         if not cycle.gone:
             self.connection.guard.earn(RESPONSE)
         if len(self.service.running) > 1:
-            self.service.turn.finished(monotonic())
+            self.service.turn.finished(now)
         self.connection.flush_unless_held()
 
     def abort_response(self, cycle: Cycle) -> None:
@@ -437,7 +438,7 @@ class Stream:
         """Count and log the finished request whose response is delivered, or lost."""
         cycle, self._undelivered = self._undelivered, None
         if cycle is not None:
-            self.service.metrics.answered(cycle)
+            self.service.metrics.answered(cycle, monotonic())
 
     def _lose_session(self) -> None:
         session, self._session = self._session, None

@@ -111,7 +111,7 @@ class WebSocketCycle(RequestCycle):
         self.session = WebSocketSession(service, frames, self._waiters.wake, self._end)
         self._stage, self.status, self.committed, self.expires = self.OPEN, self.opened_by, True, math.inf
         self.connection.open_websocket(self.head, self.session, self._block, flags)
-        service.metrics.answered(self, logs=False)
+        service.metrics.answered(self, monotonic(), logs=False)
         if service.access is not None:
             service.access.accepted(self._record("accepted"))
 
