@@ -60,7 +60,7 @@ def bad_deploy(before: str = "", lifespan: str = "pass") -> Callable[[str], str]
             server.send_hangup()
             time.sleep(4)
             if server.process.poll() is not None:
-                raise LostError("HUP ended it")
+                raise LostError("the server exited on HUP")
             if load.failed or not server.answers():
                 raise LostError(f"{load.failed} of {load.answered + load.failed} requests failed")
             return f"the old code kept serving, {load.answered} requests answered"
@@ -140,7 +140,7 @@ def signal_storm(name: str) -> str:
             time.sleep(0.005)
         time.sleep(5)
         if server.process.poll() is not None:
-            raise LostError("HUP ended it")
+            raise LostError("the server exited on HUP")
         _expect(lambda: len(server.workers()) == WORKERS, "it has its workers, and no more", 30)
         return _no_failures(load)
 
@@ -255,8 +255,8 @@ SCENARIOS: dict[str, Callable[[str], str]] = {
     "deploy: sys.exit at import": bad_deploy("import sys; sys.exit(3)"),
     "deploy: process ended at import": bad_deploy("import os; os._exit(3)"),
     "deploy: import hangs": bad_deploy("import time; time.sleep(3600)"),
-    "deploy: start-up fails": bad_deploy(lifespan="raise RuntimeError('no database')"),
-    "the event loop is stuck": stuck_loop,
+    "deploy: startup fails": bad_deploy(lifespan="raise RuntimeError('no database')"),
+    "the event loop is blocked": stuck_loop,
     "a worker leaks memory": leak,
     "the master is killed": killed_master,
     "stop with a request in flight": stop_in_flight,

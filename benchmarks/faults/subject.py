@@ -213,7 +213,7 @@ def wait(condition: Callable[[], bool], seconds: float, what: str) -> float:
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > seconds:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
+            raise TimeoutError(f"timed out after {seconds:g} s, waiting until {what}")
         time.sleep(0.02)
     return time.monotonic() - began
 
