@@ -60,7 +60,7 @@ def _document(failure: Failure, directory: str) -> Iterator[str]:
     yield from _circumstances(failure, directory)
     if failure.detail:
         yield _block(failure.detail)
-    if place is not None and len(failure.raised[0].frames) + len(failure.raised) > 2:
+    if place is not None and sum(map(_unfolded, failure.raised)) > 1:
         yield _frame(place, directory)
     for raised in failure.raised:
         yield from _raised(raised, directory)
@@ -92,6 +92,11 @@ def _raised(raised: Raised, directory: str) -> Iterator[str]:
     for own, group in groupby(raised.frames, key=lambda frame: frame.own):
         frames = list(group)
         yield _frames(frames, directory) if own or not has_own else _folded(frames, directory)
+
+
+def _unfolded(raised: Raised) -> int:
+    """Number of frames of an exception whose code the page shows without a click."""
+    return sum(frame.own for frame in raised.frames) or len(raised.frames)
 
 
 def _frames(frames: Iterable[Frame], directory: str) -> str:

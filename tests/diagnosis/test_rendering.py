@@ -81,6 +81,15 @@ def test_page_shows_file_line_and_code():
 
 
 @pytest.mark.parametrize(
+    ("frames", "boxes"), [((OWN,), 1), ((OWN, LIBRARY), 1), ((OWN, OWN), 3), ((LIBRARY,), 1), ((LIBRARY, LIBRARY), 3)]
+)
+def test_page_repeats_failed_line_only_above_longer_traceback(frames, boxes):
+    shown = page(Failure("exception", "x", (Raised("E", "", frames),)), "/srv/app")
+    unfolded = re.sub(r"<details>.*?</details>", "", shown, flags=re.DOTALL)
+    assert unfolded.count('<div class="frame">') == boxes
+
+
+@pytest.mark.parametrize(
     ("accept", "kind"),
     [
         ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", HTML),
