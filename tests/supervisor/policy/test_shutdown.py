@@ -80,6 +80,30 @@ class TestStop:
         world.settle()
         assert world.exit_code == 130
 
+    def test_second_sigquit_kills_workers_and_exits_0(self):
+        world = running(2)
+        world.signal("SIGQUIT")
+        assert not world.killed
+        world.signal("SIGQUIT")
+        assert world.killed == set(world.workers)
+        world.settle()
+        assert world.exit_code == 0
+
+    def test_stop_names_its_cause_or_else_its_signal(self):
+        for cause, named in (("the terminal was closed", "the terminal was closed"), ("", "SIGTERM")):
+            world = running(1)
+            world.happens(events.StopRequested(world.now, "SIGTERM", cause))
+            assert texts(world)[-1] == f"{named}: stopping; in-flight requests may finish"
+
+    def test_candidate_that_fails_during_stop_does_not_end_stop(self):
+        world = running(1)
+        world.hup()
+        world.signal("SIGTERM")
+        world.template_fails(2)
+        assert world.state.phase is Phase.STOPPING
+        world.settle()
+        assert world.exit_code == 0
+
     def test_worker_crash_during_stop_is_not_replaced(self):
         world = running(2)
         world.signal("SIGTERM")
@@ -142,13 +166,23 @@ class TestUpgrade:
         world.usr2()
         assert len(of_kind(world.did, actions.StartSuccessor)) == 2
 
-    def test_stop_during_upgrade_stops_successor(self):
+    @pytest.mark.parametrize("then", ["SIGTERM", "SIGINT"])
+    def test_stop_during_upgrade_stops_successor_once(self, then):
         world = running(1)
         world.usr2()
         world.signal("SIGTERM")
-        assert actions.StopSuccessor() in world.did
+        world.signal(then)
+        assert world.did.count(actions.StopSuccessor()) == 1
         world.settle()
         assert world.exit_code == 0
+
+    def test_urgent_stop_after_hand_over_keeps_successor(self):
+        world = running(1)
+        world.usr2()
+        world.happens(events.SuccessorReady(world.now))
+        world.signal("SIGINT")
+        assert of_kind(world.did, DrainWorker)[-1].grace == 0
+        assert actions.StopSuccessor() not in world.did
 
 
 class TestDrainDelay:
@@ -191,6 +225,38 @@ class TestDrainDelay:
         world.signal("SIGTERM")
         world.settle()
         assert world.exit_code == 0
+
+    def test_drain_delay_while_some_workers_start_is_skipped(self):
+        world = World(settings_with(workers=2, drain_delay=10))
+        world.start()
+        world.template_ready(1)
+        first, _ = world.workers
+        world.boots(first)
+        world.ready(first)
+        assert world.state.phase is Phase.STARTING
+        world.signal("SIGTERM")
+        assert actions.CloseListeners() in world.did
+
+    def test_drain_delay_without_ready_worker_is_skipped(self):
+        world = running(1, drain_delay=10)
+        world.exits(*world.workers, SEGV)
+        assert world.state.phase is Phase.RUNNING
+        world.signal("SIGTERM")
+        assert actions.CloseListeners() in world.did
+
+    def test_drain_delay_drops_queued_reload(self):
+        world = running(1, drain_delay=10)
+        world.hup()
+        world.hup()
+        world.signal("SIGTERM")
+        world.settle()
+        assert world.ready_generations() == [2]
+        assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
+
+    def test_drain_delay_names_cause_of_stop(self):
+        world = running(1, drain_delay=10)
+        world.happens(events.StopRequested(world.now, "SIGTERM", "corn stop"))
+        assert texts(world)[-1] == "corn stop: accepting connections for 10 s more (--drain-delay), then stopping"
 
     def test_drain_delay_refuses_upgrade_and_reload(self):
         world = running(1, drain_delay=10)
