@@ -57,7 +57,7 @@ def _may_scale(state: State) -> bool:
 
 
 def _busy_with_one_fewer(state: State, busy: float) -> float:
-    return busy * state.target / (state.target - 1) if state.target > 1 else 1.0
+    return busy * state.target / (state.target - 1)
 
 
 def _scale(draft: Transition, by: int, why: str) -> None:

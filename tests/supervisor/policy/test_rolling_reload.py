@@ -1,11 +1,9 @@
-"""Rolling reloads, soak, rollback, and the loss of a template; one test for each rule."""
+"""Rolling reloads and their soak; one test for each rule."""
 
 from __future__ import annotations
 
-import itertools
-
 from corn.supervisor.policy import events
-from corn.supervisor.policy.actions import KillWorker, SpawnTemplate, SpawnWorker
+from corn.supervisor.policy.actions import DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
 from corn.supervisor.policy.state import Phase, ProcessExit, Stage
 from tests.support.policy_world import KILLED, SEGV, of_kind, running, settings_with, texts
 
@@ -159,8 +157,55 @@ class TestReload:
         world.settle()
         assert world.ready_generations() == [2]
 
+    def test_committed_reload_applies_its_settings(self):
+        world = running(1)
+        world.hup(settings_with(workers=1, timeout_graceful_shutdown=7.0))
+        world.settle()
+        assert [each.grace for each in of_kind(world.did, DrainWorker)] == [30.0]
+        world.signal("SIGTERM")
+        assert [each.grace for each in of_kind(world.did, DrainWorker)] == [30.0, 7.0]
+
+    def test_committed_reload_forgets_crashes_of_old_code(self):
+        world = running(1)
+        for _ in range(3):
+            world.exits(world.state.ready()[0].id, SEGV)
+            world.passes(10)
+            world.settle()
+        world.hup()
+        world.settle()
+        world.exits(world.state.ready()[0].id, SEGV)
+        assert texts(world)[-1].endswith("; replaced at once")
+
+    def test_refused_reload_is_kept_as_last_error(self):
+        world = running(1)
+        world.hup()
+        world.template_fails(2, "no such module")
+        assert (world.state.last_error, world.state.last_detail) == ("no such module", "Traceback")
+        world.hup()
+        world.settle()
+        assert (world.state.last_error, world.state.last_detail) == ("", "")
+
 
 class TestSoak:
+    def test_crash_of_old_worker_does_not_shorten_soak(self):
+        world = running(1)
+        world.hup(settings_with(workers=1, soak=2.0))
+        old, canary = self.begin(world)
+        world.exits(old, SEGV)
+        world.passes(1.9)
+        assert world.state.phase is Phase.RELOADING
+        world.passes(0.2)
+        assert (world.state.phase, world.state.current) == (Phase.RUNNING, 2)
+        assert list(world.workers) == [canary]
+
+    def begin(self, world):
+        """Start the canary; returns the old worker and it."""
+        world.template_ready(2)
+        old, canary = world.workers
+        world.boots(canary)
+        world.ready(canary)
+        return old, canary
+
     def test_soak_keeps_old_workers_until_it_ends(self):
         world = running(2, soak=3.0)
         world.hup()
@@ -196,96 +241,3 @@ class TestSoak:
         world.settle()
         world.exits(world.state.ready()[0].id, SEGV)
         assert [each.gated for each in of_kind(world.did, SpawnWorker)] == [False, False, True, True, False]
-
-
-class TestRollback:
-    def reloaded(self, **settings):
-        world = running(2, rollback_window=60.0, **settings)
-        world.hup()
-        world.settle()
-        assert world.ready_generations() == [2, 2]
-        return world
-
-    def test_previous_template_is_kept_for_rollback_window(self):
-        world = self.reloaded()
-        assert world.templates == {1, 2}
-        world.passes(61)
-        world.settle()
-        assert world.templates == {2}
-
-    def test_crash_soon_after_commit_rolls_back_without_reload(self):
-        world = self.reloaded()
-        world.passes(1)
-        world.exits(world.state.ready()[0].id, SEGV)
-        assert "rolled back: generation 1 serves again" in texts(world)[-1]
-        world.settle()
-        assert world.ready_generations() == [1, 1]
-        assert world.templates == {1}
-        assert len(of_kind(world.did, SpawnTemplate)) == 2
-
-    def test_crash_long_after_commit_does_not_roll_back(self):
-        world = self.reloaded()
-        world.passes(6)
-        world.exits(world.state.ready()[0].id, SEGV)
-        world.settle()
-        assert world.ready_generations() == [2, 2]
-
-    def test_rollback_ignores_workers_killed_from_outside(self):
-        world = self.reloaded()
-        world.exits(world.state.ready()[0].id, KILLED)
-        world.settle()
-        assert world.ready_generations() == [2, 2]
-
-    def test_rollback_restores_previous_settings(self):
-        world = running(2, rollback_window=60.0)
-        world.hup(settings_with(workers=3, rollback_window=60.0))
-        world.settle()
-        assert world.ready_generations() == [2] * 3
-        world.exits(world.state.ready()[0].id, SEGV)
-        world.settle()
-        assert world.ready_generations() == [1, 1]
-
-    def test_rollback_window_keeps_one_previous_generation(self):
-        world = self.reloaded()
-        world.hup()
-        world.settle()
-        assert world.templates == {2, 3}
-
-
-class TestTemplateLost:
-    def test_lost_template_and_workers_restore_previous_generation(self):
-        world = running(2, rollback_window=60.0)
-        world.hup()
-        world.settle()
-        world.passes(10)
-        world.template_exits(2, KILLED)
-        world.template_fails(3)
-        for worker in world.state.ready():
-            world.exits(worker.id, KILLED)
-        world.settle()
-        assert world.ready_generations() == [1, 1]
-
-    def test_lost_template_keeps_workers_and_loads_candidate(self):
-        world = running(2)
-        world.template_exits(1, KILLED)
-        assert world.ready_generations() == [1, 1]
-        assert not world.draining
-        assert world.state.candidate == 2
-        world.settle()
-        assert world.ready_generations() == [2, 2]
-
-    def test_lost_template_that_does_not_load_is_retried_with_growing_delays(self):
-        world = running(2)
-        world.template_exits(1, KILLED)
-        attempts = []
-        for _ in range(5):
-            attempts.append(world.now)
-            world.template_fails(world.state.candidate)
-            assert world.ready_generations() == [1, 1]
-            while world.state.candidate is None:
-                world.passes(0.1)
-        gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
-        assert gaps == sorted(gaps)
-        assert gaps[-1] > gaps[0]
-        world.settle()
-        assert world.ready_generations() == [7, 7]
