@@ -74,8 +74,35 @@ class TestStart:
         assert world.exit_code is None
         assert world.state.phase is Phase.RUNNING
         assert list(world.workers) == [first]
+        assert (world.state.last_error, world.state.last_detail) == ("lifespan broke", "Traceback")
         world.passes(0.5)
         assert len(world.workers) == 2
+
+    def test_failed_canary_is_kept_as_last_error(self):
+        world = running(1)
+        world.hup()
+        world.template_ready(2)
+        (canary,) = world.in_stage(Stage.SPAWNING)
+        world.boots(canary)
+        world.fails(canary)
+        assert (world.state.last_error, world.state.last_detail) == ("lifespan broke", "Traceback")
+        assert texts(world)[-2].endswith("generation 2 is withdrawn: lifespan broke")
+
+    def test_failed_start_is_not_taken_for_refused_reload(self):
+        world = World(settings_with(workers=1))
+        world.start()
+        for _ in range(2):
+            world.happens(events.TemplateFailed(world.now, 1, "it broke", "Traceback"))
+        assert world.state.phase is Phase.STOPPING
+        assert texts(world) == ["could not start: it broke"]
+        world.settle()
+        assert world.exit_code == 3
+
+    def test_sigterm_after_failed_start_changes_nothing(self):
+        world = World(settings_with(workers=1))
+        world.start()
+        world.happens(events.TemplateFailed(world.now, 1, "it broke", "Traceback"))
+        assert world.happens(events.StopRequested(world.now, "SIGTERM")) == []
 
     def test_workers_killed_during_start_are_respawned(self):
         world = World(settings_with(workers=2))
@@ -197,6 +224,28 @@ class TestCrash:
         assert world.exit_code == 5
         assert "gave up" in "".join(texts(world))
 
+    def test_master_does_not_give_up_after_ten_failures_within_minute(self):
+        world = running(6)
+        for worker in world.state.ready():
+            world.exits(worker.id, SEGV)
+        for _ in range(2):
+            for worker in world.in_stage(Stage.SPAWNING):
+                world.boots(worker)
+                world.fails(worker)
+            world.passes(3)
+        assert world.state.failures >= 10
+        assert world.state.phase is Phase.RUNNING
+
+    def test_master_does_not_give_up_after_minute_of_one_slow_boot(self):
+        world = running(1, timeout_boot=300.0)
+        world.exits(*world.workers, SEGV)
+        world.boots(*world.workers)
+        world.passes(100)
+        assert world.state.failures == 1
+        assert world.state.phase is Phase.RUNNING
+        world.settle()
+        assert world.ready_generations() == [1]
+
 
 class TestBootLimits:
     def test_worker_stuck_in_boot_is_aborted_then_killed(self):
@@ -220,6 +269,17 @@ class TestBootLimits:
         world.template_exits(1, KILLED)
         assert SpawnTemplate(2) in world.did
         world.workers = {key: value for key, value in world.workers.items() if key in world.state.workers}
+        world.settle()
+        assert world.ready_generations() == [2, 2]
+
+    def test_missing_fork_of_lost_template_is_requested_of_next_one(self):
+        world = running(2)
+        world.exits(world.state.ready()[0].id, SEGV)
+        (missing,) = world.in_stage(Stage.SPAWNING)
+        world.template_exits(1, KILLED)
+        del world.workers[missing]
+        world.passes(6)
+        assert missing not in world.state.workers
         world.settle()
         assert world.ready_generations() == [2, 2]
 
