@@ -167,7 +167,7 @@ def control(data: bytes) -> None:
         return
     if isinstance(request, dict) and str(request.get("do")) not in ("stacks", "requests"):
         reply = response_to(request)
-        assert len(reply.answers) == 1 or (not reply.answers and reply.wish is not None)
+        assert len(reply.answers) == 1 or (not reply.answers and reply.condition is not None)
 
 
 def channel(data: bytes) -> None:
