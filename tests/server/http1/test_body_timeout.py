@@ -53,7 +53,7 @@ def test_body_timeout_with_expect_starts_at_first_receive(run, expects):
         await echo(scope, receive, send)
 
     async def main():
-        async with serving(app, timeout_body=0.5) as at:
+        async with serving(app, timeout_body=1.5) as at:
             peer = await at.connect(EXPECTS if expects else EXPECTS.replace(b"Expect: 100-continue\r\n", b""))
             answer = await peer.answer()
             assert answer.status == (100 if expects else 408)

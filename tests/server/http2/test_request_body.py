@@ -122,7 +122,7 @@ def test_unread_body_has_no_timeout(run):
         await hello(scope, receive, send)
 
     async def main():
-        async with serving(app, timeout_body=0.6) as at:
+        async with serving(app, timeout_body=1.2) as at:
             client = await connect(at)
             stream = await client.begin(POST, end=False)
             await client.data(stream, b"first")
@@ -137,12 +137,12 @@ def test_unread_body_has_no_timeout(run):
 
 def test_body_timeout_with_expect_starts_at_receive(run):
     async def app(scope, receive, send):
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
         assert (await receive())["body"] == b"abc"
         await hello(scope, receive, send)
 
     async def main():
-        async with serving(app, timeout_body=0.6) as at:
+        async with serving(app, timeout_body=1.2) as at:
             client = await connect(at)
             stream = await client.begin((*POST, ("expect", "100-continue"), ("content-length", "3")), end=False)
             await client.until(lambda: client.responses[stream].informational)
