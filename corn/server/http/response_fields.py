@@ -87,8 +87,14 @@ ENCODED_FIELDS: BoundedCache[tuple[Iterable[bytes], ...], tuple[bytes, int, int]
 
 
 def without_length(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, ...]]:
-    """Fields without Content-Length, which a 204 must not have (RFC 9110, 8.6)."""
-    return [field for field in map(tuple, headers) if field[0].lower() != b"content-length"]
+    """Fields without Content-Length, which a 204 must not have (RFC 9110, 8.6).
+
+    Raises TypeError for a field that is not a pair of bytes, naming it.
+    """
+    fields = tuple(headers)
+    if error := _not_pair(fields):
+        raise error
+    return [(name, value) for name, value in fields if name.lower() != b"content-length"]
 
 
 def _learn(name: bytes) -> int:

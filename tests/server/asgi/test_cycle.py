@@ -84,6 +84,14 @@ def test_invalid_header_gets_500(run, header):
     assert answer.status == 500
 
 
+@pytest.mark.parametrize("header", [("x", b"a"), (1, b"a"), (None, b"a"), (b"x",), (), 5])
+@pytest.mark.parametrize("status", [200, 204])
+def test_header_that_is_no_pair_of_bytes_is_named(run, status, header):
+    (error,), answer = sends(run, {**START, "status": status, "headers": [header]})
+    assert f"pairs of bytes, not {header!r}" in str(error)
+    assert answer.status == 500
+
+
 def test_unknown_status_has_empty_reason(run):
     _, answer = sends(run, {**START, "status": 299}, BODY)
     assert answer.lines[0] == b"HTTP/1.1 299 "
