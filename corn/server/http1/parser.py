@@ -68,16 +68,27 @@ class PreviousHead:
 class RepeatedFields:
     """Header fields that requests repeat: their bytes are compared instead of parsed.
 
-    Only usual fields are cached: nothing in them depends on the method, the version or the body.
+    Only usual fields, and a Content-Length, are cached: nothing in them depends on the method or the version.
     """
 
-    __slots__ = ("_forwarded", "_forwarded_at", "_headers", "_host", "_keep_alive", "_options")
+    __slots__ = (
+        "_forwarded",
+        "_forwarded_at",
+        "_has_length",
+        "_headers",
+        "_host",
+        "_keep_alive",
+        "_length",
+        "_options",
+    )
 
     def __init__(self, head: RequestHead) -> None:
         self._headers = tuple(head.headers)
         self._host = head.host
         self._forwarded = head.forwarded
         self._forwarded_at = head.forwarded_at
+        self._has_length = head.has_length
+        self._length = head.length
         self._keep_alive = head.keep_alive
         self._options = head.options
 
@@ -85,7 +96,9 @@ class RepeatedFields:
     def of(cls, head: RequestHead) -> RepeatedFields | None:
         """Cache entry for a parsed head; None if it is not cacheable."""
         special = head.upgrade or head.accepts_trailers or head.traceparent  # which no two requests share
-        return cls(head) if head.is_usual and not special else None
+        if special or head.is_special or head.chunked or not (head.is_usual or head.has_length):
+            return None
+        return cls(head)
 
     def after(self, line: bytes) -> RequestHead | None:
         """Head with these fields and another request line; None if that is unusual."""
@@ -94,6 +107,8 @@ class RepeatedFields:
             head.headers, head.host = list(self._headers), self._host
             if self._forwarded:
                 head.forwarded, head.forwarded_at = True, self._forwarded_at
+            if self._has_length:
+                head.has_length, head.length, head.is_usual = True, self._length, False
             if not self._keep_alive:
                 head.keep_alive, head.options = False, self._options
         return head

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corn.server.http.errors import HTTPError
+from corn.server.http.head import RequestHead
 from corn.server.http1 import parser
 from corn.server.http1.parser import FieldNames, PreviousHead, RepeatedFields, parse_head
 from tests.support.asgi_server import hello, serving
@@ -50,6 +51,9 @@ FIELDS = st.lists(
 )
 
 
+DEFAULTS = {name: value for name, value in vars(RequestHead).items() if name in RequestHead.__annotations__}
+
+
 def read(line, block):
     try:
         return vars(parse_head(line + block, 100))
@@ -74,7 +78,16 @@ def test_repeated_fields_parse_like_first_request(first, second, fields):
         else:
             unset = {"forwarded_at": ()}  # an unusual head does not know the places
             options = {"options": expected["options"]} if "options" in expected else {}
-            assert unset | vars(again) | options == unset | expected
+            assert DEFAULTS | unset | vars(again) | options == DEFAULTS | unset | expected
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: 3", b"Content-Length: 0", b"X-A: b"])
+def test_repeated_length_is_that_of_each_body(field):
+    previous, data = PreviousHead(), b"POST /%d HTTP/1.1\r\nHost: x\r\n" + field
+    for number in range(4):
+        head = previous.parse_next(data % number, len(data % number), 100)
+        assert (head.method, head.target) == ("POST", b"/%d" % number)
+        assert (head.length, head.has_length) == (3 * field.endswith(b"3"), field.startswith(b"C"))
 
 
 BROWSER = b"".join(
