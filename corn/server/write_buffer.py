@@ -24,25 +24,24 @@ _NOTHING: list[bytes] = []  # shared by all connections without output; never ch
 
 
 class WaiterList:
-    """List of coroutines that wait for the same event: a future for each, dropped when it is cancelled."""
+    """List of coroutines that wait for the same event: a future for each. One that was cancelled is dropped."""
 
     __slots__ = ("_waiters",)
 
     def __init__(self) -> None:
-        self._waiters: dict[asyncio.Future[None], None] = {}
+        self._waiters: list[asyncio.Future[None]] = []
 
-    async def wait(self) -> None:
-        """Wait for the next `wake`."""
+    def wait(self) -> asyncio.Future[None]:
+        """Future that the next `wake` completes."""
+        if self._waiters:
+            self._waiters = [each for each in self._waiters if not each.done()]
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
-        try:
-            await waiter
-        finally:
-            self._waiters.pop(waiter, None)
+        self._waiters.append(waiter)
+        return waiter
 
     def wake(self) -> None:
         """Wake all current waiters."""
-        waiters, self._waiters = self._waiters, {}
+        waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -194,10 +194,10 @@ class RequestCycle:
             self._given = True
         return {"type": "http.request", "body": bytes(body), "more_body": self.arriving}
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
         if self._waiters is None:
             self._waiters = WaiterList()
-        await self._waiters.wait()
+        return self._waiters.wait()
 
     # The response
 

@@ -103,12 +103,13 @@ class WebSocketSession:
         room = self._limit - len(messages) if self.outcome is None else _UNBOUNDED
         if not messages:
             self._bytes = 0
-        for each in frames.feed(data, room):
+        received = frames.feed(data, room)
+        for each in received:
             if type(each) is str:
                 messages.append({"type": "websocket.receive", "text": each})
             else:
                 messages.append({"type": "websocket.receive", "bytes": each})
-            self._service.metrics.messages += 1
+        self._service.metrics.messages += len(received)
         self._bytes += frames.taken
         if frames.out or frames.end is not None:
             self._answer()
