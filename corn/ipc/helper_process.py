@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from typing import NoReturn
 
 from corn import logs
 from corn.ipc.channel import Channel, channel_of
-from corn.system.process import BY_TEMPLATES, die_with_parent, ignore_group_signals
+from corn.system.process import BY_TEMPLATES, ignore_group_signals
 
 
 def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
     """Leave signals to the master, call `serve` with the channel, and exit without exit handlers."""
     ignore_group_signals(BY_TEMPLATES)
-    die_with_parent(signal.SIGKILL)
     serve(channel_of(channel_fd))
     logs.flush_standard_streams()
     os._exit(0)

@@ -46,9 +46,19 @@ def become_subreaper() -> bool:
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with_parent(number: int) -> bool:
-    """Receive a signal when the parent exits (PR_SET_PDEATHSIG); fork clears this, so the child sets it."""
-    return _prctl(_PR_SET_PDEATHSIG, number)
+def exit_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Receive a signal when the parent exits (PR_SET_PDEATHSIG); fork clears this, so the child sets it.
+
+    Exit now if the process with id `parent` is not the parent: it has exited before this call, and no signal comes.
+    """
+    _prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def outlive_parent() -> None:
+    """Undo `exit_with_parent`."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
 
 
 def name_process(name: str) -> bool:

@@ -33,7 +33,7 @@ from corn.ipc.messages import (
     SetLogLevel,
 )
 from corn.server.server import Server
-from corn.system.process import BY_WORKERS, DELIVERED, die_with_parent, identify, ignore_group_signals
+from corn.system.process import BY_WORKERS, DELIVERED, exit_with_parent, identify, ignore_group_signals
 from corn.worker.anchored_paths import anchored, current_directory
 from corn.worker.audit.signal_handlers import keep_interrupts_from_application
 from corn.worker.event_loop import new_event_loop
@@ -120,7 +120,7 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DELIVERED)
     if not startup.setup.relay:
-        _exit_with_master(startup.setup.master)
+        exit_with_parent(startup.setup.master, signal.SIGTERM)
     details = f"g{startup.setup.generation} {startup.config.app}"
     identify(startup.config.process_name, f"worker {startup.order.slot}", details)
     startup.development.enable_collection(startup.monitor.collector.apply)
@@ -130,13 +130,6 @@ def _reset_after_fork(startup: WorkerStartup) -> None:
     descriptors = [startup.channel.fileno(), startup.report, *startup.setup.mailbox]
     ForkedChildren(descriptors, [*startup.listeners, *startup.redirecting], startup.monitor.faults)
     startup.monitor.signals.restore()
-
-
-def _exit_with_master(master: int) -> None:
-    """Have the kernel end this process when the master exits; exit if it is not the parent, so has exited already."""
-    die_with_parent(signal.SIGTERM)
-    if os.getppid() != master:
-        os._exit(0)
 
 
 def _call_after_fork(function: Callable[[], object]) -> None:

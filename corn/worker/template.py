@@ -38,7 +38,7 @@ from corn.ipc.messages import (
 )
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
-from corn.system.process import BY_TEMPLATES, DELIVERED, die_with_parent, identify, ignore_group_signals
+from corn.system.process import BY_TEMPLATES, DELIVERED, identify, ignore_group_signals, outlive_parent
 from corn.worker import process as worker_process
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import ChildExits, ForkedWorkers
@@ -59,7 +59,6 @@ def main(setup_fd: int) -> NoReturn:
     ignore_group_signals(BY_TEMPLATES)
     config = setup.parsed_config()
     identify(config.process_name, "template", f"g{setup.generation} {config.app}")
-    die_with_parent(signal.SIGKILL)
     logs.configure(logs.Source("template", generation=setup.generation), config)
     channel = Channel(socket.socket(fileno=setup.channel))
     template = Template(setup, channel)
@@ -68,7 +67,7 @@ def main(setup_fd: int) -> NoReturn:
     except CornError as error:
         channel.send(Failed(str(error), error.detail, int(error.exit_code)))
         _end(int(error.exit_code))
-    die_with_parent(0)
+    outlive_parent()
     template.serve()
     _end(0)
 

@@ -164,12 +164,19 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each in [*self.leftovers(), psutil.Process(self.pid)] if psutil.pid_exists(self.pid) else self.leftovers():
+        if self.process.poll() is None:
+            self.process.kill()  # the master first: it would replace the others
+        self._kill_leftovers()
+        self.process.wait(DEADLINE)
+        self._kill_leftovers()
+        self._reader.join(DEADLINE)
+        assert not self._reader.is_alive(), "a process that was left holds the output open"
+        self.process.stdout.close()
+
+    def _kill_leftovers(self) -> None:
+        for each in self.leftovers():
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
-        self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
-        self.process.stdout.close()
 
 
 def _is_zombie(process: psutil.Process) -> bool:

@@ -21,6 +21,8 @@ _START = """
 import sys
 if sys.path[:1] == [""]: del sys.path[0]
 sys.path += [each for each in {path!r} if each not in sys.path]
+from corn.system.process import exit_with_parent
+exit_with_parent({parent})
 from {module} import main
 main(int(sys.argv[1]))
 """
@@ -39,9 +41,10 @@ def execute_template(setup: Setup, environment: Mapping[str, str]) -> int:
 def execute(module: str, argument: int, inherited: Sequence[int], environment: Mapping[str, str]) -> int:
     """Start a fresh interpreter that runs `main(argument)` of a module and inherits descriptors; returns its id.
 
-    Raises OSError if that fails.
+    It exits when this process does. Raises OSError if it cannot be started.
     """
-    start = _START.format(path=[os.path.abspath(each) for each in (*sys.path, _ROOT) if each], module=module)  # noqa: PTH100
+    path = [os.path.abspath(each) for each in (*sys.path, _ROOT) if each]  # noqa: PTH100
+    start = _START.format(path=path, parent=os.getpid(), module=module)
     arguments = [sys.executable, *_interpreter_flags(), "-c", start, str(argument)]
     for fd in inherited:
         os.set_inheritable(fd, True)
