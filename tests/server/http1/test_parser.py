@@ -167,16 +167,22 @@ def test_pattern_is_not_compiled_for_many_fields():
     assert names.pattern is None
 
 
-def test_repeated_fields_with_new_target_give_correct_scope(run):
-    seen = []
+def recording(seen):
+    """Application that records path and headers of each request, and changes the headers of its scope."""
 
     async def app(scope, receive, send):
         seen.append((scope["path"], list(scope["headers"])))
         scope["headers"].clear()
         await hello(scope, receive, send)
 
+    return app
+
+
+def test_repeated_fields_with_new_target_give_correct_scope(run):
+    seen = []
+
     async def main():
-        async with serving(app) as at:
+        async with serving(recording(seen)) as at:
             peer = await at.connect()
             for path in (b"/a", b"/b", b"/c", b"/%20", b"/d"):
                 await peer.request(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nCookie: a=b\r\n\r\n")
@@ -190,13 +196,8 @@ def test_repeated_fields_with_new_target_give_correct_scope(run):
 def test_first_head_of_next_connection_is_served_alike(run):
     seen = []
 
-    async def app(scope, receive, send):
-        seen.append((scope["path"], list(scope["headers"])))
-        scope["headers"].clear()
-        await hello(scope, receive, send)
-
     async def main():
-        async with serving(app) as at:
+        async with serving(recording(seen)) as at:
             for path in (b"/a", b"/b", b"/c", b"/d"):
                 peer = await at.connect(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert (await peer.answer()).headers["connection"] == "close"

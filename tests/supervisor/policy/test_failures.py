@@ -10,6 +10,13 @@ from corn.supervisor.policy.state import Phase, ProcessExit, Stage
 from tests.support.policy_world import KILLED, SEGV, World, of_kind, running, settings_with, texts
 
 
+def fail_all(world):
+    """Let each worker that is being started fail."""
+    for worker in world.in_stage(Stage.SPAWNING):
+        world.boots(worker)
+        world.fails(worker)
+
+
 class TestStart:
     def test_start_spawns_template_then_workers_then_announces(self):
         world = World(settings_with(workers=3))
@@ -202,9 +209,7 @@ class TestCrash:
         world = running(2)
         world.exits(world.state.ready()[1].id, SEGV)
         for _ in range(30):
-            for worker in world.in_stage(Stage.SPAWNING):
-                world.boots(worker)
-                world.fails(worker)
+            fail_all(world)
             world.passes(31)
         assert world.exit_code is None
         assert len(world.state.ready()) == 1
@@ -214,9 +219,7 @@ class TestCrash:
         for worker in world.state.ready():
             world.exits(worker.id, SEGV)
         for _ in range(200):
-            for worker in world.in_stage(Stage.SPAWNING):
-                world.boots(worker)
-                world.fails(worker)
+            fail_all(world)
             world.passes(1)
             if world.state.phase is Phase.STOPPING:
                 break
@@ -229,9 +232,7 @@ class TestCrash:
         for worker in world.state.ready():
             world.exits(worker.id, SEGV)
         for _ in range(2):
-            for worker in world.in_stage(Stage.SPAWNING):
-                world.boots(worker)
-                world.fails(worker)
+            fail_all(world)
             world.passes(3)
         assert world.state.failures >= 10
         assert world.state.phase is Phase.RUNNING
