@@ -12,7 +12,8 @@ import urllib.request
 import pytest
 
 from tests.support.corn_process import Served
-from tests.support.doc_session import ROOT, blocks_of, free_ports
+from tests.support.doc_session import ROOT, blocks_of
+from tests.support.free_ports import free_ports
 
 RECIPE = ROOT / "examples" / "deploy" / "Dockerfile"
 PAGE = ROOT / "docs" / "how-to" / "deploy-containers.md"

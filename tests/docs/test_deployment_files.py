@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.corn_process import Served
-from tests.support.doc_session import free_ports
+from tests.support.free_ports import free_ports
 
 APP = """
 import flask

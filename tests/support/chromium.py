@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import threading
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.support.free_ports import free_port
 
 DEADLINE = 40.0
 _FLAGS = [
@@ -23,7 +24,7 @@ class Chromium:
     """Browser with one tab; leaving the context closes it."""
 
     def __init__(self, chromedriver: str, chromium: str, profile: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self._process = subprocess.Popen(
             [chromedriver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -108,8 +109,3 @@ class Chromium:
 
 class WebDriverError(Exception):
     """Error response of chromedriver."""
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

@@ -18,13 +18,14 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support.free_ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PORTS = (8000, 8001, 8002, 8080, 9100)  # of the pages; each session replaces them by free ones
@@ -74,15 +75,6 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     """The fenced code blocks of a page, in order."""
     return [Block(match[1], match[2]) for match in _FENCE.finditer(page.read_text(encoding="utf-8"))]
-
-
-def free_ports(count: int) -> list[int]:
-    """Free ports of 127.0.0.1."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Session:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 import pytest
 
 from tests.support.admin_client import Monitored
+from tests.support.free_ports import free_port
 from tests.support.http_client import Client, Load
 
 
@@ -17,11 +18,6 @@ from tests.support.http_client import Client, Load
 def directory(tmp_path):
     (tmp_path / "go").touch()
     return tmp_path
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def test_metrics_agree_with_client(directory):

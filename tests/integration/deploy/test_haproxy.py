@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import urllib.request
 from pathlib import Path
 
 from tests.support.corn_process import DEADLINE, Served, write_app
+from tests.support.free_ports import free_ports
 from tests.support.http_client import Client, Load
 
 CONFIG = Path(__file__).parents[3] / "examples" / "deploy" / "haproxy.cfg"
@@ -21,14 +21,6 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 """
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        socks = [held.enter_context(socket.socket()) for _ in range(count)]
-        for sock in socks:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in socks]
 
 
 @contextlib.contextmanager

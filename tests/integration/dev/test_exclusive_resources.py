@@ -1,10 +1,9 @@
 """corn dev with applications that hold an exclusive resource until they exit."""
 
-import socket
-
 import pytest
 
 from tests.support.dev_project import Developed, save, source
+from tests.support.free_ports import free_port
 
 LOCK = """
 import fcntl
@@ -31,11 +30,6 @@ except OSError:
     import os
     os._exit(1)
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("before", [LOCK, PORT, SLOW_TO_EXIT, EXITS], ids=["lock", "port", "slow-to-exit", "exits"])

@@ -3,12 +3,12 @@
 import os
 import resource
 import signal
-import socket
 import sys
 
 import pytest
 
 from tests.support.corn_process import Served, write_app
+from tests.support.free_ports import free_port
 from tests.support.http_client import Client
 
 # Root without CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
@@ -208,11 +208,6 @@ def test_wildcard_addresses_of_both_families_share_one_port(app_dir, order):
         for host in ("127.0.0.1", "[::1]"):
             assert Client(f"http://{host}:{port}").get().startswith("one ")
         stops_in_order(served)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def test_abstract_socket_serves_and_second_bind_exits_4(app_dir):
