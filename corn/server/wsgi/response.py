@@ -15,13 +15,13 @@ from typing import Any
 from wsgiref.util import FileWrapper
 
 from corn.server.asgi.types import ClientDisconnected
+from corn.server.http.cache import BoundedCache
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import Environ
 
 _MAX_CACHED = 256
-_MAX_CACHED_SIZE = 1024  # characters of all fields together
+_MAX_CACHED_STATUS = 1024  # characters
 _statuses: dict[str, int] = {}
-_heads: dict[tuple[tuple[str, str], ...], tuple[list[tuple[bytes, bytes]], int]] = {}
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType]
 WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
@@ -75,10 +75,9 @@ class Response:
         self._status = _statuses.get(status) or _status(status)
         fields = tuple(headers)
         try:
-            known = _heads.get(fields)
+            self._headers, self._length = _encoded[fields]
         except TypeError:  # fields that are lists
-            known = _encode(fields)
-        self._headers, self._length = _remember(fields) if known is None else known
+            self._headers, self._length = _encode(fields)
         return self.write
 
     def write(self, body: bytes) -> None:
@@ -155,22 +154,13 @@ def _status(line: str) -> int:
     code = line[:3]
     if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
         raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
-    if len(_statuses) < _MAX_CACHED and len(line) <= _MAX_CACHED_SIZE:
+    if len(_statuses) < _MAX_CACHED and len(line) <= _MAX_CACHED_STATUS:
         _statuses[line] = int(code)
     return int(code)
 
 
-def _remember(fields: tuple[tuple[str, str], ...]) -> tuple[list[tuple[bytes, bytes]], int]:
-    """Fields as bytes, and their Content-Length. Most applications send few different sets, so they are cached."""
-    known = _encode(fields)
-    if sum(len(name) + len(value) for name, value in fields) <= _MAX_CACHED_SIZE:
-        if len(_heads) >= _MAX_CACHED:
-            _heads.clear()
-        _heads[fields] = known
-    return known
-
-
 def _encode(fields: Iterable[tuple[str, str]]) -> tuple[list[tuple[bytes, bytes]], int]:
+    """Fields as bytes, and their Content-Length."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
     return headers, _length(headers)
 
@@ -192,3 +182,9 @@ def _regular_bytes(file: Any) -> int:
         return max(status.st_size - file.tell(), 0) if stat.S_ISREG(status.st_mode) else -1
     except (OSError, ValueError):
         return -1
+
+
+# Cache of `_encode`: most applications send few different sets of fields.
+_encoded: BoundedCache[tuple[tuple[str, str], ...], tuple[list[tuple[bytes, bytes]], int]] = BoundedCache(
+    _encode, lambda known: sum(len(name) + len(value) for name, value in known[0]), max_values=_MAX_CACHED
+)
