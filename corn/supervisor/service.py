@@ -69,6 +69,8 @@ def run_service(
 
     def announce(preload: str) -> None:
         boot.pidfile.publish()
+        for listener in (*sockets.listeners, *sockets.admin):
+            listener.borrowed = False
         _log_start(config, preload, sockets, boot)
         instance.admin.begin()
         instance.control.listen()
@@ -106,11 +108,10 @@ def _addresses(sockets: OpenSockets) -> tuple[str, ...]:
 
 
 def _log_start(config: Config, preload: str, sockets: OpenSockets, boot: BootContext) -> None:
-    """Log the start-up line and the other addresses; from now on, this master owns the files of its sockets."""
+    """Log the start-up line and the other addresses."""
     how = f"{describe_workers(config)}, {_mode_text(config, preload, boot)}"
     logs.logger.info("%s", logs.announcement(config, _addresses(sockets), how))
     for listener in (*sockets.listeners, *sockets.admin):
-        listener.borrowed = False
         if listener.redirects:
             logs.logger.info("%s redirects to HTTPS", listener.address)
     for listener in sockets.admin:
