@@ -12,7 +12,6 @@ import socket
 from typing import NoReturn
 
 from corn import logs
-from corn.admin.app import Application
 from corn.admin.status_client import StatusClient
 from corn.config import Config
 from corn.config.addresses import TcpAddress, parse_address
@@ -20,6 +19,7 @@ from corn.ipc import helper_process
 from corn.ipc.channel import Channel
 from corn.ipc.messages import AdminSetup
 from corn.ipc.scoreboard import Scoreboard
+from corn.packages import import_package
 from corn.server.asgi.allowed_hosts import with_allowed_hosts
 from corn.server.asgi.types import ASGIApplication
 from corn.server.server import Server
@@ -47,6 +47,9 @@ async def _serve(channel: Channel, setup: AdminSetup) -> None:
     config = Config.from_json(setup.config)
     identify(config.process_name, "admin", str(config.admin))
     logs.configure(logs.Source("admin"), config)
+    import_package("prometheus_client", "--admin", extra="admin")
+    from corn.admin.app import Application
+
     channel.set_blocking(False)
     client = StatusClient(channel)
     listeners = [socket.socket(fileno=fd) for fd in setup.listeners]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from corn.errors import ConfigError
 from corn.frozen import frozen
+from corn.packages import import_package
 
 _NAMES = ("localhost", "127.0.0.1", "::1")
 _DAYS = 397  # the maximum that browsers accept
@@ -65,10 +66,9 @@ def local_certificate() -> LocalCertificate:
 
 def _make(kept: LocalCertificate) -> None:
     """Make all files in another directory and rename it, because another `corn dev` may do the same."""
-    try:
-        import trustme
-    except ImportError:
-        raise ConfigError("--tls needs trustme, the extra 'tls': pip install trustme") from None
+    import_package("trustme", "--tls", extra="tls")
+    import trustme
+
     kept.directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = LocalCertificate(Path(tempfile.mkdtemp(prefix="tls-", dir=kept.directory.parent)))
     authority = trustme.CA(organization_name="corn dev", organization_unit_name=f"this machine only, {dt.date.today()}")

@@ -7,13 +7,23 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from corn import logs
+from corn.errors import CornError
 from corn.ipc.channel import Channel, channel_of
 from corn.system.process import BY_TEMPLATES, ignore_group_signals
 
 
 def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
-    """Leave signals to the master, call `serve` with the channel, and exit without exit handlers."""
+    """Leave signals to the master, call `serve` with the channel, and exit without exit handlers.
+
+    A CornError of `serve` is logged, and its exit code is that of the process.
+    """
     ignore_group_signals(BY_TEMPLATES)
-    serve(channel_of(channel_fd))
+    code = 0
+    try:
+        serve(channel_of(channel_fd))
+    except CornError as error:
+        logs.logger.error("%s", error)
+        logs.finish()
+        code = int(error.exit_code)
     logs.flush_standard_streams()
-    os._exit(0)
+    os._exit(code)

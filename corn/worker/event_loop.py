@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from types import ModuleType
 
-from corn.errors import ConfigError
+from corn.packages import import_package
 
 
 def import_event_loop(name: str) -> ModuleType:
     """Import the module of an event loop; templates do so before the application can change the module path.
 
-    Raises ConfigError if that fails: wheels of uvloop are bound to one version of Python.
+    Raises ConfigError if that fails.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(f"--loop {name} cannot be imported: {error}; install it, or use --loop asyncio") from error
+    return import_package(name, f"--loop {name}", instead="--loop asyncio")
 
 
 def new_event_loop(name: str) -> asyncio.AbstractEventLoop:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import COMMAND, DEADLINE
 from tests.support.environment import clean_environment
+from tests.support.packages import break_package
 
 GOOD = "async def app(scope, receive, send): ..."
 
@@ -108,14 +109,23 @@ def test_failure_of_worker_names_option_by_its_source(corn, main_module, tmp_pat
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("options", [["--loop", "uvloop"], []], ids=["named", "default"])
-def test_event_loop_that_cannot_be_imported_exits_2(corn, main_module, tmp_path, options):
+@pytest.mark.parametrize(
+    ("package", "command", "needed_by", "alternative"),
+    [
+        ("uvloop", "serve main:app --port 0", "--loop uvloop", ", or use --loop asyncio"),
+        ("uvloop", "serve main:app --port 0 --loop uvloop", "--loop uvloop", ", or use --loop asyncio"),
+        ("hpack", "serve main:app --port 0", "--http auto", ", or use --http 1"),
+        ("hpack", "serve main:app --port 0 --http 2", "--http 2", ", or use --http 1"),
+        ("trustme", "dev main:app --port 0 --tls", "--tls", ""),
+        ("rich", "top", "corn top", ""),
+    ],
+)
+def test_package_that_cannot_be_imported_exits_2(corn, main_module, tmp_path, package, command, needed_by, alternative):
     main_module(GOOD)
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "uvloop.py").write_text("raise ImportError('undefined symbol: uv_loop_new')")
-    done = corn("serve", "main:app", "--port", "0", *options, PYTHONPATH=str(tmp_path / "broken"))
-    said = "--loop uvloop cannot be imported: undefined symbol: uv_loop_new; install it, or use --loop asyncio"
-    assert done.stderr.endswith(f"could not start: {said}\n")
+    path = break_package(tmp_path, package)
+    done = corn(*command.split(), PYTHONPATH=path, XDG_DATA_HOME=str(tmp_path / "data"))
+    said = f"{needed_by} cannot import {package}: undefined symbol: PyX; reinstall it{alternative}"
+    assert done.stderr.endswith(f": {said}\n")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 

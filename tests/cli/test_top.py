@@ -270,7 +270,7 @@ def test_top_without_terminal_exits_2(corn):
 def test_missing_top_extra_is_named(monkeypatch):
     from corn.cli.group import corn
 
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    monkeypatch.delitem(sys.modules, "corn.cli.top.terminal")
+    monkeypatch.delitem(sys.modules, "rich.console")
+    monkeypatch.setitem(sys.modules, "rich", None)
     with pytest.raises(Exception, match=r"needs rich, the extra 'top': pip install rich"):
         corn.main(["top"], standalone_mode=False)

@@ -12,7 +12,7 @@ import click
 from corn.cli.control.client import InstanceSelector, find, with_selector
 from corn.cli.top.keys import Interaction
 from corn.cli.top.model import KEPT, Sample, View, view_of
-from corn.errors import ConfigError
+from corn.packages import import_package
 
 if TYPE_CHECKING:
     from corn.cli.top.poller import Poller, Update
@@ -37,11 +37,9 @@ def top(*, selector: InstanceSelector, interval: float) -> int:
 
     Rates are those of the last interval, latencies and errors of the last ten. If the instance exits, it waits for it.
     """
-    try:
-        from corn.cli.top.terminal import Terminal
-    except ImportError:
-        raise ConfigError("corn top needs rich, the extra 'top': pip install rich") from None
+    import_package("rich.console", "corn top", extra="top")
     from corn.cli.top.poller import Poller
+    from corn.cli.top.terminal import Terminal
 
     terminal = Terminal()
     poller = Poller(find(selector), interval)

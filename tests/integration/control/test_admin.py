@@ -10,8 +10,10 @@ from bisect import bisect_left
 import pytest
 
 from tests.support.admin_client import Monitored
+from tests.support.corn_process import Served, write_app
 from tests.support.free_ports import free_port
 from tests.support.http_client import Client, Load
+from tests.support.packages import break_package
 
 
 @pytest.fixture
@@ -187,3 +189,14 @@ def test_admin_endpoint_refuses_http2(directory):
         with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as sock:
             sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             assert sock.recv(65536).startswith(b"HTTP/1.1 505 ")
+
+
+def test_broken_prometheus_client_is_logged_in_one_line(tmp_path):
+    write_app(tmp_path, "one")
+    command = ("main:app", "--port", "0", "--control", "off", "--admin", "0")
+    with Served(tmp_path, *command, PYTHONPATH=break_package(tmp_path, "prometheus_client")) as served:
+        said = "--admin cannot import prometheus_client: undefined symbol: PyX; reinstall it"
+        served.wait_for(rf"ERROR +admin \[\d+\] {said}")
+        served.wait_for("the admin process exited with code 2; restarting it")
+        served.wait_ready()
+        assert "Traceback" not in served.output
