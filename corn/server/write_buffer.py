@@ -26,16 +26,20 @@ _NOTHING: list[bytes] = []  # shared by all connections without output; never ch
 class WaiterList:
     """List of coroutines that wait for the same event: a future for each. One that was cancelled is dropped."""
 
-    __slots__ = ("_waiters",)
+    __slots__ = (
+        "_loop",
+        "_waiters",
+    )
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
 
     def wait(self) -> asyncio.Future[None]:
         """Future that the next `wake` completes."""
         if self._waiters:
             self._waiters = [each for each in self._waiters if not each.done()]
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         self._waiters.append(waiter)
         return waiter
 
@@ -70,7 +74,7 @@ class BufferedProtocol(asyncio.Protocol):
         self.deadline = service.header_deadline
         self.write_paused = False
         self._out = _NOTHING
-        self._out_size = 0
+        self._out_size = 0  # of `_out`, unless it is empty
         self._progress: SendProgress | None = None
         self._paused_progress: SendProgress | None = None  # the progress when writing was last paused
         self._writers: WaiterList | None = None
@@ -116,15 +120,18 @@ class BufferedProtocol(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write the buffered pieces, unless the transport is closing."""
-        if self._out:
-            out, size = self._out, self._out_size
-            self._out, self._out_size = _NOTHING, 0
-            if self.transport.is_closing():
+        out = self._out
+        if out:
+            self._out = _NOTHING
+            transport = self.transport
+            if transport.is_closing():
                 return
-            if size > JOIN_LIMIT:
+            if len(out) == 1:
+                transport.write(out[0])
+            elif self._out_size > JOIN_LIMIT:
                 self.write_many(out)
             else:
-                self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+                transport.write(b"".join(out))
 
     def write_many(self, pieces: Sequence[bytes]) -> None:
         """Write pieces that together are too long to be joined."""

@@ -127,25 +127,11 @@ class FrameCodec:
         at = 0
         messages: list[str | bytes] = []
         self.taken = 0
-        if self._data:
-            if data:
-                self._more.append(data)  # joined once per frame, because the peer chooses the size of the pieces
-            if room <= 0:
-                return messages
-            data, at = (b"".join((self._data[self._at :], *self._more)), 0) if self._more else (self._data, self._at)
-            self._data = b""
-            self._more.clear()
-        if self._due:
-            at = min(self._due, len(data))
-            self._due -= at
-            self._pass_on(data[:at], messages)
-        at = self._split(data, at, room, messages)
-        if at < len(data) and not self.done:
-            self._data, self._at = data, at
-        return messages
-
-    def _split(self, data: bytes, at: int, room: int, messages: list[str | bytes]) -> int:
-        """Process frame by frame; returns the position reached."""
+        if self._data and room <= 0:
+            self._more.append(data)  # joined once per frame, because the peer chooses the size of the pieces
+            return messages
+        if self._data or self._due:
+            data, at = self._resume(data, messages)
         self.holds = False
         size, others = len(data), 0
         while size - at > 1 and not self.done:
@@ -164,21 +150,46 @@ class FrameCodec:
                 else:
                     self._due = end - size
                     self._pass_on(data[at:], messages)
-            elif first in _HEARTBEATS and 0 <= length <= _SMALL and self.end is None:
-                if end > size:
-                    break
-                if first == _PING:
-                    self.out += bytes((_PONG, length)) + apply_mask(data[start:end], data[start - 4 : start])
+            elif self._take_other(data, at, end, messages):
                 others += 1
-            elif messages:
-                self.holds = True
-                break
             else:
-                self._due = max(end - size, 0)
-                self._begin(data[at:end] if length >= 0 else data[at:], messages)
-                others += 1
+                break
             at = end
-        return min(at, size)
+        if at < size and not self.done:
+            self._data, self._at = data, at
+        return messages
+
+    def _resume(self, data: bytes, messages: list[str | bytes]) -> tuple[bytes, int]:
+        """Return the kept input and `data` as one, and the position from which to process it."""
+        if self._due:
+            at = min(self._due, len(data))
+            self._due -= at
+            self._pass_on(data[:at], messages)
+            return data, at
+        kept, at = self._data, self._at
+        self._data = b""
+        if not (data or self._more):
+            return kept, at
+        joined = b"".join((kept[at:], *self._more, data))
+        self._more.clear()
+        return joined, 0
+
+    def _take_other(self, data: bytes, at: int, end: int, messages: list[str | bytes]) -> bool:
+        """Process a frame that is no whole message; returns False if it has to wait."""
+        first, length = data[at], data[at + 1] - _MASKED
+        if first in _HEARTBEATS and 0 <= length <= _SMALL and self.end is None:
+            if end > len(data):
+                return False
+            if first == _PING:
+                start = end - length
+                self.out += bytes((_PONG, length)) + apply_mask(data[start:end], data[start - 4 : start])
+        elif messages:
+            self.holds = True
+            return False
+        else:
+            self._due = max(end - len(data), 0)
+            self._begin(data[at:end] if length >= 0 else data[at:], messages)
+        return True
 
     def _complete(self, payload: bytes, first: int, messages: list[str | bytes]) -> None:
         try:
