@@ -1,8 +1,10 @@
 """Graceful drain of a worker."""
 
 import asyncio
+import gc
 import time
 
+import psutil
 import pytest
 
 from corn.ipc.scoreboard import Field
@@ -203,3 +205,17 @@ def test_limit_max_requests_asks_for_replacement_once(run):
 
     run(main())
     assert reasons == ["max requests"]
+
+
+def test_stopped_server_leaves_no_descriptor_open(run):
+    async def main():
+        async with serving(hello) as at:
+            assert (await at.request(GET)).status == 200
+
+    def descriptors_after_it():
+        run(main())
+        gc.collect()
+        return psutil.Process().num_fds()
+
+    before = descriptors_after_it()
+    assert descriptors_after_it() <= before

@@ -145,6 +145,7 @@ async def serving(
         await server.start()
     except BaseException:
         listener.close()
+        slots.close()
         raise
     server.accept()
     running = Serving(server, slots, address)
@@ -157,6 +158,7 @@ async def serving(
         server.drain(grace=0, final=False)
         await server.wait_closed()
         await running.abort_peers()
+        slots.close()
 
 
 async def see_peers_close() -> None:

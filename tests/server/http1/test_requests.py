@@ -63,7 +63,9 @@ class Table:
     def __init__(self):
         self.app = Recorder()
         config = Config(access_log=False, lifespan="off", http="1")
-        self.server = Server(self.app, config, [], slots=Scoreboard.create(), cell=0)
+        slots = Scoreboard.create()
+        self.server = Server(self.app, config, [], slots=slots, cell=0)
+        slots.close()  # the server has its cell
 
     async def connect(self):
         """A protocol of the server's with its transport, and the peer's reader and writer."""
