@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 import sys
 
 import pytest
@@ -14,6 +17,22 @@ from corn.cli.top.terminal import keys_in
 from corn.cli.top.view import PLAIN, Area, latency, lines, rate
 from corn.ipc.scoreboard import LATENCY_BOUNDS
 from corn.supervisor.projections.status import Reading
+from tests.cli.conftest import DEADLINE
+from tests.support.environment import clean_environment
+
+SHOW_AFTER_HANGUP = """
+import sys
+from rich.text import Text
+from corn.cli.top.terminal import Terminal
+
+def session():
+    while not terminal.is_ended:
+        terminal.keys(1)
+    terminal.show([Text("a line")])
+
+terminal = Terminal()
+sys.exit(not terminal.run(session))
+"""
 
 KEYS = ["r", "b", "+", "-", "d", "x", "s", "a", "y", "n", "q", "j", "k", "up", "down", "escape", "pagedown", "é"]
 
@@ -265,6 +284,23 @@ def test_top_without_terminal_exits_2(corn):
     done = corn("top")
     assert done.returncode == 2
     assert done.stderr == "corn: corn top needs a terminal with cursor control; use 'corn status' instead\n"
+
+
+def test_terminal_that_hangs_up_during_output_causes_no_message():
+    terminal, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", SHOW_AFTER_HANGUP],
+        env=clean_environment(TERM="xterm"),
+        stdin=slave,
+        stdout=slave,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(slave)
+        os.read(terminal, 1)  # it is taking the screen
+        os.close(terminal)
+        assert process.communicate(timeout=DEADLINE) == (None, "")
+    assert process.returncode == 1
 
 
 def test_missing_top_extra_is_named(monkeypatch):

@@ -43,12 +43,8 @@ def top(*, selector: InstanceSelector, interval: float) -> int:
 
     terminal = Terminal()
     poller = Poller(find(selector), interval)
-    try:
-        with terminal:
-            _Session(terminal, poller).run()
-    except OSError:
-        return 1  # the terminal has hung up, as after a lost connection, so no message can be shown
-    return 0
+    # If the terminal has hung up, as after a lost connection, no message can be shown.
+    return 0 if terminal.run(_Session(terminal, poller).run) else 1
 
 
 class _Session:

@@ -14,6 +14,7 @@ import signal
 import sys
 import termios
 import tty
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console, Group
@@ -42,7 +43,7 @@ def keys_in(data: bytes) -> list[str]:
 
 
 class Terminal:
-    """Context in which this program has the whole screen. Raises ConfigError if there is no terminal."""
+    """Terminal of which this program can take the whole screen. Raises ConfigError if there is none."""
 
     def __init__(self) -> None:
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
@@ -63,6 +64,16 @@ class Terminal:
     def __exit__(self, *reason: object) -> None:
         with contextlib.suppress(OSError, termios.error):  # the terminal has hung up, and there is nothing to restore
             self._leave_screen()
+
+    def run(self, session: Callable[[], None]) -> bool:
+        """Call `session` while this program has the whole screen; returns False if the terminal has hung up."""
+        try:
+            with self:
+                session()
+        except (OSError, termios.error):
+            self._discard_output()
+            return False
+        return True
 
     @property
     def size(self) -> tuple[int, int]:
@@ -92,6 +103,12 @@ class Terminal:
         termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)
         self.console.show_cursor(True)
         self.console.set_alt_screen(False)
+
+    def _discard_output(self) -> None:
+        """Discard what is still buffered: the exit of the interpreter would write it, and report the failure."""
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
     def _pause(self) -> None:
         self._is_stopped = False
