@@ -20,7 +20,7 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import BinaryIO, Protocol, cast
 
 from corn.server.asgi.types import ClientDisconnected, Message, Receive, Send
@@ -72,12 +72,11 @@ class Owner(Protocol):
 
 
 class Exchange:
-    """Exchange between both sides; created on the loop. The thread calls `run`, which calls `answer`.
+    """Exchange between both sides; created on the loop. The thread calls `run`, which calls `answer` of a subclass.
 
     The loop either calls `converse`, or sets `owner`, whose `on_change` is called after each change.
     """
 
-    answer: Callable[[], None]
     body: BinaryIO | None = None  # to be closed after the call
     # Initial values are class attributes, so that they are not set for each request.
     # Written by the thread
@@ -85,16 +84,16 @@ class Exchange:
     ended = False
     complete = False  # the outbox has the end of the response
     has_file = False  # or had
-    whole: tuple[Message, bytes] | None = None  # start and body of a response that was complete at once
+    whole: tuple[Message, bytes] | None = None  # start and body of a response that is complete as the call ends
     outbox: deque[Message | bytes] = _NO_OUTPUT
     error: BaseException | None = None
-    _put = 0  # bytes of the response
+    _put_size = 0  # bytes of the response
     _awaits_body = False  # the thread waits for a part of the body
     _wake_lock: threading.Lock | None = None  # made by a thread that waits; released for a moment to wake it
     # Written by the loop
     abandoned = False  # the client has disconnected
     owner: Owner | None = None
-    _sent = 0  # bytes of the response
+    _sent_size = 0  # bytes of the response
     _is_end_sent = False  # the end of the response was sent
     _has_changed = False
     _waiter: asyncio.Future[None] | None = None
@@ -116,34 +115,29 @@ class Exchange:
                 self._context.run(self.answer)
         except BaseException as error:
             self.error = error
-        self._release()
+        if self.body is not None:
+            self.body.close()
         self.ended = True
         self._inbox.post(self)
 
-    def _release(self) -> None:
-        del self.answer  # it refers to this exchange
-        if self.body is not None:
-            self.body.close()
+    def answer(self) -> None:
+        """Call the application, and put its response into the outbox; raises its exceptions."""
+        raise NotImplementedError
 
     def put_start(self, message: Message) -> None:
         """Begin the outbox with the response's start, without waking the loop."""
         self.outbox = deque((message,))
 
-    def put_whole(self, start: Message, body: bytes) -> None:
-        """Put a complete response, without waking the loop: the call is about to end."""
-        self.whole = start, body
-        self.complete = True
-
     def put_file(self, message: Message) -> None:
         """Add a file to the outbox, without waking the loop."""
         self.has_file = True
         self.outbox.append(message)
-        self._put += message["count"]
+        self._put_size += message["count"]
 
     def put(self, body: bytes) -> None:
         """Add a part of the body to the outbox, without waking the loop."""
         self.outbox.append(body)
-        self._put += len(body)
+        self._put_size += len(body)
 
     def end(self) -> None:
         """Have the loop send the outbox, and end the response."""
@@ -154,7 +148,7 @@ class Exchange:
         """Have the loop send the outbox, and wait until no more than `room` bytes of it are left."""
         lock = self._make_wake_lock()
         self._inbox.post(self)
-        while self._put - self._sent > room and not self.abandoned:
+        while self._put_size - self._sent_size > room and not self.abandoned:
             lock.acquire()
 
     def pull(self) -> tuple[bytes, bool]:
@@ -189,10 +183,9 @@ class Exchange:
             self._waiter.set_result(None)
 
     def fail(self, error: BaseException) -> None:
-        """End an exchange that no thread has begun."""
-        self._release()
-        self.error, self.ended = error, True
-        (self.owner or self).on_change()
+        """End an exchange for which there is no thread."""
+        self.error, self.abandoned = error, True
+        self.run()
 
     def abandon(self) -> None:
         """Stop serving the thread: its next read or write raises an exception, or returns at once."""
@@ -253,12 +246,12 @@ class Exchange:
                 parts.append(item)
             else:
                 await send(item)
-                self._sent += item.get("count", 0)
+                self._sent_size += item.get("count", 0)
         if parts or (complete and not self._is_end_sent):
             body = parts[0] if len(parts) == 1 else b"".join(parts)
             self._is_end_sent = complete
             await send({"type": "http.response.body", "body": body, "more_body": not complete})
-            self._sent += len(body)
+            self._sent_size += len(body)
 
     def start_conversation(self) -> None:
         """Have `converse`, which is about to be called, begin with the present output; the owner is called no more."""

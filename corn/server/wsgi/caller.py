@@ -44,18 +44,18 @@ class Caller:
         environ["wsgi.multithread"] = self.multithread
         return environ
 
-    def exchange(self) -> Exchange:
+    def exchange(self) -> Response:
         """Exchange for a request that is about to be started."""
         if self._inbox is None:
             self._inbox = LoopInbox()
-        return Exchange(self._inbox)
+        return Response(self._inbox)
 
-    def start(self, exchange: Exchange, environ: Environ, body: BinaryIO, *, sends_files: bool) -> None:
+    def start(self, exchange: Response, environ: Environ, body: BinaryIO, *, sends_files: bool) -> None:
         """Have a thread call the application, after the requests of this iteration of the event loop are read."""
         environ["wsgi.input"] = body
         if not isinstance(body, io.BytesIO):
             exchange.body = body
-        exchange.answer = Response(self._app, environ, exchange, sends_files).answer
+        exchange.app, exchange.environ, exchange.sends_files = self._app, environ, sends_files
         if not self._due:
             asyncio.get_running_loop().call_soon(self._start_due)
         self._due.append(exchange)

@@ -14,48 +14,43 @@ from types import TracebackType
 from typing import Any
 from wsgiref.util import FileWrapper
 
-from corn.server.asgi.types import ClientDisconnected
+from corn.server.asgi.types import ClientDisconnected, Message
 from corn.server.http.cache import BoundedCache
 from corn.server.wsgi.bridge import Exchange
 from corn.server.wsgi.environ import Environ
 
 _MAX_CACHED = 256
-_MAX_CACHED_STATUS = 1024  # characters
-_statuses: dict[str, int] = {}
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType]
+Head = tuple[str, tuple[tuple[str, str], ...]]  # status line and fields, as an application passes them
 WSGIApplication = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
 
 
-class Response:
-    """Response in progress. `sends_files` is True if the loop can send files."""
+class Response(Exchange):
+    """Response in progress. The caller sets the first three attributes, and then has a thread call `run`."""
 
+    app: WSGIApplication
+    environ: Environ
+    sends_files = False  # the loop can send files
     # Initial values are class attributes, so that they are not set for each request.
-    _status = 0
-    _headers: list[tuple[bytes, bytes]]  # once the status is set
+    _start: Message | None = None  # as the application has set it; shared with other responses
     _length = -1  # by its Content-Length
-    _begun = False  # the head was passed to the loop
+    _has_begun = False  # the head was passed to the loop
     _size = 0  # bytes of the body that were passed on
-
-    def __init__(self, app: WSGIApplication, environ: Environ, exchange: Exchange, sends_files: bool) -> None:
-        self._app = app
-        self._environ = environ
-        self._exchange = exchange
-        self._sends_files = sends_files
 
     def answer(self) -> None:
         """Call the application and hand over its response; raises its exceptions."""
-        answered = self._app(self._environ, self.start_response)
+        answered = self.app(self.environ, self.start_response)
         if type(answered) is list and len(answered) == 1 and self._hand_over_whole(answered[0]):
             return
         try:
             if isinstance(answered, FileWrapper) and self._hand_over_file(answered.filelike):
-                self._exchange.end()
-                self._exchange.flush(room=0)  # before it is closed
+                self.end()
+                self.flush(room=0)  # before it is closed
             else:
                 self._hand_over(answered)
                 self._begin()
-                self._exchange.end()
+                self.end()
         finally:
             close = getattr(answered, "close", None)
             if close is not None:
@@ -66,50 +61,49 @@ class Response:
     ) -> Callable[[bytes], None]:
         """Take the head of the response and return `write`, as PEP 3333 asks in its section on this callable."""
         try:
-            if exc_info is not None and self._begun:
+            if exc_info is not None and self._has_begun:
                 raise exc_info[1].with_traceback(exc_info[2])
-            if exc_info is None and self._status:
+            if exc_info is None and self._start is not None:
                 raise RuntimeError("the application called start_response twice, without exc_info")
         finally:
             exc_info = None  # break the reference to this frame
-        self._status = _statuses.get(status) or _status(status)
-        fields = tuple(headers)
+        head = status, tuple(headers)
         try:
-            self._headers, self._length = _encoded[fields]
+            self._start, self._length, _ = _encoded[head]
         except TypeError:  # fields that are lists
-            self._headers, self._length = _encode(fields)
+            self._start, self._length, _ = _encode(head)
         return self.write
 
     def write(self, body: bytes) -> None:
         """Hand over a part of the body, before what the application returns; raises ClientDisconnected."""
-        self._put(body)
-        self._exchange.flush()
-        if self._exchange.abandoned:
+        self._put_part(body)
+        self.flush()
+        if self.abandoned:
             raise ClientDisconnected
 
     def _hand_over_whole(self, body: bytes) -> bool:
         """Hand over the only part of a response; returns False if it needs a closer look."""
-        if type(body) is not bytes or not body or not self._status or self._begun:
+        start, length = self._start, self._length
+        if type(body) is not bytes or not body or start is None or self._has_begun:
             return False
-        if self._length >= 0 and self._length != len(body):
+        if length >= 0 and length != len(body):
             return False
-        self._exchange.put_whole(
-            {"type": "http.response.start", "status": self._status, "headers": self._headers}, body
-        )
+        self.whole = start, body
+        self.complete = True
         return True
 
     def _hand_over(self, answered: Iterable[bytes]) -> None:
         is_whole = isinstance(answered, (list, tuple)) and len(answered) == 1
         for body in answered:
-            if self._exchange.abandoned:
+            if self.abandoned:
                 break
-            self._put(body)
-            if self._begun and self._size == self._length:  # an empty response may still be replaced (PEP 3333)
-                self._exchange.end()
+            self._put_part(body)
+            if self._has_begun and self._size == self._length:  # an empty response may still be replaced (PEP 3333)
+                self.end()
             elif body and not is_whole:
-                self._exchange.flush()
+                self.flush()
 
-    def _put(self, body: bytes) -> None:
+    def _put_part(self, body: bytes) -> None:
         if not isinstance(body, bytes):
             raise TypeError(f"a WSGI response consists of bytes, not of {type(body).__name__}")
         if body:
@@ -117,27 +111,26 @@ class Response:
             self._size += len(body)
             if self._size > self._length >= 0:
                 raise RuntimeError("the response body is longer than its Content-Length")
-            self._exchange.put(body)
+            self.put(body)
 
     def _begin(self) -> None:
-        if not self._status:
+        if self._start is None:
             raise RuntimeError("the application did not call start_response before its response")
-        if not self._begun:
-            self._begun = True
-            start = {"type": "http.response.start", "status": self._status, "headers": self._headers}
-            self._exchange.put_start(start)
+        if not self._has_begun:
+            self._has_begun = True
+            self.put_start(self._start)
 
     def _hand_over_file(self, file: Any) -> bool:
         """Have the loop send a file (PEP 3333, "Optional Platform-Specific File Handling"); False if it cannot."""
-        available = _regular_bytes(file) if self._sends_files and not self._begun else -1
+        available = _regular_bytes(file) if self.sends_files and not self._has_begun else -1
         if available < 0:
             return False
-        if self._length < 0:
+        if self._length < 0 and self._start is not None:
             self._length = available
-            self._headers = [*self._headers, (b"content-length", b"%d" % available)]
+            self._start = {**self._start, "headers": (*self._start["headers"], (b"content-length", b"%d" % available))}
         self._begin()
         if self._length:
-            self._exchange.put_file(
+            self.put_file(
                 {
                     "type": "http.response.zerocopysend",
                     "file": file.fileno(),
@@ -149,23 +142,24 @@ class Response:
         return True
 
 
+def _encode(head: Head) -> tuple[Message, int, int]:
+    """Start of a response as a message of ASGI; its Content-Length, or -1; and the size of the head."""
+    line, fields = head
+    status = _status(line)
+    headers = tuple([(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields])
+    size = len(line) + sum(len(name) + len(value) for name, value in headers)
+    return {"type": "http.response.start", "status": status, "headers": headers}, _length(headers), size
+
+
 def _status(line: str) -> int:
     """Status code of a status line such as "200 OK"."""
     code = line[:3]
     if len(line) < 3 or not (code.isascii() and code.isdigit()) or line[3:4] not in ("", " "):
         raise ValueError(f"a WSGI status looks like '200 OK', not {line!r}")
-    if len(_statuses) < _MAX_CACHED and len(line) <= _MAX_CACHED_STATUS:
-        _statuses[line] = int(code)
     return int(code)
 
 
-def _encode(fields: Iterable[tuple[str, str]]) -> tuple[list[tuple[bytes, bytes]], int]:
-    """Fields as bytes, and their Content-Length."""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-    return headers, _length(headers)
-
-
-def _length(headers: list[tuple[bytes, bytes]]) -> int:
+def _length(headers: Iterable[tuple[bytes, bytes]]) -> int:
     """Content-Length, or -1; its validity is checked when the head is sent."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit():
@@ -184,7 +178,7 @@ def _regular_bytes(file: Any) -> int:
         return -1
 
 
-# Cache of `_encode`: most applications send few different sets of fields.
-_encoded: BoundedCache[tuple[tuple[str, str], ...], tuple[list[tuple[bytes, bytes]], int]] = BoundedCache(
-    _encode, lambda known: sum(len(name) + len(value) for name, value in known[0]), max_values=_MAX_CACHED
+# Cache of `_encode`: most applications send few different heads.
+_encoded: BoundedCache[Head, tuple[Message, int, int]] = BoundedCache(
+    _encode, lambda encoded: encoded[2], max_values=_MAX_CACHED
 )
