@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import stat
 import time
+
+from corn.system.readiness import readable
 
 _TIMEOUT = 5.0  # seconds, for all of it
 
@@ -28,7 +29,7 @@ def read_content(path: str | os.PathLike[str], *, timeout: float = _TIMEOUT) -> 
 def _read_stream(fd: int, timeout: float) -> bytes:
     read: list[bytes] = []
     deadline = time.monotonic() + timeout
-    while select.select([fd], [], [], max(deadline - time.monotonic(), 0.0))[0]:
+    while (left := deadline - time.monotonic()) > 0 and readable(fd, timeout=left):
         try:
             data = os.read(fd, 65536)
         except BlockingIOError:

@@ -14,7 +14,6 @@ and only the master handles them.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import sys
@@ -39,6 +38,7 @@ from corn.ipc.messages import (
 from corn.ipc.scoreboard import Scoreboard
 from corn.ipc.template_setup import Setup
 from corn.system.process import BY_TEMPLATES, DELIVERED, identify, ignore_group_signals, outlive_parent
+from corn.system.readiness import readable
 from corn.worker import process as worker_process
 from corn.worker.forking import exit_handlers
 from corn.worker.forking.children import ChildExits, ForkedWorkers
@@ -133,7 +133,7 @@ class Template:
         while not quitting or (exits is not None and self._workers):
             if exits is not None and not self._relay_exits(exits):
                 continue
-            if self._may_fork_ahead and not select.select([self._channel], [], [], IDLE_BEFORE_SPARE)[0]:
+            if self._may_fork_ahead and not readable(self._channel, timeout=IDLE_BEFORE_SPARE):
                 self._fork_ahead()
             for message in self._channel.receive():
                 if isinstance(message, Fork):

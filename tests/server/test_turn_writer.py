@@ -1,7 +1,6 @@
 """Batched writes of the responses of one event-loop iteration."""
 
 import asyncio
-import select
 import socket
 import time
 
@@ -9,6 +8,7 @@ import pytest
 
 from corn.server import turn_writer
 from corn.server.turn_writer import STEP, TurnWriter
+from corn.system.readiness import readable
 from tests.conftest import DEADLINE
 from tests.support.asgi_server import hello, serving
 
@@ -69,7 +69,7 @@ class Clients:
 
     def answered(self):
         """Number of clients with data to read."""
-        return len(select.select(self.sockets, [], [], 0)[0])
+        return len(readable(*self.sockets, timeout=0))
 
     async def read(self, count):
         """Wait until so many can read something, and take it."""

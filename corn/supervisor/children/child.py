@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import selectors
 import signal
 import socket
@@ -24,6 +23,7 @@ from corn.logs import logger
 from corn.supervisor.fault_barrier import FaultBarrier
 from corn.supervisor.policy.state import ProcessExit
 from corn.supervisor.process.reaper import exit_of
+from corn.system.readiness import readable
 
 _MAX_INVALID_LINES = 1000  # invalid lines after which a child is killed
 
@@ -157,7 +157,7 @@ class Children:
         child.channel.send(Quit())
         deadline = time.monotonic() + timeout
         while not child.channel.closed and (left := deadline - time.monotonic()) > 0:
-            select.select([child.channel], [], [], left)
+            readable(child.channel, timeout=left)
             child.channel.receive()
         self.kill(child)
 

@@ -8,7 +8,6 @@ completed first; then another process loads the new file.
 from __future__ import annotations
 
 import logging
-import select
 import socket
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from corn.supervisor.children.child import ChildProcess, Children
 from corn.supervisor.children.spawn import environment_of, execute
 from corn.supervisor.policy.state import ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
+from corn.system.readiness import readable
 
 MAX_QUEUED = 1000
 _LOAD_TIMEOUT = 10.0  # seconds that the master waits at its exit for a process that it has just started
@@ -128,7 +128,7 @@ class HooksProcess:
             self._exited(self._children.kill(self._child))
 
     def _wait(self, child: ChildProcess, deadline: float) -> None:
-        select.select([child.channel], [], [], max(0.0, deadline - time.monotonic()))
+        readable(child.channel, timeout=deadline - time.monotonic())
         self._children.receive(child)
         if child.channel.closed:
             self._exited(self._children.kill(child))

@@ -5,19 +5,19 @@ its workers until their grace period is over, and then kills the remaining ones.
 each, so that it never kills another process with a reused id. On systems without pidfds the template is the parent of
 the workers, and their ids are not reused before they have been reaped.
 
-If the template is the parent, SIGCHLD makes a pipe readable, so that one select(2) waits for a child or a message.
+If the template is the parent, SIGCHLD makes a pipe readable, so that one poll(2) waits for a child or a message.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import time
 
 from corn.config import Config
 from corn.system.process import ignore_signal
+from corn.system.readiness import readable
 
 _POLL_INTERVAL = 0.5
 
@@ -69,8 +69,7 @@ class ForkedWorkers:
                 _kill(pid, pidfd)
 
     def _wait(self, seconds: float) -> None:
-        watched = [pidfd for pidfd in self._pidfds.values() if pidfd >= 0]
-        select.select(watched, [], [], seconds)
+        readable(*(pidfd for pidfd in self._pidfds.values() if pidfd >= 0), timeout=seconds)
 
     def _drop_ended(self) -> None:
         for pid, pidfd in list(self._pidfds.items()):
@@ -95,7 +94,7 @@ class ChildExits:
 
     def wait(self, fd: int) -> list[tuple[int, int]]:
         """Wait until a child exits or `fd` is readable; returns the ids and wait statuses of all that have exited."""
-        if self._reader in select.select([fd, self._reader], [], [])[0]:
+        if self._reader in readable(fd, self._reader):
             os.read(self._reader, 4096)
         exits = []
         while (ended := _reap()) is not None:
@@ -103,7 +102,7 @@ class ChildExits:
         return exits
 
     def is_readable(self, fd: int) -> bool:
-        return bool(select.select([fd], [], [], 0)[0])
+        return bool(readable(fd, timeout=0))
 
 
 def reset_sigchld() -> None:
@@ -114,7 +113,7 @@ def reset_sigchld() -> None:
 
 def _has_ended(pid: int, pidfd: int) -> bool:
     if pidfd >= 0:
-        return bool(select.select([pidfd], [], [], 0)[0])
+        return bool(readable(pidfd, timeout=0))
     try:
         os.kill(pid, 0)
     except OSError:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from corn.ipc.messages import Fork
 from corn.ipc.template_setup import Setup
 from corn.system.memfd import anonymous_file
 from corn.system.process import identify
+from corn.system.readiness import readable
 
 IDLE_BEFORE_SPARE = 0.3  # seconds without an order after which a template forks a spare worker
 
@@ -117,7 +117,7 @@ def _trial(value: Callable[[], int]) -> int | None:
         raise
     os.close(writer)
     with os.fdopen(reader, "rb", buffering=0) as pipe:
-        answer = pipe.read(20) if select.select([pipe], [], [], _TRIAL_TIMEOUT)[0] else b""
+        answer = pipe.read(20) if readable(pipe, timeout=_TRIAL_TIMEOUT) else b""
     if not answer:
         _kill_with_children(pid)
         return None
@@ -171,7 +171,7 @@ def fork_twice(run: Callable[[], NoReturn]) -> int:
         _run_middle_process(run, reader, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        if not select.select([pipe], [], [], _FORK_TIMEOUT)[0]:
+        if not readable(pipe, timeout=_FORK_TIMEOUT):
             _kill_with_children(middle)  # a handler of os.register_at_fork hangs in it
         answer = pipe.read()
     os.waitpid(middle, 0)
@@ -223,7 +223,7 @@ class SpareWorker:
 
     def become(self, order: Fork, fds: tuple[int, ...]) -> bool:
         """Make the spare the worker of `order`; False if it has exited."""
-        if select.select([self._channel], [], [], 0)[0]:
+        if readable(self._channel, timeout=0):
             return False
         self._channel.send(order, fds)
         return True

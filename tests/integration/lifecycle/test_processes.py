@@ -117,6 +117,14 @@ def test_descriptor_limit_is_raised_for_all_processes(app_dir):
             assert process.rlimit(psutil.RLIMIT_NOFILE) == (min(hard, 65536), hard)
 
 
+def test_application_with_open_files_beyond_select_is_served(app_dir):
+    write_app(app_dir, "one", more='opened = [open("/dev/null") for _ in range(1100)]')
+    with Served(app_dir, "main:app", "--port", "0", "--preload", "app").wait_ready() as served:
+        served.workers()[0].kill()
+        served.wait_for("crashed: killed by SIGKILL")
+        assert served.client().get().startswith("one ")
+
+
 @linux
 def test_workers_receive_sigterm_when_master_dies(app_dir):
     """PR_GET_PDEATHSIG: the worker exits even if its channel outlives the master."""
