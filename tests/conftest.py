@@ -6,6 +6,7 @@ import asyncio
 import compileall
 import os
 import shutil
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import corn
+from corn.system.collector import paused_collector
 from tests.support.chromium import Chromium
 from tests.support.environment import settle_environment
 
@@ -50,6 +52,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile corn once: its processes run with PYTHONDONTWRITEBYTECODE, so each would compile what it imports."""
     if not hasattr(config, "workerinput"):  # in the process that starts the workers of pytest-xdist
         compileall.compile_dir(Path(corn.__file__).parent, quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import the tests without garbage collections, and keep their bytecode, which pytest compiles for two seconds.
+
+    Each worker of pytest-xdist collects all tests.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        with paused_collector():
+            return (yield)
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def pytest_report_header() -> list[str]:

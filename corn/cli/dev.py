@@ -15,6 +15,7 @@ from corn.config import Config
 from corn.config.options import DEV
 from corn.config.sources import DEFAULT, Resolved
 from corn.errors import ConfigError
+from corn.system.collector import paused_collector
 
 _GRACE = 1.0  # seconds, for requests in flight and for the lifespan shutdown
 # Options that do not apply to development, and are ignored even if a file or a variable sets them.
@@ -50,7 +51,8 @@ def dev(*, config_file: str | None, explain_reload: str | None, **values: Any) -
         )
     if resolved.left_out:
         click.echo(_ignored_options(resolved), err=True)
-    from corn.supervisor.master import run_development
+    with paused_collector():
+        from corn.supervisor.master import run_development
 
     return run_development(resolved, lambda: finder.complete(_for_development(read())))
 

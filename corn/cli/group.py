@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from corn.config.suggestions import did_you_mean
+from corn.system.collector import paused_collector
 from corn.version import __version__
 
 _MODULES = {
@@ -60,7 +61,8 @@ class _Commands(click.Group):
         if cmd_name not in _MODULES:
             return None
         module, _, name = _MODULES[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        with paused_collector():
+            command: click.Command = getattr(import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 
+from corn.system.collector import paused_collector
+
 _EXPLAINED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
@@ -20,11 +22,12 @@ def main() -> None:
 
 
 def _run() -> int:
-    import click
+    with paused_collector():
+        import click
 
-    from corn.cli.errors import report, report_usage
-    from corn.cli.group import corn
-    from corn.errors import ConfigError, CornError, explain
+        from corn.cli.errors import report, report_usage
+        from corn.cli.group import corn
+        from corn.errors import ConfigError, CornError, explain
 
     try:
         return corn.main(prog_name="corn", standalone_mode=False) or 0

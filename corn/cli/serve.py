@@ -10,6 +10,7 @@ from corn.cli.discovery import ApplicationFinder
 from corn.cli.options import SettingsCommand
 from corn.cli.resolve import check_loads, resolver
 from corn.config.options import SERVE
+from corn.system.collector import paused_collector
 
 
 @click.command(cls=SettingsCommand, command=SERVE, short_help="Serve an application.")
@@ -26,6 +27,7 @@ def serve(*, config_file: str | None, check_config: bool, **values: Any) -> int:
         check_loads(resolved)
         click.echo(f"The configuration is valid, and {resolved.config.app} loads.")
         return 0
-    from corn.supervisor.master import run_master
+    with paused_collector():
+        from corn.supervisor.master import run_master
 
     return run_master(resolved, lambda: finder.complete(read()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import NoReturn
@@ -17,6 +18,8 @@ def run(channel_fd: int, serve: Callable[[Channel], None]) -> NoReturn:
 
     A CornError of `serve` is logged, and its exit code is that of the process.
     """
+    gc.freeze()  # the modules, during whose import the collector was disabled
+    gc.enable()
     ignore_group_signals(BY_TEMPLATES)
     code = 0
     try:

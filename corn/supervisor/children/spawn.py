@@ -16,9 +16,11 @@ from corn.ipc.template_setup import Setup
 from corn.supervisor.process.systemd import VARIABLES
 
 # The child has this process's module path, because a bundle such as a PEX has its own. The working directory is removed
-# from its start: it may contain a click.py.
+# from its start: it may contain a click.py. It imports without garbage collections, which would free nothing; a worker
+# enables the collector after the fork, a helper process in helper_process.run.
 _START = """
-import sys
+import gc, sys
+gc.disable()
 if sys.path[:1] == [""]: del sys.path[0]
 sys.path += [each for each in {path!r} if each not in sys.path]
 from corn.system.process import exit_with_parent
