@@ -170,11 +170,13 @@ def test_checkout_of_many_files_reloads_few_times_and_touch_never(project):
         (project / ".git").mkdir()
         lock = project / ".git" / "index.lock"
         lock.write_text("")
-        for file in files:
-            save(file, "VALUE = 2\n")
+        fresh = [file.with_suffix(".new") for file in files]
+        for each in fresh:
+            each.write_text("VALUE = 2\n")
+        for each, file in zip(fresh, files, strict=True):  # quickly: a pause of this process ends a batch
+            each.rename(file)
         save(project / "main.py", source("six"))
         lock.unlink()
-        # Once, unless this process pauses between two files.
         served.wait_until(lambda: sum(map(files_of, served.reloads())) == 1 + len(files) + 1, "all files are reloaded")
         served.wait_for_answer("six")
         assert len(served.reloads()) < 20, served.output
