@@ -60,6 +60,12 @@ def test_command_loads_no_other_command():
     assert loaded_by(run) & (HEAVY | {"corn.cli.config"}) == set()
 
 
+def test_command_for_running_instance_loads_no_schema():
+    modules = ("corn.cli.errors", *(f"corn.cli.control.{each}" for each in ("status", "commands", "diagnostics")))
+    loaded = loaded_by(f"import {', '.join(modules)}")
+    assert {name for name in loaded if name.startswith(("corn.config.", "corn.logs"))} == {"corn.config.suggestions"}
+
+
 def test_worker_template_loads_no_module_of_unused_options():
     loaded = loaded_by("import corn.worker.template")
     rooms = ("corn.reload", "corn.diagnosis.diagnose", "corn.diagnosis.html", "corn.worker.dev", "corn.server.static.")

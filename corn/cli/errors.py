@@ -9,7 +9,6 @@ import click
 from corn.cli.unknown_options import UnknownOptions, command_that_has
 from corn.config.suggestions import did_you_mean
 from corn.errors import CornError, ExitCode
-from corn.logs import wants_color
 
 
 def report(error: CornError) -> int:
@@ -34,6 +33,8 @@ def report_usage(error: click.UsageError) -> int:
 
 
 def _print(message: str) -> None:
+    from corn.logs import wants_color
+
     label = "\x1b[31merror:\x1b[0m " if wants_color("auto") else ""
     print(f"corn: {label}{message}", file=sys.stderr)
 

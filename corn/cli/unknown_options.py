@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import click
 
-from corn.config.schema import OPTIONS
 from corn.config.suggestions import OF_PEER, in_one_line, is_typing_error, nearest
 
 
@@ -72,5 +71,7 @@ def describe_unknown(unknown: Sequence[str], command: str, flags: Sequence[str])
 
 def command_that_has(flag: str) -> str:
     """Command whose own option this is, "" for the options of all and for unknown ones."""
+    from corn.config import OPTIONS
+
     plain = flag.replace("--no-", "--", 1)
     return next((each.command for each in OPTIONS if each.flag == plain), "")

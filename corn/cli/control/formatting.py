@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from corn.config.sources import DEFAULT
-from corn.logs import wants_color
-
 _MIB = 1 << 20
 
 
@@ -28,6 +25,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozense
 
 def columns(rows: Sequence[tuple[str, str, str]]) -> str:
     """Options with their values and origins, in columns; defaults are dim in a terminal."""
+    from corn.config.sources import DEFAULT
+    from corn.logs import wants_color
+
     color = wants_color("auto", fd=1)
     name_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [(f"{name:<{name_width}}  {value:<{value_width}}  {origin}", origin) for name, value, origin in rows]
