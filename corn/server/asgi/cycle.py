@@ -55,29 +55,18 @@ HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read
 class RequestCycle:
     """ASGI cycle of one HTTP request and its response."""
 
-    # Common initial values are class attributes, so that they are not set for each request.
+    # Initial values that most requests do not use are class attributes, so that they are not set for each request.
+    # Others are not: Python 3.11 does not specialize the access to an attribute of an instance that its class has too.
     arriving = False  # more of the body is to come
     ended = False
-    gone = False
-    committed = False  # the head of the response is written
-    responded = False  # the response is complete
-    lost = False  # the peer left before the response had left corn's buffers
     refused = False  # corn itself has ended the request, so that what is lost then is not the peer's doing
-    status = 0  # of the response, once the application has started it
-    started_at = 0.0  # monotonic time
     _body: bytes | bytearray = b""  # the latter where it came in parts: the peer chooses how small they are
     _given = False  # the last http.request message was passed on
-    _waiters: WaiterList | None = None
     task: asyncio.Task[None]
     keep_alive = True
-    sent = 0  # bytes of the response's body
     ends_with_connection = False  # the end of the response is marked by closing the connection
     cut = ""  # why corn cancelled the task, if it did
     expires = math.inf  # on `Clock.now`; only where requests are limited in time
-    _remaining = -1  # of the announced length
-    _flags = 0
-    _line = b""
-    _block = b""
 
     def __init__(
         self, service: ServerContext, connection: HTTPStream, head: RequestHead, scope: dict[str, Any]
@@ -86,10 +75,20 @@ class RequestCycle:
         self.connection = connection
         self.head = head
         self.scope = scope
-        self._stage = self.START
         if not head.keep_alive:
             self.keep_alive = False
         self.started_at = monotonic()
+        self.gone = False
+        self.committed = False  # the head of the response is written
+        self.responded = False  # the response is complete
+        self.lost = False  # the peer left before the response had left corn's buffers
+        self.status = 0  # of the response, once the application has started it
+        self.sent = 0  # bytes of the response's body
+        self._stage = self.START
+        self._waiters: WaiterList | None = None
+        self._line = self._block = b""
+        self._remaining = -1  # of the announced length
+        self._flags = 0
         limit = service.timeout_request
         if limit is not None:
             self.expires = service.clock.now + limit

@@ -77,33 +77,36 @@ class Exchange:
     The loop either calls `converse`, or sets `owner`, whose `on_change` is called after each change.
     """
 
-    body: BinaryIO | None = None  # to be closed after the call
-    # Initial values are class attributes, so that they are not set for each request.
+    # Initial values that a response does not need which is complete as the call ends are class attributes.
     # Written by the thread
-    begun = False
-    ended = False
-    complete = False  # the outbox has the end of the response
-    has_file = False  # or had
-    whole: tuple[Message, bytes] | None = None  # start and body of a response that is complete as the call ends
     outbox: deque[Message | bytes] = _NO_OUTPUT
-    error: BaseException | None = None
     _put_size = 0  # bytes of the response
     _awaits_body = False  # the thread waits for a part of the body
     _wake_lock: threading.Lock | None = None  # made by a thread that waits; released for a moment to wake it
     # Written by the loop
-    abandoned = False  # the client has disconnected
-    owner: Owner | None = None
     _sent_size = 0  # bytes of the response
     _is_end_sent = False  # the end of the response was sent
     _has_changed = False
     _waiter: asyncio.Future[None] | None = None
     # Written by both, each in its own direction
     _received: Message | None = None  # the part of the body for which the thread waits
-    is_posted = False  # the loop is going to handle it
 
     def __init__(self, inbox: LoopInbox) -> None:
         self._inbox = inbox
         self._context = contextvars.copy_context()
+        self.body: BinaryIO | None = None  # to be closed after the call
+        # Written by the thread
+        self.begun = False
+        self.ended = False
+        self.complete = False  # the outbox has the end of the response
+        self.has_file = False  # or had
+        self.whole: tuple[Message, bytes] | None = None  # start and body of a response complete as the call ends
+        self.error: BaseException | None = None
+        # Written by the loop
+        self.abandoned = False  # the client has disconnected
+        self.owner: Owner | None = None
+        # Written by both, each in its own direction
+        self.is_posted = False  # the loop is going to handle it
 
     # In the thread
 

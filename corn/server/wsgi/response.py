@@ -16,7 +16,7 @@ from wsgiref.util import FileWrapper
 
 from corn.server.asgi.types import ClientDisconnected, Message
 from corn.server.http.cache import BoundedCache
-from corn.server.wsgi.bridge import Exchange
+from corn.server.wsgi.bridge import Exchange, LoopInbox
 from corn.server.wsgi.environ import Environ
 
 _MAX_CACHED = 256
@@ -31,12 +31,14 @@ class Response(Exchange):
 
     app: WSGIApplication
     environ: Environ
-    sends_files = False  # the loop can send files
-    # Initial values are class attributes, so that they are not set for each request.
-    _start: Message | None = None  # as the application has set it; shared with other responses
-    _length = -1  # by its Content-Length
-    _has_begun = False  # the head was passed to the loop
+    sends_files: bool  # the loop can send files
     _size = 0  # bytes of the body that were passed on
+
+    def __init__(self, inbox: LoopInbox) -> None:
+        super().__init__(inbox)
+        self._start: Message | None = None  # as the application has set it; shared with other responses
+        self._length = -1  # by its Content-Length
+        self._has_begun = False  # the head was passed to the loop
 
     def answer(self) -> None:
         """Call the application and hand over its response; raises its exceptions."""
