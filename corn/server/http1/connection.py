@@ -144,7 +144,8 @@ class HTTP1Connection(BufferedProtocol):
         try:
             if end > service.limit_header_size:
                 raise oversized_head(data, service.limit_header_size)
-            head = self._parse_head(data, end)
+            previous = self._previous or self._choose_previous()
+            head = previous.parse_next(data, end, service.limit_header_count)
             scope = service.make_scope(head, self.ends, service.template)
             if head.forwarded or service.request_ids is not None:
                 service.apply_forwarded_fields(head, scope, self.ends.client)
@@ -163,16 +164,15 @@ class HTTP1Connection(BufferedProtocol):
                 self._begin_with_body(head, scope, data[end + 4 :])
             else:
                 self.deadline = math.inf
-                cycle = self.cycle = (self.service.http1_cycle or HTTP1Cycle)(self.service, self, head, scope)
+                cycle = self.cycle = (service.http1_cycle or HTTP1Cycle)(service, self, head, scope)
                 if len(data) > end + 4:
                     self._hold(data[end + 4 :])
                 cycle.begin()
 
-    def _parse_head(self, data: bytes, end: int) -> RequestHead:
-        previous = self._previous
-        if previous is None and self._used:  # the first request is often the only one
-            previous = self._previous = PreviousHead()
-        return (previous or self.service.first_head).parse_next(data, end, self.service.limit_header_count)
+    def _choose_previous(self) -> PreviousHead:
+        if self._used:  # the first request is often the only one
+            self._previous = PreviousHead()
+        return self._previous or self.service.first_head
 
     def _read_odd_head(self, data: bytes, *, fresh: bool) -> None:
         """Handle an incomplete head, or one after the line ends that old clients send after a body (RFC 9112, 2.2)."""

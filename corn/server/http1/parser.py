@@ -202,10 +202,11 @@ class _Fields(dict[bytes, bytes]):
 def _usual_head(line: bytes) -> RequestHead | None:
     """Head with the method and the target of a request line, and no fields yet; None if the line is unusual."""
     parts = line.split(b" ")
-    if len(parts) != 3 or parts[2] != b"HTTP/1.1" or parts[0] not in METHODS:
+    method = METHODS.get(parts[0])
+    if method is None or len(parts) != 3 or parts[2] != b"HTTP/1.1":
         return None
     head = RequestHead()
-    head.method, head.target = METHODS[parts[0]], parts[1]
+    head.method, head.target = method, parts[1]
     return head
 
 
