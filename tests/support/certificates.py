@@ -49,9 +49,11 @@ class Issued:
 
 
 def client(*, own: Issued | None = None, ca: trustme.CA | None = None) -> ssl.SSLContext:
-    """Client context that trusts the test's authority, with an optional client certificate."""
-    context = ssl.create_default_context()
-    (ca or authority()).configure_trust(context)
+    """Client context that trusts the test's authority alone, with an optional client certificate.
+
+    To load the system's authorities as well takes 20 ms.
+    """
+    context = ssl.create_default_context(cadata=(ca or authority()).cert_pem.bytes().decode("ascii"))
     if own is not None:
         context.load_cert_chain(own.certfile, own.keyfile)
     return context

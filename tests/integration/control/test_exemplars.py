@@ -17,7 +17,7 @@ BUCKET = "corn_request_duration_seconds_bucket"
 @pytest.fixture(params=["http1", "http2"])
 def http(request):
     is_http2 = request.param == "http2"
-    with httpx.Client(http1=not is_http2, http2=is_http2, trust_env=False, timeout=40) as found:
+    with httpx.Client(http1=not is_http2, http2=is_http2, trust_env=False, verify=False, timeout=40) as found:
         yield found
 
 
@@ -37,7 +37,7 @@ def untraced(tmp_path_factory):
 
 
 def scrape(served, accept="application/openmetrics-text; version=1.0.0"):
-    with httpx.Client(trust_env=False, timeout=40) as admin:
+    with httpx.Client(trust_env=False, verify=False, timeout=40) as admin:
         return admin.get(f"{served.admin._address}/metrics", headers={"accept": accept})
 
 
@@ -69,14 +69,14 @@ def test_traced_request_is_exemplar_of_its_bucket(directory, http):
 )
 def test_request_without_sampled_trace_is_no_exemplar(untraced, value):
     before = untraced.samples()["corn_requests_total", "2xx"]
-    with httpx.Client(trust_env=False, timeout=40) as http:
+    with httpx.Client(trust_env=False, verify=False, timeout=40) as http:
         http.get(untraced.address, headers={"traceparent": value})
     untraced.wait_until(lambda: untraced.samples()["corn_requests_total", "2xx"] == before + 1, "the request")
     assert exemplars(untraced) == {}
 
 
 def test_last_exemplar_stays_when_workers_are_replaced(directory):
-    with Monitored(directory).wait_ready() as served, httpx.Client(trust_env=False, timeout=40) as http:
+    with Monitored(directory).wait_ready() as served, httpx.Client(trust_env=False, verify=False, timeout=40) as http:
         for span in (SPAN, SPAN[::-1]):
             http.get(f"{served.address}/slow", headers={"traceparent": f"00-{TRACE}-{span}-01"})
         served.wait_until(lambda: any(e.labels["span_id"] == SPAN[::-1] for e in exemplars(served).values()), "both")
@@ -88,7 +88,7 @@ def test_last_exemplar_stays_when_workers_are_replaced(directory):
 
 
 def test_text_format_of_prometheus_has_no_exemplars(directory):
-    with Monitored(directory).wait_ready() as served, httpx.Client(trust_env=False, timeout=40) as http:
+    with Monitored(directory).wait_ready() as served, httpx.Client(trust_env=False, verify=False, timeout=40) as http:
         http.get(served.address, headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
         served.wait_until(lambda: exemplars(served), "an exemplar")
         response = scrape(served, accept="text/plain")

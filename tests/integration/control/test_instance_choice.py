@@ -47,24 +47,33 @@ def served(shop, sockets):
         yield served
 
 
-def test_change_from_other_directory_is_refused(served, shop, sockets):
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    """Instance for the tests that do not change it."""
+    directory = tmp_path_factory.mktemp("shop")
+    write_app(directory, "shop")
+    with Commanded(directory, "main:app", *QUICK, sockets=tmp_path_factory.mktemp("s")).wait_ready() as served:
+        yield served
+
+
+def test_change_from_other_directory_is_refused(unchanged):
     for arguments in CHANGES:
-        done = command(sockets, *arguments)
+        done = command(unchanged.sockets, *arguments)
         assert (done.returncode, done.stdout) == (2, ""), arguments
         assert done.stderr == (
-            f"corn: no instance was started from this directory; select one, as with --pid {served.pid}:\n"
-            f"  pid {served.pid}: main:app at {served.address}, started from {shop}\n"
+            f"corn: no instance was started from this directory; select one, as with --pid {unchanged.pid}:\n"
+            f"  pid {unchanged.pid}: main:app at {unchanged.address}, started from {unchanged.directory}\n"
         )
-    assert served.status()["phase"] == "serving"
-    assert served.status()["generation"] == 1
+    assert unchanged.status()["phase"] == "serving"
+    assert unchanged.status()["generation"] == 1
 
 
-def test_command_from_removed_directory_selects_by_option_only(served, sockets, tmp_path):
+def test_command_from_removed_directory_selects_by_option_only(unchanged, tmp_path):
     for arguments in (*CHANGES, ["status"], ["stacks"]):
         gone = tmp_path / "gone"
         gone.mkdir()
         program = ["/bin/sh", "-c", 'rmdir ../gone; exec "$0" "$@"', *COMMAND, *arguments]
-        environment = clean_environment(CORN_CONTROL=str(sockets), PYTHONPATH=CHECKOUT)
+        environment = clean_environment(CORN_CONTROL=str(unchanged.sockets), PYTHONPATH=CHECKOUT)
         done = subprocess.run(
             program, env=environment, cwd=gone, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
@@ -131,10 +140,10 @@ def test_command_among_several_instances_uses_current_directory(tmp_path, served
         assert served.status()["phase"] == "serving"
 
 
-def test_read_only_command_uses_sole_instance(served, sockets):
-    done = command(sockets, "requests")
-    assert (done.returncode, done.stderr) == (0, f"pid {served.pid}: main:app at {served.address}\n")
-    assert command(sockets, "log-level").stdout == "log level info\n"
+def test_read_only_command_uses_sole_instance(unchanged):
+    done = command(unchanged.sockets, "requests")
+    assert (done.returncode, done.stderr) == (0, f"pid {unchanged.pid}: main:app at {unchanged.address}\n")
+    assert command(unchanged.sockets, "log-level").stdout == "log level info\n"
 
 
 def test_upgraded_instance_keeps_its_directory(served, shop, sockets):
