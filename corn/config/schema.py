@@ -7,10 +7,10 @@ them. It does not access files or other resources.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from corn.config.options import Option, declared
+from corn.config.options import FrozenOptions, Option, declared, section
 from corn.config.sections.admin import AdminOptions
 from corn.config.sections.development import DevelopmentOptions
 from corn.config.sections.http import HTTPOptions, WorkerOptions
@@ -23,7 +23,7 @@ from corn.config.sections.websocket import WebSocketOptions
 from corn.config.types import Nullable
 
 
-@dataclass(frozen=True, kw_only=True)
+@section
 class Config(  # a dataclass takes the fields of its bases from the last to the first
     DevelopmentOptions,
     AdminOptions,
@@ -39,6 +39,7 @@ class Config(  # a dataclass takes the fields of its bases from the last to the 
     ProcessesOptions,
     AddressesOptions,
     ApplicationOptions,
+    FrozenOptions,
 ):
     """Values of all options; docs/reference/settings.md describes each field."""
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import FrozenInstanceError, replace
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -10,6 +11,22 @@ from corn.config.types import ListOf, Nullable
 def test_config_round_trips_through_json():
     config = Config(app="main:app", bind=("a:1", "unix:x"), uds_mode=0o600, limit_max_requests=5)
     assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_config_is_immutable_value():
+    config = Config(port=1)
+    with pytest.raises(FrozenInstanceError):
+        config.port = 2
+    with pytest.raises(FrozenInstanceError):
+        del config.port
+    assert config == Config(port=1) != Config()
+    assert hash(config) == hash(replace(Config(), port=1))
+    assert ", port=1, " in repr(config)
+
+
+def test_config_with_unknown_option_raises_type_error():
+    with pytest.raises(TypeError, match="unknown options: prot"):
+        Config(prot=1)
 
 
 def test_options_share_no_flag_or_variable():
