@@ -55,8 +55,9 @@ HOLD_LIMIT = 65536  # bytes of a body held for an application that does not read
 class RequestCycle:
     """ASGI cycle of one HTTP request and its response."""
 
-    # Initial values that most requests do not use are class attributes, so that they are not set for each request.
-    # Others are not: Python 3.11 does not specialize the access to an attribute of an instance that its class has too.
+    # Initial values that most requests do not use are class attributes, so that they are not set for each request. The
+    # others are set by `__init__`: CPython learns the attributes of a class from its first instances, and is slow with
+    # those that come later. In a worker that begins with a burst, a response would set its attributes too late.
     arriving = False  # more of the body is to come
     ended = False
     refused = False  # corn itself has ended the request, so that what is lost then is not the peer's doing
