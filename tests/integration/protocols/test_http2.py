@@ -13,6 +13,7 @@ from tests.support.asgi_server import Peer, until
 from tests.support.certificates import Issued, authorities, client
 from tests.support.corn_process import Served, write_app
 from tests.support.http2_peer import H2Peer, tolerant
+from tests.support.http_client import PAUSE
 
 BIG = 1_000_000
 APP = """
@@ -127,6 +128,7 @@ async def ask_without_end(address, stop, answers, failures):
                     answers.append(response.body)
                 elif response.reset != ErrorCodes.REFUSED_STREAM:
                     failures.append((response.status, response.reset))
+            await asyncio.sleep(PAUSE)
         peer.close()
 
 
