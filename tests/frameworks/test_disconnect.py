@@ -126,5 +126,6 @@ def test_compressing_middleware_compresses_file_response(run, tmp_path, middlewa
             assert answer.status == 200
             assert answer.headers["content-encoding"] == {"gzip": "gzip", "brotli": "br"}[middleware]
             assert len(answer.body) < 1000
+            await until(lambda: not at.server._service.running)  # its file is closed after the response
 
     run(main())
