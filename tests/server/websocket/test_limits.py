@@ -266,7 +266,7 @@ async def _read_until(peer, end):
 
 
 @pytest.mark.parametrize("first", [0x89, 0x8A, 0x00], ids=["ping", "pong", "fragment"])
-def test_megabyte_of_empty_frames_does_not_block_event_loop(run, first):
+def test_40_000_empty_frames_do_not_block_event_loop(run, first):
     frame = bytes((first, 0x80, 0, 0, 0, 0))
 
     async def main():
@@ -283,9 +283,9 @@ def test_megabyte_of_empty_frames_does_not_block_event_loop(run, first):
 
             counting = asyncio.ensure_future(count())
             reading = asyncio.ensure_future(_read_until(peer, b"\x81\x04last"))
-            await peer.send(frame * 170_000 + (b"\x80\x84" if frame[0] == 0 else b"\x81\x84") + b"\0\0\0\0last")
-            await asyncio.wait_for(reading, 40)
-            assert turns > 170_000 // 1000
+            await peer.send(frame * 40_000 + (b"\x80\x84" if frame[0] == 0 else b"\x81\x84") + b"\0\0\0\0last")
+            await reading
+            assert turns > 40_000 // 1000
             counting.cancel()
 
     run(main())
