@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,8 +59,7 @@ def chunked(data, step=SIZE):
 
 def collected():
     """Feed a mebibyte of a body to an application that does not read it, in pieces of 16 bytes."""
-    cycle = RequestCycle.__new__(RequestCycle)
-    cycle.head = fields_of_head.RequestHead()
+    cycle = RequestCycle(SimpleNamespace(timeout_request=None), None, fields_of_head.RequestHead(), {})
     for _ in range(SIZE):
         cycle.feed(b"x" * 16, True)
 
