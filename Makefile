@@ -53,7 +53,7 @@ COVERING := tests/supervisor/policy tests/supervisor/projections tests/config te
 	tests/server/http2/test_malformed.py tests/server/websocket/test_frames.py tests/server/websocket/test_deflate.py \
 	tests/server/websocket/test_handshake.py
 
-PYTEST := $(BIN)/pytest --numprocesses 4 --dist worksteal
+PYTEST := $(BIN)/pytest --numprocesses 6 --dist worksteal
 
 .PHONY: serve test test-loaded test-all test-lowest lint format docs dist bench faults autobahn coverage mutants suites simulate fuzz soak programs
 
