@@ -162,22 +162,22 @@ def read_all(address, request_, received):
 
 def test_live_reader_beside_blocked_loop_gets_all(run):
     """The peer reads what the kernel holds while the loop is blocked, which is less than the rate asks for."""
-    size, written = 64 << 20, asyncio.Event()
+    written = asyncio.Event()
 
     async def main():
         async def app(scope, receive, send):
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % SIZE)]})
             asyncio.get_running_loop().call_soon(written.set)
-            await send({"type": "http.response.body", "body": bytes(size)})
+            await send({"type": "http.response.body", "body": bytes(SIZE)})
 
         received = []
-        async with serving(app, timeout_send=1, min_send_rate=8 << 20) as at:
+        async with serving(app, listener=narrow_listener(), timeout_send=1, min_send_rate=512 << 10) as at:
             reader = threading.Thread(target=read_all, args=(at.address[:2], REQUESTS["http1 close"], received))
             reader.start()
             await written.wait()
             time.sleep(2.5)  # as an application does that blocks the loop
             await asyncio.to_thread(reader.join)
-        assert sum(received) > size
+        assert sum(received) > SIZE
 
     run(main())
 
