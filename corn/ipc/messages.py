@@ -175,13 +175,15 @@ class Debugging(Message):
 class WatchSetup(Message):
     """Master to watcher, first of all: the files to watch (corn/reload/watcher.py).
 
-    `directories` are watched by the rules of `include` and `exclude`. A change of one of `files`, anywhere, means a new
-    environment. `packages` are directories of installed packages. Changes after `since`, a time.time(), are reported.
-    `polling` forces polling. `refresh_fd` is an inherited listening socket for browsers, -1 for none, and `token` the
-    secret that browsers must send.
+    `directories` are watched by the rules of `include` and `exclude`; `identities` has the device and the inode of each
+    at the time `since`, and an empty list for one that did not exist, so that a replaced one is reported. A change of
+    one of `files`, anywhere, means a new environment. `packages` are directories of installed packages. Changes after
+    `since`, a time.time(), are reported. `polling` forces polling. `refresh_fd` is an inherited listening socket for
+    browsers, -1 for none, and `token` the secret that browsers must send.
     """
 
     directories: list[str]
+    identities: list[list[int]]
     include: list[str]
     exclude: list[str]
     files: list[str]

@@ -7,6 +7,7 @@ import os
 from corn.config import Config
 from corn.ipc.messages import WatchSetup
 from corn.reload.filters import WatchFilter
+from corn.reload.watch_tree import Identity, identity_of
 from corn.system.paths import package_directories, working_directory
 
 
@@ -22,11 +23,18 @@ def rules_of(config: Config, file: str) -> WatchFilter:
     return WatchFilter(tuple(directories), config.reload_include, config.reload_exclude, tuple(files))
 
 
-def watch_setup(config: Config, file: str, since: float) -> WatchSetup:
-    """The setup that the watcher receives."""
+def identities_of(rules: WatchFilter) -> dict[str, Identity | None]:
+    """Device and inode of each watched directory, None for one that does not exist."""
+    return {each: identity_of(each) for each in rules.directories}
+
+
+def watch_setup(config: Config, file: str, since: float, identities: dict[str, Identity | None]) -> WatchSetup:
+    """The setup that the watcher receives; `identities` are those of the directories at the time `since`."""
     rules = rules_of(config, file)
+    known = identities_of(rules) | identities
     return WatchSetup(
         directories=list(rules.directories),
+        identities=[list(known[each] or ()) for each in rules.directories],
         include=list(rules.include),
         exclude=list(rules.exclude),
         files=list(rules.files),

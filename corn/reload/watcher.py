@@ -27,7 +27,7 @@ from corn.reload.files import FileDigests, files_in
 from corn.reload.filters import ASSET, COLD, RELOAD, WatchFilter
 from corn.reload.live_reload_server import LiveReloadServer, ReloadState
 from corn.reload.notifier import FileNotifier
-from corn.reload.watch_tree import WatchTree, identity_of, read_mounts, scan
+from corn.reload.watch_tree import Identity, WatchTree, identity_of, read_mounts, scan
 from corn.system.process import identify
 
 _DELETED = 3  # watchfiles.Change.deleted
@@ -85,7 +85,11 @@ class Watcher:
         )
         self._digests = FileDigests()
         self._tree = WatchTree()
-        self._roots = {each: identity_of(each) for each in setup.directories}
+        # As they were when the application was about to be loaded: a directory may have been replaced since then.
+        self._roots: dict[str, Identity | None] = {
+            each: (identity[0], identity[1]) if identity else None
+            for each, identity in zip(setup.directories, setup.identities, strict=True)
+        }
         self._with_parents = frozenset(_with_parents(setup.directories))
         self._batch = Batch()
         self._pace = Pace()

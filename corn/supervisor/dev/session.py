@@ -24,7 +24,7 @@ from corn.ipc.template_setup import Setup
 from corn.logs import logger, wants_color
 from corn.reload.filters import ASSET, COLD, WatchFilter
 from corn.reload.preload_plan import packages_to_load, shadowed
-from corn.reload.watch_config import rules_of, watch_setup
+from corn.reload.watch_config import identities_of, rules_of, watch_setup
 from corn.supervisor.children.child import Children
 from corn.supervisor.children.watcher import BrowserPort, WatcherProcess
 from corn.supervisor.configuration.reload import settings_of
@@ -57,7 +57,7 @@ class DevSession:
         watched = self._rules.directories if config.reload else ()
         self._console = DevConsole(config.app or "", self._terminal, watched)
         self._debuggers: set[int] = set()
-        self._since = time.time()
+        self._keep_time()
         self._paths: list[str] = []
         self._ready = Ready()
         self._outcome: Message = Reloaded(1, [])
@@ -115,8 +115,12 @@ class DevSession:
             self._terminal_closed(handle)
         return self._terminal.is_closed
 
+    def _keep_time(self) -> None:
+        """Keep the time before a load, and its directories: a watcher that starts reports later changes."""
+        self._since, self._identities = time.time(), identities_of(self._rules)
+
     def _watch_setup(self) -> WatchSetup:
-        return watch_setup(self._config, self._file, self._since)
+        return watch_setup(self._config, self._file, self._since, self._identities)
 
     def adapt(self, setup: Setup, *, warm: bool) -> Setup:
         """Setup of a template, with the additions for development."""
@@ -155,7 +159,7 @@ class DevSession:
                 handle(self._changed(message, time.monotonic(), reread))
 
     def _changed(self, message: Changed, at: float, reread: Callable[[], Config]) -> events.Event:
-        self._since = time.time()
+        self._keep_time()
         self._paths = message.paths
         cold = message.effect == COLD
         if cold:
