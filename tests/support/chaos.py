@@ -154,10 +154,15 @@ class Chaos:
         self.pids |= {worker.pid for worker in served.workers()}
 
     def unexplained(self) -> set[int]:
-        """Workers whose exit has no log line with its cause."""
+        """Workers whose exit has no log line with its cause.
+
+        The line of a worker whose template was killed before it had reported the fork has no process id.
+        """
         why = r"(?:pid (?=\d+\) (?:exited|crashed|failed))|worker process (?=\d+(?:: it)? was forked too late))(\d+)"
         explained = {int(pid) for pid in re.findall(why, self.served.output)}
-        return self.pids - explained - {worker.pid for worker in self.served.workers()}
+        left = self.pids - explained - {worker.pid for worker in self.served.workers()}
+        unreported = self.served.output.count("could not be forked: its template was lost, and its process has exited")
+        return left if len(left) > unreported else set()
 
     def descriptors(self) -> int:
         """Number of the master's descriptors, without two for each worker: its channel and its report."""
