@@ -1,7 +1,9 @@
 """Terminal that corn dev was started in: its settings, its keys, and its hang-up.
 
 Keys are read one by one while corn is in the foreground and no debugger waits. Settings are changed only in the
-foreground: in the background they belong to the shell.
+foreground: in the background they belong to the shell. Another process of the foreground, such as a worker in which a
+debugger starts, may take the input that poll(2) has reported, so keys are read without blocking, from a descriptor of
+corn's own: with O_NONBLOCK on standard input, the shell and the application would read without blocking too.
 
 A terminal that is closed hangs up (POLLHUP). Its user can neither save files nor stop corn any more, so corn stops.
 Rejected: relying on SIGHUP, which requests a reload, and which some shells do not send to background jobs.
@@ -28,8 +30,9 @@ class Terminal:
     """Standard input, where that is a terminal, and the controlling terminal, where there is one."""
 
     def __init__(self) -> None:
-        self._keyboard = sys.stdin is not None and os.isatty(0)
-        self._settings: list[Any] | None = _settings() if self._keyboard else None
+        is_terminal = sys.stdin is not None and os.isatty(0)
+        self._settings: list[Any] | None = _settings() if is_terminal else None
+        self._keys = _open_keyboard() if is_terminal else -1
         self._tty = _open_controlling_terminal()
         self._hangup: select.epoll | None = None
         self._selector: selectors.BaseSelector | None = None
@@ -71,7 +74,7 @@ class Terminal:
 
     def read_keys(self, receive: Callable[[str], None]) -> None:
         """Call `receive` with each key, from the next check on; nothing is read where there is no terminal."""
-        if self._settings is not None and sys.stderr is not None and sys.stderr.isatty():
+        if self._settings is not None and self._keys >= 0 and sys.stderr is not None and sys.stderr.isatty():
             self._receive = receive
             signal.signal(signal.SIGTSTP, self._suspend)
             self.check(0.0)
@@ -134,7 +137,9 @@ class Terminal:
     def _readable(self, mask: int) -> None:
         del mask
         try:
-            data = os.read(0, 64) if is_in_foreground() else b""
+            data = os.read(self._keys, 64) if is_in_foreground() else b""
+        except BlockingIOError:
+            return  # another process has read it
         except OSError:
             data = b""
         if not data:
@@ -158,8 +163,9 @@ class Terminal:
         self.restore()
         if self._hangup is not None:
             self._hangup.close()
-        if self._tty >= 0:
-            os.close(self._tty)
+        for fd in (self._keys, self._tty):
+            if fd >= 0:
+                os.close(fd)
 
 
 def is_in_foreground() -> bool:
@@ -185,10 +191,23 @@ def has_controlling_terminal() -> bool:
     return fd >= 0
 
 
+def _open_keyboard() -> int:
+    """Descriptor of the terminal at standard input, to be read without blocking; -1 if it cannot be opened."""
+    try:
+        os.tcgetpgrp(0)
+    except OSError:  # not the controlling terminal
+        with contextlib.suppress(OSError):
+            return _open(os.ttyname(0))
+        return -1
+    return _open("/dev/tty")  # whose own name may be missing in a container
+
+
 def _open_controlling_terminal() -> int:
     """Descriptor of the controlling terminal; -1 without one, or if corn is to outlive it (nohup)."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        return -1
+    return -1 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else _open("/dev/tty")
+
+
+def _open(name: str) -> int:
     with contextlib.suppress(OSError):
-        return os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     return -1
