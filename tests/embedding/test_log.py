@@ -1,27 +1,18 @@
 """Log of an embedded server: where its lines go, and that nothing of it is left open."""
 
-import contextlib
 import os
 import socket
 
 import pytest
 
 import corn
+from tests.support.descriptors import descriptors
 from tests.support.http_client import Client
 
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
-
-
-def descriptors_of_log(path):
-    """The open descriptors of files of that name, and of sockets."""
-    targets = []
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            targets.append(os.readlink(f"/proc/self/fd/{fd}"))
-    return sorted(each for each in targets if each == str(path) or each.startswith("socket:"))
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="the system does not list descriptors")
@@ -32,10 +23,11 @@ def test_log_of_embedded_server_is_closed_with_it(tmp_path, kind):
         receiver.settimeout(20)
         if kind == "syslog":
             receiver.bind(str(path))
-        before = descriptors_of_log(path)
+        before = descriptors()
         with corn.Server(app, port=0, log_file=f"syslog://{path}" if kind == "syslog" else path) as server:
             assert Client(server.addresses[0]).get() == "ok"
-        assert descriptors_of_log(path) == before
+        left_open = descriptors() - before
+        assert not [each for each in left_open if each == str(path) or each.startswith("socket:")]
         lines = [receiver.recv(9000).decode() for _ in range(2)] if kind == "syslog" else path.read_text().splitlines()
         assert "serves an application at http://127.0.0.1:" in lines[0]
         assert '"GET / HTTP/1.1" 200' in lines[1]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from corn.ipc.channel import Channel, Decoder, channel_of, encode
 from corn.ipc.messages import Booting, Drain, Failed, Fork, Retiring
+from tests.support.descriptors import descriptors
 
 MESSAGES = st.sampled_from([Retiring("x"), Drain(1.5, final=True), Failed("a", "b\n", 3, {"kind": "x"}), Booting(7)])
 GARBAGE = st.binary(max_size=60).filter(lambda line: b"\n" not in line)
@@ -57,8 +58,8 @@ def test_decoder_overflows_at_endless_line():
 
 @contextlib.contextmanager
 def channels(*, blocking=False, passes_fds=True):
-    """Two ends of a channel, and afterwards the descriptors that were open before."""
-    before = os.listdir("/proc/self/fd")
+    """Two ends of a channel, which leave no descriptor open."""
+    before = descriptors()
     ends = [Channel(each, passes_fds=passes_fds) for each in socket.socketpair()]
     for each in ends:
         each.set_blocking(blocking)
@@ -67,7 +68,7 @@ def channels(*, blocking=False, passes_fds=True):
     finally:
         for each in ends:
             each.close()
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert not descriptors() - before
 
 
 @contextlib.contextmanager
@@ -88,10 +89,10 @@ def test_decoder_keeps_limited_number_of_malformed_lines():
 
 def test_channel_without_descriptors_closes_received_ones():
     with channels(passes_fds=False) as (sender, receiver), pipe() as ends:
-        open_before = len(os.listdir("/proc/self/fd"))
+        before = descriptors()
         sender.send(Fork(1, 0, 0, gated=False), ends)
         assert receiver.receive() == [Fork(1, 0, 0, gated=False)]
-        assert len(os.listdir("/proc/self/fd")) == open_before
+        assert not descriptors() - before
 
 
 def test_descriptors_arrive_in_order_and_are_not_inherited():

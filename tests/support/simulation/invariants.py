@@ -5,13 +5,12 @@ Those of docs/explanation/architecture.md, as far as they concern workers and te
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections import Counter
 
 from corn.errors import ExitCode
 from corn.supervisor.policy.state import Phase, Stage, State
+from tests.support.descriptors import descriptors
 from tests.support.simulation.kernel import Kernel, Violation
 from tests.support.simulation.processes import World
 
@@ -72,8 +71,8 @@ class Invariants:
             pass  # what was sent SIGKILL is gone in a moment
         if left := self._left():
             raise Violation(f"processes that outlive the master: {left}")
-        if (after := _descriptors()) != self._descriptors:
-            raise Violation(f"descriptors: {self._descriptors} before, {after} after")
+        if left_open := _descriptors() - self._descriptors:
+            raise Violation(f"descriptors that were left open: {sorted(left_open)}")
         self._check_explained(lines)
 
     def _left(self) -> list[str]:
@@ -106,10 +105,6 @@ def _is_given_up(pid: int, text: str) -> bool:
     return was_late or f"pid {pid}) did not exit on SIGKILL" in text
 
 
-def _descriptors() -> int:
-    """Number of open descriptors, without the memory of scoreboards, which the garbage collector frees."""
-    links = []
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            links.append(os.readlink(f"/proc/self/fd/{name}"))
-    return sum("corn-slots" not in link for link in links)
+def _descriptors() -> Counter[str]:
+    """Open descriptors, without the memory of scoreboards, which the garbage collector frees."""
+    return Counter({link: count for link, count in descriptors().items() if "corn-slots" not in link})
