@@ -35,8 +35,8 @@ _LOCAL = re.compile(r"https?://(localhost|[a-z0-9.-]+\.localhost|127\.0\.0\.1|\[
 @frozen
 class ReloadState:
     """State that browsers receive. `revision` counts the versions of the code and `failed` says that the newest is not
-    served; `styles` counts changes of style sheets, `pages` those of other files that pages load, and `paths` are the
-    files of the last change.
+    served; `styles` counts changes of style sheets, `pages` those of other files that pages load, `paths` are the files
+    of the last change, and `saved` is the time.time() of the last save of them all.
     """
 
     revision: int = 0
@@ -44,6 +44,7 @@ class ReloadState:
     styles: int = 0
     pages: int = 0
     paths: tuple[str, ...] = ()
+    saved: float = 0.0
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()

@@ -65,13 +65,27 @@ def state_after(before: ReloadState, message: Message) -> ReloadState:
         case Reloaded(assets=True):
             styles = any(path.endswith(".css") for path in message.paths)
             pages = any(not path.endswith(".css") for path in message.paths)
-            paths = tuple(message.paths)
-            return replace(before, styles=before.styles + styles, pages=before.pages + pages, paths=paths)
+            paths, saved = tuple(message.paths), max(map(_saved_at, message.paths), default=0.0)
+            return replace(
+                before,
+                styles=before.styles + styles,
+                pages=before.pages + pages,
+                paths=paths,
+                saved=max(before.saved, saved),
+            )
         case Reloaded():
             return replace(before, revision=message.generation, failed=False, paths=tuple(message.paths))
         case ReloadFailed():
             return replace(before, revision=message.generation, failed=True, paths=tuple(message.paths))
     return before
+
+
+def _saved_at(path: str) -> float:
+    """Time of the last save, which may have renamed a file that was written before; 0.0 if there is no such file."""
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
 
 
 class Watcher:

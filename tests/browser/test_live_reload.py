@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -100,6 +104,41 @@ def test_changed_script_reloads_page_only(project, chromium):
             (project / "app.js").write_text(f"let x = {number}")
             chromium.wait_for("window.stayed === undefined && document.readyState === 'complete'")
         assert "reloaded in" not in served.output
+
+
+HELD = """
+import asyncio, os
+views = 0
+
+async def app(scope, receive, send):
+    global views
+    if scope["type"] != "http":
+        return
+    is_held = scope["path"] == "/held"
+    views += is_held
+    page = f"<!doctype html><html><body><h1>view {views}</h1>"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+    await send({"type": "http.response.body", "body": page.encode(), "more_body": True})
+    if is_held:
+        open("began", "w").close()
+        while not os.path.exists("end"):
+            await asyncio.sleep(0.02)
+    await send({"type": "http.response.body", "body": b"</body></html>"})
+"""
+
+
+def test_script_saved_before_page_connects_reloads_page(project, chromium):
+    (project / "main.py").write_text(HELD)
+    with develop(project) as served:
+        (listens,) = re.findall(r'"listens": "([^"]+)"', served.client().get("/"))
+        with ThreadPoolExecutor() as pool:
+            opened = pool.submit(chromium.go, f"{served.address}/held")
+            served.wait_until((project / "began").exists, "the page is half sent")
+            (project / "app.js").write_text("let x = 1")
+            served.wait_until(lambda: json.load(urlopen(f"{listens}/state"))["pages"] == 1, "the change is announced")
+            (project / "end").touch()
+            opened.result()
+        chromium.wait_for_text("view 2")
 
 
 def test_image_rewritten_by_each_request_does_not_loop_reloads(project, chromium):

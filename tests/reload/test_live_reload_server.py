@@ -48,8 +48,16 @@ def test_state_is_sent_on_connect_and_on_change(live_server):
         assert "access-control-allow-origin: http://localhost:8000" in head
         while next_state(stream)["revision"] != 4:
             pass
-        live_server.announce(ReloadState(revision=5, failed=True, styles=1, paths=("a.css",)))
-        assert next_state(stream) == {"revision": 5, "failed": True, "styles": 1, "pages": 0, "paths": ["a.css"]}
+        state = ReloadState(revision=5, failed=True, styles=1, paths=("a.css",), saved=1.5)
+        live_server.announce(state)
+        assert next_state(stream) == {
+            "revision": 5,
+            "failed": True,
+            "styles": 1,
+            "pages": 0,
+            "paths": ["a.css"],
+            "saved": 1.5,
+        }
 
 
 def test_state_is_returned_by_single_request(live_server):

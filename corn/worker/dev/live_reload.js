@@ -49,7 +49,8 @@
 
   const consider = (state) => {
     if (styles !== null && state.styles > styles) restyle(state.paths);
-    if (pages !== null && state.pages > pages) reload(`${state.revision}/${state.pages}`);
+    const missed = pages === null && state.saved > corn.rendered;
+    if (missed || pages !== null && state.pages > pages) reload(`${state.revision}/${state.pages}`);
     styles = state.styles;
     pages = state.pages;
     const later = state.revision > corn.revision;

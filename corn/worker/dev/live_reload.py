@@ -11,6 +11,8 @@ import asyncio
 import base64
 import hashlib
 import json
+import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,8 +67,9 @@ def _without_bypass(scope: Scope) -> Scope:
     return {**scope, "extensions": extensions}
 
 
-def _inserting(send: Send, script: Script) -> Send:
+def _inserting(send: Send, undated: Script) -> Send:
     def element_for(policies: list[str]) -> tuple[list[str], bytes]:
+        script = replace(undated, rendered=time.time())
         permission = ScriptPermission(script.hash, origin_of(script.url))
         allowed = [allow(each, permission) for each in policies]
         nonces = {nonce for _, nonce in allowed}
@@ -121,7 +124,8 @@ class Script:
     """The script of one worker's pages.
 
     `url` is the address to listen at, `root` the application's mount point, `revision` counts the versions of the code,
-    and `failed` says that this one cannot be served. `repeatable`: the page may be requested again without harm.
+    and `failed` says that this one cannot be served. `repeatable`: the page may be requested again without harm. The
+    page was `rendered` at that time.time(): what was saved between then and its connection is not on it.
     """
 
     url: str
@@ -129,6 +133,7 @@ class Script:
     revision: int
     failed: bool
     repeatable: bool
+    rendered: float = 0.0
 
     @property
     def source(self) -> str:
@@ -138,6 +143,7 @@ class Script:
             "revision": self.revision,
             "failed": self.failed,
             "repeatable": self.repeatable,
+            "rendered": self.rendered,
         }
         return _template().replace("__CORN__", json.dumps(about).replace("<", "\\u003c"), 1)
 
