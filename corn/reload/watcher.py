@@ -158,11 +158,27 @@ class Watcher:
     # Watched directories
 
     def _watch(self) -> None:
-        self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
-        outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages) | tree.outside()
-        existing = sorted(each for each in tree.directories | outside if os.path.isdir(each))
-        polled = [each for each in existing if each in tree.polled]
-        self._notifier.watch([each for each in existing if each not in tree.polled], polled)
+        """Watch the tree, and scan it again: a directory made after a scan, but before its parent is watched, is in
+        neither the scan nor a report.
+        """
+        watched: list[str] | None = None
+        while True:
+            self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
+            outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages) | tree.outside()
+            existing = sorted(each for each in tree.directories | outside if os.path.isdir(each))
+            if existing == watched:
+                return
+            polled = [each for each in existing if each in tree.polled]
+            self._notifier.watch([each for each in existing if each not in tree.polled], polled)
+            watched = existing
+
+    def _watch_new(self) -> None:
+        """Watch the tree, and report the files that its new directories hold already."""
+        before = self._tree.directories
+        self._watch()
+        for each in self._tree.directories - before:
+            for path in files_in(each, self._rules):
+                self._compare(path, deleted=False)
 
     async def _scan_all(self) -> None:
         """Record the contents of all files, and report those that were saved while corn started."""
@@ -227,7 +243,7 @@ class Watcher:
         elif self._rules.classify(path).counts:
             self._compare(path, deleted=deleted)
             if os.path.islink(path) and self._tree.links.get(os.path.realpath(path)) != path:
-                self._watch()  # the link is new, or its target has changed
+                self._watch_new()  # the link is new, or its target has changed
         elif path in self._tree.links:
             self._compare(self._tree.links[path], deleted=deleted)
 
@@ -246,16 +262,7 @@ class Watcher:
         if os.path.islink(directory) and self._rules.includes_directory(directory):
             self._rescan()  # the target of the link may have changed
         elif directory not in self._tree.directories and self._rules.includes_directory(directory):
-            self._add_directory(directory)
-
-    def _add_directory(self, directory: str) -> None:
-        """Watch a new directory, and report the files that it holds already."""
-        self._watch()
-        inside = directory + os.sep
-        for each in self._tree.directories:
-            if each == directory or each.startswith(inside):
-                for path in files_in(each, self._rules):
-                    self._compare(path, deleted=False)
+            self._watch_new()
 
     def _remove_directory(self, directory: str) -> None:
         """Forget a removed directory with all its files; another one may take its name.
@@ -271,7 +278,7 @@ class Watcher:
         if any(each.startswith(inside) for each in self._digests.known()):
             self._record(directory, time.time())
         if os.path.isdir(directory):
-            self._add_directory(directory)
+            self._watch_new()
 
     # Reports to the master
 
