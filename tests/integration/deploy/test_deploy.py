@@ -178,17 +178,30 @@ def test_sigterm_during_hanging_reload_exits_0(tmp_path):
         assert served.leftovers() == []
 
 
+WAITS = """
+import pathlib, time
+print("imports", flush=True)
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+"""
+
+
 def test_sighup_storm_causes_at_most_two_reloads(tmp_path):
+    """The first reload lasts until all signals are sent, however long that takes."""
     write_app(tmp_path, "one")
-    with Served(tmp_path, "main:app", "--port", "0").wait_ready() as served:
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0").wait_ready() as served:
+        write_app(tmp_path, "two", more=WAITS)
+        served.signal(signal.SIGHUP)
+        served.wait_for("imports")
         for _ in range(200):
             served.signal(signal.SIGHUP)
-        served.wait_for("reloaded: generation 2 serves")
-        served.wait_until(
-            lambda: "reload noted" not in served.output or "generation 3 serves" in served.output, "quiet"
-        )
-        assert "loading generation 4" not in served.output
+        served.wait_for("reload queued")
+        (tmp_path / "go").touch()
+        served.wait_for("reloaded: generation 3 serves")
         served.wait_until(lambda: len(served.workers()) == 1 and len(served.templates()) <= 2, "one worker")
+        served.signal(signal.SIGTERM)
+        assert served.wait_exit() == 0
+        assert "loading generation 4" not in served.output
 
 
 def test_repeated_reloads_leak_no_descriptor_or_memory(tmp_path):
@@ -239,15 +252,16 @@ def test_failed_health_check_refuses_reload(tmp_path):
         assert "bad" not in {answer.split()[0] for answer in load.answers}
 
 
-LATER = """
+DYING = """
 import asyncio
 
 async def dying(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
-        asyncio.get_running_loop().call_later({seconds}, os._exit, 9)
-        await send({{"type": "lifespan.startup.complete"}})
-        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        while not os.path.exists("die"):
+            await asyncio.sleep(0.01)
+        os._exit(9)
     else:
         await app(scope, receive, send)
 """
@@ -255,11 +269,13 @@ async def dying(scope, receive, send):
 
 def test_canary_crash_during_soak_withdraws_reload(tmp_path):
     write_app(tmp_path, "good", more="dying = app\n")
-    arguments = ("--port", "0", "--workers", "2", "--soak", "3", "--no-access-log", "--lifespan", "auto")
+    arguments = ("--port", "0", "--workers", "2", "--soak", "60", "--log-level", "debug")
     with Served(tmp_path, "main:dying", *arguments).wait_ready() as served:
-        before = {worker.pid for worker in served.workers()}
-        write_app(tmp_path, "bad", more=LATER.format(seconds=0.5))
+        before, since = {worker.pid for worker in served.workers()}, served.mark()
+        write_app(tmp_path, "bad", more=DYING)
         served.signal(signal.SIGHUP)
+        served.wait_for(r"worker 0 .*is ready", since=since)
+        (tmp_path / "die").touch()
         served.wait_for("reload failed: .*a new worker crashed: exited with code 9")
         assert {worker.pid for worker in served.workers()} == before
 
@@ -268,10 +284,11 @@ def test_crash_soon_after_reload_rolls_back_from_memory(tmp_path):
     write_app(tmp_path, "good", more="dying = app\n")
     arguments = ("--port", "0", "--workers", "2", "--soak", "0", "--no-access-log")
     with Served(tmp_path, "main:dying", *arguments).wait_ready() as served:
-        write_app(tmp_path, "bad", more=LATER.format(seconds=1))
+        write_app(tmp_path, "bad", more=DYING)
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
         (tmp_path / "main.py").unlink()
+        (tmp_path / "die").touch()
         served.wait_for("rolled back: generation 1 serves again, generation 2 is withdrawn: a worker crashed soon")
 
         def is_all_old():
@@ -284,9 +301,15 @@ def test_crash_soon_after_reload_rolls_back_from_memory(tmp_path):
 
 def test_previous_template_is_kept_for_rollback_window(tmp_path):
     write_app(tmp_path, "one")
-    arguments = ("--port", "0", "--soak", "0", "--rollback-window", "2")
-    with Served(tmp_path, "main:app", *arguments).wait_ready() as served:
+    (tmp_path / "corn.toml").write_text("rollback-window = 600\n")
+    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0").wait_ready() as served:
+        first = served.templates()
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
-        assert len(served.templates()) == 2
-        served.wait_until(lambda: len(served.templates()) == 1, "the previous template gone")
+        second = [each for each in served.templates() if each not in first]
+        assert {*first} < {*served.templates()}
+        (tmp_path / "corn.toml").write_text("rollback-window = 2\n")
+        served.signal(signal.SIGHUP)
+        served.wait_for("reloaded: generation 3 serves")
+        served.wait_until(lambda: len(served.templates()) == 1, "the previous templates gone")
+        assert served.templates() not in (first, second)

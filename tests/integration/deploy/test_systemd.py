@@ -46,6 +46,7 @@ def test_notify_socket_receives_start_reload_and_stop(tmp_path, manager):
         served.signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
         assert served.wait_exit() == 0
+        manager.wait_for("FDSTOREREMOVE=1")
         assert manager.store == {}, "a stopped service stores no descriptors"
         assert {pid for pid, _ in manager.notices} == {served.pid}
         assert manager.all("WATCHDOG") == []
