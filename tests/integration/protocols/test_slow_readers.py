@@ -45,7 +45,7 @@ def read_steadily(sock, meanwhile):
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGHUP], ids=["idle", "stop", "reload"])
 def test_slow_reader_gets_whole_response(tmp_path, number):
     (tmp_path / "main.py").write_text(APP)
-    arguments = ("main:app", "--port", "0", "--soak", "0", "--timeout-keep-alive", "2", "--timeout-send", "2")
+    arguments = ("main:app", "--port", "0", "--soak", "0", "--timeout-keep-alive", "4", "--timeout-send", "4")
     with Served(tmp_path, *arguments, "--lifespan", "off").wait_ready() as served, connect(served.address) as sock:
         assert read_steadily(sock, lambda: number and served.signal(number)) > SIZE
         if number == signal.SIGTERM:
