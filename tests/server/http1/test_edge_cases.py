@@ -98,7 +98,7 @@ def test_exception_group_with_only_disconnects_is_not_logged(run, caplog, only):
     async def main():
         async with serving(app) as at:
             peer = await at.connect(GET)
-            await asyncio.sleep(0.05)
+            await peer.answer(head_only=True)
             peer.writer.transport.abort()
             while at.server._service.metrics.open:
                 await asyncio.sleep(0.01)
