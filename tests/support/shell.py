@@ -64,7 +64,7 @@ class Shell:
     def develop(self, *arguments, ending=""):
         """Start corn dev as a job, and wait until it serves."""
         self.run(f"{sys.executable} -m corn dev main:app --port 0 --no-access-log {' '.join(arguments)} {ending}")
-        self.address = self.wait_for(r"serves main:app at\s+(http://\S+)")[1]
+        self.address = self.wait_for(r"serves main:app at\s+(http://\S+)\s")[1]
         self.port = int(self.address.rpartition(":")[2])
         self.master = next(each for each in psutil.Process(self.pid).children() if "corn" in " ".join(each.cmdline()))
 
@@ -81,6 +81,13 @@ class Shell:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def has_ended(process):
+    """Whether a process has exited, reaped by its parent or not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def wait_until(condition, what):

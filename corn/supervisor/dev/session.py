@@ -154,6 +154,7 @@ class DevSession:
                 if message.warning:
                     logger.warning("%s", message.warning)
             case Changed() if message.effect == ASSET:
+                logger.debug("browsers are refreshed: %s", named(message.paths))
                 self._send(Reloaded(0, message.paths, assets=True))
             case Changed():
                 handle(self._changed(message, time.monotonic(), reread))

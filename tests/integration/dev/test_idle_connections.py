@@ -7,12 +7,13 @@ import sys
 from tests.support.corn_process import Served, write_app
 
 DEV = [sys.executable, "-m", "corn", "dev"]
+PATIENT = ("--timeout-keep-alive", "1000", "--timeout-header", "1000")
 
 
 def test_kept_connection_is_served_by_new_code(tmp_path):
     write_app(tmp_path, "0")
     with (
-        Served(tmp_path, "main:app", "--port", "0", program=DEV).wait_ready() as served,
+        Served(tmp_path, "main:app", "--port", "0", *PATIENT, program=DEV).wait_ready() as served,
         served.client() as kept,
         served.client().connect() as fresh,
     ):
