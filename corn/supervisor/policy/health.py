@@ -1,10 +1,11 @@
 """Health of ready workers: heartbeat age, lifetime and memory. Pure.
 
 Heartbeat. The event loop writes it, so its age is how long the loop has been blocked. At half of `timeout_worker` the
-worker dumps its stacks, once, and is left running. At the limit it is stuck: a replacement is started at once. When the
-replacement is ready, or after a few seconds without one, the worker is aborted, and its fault handler writes the stacks
-of all threads. A worker that recovers before that finishes its requests and exits. A slow worker whose loop is not
-blocked is never touched, and heartbeats are ignored after a pause of the master itself (monitoring/sampler.py).
+worker dumps its stacks, once, and is left running. At the limit it is stuck: it dumps them unless it has, because the
+master may not have run at half of the limit, and a replacement is started at once. When the replacement is ready, or
+after a few seconds without one, the worker is aborted, and its fault handler writes the stacks of all threads. A worker
+that recovers before that finishes its requests and exits. A slow worker whose loop is not blocked is never touched, and
+heartbeats are ignored after a pause of the master itself (monitoring/sampler.py).
 
 A draining worker has its grace period for in-flight requests. If its event loop is blocked at the end of that period,
 it is aborted; otherwise it also has the time of its lifespan shutdown.
@@ -66,14 +67,15 @@ def _check_draining(draft: Transition, worker: Worker, age: float) -> None:
 
 
 def _check_ready(draft: Transition, worker: Worker, age: float, limit: float) -> None:
+    if age >= limit / 2 and not worker.lagging:
+        draft.log(Level.WARNING, f"{worker} has blocked its event loop for {age:.1f} s; its stacks follow")
+        draft.worker(worker, lagging=True)
+        draft.do(DumpWorker(worker.id))
+        worker = draft.state.workers[worker.id]
     if age >= limit:
         reason = f"stuck: its event loop has been blocked for {age:.1f} s"
         draft.log(Level.ERROR, f"{worker} is {reason}; it is replaced, then aborted with a stack dump")
         draft.worker(worker, stage=Stage.STUCK, since=draft.at, deadline=draft.at + REPLACE_TIMEOUT, reason=reason)
-    elif age >= limit / 2 and not worker.lagging:
-        draft.log(Level.WARNING, f"{worker} has blocked its event loop for {age:.1f} s; its stacks follow")
-        draft.worker(worker, lagging=True)
-        draft.do(DumpWorker(worker.id))
     elif age < limit / 2 and worker.lagging:
         draft.log(Level.INFO, f"{worker} has recovered: its event loop is no longer blocked")
         draft.worker(worker, lagging=False)

@@ -122,6 +122,15 @@ class TestLiveness:
         self.look(world, 0.1, 0.2)
         assert "has recovered: its event loop is no longer blocked" in texts(world)[-1]
 
+    def test_stuck_worker_dumps_stacks_unless_it_has_before(self):
+        world = running(2, timeout_worker=10.0)
+        first, second = (each.id for each in world.state.ready())
+        dumps = (actions.DumpWorker(first), actions.DumpWorker(second))
+        assert dumps[1] in self.look(world, 0.2, 5.1)
+        did = self.look(world, 10.1, 10.1)
+        assert [each in did for each in dumps] == [True, False]
+        assert len(world.in_stage(Stage.STUCK)) == 2
+
     def test_heartbeat_timeout_replaces_then_aborts_then_kills(self):
         world = running(2, timeout_worker=10.0)
         stuck = world.state.ready()[0].id
