@@ -294,9 +294,13 @@ class HooksSetup(Message):
 
 @frozen
 class HooksLoaded(Message):
-    """Hooks process to master: the file is loaded, and defines these hooks of those that run in the hooks process."""
+    """Hooks process to master: the file is loaded, and defines these hooks of those that run in the hooks process.
+
+    `at` is the monotonic time, from which the first call may run.
+    """
 
     names: list[str]
+    at: float
 
 
 @frozen
@@ -309,11 +313,15 @@ class HookCall(Message):
 
 @frozen
 class HookDone(Message):
-    """Hooks process to master: a hook returned, or raised `error`."""
+    """Hooks process to master: a hook returned, or raised `error`.
+
+    `at` is the monotonic time, from which the next call may run.
+    """
 
     hook: str
     error: str
     detail: str
+    at: float
 
 
 @frozen

@@ -86,7 +86,7 @@ class HooksProcess:
     def _receive(self, message: Message) -> None:
         match message:
             case HooksLoaded():
-                self._loaded(frozenset(message.names))
+                self._loaded(frozenset(message.names), message.at)
             case HookDone():
                 self._done(message)
             case Failed():
@@ -155,16 +155,16 @@ class HooksProcess:
         self._child.on_message, self._child.on_exit = self._receive, self._exited
         self._children.send(self._child, HooksSetup(self._config.to_json()))
 
-    def _loaded(self, names: frozenset[str]) -> None:
+    def _loaded(self, names: frozenset[str], at: float) -> None:
         self._defined, self._ever_loaded = names, True
-        self._busy_since = time.monotonic()
+        self._busy_since = at
         if not names:  # then the process exits by itself
             self._forget()
 
     def _done(self, message: HookDone) -> None:
         if self._sent:
             self._sent.popleft()
-        self._busy_since = time.monotonic()
+        self._busy_since = message.at  # not the time of receipt, which may be later than the timeout of the next hook
         if message.error:
             logger.error("hook %s failed: %s\n%s", message.hook, message.error, message.detail)
 

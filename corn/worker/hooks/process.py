@@ -8,6 +8,7 @@ and writes the stacks before it exits. The master starts another process for the
 from __future__ import annotations
 
 import faulthandler
+import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -60,7 +61,7 @@ def _begin(config: Config, channel: Channel) -> HookFile:
         return HookFile({})
     finally:
         faulthandler.cancel_dump_traceback_later()
-    channel.send(HooksLoaded(sorted(hooks.names & set(IN_HOOKS_PROCESS))))
+    channel.send(HooksLoaded(sorted(hooks.names & set(IN_HOOKS_PROCESS)), time.monotonic()))
     return hooks
 
 
@@ -69,9 +70,8 @@ def _call(hooks: HookFile, message: HookCall, limit: float) -> HookDone:
     failure = hooks.call(message.hook, info_of(message))
     faulthandler.cancel_dump_traceback_later()
     logs.flush_standard_streams()
-    if failure is None:
-        return HookDone(message.hook, "", "")
-    return HookDone(message.hook, failure.error, failure.detail)
+    error, detail = ("", "") if failure is None else (failure.error, failure.detail)
+    return HookDone(message.hook, error, detail, time.monotonic())
 
 
 def info_of(message: HookCall) -> Info:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import psutil
 import pytest
 
 from tests.support.corn_process import Served, write_app
@@ -97,9 +98,10 @@ def test_failing_hooks_are_reported_and_service_continues(app_dir):
 
 
 HANGING = """
-import os, time
+import os
 
 def when_ready(info):
+    os.write(1, f"HOOK when_ready in {os.getpid()}\\n".encode())
     while True:
         pass
 
@@ -114,21 +116,45 @@ def reload_done(info):
 def test_hanging_or_exiting_hook_is_reported_and_next_ones_run(app_dir):
     (app_dir / "hooks.py").write_text(HANGING)
     with serve(app_dir, "--timeout-hook", "1").wait_ready() as served:
-        served.wait_until(lambda: hooks_processes(served), "the hooks process")
-        (first,) = hooks_processes(served)
+        first = int(served.wait_for(r"HOOK when_ready in (\d+)")[1])
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
-        served.wait_for(r"hooks.py\", line [56] in when_ready")
+        served.wait_for(r"hooks.py\", line [67] in when_ready")
         served.wait_for(r"hook when_ready killed: it exceeded --timeout-hook \(1 s\)")
         served.wait_for("hook on_reload (ended the hooks process: exited with code 7|killed: it exceeded)")
         served.wait_for(r"HOOK reload_done ReloadInfo\(generation=2")
         assert served.client().get().startswith("one ")
-        served.wait_until(lambda: not first.is_running(), "the end of the hooks process that hung")
+        served.wait_until(lambda: not psutil.pid_exists(first), "the end of the hooks process that hung")
         served.signal(signal.SIGHUP)
         served.wait_for(r"HOOK reload_done ReloadInfo\(generation=3")
         served.signal(signal.SIGTERM)
         assert served.wait_exit() == 0
         assert served.leftovers() == []
+
+
+ONE_AFTER_ANOTHER = """
+import os, time
+
+def worker_ready(info):
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+
+def when_ready(info):
+    time.sleep(3600)
+"""
+
+
+def test_timeout_of_hook_is_reported_by_master_that_was_late(app_dir):
+    (app_dir / "hooks.py").write_text(ONE_AFTER_ANOTHER)
+    with serve(app_dir, "--timeout-hook", "4").wait_ready() as served:
+        served.signal(signal.SIGTTIN)
+        served.wait_for("scaling from 1 to 2 workers")  # so when_ready has been sent to the hooks process
+        (process,) = hooks_processes(served)
+        served.signal(signal.SIGSTOP)
+        (app_dir / "go").touch()
+        served.wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE, "the end of the hooks process")
+        served.signal(signal.SIGCONT)
+        served.wait_for(r"hook when_ready killed: it exceeded --timeout-hook \(4 s\)")
 
 
 def test_killed_hooks_process_is_restarted_on_demand(app_dir):
