@@ -183,8 +183,8 @@ def test_application_modules_do_not_shadow_corn_libraries(tmp_path):
 
 RELAYED = """
 import sys
-import corn.supervisor.master
-corn.supervisor.master.become_subreaper = lambda: False
+import corn.supervisor.service
+corn.supervisor.service.become_subreaper = lambda: False
 from corn.cli.main import main
 sys.argv[0] = "corn"
 main()
@@ -206,6 +206,7 @@ def relayed(tmp_path):
 def test_missing_subreaper_makes_template_report_worker_exits(relayed):
     with relayed.wait_ready() as served:
         victim = served.workers()[0]
+        assert victim.parent() in served.templates()
         victim.kill()
         served.wait_for(rf"pid {victim.pid}\) crashed: killed by SIGKILL \(not by corn.*\); replaced at once")
         served.wait_until(lambda: len(served.workers()) == 2, "a new worker")
