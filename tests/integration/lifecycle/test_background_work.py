@@ -20,8 +20,10 @@ def note(what):
 
 POOL = ThreadPoolExecutor(2)
 KEPT = []
+LIFESPAN_IS_OVER = threading.Event()
 
 def job(name):
+    LIFESPAN_IS_OVER.wait()
     time.sleep(1.2)
     note(name)
 
@@ -40,8 +42,9 @@ async def generator():
         note("generator")
 
 def call_the_loop(loop):
+    LIFESPAN_IS_OVER.wait()
     time.sleep(0.5)
-    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(10)
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
     note("loop")
 
 async def work():
@@ -81,6 +84,7 @@ async def app(scope, receive, send):
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 note("lifespan")
+                LIFESPAN_IS_OVER.set()
                 return
     await globals()[scope["path"].strip("/")]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})

@@ -48,6 +48,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if name == "slow":
         await send({"type": "http.response.body", "body": b"o", "more_body": True})
+        await corn.wait_for_drain()
         await asyncio.sleep(3)
         await send({"type": "http.response.body", "body": b"k"})
         return

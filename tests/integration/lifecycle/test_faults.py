@@ -48,7 +48,8 @@ def test_descriptor_exhaustion_in_master_is_survived(app_dir):
 
 
 def test_descriptor_exhaustion_in_worker_pauses_accepting(app_dir):
-    with Served(app_dir, "main:app", "--port", "0").wait_ready() as served, served.client() as kept:
+    arguments = ("--port", "0", "--timeout-keep-alive", "600")
+    with Served(app_dir, "main:app", *arguments).wait_ready() as served, served.client() as kept:
         (worker,) = served.workers()
         assert kept.get(keep=True) == f"one {worker.pid}"
         soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
@@ -223,6 +224,7 @@ def test_long_response_survives_reload_without_delaying_it(app_dir):
 def test_repeated_reloads_limit_number_of_draining_workers(app_dir):
     write_app(app_dir, "one", more=STREAM)
     arguments = ("--port", "0", "--lifespan", "off", "--soak", "0", "--rollback-window", "0", "--no-access-log")
+    arguments += ("--timeout-graceful-shutdown", "600")  # none of the old workers exits for that
     with Served(app_dir, "main:stream", *arguments).wait_ready() as served:
         streams = []
         for number in range(12):

@@ -28,7 +28,7 @@ if "unpacked" in PARTS:
     STATE["unpacked"] = lambda: os.path.isdir(UNPACKED)
 if "file" in PARTS:
     FILE = open("lines", "rb", buffering=0)
-    STATE["file"] = lambda: FILE.read(4).decode()
+    STATE["file"] = lambda: FILE.read(6).decode()
 if "sqlite" in PARTS:
     import sqlite3
     DATABASE = sqlite3.connect("base.db", check_same_thread=False)
@@ -47,8 +47,9 @@ if "memory" in PARTS:
     import mmap
     MEMORY = mmap.mmap(-1, 4096)
     def count():
-        MEMORY[0] = MEMORY[0] + 1
-        return MEMORY[0]
+        number = int.from_bytes(MEMORY[:4], "big") + 1
+        MEMORY[:4] = number.to_bytes(4, "big")
+        return number
     STATE["memory"] = count
 if "random" in PARTS:
     import random
@@ -91,15 +92,15 @@ MODES = ("app", "deps", "none", "auto")
 
 def serve(directory, parts, mode):
     (directory / "main.py").write_text(APPLICATION)
-    (directory / "lines").write_text("".join(f"{number:03}\n" for number in range(200)))
+    (directory / "lines").write_text("".join(f"{number:05}\n" for number in range(100_000)))
     arguments = ("--port", "0", "--workers", "2", "--preload", mode)
     return Served(directory, "main:app", *arguments, PARTS=parts, TMPDIR=str(directory)).wait_ready()
 
 
-def answers(served, count=24, into=None):
-    """Responses of each worker, by process id and part, in order."""
+def answers(served, count=24, into=None, workers=2):
+    """Responses of each worker, by process id and part, in order; of at least so many workers."""
     found = defaultdict(lambda: defaultdict(list)) if into is None else into
-    while sum(len(each["n"]) for each in found.values()) < count or len(found) < 2:
+    while sum(len(each["n"]) for each in found.values()) < count or len(found) < workers:
         with served.client() as client:
             pid, state = json.loads(client.get())
         found[pid]["n"].append(1)
@@ -114,7 +115,7 @@ def check_as_imported_alone(found):
         turns = len(each["n"])
         assert each["temporary"] in ([], ["data"] * turns)
         assert each["unpacked"] in ([], [True] * turns)
-        assert each["file"] in ([], [f"{number:03}\n" for number in range(turns)])
+        assert each["file"] in ([], [f"{number:05}\n" for number in range(turns)])
         assert each["sqlite"] in ([], [42] * turns)
         assert each["memory"] in ([], list(range(1, turns + 1)))
         assert each["loop"] in ([], [[True, 1, True]] * turns)
@@ -146,8 +147,7 @@ def test_shareable_import_state_survives_exit_of_one_worker(tmp_path):
         victim = served.workers()[0]
         victim.terminate()
         served.wait_until(lambda: not victim.is_running() and len(served.workers()) == 2, "another worker")
-        check_as_imported_alone(answers(served, 48, found))
-        assert len(found) == 3
+        check_as_imported_alone(answers(served, 48, found, workers=3))
         served.workers()[0].kill()
         check_as_imported_alone(answers(served, 72, found))
         served.signal(signal.SIGTERM)

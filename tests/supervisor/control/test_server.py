@@ -110,6 +110,13 @@ def is_dropped(sock):
     return True
 
 
+def until(condition):
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def running(tmp_path):
     running = RunningServer(tmp_path / "s")
@@ -142,18 +149,17 @@ def test_oversized_request_drops_client(running):
 
 
 def test_client_that_does_not_read_is_dropped(running, monkeypatch):
-    monkeypatch.setattr(module, "IDLE_TIMEOUT", 0.3)
+    monkeypatch.setattr(module, "IDLE_TIMEOUT", 3.0)
     slow = running.connect()
     slow.sendall(b'{"do": "large"}\n')
     silent = running.connect()
     assert running.ask(b'{"do": "a"}\n')["ok"]
     assert is_dropped(silent)
+    until(lambda: not running.control._clients)
     got = b""
     with contextlib.suppress(ConnectionError):
         while data := slow.recv(65536):
             got += data
-            if len(got) == len(data):
-                time.sleep(0.8)
     assert len(got) < len(LARGE)
 
 
@@ -176,10 +182,7 @@ def test_connection_beyond_waiting_client_limit_is_refused(running):
     waiting = [running.connect() for _ in range(MAX_CLIENTS)]
     for sock in waiting:
         sock.sendall(b'{"do": "wait"}\n')
-    deadline = time.monotonic() + DEADLINE
-    while sum(each.condition is not None for each in list(running.control._clients.values())) < MAX_CLIENTS:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: sum(each.condition is not None for each in list(running.control._clients.values())) == MAX_CLIENTS)
     assert json.loads(read_line(running.connect()))["error"] == "too many clients"
     running.state_changes()
     for sock in waiting:
@@ -192,18 +195,16 @@ def test_disconnected_waiting_client_is_removed(running):
     sock.sendall(b'{"do": "wait"}\n')
     sock.close()
     assert running.ask(b'{"do": "a"}\n')["ok"]
-    deadline = time.monotonic() + DEADLINE
-    while running.control._clients and any(each.condition for each in list(running.control._clients.values())):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not any(each.condition for each in list(running.control._clients.values())))
     running.state_changes()
 
 
 def test_idle_server_does_not_spin(running):
     running.connect()
-    before = running.iterations
+    before, began = running.iterations, time.monotonic()
     time.sleep(0.5)
-    assert running.iterations - before < 50  # the thread above looks 20 times a second by itself
+    iterations, seconds = running.iterations - before, time.monotonic() - began
+    assert iterations < 100 * seconds  # the thread above looks 20 times a second by itself
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
