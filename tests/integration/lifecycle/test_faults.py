@@ -110,9 +110,9 @@ def test_sighup_to_process_group_reloads_once(app_dir):
 def test_sigterm_to_process_group_answers_open_connections(app_dir):
     with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
         socks = [served.client().connect() for _ in range(4)]
-        os.killpg(served.pid, signal.SIGTERM)
         for sock in socks:
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        os.killpg(served.pid, signal.SIGTERM)
         for sock in socks:
             assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
             sock.close()

@@ -109,6 +109,7 @@ def test_reload_without_free_descriptors_is_refused(app_dir):
         for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN):
             served.signal(number)
         served.wait_for("scaling from 1 to 2")
+        served.wait_for("upgrade failed")
         resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (soft, hard))
         served.wait_until(lambda: len(served.workers()) == 2, "two workers")
         stops_in_order(served)

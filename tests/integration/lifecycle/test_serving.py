@@ -77,8 +77,8 @@ def test_sigterm_finishes_in_flight_requests_and_leaves_nothing(app_dir):
         in_flight = [served.client() for _ in range(4)]
         socks = [each.connect() for each in in_flight]
         for sock in socks:
-            sock.sendall(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n")
-        served.wait_for("began")
+            sock.sendall(b"GET /drained HTTP/1.1\r\nHost: x\r\n\r\n")
+        served.wait_until(lambda: served.output.count("began") == len(socks), "all requests are in flight")
         served.signal(signal.SIGTERM)
         for sock in socks:
             answer = b""
@@ -97,10 +97,15 @@ def test_sigterm_finishes_in_flight_requests_and_leaves_nothing(app_dir):
 
 SLOW = """
 import asyncio
+import corn
 
 async def slow(scope, receive, send):
     print("began", flush=True)
-    await asyncio.sleep(float(scope["path"][1:]))
+    if scope["path"] == "/drained":
+        await corn.wait_for_drain()
+        await asyncio.sleep(1)
+    else:
+        await asyncio.sleep(float(scope["path"][1:]))
     await app(scope, receive, send)
 """
 
@@ -146,26 +151,43 @@ def test_graceful_timeout_kills_blocked_worker(app_dir):
         assert served.leftovers() == []
 
 
+# The worker is its own client: it closes such connections after a second, which is soon on a loaded machine.
+ASKS_LATE = """
+import corn, socket, threading, time
+
+OPENED = []
+
+def ask():
+    time.sleep(0.2)  # a server that closes such connections does so at once
+    for each in OPENED:
+        each.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    for each in OPENED:
+        print("received", each.recv(65536)[:12], flush=True)
+
+@corn.on_drain
+def begin():
+    threading.Thread(target=ask).start()
+
+async def asks_late(scope, receive, send):
+    if scope["path"] == "/open":
+        OPENED.extend(socket.create_connection(scope["server"]) for _ in range(5))
+    await app(scope, receive, send)
+"""
+
+
 def test_sigterm_answers_accepted_connections_without_request(app_dir):
-    with Served(app_dir, "main:app", "--port", "0", "--workers", "2").wait_ready() as served:
-        socks = [served.client().connect() for _ in range(5)]
-        served.wait_until(lambda: _accepted(served) >= 5, "all accepted")
+    write_app(app_dir, "one", more=ASKS_LATE)
+    with Served(app_dir, "main:asks_late", "--port", "0", "--lifespan", "off").wait_ready() as served:
+        assert served.client().get("/open")
+        (worker,) = served.workers()
+        served.wait_until(lambda: _connections(worker) == 10, "both ends of five connections")
         served.signal(signal.SIGTERM)
-        served.wait_for("SIGTERM: stopping")
-        for sock in socks:
-            sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        for sock in socks:
-            assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
-            sock.close()
         assert served.wait_exit() == 0
+        assert served.output.count("received b'HTTP/1.1 200'") == 5
 
 
-def _accepted(served):
-    return sum(
-        connection.status == psutil.CONN_ESTABLISHED
-        for worker in served.workers()
-        for connection in worker.net_connections("tcp")
-    )
+def _connections(process):
+    return sum(each.status == psutil.CONN_ESTABLISHED for each in process.net_connections("tcp"))
 
 
 @pytest.mark.parametrize("presses", [2, 3])
@@ -175,6 +197,8 @@ def test_repeated_sigint_shortens_stop(app_dir, presses):
         sock = served.client().connect()
         sock.sendall(b"GET /3600 HTTP/1.1\r\nHost: x\r\n\r\n")
         served.wait_for("began")
+        if presses == 3:
+            served.workers()[0].suspend()  # it would exit before the third signal
         for said in ["SIGINT: stopping;", "SIGINT: stopping at once", "SIGINT: killing the remaining processes"][
             :presses
         ]:
@@ -218,6 +242,7 @@ def test_sigterm_to_worker_replaces_it_without_failed_request(app_dir):
         with Load(served.address) as load:
             for _ in range(3):
                 old = served.workers()[0]
+                served.wait_until(lambda pid=old.pid: load.answers[-1:] == [f"one {pid}"], "it serves")
                 old.terminate()
                 served.wait_for(rf"pid {old.pid}\) exited: SIGTERM")
         assert load.failures == []
@@ -236,9 +261,9 @@ def test_signals_for_master_do_not_affect_worker(app_dir):
 def test_max_requests_replaces_workers_without_failed_request(app_dir):
     arguments = (
         "--limit-max-requests",
-        "200",
-        "--limit-max-requests-jitter",
         "50",
+        "--limit-max-requests-jitter",
+        "20",
         "--workers",
         "2",
         "--no-access-log",
