@@ -46,12 +46,25 @@ class Monitored(Served):
         return self
 
     def status(self) -> dict:
-        return json.loads(self.admin.get("/status"))
+        return json.loads(self._figures("/status"))
 
     def samples(self) -> dict[tuple[str, ...], float]:
         """Samples of /metrics, by name and label values."""
-        families = text_string_to_metric_families(self.admin.get("/metrics"))
+        families = text_string_to_metric_families(self._figures("/metrics"))
         return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
+
+    def _figures(self, path: str) -> str:
+        """Body of a response, once the master responds in time: on a loaded machine it may stand still longer."""
+        found: list[tuple[int, bytes]] = []
+
+        def responds() -> bool:
+            found.append(self.admin.request(path))
+            return found[-1][0] != 503
+
+        self.wait_until(responds, "the master responds")
+        status, body = found[-1]
+        assert status == 200, body
+        return body.decode()
 
     def readiness(self) -> int:
         """Status of /readyz, or 0 without a response."""

@@ -26,9 +26,10 @@ async def app(scope, receive, send):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
-    before = (logs.logger.handlers[:], logs.logger.level, threading.active_count())
+    before, threads = (logs.logger.handlers[:], logs.logger.level), threading.enumerate()
     yield
-    assert (logs.logger.handlers[:], logs.logger.level, threading.active_count()) == before
+    assert (logs.logger.handlers[:], logs.logger.level) == before
+    assert not [each for each in threading.enumerate() if each not in threads]
     assert _configs == []
 
 

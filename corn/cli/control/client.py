@@ -25,7 +25,7 @@ from corn.frozen import frozen
 from corn.ipc.control_paths import AUTO, OFF, SUFFIX, sockets
 
 _TIMEOUT = 5.0  # seconds to wait for an answer that the master gives at once
-_HELLO_TIMEOUT = 1.0
+_FOREIGN_TIMEOUT = 1.0  # the same for a socket of another user, behind which may be any program
 _MAX_ANSWER = 1 << 26
 
 _HELLO_FIELDS = {
@@ -175,7 +175,7 @@ def _identified(paths: Sequence[Path], *, strict: bool, timeout: float = _TIMEOU
                 raise NoAnswer(f"{path}: {_reason(error)}") from None
             continue
         with contextlib.suppress(NoAnswer):
-            answer = instance.send_request("hello", timeout=min(timeout, _HELLO_TIMEOUT))
+            answer = instance.send_request("hello", timeout=timeout)
             if not answer.get("ok"):
                 instance.refusal = shown(str(answer.get("error")))
             elif _is_hello(answer):
@@ -192,7 +192,7 @@ def _foreign_instances(paths: Sequence[Path]) -> list[ControlClient]:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        found += (each for each in _identified([path], strict=False, timeout=left) if each.about)
+        found += (each for each in _identified([path], strict=False, timeout=min(left, _FOREIGN_TIMEOUT)) if each.about)
     return found
 
 

@@ -59,7 +59,7 @@ def test_traced_request_is_exemplar_of_its_bucket(directory, http):
         served.wait_until(lambda: exemplars(served), "an exemplar")
         for bound, found in exemplars(served).items():
             assert found.labels == {"trace_id": TRACE, "span_id": SPAN}
-            assert 0.03 <= found.value <= bound
+            assert 0.029 <= found.value <= bound  # timers of uvloop are rounded to milliseconds
             assert began - 1 <= float(found.timestamp) <= time.time() + 1
 
 

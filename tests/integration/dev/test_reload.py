@@ -304,6 +304,7 @@ def test_sigint_to_process_group_exits_0_despite_open_stream(project):
 
 def test_killed_watcher_is_restarted(project):
     with Developed(project).wait_ready() as served:
+        served.wait_until(lambda: served.named("corn watcher"), "the watcher has started")
         (watcher,) = served.named("corn watcher")
         watcher.kill()
         served.wait_for("restarting it")
