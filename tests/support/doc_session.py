@@ -21,7 +21,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class Session:
             "CORN_PORT": self._port_of.get("8000", "0"),
         }
         self._foreground: subprocess.Popen[bytes] | None = None
+        self._develops = False  # the command in the foreground is `corn dev`
         for path in configured:
             self.write(path.name, path.read_text(encoding="utf-8"))
         self._shown = directory / ".shown"
@@ -121,6 +122,7 @@ class Session:
             self._start(command.text)
             self._wait_for(expected)
         else:
+            reloads = self._reloads()
             done = subprocess.run(
                 [
                     "bash",
@@ -138,6 +140,8 @@ class Session:
             missing = first_missing(expected, done.stdout.splitlines())
             assert missing is None, f"$ {command.text}\nis shown to print\n{missing}\nand printed\n{done.stdout}"
             assert expected or done.returncode == 0, f"$ {command.text}\nexit code {done.returncode}\n{done.stdout}"
+            if self._develops and command.text.startswith("sed -i"):
+                self._wait_until(lambda: self._reloads() > reloads, "a line about the reload")
         if "^C" in command.output:
             self.interrupt()
 
@@ -166,15 +170,23 @@ class Session:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._develops = text.startswith("corn dev")
         self._wait_for(["... serves ..."])
 
     def _wait_for(self, expected: list[str]) -> None:
+        self._wait_until(lambda: first_missing(expected, self._shown.read_text().splitlines()) is None, expected)
+
+    def _wait_until(self, condition: Callable[[], bool], what: object) -> None:
         assert self._foreground is not None
         deadline, waiting = time.monotonic() + DEADLINE, threading.Event()
-        while (missing := first_missing(expected, self._shown.read_text().splitlines())) is not None:
+        while not condition():
             assert self._foreground.poll() is None, f"it has ended:\n{self._shown.read_text()}"
-            assert time.monotonic() < deadline, f"not shown: {missing}; but:\n{self._shown.read_text()}"
+            assert time.monotonic() < deadline, f"not shown: {what}; but:\n{self._shown.read_text()}"
             waiting.wait(0.05)
+
+    def _reloads(self) -> int:
+        """Number of reloads that `corn dev` has reported in the first terminal, where a reader sees them."""
+        return self._shown.read_text().count(" reloaded in ") if self._develops else 0
 
     def _script(self, text: str, end: str = "") -> str:
         """Script that runs `text` with the directory and variables of the previous command."""
