@@ -57,6 +57,8 @@ def test_failed_upgrade_keeps_old_master(tmp_path, where):
             write_app(tmp_path, "two")
             served.signal(signal.SIGHUP)
             served.wait_for("reloaded: generation 2 serves")
+            # A drained worker that stands still is not waited for longer than a second.
+            served.wait_until(lambda: len(served.workers()) == 1, "the old worker gone")
         assert load.failures == []
         assert served.client().get().startswith("two ")
 

@@ -76,6 +76,7 @@ def test_ssl_hook_changes_context_of_workers_and_is_reloaded(tmp_path, issued, p
         (tmp_path / "hooks.py").write_text(CHANGES.replace("v1_3", "v1_2"))
         served.signal(signal.SIGHUP)
         served.wait_for("reloaded: generation 2 serves")
+        served.wait_until(lambda: len(served.workers()) == 1, "the old worker gone")
         assert connect(served, until_tls_1_2())[1] == "TLSv1.2"
 
 
