@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 
 import psutil
 import pytest
@@ -15,8 +16,10 @@ from tests.support.corn_process import Served, write_app
 # worker, and with `slow_middle` for two seconds.
 HOLDS = """
 import time
+import corn.worker.forking.fork
 
 TEMPLATE = os.getpid()
+corn.worker.forking.fork._FORK_TIMEOUT = 60.0
 
 def hold(name):
     while os.path.exists(name):
@@ -33,12 +36,24 @@ def in_child():
 
 os.register_at_fork(after_in_parent=in_parent, after_in_child=in_child)
 """
+# corn with a longer timeout for a fork, which must not expire while a test holds a process.
+PATIENT = """
+import sys
+import corn.supervisor.policy.reconcile
+corn.supervisor.policy.reconcile.SPAWN_TIMEOUT = 60.0
+from corn.cli.main import main
+sys.argv[0] = "corn"
+main()
+"""
 
 
 @pytest.fixture
 def served(tmp_path):
     write_app(tmp_path, "one", more=HOLDS)
-    with Served(tmp_path, "main:app", "--port", "0", "--soak", "0", "--preload", "app").wait_ready() as served:
+    (tmp_path / "patient.py").write_text(PATIENT)
+    program = [sys.executable, "patient.py", "serve"]
+    arguments = ("main:app", "--port", "0", "--soak", "0", "--preload", "app")
+    with Served(tmp_path, *arguments, program=program).wait_ready() as served:
         yield served
 
 

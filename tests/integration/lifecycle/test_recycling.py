@@ -136,7 +136,7 @@ def test_stuck_worker_is_dumped_replaced_and_aborted(app_dir, kind, frame):
         served.wait_for(f"in {frame}")
         victim = int(served.wait_for(r"pid (\d+)\) is stuck: its event loop has been blocked for")[1])
         served.wait_for(rf"pid {victim}\) exited: stuck.*killed by SIG(ABRT|KILL)")
-        assert len(served.workers()) == 2
+        served.wait_until(lambda: len(served.workers()) == 2, "its replacement")
         assert served.client().get("/").startswith("one ")
         if kind != "/c":
             assert "waiting-task" in served.output, "asyncio tasks are shown too"

@@ -78,7 +78,7 @@ def test_sigterm_finishes_in_flight_requests_and_leaves_nothing(app_dir):
         socks = [each.connect() for each in in_flight]
         for sock in socks:
             sock.sendall(b"GET /drained HTTP/1.1\r\nHost: x\r\n\r\n")
-        served.wait_until(lambda: served.output.count("began") == len(socks), "all requests are in flight")
+        served.wait_until(lambda: served.output.count("began /drained") == len(socks), "all requests are in flight")
         served.signal(signal.SIGTERM)
         for sock in socks:
             answer = b""
@@ -100,7 +100,7 @@ import asyncio
 import corn
 
 async def slow(scope, receive, send):
-    print("began", flush=True)
+    print("began", scope["path"], flush=True)  # of a request: the lifespan has no path
     if scope["path"] == "/drained":
         await corn.wait_for_drain()
         await asyncio.sleep(1)
@@ -196,7 +196,7 @@ def test_repeated_sigint_shortens_stop(app_dir, presses):
     with Served(app_dir, "main:slow", "--port", "0").wait_ready() as served:
         sock = served.client().connect()
         sock.sendall(b"GET /3600 HTTP/1.1\r\nHost: x\r\n\r\n")
-        served.wait_for("began")
+        served.wait_for("began /3600")
         if presses == 3:
             served.workers()[0].suspend()  # it would exit before the third signal
         for said in ["SIGINT: stopping;", "SIGINT: stopping at once", "SIGINT: killing the remaining processes"][
