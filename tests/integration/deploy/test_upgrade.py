@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.corn_process import DEADLINE, Served, write_app
 from tests.support.http_client import Load
+from tests.support.shell import has_ended
 
 
 @pytest.fixture(params=["tcp", "unix"])
@@ -34,7 +35,7 @@ def test_upgrade_under_load_fails_no_request(tmp_path, where):
                 served.wait_for("upgrading: starting a new master", since=since)
                 served.wait_for("serves main:app at", since=since)
                 served.wait_for("the new master serves: stopping", since=since)
-                served.wait_until(lambda old=old: not old.is_running() or old.status() == "zombie", "the old one gone")
+                served.wait_until(lambda old=old: has_ended(old), "the old one gone")
                 new = {f"v{number}"}
                 served.wait_until(lambda new=new: {each.split()[0] for each in load.answers[-50:]} == new, "new code")
             load.stop()
