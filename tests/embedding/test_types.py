@@ -44,34 +44,35 @@ BAD = {
 }
 
 
-def check(directory, program):
-    """Output of mypy --strict for a program."""
-    (directory / "program.py").write_text(program)
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            "--follow-imports=silent",
-            "--cache-dir",
-            ROOT / ".mypy_cache" / "programs",
-            "program.py",
-        ],
-        cwd=directory,
-        env=os.environ | {"MYPYPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    ).stdout
+@pytest.fixture
+def check(tmp_path, request):
+    """Function that returns the output of mypy --strict for a program.
+
+    Each test has its own cache: it is a database, for which tests that run at the same time would wait, and fail.
+    """
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "program.py"]
+    cache = ROOT / ".mypy_cache" / "programs" / request.node.name
+
+    def run(program):
+        (tmp_path / "program.py").write_text(program)
+        return subprocess.run(
+            [*command, "--cache-dir", cache],
+            cwd=tmp_path,
+            env=os.environ | {"MYPYPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        ).stdout
+
+    return run
 
 
-def test_valid_programs_pass_and_mistakes_are_refused(tmp_path):
-    assert check(tmp_path, GOOD).startswith("Success")
+def test_valid_programs_pass_and_mistakes_are_refused(check):
+    assert check(GOOD).startswith("Success")
     lines = [f"async def program_{number}() -> None:\n    {call}" for number, (call, _) in enumerate(BAD.values())]
     head = "import corn\nasync def app(scope: object, receive: object, send: object) -> None: ...\n"
-    said = check(tmp_path, head + "\n".join(lines))
+    said = check(head + "\n".join(lines))
     for number, (name, (_, message)) in enumerate(BAD.items()):
         errors = [line for line in said.splitlines() if line.startswith(f"program.py:{4 + 2 * number}: error")]
         assert any(message in each for each in errors), (name, said)
@@ -88,7 +89,7 @@ def test_unknown_attribute_raises_attribute_error():
         corn.runn  # noqa: B018
 
 
-def test_programs_of_embedding_page_pass(tmp_path):
+def test_programs_of_embedding_page_pass(check, tmp_path):
     page = (ROOT / "docs" / "how-to" / "embedding.md").read_text()
     (tmp_path / "main.py").write_text(
         "async def app(*_: object) -> None: ...\nasync def consume_queue() -> None: ...\n"
@@ -96,4 +97,4 @@ def test_programs_of_embedding_page_pass(tmp_path):
     programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(programs) >= 5
     for program in programs:
-        assert check(tmp_path, program).startswith("Success"), program
+        assert check(program).startswith("Success"), program

@@ -11,7 +11,7 @@ def test_touch_is_not_change_but_edit_is(tmp_path):
     file.write_text("one")
     os.utime(file, (1000, 1000))
     assert contents.remember(str(file)) == 1000
-    os.utime(file)
+    os.utime(file, (time.time() + 1, time.time() + 1))  # the kernel's own time may be that of a tick before
     assert contents.changed(str(file)) is None
     file.write_text("two")
     assert contents.changed(str(file)) is not None
