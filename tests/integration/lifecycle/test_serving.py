@@ -241,6 +241,7 @@ def test_sigterm_to_worker_replaces_it_without_failed_request(app_dir):
     with Served(app_dir, "main:app", "--port", "0").wait_ready() as served:
         with Load(served.address) as load:
             for _ in range(3):
+                served.wait_until(served.workers, "a worker")  # one that is asked to exit waits a second for the next
                 old = served.workers()[0]
                 served.wait_until(lambda pid=old.pid: load.answers[-1:] == [f"one {pid}"], "it serves")
                 old.terminate()
