@@ -32,6 +32,7 @@ from corn.system.process import identify
 
 _DELETED = 3  # watchfiles.Change.deleted
 _SCANS_AT_A_TIME = 50
+_MAX_SCANS = 5  # in a row: a program may make directories without end
 _ROOT_INTERVAL, _LOST_ROOT_INTERVAL = (
     1.0,
     0.2,
@@ -161,15 +162,15 @@ class Watcher:
         """Watch the tree, and scan it again: a directory made after a scan, but before its parent is watched, is in
         neither the scan nor a report.
         """
-        watched: list[str] | None = None
-        while True:
+        watched: set[str] | None = None
+        for _ in range(_MAX_SCANS):
             self._tree = tree = scan(self._setup.directories, self._rules, read_mounts())
             outside = {os.path.dirname(each) for each in self._setup.files} | set(self._setup.packages) | tree.outside()
-            existing = sorted(each for each in tree.directories | outside if os.path.isdir(each))
-            if existing == watched:
+            existing = {each for each in tree.directories | outside if os.path.isdir(each)}
+            if watched is not None and existing <= watched:
                 return
-            polled = [each for each in existing if each in tree.polled]
-            self._notifier.watch([each for each in existing if each not in tree.polled], polled)
+            polled = existing & tree.polled.keys()
+            self._notifier.watch(sorted(existing - polled), sorted(polled))
             watched = existing
 
     def _watch_new(self) -> None:
