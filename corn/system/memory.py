@@ -1,4 +1,4 @@
-"""Memory of processes, as psutil reads it.
+"""Memory of processes, as psutil reads it, and of this process, as malloc(3) keeps it.
 
 PSS (proportional set size) shares out the pages that several processes have in common, so the figures of a service's
 processes add up. Where the system has no PSS, USS (unique set size) is used instead. RSS counts shared pages in full,
@@ -8,6 +8,20 @@ and costs much less to read. A process that has exited, or that this user may no
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+_KEPT_BYTES = 1 << 20
+
+
+def keep_freed_memory() -> None:
+    """Let malloc(3) keep up to 2 MiB of freed memory instead of returning it to the kernel.
+
+    glibc returns the end of its heap if more than M_TRIM_THRESHOLD of it, 128 KiB, is free (mallopt(3)), and later gets
+    it again by a page fault for each page. The responses of an iteration of the event loop are allocated and freed
+    together, so that could happen in each iteration, depending on what else the heap ends with. When a large block is
+    freed, glibc raises the threshold to twice its size. With another C library, or with MALLOC_TRIM_THRESHOLD_ in the
+    environment, nothing changes.
+    """
+    bytes(_KEPT_BYTES)
 
 
 def resident_size(pid: int) -> int | None:

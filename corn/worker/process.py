@@ -33,6 +33,7 @@ from corn.ipc.messages import (
     SetLogLevel,
 )
 from corn.server.server import Server
+from corn.system.memory import keep_freed_memory
 from corn.system.process import BY_WORKERS, DELIVERED, exit_with_parent, identify, ignore_group_signals
 from corn.worker.anchored_paths import anchored, current_directory
 from corn.worker.audit.signal_handlers import keep_interrupts_from_application
@@ -58,6 +59,7 @@ def run(startup: WorkerStartup) -> int:
     startup.call_hook("post_fork")
     try:
         began = time.perf_counter()
+        keep_freed_memory()
         loop = new_event_loop(startup.config.loop)
         start = current_directory()
         application = startup.development.application(lambda: _application(startup))
