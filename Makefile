@@ -13,7 +13,8 @@
 # make programs     test Gradio, DuckDB, Celery, PEX and more under corn, in an environment of their own
 # make simulate     run the master on 100,000 random schedules with simulated processes and time (half an hour of CPU time)
 # make fuzz         fuzz the parsers, a minute for each target; FUZZ="head --seconds 3600" selects one target and a time
-# make soak         run hostile clients of all kinds beside ordinary load, for half an hour; SOAK="--minutes 3"
+# make soak         run hostile clients of all kinds beside ordinary load, deploys and faults, with both event loops, for half
+#                   an hour; HOURS=1, SOAK="--clients 200"
 # make faults       inject faults into corn and its peers, and report which of them survive (about 25 minutes)
 # make mutants  one change at a time in the policy, which its tests must notice; MUTANTS=--publish writes a page
 # make suites       run the suites of gunicorn, llhttp and Http11Probe in DIR against corn; SUITES=--publish writes
@@ -47,6 +48,7 @@ COVERED := corn/supervisor/policy/*,corn/supervisor/projections/*,corn/config/*,
 	corn/server/http2/huffman.py,corn/server/http2/request_head.py,$\
 	corn/server/websocket/frames.py,corn/server/websocket/deflate.py,corn/server/websocket/handshake.py
 MUTANTS_FLOOR := 87
+HOURS ?= 0.5
 COVERING := tests/supervisor/policy tests/supervisor/projections tests/config tests/ipc/test_channel.py tests/server/http \
 	tests/server/proxy tests/server/static tests/server/http1/test_body.py tests/server/http1/test_parser.py \
 	tests/server/http2/test_field_decoder.py tests/server/http2/test_frames.py tests/server/http2/test_request_head.py \
@@ -132,7 +134,7 @@ fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 soak: $(VENV)/.installed-test
-	$(BIN)/python -m tests.support.soak --minutes 30 --clients 1000 $(SOAK)
+	$(BIN)/python -m tests.support.soak --hours $(HOURS) --clients 1000 $(SOAK)
 
 autobahn: $(BENCH_VENV)/.installed $(AUTOBAHN_VENV)/bin/wstest
 	$(BENCH_VENV)/bin/python -m benchmarks.autobahn --wstest $(AUTOBAHN_VENV)/bin/wstest $(AUTOBAHN)
