@@ -45,7 +45,7 @@ PACKAGES = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chaos-seeds", type=int, default=3, help="how many random sequences test_chaos.py tries")
+    parser.addoption("--chaos-seeds", default="3", help="random sequences of test_chaos.py: 50, or 51-100")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,6 @@
 """Random sequences of crashes, signals, reloads and scaling against a real master.
 
-To choose the number of sequences: `pytest tests/integration/lifecycle/test_chaos.py --chaos-seeds 50`.
+To choose the sequences: `pytest tests/integration/lifecycle/test_chaos.py --chaos-seeds 50`, or `--chaos-seeds 51-100`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ STEPS = 10
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    metafunc.parametrize("seed", range(1, metafunc.config.getoption("chaos_seeds") + 1))
+    first, _, last = metafunc.config.getoption("chaos_seeds").rpartition("-")
+    metafunc.parametrize("seed", range(int(first or 1), int(last) + 1))
 
 
 def test_random_faults_keep_service_and_leave_nothing(tmp_path, seed):
