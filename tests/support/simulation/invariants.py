@@ -67,8 +67,10 @@ class Invariants:
             raise Violation(f"the master exited with code {code}, and nothing says why")
         if code not in (0, 130, ExitCode.APPLICATION, ExitCode.GAVE_UP):
             raise Violation(f"exit code {code}")
-        while self._left() and self._kernel.advance(self._kernel.now + 30):
-            pass  # what was sent SIGKILL is gone in a moment
+        self._world.deliver()  # the ends of their channels
+        deadline = self._kernel.now + 30
+        while self._left() and self._kernel.advance(deadline):
+            self._world.deliver()
         if left := self._left():
             raise Violation(f"processes that outlive the master: {left}")
         if left_open := _descriptors() - self._descriptors:

@@ -85,13 +85,16 @@ class World:
 
     def run(self) -> None:
         """Deliver to the processes what was sent to them, and send heartbeats; called each time the master waits."""
-        workers = self.running_workers()
+        self.deliver()
+        for worker in self.running_workers():
+            worker.beat()
+
+    def deliver(self) -> None:
+        """Have the processes read what was sent to them."""
         if readable := {fd for fd, _ in self._ends.poll(0)}:
-            for each in [*self.running_templates(), *workers]:
+            for each in [*self.running_templates(), *self.running_workers()]:
                 if each.channel.fileno() in readable:
                     each.notice()
-        for worker in workers:
-            worker.beat()
 
     def watch(self, fd: int) -> None:
         self._ends.register(fd, select.POLLIN)
