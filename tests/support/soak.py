@@ -264,16 +264,14 @@ class Soak:
         allowed = ORDINARY * operator.done.total()
         print(f"faults: {json.dumps(operator.done)}; {faults}")
         for each in served.workers():
-            each.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.resume()
         operator.deploy_next()
         served.wait_until(lambda: master.num_fds() <= fds, f"at most {fds} descriptors of the master", 120)
         served.signal(signal.SIGTERM)
         code, left = served.wait_exit(), len(served.leftovers())
         print(f"the newest code is served; the master's exit code: {code}; processes left: {left}")
-        print(
-            f"{self._hostile.total()} hostile clients: {json.dumps(self._hostile, sort_keys=True)}",
-            flush=True,
-        )
+        print(f"{self._hostile.total()} hostile clients: {json.dumps(self._hostile, sort_keys=True)}", flush=True)
         for each in (*load.failures, *deploys.failures):
             print(f"FAILED: {each}")
         is_quiet = same and not load.failures and not load.late
@@ -308,9 +306,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=200, help="hostile ones at a time [%(default)s]")
     parser.add_argument("--loops", default=",".join(LOOPS), metavar="A,B", help="event loops [%(default)s]")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 20))
-    parser.add_argument(
-        "--port", type=int, help=argparse.SUPPRESS
-    )  # of the service, for the process of hostile clients
+    # For the process of the hostile clients: the port of the service.
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
