@@ -17,6 +17,7 @@ FOUND = {
     102: "where templates report the exits of workers, a lost template left an end unexplained",
     2658: "a template lost during the start, after a worker was ready, was never replaced",
     15_636: "none: once the master had exited, no worker of the simulation read the end of its channel",
+    32_514: "a start whose template was killed, and whose only worker was asked to exit, waited for ever",
     1_015_047: "a template had the process id of a worker reported too late, and was killed for it",
     1_000_029: "none: a worker that was forked too late, which is logged in words of its own",
 }

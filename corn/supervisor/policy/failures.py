@@ -18,6 +18,7 @@ from corn.supervisor.policy.state import (
     ProcessExit,
     RevisionFailure,
     Stage,
+    State,
     Stop,
     Template,
     TemplateStage,
@@ -96,8 +97,15 @@ def fork_missed(draft: Transition, worker: Worker) -> None:
 
 
 def give_up(draft: Transition) -> None:
-    """Exit if no worker has been ready for long despite retries, so that systemd or Kubernetes can act."""
+    """Exit if no worker has been ready for long despite retries, so that systemd or Kubernetes can act.
+
+    Also if the first start has neither a template nor a worker left: each may have exited for a reason of its own.
+    """
     state = draft.state
+    if _is_start_lost(state):
+        failure = RevisionFailure(f"the template of generation {state.current} was lost, and no worker is left")
+        abort_start(draft, failure, ExitCode.APPLICATION)
+        return
     if state.phase not in (Phase.STARTING, Phase.RUNNING):
         return
     if state.ready() or state.unready_since is None:
@@ -105,6 +113,11 @@ def give_up(draft: Transition) -> None:
     if state.failures >= GIVE_UP_FAILURES and draft.at - state.unready_since >= GIVE_UP_AFTER:
         draft.log(Level.ERROR, f"gave up: no worker was ready for {GIVE_UP_AFTER:g} s; last error: {state.last_error}")
         _stop_at_once(draft, ExitCode.GAVE_UP)
+
+
+def _is_start_lost(state: State) -> bool:
+    can_go_on = state.current is None or state.can_fork(state.current) or state.was_ready
+    return state.phase is Phase.STARTING and not can_go_on and not any(each.is_live for each in state.workers.values())
 
 
 def abort_start(draft: Transition, failure: RevisionFailure, exit_code: int) -> None:

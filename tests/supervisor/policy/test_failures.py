@@ -7,7 +7,7 @@ import itertools
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.actions import AbortWorker, Announce, KillWorker, SpawnTemplate, SpawnWorker
 from corn.supervisor.policy.state import Phase, ProcessExit, Stage
-from tests.support.policy_world import KILLED, SEGV, World, of_kind, running, settings_with, texts
+from tests.support.policy_world import CLEAN, KILLED, SEGV, World, of_kind, running, settings_with, texts
 
 
 def fail_all(world):
@@ -40,6 +40,29 @@ class TestStart:
         world.passes(0)
         assert world.state.phase is Phase.RELOADING
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
+
+    def test_template_lost_during_start_without_worker_exits_with_3(self):
+        world = World()
+        world.start()
+        world.template_ready(1)
+        world.boots(1)
+        world.happens(events.WorkerRetiring(world.now, 1, "SIGTERM"))
+        world.template_exits(1, KILLED)
+        assert world.state.phase is Phase.STARTING
+        world.exits(1, CLEAN)
+        assert texts(world)[-1] == "could not start: the template of generation 1 was lost, and no worker is left"
+        assert world.exit_code == 3
+
+    def test_template_lost_during_start_with_booting_worker_waits_for_it(self):
+        world = World()
+        world.start()
+        world.template_ready(1)
+        world.boots(1)
+        world.template_exits(1, KILLED)
+        world.ready(1)
+        world.passes(0)
+        assert world.state.phase is Phase.RELOADING
+        assert world.exit_code is None
 
     def test_template_load_failure_exits_start_with_its_code(self):
         world = World()
