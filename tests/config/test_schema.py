@@ -4,6 +4,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+import corn.config
 from corn.config.schema import OPTIONS, Config
 from corn.config.types import ListOf, Nullable
 
@@ -11,6 +12,12 @@ from corn.config.types import ListOf, Nullable
 def test_config_round_trips_through_json():
     config = Config(app="main:app", bind=("a:1", "unix:x"), uds_mode=0o600, limit_max_requests=5)
     assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_unknown_name_in_package_raises_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'corn.config' has no attribute 'Confg'"):
+        corn.config.Confg  # noqa: B018
+    assert corn.config.OPTIONS is OPTIONS
 
 
 def test_config_is_immutable_value():

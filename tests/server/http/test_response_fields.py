@@ -109,3 +109,8 @@ def test_memory_of_response_field_names_is_bounded(monkeypatch):
 
 def test_content_length_is_left_out_in_any_case():
     assert without_length([[b"Content-LENGTH", b"1"], (b"a", b"b")]) == [(b"a", b"b")]
+
+
+def test_field_that_is_no_pair_is_named_where_content_length_is_left_out():
+    with pytest.raises(TypeError, match="x-number"):
+        without_length([(b"a", b"b"), (b"x-number", 1)])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from pathlib import Path
 
 import httptools
@@ -21,6 +22,7 @@ from tests.server.http1.test_requests import TABLE, Table
 
 SEEDS = [each.read_bytes() for each in sorted(Path(TABLE).glob("*/*.http")) if each.stat().st_size < 400]
 ORDINARY = {"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"}
+PADDED_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*\d+[ \t]+\r\n", re.IGNORECASE)
 BOUNDS = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SIGNIFICANT = [
     b"\r\n",
@@ -149,8 +151,8 @@ def test_accepted_head_matches_httptools(data):
     try:
         reading = Reading(block + b"\r\n\r\n")
     except httptools.HttpParserError as error:
-        # For this field only, httptools takes the white space after a value for a part of it.
-        assert "Transfer-Encoding" in str(error)  # noqa: PT017
+        # httptools takes the white space after this field's value for a part of it; before 0.8, also in Content-Length.
+        assert "Transfer-Encoding" in str(error) or PADDED_LENGTH.search(block + b"\r\n")  # noqa: PT017
         return
     assert (reading.method.decode(), reading.url) == (head.method, head.target)
     assert reading.headers == head.headers
