@@ -52,11 +52,13 @@ def template_lost(draft: Transition, template: Template, how: str) -> None:
 
 
 def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
-    """A worker could not boot."""
+    """A worker could not boot. One that has exited is named, because nothing else logs its exit."""
+    has_exited = worker.id not in draft.state.workers
+    named = RevisionFailure(f"{worker} failed: {failure.error}", failure.detail) if has_exited else failure
     if draft.state.phase is Phase.STARTING and not draft.state.was_ready:
-        abort_start(draft, failure, exit_code)
+        abort_start(draft, named, exit_code)
     elif worker.generation == draft.state.candidate:
-        abandon(draft, failure.error, failure.detail)
+        abandon(draft, named.error, named.detail)
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
         draft.change(last_error=failure.error, last_detail=failure.detail)

@@ -41,6 +41,23 @@ class TestStart:
         assert world.state.phase is Phase.RELOADING
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
 
+    def test_worker_killed_before_ready_is_named_in_log(self):
+        world = World()
+        world.start()
+        world.template_ready(1)
+        world.boots(1)
+        world.exits(1, KILLED)
+        named = "worker 0 (generation 1, pid 1001) failed: killed by SIGKILL before it was ready"
+        assert texts(world)[-1] == f"could not start: {named}"
+        world = running(1)
+        world.hup()
+        world.template_ready(2)
+        (worker,) = world.in_stage(Stage.SPAWNING)
+        world.boots(worker)
+        world.exits(worker, KILLED)
+        named = f"worker 0 (generation 2, pid {world.pids}) failed: killed by SIGKILL before it was ready"
+        assert texts(world)[-1].endswith(f"generation 2 is withdrawn: {named}")
+
     def test_template_lost_during_start_without_worker_exits_with_3(self):
         world = World()
         world.start()
