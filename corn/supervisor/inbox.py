@@ -130,12 +130,13 @@ class Inbox:
         self._children.receive(worker)
 
     def _forked_too_late(self, pid: int, at: float) -> None:
-        """Kill a worker that was given up, unless it has exited, because its process id may be that of another then.
+        """Kill a worker that was given up, unless its process id may be that of another process by now.
 
-        That is no warning: the reason for which it was given up has been logged, and may be an ordinary stop.
+        In that case it has exited, or will once it finds its channel closed. Neither is a warning: the reason for which
+        it was given up has been logged, and may be an ordinary stop.
         """
         if self._children.has(pid) or self._reaper.has_ended(pid, at - _LATEST_FORK):
-            logger.info("worker process %d was forked too late, and has exited", pid)
+            logger.info("worker process %d was forked too late, and exits by itself", pid)
             return
         logger.info("killing worker process %d: it was forked too late", pid)
         if pid > 1:  # with 0, 1 or a negative number, kill(2) would signal others

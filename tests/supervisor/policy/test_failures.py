@@ -63,7 +63,7 @@ class TestStart:
         world.start()
         world.template_ready(1)
         world.boots(1)
-        world.happens(events.WorkerRetiring(world.now, 1, "SIGTERM"))
+        world.retires(1, "SIGTERM")
         world.template_exits(1, KILLED)
         assert world.state.phase is Phase.STARTING
         world.exits(1, CLEAN)
