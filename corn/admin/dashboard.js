@@ -127,11 +127,17 @@ function banner(status, last) {
   byId("refused").hidden = last === null;
   if (last === null) return;
   const code = last.generation === null ? "the configuration" : `generation ${last.generation}`;
-  const serves = status.generation === null ? "No code serves." : `Generation ${status.generation} still serves.`;
   byId("refused").dataset.key = `${status.pid} ${last.number}`;
   say(byId("refused-what"), `✕ Reload ${last.outcome}: ${code}`);
   say(byId("refused-why"), last.error);
-  say(byId("refused-serves"), `${serves} The log has the whole error.`);
+  say(byId("refused-serves"), `${serving(status)} The log has the whole error.`);
+}
+
+function serving(status) {
+  if (status.generation === null) return "No code serves.";
+  const isReady = (each) => each.stage === "ready" && each.generation === status.generation;
+  const serves = status.workers.some(isReady) ? "still serves" : "has no ready worker";
+  return `Generation ${status.generation} ${serves}.`;
 }
 
 function acknowledge() {

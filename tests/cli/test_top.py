@@ -169,6 +169,12 @@ def test_refused_reload_is_shown_until_acknowledged():
     assert "RELOAD REFUSED" in "".join(screen(again, interaction))
 
 
+def test_refused_reload_without_ready_worker_says_that_none_is_ready():
+    reloads = [reload(1, "refused", error="no")]
+    shown = view_of([sample(0.0, [worker(0, stage="booting")], recent_reloads=reloads)]).refused.serves
+    assert shown == "generation 3 has no ready worker"
+
+
 @pytest.mark.parametrize("last", [reload(2), reload(2, "rolled back")])
 def test_refused_reload_is_forgotten_after_success_or_rollback(last):
     reloads = [reload(1, "refused", error="no"), last]

@@ -135,7 +135,10 @@ class Chaos:
             return False
 
     def settle(self) -> None:
-        """Write working code, reload, and wait until all workers serve it and no other process is left."""
+        """Write working code, reload, and wait until all workers serve it and no other process is left.
+
+        A candidate may be all that serves for a while, but is withdrawn if one of its workers is killed.
+        """
         served = self.served
         for worker in served.workers():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -149,9 +152,14 @@ class Chaos:
             return False
 
         served.wait_until(only_the_new, f"{version} from all workers", deadline=90)
-        served.wait_until(lambda: len(served.templates()) == 1, "one template")
+        served.wait_until(self._is_committed, "one template, of the current generation")
         self.template_lost = False
         self.pids |= {worker.pid for worker in served.workers()}
+
+    def _is_committed(self) -> bool:
+        titles = [self.served.title(each) for each in self.served.templates()]
+        generation = re.search(r" g(\d+) ", titles[0]) if len(titles) == 1 else None
+        return generation is not None and f"reloaded: generation {generation[1]} serves" in self.served.output
 
     def unexplained(self) -> set[int]:
         """Workers whose exit has no log line with its cause.

@@ -92,8 +92,15 @@ def refusal(found: dict[str, Any]) -> Refusal | None:
         return None
     code = "the configuration" if last["generation"] is None else f"generation {last['generation']}"
     what, when = f"reload {last['outcome']}", f"{duration(last['ago'])} ago: {code}"
-    serves = "no code serves" if found["generation"] is None else f"generation {found['generation']} still serves"
-    return Refusal((found["pid"], last["number"]), what, when, last["error"], serves)
+    return Refusal((found["pid"], last["number"]), what, when, last["error"], _serves(found))
+
+
+def _serves(found: dict[str, Any]) -> str:
+    generation = found["generation"]
+    if generation is None:
+        return "no code serves"
+    has_ready = any(each["stage"] == "ready" and each["generation"] == generation for each in found["workers"])
+    return f"generation {generation} still serves" if has_ready else f"generation {generation} has no ready worker"
 
 
 def _refused_lines(found: dict[str, Any]) -> list[str]:

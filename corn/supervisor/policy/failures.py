@@ -44,9 +44,8 @@ def template_lost(draft: Transition, template: Template, how: str) -> None:
     """A template that could fork has exited. Workers are unaffected; `reconcile` replaces the current one from disk."""
     generation = template.generation
     if generation == draft.state.current:
-        draft.log(
-            Level.ERROR, f"the template of generation {generation} was lost ({how}); its workers continue to serve"
-        )
+        left = "its workers continue to serve" if draft.state.is_served_by(generation) else "it has no ready worker"
+        draft.log(Level.ERROR, f"the template of generation {generation} was lost ({how}); {left}")
     elif generation == draft.state.candidate:
         abandon(draft, f"its template was lost ({how})")
 

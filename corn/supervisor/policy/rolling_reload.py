@@ -3,6 +3,8 @@
     candidate's template loads -> canary in slot 0, gated -> it soaks beside all old workers -> slots follow, one by one
     -> commit: the candidate is the current generation, the old one the previous, whose template stays for a while
 
+If the current generation has lost its template and all its workers, the candidate is committed with its first worker.
+
 No old worker is drained before the canary has soaked, and none in a slot before its new worker is ready. Before the
 commit, a failure of the candidate abandons the reload. After the commit, the crash of a worker within the probation
 rolls back, unless the worker was killed from outside: the previous generation becomes current again, and `reconcile`
@@ -27,7 +29,7 @@ def wanted_generation(state: State, slot: int, at: float) -> int | None:
     """The generation that should serve a slot now."""
     if state.phase is Phase.RELOADING and state.can_fork(state.candidate):
         below = range(min(slot, state.target))
-        if slot == 0 or (is_soaked(state, at) and all(_is_served_by(state, each, state.candidate) for each in below)):
+        if slot == 0 or (is_soaked(state, at) and all(_is_slot_served(state, each, state.candidate) for each in below)):
             return state.candidate
     return state.current
 
@@ -47,11 +49,16 @@ def soak_ends(state: State) -> float | None:
 
 
 def commit(draft: Transition) -> None:
-    """Make the candidate current once it serves every slot, and the old code accepts no more connections."""
+    """Make the candidate current once it serves every slot, and the old code accepts no more connections.
+
+    If nothing is left of the current generation, its first ready worker suffices: all slots are filled at once then,
+    and no failure of a worker can withdraw the only code that can be served.
+    """
     state = draft.state
-    if state.phase is not Phase.RELOADING or state.candidate is None or not is_soaked(state, draft.at):
+    if state.phase is not Phase.RELOADING or state.candidate is None:
         return
-    if not all(_is_served_by(state, slot, state.candidate) for slot in range(state.target)):
+    serves_all = _serves_all_slots(state, draft.at)
+    if not serves_all and not (state.is_served_by(state.candidate) and state.is_lost(state.current)):
         return
     if any(worker.is_live and worker.generation != state.candidate for worker in state.workers.values()):
         return
@@ -68,10 +75,15 @@ def commit(draft: Transition) -> None:
         target=target_of(state, template.settings),
         last_error="",
         last_detail="",
-        template_retries=0,
+        template_retries=0 if serves_all else state.template_retries,
         restarts={},
     )
     draft.log(Level.INFO, f"reloaded: generation {template.generation} serves after {draft.at - template.since:.2f} s")
+
+
+def _serves_all_slots(state: State, at: float) -> bool:
+    """True if the candidate has soaked, and serves every slot."""
+    return is_soaked(state, at) and all(_is_slot_served(state, each, state.candidate) for each in range(state.target))
 
 
 def may_still_accept(state: State) -> list[float]:
@@ -84,11 +96,10 @@ def may_still_accept(state: State) -> list[float]:
 
 
 def abandon(draft: Transition, error: str, detail: str = "") -> None:
-    """Withdraw the candidate; the current generation never stopped serving."""
+    """Withdraw the candidate; the current generation has not been touched."""
     state = draft.state
     draft.change(phase=Phase.RUNNING, candidate=None, last_error=error, last_detail=detail)
-    what = f"generation {state.current} continues to serve, generation {state.candidate} is withdrawn"
-    draft.log(Level.ERROR, f"reload failed: {what}: {error}", detail)
+    draft.log(Level.ERROR, f"reload failed: {state.kept}, generation {state.candidate} is withdrawn: {error}", detail)
 
 
 def can_roll_back(state: State) -> bool:
@@ -149,5 +160,5 @@ def replace_lost_template(draft: Transition) -> None:
         draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None)
 
 
-def _is_served_by(state: State, slot: int, generation: int | None) -> bool:
+def _is_slot_served(state: State, slot: int, generation: int | None) -> bool:
     return any(worker.is_ready and worker.generation == generation for worker in state.in_slot(slot))

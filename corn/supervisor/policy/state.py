@@ -235,11 +235,25 @@ class State:
         return [worker for worker in self.workers.values() if worker.stage is Stage.READY]
 
     @property
+    def kept(self) -> str:
+        """What a refused reload leaves, for log lines and commands."""
+        serves = "continues to serve" if self.is_served_by(self.current) else "has no ready worker"
+        return f"generation {self.current} {serves}"
+
+    @property
     def served(self) -> int | None:
         """The version of the code that serves, None where none does."""
         if not self.settings.development:
             return self.current
         return max((each.revision for each in self.ready() if not each.responder), default=None)
+
+    def is_served_by(self, generation: int | None) -> bool:
+        return any(worker.generation == generation for worker in self.ready())
+
+    def is_lost(self, generation: int | None) -> bool:
+        """True if a generation has neither a template that can fork nor a live worker."""
+        has_worker = any(worker.is_live and worker.generation == generation for worker in self.workers.values())
+        return not has_worker and not self.can_fork(generation)
 
     def can_fork(self, generation: int | None) -> bool:
         template = None if generation is None else self.templates.get(generation)

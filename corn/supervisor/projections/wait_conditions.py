@@ -43,8 +43,7 @@ class Reloaded:
         if before.candidate is not None and before.candidate >= self.first and after.candidate != before.candidate:
             if _stops(after):
                 return STOPS
-            kept = f"generation {after.current} continues to serve"
-            return Outcome(False, f"reload refused, {kept}: {after.last_error}", after.last_detail)
+            return Outcome(False, f"reload refused, {after.kept}: {after.last_error}", after.last_detail)
         return STOPS if _stops(after) else None
 
 

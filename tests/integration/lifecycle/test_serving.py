@@ -293,6 +293,22 @@ def test_killed_template_is_replaced_while_workers_serve(app_dir):
         assert load.failures == []
 
 
+def test_killed_template_and_workers_are_replaced_without_soak(app_dir):
+    with Served(app_dir, "main:app", "--port", "0", "--soak", "600", "--workers", "2").wait_ready() as served:
+        first = served.workers()
+        served.templates()[0].kill()
+        for each in first:
+            each.kill()
+        served.wait_for("reloaded: generation 2 serves")
+        (app_dir / "main.py").write_text("raise RuntimeError('not deployed yet')\n")
+        served.wait_until(lambda: len(served.workers()) == 2, "two workers")
+        second = served.workers()
+        second[0].kill()
+        served.wait_until(lambda: len(set(served.workers()) - {second[0]}) == 2, "two workers again")
+        assert served.client().get().startswith("one ")
+        assert "not deployed yet" not in served.output
+
+
 def test_several_binds_serve_ipv4_ipv6_and_unix(app_dir):
     binds = ("--bind", "127.0.0.1:0", "--bind", "[::1]:0", "--bind", "unix:corn.sock")
     with Served(app_dir, "main:app", *binds) as served:

@@ -42,6 +42,23 @@ def test_lost_template_says_how():
     assert (Level.ERROR, text) in lines(world)
 
 
+def test_template_lost_after_its_workers_says_that_none_is_ready():
+    world = running(1)
+    world.exits(first_worker(world), KILLED)
+    world.template_exits(1, KILLED)
+    text = "the template of generation 1 was lost (killed by SIGKILL); it has no ready worker"
+    assert (Level.ERROR, text) in lines(world)
+
+
+def test_failed_reload_says_that_no_worker_is_ready():
+    world = running(1)
+    world.template_exits(1, KILLED)
+    world.exits(first_worker(world), KILLED)
+    world.template_fails(2, "no module named x")
+    text = "reload failed: generation 1 has no ready worker, generation 2 is withdrawn: no module named x"
+    assert (Level.ERROR, text) in lines(world)
+
+
 def test_crash_says_how_and_when_it_is_replaced():
     world = running(1)
     world.exits(first_worker(world), SEGV)

@@ -158,6 +158,59 @@ class TestTemplateLost:
         world.settle()
         assert world.ready_generations() == [2, 2]
 
+    def test_first_worker_after_loss_of_all_makes_candidate_current(self):
+        world = running(3, soak=30.0)
+        self.lose_all(world)
+        self.serve(world, 2)
+        assert (world.state.current, world.state.candidate) == (2, None)
+        assert "reloaded: generation 2 serves" in texts(world)[-1]
+        assert {worker.slot for worker in world.state.workers.values()} == {0, 1, 2}
+
+    def test_worker_killed_after_loss_of_all_is_replaced_from_memory(self):
+        world = running(1, soak=30.0)
+        self.lose_all(world)
+        self.serve(world, 2)
+        world.exits(world.state.ready()[0].id, KILLED)
+        world.settle()
+        assert world.ready_generations() == [2]
+        assert len(of_kind(world.did, SpawnTemplate)) == 2
+
+    def test_candidate_soaks_while_worker_of_lost_template_boots(self):
+        world = running(2, soak=30.0)
+        world.exits(world.state.in_slot(1)[0].id, KILLED)
+        booting = world.state.in_slot(1)[0].id
+        world.boots(booting)
+        self.lose_all(world)
+        self.serve(world, 2)
+        assert (world.state.current, world.state.candidate) == (1, 2)
+        world.exits(booting, KILLED)
+        assert (world.state.current, world.state.candidate) == (2, None)
+
+    def test_loss_of_all_again_and_again_is_retried_with_growing_delays(self):
+        world = running(2, soak=30.0)
+        gaps = []
+        for _ in range(4):
+            self.lose_all(world)
+            lost = world.now
+            while world.state.candidate is None:
+                world.passes(0.1)
+            gaps.append(world.now - lost)
+            self.serve(world, world.state.candidate)
+        assert gaps == sorted(gaps)
+        assert gaps[-1] > gaps[0]
+
+    def serve(self, world, generation):
+        """Load a generation, and boot one of its workers."""
+        world.template_ready(generation)
+        worker = next(each for each in world.state.workers.values() if each.generation == generation)
+        world.boots(worker.id)
+        world.ready(worker.id)
+
+    def lose_all(self, world):
+        world.template_exits(world.state.current, KILLED)
+        for worker in world.state.ready():
+            world.exits(worker.id, KILLED)
+
     def test_lost_template_that_does_not_load_is_retried_with_growing_delays(self):
         world = running(2)
         world.template_exits(1, KILLED)

@@ -54,6 +54,17 @@ def test_wait_for_refused_reload_returns_reason_and_traceback():
     assert world.outcome == waiting.Outcome(False, kept, "Traceback")
 
 
+def test_wait_for_refused_reload_of_lost_code_says_that_none_is_ready():
+    world = watched()
+    world.condition = waiting.Reloaded(world.state.next_generation)
+    world.hup()
+    world.template_exits(1, KILLED)
+    for worker in world.state.ready():
+        world.exits(worker.id, KILLED)
+    world.template_fails(2, "no module named x")
+    assert world.outcome.text == "reload refused, generation 1 has no ready worker: no module named x"
+
+
 def test_wait_for_queued_reload_ends_with_its_own_outcome():
     world = watched()
     world.hup()
