@@ -123,9 +123,12 @@ class Chaos:
     # Invariants
 
     def check(self) -> None:
-        """The service responds, its master runs, and zombies are reaped soon."""
+        """The service responds, its master runs, and zombies are reaped soon.
+
+        A worker that is stopped while it boots is replaced after --timeout-boot; it may be the only one.
+        """
         assert self.served.process.poll() is None, f"the master is gone:\n{self.served.output[-4000:]}"
-        self.served.wait_until(self.answers, "an answer")
+        self.served.wait_until(self.answers, "an answer", deadline=90)
         self.served.wait_until(lambda: not self.served.zombies(), "no zombies")
 
     def answers(self) -> bool:

@@ -7,7 +7,7 @@ below updates the state, then `reconcile` starts and drains workers to match the
 
 Invariants, checked over random sequences of events in tests/supervisor/policy/test_decide_properties.py:
 - while a good generation exists, no slot that could be filled stays empty, and no ready worker is drained before
-  another is ready in its place, except by a stop or when scaled down;
+  another is ready in its place, except by a stop; when scaled down, one is drained if enough others are ready;
 - at most two generations have live workers, and one after a reload has ended either way;
 - every worker's exit is logged once, with its reason;
 - after a stop, every sequence of exits ends in `Exit`.

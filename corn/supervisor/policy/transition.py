@@ -96,9 +96,13 @@ def drain_or_kill(draft: Transition, worker: Worker, reason: str) -> None:
 
 
 def drain_surplus(draft: Transition) -> None:
-    """Remove the live workers of slots beyond the target."""
-    for worker in list(draft.state.workers.values()):
-        if worker.is_live and worker.slot >= draft.state.target:
+    """Remove the live workers of slots beyond the target; ready ones stay while other slots have no ready worker."""
+    state = draft.state
+    surplus = [worker for worker in state.workers.values() if worker.is_live and worker.slot >= state.target]
+    missing = state.target - len({worker.slot for worker in state.ready() if worker.slot < state.target})
+    kept = [worker for worker in surplus if worker.is_ready][:missing]
+    for worker in surplus:
+        if worker not in kept:
             drain_or_kill(draft, worker, "scaled down")
 
 

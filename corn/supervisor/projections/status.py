@@ -277,7 +277,8 @@ def _reload_progress(state: State, at: float) -> str:
 
 
 def _served(state: State) -> int:
-    return len({worker.slot for worker in state.ready() if worker.slot < state.target})
+    """Number of slots with a ready worker; those beyond the target stand in for others, so they count up to it."""
+    return min(len({worker.slot for worker in state.ready()}), state.target)
 
 
 def _in_order(state: State) -> list[Worker]:

@@ -232,6 +232,8 @@ class Master(RuleBasedStateMachine):
             lost = worker.id in self.ready_before and worker.stage is Stage.DRAINING
             if lost and worker.slot < state.target and not self.may_lose:
                 assert worker.slot in served, f"{worker} was drained without a replacement"
+            if lost and worker.slot >= state.target and worker.reason == "scaled down":
+                assert len(served) >= state.target, f"{worker} was drained, and too few are ready"
         self.ready_before = {worker.id for worker in state.ready()}
         self.may_lose = False
 

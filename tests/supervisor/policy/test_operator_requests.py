@@ -23,6 +23,21 @@ class TestScale:
         world.scale(-1)
         assert not world.draining
 
+    def test_scale_down_keeps_ready_worker_until_remaining_one_is_ready(self):
+        world = running(3)
+        world.exits(world.state.in_slot(0)[0].id, KILLED)
+        world.scale(-2)
+        assert [worker.slot for worker in world.state.ready()] == [1]
+        world.settle()
+        assert [worker.slot for worker in world.state.ready()] == [0]
+
+    def test_scale_down_removes_worker_that_is_not_ready_at_once(self):
+        world = running(2)
+        for worker in world.state.ready():
+            world.exits(worker.id, KILLED)
+        world.scale(-1)
+        assert {worker.slot for worker in world.state.workers.values() if worker.is_live} == {0}
+
     def test_scale_up_during_reload_includes_candidate(self):
         world = running(2)
         world.hup()

@@ -199,6 +199,15 @@ def test_condition_follows_phase():
     assert condition(world.state, world.now)[0] == "stopping"
 
 
+def test_ready_worker_that_stands_in_for_remaining_one_is_counted():
+    world = watched(workers=2)
+    world.exits(world.state.in_slot(0)[0].id, KILLED)
+    world.scale(-1)
+    assert condition(world.state, world.now) == ("serving", "")
+    world.exits(world.state.in_slot(1)[0].id, KILLED)
+    assert condition(world.state, world.now) == ("degraded", "none of 1 workers is ready")
+
+
 def test_status_holds_workers_restarts_and_counters():
     world = watched()
     world.exits(2, ProcessExit(signal="SIGSEGV"))

@@ -37,13 +37,16 @@ class Invariants:
             self._check_known(state)
 
     def _check_capacity(self, state: State) -> None:
-        """No ready worker is drained for a deploy before another is ready in its place."""
+        """No ready worker is drained for a deploy before another is ready in its place, or for a lower number of
+        workers before enough others are."""
         served = {worker.slot for worker in state.ready()}
         for worker in state.workers.values():
             is_drained = worker.id in self._ready_before and worker.stage is Stage.DRAINING
             is_missed = worker.slot < state.target and worker.slot not in served
             if is_drained and is_missed and worker.reason in ("reload", "rolled back"):
                 raise Violation(f"{worker} was drained, and no other was ready in its place")
+            if is_drained and worker.reason == "scaled down" and len(served) < state.target <= worker.slot:
+                raise Violation(f"{worker} was drained, and too few others were ready")
         self._ready_before = {worker.id for worker in state.ready()}
 
     def _check_slots(self, state: State) -> None:
