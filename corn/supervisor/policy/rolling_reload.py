@@ -27,11 +27,9 @@ _CLOSE_TIMEOUT = 1.0
 
 def wanted_generation(state: State, slot: int, at: float) -> int | None:
     """The generation that should serve a slot now."""
-    if state.phase is Phase.RELOADING and state.can_fork(state.candidate):
-        below = range(min(slot, state.target))
-        if slot == 0 or (is_soaked(state, at) and all(_is_slot_served(state, each, state.candidate) for each in below)):
-            return state.candidate
-    return state.current
+    may_follow = slot == 0 or _candidate_serves(state, range(min(slot, state.target)), at)
+    reloading = state.phase is Phase.RELOADING and state.can_fork(state.candidate)
+    return state.candidate if reloading and may_follow else state.current
 
 
 def is_soaked(state: State, at: float) -> bool:
@@ -57,7 +55,7 @@ def commit(draft: Transition) -> None:
     state = draft.state
     if state.phase is not Phase.RELOADING or state.candidate is None:
         return
-    serves_all = _serves_all_slots(state, draft.at)
+    serves_all = _candidate_serves(state, range(state.target), draft.at)
     if not serves_all and not (state.is_served_by(state.candidate) and state.is_lost(state.current)):
         return
     if any(worker.is_live and worker.generation != state.candidate for worker in state.workers.values()):
@@ -79,11 +77,6 @@ def commit(draft: Transition) -> None:
         restarts={},
     )
     draft.log(Level.INFO, f"reloaded: generation {template.generation} serves after {draft.at - template.since:.2f} s")
-
-
-def _serves_all_slots(state: State, at: float) -> bool:
-    """True if the candidate has soaked, and serves every slot."""
-    return is_soaked(state, at) and all(_is_slot_served(state, each, state.candidate) for each in range(state.target))
 
 
 def may_still_accept(state: State) -> list[float]:
@@ -160,5 +153,7 @@ def replace_lost_template(draft: Transition) -> None:
         draft.change(phase=Phase.RELOADING, candidate=candidate, template_retry_at=None)
 
 
-def _is_slot_served(state: State, slot: int, generation: int | None) -> bool:
-    return any(worker.is_ready and worker.generation == generation for worker in state.in_slot(slot))
+def _candidate_serves(state: State, slots: range, at: float) -> bool:
+    """True if the candidate has soaked, and has a ready worker in each of these slots."""
+    served = {worker.slot for worker in state.ready() if worker.generation == state.candidate}
+    return is_soaked(state, at) and served.issuperset(slots)

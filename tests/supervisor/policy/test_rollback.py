@@ -160,7 +160,7 @@ class TestTemplateLost:
 
     def test_first_worker_after_loss_of_all_makes_candidate_current(self):
         world = running(3, soak=30.0)
-        self.lose_all(world)
+        world.lose_all()
         self.serve(world, 2)
         assert (world.state.current, world.state.candidate) == (2, None)
         assert "reloaded: generation 2 serves" in texts(world)[-1]
@@ -168,7 +168,7 @@ class TestTemplateLost:
 
     def test_worker_killed_after_loss_of_all_is_replaced_from_memory(self):
         world = running(1, soak=30.0)
-        self.lose_all(world)
+        world.lose_all()
         self.serve(world, 2)
         world.exits(world.state.ready()[0].id, KILLED)
         world.settle()
@@ -180,7 +180,7 @@ class TestTemplateLost:
         world.exits(world.state.in_slot(1)[0].id, KILLED)
         booting = world.state.in_slot(1)[0].id
         world.boots(booting)
-        self.lose_all(world)
+        world.lose_all()
         self.serve(world, 2)
         assert (world.state.current, world.state.candidate) == (1, 2)
         world.exits(booting, KILLED)
@@ -190,7 +190,7 @@ class TestTemplateLost:
         world = running(2, soak=30.0)
         gaps = []
         for _ in range(4):
-            self.lose_all(world)
+            world.lose_all()
             lost = world.now
             while world.state.candidate is None:
                 world.passes(0.1)
@@ -205,11 +205,6 @@ class TestTemplateLost:
         worker = next(each for each in world.state.workers.values() if each.generation == generation)
         world.boots(worker.id)
         world.ready(worker.id)
-
-    def lose_all(self, world):
-        world.template_exits(world.state.current, KILLED)
-        for worker in world.state.ready():
-            world.exits(worker.id, KILLED)
 
     def test_lost_template_that_does_not_load_is_retried_with_growing_delays(self):
         world = running(2)

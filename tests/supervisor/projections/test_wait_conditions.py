@@ -58,9 +58,7 @@ def test_wait_for_refused_reload_of_lost_code_says_that_none_is_ready():
     world = watched()
     world.condition = waiting.Reloaded(world.state.next_generation)
     world.hup()
-    world.template_exits(1, KILLED)
-    for worker in world.state.ready():
-        world.exits(worker.id, KILLED)
+    world.lose_all()
     world.template_fails(2, "no module named x")
     assert world.outcome.text == "reload refused, generation 1 has no ready worker: no module named x"
 
