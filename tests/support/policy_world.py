@@ -167,11 +167,11 @@ class World:
         raise AssertionError("the world does not settle")
 
     def lose_all(self) -> None:
-        """Kill the current generation's template and all ready workers."""
+        """Kill the current generation's template and all workers."""
         assert self.state.current is not None
         self.template_exits(self.state.current, KILLED)
-        for worker in self.state.ready():
-            self.exits(worker.id, KILLED)
+        for worker in list(self.workers):
+            self.exits(worker, KILLED)
 
     def _go_on(self, worker: int) -> None:
         record = self.state.workers.get(worker)

@@ -1,10 +1,13 @@
 """The policy of corn dev, rule by rule."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 from corn.supervisor.policy import actions, events
-from corn.supervisor.policy.state import Phase, ProcessExit, Stage
-from tests.support.policy_world import World, settings_with
+from corn.supervisor.policy.state import Phase, ProcessExit, RevisionFailure, Stage
+from tests.support.policy_world import KILLED, World, settings_with, texts
 
 
 def developing(**settings):
@@ -68,8 +71,11 @@ def test_change_drains_old_worker_and_forks_from_same_template():
     (old,) = world.state.ready()
     asked = change(world)
     assert actions.DrainWorker(old.id, 1.0, final=False, fast=True) in asked
-    assert [each.generation for each in asked if isinstance(each, actions.SpawnWorker)] == [1]
+    assert [each for each in asked if isinstance(each, actions.SpawnWorker)] == [
+        actions.SpawnWorker(2, slot=0, generation=1, revision=2)
+    ]
     world.settle()
+    assert any(text.endswith("exited: the code has changed") for text in texts(world))
     assert serving(world) == [(2, False)]
     assert [each.revision for each in done(world, actions.AnnounceReload)] == [2]
 
@@ -104,6 +110,43 @@ def test_failed_reload_serves_error_page_until_next_change():
     change(world)
     world.settle()
     assert serving(world) == [(3, False)] * 2
+
+
+def test_times_are_counted_from_save():
+    world = served(keep_last_good=True)
+    world.happens(events.CodeChanged(world.now, world.settings, cold=False, age=0.5))
+    world.passes(1)
+    fail(world)
+    broken = RevisionFailure("it broke", "Traceback")
+    assert done(world, actions.ShowFailure) == [actions.ShowFailure(2, broken, 1.5)]
+    world.happens(events.CodeChanged(world.now, world.settings, cold=False, age=0.25))
+    world.passes(1)
+    assert not done(world, actions.AnnounceReload)
+    world.settle()
+    assert done(world, actions.AnnounceReload) == [actions.AnnounceReload(3, 1.25)]
+
+
+def test_change_applies_its_settings():
+    world = served()
+    world.settings = replace(world.settings, workers=2, timeout_graceful_shutdown=7.0)
+    change(world)
+    world.settle()
+    assert serving(world) == [(2, False)] * 2
+    change(world)
+    assert {each.grace for each in done(world, actions.DrainWorker)[-2:]} == {7.0}
+
+
+def test_recycled_worker_serves_until_next_is_ready():
+    world = served()
+    (old,) = world.state.ready()
+    world.retires(old.id)
+    assert not world.draining
+    (new,) = world.in_stage(Stage.SPAWNING)
+    world.boots(new)
+    world.ready(new)
+    assert world.draining == {old.id}
+    world.exits(old.id)
+    assert texts(world)[-1].endswith("exited: max requests")
 
 
 def test_failed_start_serves_error_page():
@@ -203,11 +246,24 @@ def test_newer_packages_replace_warm_template():
     assert set(world.state.templates) == {1, 3}
 
 
+def test_newer_packages_stop_only_warm_template_that_loads():
+    world = served()
+    world.happens(events.PackagesKnown(world.now))
+    asked = world.happens(events.PackagesKnown(world.now))
+    assert asked == [actions.StopTemplate(2), actions.SpawnTemplate(3, warm=True)]
+    world.settle()
+    assert world.happens(events.PackagesKnown(world.now)) == [actions.SpawnTemplate(4, warm=True)]
+    world = served()
+    change(world, cold=True)
+    assert world.happens(events.PackagesKnown(world.now)) == [actions.SpawnTemplate(3, warm=True)]
+
+
 def test_lost_warm_template_falls_back_to_bare():
     world = served()
     world.happens(events.PackagesKnown(world.now))
     world.settle()
     world.template_exits(2, ProcessExit(signal="SIGKILL"))
+    assert texts(world)[-1] == "the template with preloaded packages was lost (killed by SIGKILL)"
     change(world)
     world.settle()
     assert [each.generation for each in world.state.ready()] == [1]
@@ -221,6 +277,28 @@ def test_lost_bare_template_is_replaced():
     assert serving(world) == [(2, False)]
 
 
+def test_lost_bare_template_is_replaced_beside_warm_one():
+    world = served()
+    world.happens(events.PackagesKnown(world.now))
+    world.settle()
+    world.template_exits(1, KILLED)
+    assert done(world, actions.SpawnTemplate)[-1] == actions.SpawnTemplate(3)
+    assert texts(world)[-1] == "the template with no packages was lost (killed by SIGKILL)"
+
+
+def test_lost_bare_template_is_replaced_with_growing_delays():
+    world = served()
+    attempts = []
+    for generation in range(1, 7):
+        world.template_exits(generation, KILLED)
+        while world.templates != {generation + 1}:
+            world.passes(0.1)
+        attempts.append(world.now)
+    assert attempts[0] == 100.0
+    gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
+    assert gaps == sorted(set(gaps))
+
+
 def test_cold_change_replaces_all_templates():
     world = served()
     world.happens(events.PackagesKnown(world.now))
@@ -228,6 +306,7 @@ def test_cold_change_replaces_all_templates():
     change(world, cold=True)
     world.settle()
     assert set(world.state.templates) == {3}
+    assert not any("was lost" in text for text in texts(world))
     assert [(each.revision, each.generation) for each in world.state.ready()] == [(2, 3)]
 
 

@@ -1,8 +1,10 @@
 """corn dev with an application that needs an exclusive resource: a database file, a lock, a port."""
 
+import pytest
+
 from corn.supervisor.policy import actions
 from corn.supervisor.policy.state import ProcessExit, Stage
-from tests.supervisor.policy.test_development import change, done, fail, leave, served, serving
+from tests.supervisor.policy.test_development import breaks, change, done, fail, leave, served, serving
 
 
 def spawned(world):
@@ -66,6 +68,40 @@ def test_change_during_pending_retry_starts_newest_revision():
     leave(world)
     world.settle()
     assert serving(world) == [(3, False)]
+
+
+def test_failure_soon_after_exit_of_old_worker_is_retried():
+    world = served()
+    change(world)
+    leave(world)
+    fail(world)
+    assert not done(world, actions.ShowFailure)
+    world.settle()
+    assert serving(world) == [(2, False)]
+
+
+@pytest.mark.parametrize(("exited", "shown"), [(True, 1), (False, 0)])
+def test_late_failure_is_retried_while_old_worker_has_not_exited(exited, shown):
+    world = served()
+    change(world)
+    (booting,) = world.in_stage(Stage.SPAWNING)
+    world.boots(booting)
+    if exited:
+        leave(world)
+    world.passes(world.settings.drain_timeout + 1)
+    world.fails(booting)
+    assert len(done(world, actions.ShowFailure)) == shown
+
+
+def test_failure_without_conflict_does_not_make_next_revisions_wait():
+    world = served()
+    change(world)
+    breaks(world)
+    for _ in range(2):
+        change(world)
+        assert world.in_stage(Stage.SPAWNING)
+        world.settle()
+    assert serving(world) == [(4, False)]
 
 
 def test_syntax_error_is_shown_without_retry():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from corn.errors import ExitCode
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.actions import AbortWorker, Announce, KillWorker, SpawnTemplate, SpawnWorker
 from corn.supervisor.policy.state import Phase, ProcessExit, Stage
@@ -40,6 +41,25 @@ class TestStart:
         world.passes(0)
         assert world.state.phase is Phase.RELOADING
         assert of_kind(world.did, SpawnTemplate) == [SpawnTemplate(1), SpawnTemplate(2)]
+
+    def test_refused_fork_at_start_exits_with_its_code(self):
+        world = World()
+        world.start()
+        world.template_ready(1)
+        del world.workers[1]
+        world.happens(events.WorkerNotForked(world.now, 1, "cannot setuid", ExitCode.USAGE))
+        world.settle()
+        assert world.exit_code == ExitCode.USAGE
+
+    def test_missing_fork_at_start_exits_with_3(self):
+        world = World()
+        world.start()
+        world.template_ready(1)
+        world.workers.clear()
+        world.passes(6)
+        world.settle()
+        assert world.exit_code == ExitCode.APPLICATION
+        assert any(text.endswith("was not forked in time") for text in texts(world))
 
     def test_worker_killed_before_ready_is_named_in_log(self):
         world = World()
@@ -289,6 +309,16 @@ class TestCrash:
 
 
 class TestBootLimits:
+    def test_failed_worker_that_does_not_exit_is_killed(self):
+        world = running(1)
+        world.exits(*world.workers, SEGV)
+        (worker,) = world.in_stage(Stage.SPAWNING)
+        world.boots(worker)
+        world.happens(events.WorkerFailed(world.now, worker, "lifespan broke", "Traceback"))
+        assert KillWorker(worker) not in world.did
+        world.passes(2.1)
+        assert KillWorker(worker) in world.did
+
     def test_worker_stuck_in_boot_is_aborted_then_killed(self):
         world = running(2, timeout_boot=10)
         world.exits(world.state.ready()[0].id, SEGV)

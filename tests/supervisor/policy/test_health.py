@@ -5,7 +5,7 @@ from __future__ import annotations
 from corn.supervisor.policy import actions, events
 from corn.supervisor.policy.actions import AbortWorker, DrainWorker, KillWorker
 from corn.supervisor.policy.state import Stage
-from tests.support.policy_world import KILLED, running, texts
+from tests.support.policy_world import KILLED, of_kind, running, texts
 
 
 class TestRecycle:
@@ -105,7 +105,7 @@ class TestMemory:
     def test_memory_total_limit_exceeded_replaces_largest_worker(self):
         world = running(3, limit_memory_total=200 * MIB)
         self.sample(world, 50, 90, 80, total=220)
-        self.sample(world, 50, 90, 80, total=220)
+        self.sample(world, 50, 90, 95, total=235)
         assert [worker.slot for worker in world.state.workers.values() if worker.retiring] == [1]
 
 
@@ -160,6 +160,21 @@ class TestLiveness:
         world.happens(events.HeartbeatsSeen(world.now, {stuck: 0.1}))
         assert world.draining == {stuck}
 
+    def test_heartbeat_timeout_of_one_second_is_checked(self):
+        world = running(1, timeout_worker=1.0)
+        (worker,) = world.workers
+        world.happens(events.HeartbeatsSeen(world.now, {99: 0.1, worker: 1.1}))
+        assert world.in_stage(Stage.STUCK) == [worker]
+
     def test_heartbeat_timeout_0_disables_check(self):
         world = running(1, timeout_worker=0.0)
         assert self.look(world, 1e6) == []
+
+    def test_blocked_worker_is_aborted_when_its_grace_is_over(self):
+        world = running(2, timeout_worker=0.0, timeout_graceful_shutdown=10.0)
+        serving, draining = world.workers
+        world.happens(events.DrainRequested(world.now, draining))
+        for seconds, did in ((10.1, []), (0.5, [AbortWorker(draining)])):
+            world.passes(seconds)
+            found = world.happens(events.HeartbeatsSeen(world.now, {serving: 11.0, draining: 11.0}))
+            assert of_kind(found, AbortWorker) == did

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from corn.supervisor.policy import events
-from corn.supervisor.policy.actions import DrainWorker, KillWorker, SpawnTemplate, SpawnWorker
+from corn.supervisor.policy.actions import DrainWorker, KillTemplate, KillWorker, SpawnTemplate, SpawnWorker
 from corn.supervisor.policy.state import Phase, ProcessExit, Stage
 from tests.support.policy_world import KILLED, SEGV, of_kind, running, settings_with, texts
 
@@ -29,6 +31,7 @@ class TestReload:
         world.settle()
         assert world.state.phase is Phase.RUNNING
         assert world.ready_generations() == [2, 2, 2]
+        assert sum(text.endswith("exited: reload") for text in texts(world)) == 3
         assert world.templates == {2}
 
     def test_reload_commits_without_drain_notice_after_timeout(self):
@@ -156,6 +159,35 @@ class TestReload:
         world.hup()
         world.settle()
         assert world.ready_generations() == [2]
+
+    def test_new_worker_boots_within_timeout_of_its_settings(self):
+        world = running(1, timeout_boot=60.0)
+        world.hup(settings_with(workers=1, timeout_boot=300.0))
+        world.template_ready(2)
+        (new,) = world.in_stage(Stage.SPAWNING)
+        world.boots(new)
+        world.passes(200)
+        world.ready(new)
+        world.settle()
+        assert world.ready_generations() == [2]
+
+    @pytest.mark.parametrize(("exited", "killed"), [(True, [KillTemplate(1)]), (False, [])])
+    def test_template_that_does_not_exit_is_killed_unless_its_workers_drain(self, exited, killed):
+        world = running(1)
+        world.hup()
+        world.template_ready(2)
+        old, new = world.workers
+        world.boots(new)
+        world.ready(new)
+        if exited:
+            world.exits(old)
+        else:
+            world.happens(events.WorkerDraining(world.now, old))
+        assert world.stopping_templates == {1}
+        world.passes(1.9)
+        assert not of_kind(world.did, KillTemplate)
+        world.passes(0.2)
+        assert of_kind(world.did, KillTemplate) == killed
 
     def test_committed_reload_applies_its_settings(self):
         world = running(1)

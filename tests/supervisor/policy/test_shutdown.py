@@ -188,6 +188,14 @@ class TestUpgrade:
 class TestDrainDelay:
     """SIGTERM with `drain_delay` schedules the drain; a further signal starts it immediately."""
 
+    def test_drain_delay_below_one_second_is_kept(self):
+        world = running(1, drain_delay=0.5)
+        world.signal("SIGTERM")
+        world.passes(0.4)
+        assert actions.CloseListeners() not in world.did
+        world.passes(0.2)
+        assert actions.CloseListeners() in world.did
+
     def test_drain_delay_keeps_serving_until_it_ends(self):
         world = running(2, drain_delay=10)
         world.signal("SIGTERM")
