@@ -27,9 +27,10 @@ _CLOSE_TIMEOUT = 1.0
 
 def wanted_generation(state: State, slot: int, at: float) -> int | None:
     """The generation that should serve a slot now."""
+    if state.phase is not Phase.RELOADING or not state.can_fork(state.candidate):
+        return state.current
     may_follow = slot == 0 or _candidate_serves(state, range(min(slot, state.target)), at)
-    reloading = state.phase is Phase.RELOADING and state.can_fork(state.candidate)
-    return state.candidate if reloading and may_follow else state.current
+    return state.candidate if may_follow else state.current
 
 
 def is_soaked(state: State, at: float) -> bool:
