@@ -284,7 +284,7 @@ def _is_started(state: State) -> bool:
 
     Also if a worker was ready and the template is lost, because only a running master replaces its template.
     """
-    served = {worker.slot for worker in state.ready() if worker.slot < state.target}
+    served = state.served_slots()
     is_lost = state.was_ready and not state.can_fork(state.current)
     return len(served) == state.target or bool(served and state.restarts) or is_lost
 

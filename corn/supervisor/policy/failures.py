@@ -53,15 +53,16 @@ def template_lost(draft: Transition, template: Template, how: str) -> None:
 def worker_failed(draft: Transition, worker: Worker, failure: RevisionFailure, exit_code: int) -> None:
     """A worker could not boot. One that has exited is named, because nothing else logs its exit."""
     has_exited = worker.id not in draft.state.workers
-    named = RevisionFailure(f"{worker} failed: {failure.error}", failure.detail) if has_exited else failure
+    error = f"{worker} failed: {failure.error}"
+    named = error if has_exited else failure.error
     if draft.state.phase is Phase.STARTING and not draft.state.was_ready:
-        abort_start(draft, named, exit_code)
+        abort_start(draft, RevisionFailure(named, failure.detail), exit_code)
     elif worker.generation == draft.state.candidate:
-        abandon(draft, named.error, named.detail)
+        abandon(draft, named, failure.detail)
     elif draft.state.phase is not Phase.STOPPING:
         _back_off(draft, worker, None)
         draft.change(last_error=failure.error, last_detail=failure.detail)
-        draft.log(Level.ERROR, f"{worker} failed: {failure.error}{_next_attempt(draft, worker)}", failure.detail)
+        draft.log(Level.ERROR, f"{error}{_next_attempt(draft, worker)}", failure.detail)
 
 
 def worker_ended(draft: Transition, worker: Worker, end: ProcessExit) -> None:

@@ -57,7 +57,7 @@ def commit(draft: Transition) -> None:
     if state.phase is not Phase.RELOADING or state.candidate is None:
         return
     serves_all = _candidate_serves(state, range(state.target), draft.at)
-    if not serves_all and not (state.is_served_by(state.candidate) and state.is_lost(state.current)):
+    if not serves_all and not (state.is_served_by(state.candidate) and not state.can_fork(state.current)):
         return
     if any(worker.is_live and worker.generation != state.candidate for worker in state.workers.values()):
         return

@@ -52,8 +52,8 @@ def target_of(state: State, settings: Settings) -> int:
 def _may_scale(state: State) -> bool:
     if state.settings.max_workers <= state.settings.workers or state.scaled is not None:
         return False
-    served = {worker.slot for worker in state.ready() if worker.slot < state.target}
-    return state.phase is Phase.RUNNING and state.stop_at is None and len(served) == state.target
+    is_settled = state.phase is Phase.RUNNING and state.stop_at is None
+    return is_settled and len(state.served_slots()) == state.target
 
 
 def _busy_with_one_fewer(state: State, busy: float) -> float:

@@ -250,10 +250,9 @@ class State:
     def is_served_by(self, generation: int | None) -> bool:
         return any(worker.generation == generation for worker in self.ready())
 
-    def is_lost(self, generation: int | None) -> bool:
-        """True if a generation has neither a template that can fork nor a live worker."""
-        has_worker = any(worker.is_live and worker.generation == generation for worker in self.workers.values())
-        return not has_worker and not self.can_fork(generation)
+    def served_slots(self) -> set[int]:
+        """Slots below the target that have a ready worker of any code."""
+        return {worker.slot for worker in self.ready() if worker.slot < self.target}
 
     def can_fork(self, generation: int | None) -> bool:
         template = None if generation is None else self.templates.get(generation)

@@ -99,7 +99,7 @@ def drain_surplus(draft: Transition) -> None:
     """Remove the live workers of slots beyond the target; ready ones stay while other slots have no ready worker."""
     state = draft.state
     surplus = [worker for worker in state.workers.values() if worker.is_live and worker.slot >= state.target]
-    missing = state.target - len({worker.slot for worker in state.ready() if worker.slot < state.target})
+    missing = state.target - len(state.served_slots())
     kept = [worker for worker in surplus if worker.is_ready][:missing]
     for worker in surplus:
         if worker not in kept:

@@ -74,8 +74,11 @@ class TestStop:
 
     def test_third_sigint_kills_workers_and_exits_130(self):
         world = running(2)
-        for _ in range(3):
+        for _ in range(2):
             world.signal("SIGINT")
+        assert actions.KillTemplate(1) not in world.did
+        world.signal("SIGINT")
+        assert actions.KillTemplate(1) in world.did
         assert world.killed == set(world.workers)
         world.settle()
         assert world.exit_code == 130
