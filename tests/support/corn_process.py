@@ -126,6 +126,10 @@ class Served:
                     found.append(child)
         return found
 
+    def names(self) -> set[str]:
+        """Names of all processes of the service but the master; one that has just been started is still "python"."""
+        return {self.name(each) for each in psutil.Process(self.pid).children(recursive=True)} - {""}
+
     def name(self, process: psutil.Process) -> str:
         """Name of a process, or "" for an exited one."""
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -287,8 +287,10 @@ def test_reload_works_with_other_options(project, how):
 
 def test_no_reload_option_starts_no_watcher(project):
     with Developed(project, "--no-reload").wait_ready() as served:
-        assert served.named("corn watcher") == []
         served.wait_for_answer("one")
+        served.wait_until(lambda: all(each.startswith("corn ") for each in served.names()), "each process has its name")
+        assert "corn worker 0" in served.names()
+        assert "corn watcher" not in served.names()
 
 
 def test_sigint_to_process_group_exits_0_despite_open_stream(project):
