@@ -7,7 +7,6 @@ completed first; then another process loads the new file.
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections import deque
@@ -22,7 +21,7 @@ from corn.ipc.messages import Failed, HookCall, HookDone, HooksLoaded, HooksSetu
 from corn.logs import logger
 from corn.supervisor.children.child import ChildProcess, Children
 from corn.supervisor.children.spawn import environment_of, execute
-from corn.supervisor.policy.state import ProcessExit, State
+from corn.supervisor.policy.state import Phase, ProcessExit, State
 from corn.supervisor.projections.hook_calls import hook_calls
 from corn.system.readiness import readable
 
@@ -46,12 +45,15 @@ class HooksProcess:
         self._busy_since = 0.0
         self._is_stopping = False
         self._defined: frozenset[str] | None = None  # None until the process has loaded the file
-        self._ever_loaded = False
         self._disabled = config.hooks is None
+        self._has_started = False
+        self._failure: str | None = None  # why hooks are disabled, until that has been logged
 
     def observe(self, before: State, after: State, at: float) -> None:
         """Queue the hook calls of a decision, and load the file of a generation that becomes the current one."""
         del at
+        self._has_started = self._has_started or after.phase in (Phase.RUNNING, Phase.RELOADING)
+        self._report_failure()
         if not self._disabled:
             for hook, info in hook_calls(before, after):
                 self.call(hook, info)
@@ -90,7 +92,7 @@ class HooksProcess:
             case HookDone():
                 self._done(message)
             case Failed():
-                self._disable(message.error)
+                self._disable(f"{message.error}\n{message.detail}".rstrip())
 
     def _exited(self, end: ProcessExit) -> None:
         """Log the hook that was running as the cause, and pass the other calls to another process."""
@@ -156,7 +158,7 @@ class HooksProcess:
         self._children.send(self._child, HooksSetup(self._config.to_json()))
 
     def _loaded(self, names: frozenset[str], at: float) -> None:
-        self._defined, self._ever_loaded = names, True
+        self._defined = names
         self._busy_since = at
         if not names:  # then the process exits by itself
             self._forget()
@@ -176,10 +178,16 @@ class HooksProcess:
             logger.error("hook %s ended the hooks process: %s", call.hook, end)
 
     def _disable(self, why: str) -> None:
-        """Disable hooks until the next reload. At the first start, the same error in the template ends the start."""
-        level = logging.ERROR if self._ever_loaded else logging.DEBUG
-        logger.log(level, "hooks are disabled until the next reload: %s", why)
+        """Disable hooks until the next reload."""
+        self._failure = why
+        self._report_failure()
         self._forget()
+
+    def _report_failure(self) -> None:
+        """Log why hooks are disabled once the service has started: before, the template's error ends the start."""
+        if self._has_started and self._failure is not None:
+            logger.error("hooks are disabled until the next reload: %s", self._failure)
+            self._failure = None
 
     def _forget(self) -> None:
         self._disabled = True

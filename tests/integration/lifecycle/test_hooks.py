@@ -230,6 +230,7 @@ def test_missing_hooks_file_at_start_is_refused(app_dir):
 
 def test_invalid_hooks_file_at_reload_keeps_old_hooks(app_dir):
     with serve(app_dir).wait_ready() as served:
+        served.wait_for("HOOK when_ready")  # so the hooks process has loaded the file
         (app_dir / "hooks.py").write_text("1 / 0")
         served.signal(signal.SIGHUP)
         served.wait_for(r"reload failed: .*hooks.py could not be loaded: ZeroDivisionError")
@@ -245,6 +246,34 @@ def test_invalid_hooks_file_at_reload_keeps_old_hooks(app_dir):
         served.wait_for("reloaded: generation 3 serves")
         served.signal(signal.SIGTERM)
         served.wait_for("^ANEW on_exit")
+        assert served.wait_exit() == 0
+
+
+FAILS_IN_HOOKS_PROCESS = """
+import os, sys
+
+def when_ready(info):
+    os.write(1, b"HOOK when_ready\\n")
+
+if any("corn.worker.hooks" in each for each in sys.orig_argv):
+    {failure}
+"""
+
+
+@pytest.mark.parametrize("failure", ["raise RuntimeError('not here')", "os._exit(7)"])
+def test_hooks_file_that_fails_only_in_hooks_process_is_reported(app_dir, failure):
+    (app_dir / "hooks.py").write_text(FAILS_IN_HOOKS_PROCESS.format(failure=failure))
+    with serve(app_dir).wait_ready() as served:
+        served.wait_for(
+            "ERROR .* hooks are disabled until the next reload: .*(not here|exited with code 7 while loading)"
+        )
+        assert served.client().get().startswith("one ")
+        assert "HOOK" not in served.output
+        (app_dir / "hooks.py").write_text(ALL)
+        served.signal(signal.SIGHUP)
+        served.wait_for(r"HOOK child_exit WorkerInfo\(slot=0, generation=1")
+        served.signal(signal.SIGTERM)
+        served.wait_for("HOOK on_exit")
         assert served.wait_exit() == 0
 
 
