@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from corn.frozen import frozen
-from corn.supervisor.policy.state import Phase, Stage, State
+from corn.supervisor.policy.state import Phase, Stage, State, Worker
 
 
 @frozen
@@ -78,8 +78,10 @@ class AllServedBy:
         if after.current != self.generation:
             return Outcome(False, f"superseded: generation {after.current} is current now")
         ready = {each.slot for each in after.ready() if each.generation == self.generation}
-        others = any(each.is_live and each.generation != self.generation for each in after.workers.values())
-        return Outcome(True, self.what) if len(ready) >= after.target and not others else None
+        others = [each for each in after.workers.values() if each.generation != self.generation]
+        if len(ready) < after.target or any(each.is_live or _may_accept(each) for each in others):
+            return None
+        return Outcome(True, self.what)
 
 
 @frozen
@@ -100,7 +102,7 @@ class Scaled:
 
 @frozen
 class Replaced:
-    """A slot is served by another worker than those, which have exited or drain."""
+    """A slot is served by another worker than those, none of which accepts connections."""
 
     slot: int
     workers: frozenset[int]
@@ -111,10 +113,10 @@ class Replaced:
             return STOPS
         if self.slot >= after.target:
             return Outcome(False, f"superseded: worker {self.slot} was scaled down")
-        serving = [each for each in after.in_slot(self.slot) if each.is_ready]
-        if serving and not any(each.id in self.workers for each in serving):
-            return Outcome(True, f"worker {self.slot} is process {serving[0].pid} now")
-        return None
+        serving = [each for each in after.in_slot(self.slot) if each.is_ready and each.id not in self.workers]
+        if not serving or any(_may_accept(each) for each in after.workers.values() if each.id in self.workers):
+            return None
+        return Outcome(True, f"worker {self.slot} is process {serving[0].pid} now")
 
 
 @frozen
@@ -144,14 +146,20 @@ class Stopped:
 
 @frozen
 class HandedOver:
-    """A new master serves, or has failed."""
+    """A new master serves, and no worker of this one accepts connections; or the new master has failed."""
 
     def check(self, before: State, after: State) -> Outcome | None:
         if after.handed_over:
-            return Outcome(True, "upgraded: the new master serves")
+            all_closed = not any(map(_may_accept, after.workers.values()))
+            return Outcome(True, "upgraded: the new master serves") if all_closed else None
         if before.upgrading and not after.upgrading:
             return Outcome(False, f"upgrade failed, the old master continues to serve: {after.last_error}")
         return None
+
+
+def _may_accept(worker: Worker) -> bool:
+    """True if a worker is ready, or if it drains or is stuck and has not reported that it closed its listeners."""
+    return worker.accepts and worker.stage in (Stage.READY, Stage.STUCK, Stage.DRAINING)
 
 
 def _stops(state: State) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from corn.supervisor.policy import events
 from corn.supervisor.policy.decide import decide
-from corn.supervisor.policy.state import ProcessExit
+from corn.supervisor.policy.state import ProcessExit, Stage
 from corn.supervisor.projections import wait_conditions as waiting
 from corn.supervisor.projections.history import History, continued
 from corn.supervisor.projections.status import About, Observed, Reading, condition, status_of
@@ -153,6 +153,47 @@ def test_rollback_by_command_restores_previous_generation():
     assert world.state.last_error == ""
 
 
+def test_wait_for_rollback_ends_when_withdrawn_code_accepts_no_more():
+    world = watched()
+    world.hup()
+    world.settle()
+    world.passes(2)
+    withdrawn = world.in_stage(Stage.READY)
+    world.condition = waiting.AllServedBy(1, "back")
+    world.happens(events.RollbackRequested(world.now))
+    for worker in world.in_stage(Stage.SPAWNING):
+        world.boots(worker)
+        world.ready(worker)
+    world.passes(2)
+    assert world.in_stage(Stage.DRAINING) == withdrawn
+    for worker in withdrawn:
+        assert world.outcome is None
+        world.happens(events.WorkerDraining(world.now, worker))
+    assert world.outcome == waiting.Outcome(True, "back")
+
+
+def test_wait_for_restart_ends_when_replaced_worker_accepts_no_more():
+    world = watched(1)
+    world.condition = waiting.Replaced(0, frozenset({1}))
+    world.happens(events.RestartRequested(world.now, 0))
+    (worker,) = world.in_stage(Stage.SPAWNING)
+    world.boots(worker)
+    world.ready(worker)
+    assert world.in_stage(Stage.DRAINING) == [1]
+    assert world.outcome is None
+    world.happens(events.WorkerDraining(world.now, 1))
+    assert world.outcome.ok
+
+
+def test_wait_for_restart_ends_when_stuck_worker_has_exited():
+    world = watched(1)
+    world.happens(events.HeartbeatsSeen(world.now, {1: 31.0}))
+    assert world.in_stage(Stage.STUCK) == [1]
+    world.condition = waiting.Replaced(0, frozenset({1}))
+    world.settle()
+    assert world.outcome.ok
+
+
 def test_wait_for_upgrade_reports_success_and_failure():
     world = watched(condition=waiting.HandedOver())
     world.usr2()
@@ -161,6 +202,9 @@ def test_wait_for_upgrade_reports_success_and_failure():
     world = watched(condition=waiting.HandedOver())
     world.usr2()
     world.happens(events.SuccessorReady(world.now))
+    for worker in world.in_stage(Stage.DRAINING):
+        assert world.outcome is None
+        world.happens(events.WorkerDraining(world.now, worker))
     assert world.outcome.ok
 
 
@@ -278,6 +322,7 @@ def test_wait_for_upgrade_ends_with_its_outcome(serves):
     world.condition = waiting.HandedOver()
     at = world.now
     world.happens(events.SuccessorReady(at) if serves else events.SuccessorFailed(at, "port in use"))
+    world.settle()
     assert world.outcome is not None
     assert world.outcome.ok is serves
 
