@@ -197,7 +197,10 @@ class WatchSetup(Message):
 
 @frozen
 class Watching(Message):
-    """Watcher to master: watching has begun. `how` is for the log, and so is `warning`, if the user should see it."""
+    """Watcher to master: all files have been recorded, and each change is reported from now on.
+
+    `how` is for the log, and so is `warning`, if the user should see it.
+    """
 
     how: str
     warning: str = ""

@@ -122,7 +122,6 @@ class Watcher:
         self._loop.add_reader(self._channel.fileno(), self._receive)
         self._notifier = FileNotifier(self._notified, self._notifier_failed, polling=self._setup.polling)
         self._watch()
-        self._channel.send(Watching(self._how(), self._warning()))
         scanning = asyncio.create_task(self._scan_all())
         self._loop.call_later(_ROOT_INTERVAL, self._check_roots_periodically)
         await self._closed.wait()
@@ -182,7 +181,10 @@ class Watcher:
                 self._compare(path, deleted=False)
 
     async def _scan_all(self) -> None:
-        """Record the contents of all files, and report those that were saved while corn started."""
+        """Record the contents of all files, and report those that were saved while corn started.
+
+        Then report that watching has begun: a file that is deleted before it was recorded is not reported.
+        """
         scanned = 0
         for directory in list(self._tree.directories):
             for path in files_in(directory, self._rules):
@@ -192,6 +194,7 @@ class Watcher:
                 if scanned % _SCANS_AT_A_TIME == 0:
                     await asyncio.sleep(0)
         self._schedule()
+        self._channel.send(Watching(self._how(), self._warning()))
 
     def _rescan(self) -> None:
         """Restart the watch, and report the changes since it was lost."""

@@ -229,8 +229,9 @@ def test_restored_directory_is_watched_again(project):
     (package / "__init__.py").write_text("NAME = 'one'")
     text = source("x", before="import package").replace("VERSION = 'x'", "VERSION = package.NAME")
     (project / "main.py").write_text(text)
-    with Developed(project).wait_ready() as served:
+    with Developed(project, "--log-level", "debug").wait_ready() as served:
         served.wait_for_answer("one")
+        served.wait_for("directories are watched")
         package.rename(project / "elsewhere")
         served.wait_for_failure("No module named 'package'")
         (project / "elsewhere").rename(package)

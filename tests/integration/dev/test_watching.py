@@ -160,8 +160,9 @@ def test_removed_package_reloads_code(project):
     package.mkdir()
     (package / "__init__.py").write_text("VERSION = 'one'\n")
     (project / "main.py").write_text(version_of("shop"))
-    with Developed(project).wait_ready() as served:
+    with Developed(project, "--log-level", "debug").wait_ready() as served:
         served.wait_for_answer("one")
+        served.wait_for("directories are watched")
         package.rename(project.parent / "shop")
         served.wait_for("No module named 'shop'")
 
