@@ -36,7 +36,7 @@ class ForkedChildren:
         self._faults = faults
         self._descriptors = [*descriptors, *(each.fileno() for each in listeners)]
         self._addresses = {(each.family, _name(each)) for each in listeners}
-        self._masks: dict[int, set[int]] = {}  # of the threads that fork
+        self._masks: dict[int, set[int]] = {}  # of the threads that are forking
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._release)
 
     def _block(self) -> None:
@@ -50,7 +50,7 @@ class ForkedChildren:
             self._unblock_signals()
 
     def _release(self) -> None:
-        if os.getppid() != self._pid:
+        if threading.get_ident() not in self._masks:  # not getppid(2): this process may already be an orphan
             return
         try:
             self._reset_signals()
@@ -60,9 +60,10 @@ class ForkedChildren:
             show_title(f"{name}: child of worker {self._pid}")
         finally:
             self._unblock_signals()
+            self._masks.clear()  # of threads that this process does not have
 
     def _unblock_signals(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(threading.get_ident(), set()))
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(threading.get_ident()))
 
     def _reset_signals(self) -> None:
         signal.set_wakeup_fd(-1)

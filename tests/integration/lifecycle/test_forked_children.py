@@ -29,6 +29,18 @@ def fork():
         os._exit(0)
     return pid
 
+HELD = [False]
+
+def hold():
+    while HELD[0] and not os.path.exists("go"):
+        time.sleep(0.01)
+
+os.register_at_fork(after_in_child=hold)  # before corn's own
+
+def held():
+    HELD[0] = True
+    return fork()
+
 def start():
     child = multiprocessing.get_context("fork").Process(target=sleep)
     child.start()
@@ -94,7 +106,7 @@ def serve(tmp_path):
     yield start
     for pid in made:
         with contextlib.suppress(OSError, psutil.Error):
-            if (pid and "sleep" in " ".join(psutil.Process(pid).cmdline())) or "child of worker" in title(pid):
+            if pid and psutil.Process(pid).cwd() == str(tmp_path):
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -145,6 +157,20 @@ def test_child_of_stopped_service_does_not_hold_port(serve, way):
         port = int(address.rpartition(":")[2])
         with socket.create_server(("127.0.0.1", port)):
             pass
+
+
+def test_child_orphaned_while_it_starts_holds_no_port_and_can_end(serve, tmp_path):
+    with serve() as served:
+        _, child = serve.ask(served, "/held")
+        served.signal(signal.SIGTERM)
+        assert served.process.wait(DEADLINE) == 0
+        assert "child of worker" not in title(child)
+        (tmp_path / "go").touch()
+        served.wait_until(lambda: "child of worker" in title(child), "it shows whose child it is")
+        with socket.create_server(("127.0.0.1", int(served.address.rpartition(":")[2]))):
+            pass
+        os.kill(child, signal.SIGTERM)
+        served.wait_until(lambda: not psutil.pid_exists(child), "its end")
 
 
 def test_child_of_stopped_service_does_not_hold_connection(serve):
