@@ -121,7 +121,17 @@ def _trial(value: Callable[[], int]) -> int | None:
     if not answer:
         _kill_with_children(pid)
         return None
+    _wait_for_exit(pid)
     return int(answer)
+
+
+def _wait_for_exit(pid: int) -> None:
+    """Wait until a process of a trial has exited: as long as it runs, it looks like a second template."""
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):  # it has exited and has been reaped
+            pidfd = os.pidfd_open(pid)
+            readable(pidfd, timeout=_TRIAL_TIMEOUT)
+            os.close(pidfd)
 
 
 def spawn(setup: Setup, path: list[str]) -> int:
